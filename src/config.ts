@@ -1,0 +1,61 @@
+/** environment → one frozen Config. Nobody else in src/ or workers/ reads process.env. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface Config {
+  host: string;
+  port: number;
+  dataDir: string;
+  /** Directories whose sub-directories are base models, in order of precedence. */
+  modelsDirs: readonly string[];
+  /** null: the embedded Postgres. */
+  databaseUrl: string | null;
+  /** null: the embedded Redis-compatible server. */
+  redisUrl: string | null;
+  /** `file:///…` or `s3://bucket/prefix?endpoint=…`; default: DATA_DIR/objects. */
+  storageUrl: string;
+  /** null: one is made at first start and kept in DATA_DIR/api-key. */
+  rootApiKey: string | null;
+  /** Training processes that `npm start` runs itself; 0 for an API alone. */
+  workers: number;
+  logLevel: string;
+}
+
+const packageRoot = fileURLToPath(new URL('..', import.meta.url));
+
+/** @throws Error naming every variable that is wrong, all at once */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const problems: string[] = [];
+  const integer = (name: string, fallback: number, [low, high]: [number, number]): number => {
+    const text = env[name];
+    if (text === undefined || text === '') return fallback;
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < low || value > high)
+      problems.push(`${name} is "${text}"; it takes a whole number from ${low} to ${high}`);
+    return value;
+  };
+  const dataDir = resolve(env['DATA_DIR'] || './data');
+  const shipped = resolve(packageRoot, 'models');
+  const modelsDirs = env['MODELS_DIR'] ? [resolve(env['MODELS_DIR']), shipped] : [shipped];
+  if (env['MODELS_DIR'] && !existsSync(env['MODELS_DIR'])) problems.push(`MODELS_DIR is "${env['MODELS_DIR']}", which does not exist`);
+  const logLevel = env['LOG_LEVEL'] || 'info';
+  if (!['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].includes(logLevel))
+    problems.push(`LOG_LEVEL is "${logLevel}"; it takes fatal, error, warn, info, debug, trace or silent`);
+  const storageUrl = env['STORAGE_URL'] || `file://${resolve(dataDir, 'objects')}`;
+  if (!/^(file|s3):\/\//.test(storageUrl)) problems.push(`STORAGE_URL is "${storageUrl}"; it starts with file:// or s3://`);
+  const config: Config = {
+    host: env['HOST'] || '127.0.0.1',
+    port: integer('PORT', 3000, [0, 65535]),
+    dataDir,
+    modelsDirs: [...new Set(modelsDirs)],
+    databaseUrl: env['DATABASE_URL'] || null,
+    redisUrl: env['REDIS_URL'] || null,
+    storageUrl,
+    rootApiKey: env['ROOT_API_KEY'] || null,
+    workers: integer('WORKERS', 1, [0, 64]),
+    logLevel,
+  };
+  if (problems.length > 0) throw new Error(`The environment has ${problems.length} wrong setting(s):\n- ${problems.join('\n- ')}`);
+  return Object.freeze(config);
+}

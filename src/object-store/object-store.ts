@@ -1,0 +1,26 @@
+import type { Readable } from 'node:stream';
+
+/** Where datasets, adapters and checkpoints lie: a local directory or S3, one interface. Keys are made in keys.ts alone. */
+export interface ObjectStore {
+  /** Streams a body in; the object appears whole or not at all. @returns its size in bytes */
+  put(key: string, body: Readable | Buffer | string): Promise<{ sizeBytes: number }>;
+  /** @throws ObjectNotFound */
+  get(key: string): Promise<Readable>;
+  /** @returns null when there is no such object */
+  size(key: string): Promise<number | null>;
+  /** Keys under a prefix, sorted. */
+  list(prefix: string): Promise<{ key: string; sizeBytes: number }[]>;
+  /** Nothing happens when it is not there. */
+  delete(key: string): Promise<void>;
+  deletePrefix(prefix: string): Promise<void>;
+  /** Writes, reads and deletes a probe object: is the store usable with these credentials? */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export class ObjectNotFound extends Error {
+  override readonly name = 'ObjectNotFound';
+  constructor(readonly key: string) {
+    super(`There is no object "${key}" in the store`);
+  }
+}

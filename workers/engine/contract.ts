@@ -1,0 +1,103 @@
+/** What goes into a training run and what comes out: the engine's public types. */
+import type { Hyperparameters, ResolvedHyperparameters } from '../../src/formats/hyperparameters.ts';
+import type { ResolvedTuning, Tuning } from '../../src/formats/tuning.ts';
+
+export interface TrainOptions {
+  /** A Hugging Face model directory. */
+  modelDir: string;
+  /** JSONL, one example a line. */
+  trainingFile: string;
+  validationFile?: string;
+  /** Made if missing: the PEFT adapter directory, or for full fine-tuning the Hugging Face model directory. */
+  outputDir: string;
+  /** Checkpoints land in `{checkpointsDir}/{step}`; none are written when it is missing. */
+  checkpointsDir?: string;
+  /** A checkpoint directory written by an earlier run of the same options; training goes on after it, to the bit. */
+  resumeFrom?: string;
+  tuning: Tuning;
+  hyperparameters: Hyperparameters;
+  /** The same seed, data and model give the same bytes. */
+  seed: number;
+  /** Written into the adapter's configuration as PEFT's `base_model_name_or_path`; default: modelDir. */
+  baseModelName?: string;
+  /** Aborting stops after the step under way, writes a checkpoint (if checkpointsDir is set) and rejects with the signal's reason. */
+  signal?: AbortSignal;
+  report?: TrainReport;
+}
+
+/** Callbacks the loop awaits, in the order things happen. */
+export interface TrainReport {
+  /** The data has been read and tokenised, the model opened; the first step comes next. */
+  prepared?(facts: Prepared): void | Promise<void>;
+  step?(metrics: StepMetrics): void | Promise<void>;
+  /** The checkpoint's directory is complete and synced. */
+  checkpoint?(checkpoint: CheckpointReport): void | Promise<void>;
+}
+
+export interface DatasetFacts {
+  examples: number;
+  tokens: number;
+  supervisedTokens: number;
+  longestTokens: number;
+  /** Examples cut or dropped, as `truncation` asked. */
+  truncated: number;
+  dropped: number;
+  /** Worth telling the user: few examples, duplicates, … Whole sentences. */
+  warnings: string[];
+}
+
+export interface Prepared {
+  training: DatasetFacts;
+  validation: DatasetFacts | null;
+  hyperparameters: ResolvedHyperparameters;
+  tuning: ResolvedTuning;
+  totalSteps: number;
+  /** The step a resumed run goes on after; 0 for a fresh one. */
+  startStep: number;
+  trainableParameters: number;
+  totalParameters: number;
+}
+
+export interface StepMetrics {
+  /** From 1. */
+  step: number;
+  totalSteps: number;
+  /** Fractional epochs finished, e.g. 1.5. */
+  epoch: number;
+  trainLoss: number;
+  trainMeanTokenAccuracy: number;
+  learningRate: number;
+  /** Global norm before clipping. */
+  gradNorm: number;
+  /** Unpadded tokens in this step's examples. */
+  tokens: number;
+  supervisedTokens: number;
+  seconds: number;
+  /** On evaluation steps: one batch of the validation file. */
+  validLoss?: number;
+  validMeanTokenAccuracy?: number;
+  /** At each checkpoint when there is a validation file: all of it. Loss per supervised token. */
+  fullValidLoss?: number;
+  fullValidMeanTokenAccuracy?: number;
+}
+
+export interface CheckpointReport {
+  step: number;
+  /** Holds `adapter/` (what is delivered) and `trainer_state.*` (moments, cursor, step). */
+  dir: string;
+  metrics: StepMetrics;
+  /** The last checkpoint: what it holds is what the job delivers. */
+  final: boolean;
+}
+
+export interface TrainResult {
+  outputDir: string;
+  /** File names in outputDir. */
+  files: string[];
+  steps: number;
+  /** Unpadded tokens times the epochs they were seen. */
+  trainedTokens: number;
+  last: StepMetrics;
+  /** Seconds in the loop, this run. */
+  seconds: number;
+}

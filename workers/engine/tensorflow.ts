@@ -1,0 +1,18 @@
+/**
+ * The one import of TensorFlow.js. Everything in the engine takes `tf` from here, so that what must happen
+ * before the native library is loaded happens in one place.
+ */
+import { createRequire } from 'node:module';
+import nodeUtil from 'node:util';
+
+// tfjs-node 4.22 calls these two, which Node 23 removed.
+const legacy = nodeUtil as unknown as Record<string, unknown>;
+legacy['isNullOrUndefined'] ??= (value: unknown) => value === null || value === undefined;
+legacy['isArray'] ??= Array.isArray;
+
+// Silence the start-up chatter and let a GPU's memory grow as needed instead of being taken whole.
+process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
+process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
+
+export const tf = createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu') as typeof import('@tensorflow/tfjs-node-gpu');
+export type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable } from '@tensorflow/tfjs-node-gpu';
