@@ -1,0 +1,85 @@
+import type { Database } from '../database/client.ts';
+import type { File as FileRow } from '../generated/prisma/client.ts';
+
+export const filePurposes = ['fine-tune', 'fine-tune-results'] as const;
+export type FilePurpose = (typeof filePurposes)[number];
+
+export interface StoredFile {
+  id: string;
+  filename: string;
+  purpose: FilePurpose;
+  sizeBytes: number;
+  /** Hex. */
+  sha256: string;
+  status: 'uploaded' | 'processed' | 'error';
+  statusDetails: string | null;
+  /** Where the bytes lie in the object store; several files may name one object. */
+  storageKey: string;
+  createdAt: Date;
+  expiresAt: Date | null;
+}
+
+export type NewFile = Pick<StoredFile, 'id' | 'filename' | 'purpose' | 'sizeBytes' | 'sha256' | 'storageKey'> & { expiresAt?: Date };
+
+export interface FileFilter {
+  purpose?: string;
+  order: 'asc' | 'desc';
+  after?: string;
+  limit: number;
+}
+
+export type FileStore = ReturnType<typeof openFileStore>;
+
+/** What is known of files; the bytes are the object store's. Deleted and expired ones are not seen. */
+export function openFileStore(db: Database) {
+  const alive = () => ({ deletedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] });
+  return {
+    async create(file: NewFile): Promise<StoredFile> {
+      return asFile(await db.file.create({ data: file }));
+    },
+
+    async find(id: string): Promise<StoredFile | null> {
+      const row = await db.file.findFirst({ where: { id, ...alive() } });
+      return row && asFile(row);
+    },
+
+    /**
+     * A job's own files stay readable to it after their deletion, until it is over.
+     * @returns the file even when it is deleted or expired; null when it never was
+     */
+    async findEvenDeleted(id: string): Promise<StoredFile | null> {
+      const row = await db.file.findUnique({ where: { id } });
+      return row && asFile(row);
+    },
+
+    async list({ purpose, order, after, limit }: FileFilter): Promise<{ data: StoredFile[]; hasMore: boolean }> {
+      const cursor = after === undefined ? null : await db.file.findUnique({ where: { id: after }, select: { createdAt: true, id: true } });
+      const beyond = order === 'asc' ? 'gt' : 'lt';
+      const afterCursor = cursor && {
+        OR: [{ createdAt: { [beyond]: cursor.createdAt } }, { createdAt: cursor.createdAt, id: { [beyond]: cursor.id } }],
+      };
+      const rows = await db.file.findMany({
+        where: { AND: [alive(), purpose === undefined ? {} : { purpose }, afterCursor ?? {}] },
+        orderBy: [{ createdAt: order }, { id: order }],
+        take: limit + 1,
+      });
+      return { data: rows.slice(0, limit).map(asFile), hasMore: rows.length > limit };
+    },
+
+    /** Its row stays, marked: a running job may still read it. @returns false when there was no such file */
+    async delete(id: string): Promise<boolean> {
+      const { count } = await db.file.updateMany({ where: { id, deletedAt: null }, data: { deletedAt: new Date() } });
+      return count === 1;
+    },
+
+    /** Whether an unfinished job reads this file, or another living file names the same object: its bytes must stay. */
+    async isInUse({ id, storageKey }: StoredFile): Promise<boolean> {
+      const finished = ['succeeded', 'failed', 'cancelled'] as const;
+      const jobs = await db.job.count({ where: { status: { notIn: [...finished] }, OR: [{ trainingFileId: id }, { validationFileId: id }] } });
+      const others = await db.file.count({ where: { id: { not: id }, storageKey, deletedAt: null } });
+      return jobs + others > 0;
+    },
+  };
+}
+
+const asFile = ({ deletedAt, sizeBytes, ...row }: FileRow): StoredFile => ({ ...row, sizeBytes: Number(sizeBytes) }) as StoredFile;

@@ -1,0 +1,117 @@
+import type { Hyperparameters, ResolvedHyperparameters } from '../formats/hyperparameters.ts';
+import type { Tuning } from '../formats/tuning.ts';
+import type { JobStatus } from './state.ts';
+
+/** Why a job failed, as the job object shows it. */
+export interface JobError {
+  code: string;
+  message: string;
+  param: string | null;
+}
+
+/** A fine-tuning job as the service and the workers see it; the row behind it is the store's affair. */
+export interface Job {
+  id: string;
+  status: JobStatus;
+  /** The base model's id. */
+  model: string;
+  trainingFileId: string;
+  validationFileId: string | null;
+  suffix: string | null;
+  seed: number;
+  /** As asked for. */
+  hyperparameters: Hyperparameters;
+  /** Every choice made; null until the data has been read. */
+  resolved: ResolvedHyperparameters | null;
+  /** As asked for, then as resolved once the data has been read. */
+  tuning: Tuning;
+  metadata: Record<string, string> | null;
+  /** The worker's facts about the data and the model. */
+  facts: object | null;
+  totalSteps: number | null;
+  trainedTokens: number | null;
+  /** Set by `succeed`. */
+  fineTunedModel: string | null;
+  resultFileIds: string[];
+  error: JobError | null;
+  estimatedFinish: Date | null;
+  /** Fencing: whoever claims the job adds one, and only the newest attempt may write. */
+  attempt: number;
+  /** Who has it; null when nobody does. */
+  workerId: string | null;
+  heartbeatAt: Date | null;
+  createdAt: Date;
+  startedAt: Date | null;
+  finishedAt: Date | null;
+}
+
+/** What a move or a heartbeat may write besides the status. */
+export type JobPatch = Partial<
+  Pick<Job, 'resolved' | 'tuning' | 'facts' | 'totalSteps' | 'trainedTokens' | 'fineTunedModel' | 'resultFileIds' | 'error' | 'estimatedFinish'>
+>;
+
+/** What create needs. */
+export type NewJob = Pick<
+  Job,
+  'id' | 'model' | 'trainingFileId' | 'validationFileId' | 'suffix' | 'seed' | 'hyperparameters' | 'tuning' | 'metadata'
+> & {
+  idempotencyKey?: string;
+};
+
+export interface JobEvent {
+  id: string;
+  /** Order within the job. */
+  seq: bigint;
+  level: 'info' | 'warn' | 'error';
+  message: string;
+  type: 'message' | 'metrics';
+  data: object | null;
+  createdAt: Date;
+}
+
+export type NewEvent = Pick<JobEvent, 'level' | 'message'> & { type?: JobEvent['type']; data?: object };
+
+/** One optimizer step; losses per supervised token, accuracies from 0 to 1. */
+export interface StepMetric {
+  /** From 1. */
+  step: number;
+  epoch: number;
+  trainLoss: number;
+  trainMeanTokenAccuracy: number;
+  learningRate: number;
+  gradNorm: number;
+  tokens: number;
+  supervisedTokens: number;
+  seconds: number;
+  validLoss?: number | null;
+  validMeanTokenAccuracy?: number | null;
+  fullValidLoss?: number | null;
+  fullValidMeanTokenAccuracy?: number | null;
+}
+
+/** The contract's names, as events and checkpoints show them. */
+export interface CheckpointMetrics {
+  step: number;
+  train_loss?: number;
+  train_mean_token_accuracy?: number;
+  valid_loss?: number;
+  valid_mean_token_accuracy?: number;
+  full_valid_loss?: number;
+  full_valid_mean_token_accuracy?: number;
+}
+
+export interface Checkpoint {
+  id: string;
+  jobId: string;
+  step: number;
+  /** `ft:…:ckpt-step-N` */
+  name: string;
+  metrics: CheckpointMetrics;
+  createdAt: Date;
+}
+
+/** A page of a list, newest first. */
+export interface Page<T> {
+  data: T[];
+  hasMore: boolean;
+}

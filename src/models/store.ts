@@ -1,0 +1,78 @@
+import type { Database } from '../database/client.ts';
+import type { BaseModel as BaseModelRow } from '../generated/prisma/client.ts';
+
+/** A worker that has not announced itself for this long is gone, and its models with it. */
+export const WORKER_BOUND_MS = 45_000;
+/** How often a worker calls `announce`. */
+export const ANNOUNCE_EVERY_MS = 10_000;
+
+/** A base model that a worker has on its disk. */
+export interface BaseModel {
+  /** Its directory's name, or `org/name`. */
+  id: string;
+  /** Hugging Face's `model_type`, e.g. `llama`. */
+  family: string;
+  parameters: number;
+  sizeBytes: number;
+}
+
+export interface WorkerIdentity {
+  id: string;
+  hostname: string;
+  /** e.g. `CPU`, `NVIDIA H100`. */
+  device: string;
+}
+
+export type ModelStore = ReturnType<typeof openModelStore>;
+
+/** Which workers live and which base models they have. */
+export function openModelStore(db: Database) {
+  const alive = () => ({ heartbeatAt: { gt: new Date(Date.now() - WORKER_BOUND_MS) } });
+  return {
+    /** A worker says that it lives and what it has; models it no longer names are forgotten. */
+    async announce(worker: WorkerIdentity, models: BaseModel[]): Promise<void> {
+      const now = new Date();
+      const { id: workerId, ...rest } = worker;
+      await db.$transaction(async (tx) => {
+        await tx.worker.upsert({
+          where: { id: workerId },
+          create: { ...worker, startedAt: now, heartbeatAt: now },
+          update: { ...rest, heartbeatAt: now },
+        });
+        await tx.baseModel.deleteMany({ where: { workerId, modelId: { notIn: models.map((model) => model.id) } } });
+        for (const { id: modelId, ...facts } of models) {
+          const where = { workerId_modelId: { workerId, modelId } };
+          await tx.baseModel.upsert({ where, create: { workerId, modelId, ...facts, seenAt: now }, update: facts });
+        }
+      });
+    },
+
+    /** A worker that stops takes its models with it. */
+    async removeWorker(id: string): Promise<void> {
+      await db.worker.deleteMany({ where: { id } });
+    },
+
+    /** Base models that a living worker has, each once, by id. */
+    async list(): Promise<(BaseModel & { seenAt: Date })[]> {
+      const rows = await db.baseModel.findMany({
+        where: { worker: alive() },
+        orderBy: [{ modelId: 'asc' }, { seenAt: 'asc' }],
+        distinct: ['modelId'],
+      });
+      return rows.map(asModel);
+    },
+
+    async find(id: string): Promise<(BaseModel & { seenAt: Date }) | null> {
+      const row = await db.baseModel.findFirst({ where: { modelId: id, worker: alive() }, orderBy: { seenAt: 'asc' } });
+      return row && asModel(row);
+    },
+  };
+}
+
+const asModel = ({ modelId, family, parameters, sizeBytes, seenAt }: BaseModelRow) => ({
+  id: modelId,
+  family,
+  parameters: Number(parameters),
+  sizeBytes: Number(sizeBytes),
+  seenAt,
+});

@@ -1,0 +1,66 @@
+import pino, { type Logger } from 'pino';
+import type { Config } from './config.ts';
+import { type Database, openDatabase } from './database/client.ts';
+import { migrate } from './database/migrate.ts';
+import { type FileStore, openFileStore } from './files/store.ts';
+import { type JobQueue, openQueue } from './jobs/queue.ts';
+import { type JobStore, openJobStore } from './jobs/store.ts';
+import { type ModelStore, openModelStore } from './models/store.ts';
+import type { ObjectStore } from './object-store/object-store.ts';
+import { openObjectStore } from './object-store/open.ts';
+
+/** What the API and the workers stand on, opened once. */
+export interface Services {
+  config: Config;
+  log: Logger;
+  /** Where the servers are, embedded or not: what a worker process needs to join. */
+  urls: { database: string; redis: string; storage: string };
+  database: Database;
+  files: FileStore;
+  jobs: JobStore;
+  models: ModelStore;
+  queue: JobQueue;
+  objectStore: ObjectStore;
+  /** Closes everything in reverse order; the embedded servers stop last. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the embedded servers that no URL replaces, brings the database's schema up to date and opens the rest.
+ * @throws whatever the first part that does not open says; what was open is closed again
+ */
+export async function openServices(config: Config, log: Logger = pino({ level: config.logLevel })): Promise<Services> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    const urls = { ...(await serverUrls(config, closers)), storage: config.storageUrl };
+
+    const applied = await migrate(urls.database);
+    if (applied.length > 0) log.info({ migrations: applied }, 'database schema brought up to date');
+    const database = openDatabase(urls.database);
+    closers.push(() => database.$disconnect());
+
+    const queue = openQueue(urls.redis, { onError: (error) => log.error({ err: error }, 'the queue has a problem') });
+    closers.push(() => queue.close());
+
+    const objectStore = await openObjectStore(urls.storage);
+    closers.push(() => objectStore.close());
+
+    const stores = { files: openFileStore(database), jobs: openJobStore(database), models: openModelStore(database) };
+    return { config, log, urls, database, ...stores, queue, objectStore, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function serverUrls(config: Config, closers: (() => Promise<unknown>)[]): Promise<{ database: string; redis: string }> {
+  const { databaseUrl, redisUrl, dataDir } = config;
+  if (databaseUrl !== null && redisUrl !== null) return { database: databaseUrl, redis: redisUrl };
+  const { startEmbedded } = await import('./embedded/embedded.ts'); // not loaded in production
+  const embedded = await startEmbedded({ dataDir, postgres: databaseUrl === null, redis: redisUrl === null });
+  closers.push(() => embedded.stop());
+  return { database: databaseUrl ?? embedded.databaseUrl!, redis: redisUrl ?? embedded.redisUrl! };
+}
