@@ -1,0 +1,106 @@
+/**
+ * The header of a safetensors file: an 8-byte little-endian length, that many bytes of JSON, then the tensors' bytes.
+ * Source: https://github.com/huggingface/safetensors#format
+ */
+import { InputError } from './input-error.ts';
+
+/** Bytes of one element. The types that base models are published in. */
+export const ELEMENT_BYTES = { F64: 8, I64: 8, F32: 4, I32: 4, F16: 2, BF16: 2, I16: 2, U8: 1, I8: 1, BOOL: 1 } as const;
+export type Dtype = keyof typeof ELEMENT_BYTES;
+
+/** The format's own limit on its JSON, which keeps a corrupt length from taking the memory. */
+export const MAX_HEADER_BYTES = 100_000_000;
+
+export interface TensorEntry {
+  dtype: Dtype;
+  shape: number[];
+  /** Where its bytes begin in the file, and how many there are. */
+  offset: number;
+  byteLength: number;
+}
+
+export interface SafetensorsHeader {
+  tensors: Map<string, TensorEntry>;
+  metadata: Record<string, string>;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isNatural = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function corrupt(where: string, what: string): InputError {
+  return new InputError('corrupt_model_file', `${where}: ${what}`, { param: 'model', hint: 'Download or export the file again.' });
+}
+
+/**
+ * @param first8 the file's first eight bytes
+ * @returns the length of the JSON that follows, bytes
+ */
+export function parseHeaderLength(first8: Uint8Array, fileBytes: number, where: string): number {
+  if (first8.byteLength < 8) throw corrupt(where, `${fileBytes} bytes is too short for a safetensors file`);
+  const length = new DataView(first8.buffer, first8.byteOffset, 8).getBigUint64(0, true);
+  if (length > BigInt(MAX_HEADER_BYTES)) throw corrupt(where, `its header claims ${length} bytes; no safetensors file has so long a one`);
+  if (8 + Number(length) > fileBytes) throw corrupt(where, `is cut off: its header is ${length} bytes long and the file ${fileBytes}`);
+  return Number(length);
+}
+
+/**
+ * Checks that every tensor is of a known type, that its shape and byte range agree, and that the ranges cover the data once, without overlap.
+ * @param json      the header's bytes
+ * @param fileBytes the whole file's size
+ * @throws InputError `corrupt_model_file` naming the file and every tensor at fault
+ */
+export function parseHeader(json: Uint8Array, fileBytes: number, where: string): SafetensorsHeader {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(json));
+  } catch (error) {
+    throw corrupt(where, `its header is not JSON (${(error as Error).message})`);
+  }
+  if (!isRecord(parsed)) throw corrupt(where, 'its header is not a JSON object');
+  const dataStart = 8 + json.byteLength;
+  const tensors = new Map<string, TensorEntry>();
+  const metadata: Record<string, string> = {};
+  const problems: string[] = [];
+  for (const [name, value] of Object.entries(parsed)) {
+    if (name === '__metadata__') {
+      if (isRecord(value)) for (const [key, text] of Object.entries(value)) metadata[key] = String(text);
+      continue;
+    }
+    const entry = parseEntry(value, dataStart);
+    if (typeof entry === 'string') problems.push(`tensor ${name} ${entry}`);
+    else if (entry.offset + entry.byteLength > fileBytes) {
+      problems.push(`tensor ${name} is cut off: it ends at byte ${entry.offset + entry.byteLength} of a file of ${fileBytes}`);
+    } else tensors.set(name, entry);
+  }
+  if (problems.length === 0) problems.push(...coverageProblems(tensors, dataStart, fileBytes));
+  if (problems.length > 0) throw corrupt(where, problems.join('; '));
+  return { tensors, metadata };
+}
+
+function parseEntry(value: unknown, dataStart: number): TensorEntry | string {
+  if (!isRecord(value)) return 'is described by no object';
+  const { dtype, shape, data_offsets: offsets } = value;
+  if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
+    return `has type ${JSON.stringify(dtype)}; known are ${Object.keys(ELEMENT_BYTES).join(', ')}`;
+  }
+  if (!Array.isArray(shape) || !shape.every(isNatural)) return `has the shape ${JSON.stringify(shape)}`;
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isNatural)) return `has the offsets ${JSON.stringify(offsets)}`;
+  const [begin, end] = offsets as [number, number];
+  const byteLength = shape.reduce((product, size) => product * size, 1) * ELEMENT_BYTES[dtype as Dtype];
+  if (end - begin !== byteLength) return `[${shape}] of ${dtype} takes ${byteLength} bytes, but has ${end - begin}`;
+  return { dtype: dtype as Dtype, shape, offset: dataStart + begin, byteLength };
+}
+
+function coverageProblems(tensors: ReadonlyMap<string, TensorEntry>, dataStart: number, fileBytes: number): string[] {
+  const problems: string[] = [];
+  let end = dataStart;
+  let previous = 'the header';
+  for (const [name, entry] of [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.byteLength - b.byteLength)) {
+    if (entry.offset < end) problems.push(`tensor ${name} overlaps ${previous}`);
+    if (entry.offset > end) problems.push(`${entry.offset - end} bytes between ${previous} and tensor ${name} belong to nothing`);
+    end = entry.offset + entry.byteLength;
+    previous = `tensor ${name}`;
+  }
+  if (problems.length === 0 && end < fileBytes) problems.push(`${fileBytes - end} bytes after ${previous} belong to nothing`);
+  return problems;
+}

@@ -1,0 +1,147 @@
+/** Tensors in safetensors files. */
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import {
+  type Dtype,
+  ELEMENT_BYTES,
+  parseHeader,
+  parseHeaderLength,
+  type SafetensorsHeader,
+  type TensorEntry,
+} from '../../../src/formats/safetensors.ts';
+import { decodeFloats, encodeFloats } from './float-formats.ts';
+
+export interface StoredTensor {
+  /** As it is in the file; `data` is what it was turned into. */
+  dtype: Dtype;
+  shape: number[];
+  data: Float32Array | Int32Array;
+}
+
+/** Bytes that go to disk in one write; Linux writes at most 2 GiB at once. */
+const WRITE_CHUNK_BYTES = 1 << 30;
+
+/** An open file, from which tensors are read one at a time: a large model is never in memory twice. */
+export interface SafetensorsFile {
+  readonly header: SafetensorsHeader;
+  /** @throws Error when the file has no such tensor */
+  read(name: string): StoredTensor;
+  close(): void;
+}
+
+/** @throws InputError `corrupt_model_file` naming the file and the tensors at fault */
+export function openSafetensors(path: string): SafetensorsFile {
+  const file = openSync(path, 'r');
+  try {
+    const fileBytes = fstatSync(file).size;
+    const headerLength = parseHeaderLength(readBytes(file, 0, Math.min(8, fileBytes)), fileBytes, path);
+    const header = parseHeader(readBytes(file, 8, headerLength), fileBytes, path);
+    return {
+      header,
+      read(name) {
+        const entry = header.tensors.get(name);
+        if (entry === undefined) throw new Error(`${path} has no tensor ${name}`);
+        return readTensor(file, entry);
+      },
+      close: () => closeSync(file),
+    };
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+}
+
+/** Everything in the file, by name in the file's order: floats as f32, whole numbers as i32. */
+export function readSafetensors(path: string): Map<string, StoredTensor> {
+  const file = openSafetensors(path);
+  try {
+    return new Map([...file.header.tensors.keys()].map((name) => [name, file.read(name)]));
+  } finally {
+    file.close();
+  }
+}
+
+export interface WriteOptions {
+  /** Default `{ format: 'pt' }`, which transformers insists on. */
+  metadata?: Record<string, string>;
+  /** Default F32. */
+  dtype?: 'F32' | 'F16' | 'BF16';
+}
+
+/**
+ * Writes tensors in the order of their names, so that the same tensors give the same bytes. The file appears whole or not at all:
+ * it is written beside its place, synced and renamed.
+ */
+export function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>,
+  { metadata = { format: 'pt' }, dtype = 'F32' }: WriteOptions = {},
+): void {
+  const names = [...tensors.keys()].sort();
+  const header: Record<string, unknown> = { __metadata__: metadata };
+  let end = 0;
+  for (const name of names) {
+    const { shape, data } = tensors.get(name)!;
+    const begin = end;
+    end += data.length * ELEMENT_BYTES[dtype];
+    header[name] = { dtype, shape, data_offsets: [begin, end] };
+  }
+  const json = Buffer.from(JSON.stringify(header));
+  // Readers map the file into memory: the data begins at a multiple of eight.
+  const padded = Buffer.alloc(Math.ceil(json.length / 8) * 8, ' ');
+  json.copy(padded);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(padded.length));
+
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
+  const file = openSync(temporary, 'w');
+  try {
+    writeBytes(file, length);
+    writeBytes(file, padded);
+    for (const name of names) writeBytes(file, encodeFloats(tensors.get(name)!.data, dtype));
+    fsyncSync(file);
+  } catch (error) {
+    closeSync(file);
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  closeSync(file);
+  renameSync(temporary, path);
+}
+
+function readTensor(file: number, { dtype, shape, offset, byteLength }: TensorEntry): StoredTensor {
+  const bytes = readBytes(file, offset, byteLength);
+  switch (dtype) {
+    case 'F32':
+    case 'F16':
+    case 'BF16':
+    case 'F64':
+      return { dtype, shape, data: decodeFloats(bytes, dtype) };
+    case 'I64':
+      return { dtype, shape, data: Int32Array.from(new BigInt64Array(bytes.buffer), Number) };
+    case 'I32':
+      return { dtype, shape, data: new Int32Array(bytes.buffer) };
+    case 'I16':
+      return { dtype, shape, data: Int32Array.from(new Int16Array(bytes.buffer)) };
+    case 'I8':
+      return { dtype, shape, data: Int32Array.from(new Int8Array(bytes.buffer)) };
+    case 'U8':
+    case 'BOOL':
+      return { dtype, shape, data: Int32Array.from(bytes) };
+  }
+}
+
+/** A buffer of its own, so that it is aligned for every element type. */
+function readBytes(file: number, offset: number, byteLength: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(new ArrayBuffer(byteLength));
+  for (let done = 0; done < byteLength; ) {
+    const count = readSync(file, bytes, done, Math.min(byteLength - done, WRITE_CHUNK_BYTES), offset + done);
+    if (count === 0) throw new Error(`the file ended ${byteLength - done} bytes early while it was read`);
+    done += count;
+  }
+  return bytes;
+}
+
+function writeBytes(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.byteLength; ) done += writeSync(file, bytes, done, Math.min(bytes.byteLength - done, WRITE_CHUNK_BYTES));
+}
