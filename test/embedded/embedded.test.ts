@@ -1,0 +1,156 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Embedded, startEmbedded } from '../../src/embedded/embedded.ts';
+
+const both = { postgres: true, redis: true };
+const holder = fileURLToPath(new URL('hold-embedded.ts', import.meta.url));
+
+let folder: string;
+let dataDir: string;
+const running: Embedded[] = [];
+const children: ChildProcess[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'graft-embedded-'));
+  dataDir = join(folder, 'data');
+});
+
+afterEach(async () => {
+  for (const child of children.splice(0)) await killed(child);
+  for (const embedded of running.splice(0)) await embedded.stop();
+  // Whatever a killed child left behind is adopted by one more start, and stopped with it.
+  await (await startEmbedded({ dataDir, ...both })).stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function start(options: Partial<typeof both> = {}): Promise<Embedded> {
+  const embedded = await startEmbedded({ dataDir, ...both, ...options });
+  running.push(embedded);
+  return embedded;
+}
+
+/** Another Node process that starts the servers and keeps them until it is told or killed. */
+async function startElsewhere(env: Record<string, string> = {}): Promise<{ child: ChildProcess; databaseUrl: string; redisUrl: string }> {
+  const child = spawn(process.execPath, ['--import', 'tsx', holder, dataDir], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
+  });
+  children.push(child);
+  const [line] = await once(child.stdout!, 'data');
+  return { child, ...JSON.parse(String(line)) };
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+async function query(url: string | null, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url! });
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+async function withRedis<T>(path: string | null, work: (client: Redis) => Promise<T>): Promise<T> {
+  const client = new Redis(path!);
+  try {
+    return await work(client);
+  } finally {
+    client.disconnect();
+  }
+}
+
+const postmaster = (url: string | null) => query(url, `SELECT pg_postmaster_start_time()::text AS started`);
+
+describe('startEmbedded', () => {
+  it('after a stop and a second start has the data of the first, and starts in under three seconds', async () => {
+    const first = await start();
+    await query(first.databaseUrl, `CREATE TABLE greeting (text text)`);
+    await query(first.databaseUrl, `INSERT INTO greeting VALUES ('größe 🌱')`);
+    await withRedis(first.redisUrl, (client) => client.set('greeting', 'hello'));
+    await first.stop();
+    await expect(query(first.databaseUrl, 'SELECT 1')).rejects.toThrow(/ENOENT|ECONNREFUSED/);
+
+    const begun = performance.now();
+    const second = await start();
+    expect(performance.now() - begun).toBeLessThan(3000);
+    expect(await query(second.databaseUrl, 'SELECT text FROM greeting')).toEqual([{ text: 'größe 🌱' }]);
+    expect(await withRedis(second.redisUrl, (client) => client.get('greeting'))).toBe('hello');
+  });
+
+  it('in UTF-8, whatever the locale', async () => {
+    const { databaseUrl } = await start({ redis: false });
+    expect(await query(databaseUrl, 'SHOW server_encoding')).toEqual([{ server_encoding: 'UTF8' }]);
+  });
+
+  it('after a kill -9 of the process that started them takes the same servers over, and stops them', async () => {
+    const { child, databaseUrl } = await startElsewhere();
+    const before = await postmaster(databaseUrl);
+    await query(databaseUrl, 'CREATE TABLE kept (id int)');
+    await killed(child);
+
+    const embedded = await start();
+    expect(embedded.databaseUrl).toBe(databaseUrl);
+    expect(await postmaster(embedded.databaseUrl)).toEqual(before);
+    expect(await query(embedded.databaseUrl, 'SELECT count(*)::int AS n FROM kept')).toEqual([{ n: 0 }]);
+    await embedded.stop();
+    await expect(query(databaseUrl, 'SELECT 1')).rejects.toThrow(/ENOENT|ECONNREFUSED/);
+  });
+
+  it('by two processes at once gives both the same servers, which live until the last of them stops', async () => {
+    const [elsewhere, here] = await Promise.all([startElsewhere(), start()]);
+    expect(here.databaseUrl).toBe(elsewhere.databaseUrl);
+    expect(here.redisUrl).toBe(elsewhere.redisUrl);
+    elsewhere.child.stdin!.end('stop');
+    await once(elsewhere.child, 'exit');
+    expect(elsewhere.child.exitCode).toBe(0);
+    expect(await query(here.databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(await withRedis(here.redisUrl, (client) => client.ping())).toBe('PONG');
+  });
+
+  it('on a data directory whose path is too long for a socket, or has spaces and quotes, works', async () => {
+    dataDir = join(folder, "it's a long way ".repeat(4), 'deeper '.repeat(10), 'data');
+    const embedded = await start();
+    expect(await query(embedded.databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(await withRedis(embedded.redisUrl, (client) => client.ping())).toBe('PONG');
+  });
+
+  it('after an initdb that was interrupted begins it anew', async () => {
+    await mkdir(join(dataDir, 'postgres', 'data.new'), { recursive: true });
+    await writeFile(join(dataDir, 'postgres', 'data.new', 'half'), '');
+    const { databaseUrl } = await start({ redis: false });
+    expect(await query(databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
+  it('on a cluster that Postgres refuses fails with the end of its log and leaves Valkey stopped', async () => {
+    await (await start({ redis: false })).stop();
+    const version = join(dataDir, 'postgres', 'data', 'PG_VERSION');
+    const good = await readFile(version, 'utf8');
+    await writeFile(version, '12\n');
+    await expect(start()).rejects.toThrow(/initialized by PostgreSQL version 12/);
+    await expect(withRedis(join(dataDir, 'run', 'valkey.sock'), (client) => client.on('error', () => {}).ping())).rejects.toThrow();
+    await writeFile(version, good);
+  });
+
+  it.runIf(process.getuid?.() === 0)('as root where user namespaces are refused runs as nobody', async () => {
+    const refusing = join(folder, 'bin');
+    await mkdir(refusing);
+    await writeFile(join(refusing, 'unshare'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    // nobody has to reach the data.
+    await chmod(folder, 0o755);
+    const { databaseUrl } = await startElsewhere({ PATH: `${refusing}${delimiter}${process.env['PATH']}` });
+    expect(await query(databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+});
