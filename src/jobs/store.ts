@@ -97,7 +97,7 @@ export function openJobStore(db: Database) {
     /** @returns the job, or null when it was cancelled or taken over: stop working on it */
     async heartbeat(id: string, attempt: number, patch: JobPatch = {}): Promise<Job | null> {
       const [row] = await db.job.updateManyAndReturn({
-        where: { id, attempt, status: { in: ['validating_files', 'queued', 'running'] } },
+        where: { id, attempt, workerId: { not: null }, status: { in: ['validating_files', 'queued', 'running'] } },
         data: { ...asColumns(patch), heartbeatAt: new Date() },
       });
       return row ? asJob(row) : null;
@@ -211,7 +211,7 @@ const nobodyHas = (now: Date): Prisma.JobWhereInput[] => [
 
 /** Locks the job's row for the transaction, so that a claim waits for the write and the write sees the claim. */
 async function fence(tx: Prisma.TransactionClient, id: string, attempt: number): Promise<boolean> {
-  const { count } = await tx.job.updateMany({ where: { id, attempt }, data: { heartbeatAt: new Date() } });
+  const { count } = await tx.job.updateMany({ where: { id, attempt, workerId: { not: null } }, data: { heartbeatAt: new Date() } });
   return count === 1;
 }
 

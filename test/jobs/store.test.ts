@@ -1,0 +1,183 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fineTunedModelName, newJobId } from '../../src/jobs/ids.ts';
+import type { NewJob, StepMetric } from '../../src/jobs/job.ts';
+import { HEARTBEAT_BOUND_MS, type JobStore, openJobStore } from '../../src/jobs/store.ts';
+import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
+
+let embedded: EmbeddedDatabase;
+let jobs: JobStore;
+beforeAll(async () => {
+  embedded = await openEmbeddedDatabase();
+  jobs = openJobStore(embedded.database);
+});
+afterAll(() => embedded.close());
+
+const newJob = (fields: Partial<NewJob> = {}): NewJob => ({
+  id: newJobId(),
+  model: 'graft-tiny',
+  trainingFileId: 'file-training',
+  validationFileId: null,
+  suffix: null,
+  seed: 7,
+  hyperparameters: { n_epochs: 'auto' },
+  tuning: { type: 'lora', r: 8 },
+  metadata: null,
+  ...fields,
+});
+
+const make = async (fields: Partial<NewJob> = {}) => (await jobs.create(newJob(fields))).job;
+
+const running = async () => {
+  const { id } = await make();
+  const { attempt } = (await jobs.claim(id, 'worker-a'))!;
+  await jobs.move(id, 'read', { attempt });
+  return (await jobs.move(id, 'start', { attempt }))!;
+};
+
+const silence = (id: string) =>
+  embedded.database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_BOUND_MS - 1000) } });
+
+const metric = (step: number, trainLoss = 1): StepMetric => ({
+  step,
+  epoch: step / 10,
+  trainLoss,
+  trainMeanTokenAccuracy: 0.5,
+  learningRate: 1e-4,
+  gradNorm: 1,
+  tokens: 10,
+  supervisedTokens: 5,
+  seconds: 0.1,
+});
+
+describe('create', () => {
+  it('keeps what was asked for', async () => {
+    const job = newJob({ metadata: { team: 'a' }, suffix: 'mine' });
+    expect(await jobs.find((await jobs.create(job)).job.id)).toMatchObject({
+      ...job,
+      status: 'validating_files',
+      attempt: 0,
+      resolved: null,
+      error: null,
+    });
+  });
+
+  it('twice with one idempotency key gives the first job twice, even at once', async () => {
+    const results = await Promise.all([1, 2, 3].map(() => jobs.create(newJob({ idempotencyKey: 'same' }))));
+    expect(new Set(results.map(({ job }) => job.id)).size).toBe(1);
+    expect(results.filter(({ created }) => created)).toHaveLength(1);
+  });
+});
+
+describe('move', () => {
+  it('by two cancels, a failure and a success at once lets exactly one win', async () => {
+    for (let round = 0; round < 10; round++) {
+      const { id, attempt } = await running();
+      const outcomes = await Promise.all([
+        jobs.move(id, 'cancel'),
+        jobs.move(id, 'succeed', { attempt, patch: { fineTunedModel: fineTunedModelName({ id, model: 'graft-tiny', suffix: null }) } }),
+        jobs.move(id, 'cancel'),
+        jobs.move(id, 'fail', { attempt, patch: { error: { code: 'x', message: 'y', param: null } } }),
+      ]);
+      const winners = outcomes.filter((outcome) => outcome !== null);
+      expect(winners).toHaveLength(1);
+      const job = (await jobs.find(id))!;
+      expect(job.status).toBe(winners[0]!.status);
+      expect(job.fineTunedModel === null).toBe(job.status !== 'succeeded');
+      expect(job.finishedAt).not.toBeNull();
+    }
+  });
+
+  it('with an older attempt changes nothing', async () => {
+    const { id, attempt } = await running();
+    await jobs.move(id, 'requeue');
+    const { attempt: newer } = (await jobs.claim(id, 'worker-b'))!;
+    await jobs.move(id, 'start', { attempt: newer });
+    expect(newer).toBe(attempt + 1);
+    expect(await jobs.move(id, 'succeed', { attempt })).toBeNull();
+    expect((await jobs.find(id))!.status).toBe('running');
+  });
+
+  it('of a finished job is refused', async () => {
+    const { id } = await make();
+    await jobs.move(id, 'cancel');
+    expect(await jobs.move(id, 'cancel')).toBeNull();
+    expect(await jobs.move(id, 'read')).toBeNull();
+  });
+});
+
+describe('claim', () => {
+  it('by many workers at once gives the job to one', async () => {
+    const { id } = await make();
+    const claims = await Promise.all(['a', 'b', 'c', 'd'].map((worker) => jobs.claim(id, worker)));
+    expect(claims.filter((claim) => claim !== null)).toHaveLength(1);
+  });
+
+  it('of a job whose worker fell silent before training takes it over and fences the old one off', async () => {
+    const { id } = await make();
+    const first = (await jobs.claim(id, 'worker-a'))!;
+    expect(await jobs.claim(id, 'worker-b')).toBeNull();
+    await silence(id);
+    expect(await jobs.findDue(1000)).toContain(id);
+    const second = (await jobs.claim(id, 'worker-b'))!;
+    expect(second.attempt).toBe(first.attempt + 1);
+    expect(await jobs.heartbeat(id, first.attempt)).toBeNull();
+    expect(await jobs.recordMetrics(id, first.attempt, [metric(1)])).toBe(false);
+    expect(await jobs.addCheckpoint(id, first.attempt, { step: 1, metrics: { step: 1 } })).toBeNull();
+    expect(await jobs.heartbeat(id, second.attempt)).not.toBeNull();
+  });
+});
+
+describe('heartbeat', () => {
+  it('of a cancelled job answers null', async () => {
+    const { id, attempt } = await running();
+    expect(await jobs.heartbeat(id, attempt, { trainedTokens: 12 })).toMatchObject({ trainedTokens: 12 });
+    await jobs.move(id, 'cancel');
+    expect(await jobs.heartbeat(id, attempt)).toBeNull();
+  });
+
+  it('that stopped makes a running job stalled', async () => {
+    const { id } = await running();
+    expect((await jobs.findStalled()).map((job) => job.id)).not.toContain(id);
+    await silence(id);
+    expect((await jobs.findStalled()).map((job) => job.id)).toContain(id);
+  });
+});
+
+describe('list', () => {
+  it('pages newest first and filters by metadata', async () => {
+    const made = [];
+    for (const n of [1, 2, 3, 4, 5]) made.push((await make({ metadata: { list: 'paged', n: String(n) } })).id);
+    const first = await jobs.list({ limit: 2, metadata: { list: 'paged' } });
+    const second = await jobs.list({ limit: 3, metadata: { list: 'paged' }, after: first.data[1]!.id });
+    expect([...first.data, ...second.data].map((job) => job.id)).toEqual(made.reverse());
+    expect([first.hasMore, second.hasMore]).toEqual([true, false]);
+    expect((await jobs.list({ limit: 100, metadata: { list: 'paged', n: '3' } })).data).toHaveLength(1);
+    expect((await jobs.list({ limit: 100, metadata: null })).data.every((job) => job.metadata === null)).toBe(true);
+  });
+});
+
+describe('events, metrics and checkpoints', () => {
+  it('come back in their order, a repeated step and checkpoint once', async () => {
+    const { id, attempt } = await running();
+    for (const message of ['one', 'two', 'three']) await jobs.appendEvent(id, { level: 'info', message });
+    const { data, hasMore } = await jobs.events(id, { limit: 2 });
+    expect(data.map((event) => event.message)).toEqual(['three', 'two']);
+    expect(hasMore).toBe(true);
+    expect((await jobs.events(id, { limit: 2, after: data[1]!.id })).data.map((event) => event.message)).toEqual(['one']);
+    expect((await jobs.eventsSince(id, data[1]!.id, 10)).map((event) => event.message)).toEqual(['three']);
+
+    await jobs.recordMetrics(id, attempt, [metric(1), metric(2)]);
+    await jobs.recordMetrics(id, attempt, [metric(2, 9), metric(3)]);
+    expect((await jobs.metrics(id)).map(({ step, trainLoss }) => [step, trainLoss])).toEqual([
+      [1, 1],
+      [2, 1],
+      [3, 1],
+    ]);
+
+    await jobs.addCheckpoint(id, attempt, { step: 2, metrics: { step: 2 } });
+    await jobs.addCheckpoint(id, attempt, { step: 3, metrics: { step: 3, train_loss: 1 } });
+    await jobs.addCheckpoint(id, attempt, { step: 3, metrics: { step: 3, train_loss: 2 } });
+    expect(await jobs.newestCheckpoint(id)).toMatchObject({ step: 3, metrics: { train_loss: 2 } });
+    expect((await jobs.checkpoints(id, { limit: 10 })).data.map((checkpoint) => checkpoint.step)).toEqual([3, 2]);
+  });
+});
