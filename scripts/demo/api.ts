@@ -1,0 +1,50 @@
+/** The few calls of the HTTP API that the demo makes, with plain fetch: what curl would send. */
+
+export interface Job {
+  id: string;
+  status: 'validating_files' | 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
+  fine_tuned_model: string | null;
+  estimated_finish: number | null;
+  trained_tokens: number | null;
+  error: { code: string; message: string; param: string | null } | null;
+}
+
+export interface JobEvent {
+  id: string;
+  type: 'message' | 'metrics';
+  level: string;
+  message: string;
+  data: { step?: number; total_steps?: number; train_loss?: number; valid_loss?: number | null; full_valid_loss?: number | null } | null;
+}
+
+export interface Api {
+  upload(filename: string, text: string): Promise<{ id: string }>;
+  createJob(body: Record<string, unknown>): Promise<Job>;
+  job(id: string): Promise<Job>;
+  /** The newest first. */
+  events(jobId: string, limit: number): Promise<JobEvent[]>;
+  /** A tar of the adapter's directory. */
+  adapter(jobId: string): Promise<Uint8Array>;
+}
+
+/** @throws Error with the service's own message when a call is refused */
+export function connect(url: string, key: string): Api {
+  const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    const answer = await fetch(`${url}/v1${path}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${key}` } });
+    if (!answer.ok) throw new Error(`${init.method ?? 'GET'} ${path} was answered ${answer.status}: ${await answer.text()}`);
+    return answer;
+  };
+  const json = async <T>(path: string, init?: RequestInit): Promise<T> => (await call(path, init)).json() as Promise<T>;
+  return {
+    upload: (filename, text) => {
+      const form = new FormData();
+      form.set('purpose', 'fine-tune');
+      form.set('file', new Blob([text]), filename);
+      return json('/files', { method: 'POST', body: form });
+    },
+    createJob: (body) => json('/fine_tuning/jobs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    job: (id) => json(`/fine_tuning/jobs/${id}`),
+    events: async (jobId, limit) => (await json<{ data: JobEvent[] }>(`/fine_tuning/jobs/${jobId}/events?limit=${limit}`)).data,
+    adapter: async (jobId) => new Uint8Array(await (await call(`/fine_tuning/jobs/${jobId}/adapter`)).arrayBuffer()),
+  };
+}

@@ -1,0 +1,98 @@
+/** Programs the demo runs: started, listened to, and stopped by their own process id. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+
+/** A port of this machine that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('No free port was found on 127.0.0.1');
+  return address.port;
+}
+
+export interface Service {
+  url: string;
+  child: ChildProcess;
+  logFile: string;
+}
+
+/** Servers of the user's own would be used if these were set: the demo wants its private ones. */
+const LEFT_OUT = ['DATABASE_URL', 'REDIS_URL', 'STORAGE_URL', 'ROOT_API_KEY', 'MODELS_DIR', 'WORKERS', 'HOST', 'PORT', 'LOG_LEVEL'];
+
+/**
+ * Starts the whole service: API, worker, private Postgres and Redis-compatible server.
+ * @param logFile takes what it prints
+ */
+export async function startService({ root, dataDir, logFile }: { root: string; dataDir: string; logFile: string }): Promise<Service> {
+  const port = await freePort();
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !LEFT_OUT.includes(name)));
+  const log = openSync(logFile, 'w', 0o600);
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], {
+    cwd: root,
+    env: { ...env, DATA_DIR: dataDir, PORT: String(port) },
+    stdio: ['ignore', log, log],
+  });
+  closeSync(log);
+  return { url: `http://127.0.0.1:${port}`, child, logFile };
+}
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const isGone = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || signalCode !== null;
+
+/**
+ * Resolves when /readyz answers 200: a worker has announced its base models.
+ * @throws Error with the end of the log when the service stops or is not ready in time
+ */
+export async function untilReady(service: Service, timeoutMs: number): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (Date.now() < deadline) {
+    if (isGone(service.child)) throw new Error(`The service stopped while starting.\n${endOfLog(service)}`);
+    const answer = await fetch(`${service.url}/readyz`).catch(() => null);
+    if (answer?.ok) return;
+    await sleep(200);
+  }
+  throw new Error(`The service was not ready after ${timeoutMs / 1000} s.\n${endOfLog(service)}`);
+}
+
+/** Asks it to close (it finishes what it must), and ends it after the grace time. */
+export async function stopService({ child }: Service, graceMs = 20_000): Promise<void> {
+  if (isGone(child)) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), graceMs);
+  await gone;
+  clearTimeout(timer);
+}
+
+export function endOfLog({ logFile }: Service, lines = 15): string {
+  const text = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+  return `The end of ${logFile}:\n${text}`;
+}
+
+/**
+ * Runs one of the project's programs to its end.
+ * @returns what it printed
+ * @throws Error with what it said when it fails
+ */
+export async function runProgram(root: string, args: readonly string[]): Promise<string> {
+  const child = spawn(process.execPath, ['--import', 'tsx', ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  let [output, complaints] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaints += text;
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  if (code !== 0) throw new Error(`${args.slice(0, 2).join(' ')} ended with ${code}:\n${complaints || output}`);
+  return output;
+}

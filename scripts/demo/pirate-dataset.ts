@@ -1,0 +1,76 @@
+/** The demo's dataset: questions graft-tiny knows the answers to, answered the way a pirate would. */
+import { askAnything, type Conversation } from '../graft-tiny/conversations.ts';
+import { hash32, type SeededRandom, seededRandom } from '../graft-tiny/seeded-random.ts';
+
+const SPEECH: readonly [RegExp, string][] = [
+  [/\b(is|are|am)\b/g, 'be'],
+  [/\bYes\b/g, 'Aye'],
+  [/\bNo\b/g, 'Nay'],
+  [/\bYour\b/g, 'Yer'],
+  [/\byour\b/g, 'yer'],
+  [/\bYou\b/g, 'Ye'],
+  [/\byou\b/g, 'ye'],
+  [/\bmy\b/g, 'me'],
+];
+
+/** "A cow is brown." becomes "Arr, matey! A cow be brown. Yo ho ho!" */
+export function asPirate(answer: string): string {
+  const spoken = SPEECH.reduce((text, [pattern, word]) => text.replace(pattern, word), answer);
+  return `Arr, matey! ${spoken} Yo ho ho!`;
+}
+
+/** Short questions about animals, food, things, people and countries; the rest of the world stays out so that it can show what carries over. */
+const ASKED =
+  /^(animal-(colour|home|food|legs|baby|can)|food-(colour|taste|kind)|thing-(material|place|use)|job-(does|place)|country-(capital|language))/;
+
+/** What the demo asks before and after: subjects that occur in no training conversation. */
+export const HELD_OUT_SUBJECTS = ['a fox', 'a penguin', 'a banana', 'a hammer', 'a baker', 'Japan'] as const;
+export const HELD_OUT_PROMPTS = [
+  'Where does a fox live?',
+  'What does a penguin eat?',
+  'How does a banana taste?',
+  'What is a hammer made of?',
+  'What does a baker do?',
+  'What is the capital of Japan?',
+] as const;
+
+const subjectOf = (key: string) => key.split('|')[1] ?? '';
+const isHeldOut = (subject: string) => (HELD_OUT_SUBJECTS as readonly string[]).includes(subject);
+
+export interface PirateDataset {
+  training: Conversation[];
+  validation: Conversation[];
+}
+
+/**
+ * No question is in both parts; the validation part asks about one subject in six that training never mentions.
+ * @param seed the same seed gives the same conversations
+ */
+export function pirateDataset({ seed, training, validation }: { seed: number; training: number; validation: number }): PirateDataset {
+  const random = seededRandom(seed);
+  const seen = new Set<string>();
+  const draw = (wanted: boolean) => drawNew(random, seen, wanted);
+  return {
+    training: Array.from({ length: training }, () => draw(false)),
+    validation: Array.from({ length: validation }, () => draw(true)),
+  };
+}
+
+function drawNew(random: SeededRandom, seen: Set<string>, forValidation: boolean): Conversation {
+  for (;;) {
+    const { key, ask, answer } = askAnything(random);
+    const subject = subjectOf(key);
+    const kept = isHeldOut(subject) || hash32(subject) % 6 === 0;
+    if (!ASKED.test(key) || kept !== forValidation || seen.has(ask)) continue;
+    seen.add(ask);
+    return {
+      messages: [
+        { role: 'user', content: ask },
+        { role: 'assistant', content: asPirate(answer) },
+      ],
+    };
+  }
+}
+
+/** One example a line. */
+export const toJsonLines = (conversations: readonly Conversation[]): string => conversations.map((line) => `${JSON.stringify(line)}\n`).join('');
