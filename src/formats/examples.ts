@@ -1,0 +1,205 @@
+/**
+ * The grammar of examples: one JSON object a line, either a chat, `{"messages": [{"role", "content", …}], "tools"?}` as OpenAI and Hugging Face
+ * write it, or `{"prompt", "completion"}`. Other keys of a line are ignored.
+ */
+import { InputError } from './input-error.ts';
+import { readLines } from './lines.ts';
+
+/** A conversation longer than this is a mistake in the file, not a conversation. */
+export const MAX_MESSAGES = 4096;
+/** So many lines are named in one error: enough to see the pattern, few enough to read. */
+export const MAX_PROBLEMS = 10;
+
+export const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
+export type Role = (typeof ROLES)[number];
+
+export interface ChatMessage {
+  role: Role;
+  /** Text parts are joined; empty when an assistant only calls tools. */
+  content: string;
+  /** Whether an assistant's turn is learned (1, the default) or only read (0). Means nothing for other roles: they are never learned. */
+  weight: 0 | 1;
+  /** Everything else the message carries (`name`, `tool_calls`, `tool_call_id`, …), for the chat template. */
+  extra: Record<string, unknown>;
+}
+
+export interface ChatExample {
+  kind: 'chat';
+  messages: ChatMessage[];
+  tools: unknown[] | null;
+}
+
+export interface CompletionExample {
+  kind: 'completion';
+  prompt: string;
+  completion: string;
+}
+
+export type TrainingExample = ChatExample | CompletionExample;
+
+export type ExampleFile = 'training_file' | 'validation_file';
+
+type Json = Record<string, unknown>;
+
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+const shown = (value: unknown): string => {
+  const text = JSON.stringify(value) ?? 'missing';
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+};
+
+/** @returns the error that both the formats and the engine throw for what is wrong in a file of examples */
+export function exampleError(param: ExampleFile, message: string, hint?: string): InputError {
+  return new InputError(`invalid_${param}`, message, { param, ...(hint === undefined ? {} : { hint }) });
+}
+
+/**
+ * @param param which file the line is from: the error's param, and its code `invalid_{param}`
+ * @throws InputError naming the line and the message in it (both from 1)
+ */
+export function parseExample(line: string, lineNumber: number, param: ExampleFile): TrainingExample {
+  const where = `line ${lineNumber}`;
+  const fail = (problem: string, hint?: string) => exampleError(param, problem, hint);
+  if (line.trim() === '') throw fail(`${where} is blank`, 'Remove it: every line holds one example.');
+  const value = parseJson(line, where, fail);
+  if (!isObject(value))
+    throw fail(`${where} is ${shown(value)}, not a JSON object`, 'An example is {"messages": [...]} or {"prompt": "...", "completion": "..."}.');
+  if ('messages' in value) return parseChat(value, where, fail);
+  if ('preferred_output' in value || 'chosen' in value)
+    throw fail(
+      `${where} is a preference pair, which is not supported yet`,
+      'Supervised examples are {"messages": [...]} or {"prompt": "...", "completion": "..."}.',
+    );
+  if ('prompt' in value || 'completion' in value) return parseCompletion(value, where, fail);
+  throw fail(
+    `${where} has neither "messages" nor "prompt" and "completion"; its keys are ${shown(Object.keys(value))}`,
+    'An example is {"messages": [...]} or {"prompt": "...", "completion": "..."}.',
+  );
+}
+
+/**
+ * Reads a file of examples as a stream.
+ * @param bytes the file, in any chunks
+ * @throws InputError naming the first lines that are wrong, all at once
+ */
+export async function* readExamples(
+  bytes: AsyncIterable<Uint8Array>,
+  param: ExampleFile,
+): AsyncGenerator<{ lineNumber: number; example: TrainingExample }> {
+  const problems = new Problems(param);
+  let lines = 0;
+  let blanks: number[] = [];
+  for await (const { number, text } of readLines(bytes, { code: `invalid_${param}`, param })) {
+    // Blank lines at the end of a file are every editor's habit; in the middle they are a mistake.
+    if (text.trim() === '') {
+      if (blanks.length < MAX_PROBLEMS) blanks.push(number);
+      continue;
+    }
+    for (const blank of blanks) problems.collect(() => parseExample('', blank, param));
+    blanks = [];
+    lines = number;
+    const example = problems.collect(() => parseExample(text, number, param));
+    // After a mistake the rest is read for more mistakes only.
+    if (example !== undefined && problems.count === 0) yield { lineNumber: number, example };
+  }
+  problems.throwIfAny();
+  if (lines === 0) throw exampleError(param, 'the file is empty', 'Write one example a line.');
+}
+
+/** Gathers what is wrong in a file until there is enough to tell, so that a user mends it in one go. */
+export class Problems {
+  readonly #errors: InputError[] = [];
+  constructor(readonly param: ExampleFile) {}
+
+  get count(): number {
+    return this.#errors.length;
+  }
+
+  /** @throws InputError with all of them when this one is the last that fits; anything but an InputError goes through */
+  collect<T>(work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.add(error);
+      return undefined;
+    }
+  }
+
+  add(error: unknown): void {
+    if (!(error instanceof InputError)) throw error;
+    this.#errors.push(error);
+    if (this.#errors.length >= MAX_PROBLEMS) this.throwIfAny();
+  }
+
+  throwIfAny(): void {
+    const [first, ...more] = this.#errors;
+    if (first === undefined) return;
+    if (more.length === 0) throw first;
+    const messages = [first, ...more].map(({ message }) => message).join('; ');
+    const intro = this.count >= MAX_PROBLEMS ? `the first ${this.count} problems` : `${this.count} problems`;
+    throw new InputError(first.code, `${intro}: ${messages}`, first.details);
+  }
+}
+
+type Fail = (problem: string, hint?: string) => InputError;
+
+function parseJson(line: string, where: string, fail: Fail): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    const reason = (error as SyntaxError).message;
+    const position = /at position (\d+)/.exec(reason)?.[1];
+    const column =
+      position !== undefined ? `column ${Number(position) + 1}: ` : reason.startsWith('Unexpected end') ? `column ${line.length + 1}: ` : '';
+    throw fail(
+      `${where} is not valid JSON (${column}${reason.replace(/ in JSON at position.*| \(line \d+ column \d+\)/, '')})`,
+      'Write one JSON object a line.',
+    );
+  }
+}
+
+function parseCompletion({ prompt, completion }: Json, where: string, fail: Fail): CompletionExample {
+  if (typeof prompt !== 'string') throw fail(`${where} has a "prompt" that is ${shown(prompt)}; it takes a string`);
+  if (typeof completion !== 'string') throw fail(`${where} has a "completion" that is ${shown(completion)}; it takes a string`);
+  if (completion === '') throw fail(`${where} has an empty "completion"`, 'The completion is what the model learns.');
+  return { kind: 'completion', prompt, completion };
+}
+
+function parseChat({ messages, tools }: Json, where: string, fail: Fail): ChatExample {
+  if (!Array.isArray(messages)) throw fail(`${where} has "messages" that is ${shown(messages)}; it takes an array`);
+  if (messages.length === 0) throw fail(`${where} has no messages`);
+  if (messages.length > MAX_MESSAGES) throw fail(`${where} has ${messages.length} messages; the most is ${MAX_MESSAGES}`);
+  if (tools !== undefined && tools !== null && !Array.isArray(tools)) throw fail(`${where} has "tools" that is ${shown(tools)}; it takes an array`);
+  const parsed = messages.map((message, index) => parseMessage(message, `${where}, message ${index + 1}`, fail));
+  const last = parsed.at(-1)!;
+  if (last.role !== 'assistant')
+    throw fail(
+      `${where}, message ${parsed.length}: the last message is from "${last.role}"`,
+      'A conversation ends with what the assistant should say.',
+    );
+  return { kind: 'chat', messages: parsed, tools: Array.isArray(tools) && tools.length > 0 ? tools : null };
+}
+
+function parseMessage(message: unknown, where: string, fail: Fail): ChatMessage {
+  if (!isObject(message)) throw fail(`${where} is ${shown(message)}, not an object`, 'A message is {"role": "user", "content": "..."}.');
+  const { role, content, weight, ...extra } = message;
+  if (!ROLES.includes(role as Role)) throw fail(`${where} has the role ${shown(role)}`, `Roles are ${ROLES.join(', ')}.`);
+  if (weight !== undefined && weight !== null && weight !== 0 && weight !== 1) throw fail(`${where} has the weight ${shown(weight)}; it is 0 or 1`);
+  const callsTools = role === 'assistant' && Array.isArray(extra['tool_calls']) && extra['tool_calls'].length > 0;
+  return { role: role as Role, content: parseContent(content, callsTools, where, fail), weight: weight === 0 ? 0 : 1, extra };
+}
+
+function parseContent(content: unknown, mayBeMissing: boolean, where: string, fail: Fail): string {
+  if (typeof content === 'string') return content;
+  if (content === undefined || content === null) {
+    if (mayBeMissing) return '';
+    throw fail(`${where} has no content`, 'Give it a string, or an array of {"type": "text", "text": "..."}.');
+  }
+  if (!Array.isArray(content)) throw fail(`${where} has content that is ${shown(content)}; it takes a string or an array of text parts`);
+  return content
+    .map((part: unknown, index) => {
+      if (isObject(part) && part['type'] === 'text' && typeof part['text'] === 'string') return part['text'];
+      const type = isObject(part) ? shown(part['type']) : shown(part);
+      throw fail(`${where}, part ${index + 1} is ${type}; only text parts are supported`, 'A part is {"type": "text", "text": "..."}.');
+    })
+    .join('');
+}

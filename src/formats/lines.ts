@@ -1,0 +1,54 @@
+import { InputError } from './input-error.ts';
+
+/** An example of 131,072 tokens is about 0.6 MB of text; eight MiB leaves room for escapes, and keeps a file without line ends from filling the memory. */
+export const MAX_LINE_BYTES = 8 * 2 ** 20;
+
+export interface Line {
+  /** From 1. */
+  number: number;
+  text: string;
+}
+
+const NEWLINE = 0x0a;
+
+/**
+ * Splits a stream of bytes into lines of UTF-8, one in memory at a time. Knows `\n` and `\r\n`, skips a byte order mark.
+ * @param where the error's code and param
+ * @throws InputError for a line that is too long or not UTF-8
+ */
+export async function* readLines(bytes: AsyncIterable<Uint8Array>, where: { code: string; param: string }): AsyncGenerator<Line> {
+  const decoder = new TextDecoder('utf-8', { fatal: true }); // drops a byte order mark
+  let pieces: Uint8Array[] = [];
+  let pendingBytes = 0;
+  let number = 0;
+
+  const take = (last: Uint8Array): Line => {
+    number += 1;
+    const line = pieces.length === 0 ? last : Buffer.concat([...pieces, last]);
+    pieces = [];
+    pendingBytes = 0;
+    try {
+      const text = decoder.decode(line);
+      return { number, text: text.endsWith('\r') ? text.slice(0, -1) : text };
+    } catch {
+      throw new InputError(where.code, `line ${number} is not UTF-8`, { param: where.param, hint: 'Save the file as UTF-8.' });
+    }
+  };
+
+  for await (const chunk of bytes) {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+      yield take(chunk.subarray(start, end));
+      start = end + 1;
+    }
+    if (start === chunk.length) continue;
+    pieces.push(chunk.subarray(start));
+    pendingBytes += chunk.length - start;
+    if (pendingBytes > MAX_LINE_BYTES)
+      throw new InputError(where.code, `line ${number + 1} is longer than ${MAX_LINE_BYTES / 2 ** 20} MiB`, {
+        param: where.param,
+        hint: 'Put one example on each line, ended by a line feed.',
+      });
+  }
+  if (pendingBytes > 0) yield take(new Uint8Array());
+}

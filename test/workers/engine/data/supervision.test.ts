@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { parseExample } from '../../../../src/formats/examples.ts';
+import { ChatTemplate } from '../../../../workers/engine/data/chat-template.ts';
+import { tokenizeExample } from '../../../../workers/engine/data/supervision.ts';
+import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
+
+interface Expected {
+  conversations: { messages: object[]; text: string; textBeforeLastTurn: string; ids: number[]; lossMask: number[] | null }[];
+  prompts: { prompt: string; completion: string; ids: number[]; lossMask: number[] }[];
+}
+
+const reference = (path: string) => fileURLToPath(new URL(`../../../fixtures/reference/templates/${path}`, import.meta.url));
+const readJson = async <T>(path: string) => JSON.parse(await readFile(reference(path), 'utf8')) as T;
+const today = new Date('2026-02-03T04:05:06Z');
+const chat = (messages: object[]) => parseExample(JSON.stringify({ messages }), 1, 'training_file');
+
+/** Nothing predicts the first token, so the engine never counts it; Python's masks may. */
+const withoutFirst = (mask: number[]) => mask.map((value, index) => (index === 0 ? 0 : value));
+
+describe.each(['chatml', 'chatml-generation', 'llama3', 'forgets-thoughts'])('tokenizeExample › with the template %s', (name) => {
+  it('gives the ids and the masks of transformers, and refuses where turns cannot be told apart', async () => {
+    const tokenizer = await Tokenizer.open(reference(`${name}/tokenizer`));
+    const template = await ChatTemplate.open(tokenizer, today);
+    const { conversations } = await readJson<Expected>(`${name}/expected.json`);
+    expect(conversations.length).toBeGreaterThan(5);
+    for (const { messages, ids, lossMask } of conversations) {
+      const tokenized = tokenizeExample(chat(messages), tokenizer, template);
+      if (lossMask === null) {
+        await expect(tokenized).rejects.toThrow(/cannot be told apart, because .* a longer conversation does not begin like a shorter one/);
+        continue;
+      }
+      const { inputIds, lossMask: mask } = await tokenized;
+      expect([...inputIds]).toEqual(ids);
+      expect([...mask]).toEqual(withoutFirst(lossMask));
+    }
+  });
+
+  it('renders the text of transformers, with and without the generation prompt', async () => {
+    const tokenizer = await Tokenizer.open(reference(`${name}/tokenizer`));
+    const template = (await ChatTemplate.open(tokenizer, today))!;
+    const { conversations } = await readJson<Expected>(`${name}/expected.json`);
+    for (const { messages, text, textBeforeLastTurn } of conversations) {
+      const example = chat(messages);
+      if (example.kind !== 'chat') throw new Error('not a chat');
+      expect(template.render(example.messages, { tools: null, addGenerationPrompt: false }).text).toBe(text);
+      expect(template.render(example.messages.slice(0, -1), { tools: null, addGenerationPrompt: true }).text).toBe(textBeforeLastTurn);
+    }
+  });
+
+  it('tokenises prompt and completion as TRL does', async () => {
+    const tokenizer = await Tokenizer.open(reference(`${name}/tokenizer`));
+    const { prompts } = await readJson<Expected>(`${name}/expected.json`);
+    for (const { prompt, completion, ids, lossMask } of prompts) {
+      const { inputIds, lossMask: mask } = await tokenizeExample({ kind: 'completion', prompt, completion }, tokenizer, null);
+      expect([...inputIds]).toEqual(ids);
+      expect([...mask]).toEqual(withoutFirst(lossMask));
+    }
+  });
+});
+
+describe('tokenizeExample › of a conversation', () => {
+  it('for a model without a chat template says what to use instead', async () => {
+    const tokenizer = await Tokenizer.open(reference('chatml/tokenizer'));
+    const example = chat([
+      { role: 'user', content: 'a' },
+      { role: 'assistant', content: 'b' },
+    ]);
+    await expect(tokenizeExample(example, tokenizer, null)).rejects.toThrow('the model has no chat template');
+  });
+});
+
+describe('Tokenizer', () => {
+  it('on 200 hard lines gives the ids of Python', async () => {
+    const tokenizer = await Tokenizer.open(reference('chatml/tokenizer'));
+    for (const { text, ids } of await readJson<{ text: string; ids: number[] }[]>('hard-lines.json'))
+      expect([...(await tokenizer.encode(text, { addSpecialTokens: true })).ids], JSON.stringify(text)).toEqual(ids);
+  });
+});
+
+const options = { specialTokens: {}, today };
+const turns = [{ role: 'assistant' as const, content: 'ok', weight: 1 as const, extra: {} }];
+const renderOnce = (source: string, messages = turns) =>
+  new ChatTemplate(source, options).render(messages, { tools: null, addGenerationPrompt: false });
+
+describe('ChatTemplate', () => {
+  it('with generation tags on lines of their own strips what Jinja strips', () => {
+    // Witness: transformers 5.23 renders this to "A\nokB\n" and marks characters 2 to 4.
+    const source = "A\n  {% for m in messages %}\n  {% generation %}\n{{ m['content'] }}{% endgeneration %}\nB\n{% endfor %}\n";
+    expect(renderOnce(source)).toEqual({ text: 'A\nokB\n', generated: [[2, 4]] });
+  });
+
+  it('with content that holds the characters it would mark with takes others', () => {
+    const message = { role: 'assistant' as const, content: '\ue000\ue001 \u{1f642}', weight: 1 as const, extra: {} };
+    const { text, generated } = renderOnce("{% generation %}{{ messages[0]['content'] }}{% endgeneration %}!", [message]);
+    expect(text).toBe('\ue000\ue001 \u{1f642}!');
+    expect(generated).toEqual([[0, 4]]);
+  });
+
+  it('asked for the date tells the one it was given', () => {
+    expect(renderOnce("{{ strftime_now('%d %b %Y') }}").text).toBe('03 Feb 2026');
+  });
+
+  it('that refuses a conversation passes its words on', () => {
+    expect(() => renderOnce("{{ raise_exception('roles must alternate') }}")).toThrow('roles must alternate');
+  });
+});
