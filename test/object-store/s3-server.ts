@@ -1,0 +1,36 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+
+export interface S3Server {
+  endpoint: string;
+  bucket: string;
+  close(): Promise<void>;
+}
+
+/** A real server that speaks S3, moto's, on a free port, with one empty bucket. Sets the AWS credentials of this process. */
+export async function startS3Server(): Promise<S3Server> {
+  const script = fileURLToPath(new URL('../../scripts/python-s3.mjs', import.meta.url));
+  const python = execFileSync(process.execPath, [script], { encoding: 'utf8' }).trim();
+  const child = spawn(python, ['-c', 'from moto.server import main; main()', '-H', '127.0.0.1', '-p', '0'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const endpoint = await new Promise<string>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`The S3 server ended with ${code} before it listened`)));
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      const address = line.match(/Running on (http:\/\/\S+)/)?.[1];
+      if (address !== undefined) resolve(address);
+    });
+  });
+  process.env['AWS_ACCESS_KEY_ID'] = 'test';
+  process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
+  const bucket = 'graft-test';
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true });
+  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+  client.destroy();
+  const close = async () => {
+    child.kill();
+    await once(child, 'exit');
+  };
+  return { endpoint, bucket, close };
+}
