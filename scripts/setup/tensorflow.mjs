@@ -1,0 +1,87 @@
+/**
+ * TensorFlow.js on a current TensorFlow. The library that @tensorflow/tfjs-node-gpu would download is from 2022 and
+ * knows no GPU made since; its binding speaks TensorFlow's C API, so it compiles as it is against the library in
+ * TensorFlow's Python package.
+ */
+import { copyFile, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { cacheFolder, onceInCache } from './cache.mjs';
+import { run } from './progress.mjs';
+import { compiler } from './requirements.mjs';
+import { unpackWheel } from './wheel.mjs';
+
+export const tensorflowVersion = '2.21.0';
+
+/** Downloads TensorFlow into the cache, once per version. @returns {Promise<{folder: string, filled: boolean}>} */
+export function tensorflowLibrary(/** @type {'cpu' | 'cuda'} */ variant) {
+  return onceInCache(`tensorflow-${variant}-${tensorflowVersion}-${process.arch}`, async (folder) => {
+    // On arm64 the package named plainly is the CPU's.
+    const name = variant === 'cuda' || process.arch === 'arm64' ? 'tensorflow' : 'tensorflow-cpu';
+    const keep = /^tensorflow\/(libtensorflow_(cc|framework)\.so\.2$|include\/(tensorflow|xla|tsl)\/)|\.dist-info\/(METADATA|LICENSE)$/;
+    await unpackWheel(`${name}==${tensorflowVersion}`, { into: folder, keep });
+    const library = join(folder, 'tensorflow');
+    // The linker looks for these names.
+    await symlink('libtensorflow_cc.so.2', join(library, 'libtensorflow.so'));
+    await symlink('libtensorflow_framework.so.2', join(library, 'libtensorflow_framework.so'));
+    if (variant === 'cuda')
+      for (const requirement of await cudaRequirements(folder)) await unpackWheel(requirement, { into: folder, keep: /^nvidia\// });
+  });
+}
+
+/** The CUDA libraries that this TensorFlow names as its extra `and-cuda`. They lie beside it, where its RUNPATH looks. */
+async function cudaRequirements(/** @type {string} */ folder) {
+  const metadata = await readFile(join(folder, `tensorflow-${tensorflowVersion}.dist-info`, 'METADATA'), 'utf8');
+  const requirements = [...metadata.matchAll(/^Requires-Dist: (nvidia-[^;\s]+) *; *extra == ["']and-cuda["']/gm)].map(([, name = '']) => name);
+  if (requirements.length === 0) throw new Error(`TensorFlow ${tensorflowVersion} names no CUDA packages`);
+  return requirements;
+}
+
+/**
+ * Compiles the binding, once per version, and puts it with links to the library into the npm package.
+ * This is binding.gyp for Linux as one command, without node-gyp and the download of Node's headers that it starts with:
+ * the binding uses Node-API alone, whose headers npm has.
+ * @returns {Promise<{built: boolean}>}
+ */
+export async function tensorflowBinding({ root, variant, library }) {
+  const require = createRequire(join(root, 'package.json'));
+  const tfjs = dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
+  const { version } = require('@tensorflow/tfjs-node-gpu/package.json');
+  await mkdir(join(tfjs, 'deps'), { recursive: true });
+  // Links to folders, not to files: the library finds its neighbours by the folder that it was opened in.
+  await linkFolder(join(library, 'tensorflow'), join(tfjs, 'deps', 'lib'));
+  await linkFolder(join(library, 'tensorflow', 'include'), join(tfjs, 'deps', 'include'));
+
+  const name = `tfjs-binding-${version}-tensorflow-${variant}-${tensorflowVersion}-napi8-abi${process.versions.modules}-${process.arch}`;
+  const { folder, filled } = await onceInCache(name, async (into) => {
+    const includes = [tfjs, join(tfjs, 'deps', 'include'), require('node-api-headers').include_dir].flatMap((path) => ['-I', path]);
+    const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((file) => join(tfjs, 'binding', file));
+    const libraries = ['-L', join(tfjs, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework', '-Wl,-rpath,$ORIGIN/../../deps/lib'];
+    const flags = ['-shared', '-fPIC', '-O2', '-std=c++17', '-w', '-DNAPI_VERSION=8'];
+    await run([compiler(), ...flags, ...includes, ...sources, ...libraries, '-o', join(into, 'tfjs_binding.node')], {
+      log: join(cacheFolder(), 'tfjs-binding.log'),
+    });
+  });
+  const place = join(tfjs, 'lib', 'napi-v8');
+  await mkdir(place, { recursive: true });
+  // By rename: a process that has the old one open keeps it.
+  await copyFile(join(folder, 'tfjs_binding.node'), join(place, 'tfjs_binding.node.new'));
+  await rename(join(place, 'tfjs_binding.node.new'), join(place, 'tfjs_binding.node'));
+  return { built: filled };
+}
+
+async function linkFolder(/** @type {string} */ target, /** @type {string} */ path) {
+  await rm(path, { recursive: true, force: true });
+  await symlink(target, path);
+}
+
+/** Multiplies two matrices in a process of its own: what loads and counts right here will do so later. */
+export async function verifyTensorflow(/** @type {string} */ root) {
+  const program = `
+    const { tf } = await import('./workers/engine/tensorflow.ts');
+    const product = tf.matMul(tf.tensor2d([[1, 2], [3, 4]]), tf.tensor2d([[5, 6], [7, 8]])).dataSync();
+    if (product.join() !== '19,22,43,50') throw new Error('a matrix product came out as ' + product.join());
+    console.log(tf.backend().binding.TF_Version, tf.backend().isUsingGpuDevice ? 'GPU' : 'CPU');`;
+  const output = await run([process.execPath, '--import', 'tsx', '--input-type=module', '--eval', program], { cwd: root });
+  return output.trim().split('\n').at(-1) ?? '';
+}
