@@ -1,0 +1,61 @@
+/**
+ * PyPI has no CPU build of PyTorch for Linux: its wheel is linked against 2 GB of NVIDIA libraries, which the loader wants to see and
+ * work on the CPU never calls. Here each is replaced by an empty library that defines the functions PyTorch refers to, every one a trap.
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** Small, and called while PyTorch is loaded: these are taken as they are, in the versions that torch 2.11.0 names. */
+export const GPU_PACKAGES = ['nvidia-cuda-runtime==13.0.96', 'nvidia-cuda-cupti==13.0.85'];
+
+/** File name → the version its functions carry, as `nm -D` shows it; null where they carry none. */
+const STAND_INS: Record<string, { version: string | null; functions: RegExp }> = {
+  'libcublas.so.13': { version: 'libcublas.so.13', functions: /^cublas/ },
+  'libcublasLt.so.13': { version: 'libcublasLt.so.13', functions: /^cublasLt/ },
+  'libcudnn.so.9': { version: 'libcudnn.so.9', functions: /^cudnn/ },
+  'libcufft.so.12': { version: 'libcufft.so.12', functions: /^cufft/ },
+  'libcusparse.so.12': { version: 'libcusparse.so.12', functions: /^cusparse/ },
+  'libcurand.so.10': { version: 'libcurand.so.10', functions: /^curand/ },
+  'libnvshmem_host.so.3': { version: 'NVSHMEM', functions: /^nvshmem/ },
+  'libcufile.so.0': { version: null, functions: /^cuFile/ },
+  'libcusparseLt.so.0': { version: null, functions: /^cusparseLt/ },
+  'libnccl.so.2': { version: null, functions: /^(nccl|nvshmem_)/ },
+};
+const USERS = ['libtorch_cuda.so', 'libtorch_python.so', 'libtorch_nvshmem.so'];
+
+/** @param python of an environment with torch installed; needs `cc` and `nm` */
+export function installGpuStandIns(python: string): void {
+  const find = 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])';
+  const libraries = join(execFileSync(python, ['-c', find], { encoding: 'utf8' }).trim(), 'lib');
+  const wanted = undefinedFunctions(USERS.map((file) => join(libraries, file)));
+  const scratch = mkdtempSync(join(tmpdir(), 'graft-stand-ins-'));
+  try {
+    for (const [file, { version, functions }] of Object.entries(STAND_INS)) {
+      const names = wanted.filter((symbol) => symbol.version === version && functions.test(symbol.name)).map(({ name }) => name);
+      const source = join(scratch, `${file}.c`);
+      writeFileSync(source, [...names.map((name) => `void ${name}(void) { __builtin_trap(); }`), 'int graft_stand_in;', ''].join('\n'));
+      const args = ['-shared', '-fPIC', '-w', '-fno-builtin', `-Wl,-soname,${file}`, '-o', join(libraries, file), source];
+      if (version !== null) {
+        const script = join(scratch, `${file}.map`);
+        writeFileSync(script, `${version} { global: *; };\n`);
+        args.push(`-Wl,--version-script=${script}`);
+      }
+      execFileSync('cc', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Lines of `nm -D --undefined-only` are `U name`, `U name@version` or, with a weak reference, `w name`. */
+function undefinedFunctions(files: string[]): { name: string; version: string | null }[] {
+  const listed = execFileSync('nm', ['-D', '--undefined-only', ...files], { encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
+  const symbols = new Map<string, { name: string; version: string | null }>();
+  for (const [, symbol] of listed.matchAll(/^\s+U (\S+)$/gm)) {
+    const [name = '', version = null] = symbol!.split(/@+/);
+    symbols.set(symbol!, { name, version });
+  }
+  return [...symbols.values()];
+}
