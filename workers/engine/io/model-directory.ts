@@ -1,13 +1,44 @@
-/** Hugging Face model directories. */
+/** Hugging Face model directories, as full fine-tuning delivers them. */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { TunedModel } from '../tuning/tuned-model.ts';
+import { readJson, writeFileWhole } from './files.ts';
+import { writeSafetensors } from './safetensors.ts';
+
+/** Copied as they are when the base model has them. */
+const COPIED = [
+  ...['generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'vocab.json'],
+  ...['merges.txt', 'tokenizer.model', 'chat_template.jinja', 'chat_template.json'],
+];
+
+/** config.json's names of what the weights are stored in. */
+const TORCH_NAMES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
 
 export interface SaveModelOptions {
   /** The base model's directory, whose config, tokenizer and chat template are copied. */
   sourceDir: string;
-  dtype: 'F32' | 'F16' | 'BF16';
+  dtype: keyof typeof TORCH_NAMES;
 }
 
-/** @returns the file names written */
-export function saveModel(_model: TunedModel, dir: string, _options: SaveModelOptions): string[] {
-  throw new Error(`not built: ${dir}`);
+/**
+ * Writes a fully fine-tuned model in one safetensors file. A tied head is not written: it is the embedding.
+ * @returns the file names written
+ */
+export function saveModel(
+  { tuning, trainable }: Pick<TunedModel, 'tuning' | 'trainable'>,
+  dir: string,
+  { sourceDir, dtype }: SaveModelOptions,
+): string[] {
+  if (tuning.type !== 'full') throw new Error('only a fully fine-tuned model is saved whole; save the adapter');
+  mkdirSync(dir, { recursive: true });
+  const tensors = new Map([...trainable].map(([name, variable]) => [name, { shape: variable.shape, data: variable.dataSync() as Float32Array }]));
+  writeSafetensors(join(dir, 'model.safetensors'), tensors, { dtype });
+
+  const config = readJson(join(sourceDir, 'config.json'), 'Is this a Hugging Face model directory?') as Record<string, unknown>;
+  // transformers 4 calls it torch_dtype, 5 dtype.
+  config['torch_dtype' in config ? 'torch_dtype' : 'dtype'] = TORCH_NAMES[dtype];
+  writeFileWhole(join(dir, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  const copied = COPIED.filter((name) => existsSync(join(sourceDir, name)));
+  for (const name of copied) writeFileWhole(join(dir, name), readFileSync(join(sourceDir, name)));
+  return ['config.json', 'model.safetensors', ...copied].sort();
 }

@@ -1,6 +1,5 @@
 /** Tensors in safetensors files. */
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import {
   type Dtype,
   ELEMENT_BYTES,
@@ -9,6 +8,7 @@ import {
   type SafetensorsHeader,
   type TensorEntry,
 } from '../../../src/formats/safetensors.ts';
+import { replaceFile } from './files.ts';
 import { decodeFloats, encodeFloats } from './float-formats.ts';
 
 export interface StoredTensor {
@@ -93,20 +93,11 @@ export function writeSafetensors(
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(padded.length));
 
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
-  const file = openSync(temporary, 'w');
-  try {
+  replaceFile(path, (file) => {
     writeBytes(file, length);
     writeBytes(file, padded);
     for (const name of names) writeBytes(file, encodeFloats(tensors.get(name)!.data, dtype));
-    fsyncSync(file);
-  } catch (error) {
-    closeSync(file);
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-  closeSync(file);
-  renameSync(temporary, path);
+  });
 }
 
 function readTensor(file: number, { dtype, shape, offset, byteLength }: TensorEntry): StoredTensor {

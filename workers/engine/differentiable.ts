@@ -1,0 +1,24 @@
+/** Functions whose gradient is derived by hand: fewer and larger kernels than the tape would record. */
+import { type Tensor, tf } from './tensorflow.ts';
+
+export interface Derivation<Out extends Tensor> {
+  value: Out;
+  /** What the gradient needs; everything else is freed when the function returns. */
+  saved: Tensor[];
+  /** @returns one gradient an input, in the inputs' order */
+  gradient(dy: Out, saved: Tensor[]): Tensor[];
+}
+
+/**
+ * A typed door to `tf.customGrad`.
+ * @param inputs what may need a gradient. What never does, such as a frozen weight, is closed over instead: its gradient is then never computed.
+ */
+export function differentiable<Out extends Tensor>(inputs: Tensor[], derive: () => Derivation<Out>): Out {
+  const run = tf.customGrad((...given) => {
+    const save = given.at(-1) as (tensors: Tensor[]) => void;
+    const { value, saved, gradient } = derive();
+    save(saved);
+    return { value, gradFunc: (dy, kept) => gradient(dy as Out, kept) };
+  });
+  return run(...inputs) as Out;
+}

@@ -1,0 +1,118 @@
+/** The whole state of a run between two steps, on disk: what it delivers, and what it needs to go on to the bit. */
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ResolvedHyperparameters } from '../../../src/formats/hyperparameters.ts';
+import { InputError } from '../../../src/formats/input-error.ts';
+import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
+import type { StepMetrics } from '../contract.ts';
+import type { AdamW, Moments } from '../optim/adamw.ts';
+import { type Tensor, tf } from '../tensorflow.ts';
+import type { TunedModel } from '../tuning/tuned-model.ts';
+import { openSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
+
+/** Directory in a checkpoint that is delivered to users. */
+export const DELIVERABLE = 'adapter';
+const STATE = 'trainer_state.json';
+const TENSORS = 'trainer_state.safetensors';
+const FORMAT = 1;
+
+/** What the tensors do not say. Randomness has no state: it is a function of seed and step. */
+export interface TrainerState {
+  format: typeof FORMAT;
+  /** Steps done; the data's cursor follows from it, the seed and the batch size. */
+  step: number;
+  seed: number;
+  tuning: ResolvedTuning;
+  hyperparameters: ResolvedHyperparameters;
+  /** Of the training file. */
+  trainingSha256: string;
+  /** ISO 8601; what chat templates are told the date is. */
+  today: string;
+  trainedTokens: number;
+  last: StepMetrics;
+}
+
+export interface CheckpointParts {
+  model: TunedModel;
+  optimizer: AdamW;
+  state: Omit<TrainerState, 'format'>;
+  /** Writes what users get. */
+  deliver(dir: string): void;
+}
+
+/**
+ * Writes `{checkpointsDir}/{step}`: beside its place first, synced, then renamed, so that it is whole or absent.
+ * @returns its path
+ */
+export function writeCheckpoint(checkpointsDir: string, { model, optimizer, state, deliver }: CheckpointParts): string {
+  const dir = join(checkpointsDir, String(state.step));
+  const partial = join(checkpointsDir, `.${state.step}.partial`);
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(join(partial, DELIVERABLE), { recursive: true });
+  deliver(join(partial, DELIVERABLE));
+  const tensors = new Map<string, { shape: number[]; data: Float32Array }>();
+  const add = (name: string, tensor: Tensor) => tensors.set(name, { shape: tensor.shape, data: tensor.dataSync<'float32'>() });
+  for (const [name, variable] of model.trainable) add(`parameter.${name}`, variable);
+  for (const [name, { m, v }] of optimizer.state()) {
+    add(`m.${name}`, m);
+    add(`v.${name}`, v);
+  }
+  writeSafetensors(join(partial, TENSORS), tensors);
+  writeFileSync(join(partial, STATE), `${JSON.stringify({ format: FORMAT, ...state } satisfies TrainerState, null, 2)}\n`);
+  for (const path of ['.', ...readdirSync(partial, { recursive: true, encoding: 'utf8' })]) sync(join(partial, path));
+  rmSync(dir, { recursive: true, force: true });
+  renameSync(partial, dir);
+  sync(checkpointsDir);
+  return dir;
+}
+
+function sync(path: string): void {
+  const file = openSync(path, 'r');
+  fsyncSync(file);
+  closeSync(file);
+}
+
+/** @throws InputError `corrupt_checkpoint` when it is not a whole checkpoint of this version */
+export function readTrainerState(dir: string): TrainerState {
+  const path = join(dir, STATE);
+  let state: TrainerState;
+  try {
+    state = JSON.parse(readFileSync(path, 'utf8')) as TrainerState;
+  } catch (error) {
+    throw corrupt(`${path} cannot be read: ${(error as Error).message}`);
+  }
+  if (state.format !== FORMAT) throw corrupt(`${path} has the format ${JSON.stringify(state.format)}; this version reads ${FORMAT}`);
+  return state;
+}
+
+/**
+ * Sets the model's parameters and the optimizer's moments to those of a checkpoint.
+ * @throws InputError `corrupt_checkpoint`, `corrupt_model_file`
+ */
+export function restoreTensors(dir: string, { model, optimizer, steps }: { model: TunedModel; optimizer: AdamW; steps: number }): void {
+  const path = join(dir, TENSORS);
+  const file = openSafetensors(path);
+  const moments = new Map<string, Moments>();
+  try {
+    for (const [name, variable] of model.trainable) {
+      const [parameter, m, v] = ['parameter', 'm', 'v'].map((part) => readAs(file, `${part}.${name}`, variable.shape, path));
+      variable.assign(parameter!);
+      parameter!.dispose();
+      moments.set(name, { m: m!, v: v! });
+    }
+    optimizer.restore(steps, moments);
+  } finally {
+    for (const { m, v } of moments.values()) tf.dispose([m, v]);
+    file.close();
+  }
+}
+
+function readAs(file: SafetensorsFile, name: string, shape: number[], path: string): Tensor {
+  const entry = file.header.tensors.get(name);
+  if (entry === undefined || entry.shape.join() !== shape.join())
+    throw corrupt(`${path} holds ${name} as [${entry?.shape.join() ?? 'nothing'}]; the model wants [${shape.join()}]`);
+  return tf.tensor(file.read(name).data, shape, 'float32');
+}
+
+const corrupt = (message: string): InputError =>
+  new InputError('corrupt_checkpoint', message, { hint: 'Go on from another checkpoint, or start from the beginning.' });

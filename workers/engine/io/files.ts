@@ -1,0 +1,44 @@
+/** Whole files: read as JSON, or written so that they appear complete or not at all. */
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { InputError } from '../../../src/formats/input-error.ts';
+
+/** @throws InputError `corrupt_model_file` when the file cannot be read (with the hint) or is not JSON */
+export function readJson(path: string, hint: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new InputError('corrupt_model_file', `${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, { param: 'model', hint });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InputError('corrupt_model_file', `${path} is not JSON (${(error as Error).message})`, { param: 'model' });
+  }
+}
+
+/**
+ * Lets `write` fill a file beside `path`, syncs it and renames it into place.
+ * @param write is given the open file
+ */
+export function replaceFile(path: string, write: (file: number) => void): void {
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
+  const file = openSync(temporary, 'w');
+  let open = true;
+  try {
+    write(file);
+    fsyncSync(file);
+    closeSync(file);
+    open = false;
+    renameSync(temporary, path);
+  } catch (error) {
+    if (open) closeSync(file);
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+export function writeFileWhole(path: string, content: string | Uint8Array): void {
+  replaceFile(path, (file) => writeFileSync(file, content));
+}

@@ -1,0 +1,45 @@
+/** TensorFlow kernels that tfjs has no function for, called through its backend. None is on the gradient tape: call them inside `differentiable`. */
+import { type Tensor, type Tensor1D, type Tensor2D, tf } from './tensorflow.ts';
+
+interface Attribute {
+  name: string;
+  type: number;
+  value: number;
+}
+
+interface NativeBackend {
+  binding: { TF_ATTR_TYPE: number; TF_FLOAT: number; TF_INT32: number };
+  executeSingleOutput(kernel: string, attributes: Attribute[], inputs: Tensor[]): Tensor;
+  executeMultipleOutputs(kernel: string, attributes: Attribute[], inputs: Tensor[], outputs: number): Tensor[];
+}
+
+const backend = tf.backend() as unknown as NativeBackend;
+const { TF_ATTR_TYPE, TF_FLOAT, TF_INT32 } = backend.binding;
+const float = (name: string): Attribute => ({ name, type: TF_ATTR_TYPE, value: TF_FLOAT });
+const int = (name: string): Attribute => ({ name, type: TF_ATTR_TYPE, value: TF_INT32 });
+
+const ROLL = [float('T'), int('Tshift'), int('Taxis')];
+const SPARSE_CROSS_ENTROPY = [float('T'), int('Tlabels')];
+const STATELESS_UNIFORM = [float('dtype'), int('T'), int('Tseed')];
+
+/** @returns x with its last axis turned by `shift` places, what falls off the end coming back at the front */
+export function rollLastAxis<T extends Tensor>(x: T, shift: number): T {
+  return tf.tidy(() => backend.executeSingleOutput('Roll', ROLL, [x, tf.scalar(shift, 'int32'), tf.scalar(x.rank - 1, 'int32')]) as T);
+}
+
+/**
+ * @param logits [n, classes]
+ * @param labels [n] int32
+ * @returns losses [n] and their gradients by the logits, softmax − onehot [n, classes]
+ */
+export function sparseCrossEntropy(logits: Tensor2D, labels: Tensor1D): { losses: Tensor1D; gradient: Tensor2D } {
+  const [losses, gradient] = backend.executeMultipleOutputs('SparseSoftmaxCrossEntropyWithLogits', SPARSE_CROSS_ENTROPY, [logits, labels], 2);
+  return { losses: losses as Tensor1D, gradient: gradient as Tensor2D };
+}
+
+/** Numbers in [0, 1) that depend on nothing but the two words of the seed and the shape. */
+export function statelessUniform(shape: number[], seed: readonly [number, number]): Tensor {
+  return tf.tidy(() =>
+    backend.executeSingleOutput('StatelessRandomUniform', STATELESS_UNIFORM, [tf.tensor1d(shape, 'int32'), tf.tensor1d([...seed], 'int32')]),
+  );
+}

@@ -1,0 +1,42 @@
+/** Random numbers that are a function of a seed and a name: the same on every machine and in any order. */
+
+const GOLDEN_RATIO = 0x9e3779b9;
+
+/** The 32-bit finalizer of MurmurHash3 (Appleby 2011): every input bit moves every output bit. */
+export function mix32(value: number): number {
+  let x = value >>> 0;
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  return (x ^ (x >>> 16)) >>> 0;
+}
+
+/** One word out of several, in order. Numbers beyond 32 bits count whole. */
+export function hashWords(...words: number[]): number {
+  let state = 0;
+  for (const word of words) {
+    state = mix32(state ^ (word >>> 0));
+    state = mix32(state + GOLDEN_RATIO + Math.floor(word / 2 ** 32));
+  }
+  return state;
+}
+
+export function hashName(name: string): number {
+  let state = name.length;
+  for (let i = 0; i < name.length; i++) state = mix32(state ^ name.charCodeAt(i)) + GOLDEN_RATIO;
+  return state >>> 0;
+}
+
+/**
+ * Number i is a hash of the key (seed, name) and of i, 24 bits of it.
+ * @returns `length` numbers, uniform in [−bound, bound)
+ */
+export function uniform(length: number, { bound, seed, name }: { bound: number; seed: number; name: string }): Float32Array {
+  const first = hashWords(seed, hashName(name));
+  const second = hashWords(seed, hashName(name), 1);
+  const values = new Float32Array(length);
+  for (let i = 0; i < length; i++) {
+    const bits = mix32(mix32(i + first) + Math.imul(i, GOLDEN_RATIO) + second) >>> 8;
+    values[i] = bound * (bits / 2 ** 23 - 1);
+  }
+  return values;
+}

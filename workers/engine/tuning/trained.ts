@@ -1,0 +1,49 @@
+/** The one idea of what is trained: which variables, and how they join the base model. */
+import type { Parameters } from '../model/parameters.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
+import type { DropoutPosition } from './tuned-model.ts';
+
+export interface Trained {
+  /** Sorted by name. */
+  readonly trainable: ReadonlyMap<string, Variable>;
+  /** The weights as one pass sees them; without a position there is no dropout. */
+  parameters(dropout?: DropoutPosition): Parameters;
+}
+
+/** Variables' names are unique in a process; these keep models apart. */
+let variables = 0;
+
+/** A trainable variable; takes the tensor over. */
+export function variable(initial: Tensor): Variable {
+  const made = tf.variable(initial, true, `trained/${variables++}`);
+  initial.dispose();
+  return made;
+}
+
+/** y = xWᵀ + b, b being optional. */
+export function plainLinear(x: Tensor2D, W: Tensor2D, b: Tensor1D | undefined): Tensor2D {
+  const y: Tensor2D = tf.matMul(x, W, false, true);
+  return b === undefined ? y : tf.add(y, b);
+}
+
+/**
+ * Full fine-tuning: every weight is a variable, embedding, norms and head included; a tied head is one with the embedding.
+ * Takes over the tensors and puts the variables in their place.
+ */
+export function trainAll(weights: Map<string, Tensor>): Trained {
+  for (const [name, weight] of weights) weights.set(name, variable(weight));
+  const trainable = new Map([...weights].sort(([a], [b]) => (a < b ? -1 : 1))) as Map<string, Variable>;
+  return { trainable, parameters: () => plainParameters(weights) };
+}
+
+/** The base model as it is. */
+export function trainNothing(weights: ReadonlyMap<string, Tensor>): Trained {
+  return { trainable: new Map(), parameters: () => plainParameters(weights) };
+}
+
+export function plainParameters(weights: ReadonlyMap<string, Tensor>): Parameters {
+  return {
+    weight: (name) => weights.get(name)!,
+    linear: (module, x) => plainLinear(x, weights.get(`${module}.weight`) as Tensor2D, weights.get(`${module}.bias`) as Tensor1D | undefined),
+  };
+}
