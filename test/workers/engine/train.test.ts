@@ -1,0 +1,176 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { CheckpointReport, StepMetrics, TrainOptions } from '../../../workers/engine/contract.ts';
+import { MICRO_BATCH_TOKENS } from '../../../workers/engine/data/batches.ts';
+import { readSafetensors, writeSafetensors } from '../../../workers/engine/io/safetensors.ts';
+import { tf } from '../../../workers/engine/tensorflow.ts';
+import { train } from '../../../workers/engine/train.ts';
+
+const modelDir = fileURLToPath(new URL('../../fixtures/reference/cases/llama-gqa-tied/model', import.meta.url));
+
+/** 12 conversations: batches of 4 make 3 steps an epoch. */
+const conversations = ['the garden', 'a graft', 'an old tree', 'a shoot', 'the roots', 'one branch'].flatMap((what) =>
+  ['Where is', 'Who cut'].map((question) => ({
+    messages: [
+      { role: 'user', content: `${question} ${what}?` },
+      { role: 'assistant', content: `Nobody knows ${what}.` },
+    ],
+  })),
+);
+
+let dir: string;
+let trainingFile: string;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'graft-train-'));
+  trainingFile = await write('training.jsonl', conversations);
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+async function write(name: string, lines: object[]): Promise<string> {
+  await writeFile(join(dir, name), `${lines.map((line) => JSON.stringify(line)).join('\n')}\n`);
+  return join(dir, name);
+}
+
+/** Two epochs of three steps each, unless said otherwise. */
+function options(name: string, given: Partial<TrainOptions> = {}): TrainOptions {
+  return {
+    modelDir,
+    trainingFile,
+    outputDir: join(dir, name, 'out'),
+    checkpointsDir: join(dir, name, 'checkpoints'),
+    tuning: { type: 'lora', r: 4, lora_dropout: 0.1 },
+    hyperparameters: { n_epochs: 2, batch_size: 4, learning_rate: 0.01 },
+    seed: 7,
+    ...given,
+  };
+}
+
+/** Stops after a step as a cancelled job does. */
+function stoppingAfter(step: number): Pick<TrainOptions, 'signal' | 'report'> {
+  const controller = new AbortController();
+  const report = { step: (metrics: StepMetrics) => (metrics.step === step ? controller.abort(new Error('cancelled')) : undefined) };
+  return { signal: controller.signal, report };
+}
+
+const bytes = (...path: string[]) => readFile(join(dir, ...path));
+const adapterFile = 'adapter_model.safetensors';
+
+describe('train › with LoRA', () => {
+  it('learns, reports every step in order and writes an adapter whose B is not zero', async () => {
+    const steps: StepMetrics[] = [];
+    const checkpoints: CheckpointReport[] = [];
+    const result = await train(
+      options('learns', {
+        validationFile: trainingFile,
+        hyperparameters: { n_epochs: 6, batch_size: 4, learning_rate: 0.01, eval_steps: 2 },
+        report: { step: (metrics) => void steps.push(metrics), checkpoint: (checkpoint) => void checkpoints.push(checkpoint) },
+      }),
+    );
+    expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: 18 }, (_, index) => index + 1));
+    expect(steps.filter(({ validLoss }) => validLoss !== undefined).map(({ step }) => step)).toEqual([2, 4, 6, 8, 10, 12, 14, 16, 18]);
+    expect(checkpoints.map(({ step, final }) => [step, final])).toEqual([3, 6, 9, 12, 15, 18].map((step) => [step, step === 18]));
+    expect(result.last.fullValidLoss!).toBeLessThan(0.8 * checkpoints[0]!.metrics.fullValidLoss!);
+    expect(result).toMatchObject({
+      steps: 18,
+      files: ['adapter_config.json', adapterFile],
+      trainedTokens: steps.reduce((sum, { tokens }) => sum + tokens, 0),
+    });
+    const tensors = [...readSafetensors(join(result.outputDir, adapterFile))];
+    for (const [name, { data }] of tensors.filter(([name]) => name.includes('lora_B')))
+      expect(
+        data.some((value) => value !== 0),
+        name,
+      ).toBe(true);
+    expect(await bytes('learns', 'out', adapterFile)).toEqual(await bytes('learns', 'checkpoints', '18', 'adapter', adapterFile));
+  });
+
+  it('twice with one seed writes the same bytes, with another seed others', async () => {
+    await train(options('once'));
+    await train(options('again'));
+    await train(options('other', { seed: 8 }));
+    expect(await bytes('again', 'out', adapterFile)).toEqual(await bytes('once', 'out', adapterFile));
+    expect(await bytes('other', 'out', adapterFile)).not.toEqual(await bytes('once', 'out', adapterFile));
+  });
+
+  it('stopped within an epoch leaves a checkpoint, from which it goes on to the bit', async () => {
+    await train(options('straight'));
+    await expect(train(options('stopped', stoppingAfter(2)))).rejects.toThrow('cancelled');
+    const steps: number[] = [];
+    const resumeFrom = join(dir, 'stopped', 'checkpoints', '2');
+    await train(options('stopped', { resumeFrom, report: { step: ({ step }) => void steps.push(step) } }));
+    expect(steps).toEqual([3, 4, 5, 6]);
+    expect(await bytes('stopped', 'out', adapterFile)).toEqual(await bytes('straight', 'out', adapterFile));
+    const state = ['checkpoints', '6', 'trainer_state.safetensors'];
+    expect(await bytes('stopped', ...state)).toEqual(await bytes('straight', ...state));
+  });
+
+  it('resumed with another seed or other data says what differs', async () => {
+    await expect(train(options('mismatch', stoppingAfter(1)))).rejects.toThrow('cancelled');
+    const resumeFrom = join(dir, 'mismatch', 'checkpoints', '1');
+    const other = await write('other.jsonl', conversations.slice(1));
+    await expect(train(options('mismatch', { resumeFrom, seed: 9, trainingFile: other }))).rejects.toMatchObject({
+      code: 'checkpoint_mismatch',
+      message: 'the checkpoint was written with another seed, trainingSha256',
+    });
+  });
+
+  it('aborted before it begins writes nothing', async () => {
+    await expect(train(options('never', { signal: AbortSignal.abort(new Error('cancelled')) }))).rejects.toThrow('cancelled');
+    await expect(bytes('never', 'checkpoints')).rejects.toThrow('ENOENT');
+  });
+
+  it('keeps as many tensors after every step, and none when it is done', async () => {
+    const before = tf.memory().numTensors;
+    const counts: number[] = [];
+    const report = { step: () => void counts.push(tf.memory().numTensors) };
+    await train(
+      options('leaks', { report, validationFile: trainingFile, hyperparameters: { n_epochs: 2, batch_size: 4, eval_steps: 2, save_steps: 2 } }),
+    );
+    expect(new Set(counts).size).toBe(1);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('of a step larger than one pass reports the loss per learned token of all its examples', async () => {
+    const long = Array.from({ length: 60 }, (_, index) => ({
+      prompt: 'the garden '.repeat(24),
+      completion: `${'tree '.repeat(1 + (index % 20))}${index}`,
+    }));
+    const file = await write('long.jsonl', long);
+    const steps: StepMetrics[] = [];
+    // The first step of a warm-up has a learning rate of 0, so the validation after it meets the same weights.
+    const hyperparameters = { n_epochs: 1, batch_size: 60, warmup_ratio: 1 };
+    const report = { step: (metrics: StepMetrics) => void steps.push(metrics) };
+    await train(options('passes', { trainingFile: file, validationFile: file, hyperparameters, report, tuning: { type: 'lora', r: 2 } }));
+    expect(steps[0]!.tokens).toBeGreaterThan(MICRO_BATCH_TOKENS);
+    expect(steps[0]!.learningRate).toBe(0);
+    expect(steps[0]!.trainLoss).toBeCloseTo(steps[0]!.fullValidLoss!, 6);
+  });
+});
+
+describe('train › of the whole model', () => {
+  const full = { tuning: { type: 'full' as const }, hyperparameters: { n_epochs: 2, batch_size: 4, learning_rate: 1e-3, weight_decay: 0.01 } };
+
+  it('writes a model directory, and stopped and gone on with the same one to the bit', async () => {
+    const { files } = await train(options('full', full));
+    expect(files).toEqual(expect.arrayContaining(['config.json', 'model.safetensors', 'tokenizer.json', 'chat_template.jinja']));
+    await expect(train(options('full-stopped', { ...full, ...stoppingAfter(4) }))).rejects.toThrow('cancelled');
+    await train(options('full-stopped', { ...full, resumeFrom: join(dir, 'full-stopped', 'checkpoints', '4') }));
+    expect(await bytes('full-stopped', 'out', 'model.safetensors')).toEqual(await bytes('full', 'out', 'model.safetensors'));
+  });
+
+  it('that diverges stops at that step and says what to lower', async () => {
+    const broken = join(dir, 'broken');
+    await cp(modelDir, broken, { recursive: true });
+    const weights = readSafetensors(join(broken, 'model.safetensors'));
+    const tensors = new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: Float32Array.from(data, (value) => value * 1e36) }]));
+    writeSafetensors(join(broken, 'model.safetensors'), tensors);
+    await expect(train(options('diverges', { ...full, modelDir: broken }))).rejects.toMatchObject({
+      code: 'training_diverged',
+      message: expect.stringMatching(/^at step 1 the loss is /),
+    });
+  });
+});

@@ -1,0 +1,163 @@
+/** The engine's command line: train and generate without the service. */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Value } from 'typebox/value';
+import { Hyperparameters } from '../../src/formats/hyperparameters.ts';
+import { InputError } from '../../src/formats/input-error.ts';
+import { Tuning } from '../../src/formats/tuning.ts';
+import type { Prepared, StepMetrics } from './contract.ts';
+import { Generator, train } from './index.ts';
+
+const USAGE = `Usage:
+  npm run train -- --model DIR --data FILE --out DIR [options]
+    --validation FILE        examples to measure on
+    --checkpoints DIR        write checkpoints here; Ctrl-C then leaves one
+    --resume DIR             go on after a checkpoint
+    --tuning lora|full       default lora
+    --r N  --alpha N  --dropout N  --target-modules a,b|all-linear  --rslora
+    --epochs N  --batch-size N  --learning-rate N  --scheduler linear|cosine|constant
+    --warmup-ratio N  --weight-decay N  --max-grad-norm N  --max-length N
+    --truncation error|right|left|drop  --eval-steps N  --save-steps N
+    --seed N                 default 0
+    --base-model-name NAME   written into the adapter; default the model's directory
+
+  npm run generate -- --model DIR --prompt TEXT [options]
+    --adapter DIR            a PEFT adapter
+    --system TEXT            a system message before the prompt
+    --raw                    go on after the prompt as it is, without the chat template
+    --max-tokens N           default 64
+    --temperature N          default 0: the most probable token
+    --seed N                 default 0
+`;
+
+const text = { type: 'string' } as const;
+const flag = { type: 'boolean' } as const;
+
+async function trainCommand(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...{ model: text, data: text, out: text, validation: text, checkpoints: text, resume: text, tuning: text, r: text, alpha: text, dropout: text },
+      ...{ 'target-modules': text, rslora: flag, epochs: text, 'batch-size': text, 'learning-rate': text, scheduler: text, 'warmup-ratio': text },
+      ...{ 'weight-decay': text, 'max-grad-norm': text, 'max-length': text, truncation: text, 'eval-steps': text, 'save-steps': text, seed: text },
+      ...{ 'base-model-name': text },
+    },
+  });
+  const tuning = checked(Tuning, 'the tuning', {
+    type: values.tuning ?? 'lora',
+    r: number('r', values.r),
+    lora_alpha: number('alpha', values.alpha),
+    lora_dropout: number('dropout', values.dropout),
+    target_modules:
+      values['target-modules'] === undefined || values['target-modules'] === 'all-linear' ? undefined : values['target-modules'].split(','),
+    use_rslora: values.rslora,
+  });
+  const hyperparameters = checked(Hyperparameters, 'the hyperparameters', {
+    n_epochs: number('epochs', values.epochs),
+    batch_size: number('batch-size', values['batch-size']),
+    learning_rate: number('learning-rate', values['learning-rate']),
+    lr_scheduler_type: values.scheduler,
+    warmup_ratio: number('warmup-ratio', values['warmup-ratio']),
+    weight_decay: number('weight-decay', values['weight-decay']),
+    max_grad_norm: number('max-grad-norm', values['max-grad-norm']),
+    max_length: number('max-length', values['max-length']),
+    truncation: values.truncation,
+    eval_steps: number('eval-steps', values['eval-steps']),
+    save_steps: number('save-steps', values['save-steps']),
+  });
+  const interrupt = new AbortController();
+  process.once('SIGINT', () => interrupt.abort(new Error('interrupted')));
+  const { outputDir, files } = await train({
+    modelDir: resolve(required('model', values.model)),
+    trainingFile: resolve(required('data', values.data)),
+    outputDir: resolve(required('out', values.out)),
+    ...(values.validation === undefined ? {} : { validationFile: resolve(values.validation) }),
+    ...(values.checkpoints === undefined ? {} : { checkpointsDir: resolve(values.checkpoints) }),
+    ...(values.resume === undefined ? {} : { resumeFrom: resolve(values.resume) }),
+    ...(values['base-model-name'] === undefined ? {} : { baseModelName: values['base-model-name'] }),
+    tuning,
+    hyperparameters,
+    seed: number('seed', values.seed) ?? 0,
+    signal: interrupt.signal,
+    report: { prepared: printPrepared, step: printStep, checkpoint: ({ dir }) => console.log(`checkpoint ${dir}`) },
+  });
+  console.log(`wrote ${files.join(', ')} to ${outputDir}`);
+}
+
+function printPrepared({ training, hyperparameters, totalSteps, startStep, trainableParameters, totalParameters }: Prepared): void {
+  for (const warning of training.warnings) console.log(`warning: ${warning}`);
+  const { n_epochs: epochs, batch_size: batchSize, learning_rate: rate } = hyperparameters;
+  console.log(`${training.examples} examples, ${training.tokens} tokens, ${training.supervisedTokens} of them learned`);
+  console.log(`${trainableParameters.toLocaleString('en')} of ${totalParameters.toLocaleString('en')} parameters trained`);
+  console.log(
+    `${totalSteps} steps: ${epochs} epochs in batches of ${batchSize}, learning rate ${rate}${startStep > 0 ? `, going on after step ${startStep}` : ''}`,
+  );
+}
+
+function printStep({ step, totalSteps, trainLoss, trainMeanTokenAccuracy, gradNorm, tokens, seconds, validLoss, fullValidLoss }: StepMetrics): void {
+  const valid = fullValidLoss ?? validLoss;
+  const parts = [
+    `step ${step}/${totalSteps}`,
+    `loss ${trainLoss.toFixed(4)}`,
+    `accuracy ${trainMeanTokenAccuracy.toFixed(3)}`,
+    `norm ${gradNorm.toFixed(3)}`,
+    `${Math.round(tokens / seconds)} tokens/s`,
+    ...(valid === undefined ? [] : [`validation loss ${valid.toFixed(4)}`]),
+  ];
+  console.log(parts.join('  '));
+}
+
+async function generateCommand(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: { model: text, adapter: text, prompt: text, system: text, raw: flag, 'max-tokens': text, temperature: text, seed: text },
+  });
+  const prompt = required('prompt', values.prompt);
+  const options = {
+    maxTokens: number('max-tokens', values['max-tokens']) ?? 64,
+    temperature: number('temperature', values.temperature) ?? 0,
+    seed: number('seed', values.seed) ?? 0,
+  };
+  const generator = await Generator.open({
+    modelDir: resolve(required('model', values.model)),
+    ...(values.adapter === undefined ? {} : { adapterDir: resolve(values.adapter) }),
+  });
+  const system = values.system === undefined ? [] : [{ role: 'system' as const, content: values.system }];
+  const generated =
+    values.raw === true ? generator.complete(prompt, options) : generator.chat([...system, { role: 'user', content: prompt }], options);
+  console.log((await generated).text);
+  generator.dispose();
+}
+
+function required(name: string, value: string | undefined): string {
+  if (value === undefined || value === '') throw new InputError('missing_option', `--${name} is missing`, { hint: 'See --help.' });
+  return value;
+}
+
+function number(name: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const parsed = Number(value);
+  if (value.trim() === '' || !Number.isFinite(parsed)) throw new InputError('invalid_option', `--${name} is "${value}"; it takes a number`);
+  return parsed;
+}
+
+/** Leaves out what was not given and holds the rest against the schema that the service uses. */
+function checked<T extends typeof Tuning | typeof Hyperparameters>(schema: T, what: string, value: Record<string, unknown>) {
+  const given = Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined));
+  if (Value.Check(schema, given)) return given;
+  const problems = Value.Errors(schema, given).map(({ instancePath, message }) => `${instancePath.slice(1) || what} ${message}`);
+  throw new InputError('invalid_option', `${what}: ${[...new Set(problems)].join('; ')}`, { hint: 'See --help.' });
+}
+
+async function main([command, ...args]: string[]): Promise<void> {
+  if (command === undefined || command === '--help' || args.includes('--help')) console.log(USAGE);
+  else if (command === 'train') await trainCommand(args);
+  else if (command === 'generate') await generateCommand(args);
+  else throw new InputError('unknown_command', `there is no command "${command}"`, { hint: 'See --help.' });
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  const expected = error instanceof InputError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true;
+  console.error(error instanceof InputError ? error.text : expected ? (error as Error).message : error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,6 @@
+/** The engine's public face: what a program that trains without the service imports. */
+export type { CheckpointReport, DatasetFacts, Prepared, StepMetrics, TrainOptions, TrainReport, TrainResult } from './contract.ts';
+export { type Dataset, type DatasetOptions, readDataset } from './data/dataset.ts';
+export { type Evaluation, evaluate } from './evaluate.ts';
+export { type Generated, type GenerateOptions, Generator } from './generate.ts';
+export { train } from './train.ts';

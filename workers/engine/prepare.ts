@@ -1,0 +1,103 @@
+/** Everything a run needs before its first step: the data read and tokenised, every choice made, the model opened, an earlier run's state restored. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { type ResolvedHyperparameters, resolveHyperparameters } from '../../src/formats/hyperparameters.ts';
+import { InputError } from '../../src/formats/input-error.ts';
+import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning.ts';
+import type { Prepared, TrainOptions } from './contract.ts';
+import { ChatTemplate } from './data/chat-template.ts';
+import { type Dataset, readDataset } from './data/dataset.ts';
+import { Tokenizer } from './data/tokenizer.ts';
+import { saveAdapter } from './io/adapter.ts';
+import { readTrainerState, restoreTensors, type TrainerState } from './io/checkpoint.ts';
+import { saveModel } from './io/model-directory.ts';
+import { readModelConfig } from './model/weights.ts';
+import { AdamW } from './optim/adamw.ts';
+import { openTunedModel, type TunedModel } from './tuning/tuned-model.ts';
+
+export interface Run {
+  model: TunedModel;
+  optimizer: AdamW;
+  training: Dataset;
+  validation: Dataset | null;
+  hyperparameters: ResolvedHyperparameters;
+  tuning: ResolvedTuning;
+  stepsPerEpoch: number;
+  totalSteps: number;
+  /** The state gone on from; null for a fresh run. */
+  resumed: TrainerState | null;
+  /** What chat templates are told the date is; a resumed run keeps the first one's. */
+  today: Date;
+  facts: Prepared;
+  /** Writes what the job delivers. @returns the file names */
+  deliver(dir: string): string[];
+}
+
+/**
+ * Data first, weights last: a mistake in a file is told before gigabytes are read.
+ * @throws InputError for whatever is wrong with what was given
+ */
+export async function prepare(options: TrainOptions): Promise<Run> {
+  const { modelDir, seed } = options;
+  const tuning = resolveTuning(options.tuning);
+  const resumed = options.resumeFrom === undefined ? null : readTrainerState(options.resumeFrom);
+  const today = resumed === null ? new Date() : new Date(resumed.today);
+
+  const config = readModelConfig(modelDir);
+  const tokenizer = await Tokenizer.open(modelDir);
+  const template = await ChatTemplate.open(tokenizer, today);
+  const resolve = (examples: number) =>
+    resolveHyperparameters(options.hyperparameters, { examples, modelMaxLength: config.maxPositionTokens, tuning });
+  const { max_length: maxLengthTokens, truncation } = resolve(1); // these two do not depend on the data
+  const how = { tokenizer, template, vocabSize: config.vocabSize, maxLengthTokens, truncation };
+  const training = await readDataset(options.trainingFile, { ...how, param: 'training_file' });
+  const validation = options.validationFile === undefined ? null : await readDataset(options.validationFile, { ...how, param: 'validation_file' });
+
+  const hyperparameters = resolve(training.examples.length);
+  const stepsPerEpoch = Math.ceil(training.examples.length / hyperparameters.batch_size);
+  const totalSteps = stepsPerEpoch * hyperparameters.n_epochs;
+  if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256 });
+
+  options.signal?.throwIfAborted();
+  const model = openTunedModel({ modelDir, tuning, seed });
+  const optimizer = new AdamW(model.trainable, { weightDecay: hyperparameters.weight_decay });
+  try {
+    if (resumed !== null && options.resumeFrom !== undefined) restoreTensors(options.resumeFrom, { model, optimizer, steps: resumed.step });
+  } catch (error) {
+    optimizer.dispose();
+    model.dispose();
+    throw error;
+  }
+  const facts: Prepared = {
+    training: training.facts,
+    validation: validation?.facts ?? null,
+    hyperparameters,
+    tuning,
+    totalSteps,
+    startStep: resumed?.step ?? 0,
+    trainableParameters: model.trainableParameters,
+    totalParameters: model.totalParameters,
+  };
+  const deliver = (dir: string): string[] =>
+    tuning.type === 'full'
+      ? saveModel(model, dir, { sourceDir: modelDir, dtype: storedDtype(modelDir) })
+      : saveAdapter(model, dir, { baseModelName: options.baseModelName ?? modelDir });
+  return { model, optimizer, training, validation, hyperparameters, tuning, stepsPerEpoch, totalSteps, resumed, today, facts, deliver };
+}
+
+/** Going on with other data or other choices would be neither run. */
+function checkSameRun(saved: TrainerState, now: Pick<TrainerState, 'seed' | 'tuning' | 'hyperparameters' | 'trainingSha256'>): void {
+  const differs = (Object.keys(now) as (keyof typeof now)[]).filter((key) => !isDeepStrictEqual(saved[key], now[key]));
+  if (differs.length === 0) return;
+  throw new InputError('checkpoint_mismatch', `the checkpoint was written with another ${differs.join(', ')}`, {
+    hint: 'Go on with the options and the file of the first run, or start from the beginning.',
+  });
+}
+
+/** A fully tuned model is stored as its base was. */
+function storedDtype(modelDir: string): 'F32' | 'F16' | 'BF16' {
+  const config = JSON.parse(readFileSync(join(modelDir, 'config.json'), 'utf8')) as { dtype?: string; torch_dtype?: string };
+  const dtype = config.dtype ?? config.torch_dtype;
+  return dtype === 'bfloat16' ? 'BF16' : dtype === 'float16' ? 'F16' : 'F32';
+}

@@ -1,0 +1,149 @@
+/** The training loop, readable from top to bottom. */
+import { InputError } from '../../src/formats/input-error.ts';
+import type { StepMetrics, TrainOptions, TrainResult } from './contract.ts';
+import type { Batch } from './data/batch.ts';
+import { microBatches, stepExamples } from './data/batches.ts';
+import { breathe, evaluate, validationBatch } from './evaluate.ts';
+import { writeCheckpoint } from './io/checkpoint.ts';
+import { clip } from './optim/clip.ts';
+import { learningRate, type Schedule } from './optim/schedule.ts';
+import { prepare, type Run } from './prepare.ts';
+import { type Tensor, tf } from './tensorflow.ts';
+import type { Losses, TunedModel } from './tuning/tuned-model.ts';
+
+/**
+ * Trains and writes the adapter (or the model) to `outputDir`.
+ * @throws InputError for what was given, or `training_diverged`; the signal's reason when it was aborted
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  options.signal?.throwIfAborted();
+  const run = await prepare(options);
+  try {
+    return await loop(run, options);
+  } finally {
+    run.optimizer.dispose();
+    run.model.dispose();
+  }
+}
+
+async function loop(run: Run, { seed, checkpointsDir, outputDir, signal, report }: TrainOptions): Promise<TrainResult> {
+  const { model, optimizer, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed } = run;
+  const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
+  const schedule = scheduleOf(run);
+  const startedMs = performance.now();
+  let trainedTokens = resumed?.trainedTokens ?? 0;
+  let last = resumed?.last;
+  await report?.prepared?.(run.facts);
+  signal?.throwIfAborted();
+
+  for (let step = run.facts.startStep + 1; step <= totalSteps; step++) {
+    const stepStartedMs = performance.now();
+
+    // Batch.
+    const examples = stepExamples(training.examples, step - 1, { batchSize, seed });
+    const tokens = examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+
+    // Step.
+    const { gradients, lossSum, correct, supervisedTokens } = await meanGradients(model, microBatches(examples), { seed, step });
+    const trainLoss = lossSum / supervisedTokens;
+    const gradNorm = clip(gradients, maxNorm);
+    const rate = learningRate(step - 1, schedule);
+    const finite = Number.isFinite(trainLoss) && Number.isFinite(gradNorm);
+    if (finite) optimizer.step(gradients, rate);
+    tf.dispose([...gradients.values()]);
+    if (!finite) throw diverged(step, { trainLoss, gradNorm });
+    trainedTokens += tokens;
+    const metrics: StepMetrics = {
+      step,
+      totalSteps,
+      epoch: step / stepsPerEpoch,
+      trainLoss,
+      trainMeanTokenAccuracy: correct / supervisedTokens,
+      learningRate: rate,
+      gradNorm,
+      tokens,
+      supervisedTokens,
+      seconds: (performance.now() - stepStartedMs) / 1000,
+    };
+
+    // Evaluate.
+    const isLast = step === totalSteps;
+    const saves = isLast || step % stepsPerEpoch === 0 || (saveSteps > 0 && step % saveSteps === 0);
+    if (validation !== null && step % evalSteps === 0) {
+      const { loss, meanTokenAccuracy } = await evaluate(model, validationBatch(validation.examples, step / evalSteps - 1, batchSize));
+      Object.assign(metrics, { validLoss: loss, validMeanTokenAccuracy: meanTokenAccuracy });
+    }
+    if (validation !== null && saves) {
+      const { loss, meanTokenAccuracy } = await evaluate(model, validation.examples);
+      Object.assign(metrics, { fullValidLoss: loss, fullValidMeanTokenAccuracy: meanTokenAccuracy });
+    }
+
+    // Report.
+    last = metrics;
+    await report?.step?.(metrics);
+
+    // Checkpoint; an abort from now on waits for the end of the next step.
+    await breathe();
+    const stops = signal?.aborted === true && !isLast;
+    if ((saves || stops) && checkpointsDir !== undefined) {
+      const state = {
+        step,
+        seed,
+        tuning: run.tuning,
+        hyperparameters,
+        trainingSha256: training.sha256,
+        today: run.today.toISOString(),
+        trainedTokens,
+        last: metrics,
+      };
+      const dir = writeCheckpoint(checkpointsDir, { model, optimizer, state, deliver: run.deliver });
+      await report?.checkpoint?.({ step, dir, metrics, final: isLast });
+    }
+    if (stops) throw signal?.reason;
+  }
+
+  if (last === undefined) throw new Error('a run has at least one step');
+  const files = run.deliver(outputDir);
+  return { outputDir, files, steps: totalSteps, trainedTokens, last, seconds: (performance.now() - startedMs) / 1000 };
+}
+
+function scheduleOf({ hyperparameters, totalSteps }: Run): Schedule {
+  const { lr_scheduler_type: type, learning_rate: peak, warmup_ratio: ratio } = hyperparameters;
+  return { type, peak, warmupSteps: Math.ceil(totalSteps * ratio), totalSteps };
+}
+
+/**
+ * Gradients of the mean loss over every supervised token of the passes together, so that neither padding nor the split into passes weighs.
+ * @returns the gradients, owned by the caller
+ */
+async function meanGradients(
+  model: TunedModel,
+  passes: readonly Batch[],
+  { seed, step }: { seed: number; step: number },
+): Promise<Losses & { gradients: Map<string, Tensor> }> {
+  const sum = { lossSum: 0, correct: 0, supervisedTokens: 0, gradients: new Map<string, Tensor>() };
+  for (const [microBatch, batch] of passes.entries()) {
+    const { gradients, ...losses } = model.gradients(batch, { seed, step, microBatch });
+    sum.lossSum += losses.lossSum;
+    sum.correct += losses.correct;
+    sum.supervisedTokens += losses.supervisedTokens;
+    for (const [name, gradient] of gradients) {
+      const before = sum.gradients.get(name);
+      sum.gradients.set(name, before === undefined ? gradient : tf.add(before, gradient));
+      if (before !== undefined) tf.dispose([before, gradient]);
+    }
+    await breathe();
+  }
+  for (const [name, gradient] of sum.gradients) {
+    sum.gradients.set(name, tf.div(gradient, sum.supervisedTokens));
+    gradient.dispose();
+  }
+  return sum;
+}
+
+function diverged(step: number, { trainLoss, gradNorm }: { trainLoss: number; gradNorm: number }): InputError {
+  return new InputError('training_diverged', `at step ${step} the loss is ${trainLoss} and the gradient's norm ${gradNorm}`, {
+    param: 'hyperparameters.learning_rate',
+    hint: 'Lower the learning rate, or warm up longer.',
+  });
+}
