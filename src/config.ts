@@ -59,3 +59,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (problems.length > 0) throw new Error(`The environment has ${problems.length} wrong setting(s):\n- ${problems.join('\n- ')}`);
   return Object.freeze(config);
 }
+
+/** This process's environment with some settings replaced, for a child process. */
+export function environmentWith(settings: Record<string, string>): NodeJS.ProcessEnv {
+  return { ...process.env, ...settings };
+}

@@ -72,6 +72,20 @@ export function openFileStore(db: Database) {
       return count === 1;
     },
 
+    /** Deleted and expired files whose rows are still here, oldest first. */
+    async findGone(limit = 1000): Promise<StoredFile[]> {
+      const rows = await db.file.findMany({
+        where: { OR: [{ deletedAt: { not: null } }, { expiresAt: { lte: new Date() } }] },
+        orderBy: { createdAt: 'asc' },
+        take: limit,
+      });
+      return rows.map(asFile);
+    },
+
+    async forget(id: string): Promise<void> {
+      await db.file.deleteMany({ where: { id } });
+    },
+
     /** Whether an unfinished job reads this file, or another living file names the same object: its bytes must stay. */
     async isInUse({ id, storageKey }: StoredFile): Promise<boolean> {
       const finished = ['succeeded', 'failed', 'cancelled'] as const;

@@ -39,6 +39,11 @@ export function openJobStore(db: Database) {
       return row && asJob(row);
     },
 
+    async findByIdempotencyKey(idempotencyKey: string): Promise<Job | null> {
+      const row = await db.job.findUnique({ where: { idempotencyKey } });
+      return row && asJob(row);
+    },
+
     /** By the tuned model's name. */
     async findByModel(fineTunedModel: string): Promise<Job | null> {
       const row = await db.job.findUnique({ where: { fineTunedModel } });
@@ -187,6 +192,12 @@ export function openJobStore(db: Database) {
       const where = { jobId: id, ...(cursor && { step: { lt: cursor.step } }) };
       const rows = await db.checkpoint.findMany({ where, orderBy: { step: 'desc' }, take: limit + 1 });
       return page(rows.map(asCheckpoint), limit);
+    },
+
+    /** By its model name, `ft:…:ckpt-step-N`. */
+    async findCheckpoint(name: string): Promise<Checkpoint | null> {
+      const row = await db.checkpoint.findUnique({ where: { name } });
+      return row && asCheckpoint(row);
     },
 
     async newestCheckpoint(id: string): Promise<Checkpoint | null> {

@@ -1,0 +1,64 @@
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type Pack, pack } from 'tar-stream';
+import { ServiceError } from '../errors.ts';
+import type { Job } from '../jobs/job.ts';
+import { keys } from '../object-store/keys.ts';
+import type { Services } from '../services.ts';
+
+type Needs = Pick<Services, 'objectStore' | 'log'>;
+
+interface AdapterObject {
+  /** As in the directory, with `/` for deeper ones. */
+  name: string;
+  key: string;
+  sizeBytes: number;
+}
+
+/**
+ * What a job delivers: the adapter directory, or for full fine-tuning the model directory.
+ * @param step  a checkpoint's instead
+ * @throws ServiceError adapter_not_found
+ */
+export async function adapterObjects(job: Job, { objectStore }: Needs, step?: number): Promise<AdapterObject[]> {
+  const prefix = step === undefined ? keys.adapter(job.id) : keys.checkpointAdapter(job.id, step);
+  const objects = (await objectStore.list(prefix)).map(({ key, sizeBytes }) => ({ name: key.slice(prefix.length), key, sizeBytes }));
+  if (objects.length > 0) return objects;
+  if (step !== undefined) {
+    throw new ServiceError('adapter_not_found', `The job "${job.id}" has no checkpoint of step ${step}`, {
+      hint: `GET /v1/fine_tuning/jobs/${job.id}/checkpoints lists them.`,
+    });
+  }
+  throw new ServiceError('adapter_not_found', `The job "${job.id}" is ${job.status} and has no adapter`, {
+    hint: 'The adapter is there when the job has succeeded.',
+  });
+}
+
+/** @throws ServiceError adapter_not_found */
+export async function adapterFile(job: Job, filename: string, services: Needs): Promise<{ content: Readable; sizeBytes: number }> {
+  const objects = await adapterObjects(job, services);
+  const object = objects.find(({ name }) => name === filename);
+  if (object === undefined) {
+    throw new ServiceError('adapter_not_found', `The adapter of "${job.id}" has no file "${filename}"`, {
+      param: 'filename',
+      hint: `It has ${objects.map(({ name }) => name).join(', ')}.`,
+    });
+  }
+  return { content: await services.objectStore.get(object.key), sizeBytes: object.sizeBytes };
+}
+
+/** The objects as a tar, one after the other, never whole in memory. A failure on the way breaks the stream off. */
+export function tarOf(objects: AdapterObject[], { objectStore, log }: Needs): Pack {
+  const tar = pack();
+  const write = async () => {
+    for (const { name, key, sizeBytes } of objects) {
+      await pipeline(await objectStore.get(key), tar.entry({ name, size: sizeBytes, mtime: new Date(0) }));
+    }
+    tar.finalize();
+  };
+  write().catch((error: unknown) => {
+    log.error({ err: error }, 'an adapter could not be sent whole');
+    tar.destroy(error as Error);
+  });
+  return tar;
+}

@@ -1,0 +1,69 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import fastify, { type FastifyInstance } from 'fastify';
+import { adapterRoutes } from './adapters/routes.ts';
+import { authenticate } from './api-key.ts';
+import { handleError, handleNotFound } from './error-handler.ts';
+import { fileRoutes } from './files/routes.ts';
+import { healthRoutes } from './health.ts';
+import { jobRoutes } from './jobs/routes.ts';
+import { parseJsonBody } from './json-body.ts';
+import { modelRoutes } from './models/routes.ts';
+import type { Services } from './services.ts';
+import { compileValidator } from './validation.ts';
+
+/** Larger than any job's body; datasets are streamed past it. */
+const BODY_LIMIT_BYTES = 1024 * 1024;
+/** A percent-encoded model name: base, suffix and their colons. */
+const LONGEST_PARAM = 1024;
+
+/** The HTTP service, not listening yet. The caller closes it, and the services after it. */
+export async function buildApp(services: Services, { apiKey }: { apiKey: string }): Promise<FastifyInstance> {
+  const app = fastify({
+    loggerInstance: services.log,
+    bodyLimit: BODY_LIMIT_BYTES,
+    routerOptions: { maxParamLength: LONGEST_PARAM },
+    frameworkErrors: (error, request, reply) => {
+      handleError(error, request, reply);
+    },
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  app.setValidatorCompiler(compileValidator);
+  app.setErrorHandler(handleError);
+  app.setNotFoundHandler(handleNotFound);
+  app.removeContentTypeParser(['application/json', 'text/plain']);
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, parseJsonBody(body as string));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+
+  await app.register(swagger, {
+    openapi: {
+      info: {
+        title: 'Graft',
+        version: '0.1.0',
+        description: "OpenAI's fine-tuning API on machines of your own. The key is ROOT_API_KEY, or the content of DATA_DIR/api-key.",
+      },
+      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+      security: [{ key: [] }],
+    },
+  });
+  await app.register(swaggerUi, { routePrefix: '/docs' });
+  await app.register(healthRoutes, services);
+  await app.register(
+    async (v1) => {
+      v1.addHook('onRequest', async (request) => authenticate(request.headers.authorization, apiKey));
+      v1.setNotFoundHandler(handleNotFound);
+      await v1.register(fileRoutes, services);
+      await v1.register(jobRoutes, services);
+      await v1.register(adapterRoutes, services);
+      await v1.register(modelRoutes, services);
+    },
+    { prefix: '/v1' },
+  );
+  return app as unknown as FastifyInstance;
+}

@@ -1,0 +1,107 @@
+import type { Readable } from 'node:stream';
+import multipart from '@fastify/multipart';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
+import Type from 'typebox';
+import { ServiceError } from '../errors.ts';
+import { ErrorResponse } from '../list-schema.ts';
+import type { Services } from '../services.ts';
+import { FileDeleted, FileList, FileObject, FileParams, FileQuery, fileView, MAX_FILE_BYTES } from './schema.ts';
+import type { StoredFile } from './store.ts';
+import { sweepFiles } from './sweep.ts';
+import { receiveUpload, type UploadPart } from './upload.ts';
+
+const tags = ['Files'];
+
+/** `/v1/files` */
+export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
+  const { files, objectStore } = services;
+  await app.register(multipart, { limits: { fileSize: MAX_FILE_BYTES, files: 2, fields: 10 }, throwFileSizeLimit: false });
+
+  const find = async (id: string): Promise<StoredFile> => {
+    const file = await files.find(id);
+    if (file === null) throw new ServiceError('file_not_found', `There is no file "${id}"`, { param: 'file_id', hint: 'GET /v1/files lists them.' });
+    return file;
+  };
+
+  app.post(
+    '/files',
+    {
+      schema: {
+        tags,
+        summary: 'Upload a dataset',
+        description: 'multipart/form-data with `file` (JSONL, one example a line, at most 512 MB) and `purpose` (`fine-tune`).',
+        consumes: ['multipart/form-data'],
+        response: { 200: FileObject, '4xx': ErrorResponse },
+      },
+    },
+    async (request) => fileView(await receiveUpload(uploadParts(request), services)),
+  );
+
+  app.get(
+    '/files',
+    { schema: { tags, summary: 'List files', querystring: FileQuery, response: { 200: FileList, '4xx': ErrorResponse } } },
+    async ({ query }) => {
+      const { data, hasMore } = await files.list(query);
+      return { object: 'list' as const, data: data.map(fileView), has_more: hasMore };
+    },
+  );
+
+  app.get(
+    '/files/:file_id',
+    { schema: { tags, summary: 'Retrieve a file', params: FileParams, response: { 200: FileObject, '4xx': ErrorResponse } } },
+    async ({ params }) => fileView(await find(params.file_id)),
+  );
+
+  app.get(
+    '/files/:file_id/content',
+    {
+      schema: {
+        tags,
+        summary: "Download a file's content",
+        params: FileParams,
+        produces: ['application/octet-stream'],
+        response: { 200: Type.Any(), '4xx': ErrorResponse },
+      },
+    },
+    async ({ params }, reply) => {
+      const file = await find(params.file_id);
+      const content: Readable = await objectStore.get(file.storageKey);
+      return reply
+        .type('application/octet-stream')
+        .header('content-length', file.sizeBytes)
+        .header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(file.filename)}`)
+        .send(content);
+    },
+  );
+
+  app.delete(
+    '/files/:file_id',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a file',
+        description: 'A job that has begun with it still finishes.',
+        params: FileParams,
+        response: { 200: FileDeleted, '4xx': ErrorResponse },
+      },
+    },
+    async ({ params }) => {
+      const { id } = await find(params.file_id);
+      await files.delete(id);
+      await sweepFiles(services);
+      return { id, object: 'file' as const, deleted: true };
+    },
+  );
+};
+
+/** What @fastify/multipart makes of the body, as the upload wants it. */
+async function* uploadParts(request: FastifyRequest): AsyncGenerator<UploadPart> {
+  for await (const part of request.parts()) {
+    if (part.type === 'field') yield { type: 'field', name: part.fieldname, value: String(part.value) };
+    else yield { type: 'file', name: part.fieldname, filename: storable(part.filename), content: part.file, isCut: () => part.file.truncated };
+  }
+}
+
+/** Postgres stores neither NUL nor half of a surrogate pair. */
+const storable = (filename: string | undefined): string => (filename || 'upload.jsonl').replace(/[\0\p{Surrogate}]/gu, '_').slice(0, 255);

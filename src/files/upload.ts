@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { ServiceError } from '../errors.ts';
+import { newFileId } from '../jobs/ids.ts';
+import { keys } from '../object-store/keys.ts';
+import type { Services } from '../services.ts';
+import { MAX_FILE_BYTES } from './schema.ts';
+import type { StoredFile } from './store.ts';
+
+/** A part of a multipart body, in the order of arrival. */
+export type UploadPart =
+  | { type: 'field'; name: string; value: string }
+  /** `isCut` tells, once the content has been read, whether more was sent than is taken. */
+  | { type: 'file'; name: string; filename: string; content: Readable; isCut(): boolean };
+
+interface Stored {
+  id: string;
+  filename: string;
+  storageKey: string;
+  sizeBytes: number;
+  sha256: string;
+}
+
+/**
+ * The file part comes before the fields that say whether it is welcome: it goes to storage first and is judged after.
+ * A refused upload leaves nothing behind.
+ * @throws ServiceError
+ */
+export async function receiveUpload(
+  parts: AsyncIterable<UploadPart>,
+  { files, objectStore }: Pick<Services, 'files' | 'objectStore'>,
+): Promise<StoredFile> {
+  const stored: Stored[] = [];
+  try {
+    const fields = new Map<string, string>();
+    for await (const part of parts) {
+      if (part.type === 'field') fields.set(part.name, part.value);
+      else stored.push(await store(part, objectStore));
+    }
+    const [file, second] = stored;
+    if (file === undefined)
+      throw new ServiceError('missing_required_parameter', 'file is missing', {
+        param: 'file',
+        hint: 'Send the dataset as the multipart field "file".',
+      });
+    if (second !== undefined)
+      throw new ServiceError('invalid_value', 'There is more than one file in the upload', { param: 'file', hint: 'Upload them one by one.' });
+    if (file.sizeBytes === 0) throw new ServiceError('invalid_value', `The file ${file.filename} is empty`, { param: 'file' });
+    const { purpose, expiresAt } = judge(fields);
+    return await files.create({ ...file, purpose, ...(expiresAt && { expiresAt }) });
+  } catch (error) {
+    for (const { storageKey } of stored) await objectStore.delete(storageKey);
+    throw error;
+  }
+}
+
+async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: Services['objectStore']): Promise<Stored> {
+  if (part.name !== 'file')
+    throw new ServiceError('unknown_parameter', `${part.name} is not a known field`, { param: part.name, hint: 'The dataset is the field "file".' });
+  const id = newFileId();
+  const storageKey = keys.file(id);
+  const hash = createHash('sha256');
+  async function* hashed() {
+    for await (const chunk of part.content as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      yield chunk;
+    }
+    if (part.isCut())
+      throw new ServiceError('file_too_large', `The file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB`, {
+        param: 'file',
+        hint: 'Split the dataset.',
+      });
+  }
+  const { sizeBytes } = await objectStore.put(storageKey, Readable.from(hashed(), { objectMode: false }));
+  return { id, filename: part.filename, storageKey, sizeBytes, sha256: hash.digest('hex') };
+}
+
+const HOUR_SECONDS = 3600;
+const THIRTY_DAYS_SECONDS = 30 * 24 * HOUR_SECONDS;
+
+function judge(fields: Map<string, string>): { purpose: 'fine-tune'; expiresAt?: Date } {
+  const known = ['purpose', 'expires_after[anchor]', 'expires_after[seconds]'];
+  for (const name of fields.keys()) {
+    if (!known.includes(name))
+      throw new ServiceError('unknown_parameter', `${name} is not a known field`, { param: name, hint: `Known here: file, ${known.join(', ')}.` });
+  }
+  const purpose = fields.get('purpose');
+  if (purpose === undefined)
+    throw new ServiceError('missing_required_parameter', 'purpose is missing', { param: 'purpose', hint: 'A dataset has the purpose "fine-tune".' });
+  if (purpose !== 'fine-tune') throw new ServiceError('invalid_value', `purpose is "${purpose}"; an upload takes "fine-tune"`, { param: 'purpose' });
+
+  const [anchor, text] = [fields.get('expires_after[anchor]'), fields.get('expires_after[seconds]')];
+  if (anchor === undefined && text === undefined) return { purpose };
+  if (anchor !== 'created_at') throw new ServiceError('invalid_value', 'expires_after[anchor] takes "created_at"', { param: 'expires_after.anchor' });
+  const seconds = Number(text);
+  if (!Number.isInteger(seconds) || seconds < HOUR_SECONDS || seconds > THIRTY_DAYS_SECONDS) {
+    throw new ServiceError('invalid_value', `expires_after[seconds] is "${text}"; it takes ${HOUR_SECONDS} to ${THIRTY_DAYS_SECONDS}`, {
+      param: 'expires_after.seconds',
+    });
+  }
+  return { purpose, expiresAt: new Date(Date.now() + seconds * 1000) };
+}

@@ -1,0 +1,116 @@
+import { randomInt } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { ServiceError } from '../errors.ts';
+import type { Hyperparameters } from '../formats/hyperparameters.ts';
+import { resolveTuning } from '../formats/tuning.ts';
+import type { Services } from '../services.ts';
+import { newJobId } from './ids.ts';
+import type { Job, NewJob } from './job.ts';
+import type { CreateJob } from './schema.ts';
+
+const LARGEST_SEED = 2 ** 31 - 1;
+
+type Needs = Pick<Services, 'jobs' | 'files' | 'models' | 'queue' | 'log'>;
+
+/**
+ * Takes a job on, or refuses on the spot what can be known to be wrong without reading the data.
+ * @param idempotencyKey  the same key and body give the job made before
+ * @throws ServiceError
+ */
+export async function createJob(body: CreateJob, services: Needs, idempotencyKey?: string): Promise<Job> {
+  const { jobs, queue, log } = services;
+  const asked = newJob(body);
+  const earlier = idempotencyKey === undefined ? null : await jobs.findByIdempotencyKey(idempotencyKey);
+  if (earlier) return sameRequest(earlier, asked);
+
+  await knowModel(body.model, services);
+  await knowFile('training_file', asked.trainingFileId, services);
+  if (asked.validationFileId !== null) await knowFile('validation_file', asked.validationFileId, services);
+
+  const { job, created } = await jobs.create({ ...asked, ...(idempotencyKey !== undefined && { idempotencyKey }) });
+  if (!created) return sameRequest(job, asked);
+  await jobs.appendEvent(job.id, { level: 'info', message: `Created fine-tuning job: ${job.id}` });
+  await jobs.appendEvent(job.id, { level: 'info', message: `Validating training file: ${job.trainingFileId}` });
+  // The row is what counts: if Redis is away now, the reconciler wakes a worker later.
+  await queue.enqueue(job.id).catch((error: unknown) => log.warn({ err: error, jobId: job.id }, 'the job could not be queued yet'));
+  return job;
+}
+
+function newJob(body: CreateJob): NewJob {
+  if (body.method && body.method.type !== 'supervised') {
+    throw new ServiceError('unsupported_method', `The method "${body.method.type}" is not supported yet`, {
+      param: 'method.type',
+      hint: 'Use "supervised".',
+    });
+  }
+  for (const other of ['dpo', 'reinforcement'] as const) {
+    if (body.method?.[other] !== undefined)
+      throw new ServiceError('invalid_value', `method.${other} does not go with the type "supervised"`, { param: `method.${other}` });
+  }
+  const { hyperparameters, param } = askedHyperparameters(body);
+  const set = (value: unknown) => value !== undefined && value !== 'auto';
+  if (set(hyperparameters.learning_rate) && set(hyperparameters.learning_rate_multiplier)) {
+    throw new ServiceError('invalid_value', 'learning_rate and learning_rate_multiplier are both given', {
+      param: `${param}.learning_rate_multiplier`,
+      hint: 'Give one of them: the multiplier multiplies the default learning rate.',
+    });
+  }
+  return {
+    id: newJobId(),
+    model: body.model,
+    trainingFileId: body.training_file,
+    validationFileId: body.validation_file ?? null,
+    suffix: body.suffix ?? null,
+    seed: body.seed ?? randomInt(LARGEST_SEED),
+    hyperparameters,
+    tuning: resolveTuning(body.tuning),
+    metadata: body.metadata ?? null,
+  };
+}
+
+function askedHyperparameters({ method, hyperparameters }: CreateJob): { hyperparameters: Hyperparameters; param: string } {
+  const ofMethod = method?.supervised?.hyperparameters;
+  if (ofMethod && hyperparameters) {
+    throw new ServiceError('invalid_value', 'hyperparameters are given twice', {
+      param: 'hyperparameters',
+      hint: 'Give method.supervised.hyperparameters alone; the other place is deprecated.',
+    });
+  }
+  if (hyperparameters) return { hyperparameters, param: 'hyperparameters' };
+  return { hyperparameters: ofMethod ?? {}, param: 'method.supervised.hyperparameters' };
+}
+
+async function knowModel(id: string, { models }: Needs): Promise<void> {
+  if (await models.find(id)) return;
+  const there = (await models.list()).map((model) => model.id);
+  const hint = there.length === 0 ? 'No worker with a base model is running: start one with `npm run worker`.' : `There is: ${there.join(', ')}.`;
+  throw new ServiceError('model_not_found', `There is no base model "${id}"`, { param: 'model', hint });
+}
+
+async function knowFile(param: 'training_file' | 'validation_file', id: string, { files }: Needs): Promise<void> {
+  const file = await files.find(id);
+  const code = `invalid_${param}`;
+  if (file === null) throw new ServiceError(code, `There is no file "${id}"`, { param, hint: 'Upload it to POST /v1/files first.' });
+  if (file.purpose !== 'fine-tune') {
+    throw new ServiceError(code, `The file "${id}" has the purpose "${file.purpose}"`, {
+      param,
+      hint: 'Upload the dataset with the purpose "fine-tune".',
+    });
+  }
+}
+
+/** A key stands for one request; another request under it is a mistake that must not pass for success. */
+function sameRequest(job: Job, asked: NewJob): Job {
+  const request = ({ model, trainingFileId, validationFileId, suffix, hyperparameters, metadata }: Job | NewJob) => ({
+    model,
+    trainingFileId,
+    validationFileId,
+    suffix,
+    hyperparameters,
+    metadata,
+  });
+  if (isDeepStrictEqual(request(job), request(asked))) return job;
+  throw new ServiceError('idempotency_key_reused', `The Idempotency-Key has already made the job ${job.id} from another body`, {
+    hint: 'Use a new key for a new job.',
+  });
+}

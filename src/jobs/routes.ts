@@ -1,0 +1,146 @@
+import { Readable } from 'node:stream';
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import Type from 'typebox';
+import { ErrorResponse, listOf } from '../list-schema.ts';
+import type { Services } from '../services.ts';
+import { cancelJob } from './cancel.ts';
+import { createJob } from './create.ts';
+import { findJob } from './find.ts';
+import { followEvents } from './follow.ts';
+import { CheckpointObject, CheckpointQuery, CreateJob, EventObject, EventQuery, JobObject, JobParams, JobQuery } from './schema.ts';
+import { checkpointView, eventView, jobView } from './view.ts';
+
+const tags = ['Fine-tuning'];
+const JobList = listOf(JobObject);
+const EventList = listOf(EventObject);
+const CheckpointList = Type.Object({
+  ...listOf(CheckpointObject).properties,
+  first_id: Type.Union([Type.String(), Type.Null()]),
+  last_id: Type.Union([Type.String(), Type.Null()]),
+});
+
+/** `/v1/fine_tuning/jobs`: create, look, cancel */
+export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
+  const { jobs } = services;
+  const closing = new AbortController();
+  app.addHook('preClose', async () => closing.abort());
+
+  app.post(
+    '/fine_tuning/jobs',
+    {
+      schema: {
+        tags,
+        summary: 'Create a fine-tuning job',
+        description: 'An `Idempotency-Key` header makes a repeated request return the job of the first.',
+        headers: Type.Object({ 'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 255 })) }),
+        body: CreateJob,
+        response: { 200: JobObject, '4xx': ErrorResponse },
+      },
+    },
+    async (request) => {
+      const job = await createJob(request.body, services, request.headers['idempotency-key']);
+      request.log.info({ jobId: job.id, model: job.model }, 'job created');
+      return jobView(job);
+    },
+  );
+
+  app.get(
+    '/fine_tuning/jobs',
+    {
+      schema: {
+        tags,
+        summary: 'List fine-tuning jobs',
+        description: 'Newest first; `metadata[key]=value` filters.',
+        querystring: JobQuery,
+        response: { 200: JobList, '4xx': ErrorResponse },
+      },
+    },
+    async ({ query }) => {
+      const { data, hasMore } = await jobs.list({
+        limit: query.limit,
+        ...(query.after !== undefined && { after: query.after }),
+        ...metadataFilter(query),
+      });
+      return { object: 'list' as const, data: data.map(jobView), has_more: hasMore };
+    },
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:job_id',
+    { schema: { tags, summary: 'Retrieve a fine-tuning job', params: JobParams, response: { 200: JobObject, '4xx': ErrorResponse } } },
+    async ({ params }) => jobView(await findJob(params.job_id, services)),
+  );
+
+  app.post(
+    '/fine_tuning/jobs/:job_id/cancel',
+    { schema: { tags, summary: 'Cancel a fine-tuning job', params: JobParams, response: { 200: JobObject, '4xx': ErrorResponse } } },
+    async (request) => {
+      const job = await cancelJob(request.params.job_id, services);
+      request.log.info({ jobId: job.id }, 'job cancelled');
+      return jobView(job);
+    },
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:job_id/events',
+    {
+      schema: {
+        tags,
+        summary: "List a job's events",
+        params: JobParams,
+        querystring: EventQuery,
+        response: { 200: EventList, '4xx': ErrorResponse },
+      },
+    },
+    async ({ params, query, headers }, reply) => {
+      const { id } = await findJob(params.job_id, services);
+      if (query.stream === true) {
+        const lastEventId = headers['last-event-id'];
+        const after = query.after ?? (typeof lastEventId === 'string' ? lastEventId : null);
+        const stream = Readable.from(followEvents(id, services, { after, signal: closing.signal }));
+        return reply
+          .type('text/event-stream; charset=utf-8')
+          .header('cache-control', 'no-store')
+          .send(stream as never); // the schema's 200 is the list's
+      }
+      const { data, hasMore } = await jobs.events(id, query);
+      return { object: 'list' as const, data: data.map(eventView), has_more: hasMore };
+    },
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:job_id/checkpoints',
+    {
+      schema: {
+        tags,
+        summary: "List a job's checkpoints",
+        params: JobParams,
+        querystring: CheckpointQuery,
+        response: { 200: CheckpointList, '4xx': ErrorResponse },
+      },
+    },
+    async ({ params, query }) => {
+      const { id } = await findJob(params.job_id, services);
+      const { data, hasMore } = await jobs.checkpoints(id, query);
+      return {
+        object: 'list' as const,
+        data: data.map(checkpointView),
+        has_more: hasMore,
+        first_id: data[0]?.id ?? null,
+        last_id: data.at(-1)?.id ?? null,
+      };
+    },
+  );
+};
+
+const METADATA_KEY = /^metadata\[(.+)\]$/;
+
+/** `metadata[key]=value`, or an empty `metadata=` (what `metadata: null` arrives as) for jobs without any. */
+function metadataFilter(query: object): { metadata?: Record<string, string> | null } {
+  const pairs = Object.entries(query).flatMap(([name, value]) => {
+    const key = METADATA_KEY.exec(name)?.[1];
+    return key === undefined ? [] : [[key, String(value)] as const];
+  });
+  if (pairs.length > 0) return { metadata: Object.fromEntries(pairs) };
+  return 'metadata' in query ? { metadata: null } : {};
+}

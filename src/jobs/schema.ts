@@ -1,0 +1,114 @@
+import Type from 'typebox';
+import { Hyperparameters } from '../formats/hyperparameters.ts';
+import { Tuning } from '../formats/tuning.ts';
+import { after, limit, nullable } from '../list-schema.ts';
+
+/** The contract's bounds on `metadata`. */
+const Metadata = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), {
+  maxProperties: 16,
+  additionalProperties: false,
+  propertyNames: { maxLength: 64 },
+  description: 'Up to 16 pairs of your own; jobs can be listed by them.',
+});
+
+const Method = Type.Object(
+  {
+    type: Type.Union([Type.Literal('supervised'), Type.Literal('dpo'), Type.Literal('reinforcement')], {
+      description: '`supervised`; the others are not supported yet.',
+    }),
+    supervised: Type.Optional(Type.Object({ hyperparameters: Type.Optional(Hyperparameters) }, { additionalProperties: false })),
+    dpo: Type.Optional(Type.Unknown({ description: 'Not supported yet.' })),
+    reinforcement: Type.Optional(Type.Unknown({ description: 'Not supported yet.' })),
+  },
+  { additionalProperties: false },
+);
+
+export const CreateJob = Type.Object(
+  {
+    model: Type.String({ minLength: 1, maxLength: 256, description: 'A base model that GET /v1/models lists.' }),
+    training_file: Type.String({ minLength: 1, description: 'The id of a file with purpose `fine-tune`.' }),
+    validation_file: Type.Optional(nullable(Type.String({ minLength: 1 }))),
+    suffix: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64, description: "A part of the tuned model's name." }))),
+    seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2147483647 }))),
+    method: Type.Optional(Method),
+    hyperparameters: Type.Optional(
+      Type.Unsafe<Hyperparameters>({ ...Hyperparameters, deprecated: true, description: 'Use method.supervised.hyperparameters.' }),
+    ),
+    tuning: Type.Optional(Tuning),
+    metadata: Type.Optional(nullable(Metadata)),
+    integrations: Type.Optional(nullable(Type.Array(Type.Unknown(), { maxItems: 0, description: 'Not supported yet.' }))),
+  },
+  { additionalProperties: false, title: 'CreateFineTuningJob' },
+);
+export type CreateJob = Type.Static<typeof CreateJob>;
+
+/** As shown: `auto` until the data has been read, then the numbers chosen. */
+const ShownHyperparameters = Type.Object(
+  { n_epochs: Type.Any(), batch_size: Type.Any(), learning_rate_multiplier: Type.Any() },
+  { additionalProperties: true, description: '"auto" until the data has been read, then the numbers chosen.' },
+);
+
+export const JobObject = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('fine_tuning.job'),
+    created_at: Type.Integer(),
+    error: nullable(Type.Object({ code: Type.String(), message: Type.String(), param: nullable(Type.String()) })),
+    fine_tuned_model: nullable(Type.String()),
+    finished_at: nullable(Type.Integer()),
+    hyperparameters: ShownHyperparameters,
+    model: Type.String(),
+    organization_id: Type.String(),
+    result_files: Type.Array(Type.String()),
+    seed: Type.Integer(),
+    status: Type.String({ description: 'validating_files, queued, running, succeeded, failed or cancelled' }),
+    trained_tokens: nullable(Type.Integer()),
+    training_file: Type.String(),
+    validation_file: nullable(Type.String()),
+    estimated_finish: nullable(Type.Integer()),
+    integrations: nullable(Type.Array(Type.Any())),
+    metadata: nullable(Type.Record(Type.String(), Type.String())),
+    method: Type.Object({ type: Type.String(), supervised: Type.Object({ hyperparameters: ShownHyperparameters }) }),
+    tuning: Type.Any({ description: 'What is trained, with the names of PEFT.' }),
+  },
+  { title: 'FineTuningJob' },
+);
+
+export const EventObject = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('fine_tuning.job.event'),
+    created_at: Type.Integer(),
+    level: Type.String({ description: 'info, warn or error' }),
+    message: Type.String(),
+    type: Type.String({ description: 'message or metrics' }),
+    data: Type.Any(),
+  },
+  { title: 'FineTuningJobEvent' },
+);
+
+export const CheckpointObject = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('fine_tuning.job.checkpoint'),
+    created_at: Type.Integer(),
+    fine_tuning_job_id: Type.String(),
+    fine_tuned_model_checkpoint: Type.String(),
+    step_number: Type.Integer(),
+    metrics: Type.Any(),
+  },
+  { title: 'FineTuningJobCheckpoint' },
+);
+
+export const JobParams = Type.Object({ job_id: Type.String() });
+
+export const JobQuery = Type.Object(
+  { after, limit: limit(20), metadata: Type.Optional(Type.String({ description: 'Empty (or `null`): jobs without metadata.' })) },
+  // `metadata[key]=value`, any number of them.
+  { additionalProperties: false, patternProperties: { '^metadata\\[.+\\]$': { type: 'string' } } },
+);
+export const EventQuery = Type.Object(
+  { after, limit: limit(20), stream: Type.Optional(Type.Boolean({ description: 'Server-sent events, from Last-Event-ID on.' })) },
+  { additionalProperties: false },
+);
+export const CheckpointQuery = Type.Object({ after, limit: limit(10) }, { additionalProperties: false });

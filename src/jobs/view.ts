@@ -1,0 +1,55 @@
+import type { Static } from 'typebox';
+import { unixSeconds } from '../list-schema.ts';
+import { ORGANIZATION } from './ids.ts';
+import type { Checkpoint, Job, JobEvent } from './job.ts';
+import type { CheckpointObject, EventObject, JobObject } from './schema.ts';
+
+const secondsOrNull = (time: Date | null): number | null => (time === null ? null : unixSeconds(time));
+
+/** The job as the contract shows it. */
+export function jobView(job: Job): Static<typeof JobObject> {
+  const auto = { n_epochs: 'auto', batch_size: 'auto', learning_rate_multiplier: 'auto' };
+  const hyperparameters = { ...auto, ...job.hyperparameters, ...job.resolved };
+  return {
+    id: job.id,
+    object: 'fine_tuning.job',
+    created_at: unixSeconds(job.createdAt),
+    error: job.error,
+    fine_tuned_model: job.fineTunedModel,
+    finished_at: secondsOrNull(job.finishedAt),
+    hyperparameters,
+    model: job.model,
+    organization_id: ORGANIZATION,
+    result_files: job.resultFileIds,
+    seed: job.seed,
+    status: job.status,
+    trained_tokens: job.trainedTokens,
+    training_file: job.trainingFileId,
+    validation_file: job.validationFileId,
+    estimated_finish: secondsOrNull(job.estimatedFinish),
+    integrations: null,
+    metadata: job.metadata,
+    method: { type: 'supervised', supervised: { hyperparameters } },
+    tuning: job.tuning,
+  };
+}
+
+export const eventView = (event: JobEvent): Static<typeof EventObject> => ({
+  id: event.id,
+  object: 'fine_tuning.job.event',
+  created_at: unixSeconds(event.createdAt),
+  level: event.level,
+  message: event.message,
+  type: event.type,
+  data: event.data,
+});
+
+export const checkpointView = (checkpoint: Checkpoint): Static<typeof CheckpointObject> => ({
+  id: checkpoint.id,
+  object: 'fine_tuning.job.checkpoint',
+  created_at: unixSeconds(checkpoint.createdAt),
+  fine_tuning_job_id: checkpoint.jobId,
+  fine_tuned_model_checkpoint: checkpoint.name,
+  step_number: checkpoint.step,
+  metrics: checkpoint.metrics,
+});

@@ -1,0 +1,27 @@
+import Type from 'typebox';
+
+/** The contract's error object. */
+export const ErrorResponse = Type.Object(
+  {
+    error: Type.Object({
+      message: Type.String(),
+      type: Type.String(),
+      param: Type.Union([Type.String(), Type.Null()]),
+      code: Type.Union([Type.String(), Type.Null()]),
+    }),
+  },
+  { description: 'Refused: what is wrong and where.' },
+);
+
+export const listOf = <T extends Type.TSchema>(item: T) =>
+  Type.Object({ object: Type.Literal('list'), data: Type.Array(item), has_more: Type.Boolean() });
+
+export const limit = (fallback: number, maximum = 100) =>
+  Type.Integer({ minimum: 1, maximum, default: fallback, description: 'The most items to return.' });
+
+export const after = Type.Optional(Type.String({ description: 'The id of the last item of the page before.' }));
+
+export const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+/** A time as the contract has it: Unix seconds. */
+export const unixSeconds = (time: Date): number => Math.floor(time.getTime() / 1000);

@@ -1,0 +1,31 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import { ErrorResponse } from '../list-schema.ts';
+import type { Services } from '../services.ts';
+import { deleteModel, findModel, listModels } from './catalogue.ts';
+import { ModelDeleted, ModelList, ModelObject, ModelParams } from './schema.ts';
+
+const tags = ['Models'];
+
+/** `/v1/models` */
+export const modelRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
+  app.get(
+    '/models',
+    { schema: { tags, summary: 'List base models and tuned models', response: { 200: ModelList, '4xx': ErrorResponse } } },
+    async () => ({ object: 'list' as const, data: await listModels(services), has_more: false }),
+  );
+
+  app.get(
+    '/models/:model',
+    { schema: { tags, summary: 'Retrieve a model', params: ModelParams, response: { 200: ModelObject, '4xx': ErrorResponse } } },
+    async ({ params }) => findModel(params.model, services),
+  );
+
+  app.delete(
+    '/models/:model',
+    { schema: { tags, summary: 'Delete a tuned model', params: ModelParams, response: { 200: ModelDeleted, '4xx': ErrorResponse } } },
+    async ({ params }) => {
+      await deleteModel(params.model, services);
+      return { id: params.model, object: 'model' as const, deleted: true };
+    },
+  );
+};

@@ -1,0 +1,135 @@
+import { Ajv, type ErrorObject } from 'ajv';
+import addFormats from 'ajv-formats';
+import { ServiceError } from './errors.ts';
+
+const options = { allErrors: true, verbose: true, removeAdditional: false, useDefaults: true, strict: false } as const;
+/** Bodies mean what they say: "8" is not 8, and nothing is stripped. */
+const bodies = new Ajv({ ...options, coerceTypes: false, useDefaults: false });
+/** A query or a path is text: its numbers must be read out of it. */
+const texts = new Ajv({ ...options, coerceTypes: true });
+for (const ajv of [bodies, texts]) (addFormats as unknown as (ajv: Ajv) => void)(ajv);
+
+/** Fastify's validator compiler. */
+export const compileValidator = ({ schema, httpPart }: { schema: object; httpPart?: string }) =>
+  (httpPart === 'body' ? bodies : texts).compile(schema);
+
+/** Ajv's list of mismatches → one refusal that names the right field and, when there are more, the others. */
+export function validationError(errors: ErrorObject[]): ServiceError {
+  const [first, ...others] = leaves(errors).map(describe);
+  const more = others.filter(({ message }) => message !== first!.message);
+  const message = more.length === 0 ? first!.message : `${first!.message}. Also: ${more.map((other) => other.message).join('; ')}`;
+  return new ServiceError(first!.code, message, { ...(first!.param && { param: first!.param }), ...(first!.hint && { hint: first!.hint }) });
+}
+
+/**
+ * Errors inside a union say what is wrong with every alternative; only those of the alternative that the user meant are kept,
+ * or the union's own error when none was meant.
+ */
+function leaves(errors: ErrorObject[]): ErrorObject[] {
+  const unions = errors.filter((error) => error.keyword === 'anyOf').sort((a, b) => a.schemaPath.length - b.schemaPath.length);
+  const [union] = unions;
+  if (union === undefined) return errors;
+  const inside = errors.filter((error) => error !== union && error.schemaPath.startsWith(`${union.schemaPath}/`));
+  const outside = errors.filter((error) => error !== union && !inside.includes(error));
+  const alternatives = (union.schema as object[]).map((_, index) =>
+    inside.filter((error) => error.schemaPath.startsWith(`${union.schemaPath}/${index}/`)),
+  );
+  const meant = alternatives.find((alternative) => alternative.length > 0 && !alternative.some((error) => isOtherKind(error, union)));
+  const discriminator = inside.filter((error) => error.instancePath === `${union.instancePath}/type` && error.keyword === 'const');
+  const own = discriminator.length > 0 ? { ...union, ...unionOfConsts(discriminator) } : union;
+  return [...leaves(outside), ...(meant ? leaves(meant) : [own])];
+}
+
+/** Does this error say that the user meant another alternative of the union? */
+function isOtherKind(error: ErrorObject, union: ErrorObject): boolean {
+  if (error.instancePath === union.instancePath) {
+    return error.keyword === 'type' || error.keyword === 'const' || (error.keyword === 'required' && error.params['missingProperty'] === 'type');
+  }
+  return error.instancePath === `${union.instancePath}/type` && error.keyword === 'const';
+}
+
+/** `tuning.type` matched none of the alternatives: the field at fault is `type`. */
+const unionOfConsts = (errors: ErrorObject[]) => ({
+  instancePath: errors[0]!.instancePath,
+  data: errors[0]!.data,
+  schema: errors.map((error) => ({ const: error.schema })),
+});
+
+interface Described {
+  code: string;
+  param: string;
+  message: string;
+  hint?: string;
+}
+
+function describe(error: ErrorObject): Described {
+  const path = error.instancePath.split('/').slice(1).map(unescapePointer);
+  const param = path.join('.');
+  const name = path.at(-1) ?? 'The body';
+  const invalid = (message: string): Described => ({ code: 'invalid_value', param, message });
+  const shown = show(error.data);
+  const { params } = error;
+  switch (error.keyword) {
+    case 'additionalProperties': {
+      const unknown = [...path, params['additionalProperty']].join('.');
+      const known = Object.keys((error.parentSchema?.['properties'] as object) ?? {});
+      const hint = known.length === 0 ? undefined : `Known here: ${known.join(', ')}.`;
+      return { code: 'unknown_parameter', param: unknown, message: `${unknown} is not a known or not yet a supported field`, ...(hint && { hint }) };
+    }
+    case 'required': {
+      const missing = [...path, params['missingProperty']].join('.');
+      return { code: 'missing_required_parameter', param: missing, message: `${missing} is missing` };
+    }
+    case 'type':
+      return { code: 'invalid_type', param, message: `${name} is ${shown}; it takes ${accepted(error.parentSchema)}` };
+    case 'anyOf':
+      return invalid(`${name} is ${shown}; it takes ${(error.schema as object[]).map(accepted).join(' or ')}`);
+    case 'const':
+      return invalid(`${name} is ${shown}; it takes ${accepted(error.parentSchema)}`);
+    case 'maximum':
+      return invalid(`${name} is ${shown}; the largest is ${params['limit']}`);
+    case 'minimum':
+      return invalid(`${name} is ${shown}; the smallest is ${params['limit']}`);
+    case 'exclusiveMinimum':
+      return invalid(`${name} is ${shown}; it must be more than ${params['limit']}`);
+    case 'exclusiveMaximum':
+      return invalid(`${name} is ${shown}; it must be less than ${params['limit']}`);
+    case 'maxLength':
+      return invalid(`${name} has ${String(error.data).length} characters; the most is ${params['limit']}`);
+    case 'maxItems':
+      return invalid(`${name} has ${(error.data as unknown[]).length} items; the most is ${params['limit']}`);
+    case 'maxProperties':
+      return invalid(`${name} has ${Object.keys(error.data as object).length} pairs; the most is ${params['limit']}`);
+    default:
+      return invalid(`${name} ${error.message ?? 'is wrong'}`);
+  }
+}
+
+/** What a schema takes, in words: `"auto"`, `a whole number from 1 to 50`. */
+function accepted(schema: object | undefined): string {
+  const {
+    const: only,
+    type,
+    minimum,
+    maximum,
+    anyOf,
+  } = (schema ?? {}) as { const?: unknown; type?: string; minimum?: number; maximum?: number; anyOf?: object[] };
+  if (only !== undefined) return JSON.stringify(only);
+  if (anyOf) return anyOf.map(accepted).join(' or ');
+  const range = minimum === undefined ? '' : maximum === undefined ? ` from ${minimum}` : ` from ${minimum} to ${maximum}`;
+  if (type === 'integer') return `a whole number${range}`;
+  if (type === 'array') return 'a list';
+  if (type === 'object') return 'an object';
+  if (type === 'null') return 'null';
+  return type === undefined ? 'something else' : `a ${type}${range}`;
+}
+
+const LONGEST_SHOWN = 60;
+
+function show(value: unknown): string {
+  if (value === undefined) return 'missing';
+  const text = JSON.stringify(value);
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}
+
+const unescapePointer = (part: string): string => part.replaceAll('~1', '/').replaceAll('~0', '~');
