@@ -21,6 +21,8 @@ export class AdamW {
   readonly #epsilon: number;
   readonly #weightDecay: number;
   readonly #moments = new Map<string, Moments>();
+  /** Steps in which a parameter had no gradient. */
+  readonly #missed = new Map<string, number>();
   #steps = 0;
 
   constructor(trainable: ReadonlyMap<string, Variable>, { betas = [0.9, 0.999], epsilon = 1e-8, weightDecay }: AdamWOptions) {
@@ -38,18 +40,20 @@ export class AdamW {
 
   /**
    * θ ← θ·(1 − η·λ) − η·m̂ / (√v̂ + ε), with m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ).
-   * A parameter without a gradient this step stays as it is, and so do its moments.
+   * A parameter without a gradient this step stays as it is, and so do its moments and its t.
    * @param gradients by name; remain the caller's
    */
   step(gradients: ReadonlyMap<string, Tensor>, learningRate: number): void {
     this.#steps += 1;
     const [beta1, beta2] = this.#betas;
-    const stepSize = learningRate / (1 - beta1 ** this.#steps);
-    const secondCorrection = Math.sqrt(1 - beta2 ** this.#steps);
+    for (const name of this.#trainable.keys()) if (!gradients.has(name)) this.#missed.set(name, (this.#missed.get(name) ?? 0) + 1);
     for (const [name, gradient] of gradients) {
       const variable = this.#trainable.get(name);
       const old = this.#moments.get(name);
       if (variable === undefined || old === undefined) throw new Error(`no trainable parameter is called ${name}`);
+      const t = this.#steps - (this.#missed.get(name) ?? 0);
+      const stepSize = learningRate / (1 - beta1 ** t);
+      const secondCorrection = Math.sqrt(1 - beta2 ** t);
       const next = tf.tidy(() => {
         const m = tf.add(old.m, tf.mul(tf.sub(gradient, old.m), 1 - beta1)); // PyTorch's lerp
         const v = tf.add(tf.mul(old.v, beta2), tf.mul(tf.square(gradient), 1 - beta2));
@@ -71,6 +75,7 @@ export class AdamW {
 
   /**
    * Goes on where an earlier run stopped.
+   * @param steps   taken by every parameter
    * @param moments by name, one for every parameter; copied
    */
   restore(steps: number, moments: ReadonlyMap<string, Moments>): void {
@@ -83,6 +88,7 @@ export class AdamW {
       this.#moments.set(name, next);
     }
     this.#steps = steps;
+    this.#missed.clear();
   }
 
   dispose(): void {
