@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RunningService, refusal, runService } from '../app/running-service.ts';
+
+let service: RunningService;
+beforeAll(async () => {
+  service = await runService();
+});
+afterAll(() => service.close());
+
+const send = async (parts: [string, string | File][]) => {
+  const form = new FormData();
+  for (const [name, value] of parts) form.append(name, value);
+  const request = new Request('http://here', { method: 'POST', body: form });
+  return service.inject({
+    method: 'POST',
+    url: '/v1/files',
+    headers: { 'content-type': request.headers.get('content-type')! },
+    payload: Buffer.from(await request.arrayBuffer()),
+  });
+};
+const data = new File(['{"prompt":"a","completion":"b"}\n'], 'a.jsonl');
+
+describe('upload', () => {
+  it.each([
+    ['without purpose', [['file', data]], { param: 'purpose', code: 'missing_required_parameter' }],
+    [
+      'with a purpose of ours',
+      [
+        ['file', data],
+        ['purpose', 'fine-tune-results'],
+      ],
+      { param: 'purpose' },
+    ],
+    ['without a file', [['purpose', 'fine-tune']], { param: 'file' }],
+    [
+      'of an empty file',
+      [
+        ['file', new File([''], 'e.jsonl')],
+        ['purpose', 'fine-tune'],
+      ],
+      { param: 'file' },
+    ],
+    [
+      'of two files',
+      [
+        ['file', data],
+        ['file', data],
+        ['purpose', 'fine-tune'],
+      ],
+      { param: 'file' },
+    ],
+    [
+      'with an unknown field',
+      [
+        ['file', data],
+        ['purpose', 'fine-tune'],
+        ['colour', 'red'],
+      ],
+      { param: 'colour', code: 'unknown_parameter' },
+    ],
+    [
+      'with a file under another name',
+      [
+        ['dataset', data],
+        ['purpose', 'fine-tune'],
+      ],
+      { param: 'dataset' },
+    ],
+    [
+      'that expires too soon',
+      [
+        ['file', data],
+        ['purpose', 'fine-tune'],
+        ['expires_after[anchor]', 'created_at'],
+        ['expires_after[seconds]', '60'],
+      ],
+      { param: 'expires_after.seconds' },
+    ],
+  ] as [string, [string, string | File][], object][])('%s is refused and leaves nothing in storage', async (_name, parts, expected) => {
+    const before = await service.services.objectStore.list('files/');
+    expect(refusal(await send(parts))).toMatchObject({ status: 400, type: 'invalid_request_error', ...expected });
+    expect(await service.services.objectStore.list('files/')).toEqual(before);
+  });
+
+  it('that is not multipart is refused', async () => {
+    expect(refusal(await service.post('/v1/files', {}))).toMatchObject({ status: 415, code: 'unsupported_media_type' });
+  });
+
+  it('with an expiry shows it', async () => {
+    const response = await send([
+      ['file', data],
+      ['purpose', 'fine-tune'],
+      ['expires_after[anchor]', 'created_at'],
+      ['expires_after[seconds]', '3600'],
+    ]);
+    const file = response.json();
+    expect(file.expires_at - file.created_at).toBeGreaterThanOrEqual(3599);
+  });
+});
+
+describe('delete', () => {
+  it('removes the bytes, or leaves them to a job that still reads them until it is over', async () => {
+    const { objectStore, jobs } = service.services;
+    const free = await service.upload();
+    await service.inject({ method: 'DELETE', url: `/v1/files/${free}` });
+    expect(await objectStore.size(`files/${free}`)).toBeNull();
+
+    const used = await service.upload();
+    const { id } = (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file: used })).json();
+    await service.inject({ method: 'DELETE', url: `/v1/files/${used}` });
+    expect(await objectStore.size(`files/${used}`)).toBeGreaterThan(0);
+    expect(refusal(await service.inject({ url: `/v1/files/${used}` }))).toMatchObject({ status: 404, code: 'file_not_found' });
+    await jobs.move(id, 'cancel');
+    const other = await service.upload();
+    await service.inject({ method: 'DELETE', url: `/v1/files/${other}` });
+    expect(await objectStore.size(`files/${used}`)).toBeNull();
+  });
+});
+
+describe('list', () => {
+  it('pages in both orders', async () => {
+    const ids = [];
+    for (let n = 0; n < 3; n++) ids.push(await service.upload());
+    const list = async (query: string) => (await service.inject({ url: `/v1/files?${query}` })).json();
+    const first = await list('limit=2');
+    expect(first.data.map(({ id }: { id: string }) => id)).toEqual([ids[2], ids[1]]);
+    expect(first.has_more).toBe(true);
+    expect((await list(`limit=1&after=${ids[1]}`)).data[0].id).toBe(ids[0]);
+    expect((await list(`order=asc&after=${ids[0]}`)).data.map(({ id }: { id: string }) => id)).toEqual([ids[1], ids[2]]);
+    expect((await list('purpose=fine-tune-results')).data).toEqual([]);
+  });
+});
