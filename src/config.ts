@@ -64,3 +64,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 export function environmentWith(settings: Record<string, string>): NodeJS.ProcessEnv {
   return { ...process.env, ...settings };
 }
+
+/** Where a process finds its programs, libraries, devices and temporary files. */
+const TRAINING_VARIABLES = /^(PATH|HOME|LANG|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|XDG_CACHE_HOME|NODE_OPTIONS|CUDA_.*|NVIDIA_.*|TF_.*|OMP_.*)$/;
+
+/** What a training process gets of the environment: no address, key or credential of anything. */
+export function trainingEnvironment(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const entries = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && TRAINING_VARIABLES.test(entry[0]));
+  return Object.fromEntries(entries);
+}

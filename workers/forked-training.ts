@@ -1,0 +1,103 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { on } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { TrainOptions } from './engine/contract.ts';
+import type { Answer, Command, Ready } from './messages.ts';
+
+const PROGRAM = fileURLToPath(new URL('training-process.ts', import.meta.url));
+
+/** Last lines of its output that are kept to explain a crash. */
+const OUTPUT_LINES_KEPT = 30;
+
+/** A training process, seen from the worker. It runs one job and is gone. */
+export interface ForkedTraining {
+  readonly pid: number | undefined;
+  /**
+   * Trains; answers in order, the last is `done`, `stopped` or `failed`.
+   * @throws TrainingProcessDied when the process ends before that
+   */
+  train(options: Omit<TrainOptions, 'signal' | 'report'>): AsyncGenerator<Answer>;
+  /** Asks it to stop after the step under way and to write a checkpoint. */
+  stop(): void;
+  /** Ends it at once. @returns when it is gone */
+  kill(): Promise<void>;
+  isGone(): boolean;
+  /** The last lines it printed. */
+  output(): string;
+}
+
+export class TrainingProcessDied extends Error {
+  override readonly name = 'TrainingProcessDied';
+
+  /** @param how `exit code 1`, `SIGKILL` */
+  constructor(readonly how: string) {
+    super(`the training process ended with ${how}`);
+  }
+}
+
+export interface ForkOptions {
+  /** All that it sees of the environment. */
+  env: Record<string, string>;
+  /** Each line it prints. */
+  onOutput?: (line: string) => void;
+}
+
+/** Starts a training process: it loads TensorFlow at once and then waits for its job. */
+export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedTraining {
+  const child = fork(PROGRAM, [], {
+    execArgv: ['--import', import.meta.resolve('tsx')],
+    serialization: 'advanced', // NaN and undefined survive it
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    env,
+  });
+  const gone = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+    child.once('error', (error) => resolve(error.message));
+  });
+  // Listening from the start: nothing it says is lost, and `disconnect` comes after its last message.
+  const messages = on(child, 'message', { close: ['disconnect'] });
+  child.on('error', () => {}); // `gone` tells it
+  const output: string[] = [];
+  for (const stream of [child.stdout!, child.stderr!]) {
+    createInterface({ input: stream }).on('line', (line) => {
+      output.push(line);
+      if (output.length > OUTPUT_LINES_KEPT) output.shift();
+      onOutput(line);
+    });
+  }
+  const id = randomUUID();
+
+  async function* train(options: Omit<TrainOptions, 'signal' | 'report'>): AsyncGenerator<Answer> {
+    try {
+      for await (const [message] of messages as AsyncIterable<[Ready | Answer]>) {
+        if (message.answer === 'ready') tell(child, { id, command: 'train', options });
+        else {
+          yield message;
+          if (['done', 'stopped', 'failed'].includes(message.answer)) return;
+        }
+      }
+    } catch {
+      // An error event of the child: how it ended says more.
+    }
+    throw new TrainingProcessDied(await gone);
+  }
+
+  return {
+    pid: child.pid,
+    train,
+    stop: () => tell(child, { id, command: 'stop' }),
+    async kill() {
+      child.kill('SIGKILL');
+      await gone;
+    },
+    isGone: () => child.exitCode !== null || child.signalCode !== null,
+    output: () => output.join('\n'),
+  };
+}
+
+function tell(child: ChildProcess, command: Command): void {
+  // One that is gone is noticed by whoever waits for its answers.
+  if (child.connected) child.send(command, () => {});
+}

@@ -1,0 +1,123 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Logger } from 'pino';
+import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
+import type { Services } from '../src/services.ts';
+import { type BaseModelDirectory, findBaseModels } from './base-models.ts';
+import { type Device, deviceName } from './devices.ts';
+import { type ForkedTraining, forkTraining } from './forked-training.ts';
+import { removeAbandonedFolders, workerFolder } from './job-folder.ts';
+import { superviseJob } from './supervisor.ts';
+
+export interface WorkerOptions {
+  devices: Device[];
+  /** What training processes see of the environment. */
+  trainingEnvironment: Record<string, string>;
+}
+
+export interface RunningWorker {
+  id: string;
+  /** Jobs under way write a checkpoint and go back to the queue. */
+  stop(): Promise<void>;
+}
+
+/** Announces this machine's base models and takes jobs off the queue, one a device. */
+export async function startWorker(services: Services, { devices, trainingEnvironment }: WorkerOptions): Promise<RunningWorker> {
+  const { config, models, queue } = services;
+  const id = `worker-${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const log = services.log.child({ workerId: id });
+  const identity = { id, hostname: hostname(), device: devices.map(deviceName).join(', ') };
+  const stopping = new AbortController();
+  await removeAbandonedFolders(config.dataDir);
+
+  const baseModels = baseModelsOf(config.modelsDirs, log);
+  const announce = async () => models.announce(identity, await baseModels.scan());
+  await announce();
+  const announcing = setInterval(() => {
+    announce().catch((error) => log.warn({ err: error }, 'the worker could not announce itself'));
+  }, ANNOUNCE_EVERY_MS);
+
+  const freeDevices = [...devices];
+  const spares = new Map(devices.map((device) => [device, spareProcess(device, trainingEnvironment, log)]));
+  const handle = async (jobId: string) => {
+    const device = freeDevices.shift()!; // there are as many as jobs at once
+    try {
+      await superviseJob(jobId, {
+        services,
+        workerId: id,
+        workDir: workerFolder(config.dataDir),
+        modelDir: baseModels.dirOf,
+        takeProcess: (jobLog) => spares.get(device)!.take(jobLog),
+        stopping: stopping.signal,
+        log,
+      });
+    } catch (error) {
+      log.error({ err: error, jobId }, 'a job could not be carried on; it is taken up again later');
+    } finally {
+      freeDevices.push(device);
+      if (!stopping.signal.aborted) spares.get(device)!.warm();
+    }
+  };
+  for (const spare of spares.values()) spare.warm();
+  const consumer = queue.consume(handle, {
+    concurrency: devices.length,
+    onError: (error) => log.error({ err: error }, 'the queue has a problem'),
+  });
+  log.info({ devices: identity.device, models: baseModels.ids() }, 'worker is ready');
+
+  return {
+    id,
+    async stop() {
+      stopping.abort();
+      clearInterval(announcing);
+      await consumer.close();
+      await Promise.all([...spares.values()].map((spare) => spare.close()));
+      await models.removeWorker(id);
+      log.info('worker stopped');
+    },
+  };
+}
+
+/** A training process that has loaded TensorFlow and waits: the next job starts at once. None beside a job that trains, whose memory it would share. */
+function spareProcess(device: Device, environment: Record<string, string>, log: Logger) {
+  let spare: ForkedTraining | null = null;
+  let jobLog = log;
+  const env = { ...environment, CUDA_DEVICE_ORDER: 'PCI_BUS_ID', CUDA_VISIBLE_DEVICES: device ?? '' };
+  const warm = () => {
+    if (spare !== null && !spare.isGone()) return spare;
+    jobLog = log;
+    spare = forkTraining({ env, onOutput: (line) => jobLog.debug({ line }, 'training process') });
+    return spare;
+  };
+  return {
+    warm,
+    take(forJob: Logger): ForkedTraining {
+      const taken = warm();
+      spare = null;
+      jobLog = forJob;
+      return taken;
+    },
+    async close() {
+      await spare?.kill();
+    },
+  };
+}
+
+/** What is on the disk now; looked at again with each announcement, so that a model that is put there can be used without a restart. */
+function baseModelsOf(modelsDirs: readonly string[], log: Logger) {
+  let found: BaseModelDirectory[] = [];
+  const told = new Set<string>();
+  return {
+    async scan() {
+      found = await findBaseModels(modelsDirs);
+      for (const { id, problem } of found) {
+        if (problem === null || told.has(problem)) continue;
+        told.add(problem);
+        log.warn({ model: id, problem }, 'a base model has a fault');
+      }
+      return found.map(({ dir, problem, ...model }) => model);
+    },
+    dirOf: (model: string): string | null => found.find(({ id }) => id === model)?.dir ?? null,
+    ids: () => found.map(({ id }) => id),
+  };
+}
