@@ -146,14 +146,12 @@ function parseJson(line: string, where: string, fail: Fail): unknown {
   try {
     return JSON.parse(line);
   } catch (error) {
-    const reason = (error as SyntaxError).message;
-    const position = /at position (\d+)/.exec(reason)?.[1];
-    const column =
-      position !== undefined ? `column ${Number(position) + 1}: ` : reason.startsWith('Unexpected end') ? `column ${line.length + 1}: ` : '';
-    throw fail(
-      `${where} is not valid JSON (${column}${reason.replace(/ in JSON at position.*| \(line \d+ column \d+\)/, '')})`,
-      'Write one JSON object a line.',
-    );
+    const { message } = error as SyntaxError;
+    const position = message.startsWith('Unexpected end') ? line.length : /at position (\d+)/.exec(message)?.[1];
+    const column = position === undefined ? '' : `column ${Number(position) + 1}: `;
+    // V8 either gives a position or quotes the surroundings.
+    const reason = message.replace(/ in JSON at position.*$/, '').replace(/, ((\.{3})?".*"(\.{3})?) is not valid JSON$/s, ' in $1');
+    throw fail(`${where} is not valid JSON (${column}${reason})`, 'Write one JSON object a line.');
   }
 }
 

@@ -46,7 +46,8 @@ describe('parseExample › of a conversation', () => {
 
   it.each([
     ['{"messages": [', /^line 3 is not valid JSON \(column 15: Unexpected end of JSON input\)$/],
-    ['{"messages": nope}', /^line 3 is not valid JSON \(/],
+    ['{"messages": nope}', /^line 3 is not valid JSON \(Unexpected token 'o' in "{"messages": nope}"\)$/],
+    ['{"a": 1 "b": 2}', /^line 3 is not valid JSON \(column 9: Expected ',' or '}' after property value\)$/],
     ['[1]', 'line 3 is [1], not a JSON object'],
     ['  ', 'line 3 is blank'],
     [{ text: 'x' }, 'line 3 has neither "messages" nor "prompt" and "completion"; its keys are ["text"]'],

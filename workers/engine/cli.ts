@@ -4,9 +4,8 @@ import { parseArgs } from 'node:util';
 import { Value } from 'typebox/value';
 import { Hyperparameters } from '../../src/formats/hyperparameters.ts';
 import { InputError } from '../../src/formats/input-error.ts';
-import { Tuning } from '../../src/formats/tuning.ts';
-import type { Prepared, StepMetrics } from './contract.ts';
-import { Generator, train } from './index.ts';
+import { FullTuning, LoraTuning } from '../../src/formats/tuning.ts';
+import type { Prepared, StepMetrics, TrainOptions } from './contract.ts';
 
 const USAGE = `Usage:
   npm run train -- --model DIR --data FILE --out DIR [options]
@@ -43,8 +42,10 @@ async function trainCommand(args: string[]): Promise<void> {
       ...{ 'base-model-name': text },
     },
   });
-  const tuning = checked(Tuning, 'the tuning', {
-    type: values.tuning ?? 'lora',
+  const type = values.tuning ?? 'lora';
+  if (type !== 'lora' && type !== 'full') throw new InputError('invalid_option', `--tuning is "${type}"; it takes lora or full`);
+  const tuning = checked(type === 'lora' ? LoraTuning : FullTuning, 'the tuning', {
+    type,
     r: number('r', values.r),
     lora_alpha: number('alpha', values.alpha),
     lora_dropout: number('dropout', values.dropout),
@@ -66,8 +67,8 @@ async function trainCommand(args: string[]): Promise<void> {
     save_steps: number('save-steps', values['save-steps']),
   });
   const interrupt = new AbortController();
-  process.once('SIGINT', () => interrupt.abort(new Error('interrupted')));
-  const { outputDir, files } = await train({
+  process.once('SIGINT', () => interrupt.abort(interruption()));
+  const options: TrainOptions = {
     modelDir: resolve(required('model', values.model)),
     trainingFile: resolve(required('data', values.data)),
     outputDir: resolve(required('out', values.out)),
@@ -80,8 +81,15 @@ async function trainCommand(args: string[]): Promise<void> {
     seed: number('seed', values.seed) ?? 0,
     signal: interrupt.signal,
     report: { prepared: printPrepared, step: printStep, checkpoint: ({ dir }) => console.log(`checkpoint ${dir}`) },
-  });
+  };
+  // TensorFlow takes seconds to load: a mistake on the command line is told before.
+  const { train } = await import('./train.ts');
+  const { outputDir, files } = await train(options);
   console.log(`wrote ${files.join(', ')} to ${outputDir}`);
+}
+
+function interruption(): InputError {
+  return new InputError('interrupted', 'interrupted', { hint: 'Where --checkpoints was given, --resume with the last one goes on.' });
 }
 
 function printPrepared({ training, hyperparameters, totalSteps, startStep, trainableParameters, totalParameters }: Prepared): void {
@@ -118,10 +126,12 @@ async function generateCommand(args: string[]): Promise<void> {
     temperature: number('temperature', values.temperature) ?? 0,
     seed: number('seed', values.seed) ?? 0,
   };
-  const generator = await Generator.open({
+  const dirs = {
     modelDir: resolve(required('model', values.model)),
     ...(values.adapter === undefined ? {} : { adapterDir: resolve(values.adapter) }),
-  });
+  };
+  const { Generator } = await import('./generate.ts');
+  const generator = await Generator.open(dirs);
   const system = values.system === undefined ? [] : [{ role: 'system' as const, content: values.system }];
   const generated =
     values.raw === true ? generator.complete(prompt, options) : generator.chat([...system, { role: 'user', content: prompt }], options);
@@ -142,10 +152,13 @@ function number(name: string, value: string | undefined): number | undefined {
 }
 
 /** Leaves out what was not given and holds the rest against the schema that the service uses. */
-function checked<T extends typeof Tuning | typeof Hyperparameters>(schema: T, what: string, value: Record<string, unknown>) {
+function checked<T extends typeof LoraTuning | typeof FullTuning | typeof Hyperparameters>(schema: T, what: string, value: Record<string, unknown>) {
   const given = Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined));
   if (Value.Check(schema, given)) return given;
-  const problems = Value.Errors(schema, given).map(({ instancePath, message }) => `${instancePath.slice(1) || what} ${message}`);
+  const errors = Value.Errors(schema, given);
+  // That none of a union's branches fits says less than why each does not; `auto` goes without saying.
+  const telling = errors.filter(({ keyword }) => !['anyOf', 'const', 'boolean'].includes(keyword));
+  const problems = (telling.length > 0 ? telling : errors).map(({ instancePath, message }) => `${instancePath.slice(1)} ${message}`.trim());
   throw new InputError('invalid_option', `${what}: ${[...new Set(problems)].join('; ')}`, { hint: 'See --help.' });
 }
 

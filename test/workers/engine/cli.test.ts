@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const model = join(root, 'test/fixtures/reference/cases/llama-gqa-tied/model');
+
+let dir: string;
+let data: string;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'graft-cli-'));
+  data = join(dir, 'examples.jsonl');
+  const examples = Array.from({ length: 12 }, (_, index) => ({
+    messages: [
+      { role: 'user', content: `Where ${index}?` },
+      { role: 'assistant', content: 'The garden.' },
+    ],
+  }));
+  await writeFile(data, examples.map((example) => JSON.stringify(example)).join('\n'));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+function run(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, ['--import', 'tsx', 'workers/engine/cli.ts', ...args], { cwd: root }, (error, stdout, stderr) =>
+      resolve({ exitCode: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
+    );
+  });
+}
+
+describe('the engine’s command line', () => {
+  it('trains an adapter and generates with it what it learned', async () => {
+    const out = join(dir, 'adapter');
+    const trained = await run(
+      ...['train', '--model', model, '--data', data, '--out', out, '--epochs', '8', '--batch-size', '4', '--learning-rate', '0.02'],
+    );
+    expect(trained).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(trained.stdout).toMatch(/12 examples, \d+ tokens[\s\S]*step 24\/24 {2}loss /);
+    expect(await readdir(out)).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+    const generated = await run('generate', '--model', model, '--adapter', out, '--prompt', 'Where 3?');
+    expect(generated).toEqual({ exitCode: 0, stdout: 'The garden.\n', stderr: '' });
+  });
+
+  it.each([
+    [['train', '--data', 'x', '--out', 'y'], /^--model is missing\. See --help\.$/],
+    [['train', '--r', '512'], /^the tuning: r must be <= 256\. See --help\.$/],
+    [['generate', '--bogus'], /^Unknown option '--bogus'/],
+    [['distil'], /^there is no command "distil"\. See --help\.$/],
+  ])('with %j says in one line what is wrong and fails', async (args, message) => {
+    const { exitCode, stderr } = await run(...args);
+    expect(exitCode).toBe(1);
+    expect(stderr.trim().split('\n')).toEqual([expect.stringMatching(message)]);
+  });
+});

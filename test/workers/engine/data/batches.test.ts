@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import type { Example } from '../../../../workers/engine/data/batch.ts';
+import { layOut, microBatches, stepExamples } from '../../../../workers/engine/data/batches.ts';
+import { epochOrder } from '../../../../workers/engine/data/shuffle.ts';
+
+const example = (length: number, first = 1): Example => ({
+  inputIds: Int32Array.from({ length }, (_, index) => first + index),
+  lossMask: Uint8Array.from({ length }, (_, index) => (index === 0 ? 0 : 1)),
+});
+
+describe('epochOrder', () => {
+  it('is a permutation, the same for the same seed and epoch, another for the next', () => {
+    const order = epochOrder(1000, { seed: 1, epoch: 0 });
+    expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, index) => index));
+    expect(epochOrder(1000, { seed: 1, epoch: 0 })).toEqual(order);
+    expect(epochOrder(1000, { seed: 1, epoch: 1 })).not.toEqual(order);
+    expect(epochOrder(1000, { seed: 2, epoch: 0 })).not.toEqual(order);
+  });
+
+  it('over many seeds puts every example first equally often', () => {
+    const firsts = new Array<number>(5).fill(0);
+    for (let seed = 0; seed < 5000; seed++) firsts[epochOrder(5, { seed, epoch: 0 })[0]!]! += 1;
+    // 1000 ± 28 (binomial); five standard deviations.
+    for (const count of firsts) expect(Math.abs(count - 1000)).toBeLessThan(142);
+  });
+});
+
+describe('stepExamples', () => {
+  it('visits every example once an epoch, the last step taking what is left', () => {
+    const examples = Array.from({ length: 10 }, (_, index) => example(2, index * 10));
+    const sizes: number[] = [];
+    const seen = [0, 1, 2].flatMap((step) => {
+      const chosen = stepExamples(examples, 3 + step, { batchSize: 4, seed: 3 });
+      sizes.push(chosen.length);
+      return chosen.map(({ inputIds }) => inputIds[0]!);
+    });
+    expect(sizes).toEqual([4, 4, 2]);
+    expect(seen.sort((a, b) => a - b)).toEqual([0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
+  });
+});
+
+describe('microBatches', () => {
+  it('keeps every pass within the budget, and gives a longer example one of its own', () => {
+    const batches = microBatches(
+      [3, 40, 9, 16, 8, 100].map((length) => example(length)),
+      64,
+    );
+    expect(batches.map(({ rows, length }) => [rows, length])).toEqual([
+      [1, 104],
+      [1, 40],
+      [4, 16],
+    ]);
+    const real = batches.reduce((sum, { attentionMask }) => sum + attentionMask.reduce((count, value) => count + value, 0), 0);
+    expect(real).toBe(3 + 40 + 9 + 16 + 8 + 100);
+  });
+});
+
+describe('layOut', () => {
+  it('pads on the right to a multiple of eight', () => {
+    const { rows, length, inputIds, attentionMask, lossMask } = layOut([example(2), example(9, 5)]);
+    expect([rows, length]).toEqual([2, 16]);
+    expect([...inputIds.subarray(0, 4)]).toEqual([1, 2, 0, 0]);
+    expect([...attentionMask.subarray(16)]).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
+    expect([...lossMask.subarray(0, 4)]).toEqual([0, 1, 0, 0]);
+  });
+});

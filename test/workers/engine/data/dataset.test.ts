@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ChatTemplate } from '../../../../workers/engine/data/chat-template.ts';
+import { type DatasetOptions, readDataset } from '../../../../workers/engine/data/dataset.ts';
+import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
+
+let dir: string;
+let base: DatasetOptions;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'graft-dataset-'));
+  const tokenizer = await Tokenizer.open(
+    fileURLToPath(new URL('../../../fixtures/reference/templates/chatml-generation/tokenizer', import.meta.url)),
+  );
+  const template = await ChatTemplate.open(tokenizer, new Date(0));
+  base = { param: 'training_file', tokenizer, template, vocabSize: 384, maxLengthTokens: 128, truncation: 'error' };
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+async function read(lines: (object | string)[], options: Partial<DatasetOptions> = {}) {
+  const path = join(dir, 'examples.jsonl');
+  const text = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n');
+  await writeFile(path, text);
+  return { text, ...(await readDataset(path, { ...base, ...options })) };
+}
+
+const chat = (question: string, answer: string, more: object = {}) => ({
+  messages: [
+    { role: 'user', content: question },
+    { role: 'assistant', content: answer, ...more },
+  ],
+});
+const ten = Array.from({ length: 10 }, (_, index) => chat(`Question ${index}`, `Answer ${index}`));
+const long = chat('word '.repeat(200), 'yes');
+
+describe('readDataset', () => {
+  it('counts examples, tokens and learned tokens, and names the file by its hash', async () => {
+    const { examples, facts, sha256, text } = await read(ten);
+    const count = (values: Iterable<number>) => [...values].reduce((sum, value) => sum + value, 0);
+    expect(facts).toEqual({
+      examples: 10,
+      tokens: count(examples.map(({ inputIds }) => inputIds.length)),
+      supervisedTokens: count(examples.map(({ lossMask }) => count(lossMask))),
+      longestTokens: Math.max(...examples.map(({ inputIds }) => inputIds.length)),
+      truncated: 0,
+      dropped: 0,
+      warnings: [],
+    });
+    expect(sha256).toBe(createHash('sha256').update(text).digest('hex'));
+  });
+
+  it('warns of few examples, of repeated ones and of those without a token to learn', async () => {
+    const { facts } = await read([...ten.slice(0, 3), ten[0]!, chat('a', 'b', { weight: 0 })]);
+    expect(facts).toMatchObject({ examples: 4, dropped: 1 });
+    expect(facts.warnings).toEqual([
+      'The training file has 4 examples; fewer than 10 rarely teach more than themselves.',
+      '1 of 4 examples in the training file repeat an earlier one.',
+      '1 examples in the training file have no token to learn and were left out, the first on line 5.',
+    ]);
+  });
+
+  it('without any token to learn is refused, naming the first line', async () => {
+    await expect(read([chat('a', 'b', { weight: 0 })])).rejects.toMatchObject({
+      code: 'invalid_training_file',
+      message: 'no example has a token to learn, beginning with line 1',
+      details: { param: 'training_file' },
+    });
+  });
+
+  it('with examples that are too long names every one, its tokens and the limit', async () => {
+    await expect(read([ten[0]!, long, long])).rejects.toThrow(
+      /^2 problems: line 2 has \d{3} tokens; the limit is 128; line 3 has \d{3} tokens; the limit is 128$/,
+    );
+  });
+
+  it('asked to cut on the left keeps the end, on the right the beginning, and asked to drop leaves out', async () => {
+    const left = await read([...ten, long], { truncation: 'left' });
+    expect(left.facts).toMatchObject({ examples: 11, truncated: 1 });
+    const cut = left.examples[10]!;
+    expect(cut.inputIds.length).toBe(128);
+    expect(await base.tokenizer.decode(cut.inputIds)).toContain('yes');
+    const right = await read([...ten, long], { truncation: 'right' });
+    expect(right.facts).toMatchObject({ examples: 10, dropped: 1 }); // the answer was cut off
+    const dropped = await read([...ten, long], { truncation: 'drop' });
+    expect(dropped.facts).toMatchObject({ examples: 10, dropped: 1 });
+  });
+
+  it('of a conversation that the template refuses tells its words and the line', async () => {
+    const template = new ChatTemplate("{{ raise_exception('roles must alternate') }}", { specialTokens: {}, today: new Date(0) });
+    await expect(read(ten.slice(0, 1), { template, param: 'validation_file' })).rejects.toMatchObject({
+      code: 'invalid_validation_file',
+      message: "line 1 is refused by the model's chat template: roles must alternate",
+    });
+  });
+
+  it('with a tokenizer that knows more tokens than the model says so', async () => {
+    await expect(read(ten, { vocabSize: 5 })).rejects.toThrow(/gives the id \d+, but the model knows only 5 tokens/);
+  });
+
+  it('with a file that is not there names it', async () => {
+    await expect(readDataset(join(dir, 'missing.jsonl'), base)).rejects.toThrow(/missing.jsonl does not exist/);
+  });
+});
