@@ -50,7 +50,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const resolve = (examples: number) =>
     resolveHyperparameters(options.hyperparameters, { examples, modelMaxLength: config.maxPositionTokens, tuning });
   const { max_length: maxLengthTokens, truncation } = resolve(1); // these two do not depend on the data
-  const how = { tokenizer, template, vocabSize: config.vocabSize, maxLengthTokens, truncation };
+  const how = { tokenizer, template, vocabSize: config.vocabSize, maxLengthTokens, truncation, signal: options.signal };
   const training = await readDataset(options.trainingFile, { ...how, param: 'training_file' });
   const validation = options.validationFile === undefined ? null : await readDataset(options.validationFile, { ...how, param: 'validation_file' });
 

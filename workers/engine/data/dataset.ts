@@ -27,6 +27,8 @@ export interface DatasetOptions {
   vocabSize: number;
   maxLengthTokens: number;
   truncation: 'error' | 'right' | 'left' | 'drop';
+  /** Large files take minutes: aborting stops between two examples. */
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -34,13 +36,14 @@ export interface DatasetOptions {
  * @throws InputError naming the lines at fault, the first ten at once
  */
 export async function readDataset(path: string, options: DatasetOptions): Promise<Dataset> {
-  const { param, tokenizer, template, maxLengthTokens, truncation } = options;
+  const { param, tokenizer, template, maxLengthTokens, truncation, signal } = options;
   const hash = createHash('sha256');
   const problems = new Problems(param);
   const tally = new Tally();
   const examples: Example[] = [];
   try {
     for await (const { lineNumber, example } of readExamples(hashed(createReadStream(path), hash), param)) {
+      signal?.throwIfAborted();
       try {
         const whole = await tokenizeExample(example, tokenizer, template);
         checkVocabulary(whole, options);
