@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { adapterRoutes } from './adapters/routes.ts';
 import { authenticate } from './api-key.ts';
 import { handleError, handleNotFound } from './error-handler.ts';
+import { ServiceError } from './errors.ts';
 import { fileRoutes } from './files/routes.ts';
 import { healthRoutes } from './health.ts';
 import { jobRoutes } from './jobs/routes.ts';
@@ -39,6 +40,11 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
     } catch (error) {
       done(error as Error);
     }
+  });
+
+  // Postgres cannot hold it, so nothing that we know is called so.
+  app.addHook('onRequest', async ({ url }) => {
+    if (url.includes('%00')) throw new ServiceError('invalid_value', 'The address has a NUL character in it');
   });
 
   await app.register(swagger, {

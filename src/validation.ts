@@ -36,6 +36,8 @@ function leaves(errors: ErrorObject[]): ErrorObject[] {
   );
   const meant = alternatives.find((alternative) => alternative.length > 0 && !alternative.some((error) => isOtherKind(error, union)));
   const discriminator = inside.filter((error) => error.instancePath === `${union.instancePath}/type` && error.keyword === 'const');
+  const missing = inside.find((error) => error.instancePath === union.instancePath && error.params['missingProperty'] === 'type');
+  if (!meant && missing) return [...leaves(outside), missing];
   const own = discriminator.length > 0 ? { ...union, ...unionOfConsts(discriminator) } : union;
   return [...leaves(outside), ...(meant ? leaves(meant) : [own])];
 }

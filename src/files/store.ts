@@ -1,5 +1,6 @@
 import type { Database } from '../database/client.ts';
 import type { File as FileRow } from '../generated/prisma/client.ts';
+import { cursorOf, type Page, pageOf } from '../paging.ts';
 
 export const filePurposes = ['fine-tune', 'fine-tune-results'] as const;
 export type FilePurpose = (typeof filePurposes)[number];
@@ -52,8 +53,8 @@ export function openFileStore(db: Database) {
       return row && asFile(row);
     },
 
-    async list({ purpose, order, after, limit }: FileFilter): Promise<{ data: StoredFile[]; hasMore: boolean }> {
-      const cursor = after === undefined ? null : await db.file.findUnique({ where: { id: after }, select: { createdAt: true, id: true } });
+    async list({ purpose, order, after, limit }: FileFilter): Promise<Page<StoredFile>> {
+      const cursor = await cursorOf(after, (id) => db.file.findUnique({ where: { id }, select: { createdAt: true, id: true } }));
       const beyond = order === 'asc' ? 'gt' : 'lt';
       const afterCursor = cursor && {
         OR: [{ createdAt: { [beyond]: cursor.createdAt } }, { createdAt: cursor.createdAt, id: { [beyond]: cursor.id } }],
@@ -63,7 +64,7 @@ export function openFileStore(db: Database) {
         orderBy: [{ createdAt: order }, { id: order }],
         take: limit + 1,
       });
-      return { data: rows.slice(0, limit).map(asFile), hasMore: rows.length > limit };
+      return pageOf(rows.map(asFile), limit);
     },
 
     /** Its row stays, marked: a running job may still read it. @returns false when there was no such file */

@@ -109,9 +109,3 @@ export interface Checkpoint {
   metrics: CheckpointMetrics;
   createdAt: Date;
 }
-
-/** A page of a list, newest first. */
-export interface Page<T> {
-  data: T[];
-  hasMore: boolean;
-}

@@ -1,7 +1,8 @@
 import type { Database } from '../database/client.ts';
 import { type Checkpoint as CheckpointRow, type JobEvent as EventRow, type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
+import { cursorOf, type Page, pageOf } from '../paging.ts';
 import { checkpointModelName, newCheckpointId, newEventId } from './ids.ts';
-import type { Checkpoint, CheckpointMetrics, Job, JobEvent, JobPatch, NewEvent, NewJob, Page, StepMetric } from './job.ts';
+import type { Checkpoint, CheckpointMetrics, Job, JobEvent, JobPatch, NewEvent, NewJob, StepMetric } from './job.ts';
 import { isFinal, type MoveName, moves } from './state.ts';
 
 /** A worker that has not written for this long has lost its job. Three missed heartbeats of ten seconds, and slack for clocks. */
@@ -57,12 +58,12 @@ export function openJobStore(db: Database) {
     },
 
     async list({ after, limit, metadata }: JobFilter): Promise<Page<Job>> {
-      const cursor = after === undefined ? null : await db.job.findUnique({ where: { id: after }, select: { createdAt: true, id: true } });
+      const cursor = await cursorOf(after, (id) => db.job.findUnique({ where: { id }, select: { createdAt: true, id: true } }));
       const conditions: Prisma.JobWhereInput[] = Object.entries(metadata ?? {}).map(([key, value]) => ({ metadata: { path: [key], equals: value } }));
       if (metadata === null) conditions.push({ metadata: { equals: Prisma.DbNull } });
       if (cursor) conditions.push({ OR: [{ createdAt: { lt: cursor.createdAt } }, { createdAt: cursor.createdAt, id: { lt: cursor.id } }] });
       const rows = await db.job.findMany({ where: { AND: conditions }, orderBy: newestFirst, take: limit + 1 });
-      return page(rows.map(asJob), limit);
+      return pageOf(rows.map(asJob), limit);
     },
 
     /**
@@ -153,11 +154,11 @@ export function openJobStore(db: Database) {
     },
 
     /** Newest first. */
-    async events(id: string, { after, limit }: { after?: string; limit: number }): Promise<Page<JobEvent>> {
-      const cursor = after === undefined ? null : await db.jobEvent.findFirst({ where: { id: after, jobId: id }, select: { seq: true } });
-      const where = { jobId: id, ...(cursor && { seq: { lt: cursor.seq } }) };
+    async events(jobId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<JobEvent>> {
+      const cursor = await cursorOf(after, (id) => db.jobEvent.findFirst({ where: { id, jobId }, select: { seq: true } }));
+      const where = { jobId, ...(cursor && { seq: { lt: cursor.seq } }) };
       const rows = await db.jobEvent.findMany({ where, orderBy: { seq: 'desc' }, take: limit + 1 });
-      return page(rows.map(asEvent), limit);
+      return pageOf(rows.map(asEvent), limit);
     },
 
     /** In order, those after the event named, for following a job. */
@@ -187,11 +188,11 @@ export function openJobStore(db: Database) {
     },
 
     /** Newest first. */
-    async checkpoints(id: string, { after, limit }: { after?: string; limit: number }): Promise<Page<Checkpoint>> {
-      const cursor = after === undefined ? null : await db.checkpoint.findFirst({ where: { id: after, jobId: id }, select: { step: true } });
-      const where = { jobId: id, ...(cursor && { step: { lt: cursor.step } }) };
+    async checkpoints(jobId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<Checkpoint>> {
+      const cursor = await cursorOf(after, (id) => db.checkpoint.findFirst({ where: { id, jobId }, select: { step: true } }));
+      const where = { jobId, ...(cursor && { step: { lt: cursor.step } }) };
       const rows = await db.checkpoint.findMany({ where, orderBy: { step: 'desc' }, take: limit + 1 });
-      return page(rows.map(asCheckpoint), limit);
+      return pageOf(rows.map(asCheckpoint), limit);
     },
 
     /** By its model name, `ft:…:ckpt-step-N`. */
@@ -227,8 +228,6 @@ async function fence(tx: Prisma.TransactionClient, id: string, attempt: number):
 }
 
 const isUniqueViolation = (error: unknown): boolean => error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
-
-const page = <T>(rows: T[], limit: number): Page<T> => ({ data: rows.slice(0, limit), hasMore: rows.length > limit });
 
 /** JSON columns are written by this store alone, so what comes out has the type that went in. */
 const asJob = ({ method, integrations, idempotencyKey, trainedTokens, ...row }: JobRow): Job =>
