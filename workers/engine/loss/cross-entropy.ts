@@ -15,6 +15,13 @@ export interface Predictions {
   targets: Int32Array;
 }
 
+interface CrossEntropyOptions {
+  /** Whether the loss will be differentiated. */
+  withGradient: boolean;
+  /** Logits held at once. */
+  maxLogits?: number;
+}
+
 // A type alias: tf.tidy takes no interface.
 export type CrossEntropy = {
   /** Summed over the tokens, nats. */
@@ -27,17 +34,18 @@ export type CrossEntropy = {
  * −Σ log softmax(h·Wᵀ)[target]. With the gradient, part for part in the same go: d logits = softmax − onehot, dh = d logits·W,
  * dW = d logitsᵀ·h when W is trained. So no logits outlive their part.
  */
-export function crossEntropy({ states, head, targets }: Predictions, withGradient: boolean): CrossEntropy {
+export function crossEntropy({ states, head, targets }: Predictions, options: CrossEntropyOptions): CrossEntropy {
+  const { withGradient, maxLogits = MAX_LOGITS } = options;
   if (!withGradient) {
     return tf.tidy(() => {
-      const parts = split(states, head, targets).map((part) => tf.tidy(() => summed(part, head)));
+      const parts = split({ states, head, targets }, maxLogits).map((part) => tf.tidy(() => summed(part, head)));
       return { lossSum: tf.addN(parts.map(({ lossSum }) => lossSum)), correct: tf.addN(parts.map(({ correct }) => correct)) };
     });
   }
   const trained = head instanceof tf.Variable;
   let correct: Scalar | undefined;
   const lossSum = differentiable<Scalar>(trained ? [states, head] : [states], () => {
-    const parts = split(states, head, targets).map((part) =>
+    const parts = split({ states, head, targets }, maxLogits).map((part) =>
       tf.tidy((): PartialGradients => {
         const { gradient, ...sums } = summed(part, head);
         const dStates = tf.matMul(gradient, head);
@@ -64,8 +72,8 @@ interface Part {
   targets: Tensor1D;
 }
 
-function split(states: Tensor2D, head: Tensor2D, targets: Int32Array): Part[] {
-  const perPart = Math.max(1, Math.floor(MAX_LOGITS / head.shape[0]));
+function split({ states, head, targets }: Predictions, maxLogits: number): Part[] {
+  const perPart = Math.max(1, Math.floor(maxLogits / head.shape[0]));
   const parts: Part[] = [];
   for (let begin = 0; begin < targets.length; begin += perPart) {
     const size = Math.min(perPart, targets.length - begin);

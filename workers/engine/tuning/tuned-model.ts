@@ -163,7 +163,7 @@ class DecoderWithTuning implements TunedModel {
 
   #losses(batch: Batch, { positions, targets }: SupervisedPositions, parameters: Parameters, withGradient: boolean): CrossEntropy {
     const states = this.#statesAt(batch, positions, parameters);
-    return crossEntropy({ states, head: this.#decoder.head(parameters), targets }, withGradient);
+    return crossEntropy({ states, head: this.#decoder.head(parameters), targets }, { withGradient });
   }
 
   #logits(inputIds: Int32Array, positions: Int32Array): Float32Array {

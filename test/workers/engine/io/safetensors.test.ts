@@ -1,0 +1,139 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { InputError } from '../../../../src/formats/input-error.ts';
+import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
+import { referencePath } from '../reference.ts';
+
+let dir = '';
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'graft-safetensors-'));
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+/** A file with this header and so many bytes of zeros behind it. */
+function fileOf(header: unknown, dataBytes: number): string {
+  const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  const path = join(dir, 'made.safetensors');
+  writeFileSync(path, Buffer.concat([length, json, Buffer.alloc(dataBytes)]));
+  return path;
+}
+
+function refusal(path: string): InputError {
+  try {
+    readSafetensors(path);
+  } catch (error) {
+    if (error instanceof InputError) return error;
+    throw error;
+  }
+  throw new Error('not refused');
+}
+
+describe('writeSafetensors', () => {
+  const tensors = new Map([
+    ['b', { shape: [2, 2], data: Float32Array.of(1, -2, 0.5, 65504) }],
+    ['a', { shape: [], data: Float32Array.of(3) }],
+  ]);
+
+  it.each(['F32', 'F16', 'BF16'] as const)('as %s gives back what was written, sorted by name', (dtype) => {
+    const path = join(dir, `${dtype}.safetensors`);
+    writeSafetensors(path, tensors, { dtype });
+    const read = readSafetensors(path);
+    expect([...read.keys()]).toEqual(['a', 'b']);
+    expect(read.get('a')).toEqual({ dtype, shape: [], data: Float32Array.of(3) });
+    expect([...read.get('b')!.data]).toEqual(dtype === 'BF16' ? [1, -2, 0.5, 65536] : [1, -2, 0.5, 65504]);
+  });
+
+  it('twice gives the same bytes, and leaves no other file', () => {
+    const path = join(dir, 'same.safetensors');
+    writeSafetensors(path, tensors);
+    const first = readFileSync(path);
+    writeSafetensors(path, new Map([...tensors].reverse()));
+    expect(readFileSync(path)).toEqual(first);
+    expect(readdirSync(dir).filter((name) => name.includes('partial'))).toEqual([]);
+  });
+
+  it('writes a file that PEFT wrote to the same bytes of data', () => {
+    const theirs = referencePath('cases', 'llama-gqa-tied', 'adapters', 'all-linear', 'adapter', 'adapter_model.safetensors');
+    const path = join(dir, 'again.safetensors');
+    const read = readSafetensors(theirs);
+    writeSafetensors(path, read as ReadonlyMap<string, { shape: number[]; data: Float32Array }>);
+    expect(readSafetensors(path)).toEqual(read);
+  });
+
+  /** By hand: halfway cases go to the even neighbour; below 2⁻²⁵ nothing is left; past 65519 is infinite. */
+  it.each([
+    ['F16', 1 + 2 ** -11, 1],
+    ['F16', 1 + 3 * 2 ** -11, 1 + 2 ** -9],
+    ['F16', 2 ** -24, 2 ** -24],
+    ['F16', 2 ** -25, 0],
+    ['F16', 2 ** -25 * 1.5, 2 ** -24],
+    ['F16', 2 ** -14 - 2 ** -26, 2 ** -14],
+    ['F16', -65519, -65504],
+    ['F16', 65520, Number.POSITIVE_INFINITY],
+    ['F16', Number.NaN, Number.NaN],
+    ['BF16', 1 + 2 ** -8, 1],
+    ['BF16', 1 + 3 * 2 ** -8, 1 + 2 ** -6],
+    ['BF16', Number.NaN, Number.NaN],
+    ['BF16', Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY],
+  ] as const)('as %s rounds %d to %d', (dtype, value, wanted) => {
+    const path = join(dir, 'rounded.safetensors');
+    writeSafetensors(path, new Map([['x', { shape: [1], data: Float32Array.of(value) }]]), { dtype });
+    expect(readSafetensors(path).get('x')!.data[0]).toBe(wanted);
+  });
+});
+
+describe('readSafetensors', () => {
+  const entry = (begin: number, end: number, change: object = {}): object => ({ dtype: 'F32', shape: [2], data_offsets: [begin, end], ...change });
+
+  it.each([
+    ['an empty file', '', 'too short'],
+    ['no JSON', fileText('{'), 'not JSON'],
+    ['no object', fileText('[]'), 'not a JSON object'],
+  ])('of %s tells so, naming the file', (_, content, message) => {
+    const path = join(dir, 'bad.safetensors');
+    writeFileSync(path, content);
+    const error = refusal(path);
+    expect(error.code).toBe('corrupt_model_file');
+    expect(error.message).toContain(message);
+    expect(error.message).toContain('bad.safetensors');
+  });
+
+  it.each([
+    ['cut off', { x: entry(0, 8) }, 4, 'tensor x is cut off'],
+    ['of an unknown type', { x: entry(0, 8, { dtype: 'F4' }) }, 8, 'tensor x has type "F4"'],
+    ['whose shape and size differ', { x: entry(0, 8, { shape: [3] }) }, 8, 'tensor x [3] of F32 takes 12 bytes, but has 8'],
+    ['with a negative offset', { x: entry(-8, 0) }, 8, 'tensor x has the offsets'],
+    ['that overlap', { x: entry(0, 8), y: entry(4, 12) }, 12, 'tensor y overlaps tensor x'],
+    ['with a gap', { x: entry(0, 8), y: entry(12, 20) }, 20, 'between tensor x and tensor y'],
+    ['with more behind', { x: entry(0, 8) }, 9, '1 bytes after tensor x'],
+  ])('of tensors %s tells which', (_, header, dataBytes, message) => {
+    const error = refusal(fileOf(header, dataBytes));
+    expect(error.code).toBe('corrupt_model_file');
+    expect(error.message).toContain(message);
+  });
+
+  it('of a real file cut in the middle of its data or of its header names the file', () => {
+    const whole = readFileSync(referencePath('cases', 'llama-gqa-tied', 'model', 'model.safetensors'));
+    const path = join(dir, 'cut.safetensors');
+    for (const bytes of [whole.length - 1, 100, 8, 3]) {
+      writeFileSync(path, whole.subarray(0, bytes));
+      expect(refusal(path).message).toContain('cut.safetensors');
+    }
+  });
+
+  it('of an absurd header length does not allocate it', () => {
+    const path = join(dir, 'absurd.safetensors');
+    writeFileSync(path, Buffer.alloc(64, 0xff));
+    expect(refusal(path).message).toContain('header claims');
+  });
+});
+
+function fileText(json: string): Buffer {
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(json.length));
+  return Buffer.concat([length, Buffer.from(json)]);
+}

@@ -1,0 +1,150 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { InputError } from '../../../../src/formats/input-error.ts';
+import type { ResolvedLora } from '../../../../src/formats/tuning.ts';
+import { tf } from '../../../../workers/engine/tensorflow.ts';
+import { targetedModules } from '../../../../workers/engine/tuning/lora.ts';
+import { openTunedModel, type TunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
+import { largestDifference, referenceBatch, referencePath } from '../reference.ts';
+
+const modelDir = referencePath('cases', 'llama-gqa-tied', 'model');
+const batch = referenceBatch('llama-gqa-tied');
+const lora: ResolvedLora = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0, target_modules: 'all-linear', use_rslora: false };
+
+let models: TunedModel[] = [];
+const opened = (tuning: ResolvedLora, seed: number): TunedModel => {
+  const model = openTunedModel({ modelDir, tuning, seed });
+  models.push(model);
+  return model;
+};
+afterEach(() => {
+  for (const model of models) model.dispose();
+  models = [];
+});
+
+/** Gradients as plain arrays, B made non-zero so that A has one too. */
+function gradients(model: TunedModel, position: { seed: number; step: number; microBatch: number }): Map<string, Float32Array> {
+  for (const [name, variable] of model.trainable) {
+    if (name.includes('lora_B')) tf.tidy(() => variable.assign(tf.fill(variable.shape, 0.02)));
+  }
+  const { gradients: found } = model.gradients(batch, position);
+  const values = new Map([...found].map(([name, gradient]) => [name, gradient.dataSync() as Float32Array]));
+  tf.dispose([...found.values()]);
+  return values;
+}
+
+describe('a fresh adapter', () => {
+  it('has A within ±1/√in, evenly spread, and B zero', () => {
+    for (const [name, variable] of opened({ ...lora, r: 64 }, 3).trainable) {
+      const values = variable.dataSync() as Float32Array;
+      if (name.includes('lora_B')) {
+        expect(values.every((value) => value === 0)).toBe(true);
+        continue;
+      }
+      const bound = 1 / Math.sqrt(variable.shape[1]!);
+      const variance = values.reduce((sum, value) => sum + value ** 2, 0) / values.length;
+      expect(Math.max(...values)).toBeLessThan(bound);
+      expect(Math.min(...values)).toBeGreaterThanOrEqual(-bound);
+      expect(variance / (bound ** 2 / 3)).toBeGreaterThan(0.93);
+      expect(variance / (bound ** 2 / 3)).toBeLessThan(1.07);
+    }
+  });
+
+  it('of the same seed is the same to the bit, of another another', () => {
+    const [a, b, c] = [opened(lora, 5), opened(lora, 5), opened(lora, 6)];
+    for (const [name, variable] of a.trainable) {
+      expect(b.trainable.get(name)!.dataSync()).toEqual(variable.dataSync());
+      if (name.includes('lora_A')) expect(c.trainable.get(name)!.dataSync()).not.toEqual(variable.dataSync());
+    }
+  });
+});
+
+describe('dropout', () => {
+  const dropped = { ...lora, lora_dropout: 0.5 };
+  const here = { seed: 1, step: 2, microBatch: 0 };
+
+  it('at the same place of a run is the same to the bit', () => {
+    expect(gradients(opened(dropped, 1), here)).toEqual(gradients(opened(dropped, 1), here));
+  });
+
+  it.each([
+    ['seed', { ...here, seed: 2 }],
+    ['step', { ...here, step: 3 }],
+    ['micro-batch', { ...here, microBatch: 1 }],
+  ])('at another %s is another', (_, there) => {
+    const model = opened(dropped, 1);
+    expect(gradients(model, here)).not.toEqual(gradients(model, there));
+  });
+
+  it('averages to the gradients without it', () => {
+    const model = opened({ ...dropped, target_modules: ['model.layers.1.mlp.down_proj'] }, 1);
+    const exact = gradients(opened({ ...lora, target_modules: ['model.layers.1.mlp.down_proj'] }, 1), here);
+    const name = 'base_model.model.model.layers.1.mlp.down_proj.lora_B.weight';
+    const mean = new Float64Array(exact.get(name)!.length);
+    const draws = 200;
+    for (let step = 0; step < draws; step++)
+      for (const [i, value] of gradients(model, { ...here, step })
+        .get(name)!
+        .entries())
+        mean[i]! += value / draws;
+    const size = Math.max(...exact.get(name)!.map(Math.abs));
+    expect(largestDifference(mean, exact.get(name)!) / size).toBeLessThan(0.2);
+  });
+
+  it('is off in evaluation, and leaves no tensor', () => {
+    const model = opened(dropped, 1);
+    const plain = opened(lora, 1);
+    gradients(model, here);
+    gradients(plain, here);
+    expect(model.evaluate(batch)).toEqual(plain.evaluate(batch));
+    const before = tf.memory().numTensors;
+    gradients(model, here);
+    model.evaluate(batch);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('a batch', () => {
+  it('without a supervised token has a loss and gradients of zero', () => {
+    const model = opened(lora, 1);
+    const { gradients: found, ...losses } = model.gradients(
+      { ...batch, lossMask: new Uint8Array(batch.lossMask.length) },
+      { seed: 1, step: 1, microBatch: 0 },
+    );
+    expect(losses).toEqual({ lossSum: 0, correct: 0, supervisedTokens: 0 });
+    for (const gradient of found.values()) expect(gradient.dataSync().every((value) => value === 0)).toBe(true);
+    tf.dispose([...found.values()]);
+  });
+
+  it('longer than the position tables grows them once', () => {
+    const model = opened(lora, 1);
+    const ids = Int32Array.from({ length: 300 }, (_, i) => i);
+    const short = model.nextTokenLogits(ids.subarray(0, 5));
+    const before = tf.memory().numTensors;
+    model.nextTokenLogits(ids);
+    expect(tf.memory().numTensors).toBe(before);
+    expect(largestDifference(model.nextTokenLogits(ids.subarray(0, 5)), short)).toBe(0);
+  });
+});
+
+describe('targetedModules', () => {
+  const modules = ['model.layers.0.self_attn.q_proj', 'model.layers.0.mlp.up_proj', 'model.layers.1.self_attn.q_proj'];
+
+  it('matches the end of a name at a dot, or the whole name, as PEFT', () => {
+    expect(targetedModules(modules, ['q_proj'])).toEqual([modules[0], modules[2]]);
+    expect(targetedModules(modules, ['0.self_attn.q_proj'])).toEqual([modules[0]]);
+    expect(targetedModules(modules, [modules[1]!])).toEqual([modules[1]]);
+    expect(targetedModules(modules, 'all-linear')).toEqual(modules);
+  });
+
+  it('refuses a name that matches nothing, saying what exists', () => {
+    const act = (): unknown => targetedModules(modules, ['q_proj', 'query', 'proj']);
+    expect(act).toThrow(InputError);
+    expect(act).toThrow('no linear layer called query, proj');
+    try {
+      act();
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'unknown_target_module', details: { param: 'tuning.target_modules' } });
+      expect((error as InputError).text).toContain('It has q_proj, up_proj');
+    }
+  });
+});
