@@ -20,9 +20,9 @@ export interface ExpectedLoss {
 export const referencePath = (...parts: string[]): string => [root.replace(/\/$/, ''), ...parts].join('/');
 export const readReference = <T>(...parts: string[]): T => JSON.parse(readFileSync(referencePath(...parts), 'utf8')) as T;
 
-export function referenceBatch(name: string): Batch {
+export function referenceBatch(name: string, kind = 'cases'): Batch {
   const { rows, length, inputIds, attentionMask, lossMask } = readReference<Record<keyof Batch, number[]> & { rows: number; length: number }>(
-    'cases',
+    kind,
     name,
     'batch.json',
   );

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { decodeFloats, encodeFloats } from '../../../../workers/engine/io/float-formats.ts';
+import { readReference } from '../reference.ts';
+
+const reference = readReference<{ f32: number[]; bf16: number[]; f16: number[] }>('half-floats.json');
+const values = new Float32Array(Uint32Array.from(reference.f32).buffer);
+
+const halves = (bits: number[]): Uint8Array<ArrayBuffer> => new Uint8Array(Uint16Array.from(bits).buffer);
+
+describe.each([
+  { dtype: 'BF16', bits: reference.bf16, fractionBits: 7 },
+  { dtype: 'F16', bits: reference.f16, fractionBits: 10 },
+] as const)('$dtype', ({ dtype, bits, fractionBits }) => {
+  it('of ties, subnormals and numbers too large rounds as PyTorch does', () => {
+    const encoded = encodeFloats(values, dtype);
+    expect([...new Uint16Array(encoded.slice().buffer)]).toEqual(bits);
+  });
+
+  it('read back and written again is the same', () => {
+    expect(encodeFloats(decodeFloats(halves(bits), dtype), dtype)).toEqual(halves(bits));
+  });
+
+  it('read back is within half a unit of the last place', () => {
+    const decoded = decodeFloats(halves(bits), dtype);
+    for (const [i, value] of values.entries()) {
+      const read = decoded[i]!;
+      if (!Number.isFinite(read)) continue;
+      const smallestStep = dtype === 'F16' ? 2 ** -24 : 2 ** -133;
+      expect(Math.abs(read - value)).toBeLessThanOrEqual(Math.max(Math.abs(value) * 2 ** -(fractionBits + 1), smallestStep / 2));
+    }
+  });
+
+  it('keeps what is not a number so', () => {
+    const bytes = encodeFloats(Float32Array.of(Number.NaN), dtype).slice() as Uint8Array<ArrayBuffer>;
+    expect(decodeFloats(bytes, dtype)[0]).toBeNaN();
+  });
+});
