@@ -1,0 +1,115 @@
+import { Readable } from 'node:stream';
+import { extract } from 'tar-stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fineTunedModelName } from '../../src/jobs/ids.ts';
+import { keys } from '../../src/object-store/keys.ts';
+import { type RunningService, refusal, runService } from '../app/running-service.ts';
+
+const adapter = { 'adapter_config.json': '{"r":8}', 'adapter_model.safetensors': 'x'.repeat(3_000_000) };
+
+let service: RunningService;
+let jobId: string;
+let modelName: string;
+beforeAll(async () => {
+  service = await runService();
+  const { jobs, objectStore } = service.services;
+  const training_file = await service.upload();
+  jobId = (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, suffix: 'a/b c' })).json().id;
+  const job = (await jobs.claim(jobId, 'worker-test'))!;
+  await jobs.move(jobId, 'read', { attempt: 1 });
+  await jobs.move(jobId, 'start', { attempt: 1 });
+  for (const [name, content] of Object.entries(adapter)) {
+    await objectStore.put(keys.adapter(jobId) + name, content);
+    await objectStore.put(keys.checkpointAdapter(jobId, 5) + name, content);
+  }
+  await jobs.addCheckpoint(jobId, 1, { step: 5, metrics: { step: 5, train_loss: 1.5 } });
+  modelName = fineTunedModelName(job);
+  await jobs.move(jobId, 'succeed', { attempt: 1, patch: { fineTunedModel: modelName, trainedTokens: 100 } });
+});
+afterAll(() => service.close());
+
+async function untar(bytes: Buffer): Promise<Record<string, string>> {
+  const files: Record<string, string> = {};
+  for await (const entry of Readable.from([bytes]).pipe(extract())) {
+    const chunks: Buffer[] = [];
+    for await (const chunk of entry) chunks.push(chunk as Buffer);
+    files[entry.header.name] = Buffer.concat(chunks).toString();
+  }
+  return files;
+}
+
+const download = (path: string) => service.inject({ url: `/v1/fine_tuning/jobs/${jobId}${path}` });
+
+describe('an adapter', () => {
+  it('comes as a tar of its directory, of the job and of a checkpoint', async () => {
+    for (const path of ['/adapter', '/checkpoints/5/adapter']) {
+      const response = await download(path);
+      expect(response.headers['content-type']).toBe('application/x-tar');
+      expect(await untar(response.rawPayload)).toEqual(adapter);
+    }
+  });
+
+  it('comes file by file, and nothing outside of its directory does', async () => {
+    expect((await download('/adapter/adapter_config.json')).body).toBe('{"r":8}');
+    for (const name of ['none.bin', '..%2Fcheckpoints%2F5%2Fadapter%2Fadapter_config.json', '%2Fetc%2Fpasswd']) {
+      expect(refusal(await download(`/adapter/${name}`))).toMatchObject({ status: 404, code: 'adapter_not_found' });
+    }
+  });
+
+  it('that is not there yet, or of a step without checkpoint, is refused', async () => {
+    const training_file = await service.upload();
+    const waiting = (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file })).json().id;
+    const early = refusal(await service.inject({ url: `/v1/fine_tuning/jobs/${waiting}/adapter` }));
+    expect(early).toMatchObject({ status: 404, code: 'adapter_not_found' });
+    expect(early.message).toContain('is validating_files and has no adapter');
+    expect(refusal(await download('/checkpoints/6/adapter'))).toMatchObject({ status: 404 });
+    expect(refusal(await download('/checkpoints/five/adapter'))).toMatchObject({ status: 400, param: 'step' });
+  });
+});
+
+describe('the checkpoints', () => {
+  it('are listed with their metrics and model names', async () => {
+    const page = await service.client.fineTuning.jobs.checkpoints.list(jobId);
+    expect(page.data).toMatchObject([
+      {
+        object: 'fine_tuning.job.checkpoint',
+        step_number: 5,
+        fine_tuning_job_id: jobId,
+        fine_tuned_model_checkpoint: `${modelName}:ckpt-step-5`,
+        metrics: { step: 5, train_loss: 1.5 },
+      },
+    ]);
+    const body = (await download('/checkpoints')).json();
+    expect([body.first_id, body.last_id, body.has_more]).toEqual([page.data[0]!.id, page.data[0]!.id, false]);
+  });
+});
+
+describe('the events as a stream', () => {
+  it('come from the one named on, and end with the job', async () => {
+    const all = (await download('/events')).json().data;
+    const response = await service.inject({ url: `/v1/fine_tuning/jobs/${jobId}/events?stream=true`, headers: { 'last-event-id': all[1].id } });
+    expect(response.headers['content-type']).toContain('text/event-stream');
+    expect(response.body).toBe(`id: ${all[0].id}\nevent: message\ndata: ${JSON.stringify(all[0])}\n\n`);
+  });
+});
+
+describe('models', () => {
+  it('are the base models of living workers and the tuned ones, found by an encoded name', async () => {
+    const { client } = service;
+    const ids = (await client.models.list()).data.map(({ id }) => id);
+    expect(ids).toEqual(['graft-tiny', modelName]);
+    expect(modelName).toMatch(/^ft:graft-tiny:graft:a\/b c:[0-9A-Za-z]{8}$/);
+    expect(await client.models.retrieve(modelName)).toMatchObject({ id: modelName, object: 'model', owned_by: 'graft' });
+    expect(await client.models.retrieve(`${modelName}:ckpt-step-5`)).toMatchObject({ object: 'model' });
+    await expect(client.models.retrieve('none')).rejects.toMatchObject({ status: 404, code: 'model_not_found' });
+  });
+
+  it('that are tuned can be deleted with their adapter, base models not', async () => {
+    const { client, services } = service;
+    await expect(client.models.delete('graft-tiny')).rejects.toMatchObject({ status: 400, param: 'model' });
+    expect(await client.models.delete(modelName)).toEqual({ id: modelName, object: 'model', deleted: true });
+    await expect(client.models.retrieve(modelName)).rejects.toMatchObject({ status: 404 });
+    expect(await services.objectStore.list(keys.adapter(jobId))).toEqual([]);
+    expect((await client.fineTuning.jobs.retrieve(jobId)).status).toBe('succeeded');
+  });
+});

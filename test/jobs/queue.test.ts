@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newJobId } from '../../src/jobs/ids.ts';
+import { reconcile } from '../../src/jobs/reconcile.ts';
+import { HEARTBEAT_BOUND_MS } from '../../src/jobs/store.ts';
+import { type RunningService, runService } from '../app/running-service.ts';
+
+let service: RunningService;
+beforeAll(async () => {
+  service = await runService();
+});
+afterAll(() => service.close());
+
+/** Consumes until `count` jobs have come, or nothing has for a second and a half. @returns their ids */
+async function take(count: number, handler: (id: string) => Promise<void> = async () => {}): Promise<string[]> {
+  const taken: string[] = [];
+  let enough = () => {};
+  const all = new Promise<void>((resolve) => {
+    enough = resolve;
+  });
+  const consumer = service.services.queue.consume(
+    async (id) => {
+      taken.push(id);
+      await handler(id);
+      if (taken.length >= count) enough();
+    },
+    { concurrency: 1 },
+  );
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([all, new Promise((resolve) => (timer = setTimeout(resolve, 1500)))]);
+  clearTimeout(timer);
+  await consumer.close();
+  return taken;
+}
+
+const newJob = async () => {
+  const { job } = await service.services.jobs.create({
+    id: newJobId(),
+    model: 'graft-tiny',
+    trainingFileId: 'file-a',
+    validationFileId: null,
+    suffix: null,
+    seed: 1,
+    hyperparameters: {},
+    tuning: { type: 'lora' },
+    metadata: null,
+  });
+  return job;
+};
+
+describe('the queue', () => {
+  it('given a job three times wakes one worker once, and takes it again after it is done', async () => {
+    const { queue } = service.services;
+    await queue.enqueue('ftjob-x');
+    await queue.enqueue('ftjob-x', 'ftjob-x');
+    expect(await take(2)).toEqual(['ftjob-x']);
+    await queue.enqueue('ftjob-x');
+    expect(await take(1)).toEqual(['ftjob-x']);
+  });
+
+  it('forgets a job that was removed', async () => {
+    const { queue } = service.services;
+    await queue.enqueue('ftjob-y');
+    await queue.remove('ftjob-y');
+    await queue.remove('ftjob-never');
+    expect(await take(1)).toEqual([]);
+  });
+
+  it('does not keep a job whose handler failed', async () => {
+    const { queue } = service.services;
+    await queue.enqueue('ftjob-z');
+    expect(await take(1, () => Promise.reject(new Error('no')))).toEqual(['ftjob-z']);
+    await queue.enqueue('ftjob-z');
+    expect(await take(1)).toEqual(['ftjob-z']);
+  });
+});
+
+describe('reconcile', () => {
+  it('puts jobs that Redis lost back into the queue, but not those that a worker has or that are over', async () => {
+    const { jobs } = service.services;
+    const [lost, claimed, cancelled] = [await newJob(), await newJob(), await newJob()];
+    await jobs.claim(claimed.id, 'worker-a');
+    await jobs.move(cancelled.id, 'cancel');
+    await reconcile(service.services);
+    await reconcile(service.services);
+    expect(await take(3, async (id) => void (await jobs.move(id, 'cancel')))).toEqual([lost.id]);
+  });
+
+  it('gives a running job whose worker fell silent to the next, and gives up after ten', async () => {
+    const { jobs, database } = service.services;
+    const { id } = await newJob();
+    let attempt = (await jobs.claim(id, 'worker-a'))!.attempt;
+    await jobs.move(id, 'read', { attempt });
+    for (;;) {
+      await jobs.move(id, 'start', { attempt });
+      await reconcile(service.services);
+      expect((await jobs.find(id))!.status).toBe('running');
+      await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_BOUND_MS - 1) } });
+      await reconcile(service.services);
+      const job = (await jobs.find(id))!;
+      if (job.status === 'failed') break;
+      expect(job).toMatchObject({ status: 'queued', workerId: null });
+      // The old worker wakes up late: nothing of it counts any more.
+      expect(await jobs.heartbeat(id, attempt)).toBeNull();
+      expect(await jobs.move(id, 'succeed', { attempt })).toBeNull();
+      attempt = (await jobs.claim(id, 'worker-b'))!.attempt;
+    }
+    expect(await jobs.find(id)).toMatchObject({ attempt: 10, error: { code: 'too_many_attempts' } });
+    expect((await jobs.events(id, { limit: 100 })).data).toHaveLength(9);
+  });
+});
