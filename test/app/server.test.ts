@@ -1,0 +1,70 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+let dataDir: string;
+const children: ChildProcess[] = [];
+beforeAll(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'graft-test-'));
+});
+afterAll(async () => {
+  for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+interface Server {
+  client: OpenAI;
+  log(): string;
+  /** @returns its exit code */
+  stop(): Promise<number | null>;
+}
+
+async function start(settings: Record<string, string> = {}): Promise<Server> {
+  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], DATA_DIR: dataDir, PORT: '0', WORKERS: '0', ...settings };
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  children.push(child);
+  let log = '';
+  const listening = new Promise<string>((resolve, reject) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream!.on('data', (chunk: Buffer) => {
+        log += chunk.toString();
+        const address = /Graft listens on (\S+);/.exec(log)?.[1];
+        if (address) resolve(address);
+      });
+    }
+    child.once('exit', (code) => reject(new Error(`the server ended with ${code}: ${log}`)));
+  });
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const baseURL = await listening;
+  const apiKey = (await readFile(join(dataDir, 'api-key'), 'utf8')).trim();
+  return {
+    client: new OpenAI({ baseURL, apiKey, maxRetries: 0 }),
+    log: () => log,
+    stop: () => {
+      child.kill('SIGTERM');
+      return exited;
+    },
+  };
+}
+
+describe('the server', () => {
+  it('started twice on one DATA_DIR keeps its key and its files, and stops cleanly', async () => {
+    const first = await start();
+    expect((await stat(join(dataDir, 'api-key'))).mode & 0o777).toBe(0o600);
+    expect(first.log()).toContain(join(dataDir, 'api-key'));
+    const { id } = await first.client.files.create({ file: new File(['{"prompt":"a","completion":"b"}\n'], 'a.jsonl'), purpose: 'fine-tune' });
+    expect(await first.stop()).toBe(0);
+
+    const second = await start();
+    expect((await second.client.files.list()).data.map((file) => file.id)).toEqual([id]);
+    expect(await (await second.client.files.content(id)).text()).toContain('"prompt"');
+    expect(await second.stop()).toBe(0);
+  });
+
+  it('with a wrong setting ends, naming it', async () => {
+    await expect(start({ PORT: 'http' })).rejects.toThrow('PORT is "http"');
+  });
+});
