@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { answersOf } from './demo/answers.ts';
-import { type Api, connect, type Job, type JobEvent } from './demo/api.ts';
+import { type Api, connect, hasEnded, type Job, type JobEvent } from './demo/api.ts';
 import { endOfLog, type Service, startService, stopService, untilReady } from './demo/child.ts';
 import { HELD_OUT_PROMPTS, pirateDataset, toJsonLines } from './demo/pirate-dataset.ts';
 import { progressBar } from './demo/progress.ts';
@@ -57,7 +57,7 @@ async function watch(api: Api, jobId: string): Promise<Job> {
       const etaSeconds = etaOf({ job, first, step: latest.step, totalSteps: latest.total_steps });
       bar.show({ step: latest.step, totalSteps: latest.total_steps, trainLoss: latest.train_loss ?? Number.NaN, validLoss, etaSeconds });
     }
-    if (['succeeded', 'failed', 'cancelled'].includes(job.status)) {
+    if (hasEnded(job)) {
       bar.end();
       return job;
     }
@@ -130,6 +130,8 @@ async function demo(started: { service?: Service }): Promise<void> {
 
   say('2. Training an adapter over HTTP');
   const api = connect(service.url, readFileSync(join(DATA_DIR, 'api-key'), 'utf8').trim());
+  // A job that an interrupted demo left would be gone on with before ours.
+  for (const { id } of await api.unfinishedJobs()) await api.cancel(id);
   const job = await train(api);
   say('3. Downloading it');
   await download(api, job.id);
@@ -146,6 +148,7 @@ async function demo(started: { service?: Service }): Promise<void> {
 const started: { service?: Service } = {};
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
+    console.error(`\nInterrupted (${signal}); stopping the service.`);
     if (started.service) await stopService(started.service);
     process.exit(130);
   });

@@ -9,6 +9,8 @@ export interface Job {
   error: { code: string; message: string; param: string | null } | null;
 }
 
+export const hasEnded = ({ status }: Job): boolean => status === 'succeeded' || status === 'failed' || status === 'cancelled';
+
 export interface JobEvent {
   id: string;
   type: 'message' | 'metrics';
@@ -21,6 +23,9 @@ export interface Api {
   upload(filename: string, text: string): Promise<{ id: string }>;
   createJob(body: Record<string, unknown>): Promise<Job>;
   job(id: string): Promise<Job>;
+  /** Jobs that have not ended: what an interrupted demo left. */
+  unfinishedJobs(): Promise<Job[]>;
+  cancel(jobId: string): Promise<Job>;
   /** The newest first. */
   events(jobId: string, limit: number): Promise<JobEvent[]>;
   /** A tar of the adapter's directory. */
@@ -43,6 +48,8 @@ export function connect(url: string, key: string): Api {
       return json('/files', { method: 'POST', body: form });
     },
     createJob: (body) => json('/fine_tuning/jobs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    unfinishedJobs: async () => (await json<{ data: Job[] }>('/fine_tuning/jobs?limit=100')).data.filter((job) => !hasEnded(job)),
+    cancel: (jobId) => json(`/fine_tuning/jobs/${jobId}/cancel`, { method: 'POST' }),
     job: (id) => json(`/fine_tuning/jobs/${id}`),
     events: async (jobId, limit) => (await json<{ data: JobEvent[] }>(`/fine_tuning/jobs/${jobId}/events?limit=${limit}`)).data,
     adapter: async (jobId) => new Uint8Array(await (await call(`/fine_tuning/jobs/${jobId}/adapter`)).arrayBuffer()),
