@@ -4,7 +4,7 @@ import type { Services } from '../services.ts';
 export const RECONCILE_EVERY_MS = 5_000;
 /** Woken at once; the rest waits for the next round. */
 const MOST_AT_ONCE = 1_000;
-/** A job whose workers die this often kills them: it is given up. */
+/** A job whose workers are lost this often is what loses them: it is given up. */
 const MOST_ATTEMPTS = 10;
 
 /**

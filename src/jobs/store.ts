@@ -103,7 +103,7 @@ export function openJobStore(db: Database) {
     /** @returns the job, or null when it was cancelled or taken over: stop working on it */
     async heartbeat(id: string, attempt: number, patch: JobPatch = {}): Promise<Job | null> {
       const [row] = await db.job.updateManyAndReturn({
-        where: { id, attempt, workerId: { not: null }, status: { in: ['validating_files', 'queued', 'running'] } },
+        where: { id, attempt, workerId: { not: null }, status: { in: [...underWay] } },
         data: { ...asColumns(patch), heartbeatAt: new Date() },
       });
       return row ? asJob(row) : null;
@@ -128,9 +128,11 @@ export function openJobStore(db: Database) {
       return rows.map(({ id }) => id);
     },
 
-    /** Running jobs whose worker fell silent. */
+    /** Unfinished jobs whose worker fell silent. */
     async findStalled(): Promise<Job[]> {
-      const rows = await db.job.findMany({ where: { status: 'running', OR: nobodyHas(new Date()) } });
+      const rows = await db.job.findMany({
+        where: { status: { in: [...underWay] }, workerId: { not: null }, heartbeatAt: { lt: silentSince(new Date()) } },
+      });
       return rows.map(asJob);
     },
 
@@ -215,11 +217,12 @@ export function openJobStore(db: Database) {
 
 const newestFirst: Prisma.JobOrderByWithRelationInput[] = [{ createdAt: 'desc' }, { id: 'desc' }];
 
-const nobodyHas = (now: Date): Prisma.JobWhereInput[] => [
-  { workerId: null },
-  { heartbeatAt: null },
-  { heartbeatAt: { lt: new Date(now.getTime() - HEARTBEAT_BOUND_MS) } },
-];
+/** What a worker may be at. */
+const underWay = ['validating_files', 'queued', 'running'] as const;
+
+const silentSince = (now: Date): Date => new Date(now.getTime() - HEARTBEAT_BOUND_MS);
+
+const nobodyHas = (now: Date): Prisma.JobWhereInput[] => [{ workerId: null }, { heartbeatAt: null }, { heartbeatAt: { lt: silentSince(now) } }];
 
 /** Locks the job's row for the transaction, so that a claim waits for the write and the write sees the claim. */
 async function fence(tx: Prisma.TransactionClient, id: string, attempt: number): Promise<boolean> {

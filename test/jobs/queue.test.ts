@@ -107,4 +107,15 @@ describe('reconcile', () => {
     expect(await jobs.find(id)).toMatchObject({ attempt: 10, error: { code: 'too_many_attempts' } });
     expect((await jobs.events(id, { limit: 100 })).data).toHaveLength(9);
   });
+
+  it('gives up a job that loses its workers before training', async () => {
+    const { jobs, database } = service.services;
+    const { id } = await newJob();
+    for (let attempt = 1; attempt <= 10; attempt++) {
+      expect(await jobs.claim(id, 'worker-a')).toMatchObject({ attempt, status: 'validating_files' });
+      await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_BOUND_MS - 1) } });
+      await reconcile(service.services);
+    }
+    expect(await jobs.find(id)).toMatchObject({ status: 'failed', error: { code: 'too_many_attempts' } });
+  });
 });
