@@ -5,7 +5,10 @@ import pg from 'pg';
 const client = new pg.Client({ connectionString: process.env['DATABASE_URL'], connectionTimeoutMillis: 5000 });
 try {
   await client.connect();
-  const { rowCount } = await client.query(`SELECT 1 FROM workers WHERE hostname = $1 AND heartbeat_at > now() - interval '90 seconds'`, [hostname()]);
+  const { rowCount } = await client.query(
+    `SELECT 1 FROM workers WHERE hostname = $1 AND heartbeat_at > (now() AT TIME ZONE 'UTC') - interval '90 seconds'`,
+    [hostname()],
+  );
   if (rowCount === 0) throw new Error(`no fresh heartbeat of ${hostname()}`);
 } catch (error) {
   console.error(error.message);

@@ -1,6 +1,6 @@
 /** The user's cache: what was downloaded or built once, shared by every clone. */
 import { existsSync, rmSync } from 'node:fs';
-import { mkdir, mkdtemp, rename } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rename } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -22,6 +22,7 @@ export async function onceInCache(name, fill) {
   process.once('exit', remove);
   try {
     await fill(unfinished);
+    await chmod(unfinished, 0o755); // mkdtemp's 700 would keep out the user that an image runs as
     try {
       await rename(unfinished, folder);
     } catch (error) {

@@ -13,6 +13,7 @@ export function checkNode(version = process.versions.node) {
   });
 }
 
+/** @param {{platform: string, arch: string}} machine */
 export function checkPlatform({ platform, arch } = process) {
   if (platform === 'linux' && (arch === 'x64' || arch === 'arm64')) return;
   throw new SetupError({
