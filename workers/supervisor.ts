@@ -78,9 +78,7 @@ class JobFailed extends Error {
   }
 }
 
-async function fetchDatasets({ services: { jobs, files, objectStore }, job, folder }: Run): Promise<void> {
-  if (job.status === 'validating_files')
-    await jobs.appendEvent(job.id, { level: 'info', message: `Validating training file: ${job.trainingFileId}` });
+async function fetchDatasets({ services: { files, objectStore }, job, folder }: Run): Promise<void> {
   const wanted = [
     { param: 'training_file', id: job.trainingFileId, path: folder.trainingFile },
     { param: 'validation_file', id: job.validationFileId, path: folder.validationFile },
@@ -137,7 +135,7 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
     watch.lost.throwIfAborted();
     const options = await trainOptions(run);
     if (stopping.aborted) return await giveBack(run);
-    log.info({ pid: training.pid, resumeFrom: options.resumeFrom }, 'training process takes the job');
+    log.info({ trainingPid: training.pid, resumeFrom: options.resumeFrom }, 'training process takes the job');
     for await (const answer of training.train(options)) {
       switch (answer.answer) {
         case 'prepared':

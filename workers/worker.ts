@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
@@ -28,6 +29,7 @@ export async function startWorker(services: Services, { devices, trainingEnviron
   const log = services.log.child({ workerId: id });
   const identity = { id, hostname: hostname(), device: devices.map(deviceName).join(', ') };
   const stopping = new AbortController();
+  const workDir = workerFolder(config.dataDir);
   await removeAbandonedFolders(config.dataDir);
 
   const baseModels = baseModelsOf(config.modelsDirs, log);
@@ -45,7 +47,7 @@ export async function startWorker(services: Services, { devices, trainingEnviron
       await superviseJob(jobId, {
         services,
         workerId: id,
-        workDir: workerFolder(config.dataDir),
+        workDir,
         modelDir: baseModels.dirOf,
         takeProcess: (jobLog) => spares.get(device)!.take(jobLog),
         stopping: stopping.signal,
@@ -73,6 +75,7 @@ export async function startWorker(services: Services, { devices, trainingEnviron
       await consumer.close();
       await Promise.all([...spares.values()].map((spare) => spare.close()));
       await models.removeWorker(id);
+      await rm(workDir, { recursive: true, force: true });
       log.info('worker stopped');
     },
   };

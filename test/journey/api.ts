@@ -1,0 +1,89 @@
+import { extract } from 'tar-stream';
+import { until } from './service.ts';
+
+export interface JobObject {
+  id: string;
+  status: string;
+  error: { code: string; message: string; param: string | null } | null;
+  fine_tuned_model: string | null;
+  result_files: string[];
+  trained_tokens: number | null;
+  finished_at: number | null;
+  hyperparameters: Record<string, number | string>;
+}
+
+interface ListOf<T> {
+  data: T[];
+  has_more: boolean;
+}
+
+export interface EventObject {
+  level: string;
+  type: string;
+  message: string;
+  data: Record<string, number> | null;
+}
+
+export interface CheckpointObject {
+  step_number: number;
+  fine_tuned_model_checkpoint: string;
+  metrics: Record<string, number>;
+}
+
+const OVER = ['succeeded', 'failed', 'cancelled'];
+
+/** The service over HTTP, with nothing but fetch. */
+export function connect(url: string) {
+  const request = async (path: string, init: RequestInit = {}) => {
+    const response = await fetch(`${url}${path}`, { ...init, headers: { authorization: 'Bearer journey', ...init.headers } });
+    if (!response.ok) throw new Error(`${init.method ?? 'GET'} ${path}: ${response.status} ${await response.text()}`);
+    return response;
+  };
+  const json = async <T>(path: string, init?: RequestInit) => (await (await request(path, init)).json()) as T;
+  const job = (id: string) => json<JobObject>(`/fine_tuning/jobs/${id}`);
+  const checkpoints = async (id: string) => (await json<ListOf<CheckpointObject>>(`/fine_tuning/jobs/${id}/checkpoints?limit=100`)).data;
+
+  return {
+    job,
+    checkpoints,
+    async upload(content: string): Promise<string> {
+      const body = new FormData();
+      body.set('purpose', 'fine-tune');
+      body.set('file', new Blob([content]), 'examples.jsonl');
+      return (await json<{ id: string }>('/files', { method: 'POST', body })).id;
+    },
+    create: (body: object) =>
+      json<JobObject>('/fine_tuning/jobs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    cancel: (id: string) => json<JobObject>(`/fine_tuning/jobs/${id}/cancel`, { method: 'POST' }),
+    jobs: async () => (await json<ListOf<JobObject>>('/fine_tuning/jobs')).data,
+    models: async () => (await json<ListOf<{ id: string }>>('/models')).data,
+    /** Oldest first. */
+    async events(id: string) {
+      return (await json<ListOf<EventObject>>(`/fine_tuning/jobs/${id}/events?limit=100`)).data.reverse();
+    },
+    over: (id: string) =>
+      until(`the end of ${id}`, async () => {
+        const found = await job(id);
+        return OVER.includes(found.status) && found;
+      }),
+    checkpoint: (id: string) => until(`a checkpoint of ${id}`, async () => (await checkpoints(id))[0]),
+    model: (id: string) =>
+      until(`the model ${id}`, async () => (await json<ListOf<{ id: string }>>('/models')).data.find((model) => model.id === id)),
+    file: (id: string) => json<{ filename: string; bytes: number; purpose: string }>(`/files/${id}`),
+    content: async (id: string) => Buffer.from(await (await request(`/files/${id}/content`)).arrayBuffer()),
+    /** The adapter's tar, unpacked: name → bytes. */
+    async adapter(id: string): Promise<Map<string, Buffer>> {
+      const files = new Map<string, Buffer>();
+      const unpack = extract();
+      unpack.end(Buffer.from(await (await request(`/fine_tuning/jobs/${id}/adapter`)).arrayBuffer()));
+      for await (const entry of unpack) {
+        const chunks: Buffer[] = [];
+        for await (const chunk of entry) chunks.push(chunk as Buffer);
+        files.set(entry.header.name, Buffer.concat(chunks));
+      }
+      return files;
+    },
+  };
+}
+
+export type Api = ReturnType<typeof connect>;

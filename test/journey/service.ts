@@ -1,0 +1,89 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const TINY_MODEL = join(root, 'test/fixtures/reference/cases/llama-gqa-tied/model');
+
+/** Slow machines initialise a database, load TensorFlow and train in the same minute. */
+export const PATIENCE_MS = 60_000;
+
+type LogLine = Record<string, unknown> & { msg: string };
+
+/** A program of the service, running as its users run it. */
+export interface Program {
+  child: ChildProcess;
+  /** What it has logged. */
+  log: LogLine[];
+  /** @returns its exit code or signal */
+  stop(signal?: NodeJS.Signals): Promise<number | string>;
+}
+
+/** Waits until `check` gives something. @throws Error naming what never came */
+export async function until<T>(what: string, check: () => Promise<T | null | undefined | false> | T | null | undefined | false): Promise<T> {
+  const deadline = Date.now() + PATIENCE_MS;
+  while (Date.now() < deadline) {
+    const found = await check();
+    if (found) return found;
+    await delay(100);
+  }
+  throw new Error(`${what} did not come within ${PATIENCE_MS / 1000} s`);
+}
+
+/** A DATA_DIR and a MODELS_DIR of a test's own, with the tiny random model `tiny` in it. */
+export async function makeHome(): Promise<{ dataDir: string; modelsDir: string; addModel(name: string): Promise<string>; remove(): Promise<void> }> {
+  const home = await mkdtemp(join(tmpdir(), 'graft-journey-'));
+  const modelsDir = join(home, 'models');
+  await mkdir(modelsDir);
+  const addModel = async (name: string) => {
+    await cp(TINY_MODEL, join(modelsDir, name), { recursive: true });
+    return join(modelsDir, name);
+  };
+  await addModel('tiny');
+  return { dataDir: join(home, 'data'), modelsDir, addModel, remove: () => rm(home, { recursive: true, force: true }) };
+}
+
+function start(program: string, { dataDir, modelsDir }: { dataDir: string; modelsDir: string }, env: Record<string, string>): Program {
+  const child = spawn(process.execPath, ['--import', 'tsx', program], {
+    cwd: root,
+    env: { ...process.env, DATA_DIR: dataDir, MODELS_DIR: modelsDir, ROOT_API_KEY: 'journey', LOG_LEVEL: 'info', PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const log: LogLine[] = [];
+  createInterface({ input: child.stdout! }).on('line', (line) => log.push(asLogLine(line)));
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal);
+      await once(child, 'exit');
+    }
+    return child.signalCode ?? child.exitCode!;
+  };
+  return { child, log, stop };
+}
+
+function asLogLine(line: string): LogLine {
+  try {
+    return JSON.parse(line) as LogLine;
+  } catch {
+    return { msg: line };
+  }
+}
+
+type Home = Parameters<typeof start>[1];
+
+export const startWorker = (home: Home): Program => start('workers/main.ts', home, {});
+
+/** @param options.workers how many the service runs itself */
+export async function startService(home: Home, { workers }: { workers: number }): Promise<Program & { url: string }> {
+  const service = start('src/server.ts', home, { WORKERS: String(workers) });
+  const address = await until('the address', () => {
+    if (service.child.exitCode !== null) throw new Error(`The service ended:\n${service.log.map(({ msg }) => msg).join('\n')}`);
+    return service.log.find((line) => line['address'])?.['address'] as string | undefined;
+  });
+  return { ...service, url: address };
+}

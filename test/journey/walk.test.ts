@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseHeader, parseHeaderLength } from '../../src/formats/safetensors.ts';
+import { type Api, connect, type JobObject } from './api.ts';
+import { sameAnswer } from './dataset.ts';
+import { makeHome, startService } from './service.ts';
+
+let home: Awaited<ReturnType<typeof makeHome>>;
+let service: Awaited<ReturnType<typeof startService>>;
+let api: Api;
+
+beforeAll(async () => {
+  home = await makeHome();
+  service = await startService(home, { workers: 1 });
+  api = connect(service.url);
+  await api.model('tiny');
+});
+afterAll(async () => {
+  await service?.stop();
+  await home?.remove();
+});
+
+/** Whether each F32 tensor has a value that is not 0. */
+function nonZeroTensors(file: Buffer): Map<string, boolean> {
+  const length = parseHeaderLength(file.subarray(0, 8), file.length, 'file');
+  const { tensors } = parseHeader(file.subarray(8, 8 + length), file.length, 'file');
+  return new Map([...tensors].map(([name, { offset, byteLength }]) => [name, file.subarray(offset, offset + byteLength).some((byte) => byte !== 0)]));
+}
+
+const hyperparameters = { n_epochs: 2, batch_size: 4, learning_rate: 5e-3, eval_steps: 2 };
+
+describe('a LoRA job over HTTP', () => {
+  let job: JobObject;
+  beforeAll(async () => {
+    const [training_file, validation_file] = [await api.upload(sameAnswer(16)), await api.upload(sameAnswer(6, 100))];
+    const body = { model: 'tiny', training_file, validation_file, seed: 7, suffix: 'walk', hyperparameters, tuning: { type: 'lora', r: 4 } };
+    const created = await api.create(body);
+    expect(created.status).toBe('validating_files');
+    job = await api.over(created.id);
+  });
+
+  it('ends succeeded, with a model name and every choice made', () => {
+    expect(job.error).toBeNull();
+    expect(job.status).toBe('succeeded');
+    expect(job.fine_tuned_model).toMatch(/^ft:tiny:[^:]+:walk:.+/);
+    expect(job.trained_tokens).toBeGreaterThan(0);
+    expect(job.hyperparameters).toMatchObject({ n_epochs: 2, batch_size: 4, learning_rate: 5e-3, max_length: 128 });
+  });
+
+  it('tells what happened, in order, with the metrics of every step', async () => {
+    const events = await api.events(job.id);
+    const messages = events.map(({ message }) => message).join('\n');
+    expect(messages).toMatch(
+      /The training file has 16 examples, [\d,]+ tokens.*\n(.*\n)*.*The validation file has 6 examples.*\n(.*\n)*Fine-tuning job started/,
+    );
+    expect(messages).toMatch(/successfully completed$/);
+    const metrics = events.filter(({ type }) => type === 'metrics').map(({ data }) => data!);
+    expect(metrics.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    for (const data of metrics)
+      expect(data).toMatchObject({ total_steps: 8, train_loss: expect.any(Number), train_mean_token_accuracy: expect.any(Number) });
+    expect(metrics[1]).toMatchObject({ valid_loss: expect.any(Number), valid_mean_token_accuracy: expect.any(Number) });
+    expect(metrics[7]).toMatchObject({ full_valid_loss: expect.any(Number), full_valid_mean_token_accuracy: expect.any(Number) });
+  });
+
+  it('has a checkpoint an epoch, and its validation loss fell', async () => {
+    const checkpoints = await api.checkpoints(job.id);
+    expect(checkpoints.map(({ step_number }) => step_number)).toEqual([8, 4]);
+    expect(checkpoints[0]!.fine_tuned_model_checkpoint).toBe(`${job.fine_tuned_model}:ckpt-step-8`);
+    const [last, first] = checkpoints.map(({ metrics }) => metrics['full_valid_loss']!);
+    expect(last).toBeLessThan(first!);
+  });
+
+  it('lists the results and the adapter as files that download', async () => {
+    const files = await Promise.all(job.result_files.map(api.file));
+    expect(files.map(({ filename }) => filename)).toEqual(['step_metrics.csv', 'adapter_config.json', 'adapter_model.safetensors']);
+    expect(files.every(({ purpose }) => purpose === 'fine-tune-results')).toBe(true);
+    const csv = (await api.content(job.result_files[0]!)).toString().trim().split('\n');
+    expect(csv[0]).toBe('step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy');
+    expect(csv).toHaveLength(9);
+    expect(csv[1]).toMatch(/^1,\d+\.\d+,\d[\d.]*,,$/);
+    expect(csv[2]).toMatch(/^2,\d+\.\d+,\d[\d.]*,\d+\.\d+,\d[\d.]*$/);
+  });
+
+  it('delivers an adapter whose every B has moved from zero', async () => {
+    const adapter = await api.adapter(job.id);
+    expect([...adapter.keys()].sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+    expect(JSON.parse(adapter.get('adapter_config.json')!.toString())).toMatchObject({ peft_type: 'LORA', r: 4, base_model_name_or_path: 'tiny' });
+    const tensors = nonZeroTensors(adapter.get('adapter_model.safetensors')!);
+    const B = [...tensors].filter(([name]) => name.includes('lora_B'));
+    expect(B.length).toBeGreaterThan(0);
+    expect(B.filter(([, isNonZero]) => !isNonZero)).toEqual([]);
+    expect(await api.content(job.result_files[2]!)).toEqual(adapter.get('adapter_model.safetensors'));
+  });
+});
+
+describe('a full fine-tuning job over HTTP', () => {
+  it('delivers a model directory as a tar', async () => {
+    const training_file = await api.upload(sameAnswer(8));
+    const body = { model: 'tiny', training_file, hyperparameters: { n_epochs: 1, batch_size: 4 }, tuning: { type: 'full' } };
+    const job = await api.over((await api.create(body)).id);
+    expect(job).toMatchObject({ status: 'succeeded', error: null });
+    const files = await api.adapter(job.id);
+    expect([...files.keys()]).toEqual(expect.arrayContaining(['config.json', 'model.safetensors', 'tokenizer.json', 'chat_template.jinja']));
+    expect(nonZeroTensors(files.get('model.safetensors')!).size).toBeGreaterThan(10);
+  });
+});
+
+describe('the service, started again on the same DATA_DIR', () => {
+  it('has the jobs of before and takes new ones', async () => {
+    const before = await api.jobs();
+    expect(await service.stop()).toBe(0);
+    service = await startService(home, { workers: 1 });
+    api = connect(service.url);
+    expect(await api.jobs()).toEqual(before);
+    await api.model('tiny');
+    const training_file = await api.upload(sameAnswer(8));
+    const body = { model: 'tiny', training_file, hyperparameters: { n_epochs: 1, batch_size: 8 } };
+    expect(await api.over((await api.create(body)).id)).toMatchObject({ status: 'succeeded' });
+  });
+});
