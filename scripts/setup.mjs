@@ -66,7 +66,12 @@ async function setUp(/** @type {import('./setup/stamp.mjs').Parts} */ parts) {
       await step('TensorFlow.js binding', async () =>
         (await tensorflowBinding({ root, variant, library })).built ? 'compiled' : 'already compiled',
       );
-      await step('a first matrix product', () => verifyTensorflow(root));
+      const device = await step('a first matrix product', () => verifyTensorflow(root));
+      if (variant === 'cuda' && device.endsWith('CPU')) {
+        process.stderr.write(
+          '  ! TensorFlow for CUDA found no GPU that it can use, so training would run on the CPU. `nvidia-smi` tells what the driver sees.\n',
+        );
+      }
     }
     writeStamp({ root, parts });
     process.stderr.write(`Graft is set up. ${((performance.now() - begun) / 1000).toFixed(0)} s\n`);
