@@ -2,6 +2,7 @@ import type { ErrorObject } from 'ajv';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { ServiceError } from './errors.ts';
 import { InputError } from './formats/input-error.ts';
+import { ObjectNotFound } from './object-store/object-store.ts';
 import { validationError } from './validation.ts';
 
 /** Whatever was thrown → the contract's error object. */
@@ -30,6 +31,7 @@ const framework: Record<string, (error: FastifyError) => ServiceError> = {
 function asServiceError(thrown: unknown): ServiceError {
   if (thrown instanceof ServiceError) return thrown;
   if (thrown instanceof InputError) return ServiceError.from(thrown);
+  if (thrown instanceof ObjectNotFound) return new ServiceError('file_not_found', 'Its content is no longer in the storage');
   const error = thrown as FastifyError;
   if (error.validation) return validationError(error.validation as ErrorObject[]);
   const known = framework[error.code];

@@ -7,7 +7,7 @@ import type { Services } from '../services.ts';
 import type { ModelObject } from './schema.ts';
 
 type Model = Static<typeof ModelObject>;
-type Needs = Pick<Services, 'models' | 'jobs' | 'objectStore'>;
+type Needs = Pick<Services, 'models' | 'jobs' | 'files' | 'objectStore'>;
 
 /** Who owns a base model: it was here before any job. */
 const BASE_OWNER = 'system';
@@ -36,7 +36,7 @@ export async function findModel(id: string, { models, jobs }: Needs): Promise<Mo
 
 /** Deletes a tuned model and what it is made of; its job stays. @throws ServiceError */
 export async function deleteModel(id: string, services: Needs): Promise<void> {
-  const { jobs, models, objectStore } = services;
+  const { jobs, models, files, objectStore } = services;
   const job = await jobs.findByModel(id);
   if (job === null) {
     if (await models.find(id))
@@ -44,6 +44,10 @@ export async function deleteModel(id: string, services: Needs): Promise<void> {
     throw notFound(id);
   }
   await jobs.forgetModel(id);
+  for (const fileId of job.resultFileIds) {
+    const file = await files.find(fileId);
+    if (file?.storageKey.startsWith(keys.adapter(job.id))) await files.delete(fileId);
+  }
   await objectStore.deletePrefix(keys.adapter(job.id));
 }
 

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fineTunedModelName } from '../../src/jobs/ids.ts';
+import { fineTunedModelName, newFileId } from '../../src/jobs/ids.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import { type RunningService, refusal, runService } from '../app/running-service.ts';
 
@@ -12,7 +12,7 @@ let jobId: string;
 let modelName: string;
 beforeAll(async () => {
   service = await runService();
-  const { jobs, objectStore } = service.services;
+  const { jobs, files, objectStore } = service.services;
   const training_file = await service.upload();
   jobId = (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, suffix: 'a/b c' })).json().id;
   const job = (await jobs.claim(jobId, 'worker-test'))!;
@@ -24,7 +24,10 @@ beforeAll(async () => {
   }
   await jobs.addCheckpoint(jobId, 1, { step: 5, metrics: { step: 5, train_loss: 1.5 } });
   modelName = fineTunedModelName(job);
-  await jobs.move(jobId, 'succeed', { attempt: 1, patch: { fineTunedModel: modelName, trainedTokens: 100 } });
+  const storageKey = `${keys.adapter(jobId)}adapter_config.json`;
+  const result = { id: newFileId(), filename: 'adapter_config.json', purpose: 'fine-tune-results' as const, sizeBytes: 7, sha256: '', storageKey };
+  await files.create(result);
+  await jobs.move(jobId, 'succeed', { attempt: 1, patch: { fineTunedModel: modelName, trainedTokens: 100, resultFileIds: [result.id] } });
 });
 afterAll(() => service.close());
 
@@ -64,6 +67,16 @@ describe('an adapter', () => {
     expect(early.message).toContain('is validating_files and has no adapter');
     expect(refusal(await download('/checkpoints/6/adapter'))).toMatchObject({ status: 404 });
     expect(refusal(await download('/checkpoints/five/adapter'))).toMatchObject({ status: 400, param: 'step' });
+  });
+});
+
+describe('a result file', () => {
+  it('is the adapter itself, and its deletion leaves the adapter alone', async () => {
+    const { client } = service;
+    const [id] = (await client.fineTuning.jobs.retrieve(jobId)).result_files;
+    expect(await (await client.files.content(id!)).text()).toBe('{"r":8}');
+    await client.files.delete(id!);
+    expect((await download('/adapter/adapter_config.json')).body).toBe('{"r":8}');
   });
 });
 
