@@ -146,8 +146,10 @@ async function demo(started: { service?: Service }): Promise<void> {
 }
 
 const started: { service?: Service } = {};
+let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
+    interrupted = true;
     console.error(`\nInterrupted (${signal}); stopping the service.`);
     if (started.service) await stopService(started.service);
     process.exit(130);
@@ -156,9 +158,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 try {
   await demo(started);
 } catch (error) {
-  console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
-  if (started.service) console.error(endOfLog(started.service));
-  process.exitCode = 1;
+  // Once the service is being stopped, whatever was under way fails too.
+  if (!interrupted) {
+    console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
+    if (started.service) console.error(endOfLog(started.service));
+    process.exitCode = 1;
+  }
 } finally {
   if (started.service) await stopService(started.service);
 }
