@@ -1,0 +1,37 @@
+/** How well a model directory predicts the assistant's part of a dataset. */
+import { ChatTemplate } from '../../workers/engine/data/chat-template.ts';
+import { readDataset } from '../../workers/engine/data/dataset.ts';
+import { Tokenizer } from '../../workers/engine/data/tokenizer.ts';
+import { evaluate } from '../../workers/engine/evaluate.ts';
+import { openForInference } from '../../workers/engine/tuning/tuned-model.ts';
+import { CONFIG } from './architecture.ts';
+
+export interface HeldOut {
+  /** exp of the cross-entropy per supervised token. */
+  perplexity: number;
+  /** Share of supervised tokens predicted right. */
+  accuracy: number;
+  examples: number;
+  supervisedTokens: number;
+}
+
+/** @param file JSONL, one conversation a line */
+export async function perplexity(modelDir: string, file: string): Promise<HeldOut> {
+  const tokenizer = await Tokenizer.open(modelDir);
+  const { examples, facts } = await readDataset(file, {
+    tokenizer,
+    // The template names no date.
+    template: await ChatTemplate.open(tokenizer, new Date(0)),
+    vocabSize: CONFIG.vocab_size,
+    maxLengthTokens: CONFIG.max_position_embeddings,
+    truncation: 'error',
+    param: 'validation_file',
+  });
+  const model = openForInference({ modelDir });
+  try {
+    const { loss, meanTokenAccuracy } = await evaluate(model, examples);
+    return { perplexity: Math.exp(loss), accuracy: meanTokenAccuracy, examples: facts.examples, supervisedTokens: facts.supervisedTokens };
+  } finally {
+    model.dispose();
+  }
+}
