@@ -31,7 +31,7 @@ const job = (hyperparameters: object = {}) => ({
   hyperparameters: { n_epochs: 6, batch_size: 4, save_steps: 5, ...hyperparameters },
 });
 const STEPS = 36;
-const endless = job({ n_epochs: 50, batch_size: 1 });
+const endless = () => job({ n_epochs: 50, batch_size: 1 });
 
 /** The newest training process that this worker gave the job to. */
 const trainingPid = (program: Program, jobId: string) =>
@@ -68,7 +68,7 @@ describe('a running job', () => {
   });
 
   it('that is cancelled › stops its process and keeps its last checkpoint', async () => {
-    const { id } = await api.create(endless);
+    const { id } = await api.create(endless());
     await api.checkpoint(id);
     const pid = await trainingPid(worker, id);
     expect(await api.cancel(id)).toMatchObject({ status: 'cancelled' });
@@ -102,7 +102,7 @@ describe('a running job', () => {
   });
 
   it('whose process dies again and again › fails and says how it died', async () => {
-    const { id } = await api.create(endless);
+    const { id } = await api.create(endless());
     for (let deaths = 0, pid = 0; deaths < 3; deaths++) {
       pid = await until('another training process', async () => {
         const newest = await trainingPid(worker, id);
