@@ -95,7 +95,7 @@ describe('graft-tiny on what it was not trained on', () => {
     try {
       const ask = async (content: string) => (await generator.chat([{ role: 'user', content }], { maxTokens: 60, temperature: 0, seed: 0 })).text;
       expect(await ask('What colour is a cow?')).toBe('A cow is brown.');
-      expect(await ask('What is the capital of France?')).toBe('The capital of France is Paris.');
+      expect(await ask('Where does a fox live?')).toBe('A fox lives in the forest.');
     } finally {
       generator.dispose();
     }
