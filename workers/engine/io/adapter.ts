@@ -2,9 +2,8 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../../../src/formats/input-error.ts';
-import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning.ts';
-import { tf } from '../tensorflow.ts';
-import type { TunedModel } from '../tuning/tuned-model.ts';
+import { ALL_LINEAR, type ResolvedLora, type ResolvedTuning } from '../../../src/formats/tuning.ts';
+import { tf, type Variable } from '../tensorflow.ts';
 import { adapterConfigJson, parseAdapterConfig } from './adapter-config.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { openSafetensors, writeSafetensors } from './safetensors.ts';
@@ -12,8 +11,12 @@ import { openSafetensors, writeSafetensors } from './safetensors.ts';
 const CONFIG_FILE = 'adapter_config.json';
 const WEIGHTS_FILE = 'adapter_model.safetensors';
 
-/** What an adapter is on disk: the part of a tuned model that this file needs. */
-type Adapted = Pick<TunedModel, 'tuning' | 'trainable'>;
+/** What of a tuned model an adapter is on disk. */
+interface Adapted {
+  readonly tuning: ResolvedTuning;
+  /** By PEFT's names: A [r, in], B [out, r]. */
+  readonly trainable: ReadonlyMap<string, Variable>;
+}
 
 /**
  * Writes the adapter so that PEFT loads it, in f32.
@@ -66,7 +69,7 @@ export function loadAdapter({ trainable }: Adapted, dir: string): void {
 }
 
 /** PEFT matches by the end of a name, so `all-linear` is written as the layers' last names. */
-function shortNames({ target_modules: asked }: ResolvedLora, trainable: TunedModel['trainable']): string[] {
+function shortNames({ target_modules: asked }: ResolvedLora, trainable: Adapted['trainable']): string[] {
   if (asked !== ALL_LINEAR) return asked;
   return [...new Set([...trainable.keys()].map((name) => name.split('.').at(-3)!))];
 }

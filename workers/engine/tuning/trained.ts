@@ -1,7 +1,13 @@
 /** The one idea of what is trained: which variables, and how they join the base model. */
 import type { Parameters } from '../model/parameters.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
-import type { DropoutPosition } from './tuned-model.ts';
+
+/** Names the random numbers of one micro-batch, so that the same place in a run always draws the same. */
+export interface DropoutPosition {
+  seed: number;
+  step: number;
+  microBatch: number;
+}
 
 export interface Trained {
   /** Sorted by name. */

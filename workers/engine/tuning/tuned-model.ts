@@ -11,7 +11,7 @@ import type { Parameters } from '../model/parameters.ts';
 import { loadWeights, readModelConfig } from '../model/weights.ts';
 import { type Scalar, type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
 import { trainLora } from './lora.ts';
-import { type Trained, trainAll, trainNothing } from './trained.ts';
+import { type DropoutPosition, type Trained, trainAll, trainNothing } from './trained.ts';
 
 export interface Losses {
   /** Cross-entropy summed over the supervised tokens, nats. */
@@ -19,13 +19,6 @@ export interface Losses {
   /** Supervised tokens whose most probable prediction was right. */
   correct: number;
   supervisedTokens: number;
-}
-
-/** Names the random numbers of one micro-batch, so that the same place in a run always draws the same. */
-export interface DropoutPosition {
-  seed: number;
-  step: number;
-  microBatch: number;
 }
 
 export interface TunedModel {
