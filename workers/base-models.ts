@@ -1,7 +1,7 @@
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../src/formats/input-error.ts';
-import { parseModelConfig } from '../src/formats/model-config.ts';
+import { parseModelConfig } from '../src/formats/parse-model-config.ts';
 import { parseHeader, parseHeaderLength } from '../src/formats/safetensors.ts';
 import type { BaseModel } from '../src/models/store.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../src/formats/input-error.ts';
-import { parseModelConfig } from '../../src/formats/model-config.ts';
+import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
 
 const llama = {
   model_type: 'llama',
@@ -29,7 +29,7 @@ function refusal(change: Record<string, unknown>): InputError {
 describe('parseModelConfig', () => {
   it('reads the form of transformers 4', () => {
     const config = parseModelConfig({ ...llama, rope_theta: 5e5, rope_scaling: null, torch_dtype: 'bfloat16', pretraining_tp: 1 }, WHERE);
-    expect(config).toEqual({
+    expect(config).toMatchObject({
       modelType: 'llama',
       hiddenSize: 64,
       layers: 2,
@@ -39,27 +39,28 @@ describe('parseModelConfig', () => {
       intermediateSize: 96,
       vocabSize: 384,
       maxPositionTokens: 128,
-      normEpsilon: 1e-5,
-      ropeTheta: 5e5,
-      ropeScaling: null,
+      norm: { kind: 'rms', epsilon: 1e-5, offset: 0 },
+      attention: { inputBias: false, outputBias: false, queryKeyNorm: null, scale: 0.25, softCap: null },
+      mlp: { activation: 'silu', bias: false },
       tiedHead: true,
-      attentionBias: false,
-      mlpBias: false,
-      activation: 'silu',
+      inputFirst: false,
       bosTokenId: null,
       eosTokenIds: [2, 3],
       padTokenId: null,
     });
+    expect(config.attention.layers).toEqual(new Array(2).fill({ windowTokens: null, rotary: { theta: 5e5, dimensions: 16, scaling: null } }));
   });
 
   it('reads the form of transformers 5', () => {
     const config = parseModelConfig({ ...llama, rope_parameters: { rope_theta: 1e6, rope_type: 'default' }, head_dim: 32, dtype: 'float32' }, WHERE);
-    expect(config).toMatchObject({ ropeTheta: 1e6, ropeScaling: null, headSize: 32 });
+    expect(config.headSize).toBe(32);
+    expect(config.attention.layers[1]!.rotary).toEqual({ theta: 1e6, dimensions: 32, scaling: null });
   });
 
   it("reads Llama 3.1's stretched positions", () => {
     const rope_scaling = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
-    expect(parseModelConfig({ ...llama, rope_theta: 5e5, rope_scaling }, WHERE).ropeScaling).toEqual({
+    const { layers } = parseModelConfig({ ...llama, rope_theta: 5e5, rope_scaling }, WHERE).attention;
+    expect(layers[0]!.rotary!.scaling).toEqual({
       type: 'llama3',
       factor: 8,
       lowFrequencyFactor: 1,
@@ -72,7 +73,10 @@ describe('parseModelConfig', () => {
     ['model_type', { model_type: 'mamba' }],
     ['hidden_act', { hidden_act: 'gelu' }],
     ['pretraining_tp', { pretraining_tp: 2 }],
-    ['rope_type', { rope_scaling: { rope_type: 'yarn', factor: 4 } }],
+    ['rope_type', { rope_scaling: { rope_type: 'proportional', factor: 4 } }],
+    ['rope_scaling.mrope_section', { rope_scaling: { rope_type: 'default', mrope_section: [16, 24, 24] } }],
+    ['attn_logit_softcapping', { attn_logit_softcapping: 50 }],
+    ['sliding_window', { sliding_window: 4096 }],
     ['quantization_config', { quantization_config: { bits: 4 } }],
   ])('refuses another %s, naming field and file', (field, change) => {
     const error = refusal(change);

@@ -4,10 +4,19 @@ import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning.ts';
 
 const PEFT_VERSION = '0.21.2';
 
-/** The fields that say nothing about the maths of a trained adapter. */
+/** The fields that say nothing about the maths of a trained adapter. PEFT corrects `fan_in_fan_out` by what the layer is. */
 const DESCRIPTIVE = new Set([
   ...['auto_mapping', 'base_model_name_or_path', 'revision', 'inference_mode', 'peft_version', 'loftq_config', 'eva_config', 'corda_config'],
-  ...['layers_pattern', 'megatron_config', 'megatron_core', 'qalora_group_size', 'runtime_config', 'lora_ga_config', 'ensure_weight_tying'],
+  ...[
+    'fan_in_fan_out',
+    'layers_pattern',
+    'megatron_config',
+    'megatron_core',
+    'qalora_group_size',
+    'runtime_config',
+    'lora_ga_config',
+    'ensure_weight_tying',
+  ],
 ]);
 
 /** What we understand, each read below. */
@@ -56,20 +65,26 @@ export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
   };
 }
 
-/** Every field as PEFT writes it for inference, in its order. */
-export function adapterConfigJson(tuning: ResolvedLora & { target_modules: string[] }, baseModelName: string): Record<string, unknown> {
+/**
+ * Every field as PEFT writes it for inference, in its order.
+ * @param base.inputFirst whether its linear layers' weights are stored [in, out]
+ */
+export function adapterConfigJson(
+  tuning: ResolvedLora & { target_modules: string[] },
+  base: { name: string; inputFirst: boolean },
+): Record<string, unknown> {
   return {
     alora_invocation_tokens: null,
     alpha_pattern: {},
     arrow_config: null,
     auto_mapping: null,
-    base_model_name_or_path: baseModelName,
+    base_model_name_or_path: base.name,
     bias: 'none',
     corda_config: null,
     ensure_weight_tying: false,
     eva_config: null,
     exclude_modules: null,
-    fan_in_fan_out: false,
+    fan_in_fan_out: base.inputFirst,
     inference_mode: true,
     init_lora_weights: true,
     layer_replication: null,

@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../../../src/formats/input-error.ts';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ALL_LINEAR, type ResolvedLora, type ResolvedTuning } from '../../../src/formats/tuning.ts';
 import { tf, type Variable } from '../tensorflow.ts';
 import { adapterConfigJson, parseAdapterConfig } from './adapter-config.ts';
@@ -13,6 +14,7 @@ const WEIGHTS_FILE = 'adapter_model.safetensors';
 
 /** What of a tuned model an adapter is on disk. */
 interface Adapted {
+  readonly config: Pick<ModelConfig, 'inputFirst'>;
   readonly tuning: ResolvedTuning;
   /** By PEFT's names: A [r, in], B [out, r]. */
   readonly trainable: ReadonlyMap<string, Variable>;
@@ -23,12 +25,16 @@ interface Adapted {
  * @param options.baseModelName PEFT's `base_model_name_or_path`
  * @returns the file names written
  */
-export function saveAdapter({ tuning, trainable }: Adapted, dir: string, { baseModelName }: { baseModelName: string }): string[] {
+export function saveAdapter(
+  { config: { inputFirst }, tuning, trainable }: Adapted,
+  dir: string,
+  { baseModelName }: { baseModelName: string },
+): string[] {
   if (tuning.type !== 'lora') throw new Error('only a LoRA model has an adapter to save');
   mkdirSync(dir, { recursive: true });
   const tensors = new Map([...trainable].map(([name, variable]) => [name, { shape: variable.shape, data: variable.dataSync() as Float32Array }]));
   writeSafetensors(join(dir, WEIGHTS_FILE), tensors);
-  const config = adapterConfigJson({ ...tuning, target_modules: shortNames(tuning, trainable) }, baseModelName);
+  const config = adapterConfigJson({ ...tuning, target_modules: shortNames(tuning, trainable) }, { name: baseModelName, inputFirst });
   writeFileWhole(join(dir, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
   return [CONFIG_FILE, WEIGHTS_FILE];
 }
@@ -43,7 +49,7 @@ export function readAdapterConfig(dir: string): ResolvedLora {
  * Sets a model's A and B to those of an adapter directory.
  * @throws InputError `corrupt_model_file` telling every tensor that is missing, misshapen or too many
  */
-export function loadAdapter({ trainable }: Adapted, dir: string): void {
+export function loadAdapter({ trainable }: Pick<Adapted, 'trainable'>, dir: string): void {
   const path = join(dir, WEIGHTS_FILE);
   const file = openSafetensors(path);
   try {

@@ -18,6 +18,8 @@ export interface Predictions {
 interface CrossEntropyOptions {
   /** Whether the loss will be differentiated. */
   withGradient: boolean;
+  /** The model's cap on its logits. */
+  softCap?: number | null;
   /** Logits held at once. */
   maxLogits?: number;
 }
@@ -35,10 +37,10 @@ export type CrossEntropy = {
  * dW = d logitsᵀ·h when W is trained. So no logits outlive their part.
  */
 export function crossEntropy({ states, head, targets }: Predictions, options: CrossEntropyOptions): CrossEntropy {
-  const { withGradient, maxLogits = MAX_LOGITS } = options;
+  const { withGradient, softCap = null, maxLogits = MAX_LOGITS } = options;
   if (!withGradient) {
     return tf.tidy(() => {
-      const parts = split({ states, head, targets }, maxLogits).map((part) => tf.tidy(() => summed(part, head)));
+      const parts = split({ states, head, targets }, maxLogits).map((part) => tf.tidy(() => summed(part, head, softCap)));
       return { lossSum: tf.addN(parts.map(({ lossSum }) => lossSum)), correct: tf.addN(parts.map(({ correct }) => correct)) };
     });
   }
@@ -47,7 +49,7 @@ export function crossEntropy({ states, head, targets }: Predictions, options: Cr
   const lossSum = differentiable<Scalar>(trained ? [states, head] : [states], () => {
     const parts = split({ states, head, targets }, maxLogits).map((part) =>
       tf.tidy((): PartialGradients => {
-        const { gradient, ...sums } = summed(part, head);
+        const { gradient, ...sums } = summed(part, head, softCap);
         const dStates = tf.matMul(gradient, head);
         return { ...sums, byInput: trained ? [dStates, tf.matMul(gradient, part.states, true, false)] : [dStates] };
       }),
@@ -85,9 +87,15 @@ function split({ states, head, targets }: Predictions, maxLogits: number): Part[
   return parts;
 }
 
-function summed({ states, targets }: Part, head: Tensor2D): CrossEntropy & { gradient: Tensor2D } {
-  const logits: Tensor2D = tf.matMul(states, head, false, true); // [part, vocab]
-  const { losses, gradient } = sparseCrossEntropy(logits, targets);
+function summed({ states, targets }: Part, head: Tensor2D, softCap: number | null): CrossEntropy & { gradient: Tensor2D } {
+  const logits = softCapped(tf.matMul(states, head, false, true) as Tensor2D, softCap); // [part, vocab]
+  const { losses, gradient: ofCapped } = sparseCrossEntropy(logits, targets);
+  const gradient = softCap === null ? ofCapped : tf.mul(ofCapped, tf.sub(1, tf.square(tf.div(logits, softCap))));
   const correct = tf.sum(tf.cast(tf.equal(tf.argMax(logits, 1), targets), 'int32')) as Scalar;
-  return { lossSum: tf.sum(losses), correct, gradient };
+  return { lossSum: tf.sum(losses), correct, gradient: gradient as Tensor2D };
+}
+
+/** c·tanh(z / c) (Gemma 2), whose slope is 1 − (capped / c)². */
+export function softCapped<T extends Tensor>(logits: T, softCap: number | null): T {
+  return softCap === null ? logits : tf.mul(tf.tanh(tf.div(logits, softCap)), softCap);
 }

@@ -1,60 +1,95 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../differentiable.ts';
 import { type Tensor, type Tensor2D, type Tensor4D, tf } from '../tensorflow.ts';
+import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
 import { type RotaryTables, rotate, rotateGradient } from './rope.ts';
-
-/** What every layer of one forward pass shares. */
-export interface AttentionContext {
-  rows: number;
-  length: number;
-  rotary: RotaryTables;
-  /** [length, length]: 0 where a position may look, very negative to its right */
-  causalMask: Tensor2D;
-}
 
 /** Far below any score, and finite: a row of −∞ alone would be NaN. */
 const HIDDEN = -1e30;
 
-/** @returns [length, length] */
-export function causalMask(length: number): Tensor2D {
+/**
+ * @param windowTokens how far back a position looks, itself included
+ * @returns [length, length]: 0 where a position may look, very negative elsewhere
+ */
+export function attentionMask(length: number, windowTokens: number | null): Tensor2D {
   return tf.tidy(() => {
     const positions = tf.range(0, length);
-    const toTheRight = tf.greater(tf.reshape(positions, [1, length]), tf.reshape(positions, [length, 1]));
-    return tf.mul(tf.cast(toTheRight, 'float32'), HIDDEN) as Tensor2D;
+    const behind = tf.sub(tf.reshape(positions, [length, 1]), tf.reshape(positions, [1, length])); // of the key, seen from the query
+    const ahead = tf.less(behind, 0);
+    const hidden = windowTokens === null || windowTokens >= length ? ahead : tf.logicalOr(ahead, tf.greaterEqual(behind, windowTokens));
+    return tf.mul(tf.cast(hidden, 'float32'), HIDDEN) as Tensor2D;
   });
 }
 
-/**
- * Causal self-attention with grouped queries (Ainslie et al. 2023). Padding stands on the right, where no real token looks.
- * @param x [tokens, hidden], tokens = rows · length
- * @returns [tokens, hidden]
- */
-export function attention(x: Tensor2D, module: string, { config, parameters, context }: AttentionOptions): Tensor2D {
-  const q = parameters.linear(`${module}.q_proj`, x); // [tokens, heads · headSize]
-  const k = parameters.linear(`${module}.k_proj`, x); // [tokens, kvHeads · headSize]
-  const v = parameters.linear(`${module}.v_proj`, x);
-  return parameters.linear(`${module}.o_proj`, attend(q, k, v, config, context));
+/** What a layer needs to know of the pass under way. */
+export interface AttentionPass {
+  rows: number;
+  length: number;
+  /** null: queries and keys do not turn. */
+  rotary: RotaryTables | null;
+  /** [length, length] */
+  mask: Tensor2D;
 }
 
-interface AttentionOptions {
+interface Attended {
   config: ModelConfig;
   parameters: Parameters;
-  context: AttentionContext;
+  pass: AttentionPass;
+}
+
+/** What `attend` reads of the configuration. */
+type Heads = Pick<ModelConfig, 'heads' | 'kvHeads' | 'headSize'> & Pick<ModelConfig['attention'], 'scale' | 'softCap'>;
+
+/**
+ * Causal self-attention with grouped queries (Ainslie et al. 2023). Padding stands on the right, where no real token looks.
+ * @param x     [tokens, hidden], tokens = rows · length
+ * @param block the block's name
+ * @returns     [tokens, hidden]
+ */
+export function attention(x: Tensor2D, block: string, { config, parameters, pass }: Attended): Tensor2D {
+  const { names, attention, heads, kvHeads, headSize } = config;
+  const [q, k, v] = queriesKeysValues(x, block, config, parameters);
+  const normed = (x: Tensor2D, name: string): Tensor2D => {
+    if (attention.queryKeyNorm === null) return x;
+    const module = `${block}.${names.attention.module}.${name}`;
+    if (attention.queryKeyNorm === 'all-heads') return norm(x, module, { config: config.norm, parameters });
+    const perHead: Tensor2D = tf.reshape(x, [-1, headSize]); // [tokens · heads, headSize]
+    return tf.reshape(norm(perHead, module, { config: config.norm, parameters }), x.shape);
+  };
+  const { scale, softCap } = attention;
+  const attended = attend({ q: normed(q, 'q_norm'), k: normed(k, 'k_norm'), v }, { heads, kvHeads, headSize, scale, softCap }, pass);
+  return parameters.linear(`${block}.${names.attention.output}`, attended);
+}
+
+/** @returns [tokens, heads · headSize] and twice [tokens, kvHeads · headSize] */
+function queriesKeysValues(x: Tensor2D, block: string, config: ModelConfig, parameters: Parameters): [Tensor2D, Tensor2D, Tensor2D] {
+  const { heads, kvHeads, headSize } = config;
+  const names = config.names.attention;
+  if (!('fused' in names)) {
+    const linear = (name: string) => parameters.linear(`${block}.${name}`, x);
+    return [linear(names.query), linear(names.key), linear(names.value)];
+  }
+  const all = parameters.linear(`${block}.${names.fused}`, x);
+  if (names.order === 'parts') {
+    return tf.split(all, [heads * headSize, kvHeads * headSize, kvHeads * headSize], 1) as [Tensor2D, Tensor2D, Tensor2D];
+  }
+  const tokens = all.shape[0];
+  const ofEachHead = tf.split(tf.reshape(all, [tokens, heads, 3, headSize]), 3, 2);
+  return ofEachHead.map((part) => tf.reshape(part, [tokens, heads * headSize])) as [Tensor2D, Tensor2D, Tensor2D];
 }
 
 /**
- * softmax(QKᵀ / √headSize + mask)·V with Q and K rotated to their positions. With P the probabilities:
- * dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P·(dP − Σ dP·P), dQ = dS·K / √headSize, dK = dSᵀ·Q / √headSize, Q and K turned back.
+ * softmax(scale·QKᵀ + mask)·V with Q and K rotated to their positions; a soft cap c makes the scores s into c·tanh(s / c) before the mask.
+ * With P the probabilities: dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P·(dP − Σ dP·P), times 1 − tanh² under a cap, dQ = scale·dS·K, dK = scale·dSᵀ·Q,
+ * Q and K turned back.
  *
  * The query heads that share a key head stand below each other, [kvHeads, groups · length, headSize], so K and V are never repeated and
  * their gradients sum over the group by themselves.
  */
-function attend(q: Tensor2D, k: Tensor2D, v: Tensor2D, config: ModelConfig, context: AttentionContext): Tensor2D {
-  const { heads, kvHeads, headSize } = config;
-  const { rows, length, rotary } = context;
+function attend({ q, k, v }: { q: Tensor2D; k: Tensor2D; v: Tensor2D }, sizes: Heads, { rows, length, rotary, mask }: AttentionPass): Tensor2D {
+  const { heads, kvHeads, headSize, scale, softCap } = sizes;
   const groups = heads / kvHeads;
-  const scale = 1 / Math.sqrt(headSize);
 
   const perToken = (x: Tensor, count: number): Tensor4D => tf.reshape(x, [rows, length, count, headSize]);
   /** [rows, length, count, headSize] → [rows, kvHeads, (count / kvHeads) · length, headSize] */
@@ -65,28 +100,30 @@ function attend(q: Tensor2D, k: Tensor2D, v: Tensor2D, config: ModelConfig, cont
   const scoresShape: [number, number, number, number] = [rows, kvHeads, groups * length, length];
 
   return differentiable<Tensor2D>([q, k, v], () => {
-    const Q = perHead(tf.mul(rotate(perToken(q, heads), rotary), scale));
-    const K = perHead(rotate(perToken(k, kvHeads), rotary));
+    const turned = (x: Tensor4D): Tensor4D => (rotary === null ? x : rotate(x, rotary));
+    const Q = perHead(tf.mul(turned(perToken(q, heads)), scale));
+    const K = perHead(turned(perToken(k, kvHeads)));
     const V = perHead(perToken(v, kvHeads));
-    const scores = tf.reshape(tf.matMul(Q, K, false, true), [rows * heads, length, length]);
-    const P = tf.reshape(tf.softmax(tf.add(scores, context.causalMask)), scoresShape) as Tensor4D;
+    const products = tf.reshape(tf.matMul(Q, K, false, true), [rows * heads, length, length]);
+    const tanh = softCap === null ? null : tf.tanh(tf.div(products, softCap));
+    const scores = tanh === null ? products : tf.mul(tanh, softCap!);
+    const P = tf.reshape(tf.softmax(tf.add(scores, mask)), scoresShape) as Tensor4D;
     return {
       value: flat(backToTokens(tf.matMul(P, V), heads), heads),
-      saved: [Q, K, V, P, rotary.cos, rotary.sin],
-      gradient(dy, [Q, K, V, P, cos, sin]) {
-        const kept = { cos, sin } as RotaryTables; // the pass's own are gone by now
+      // The pass's own tables are gone when the gradient is taken.
+      saved: [Q, K, V, P, ...(tanh === null ? [] : [tanh]), ...(rotary === null ? [] : [rotary.cos, rotary.sin])],
+      gradient(dy, [Q, K, V, P, ...rest]) {
+        const kept = rotary === null ? null : ({ cos: rest.at(-2), sin: rest.at(-1) } as RotaryTables);
+        const back = (x: Tensor4D): Tensor4D => (kept === null ? x : rotateGradient(x, kept));
         const dO = perHead(perToken(dy, heads));
         const dV = tf.matMul(P!, dO, true, false);
         const dP = tf.matMul(dO, V!, false, true);
         const weighted = tf.mul(dP, P!);
-        const dS = tf.sub(weighted, tf.mul(P!, tf.sum(weighted, 3, true)));
+        const dScores = tf.sub(weighted, tf.mul(P!, tf.sum(weighted, 3, true)));
+        const dS = softCap === null ? dScores : tf.mul(dScores, tf.reshape(tf.sub(1, tf.square(rest[0]!)), scoresShape));
         const dQ = tf.mul(tf.matMul(dS, K!), scale);
         const dK = tf.matMul(dS, Q!, true, false); // Q carries the scale
-        return [
-          flat(rotateGradient(backToTokens(dQ, heads), kept), heads),
-          flat(rotateGradient(backToTokens(dK, kvHeads), kept), kvHeads),
-          flat(backToTokens(dV, kvHeads), kvHeads),
-        ];
+        return [flat(back(backToTokens(dQ, heads)), heads), flat(back(backToTokens(dK, kvHeads)), kvHeads), flat(backToTokens(dV, kvHeads), kvHeads)];
       },
     };
   });

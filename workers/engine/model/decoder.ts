@@ -1,12 +1,12 @@
-/** The decoder-only transformer of the Llama family, as a function of its weights. */
-import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { type Tensor1D, type Tensor2D, tf } from '../tensorflow.ts';
-import { type AttentionContext, attention, causalMask } from './attention.ts';
+/** The decoder-only transformer that all families are, as a function of its configuration and its weights. */
+import type { LayerAttention, ModelConfig } from '../../../src/formats/model-config.ts';
+import { type Tensor2D, tf } from '../tensorflow.ts';
+import { type AttentionPass, attention, attentionMask } from './attention.ts';
 import { lookUp } from './embedding.ts';
 import { mlp } from './mlp.ts';
-import { rmsNorm } from './norm.ts';
+import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
-import { type RotaryTables, rotaryTables } from './rope.ts';
+import { RotaryCache } from './rotary-cache.ts';
 
 /** Token ids side by side. */
 export interface TokenGrid {
@@ -16,73 +16,79 @@ export interface TokenGrid {
   inputIds: Int32Array;
 }
 
-/** Positions the tables hold at first; they double when a longer row comes. */
-const FIRST_TABLE_POSITIONS = 256;
-
 export class Decoder {
   readonly #config: ModelConfig;
-  #rotary: RotaryTables;
+  readonly #rotary: RotaryCache;
 
   constructor(config: ModelConfig) {
     this.#config = config;
-    this.#rotary = rotaryTables(config, FIRST_TABLE_POSITIONS);
+    this.#rotary = new RotaryCache(new Set(config.attention.layers.map(({ rotary }) => rotary).filter((rotary) => rotary !== null)));
   }
 
   /**
    * Embedding and all blocks, without the last norm.
    * @returns [rows · length, hidden]
    */
-  hiddenStates({ rows, length, inputIds }: TokenGrid, parameters: Parameters): Tensor2D {
+  hiddenStates(grid: TokenGrid, parameters: Parameters): Tensor2D {
     const config = this.#config;
-    const context: AttentionContext = { rows, length, rotary: this.#rotaryUpTo(length), causalMask: causalMask(length) };
-    const table = parameters.weight('model.embed_tokens.weight') as Tensor2D;
-    let x = lookUp(table, tf.tensor1d(inputIds, 'int32'), table instanceof tf.Variable);
-    for (let i = 0; i < config.layers; i++) {
-      const layer = `model.layers.${i}`;
-      const attended = attention(this.#norm(x, `${layer}.input_layernorm`, parameters), `${layer}.self_attn`, { config, parameters, context });
-      x = tf.add(x, attended);
-      x = tf.add(x, mlp(this.#norm(x, `${layer}.post_attention_layernorm`, parameters), `${layer}.mlp`, parameters));
+    const { norms, blocks } = config.names;
+    const passOf = this.#passes(grid);
+    const normed = (x: Tensor2D, block: string, name: string | null): Tensor2D =>
+      name === null ? x : norm(x, `${block}.${name}`, { config: config.norm, parameters });
+    let x = this.#embed(grid, parameters);
+    for (const [i, layer] of config.attention.layers.entries()) {
+      const block = `${blocks}.${i}`;
+      const pass = passOf(layer);
+      const attended = attention(normed(x, block, norms.beforeAttention), block, { config, parameters, pass });
+      const afterAttention = tf.add(x, normed(attended, block, norms.afterAttention)) as Tensor2D;
+      const read = config.parallelResidual ? x : afterAttention;
+      const thought = mlp(normed(read, block, norms.beforeMlp), block, { config, parameters });
+      x = tf.add(afterAttention, normed(thought, block, norms.afterMlp));
     }
     return x;
   }
 
   /** The norm before the head, [tokens, hidden]. */
   finalNorm(x: Tensor2D, parameters: Parameters): Tensor2D {
-    return this.#norm(x, 'model.norm', parameters);
+    return norm(x, this.#config.names.finalNorm, { config: this.#config.norm, parameters });
   }
 
-  /** The language-model head, [vocab, hidden]. */
+  /** The language-model head, [vocab, hidden]. A tied head is the embedding. */
   head(parameters: Parameters): Tensor2D {
-    return parameters.weight(headName(this.#config)) as Tensor2D;
+    const { names, tiedHead } = this.#config;
+    return parameters.weight(`${tiedHead ? names.embedding : names.head}.weight`) as Tensor2D;
   }
 
   dispose(): void {
-    tf.dispose([this.#rotary.cos, this.#rotary.sin]);
+    this.#rotary.dispose();
   }
 
-  #norm(x: Tensor2D, module: string, parameters: Parameters): Tensor2D {
-    const weight = parameters.weight(`${module}.weight`) as Tensor1D;
-    return rmsNorm(x, weight, { epsilon: this.#config.normEpsilon, trained: weight instanceof tf.Variable });
+  #embed({ rows, length, inputIds }: TokenGrid, parameters: Parameters): Tensor2D {
+    const { names, embeddingScale, paddingId } = this.#config;
+    const table = parameters.weight(`${names.embedding}.weight`) as Tensor2D;
+    const found = lookUp(table, tf.tensor1d(inputIds, 'int32'), { trained: table instanceof tf.Variable, paddingId });
+    const x: Tensor2D = embeddingScale === 1 ? found : tf.mul(found, embeddingScale);
+    if (names.positions === null) return x;
+    const positions = parameters.weight(`${names.positions}.weight`) as Tensor2D;
+    const hidden = positions.shape[1];
+    const first = tf.reshape(tf.slice(positions, [0, 0], [length, hidden]), [1, length, hidden]);
+    return tf.reshape(tf.add(tf.reshape(x, [rows, length, hidden]), first), x.shape);
   }
 
-  /** Tables of exactly `length` positions, for the pass under way. */
-  #rotaryUpTo(length: number): RotaryTables {
-    let capacity = this.#rotary.cos.shape[1];
-    if (length > capacity) {
-      while (capacity < length) capacity *= 2;
-      this.dispose();
-      this.#rotary = tf.tidy(() => {
-        const { cos, sin } = rotaryTables(this.#config, capacity);
-        return { cos: tf.keep(cos), sin: tf.keep(sin) };
-      });
-    }
-    const { cos, sin } = this.#rotary;
-    const size: [number, number, number, number] = [1, length, 1, this.#config.headSize];
-    return { cos: tf.slice(cos, 0, size), sin: tf.slice(sin, 0, size) };
+  /** The mask and the rotary tables of each kind of layer, made once a pass. */
+  #passes({ rows, length }: TokenGrid): (layer: LayerAttention) => AttentionPass {
+    const masks = new Map<number | null, Tensor2D>();
+    const passes = new Map<string, AttentionPass>();
+    const rotaries = [...new Set(this.#config.attention.layers.map(({ rotary }) => rotary))];
+    return ({ windowTokens, rotary }) => {
+      const kind = `${windowTokens} ${rotaries.indexOf(rotary)}`;
+      const made = passes.get(kind);
+      if (made !== undefined) return made;
+      const mask = masks.get(windowTokens) ?? attentionMask(length, windowTokens);
+      masks.set(windowTokens, mask);
+      const pass = { rows, length, mask, rotary: rotary === null ? null : this.#rotary.tables(rotary, length) };
+      passes.set(kind, pass);
+      return pass;
+    };
   }
-}
-
-/** Where the head's matrix is in the checkpoint: a tied head is the embedding. */
-export function headName({ tiedHead }: ModelConfig): string {
-  return tiedHead ? 'model.embed_tokens.weight' : 'lm_head.weight';
 }

@@ -1,34 +1,49 @@
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../differentiable.ts';
 import { type Tensor2D, tf } from '../tensorflow.ts';
+import { ACTIVATIONS, type ElementwiseFunction } from './activation.ts';
 import type { Parameters } from './parameters.ts';
 
 /**
- * The SwiGLU feed-forward layer (Shazeer 2020): down(silu(gate(x)) · up(x)).
- * @param x [tokens, hidden]
- * @returns [tokens, hidden]
+ * The feed-forward layer: down(f(gate(x)) · up(x)) (Shazeer 2020), or down(f(up(x))) where there is no gate.
+ * @param x     [tokens, hidden]
+ * @param block the block's name
+ * @returns     [tokens, hidden]
  */
-export function mlp(x: Tensor2D, module: string, parameters: Parameters): Tensor2D {
-  const gate = parameters.linear(`${module}.gate_proj`, x); // [tokens, intermediate]
-  const up = parameters.linear(`${module}.up_proj`, x);
-  return parameters.linear(`${module}.down_proj`, siluGate(gate, up));
+export function mlp(x: Tensor2D, block: string, { config, parameters }: { config: ModelConfig; parameters: Parameters }): Tensor2D {
+  const { names, mlp } = config;
+  const f = ACTIVATIONS[mlp.activation];
+  const linear = (name: string, input: Tensor2D): Tensor2D => parameters.linear(`${block}.${name}`, input);
+  const { down } = names.mlp;
+  if ('gate' in names.mlp) return linear(down, gated(linear(names.mlp.gate, x), linear(names.mlp.up, x), f)); // [tokens, intermediate] each
+  if ('up' in names.mlp) return linear(down, activated(linear(names.mlp.up, x), f));
+  const [gate, up] = tf.split(linear(names.mlp.gateAndUp, x), 2, 1) as [Tensor2D, Tensor2D];
+  return linear(down, gated(gate, up, f));
 }
 
 /**
- * silu(g)·u, silu(g) = g·σ, σ = 1 / (1 + e⁻ᵍ). Its gradient: du = dy·g·σ, dg = dy·u·σ·(1 + g·(1 − σ)).
+ * f(g)·u. Its gradient: du = dy·f(g), dg = dy·u·f′(g).
  * @param gate, up [tokens, intermediate]
  */
-function siluGate(gate: Tensor2D, up: Tensor2D): Tensor2D {
+function gated(gate: Tensor2D, up: Tensor2D, f: ElementwiseFunction): Tensor2D {
   return differentiable<Tensor2D>([gate, up], () => {
-    const sigma = tf.sigmoid(gate);
-    const silu = tf.mul(gate, sigma);
+    const { value, kept } = f.apply(gate);
     return {
-      value: tf.mul(silu, up),
-      saved: [up, sigma, silu],
-      gradient(dy, [up, sigma, silu]) {
-        // σ·(1 + g·(1 − σ)) = σ + silu·(1 − σ) = silu + σ·(1 − silu)
-        const slope = tf.add(silu!, tf.mul(sigma!, tf.sub(1, silu!)));
-        return [tf.mul(tf.mul(dy, up!), slope), tf.mul(dy, silu!)];
-      },
+      value: tf.mul(value, up),
+      saved: [up, value, ...kept],
+      gradient: (dy, [up, value, ...kept]) => [tf.mul(tf.mul(dy, up!), f.slope(value as Tensor2D, kept as Tensor2D[])), tf.mul(dy, value!)],
+    };
+  });
+}
+
+/** @param x [tokens, intermediate] */
+function activated(x: Tensor2D, f: ElementwiseFunction): Tensor2D {
+  return differentiable<Tensor2D>([x], () => {
+    const { value, kept } = f.apply(x);
+    return {
+      value,
+      saved: [value, ...kept],
+      gradient: (dy, [value, ...kept]) => [tf.mul(dy, f.slope(value as Tensor2D, kept as Tensor2D[]))],
     };
   });
 }

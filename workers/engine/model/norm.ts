@@ -1,15 +1,34 @@
+import type { NormConfig } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../differentiable.ts';
 import { type Tensor1D, type Tensor2D, tf } from '../tensorflow.ts';
+import type { Parameters } from './parameters.ts';
+
+/**
+ * The norm of this name, of the kind that the model has.
+ * @param x [tokens, size]
+ * @returns [tokens, size]
+ */
+export function norm(x: Tensor2D, module: string, { config, parameters }: { config: NormConfig; parameters: Parameters }): Tensor2D {
+  const { epsilon, offset } = config;
+  const weight = parameters.weight(`${module}.weight`) as Tensor1D;
+  const trained = weight instanceof tf.Variable;
+  if (config.kind === 'layer') return layerNorm(x, { w: weight, b: parameters.weight(`${module}.bias`) as Tensor1D, epsilon, trained });
+  return rmsNorm(x, { w: offset === 0 ? weight : tf.add(weight, offset), epsilon, trained });
+}
+
+interface Normalisation {
+  /** [size] */
+  w: Tensor1D;
+  epsilon: number;
+  /** Whether gradients of its weights are wanted. */
+  trained: boolean;
+}
 
 /**
  * RMSNorm (Zhang & Sennrich 2019): y = w · x · r, r = 1 / √(mean(x²) + ε).
  * With g = dy·w: dx = r·(g − x·r²·mean(g·x)), dw = Σ dy·x·r over the tokens.
- * @param x       [tokens, hidden]
- * @param w       [hidden]
- * @param trained whether w's gradient is wanted
- * @returns       [tokens, hidden]
  */
-export function rmsNorm(x: Tensor2D, w: Tensor1D, { epsilon, trained }: { epsilon: number; trained: boolean }): Tensor2D {
+function rmsNorm(x: Tensor2D, { w, epsilon, trained }: Normalisation): Tensor2D {
   return differentiable<Tensor2D>(trained ? [x, w] : [x], () => {
     const r = tf.rsqrt(tf.add(tf.mean(tf.square(x), 1, true), epsilon)); // [tokens, 1]
     return {
@@ -21,6 +40,28 @@ export function rmsNorm(x: Tensor2D, w: Tensor1D, { epsilon, trained }: { epsilo
         const projection = tf.mean(tf.mul(g, normed), 1, true);
         const dx = tf.mul(tf.sub(g, tf.mul(normed, projection)), r!);
         return trained ? [dx, tf.sum(tf.mul(dy, normed), 0)] : [dx];
+      },
+    };
+  });
+}
+
+/**
+ * LayerNorm (Ba et al. 2016): y = w · n + b, n = (x − mean(x)) · r, r = 1 / √(var(x) + ε).
+ * With g = dy·w: dx = r·(g − mean(g) − n·mean(g·n)), dw = Σ dy·n, db = Σ dy over the tokens.
+ */
+function layerNorm(x: Tensor2D, { w, b, epsilon, trained }: Normalisation & { b: Tensor1D }): Tensor2D {
+  return differentiable<Tensor2D>(trained ? [x, w, b] : [x], () => {
+    const centred = tf.sub(x, tf.mean(x, 1, true));
+    const r = tf.rsqrt(tf.add(tf.mean(tf.square(centred), 1, true), epsilon)); // [tokens, 1]
+    const n = tf.mul(centred, r);
+    return {
+      value: tf.add(tf.mul(n, w), b),
+      saved: [n, w, r],
+      gradient(dy, [n, w, r]) {
+        const g = tf.mul(dy, w!);
+        const along = tf.add(tf.mean(g, 1, true), tf.mul(n!, tf.mean(tf.mul(g, n!), 1, true)));
+        const dx = tf.mul(tf.sub(g, along), r!);
+        return trained ? [dx, tf.sum(tf.mul(dy, n!), 0), tf.sum(dy, 0)] : [dx];
       },
     };
   });

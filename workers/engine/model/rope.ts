@@ -1,60 +1,107 @@
-/** Rotary position embedding (Su et al. 2021), in the half-split layout of transformers: pair i is (x[i], x[i + headSize/2]). */
-import type { ModelConfig } from '../../../src/formats/model-config.ts';
+/** Rotary position embedding (Su et al. 2021), in the half-split layout of transformers: pair i is (x[i], x[i + dimensions/2]). */
+import type { RopeScaling, Rotary } from '../../../src/formats/rotary.ts';
 import { rollLastAxis } from '../native.ts';
 import { type Tensor4D, tf } from '../tensorflow.ts';
 
 export interface RotaryTables {
-  /** [1, length, 1, headSize] */
+  /** [1, length, 1, dimensions] */
   cos: Tensor4D;
-  /** [1, length, 1, headSize], negative in the first half */
+  /** [1, length, 1, dimensions], negative in the first half */
   sin: Tensor4D;
 }
 
-/** The angle each pair turns by from one position to the next. @returns [headSize / 2] */
-export function rotaryFrequencies({ headSize, ropeTheta, ropeScaling }: ModelConfig): Float32Array {
-  const frequencies = Float32Array.from({ length: headSize / 2 }, (_, i) => 1 / Math.fround(ropeTheta ** ((2 * i) / headSize)));
-  if (ropeScaling === null) return frequencies;
-  const { factor } = ropeScaling;
-  if (ropeScaling.type === 'linear') return frequencies.map((frequency) => frequency / factor);
-  const { lowFrequencyFactor: low, highFrequencyFactor: high, originalMaxPositionTokens } = ropeScaling;
-  return frequencies.map((frequency) => {
-    const turns = (originalMaxPositionTokens * frequency) / (2 * Math.PI); // within the original context
-    if (turns > high) return frequency;
-    if (turns < low) return frequency / factor;
-    const smooth = (turns - low) / (high - low);
-    return ((1 - smooth) * frequency) / factor + smooth * frequency;
-  });
+/**
+ * The angle each pair turns by from one position to the next.
+ * @param lengthTokens of the pass: dynamic and LongRoPE scaling depend on it
+ * @returns [dimensions / 2]
+ */
+export function rotaryFrequencies({ theta, dimensions, scaling }: Rotary, lengthTokens = 0): Float32Array {
+  const base = scaling?.type === 'dynamic' ? dynamicTheta(theta, dimensions, scaling, lengthTokens) : theta;
+  const frequencies = Float32Array.from({ length: dimensions / 2 }, (_, i) => 1 / Math.fround(base ** ((2 * i) / dimensions)));
+  switch (scaling?.type) {
+    case undefined:
+    case 'dynamic':
+      return frequencies;
+    case 'linear':
+      return frequencies.map((frequency) => frequency / scaling.factor);
+    case 'llama3':
+      return frequencies.map((frequency) => stretchedByLlama3(frequency, scaling));
+    case 'yarn': {
+      const [first, last] = yarnRange(theta, dimensions, scaling);
+      return frequencies.map((frequency, i) => {
+        const stretched = Math.min(1, Math.max(0, (i - first) / (last - first)));
+        return (frequency / scaling.factor) * stretched + frequency * (1 - stretched);
+      });
+    }
+    case 'longrope': {
+      const factors = lengthTokens > scaling.originalMaxPositionTokens ? scaling.longFactors : scaling.shortFactors;
+      return frequencies.map((frequency, i) => frequency / Math.fround(factors[i]!));
+    }
+  }
 }
 
-/** @returns tables for positions 0 … length − 1, owned by the caller */
-export function rotaryTables(config: ModelConfig, length: number): RotaryTables {
-  const frequencies = rotaryFrequencies(config);
-  const { headSize } = config;
-  const half = headSize / 2;
-  const cos = new Float32Array(length * headSize);
-  const sin = new Float32Array(length * headSize);
-  for (let position = 0; position < length; position++) {
+/** NTK-aware: θ·(s·length/original − (s − 1))^(d / (d − 2)), past the original length. */
+function dynamicTheta(theta: number, dimensions: number, scaling: Extract<RopeScaling, { type: 'dynamic' }>, lengthTokens: number): number {
+  const { factor, originalMaxPositionTokens: original } = scaling;
+  const length = Math.max(lengthTokens, original);
+  return theta * ((factor * length) / original - (factor - 1)) ** (dimensions / (dimensions - 2));
+}
+
+function stretchedByLlama3(frequency: number, scaling: Extract<RopeScaling, { type: 'llama3' }>): number {
+  const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalMaxPositionTokens } = scaling;
+  const turns = (originalMaxPositionTokens * frequency) / (2 * Math.PI); // within the original context
+  if (turns > high) return frequency;
+  if (turns < low) return frequency / factor;
+  const smooth = (turns - low) / (high - low);
+  return ((1 - smooth) * frequency) / factor + smooth * frequency;
+}
+
+/** The pairs between which YaRN goes over from what it leaves to what it stretches: those that turn betaFast and betaSlow times in the original context. */
+function yarnRange(theta: number, dimensions: number, scaling: Extract<RopeScaling, { type: 'yarn' }>): [number, number] {
+  const { betaFast, betaSlow, truncate, originalMaxPositionTokens } = scaling;
+  const pairTurning = (turns: number) => (dimensions * Math.log(originalMaxPositionTokens / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const first = Math.max(0, truncate ? Math.floor(pairTurning(betaFast)) : pairTurning(betaFast));
+  const last = Math.min(dimensions - 1, truncate ? Math.ceil(pairTurning(betaSlow)) : pairTurning(betaSlow));
+  return first === last ? [first, last + 0.001] : [first, last];
+}
+
+/** @returns tables for positions 0 … positions − 1, owned by the caller */
+export function rotaryTables(rotary: Rotary, { positions, lengthTokens }: { positions: number; lengthTokens: number }): RotaryTables {
+  const frequencies = rotaryFrequencies(rotary, lengthTokens);
+  const { dimensions, scaling } = rotary;
+  const half = dimensions / 2;
+  const factor = scaling !== null && 'attentionFactor' in scaling ? scaling.attentionFactor : 1;
+  const cos = new Float32Array(positions * dimensions);
+  const sin = new Float32Array(positions * dimensions);
+  for (let position = 0; position < positions; position++) {
     for (let i = 0; i < half; i++) {
       const angle = Math.fround(position * frequencies[i]!);
-      const first = position * headSize + i;
-      cos[first] = cos[first + half] = Math.cos(angle);
-      sin[first + half] = Math.sin(angle);
+      const first = position * dimensions + i;
+      cos[first] = cos[first + half] = Math.cos(angle) * factor;
+      sin[first + half] = Math.sin(angle) * factor;
       sin[first] = -sin[first + half]!;
     }
   }
-  const shape: [number, number, number, number] = [1, length, 1, headSize];
+  const shape: [number, number, number, number] = [1, positions, 1, dimensions];
   return { cos: tf.tensor4d(cos, shape), sin: tf.tensor4d(sin, shape) };
 }
 
 /**
- * x·cos + rotateHalf(x)·sin. rotateHalf is a roll by half a head; its sign is in the table.
+ * x·cos + rotateHalf(x)·sin on each head's first elements, the rest as it is. rotateHalf is a roll by half; its sign is in the table.
  * @param x [rows, length, heads, headSize]
  */
 export function rotate(x: Tensor4D, { cos, sin }: RotaryTables): Tensor4D {
-  return tf.add(tf.mul(x, cos), tf.mul(rollLastAxis(x, x.shape[3] / 2), sin));
+  return onFirstElements(x, cos.shape[3], (turning) => tf.add(tf.mul(turning, cos), tf.mul(rollLastAxis(turning, cos.shape[3] / 2), sin)));
 }
 
 /** The gradient of `rotate`: the same turn backwards. */
 export function rotateGradient(dy: Tensor4D, { cos, sin }: RotaryTables): Tensor4D {
-  return tf.add(tf.mul(dy, cos), rollLastAxis(tf.mul(dy, sin), dy.shape[3] / 2));
+  return onFirstElements(dy, cos.shape[3], (turned) => tf.add(tf.mul(turned, cos), rollLastAxis(tf.mul(turned, sin), cos.shape[3] / 2)));
+}
+
+function onFirstElements(x: Tensor4D, count: number, turn: (x: Tensor4D) => Tensor4D): Tensor4D {
+  const rest = x.shape[3] - count;
+  if (rest === 0) return turn(x);
+  const [turning, still] = tf.split(x, [count, rest], 3) as [Tensor4D, Tensor4D];
+  return tf.concat([turn(turning), still], 3);
 }

@@ -3,11 +3,11 @@ import { InputError } from '../../../src/formats/input-error.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ALL_LINEAR, loraScaling, type ResolvedLora } from '../../../src/formats/tuning.ts';
 import { differentiable } from '../differentiable.ts';
-import { linearShapes } from '../model/weights.ts';
+import { linearLayers } from '../model/module-shapes.ts';
 import { statelessUniform } from '../native.ts';
-import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
+import { type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
 import { hashName, hashWords, uniform } from './random.ts';
-import { plainLinear, plainParameters, type Trained, variable } from './trained.ts';
+import { type LinearWeights, linearWeights, plainLinear, plainParameters, type Trained, variable } from './trained.ts';
 
 /** PEFT's name of a trained matrix in `adapter_model.safetensors`. */
 export const peftName = (module: string, matrix: 'A' | 'B'): string => `base_model.model.${module}.lora_${matrix}.weight`;
@@ -22,11 +22,11 @@ interface LoraPair {
 /** Pairs on every targeted layer of a frozen base. */
 export function trainLora(weights: ReadonlyMap<string, Tensor>, options: { config: ModelConfig; tuning: ResolvedLora; seed: number }): Trained {
   const { config, tuning, seed } = options;
-  const shapes = linearShapes(config);
+  const layers = linearLayers(config);
   const pairs = new Map<string, LoraPair>();
   const trainable = new Map<string, Variable>();
-  for (const module of targetedModules([...shapes.keys()], tuning.target_modules)) {
-    const [out, into] = shapes.get(module)!;
+  for (const module of targetedModules([...layers.keys()], tuning.target_modules)) {
+    const { out, in: into } = layers.get(module)!;
     const name = peftName(module, 'A');
     const A = variable(tf.tensor2d(uniform(tuning.r * into, { bound: 1 / Math.sqrt(into), seed, name }), [tuning.r, into]));
     const B = variable(tf.zeros([out, tuning.r]));
@@ -34,7 +34,7 @@ export function trainLora(weights: ReadonlyMap<string, Tensor>, options: { confi
     trainable.set(name, A).set(peftName(module, 'B'), B);
   }
   const scaling = loraScaling(tuning);
-  const plain = plainParameters(weights);
+  const plain = plainParameters(weights, config);
   return {
     trainable: new Map([...trainable].sort(([a], [b]) => (a < b ? -1 : 1))),
     parameters: (dropout) => ({
@@ -42,7 +42,7 @@ export function trainLora(weights: ReadonlyMap<string, Tensor>, options: { confi
       linear(module, x) {
         const pair = pairs.get(module);
         if (pair === undefined) return plain.linear(module, x);
-        const frozen = { W: weights.get(`${module}.weight`) as Tensor2D, b: weights.get(`${module}.bias`) as Tensor1D | undefined };
+        const frozen = linearWeights(weights, module, config);
         if (dropout === undefined || tuning.lora_dropout === 0) return loraLinear(x, frozen, { ...pair, scaling });
         const { seed, step, microBatch } = dropout;
         const words = [hashWords(seed, step), hashWords(microBatch, hashName(module))] as const;
@@ -83,7 +83,7 @@ interface LowRank {
  * @param x [tokens, in]
  * @returns [tokens, out]
  */
-function loraLinear(x: Tensor2D, { W, b }: { W: Tensor2D; b: Tensor1D | undefined }, lowRank: LowRank): Tensor2D {
+function loraLinear(x: Tensor2D, frozen: LinearWeights, lowRank: LowRank): Tensor2D {
   const A = lowRank.A as Tensor2D;
   const B = lowRank.B as Tensor2D;
   const { dropout } = lowRank;
@@ -93,13 +93,13 @@ function loraLinear(x: Tensor2D, { W, b }: { W: Tensor2D; b: Tensor1D | undefine
     const kept = D === undefined ? x : tf.mul(x, D);
     const scaled = tf.mul(tf.matMul(kept, A, false, true), s); // [tokens, r]
     return {
-      value: tf.add(plainLinear(x, W, b), tf.matMul(scaled, B, false, true)),
+      value: tf.add(plainLinear(x, frozen), tf.matMul(scaled, B, false, true)),
       saved: D === undefined ? [kept, scaled, A, B] : [kept, scaled, A, B, D],
       gradient(dy, [kept, scaled, A, B, D]) {
         const U = tf.mul(tf.matMul(dy, B!), s) as Tensor2D; // [tokens, r]
         const throughA = tf.matMul(U, A as Tensor2D);
         return [
-          tf.add(tf.matMul(dy, W), D === undefined ? throughA : tf.mul(throughA, D)),
+          tf.add(tf.matMul(dy, frozen.W, false, frozen.inputFirst), D === undefined ? throughA : tf.mul(throughA, D)),
           tf.matMul(U, kept as Tensor2D, true, false),
           tf.matMul(dy, scaled as Tensor2D, true, false),
         ];

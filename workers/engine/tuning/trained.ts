@@ -1,4 +1,5 @@
 /** The one idea of what is trained: which variables, and how they join the base model. */
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
 
@@ -26,9 +27,25 @@ export function variable(initial: Tensor): Variable {
   return made;
 }
 
+/** One linear layer's, as the checkpoint has them. */
+export interface LinearWeights {
+  /** [out, in], or [in, out] */
+  W: Tensor2D;
+  /** [out] */
+  b: Tensor1D | undefined;
+  /** W is [in, out]. */
+  inputFirst: boolean;
+}
+
+export function linearWeights(weights: ReadonlyMap<string, Tensor>, module: string, { inputFirst }: Layout): LinearWeights {
+  return { W: weights.get(`${module}.weight`) as Tensor2D, b: weights.get(`${module}.bias`) as Tensor1D | undefined, inputFirst };
+}
+
+type Layout = Pick<ModelConfig, 'inputFirst'>;
+
 /** y = xWᵀ + b, b being optional. */
-export function plainLinear(x: Tensor2D, W: Tensor2D, b: Tensor1D | undefined): Tensor2D {
-  const y: Tensor2D = tf.matMul(x, W, false, true);
+export function plainLinear(x: Tensor2D, { W, b, inputFirst }: LinearWeights): Tensor2D {
+  const y: Tensor2D = tf.matMul(x, W, false, !inputFirst);
   return b === undefined ? y : tf.add(y, b);
 }
 
@@ -36,20 +53,20 @@ export function plainLinear(x: Tensor2D, W: Tensor2D, b: Tensor1D | undefined): 
  * Full fine-tuning: every weight is a variable, embedding, norms and head included; a tied head is one with the embedding.
  * Takes over the tensors and puts the variables in their place.
  */
-export function trainAll(weights: Map<string, Tensor>): Trained {
+export function trainAll(weights: Map<string, Tensor>, layout: Layout): Trained {
   for (const [name, weight] of weights) weights.set(name, variable(weight));
   const trainable = new Map([...weights].sort(([a], [b]) => (a < b ? -1 : 1))) as Map<string, Variable>;
-  return { trainable, parameters: () => plainParameters(weights) };
+  return { trainable, parameters: () => plainParameters(weights, layout) };
 }
 
 /** The base model as it is. */
-export function trainNothing(weights: ReadonlyMap<string, Tensor>): Trained {
-  return { trainable: new Map(), parameters: () => plainParameters(weights) };
+export function trainNothing(weights: ReadonlyMap<string, Tensor>, layout: Layout): Trained {
+  return { trainable: new Map(), parameters: () => plainParameters(weights, layout) };
 }
 
-export function plainParameters(weights: ReadonlyMap<string, Tensor>): Parameters {
+export function plainParameters(weights: ReadonlyMap<string, Tensor>, layout: Layout): Parameters {
   return {
     weight: (name) => weights.get(name)!,
-    linear: (module, x) => plainLinear(x, weights.get(`${module}.weight`) as Tensor2D, weights.get(`${module}.bias`) as Tensor1D | undefined),
+    linear: (module, x) => plainLinear(x, linearWeights(weights, module, layout)),
   };
 }

@@ -3,7 +3,7 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import type { Batch } from '../data/batch.ts';
 import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
-import { type CrossEntropy, crossEntropy } from '../loss/cross-entropy.ts';
+import { type CrossEntropy, crossEntropy, softCapped } from '../loss/cross-entropy.ts';
 import { type SupervisedPositions, supervisedPositions } from '../loss/supervised-positions.ts';
 import { Decoder, type TokenGrid } from '../model/decoder.ts';
 import { lookUp } from '../model/embedding.ts';
@@ -48,7 +48,9 @@ export interface TunedModel {
  * @throws InputError `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
  */
 export function openTunedModel({ modelDir, tuning, seed }: { modelDir: string; tuning: ResolvedTuning; seed: number }): TunedModel {
-  return open(modelDir, tuning, (weights, config) => (tuning.type === 'full' ? trainAll(weights) : trainLora(weights, { config, tuning, seed })));
+  return open(modelDir, tuning, (weights, config) =>
+    tuning.type === 'full' ? trainAll(weights, config) : trainLora(weights, { config, tuning, seed }),
+  );
 }
 
 /**
@@ -156,20 +158,21 @@ class DecoderWithTuning implements TunedModel {
 
   #losses(batch: Batch, { positions, targets }: SupervisedPositions, parameters: Parameters, withGradient: boolean): CrossEntropy {
     const states = this.#statesAt(batch, positions, parameters);
-    return crossEntropy({ states, head: this.#decoder.head(parameters), targets }, { withGradient });
+    return crossEntropy({ states, head: this.#decoder.head(parameters), targets }, { withGradient, softCap: this.config.logitSoftCap });
   }
 
   #logits(inputIds: Int32Array, positions: Int32Array): Float32Array {
     return tf.tidy(() => {
       const parameters = this.#trained.parameters();
       const states = this.#statesAt({ rows: 1, length: inputIds.length, inputIds }, positions, parameters);
-      return tf.matMul(states, this.#decoder.head(parameters), false, true).dataSync<'float32'>();
+      const logits = tf.matMul(states, this.#decoder.head(parameters), false, true);
+      return softCapped(logits, this.config.logitSoftCap).dataSync<'float32'>();
     }) as unknown as Float32Array;
   }
 
   /** @returns [positions, hidden], normed: only these go on to the head */
   #statesAt(grid: TokenGrid, positions: Int32Array, parameters: Parameters): Tensor2D {
     const hidden = this.#decoder.hiddenStates(grid, parameters);
-    return this.#decoder.finalNorm(lookUp(hidden, tf.tensor1d(positions, 'int32'), true), parameters);
+    return this.#decoder.finalNorm(lookUp(hidden, tf.tensor1d(positions, 'int32'), { trained: true }), parameters);
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseModelConfig } from '../../../../src/formats/model-config.ts';
+import { parseModelConfig } from '../../../../src/formats/parse-model-config.ts';
 import { rotaryFrequencies } from '../../../../workers/engine/model/rope.ts';
 
 const config = (rope: Record<string, unknown>) =>
@@ -34,7 +34,7 @@ describe('rotaryFrequencies', () => {
       ],
     ],
   ])('of %j are those of transformers', (rope, wanted) => {
-    const got = rotaryFrequencies(config(rope));
+    const got = rotaryFrequencies(config(rope).attention.layers[0]!.rotary!);
     expect(got).toHaveLength(wanted.length);
     for (const [i, frequency] of wanted.entries()) expect(Math.abs(got[i]! / frequency - 1)).toBeLessThan(1e-6);
   });

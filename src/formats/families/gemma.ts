@@ -1,0 +1,100 @@
+/** Gemma 1, 2 and the text model of 3: scaled embeddings, norms stored minus one, GeGLU. */
+import type { ConfigFields } from '../config-fields.ts';
+import type { Activation, ModelConfig, ModuleNames } from '../model-config.ts';
+import { readRotary } from '../rotary.ts';
+import { type Family, slidingLayers, withAttentionBias } from './family.ts';
+import { type Differences, LLAMA_NAMES, llamaLike } from './llama.ts';
+
+/** The first releases say gelu and mean its approximation. */
+const ACTIVATION: Readonly<Record<string, Activation>> = { gelu: 'gelu_tanh', gelu_pytorch_tanh: 'gelu_tanh' };
+const FALLBACK = 'gelu_pytorch_tanh';
+
+const FOUR_NORMS: ModuleNames['norms'] = {
+  beforeAttention: 'input_layernorm',
+  afterAttention: 'post_attention_layernorm',
+  beforeMlp: 'pre_feedforward_layernorm',
+  afterMlp: 'post_feedforward_layernorm',
+};
+
+function scaled(fields: ConfigFields, config: ModelConfig): ModelConfig {
+  const embeddingScale = Math.fround(Math.sqrt(config.hiddenSize));
+  return withAttentionBias({ ...config, norm: { ...config.norm, offset: 1 }, embeddingScale }, fields.flag('attention_bias'));
+}
+
+export const gemma: Family = (fields) =>
+  scaled(
+    fields,
+    llamaLike(fields, {
+      headSize: 256,
+      padTokenId: 0,
+      kvHeads: 16,
+      maxPositionTokens: 8192,
+      tiedHead: true,
+      activation: { field: 'hidden_act', table: ACTIVATION, fallback: FALLBACK },
+    }),
+  );
+
+interface Gemma2Differences extends Required<Pick<Differences, 'maxPositionTokens' | 'attentionLayers'>> {
+  softCaps: { scores: number | null; logits: number | null };
+}
+
+/** Norms on both sides of attention and MLP, a scale of its own, soft caps. */
+function gemma2Like(fields: ConfigFields, { softCaps, ...differences }: Gemma2Differences): ModelConfig {
+  fields.value('hidden_act'); // files of transformers 4 have both; this one is not read
+  const config = scaled(
+    fields,
+    llamaLike(fields, {
+      headSize: 256,
+      padTokenId: 0,
+      kvHeads: 4,
+      tiedHead: true,
+      activation: { field: 'hidden_activation', table: ACTIVATION, fallback: FALLBACK },
+      ...differences,
+    }),
+  );
+  const scale = fields.positive('query_pre_attn_scalar', 256) ** -0.5;
+  const softCap = fields.positiveOrOff('attn_logit_softcapping', softCaps.scores);
+  return {
+    ...config,
+    attention: { ...config.attention, scale, softCap },
+    logitSoftCap: fields.positiveOrOff('final_logit_softcapping', softCaps.logits),
+    names: { ...LLAMA_NAMES, norms: FOUR_NORMS },
+  };
+}
+
+/** Every other layer slides. */
+export const gemma2: Family = (fields) =>
+  gemma2Like(fields, {
+    maxPositionTokens: 8192,
+    softCaps: { scores: 50, logits: 30 },
+    attentionLayers({ layers, rotary }) {
+      const turned = rotary();
+      const window = fields.positiveOrOff('sliding_window', 4096);
+      const sliding = slidingLayers(fields, layers, (layer) => (layer + 1) % 2 !== 0);
+      return sliding.map((slides) => ({ windowTokens: slides ? window : null, rotary: turned }));
+    },
+  });
+
+/** Norms on queries and keys; layers that slide turn by another base than those that see everything. */
+export const gemma3: Family = (fields) => {
+  const period = fields.natural('sliding_window_pattern', 6);
+  const config = gemma2Like(fields, {
+    maxPositionTokens: 131_072,
+    softCaps: { scores: null, logits: null },
+    attentionLayers({ layers, headSize, maxPositionTokens }) {
+      const sizes = { headSize, maxPositionTokens };
+      const whole = readRotary(fields, { ...sizes, theta: 1_000_000, layerType: 'full_attention' });
+      const local = readRotary(fields, {
+        ...sizes,
+        theta: 10_000,
+        thetaField: 'rope_local_base_freq',
+        layerType: 'sliding_attention',
+        scaled: false,
+      });
+      const window = fields.positiveOrOff('sliding_window', 4096);
+      const sliding = slidingLayers(fields, layers, (layer) => (layer + 1) % period !== 0);
+      return sliding.map((slides) => (slides ? { windowTokens: window, rotary: local } : { windowTokens: null, rotary: whole }));
+    },
+  });
+  return { ...config, attention: { ...config.attention, queryKeyNorm: 'head' } };
+};

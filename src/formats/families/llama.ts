@@ -1,0 +1,162 @@
+/** Llama, and the families that differ from it in a little. */
+import type { ConfigFields } from '../config-fields.ts';
+import type { Activation, LayerAttention, ModelConfig, ModuleNames } from '../model-config.ts';
+import { type Rotary, readRotary } from '../rotary.ts';
+import { everyLayer, type Family, optionalWindows, specialTokens, withAttentionBias } from './family.ts';
+
+export const LLAMA_NAMES: ModuleNames = {
+  prefix: 'model.',
+  embedding: 'model.embed_tokens',
+  positions: null,
+  blocks: 'model.layers',
+  finalNorm: 'model.norm',
+  head: 'lm_head',
+  norms: { beforeAttention: 'input_layernorm', afterAttention: null, beforeMlp: 'post_attention_layernorm', afterMlp: null },
+  attention: {
+    module: 'self_attn',
+    query: 'self_attn.q_proj',
+    key: 'self_attn.k_proj',
+    value: 'self_attn.v_proj',
+    output: 'self_attn.o_proj',
+  },
+  mlp: { gate: 'mlp.gate_proj', up: 'mlp.up_proj', down: 'mlp.down_proj' },
+};
+
+/** In what a family differs from Llama while its fields are read. */
+export interface Differences {
+  epsilon?: number;
+  headSize?: number;
+  kvHeads?: number;
+  maxPositionTokens?: number;
+  /** transformers' default of `pad_token_id`. */
+  padTokenId?: number;
+  theta?: number;
+  tiedHead?: boolean;
+  activation?: { field: string; table: Readonly<Record<string, Activation>>; fallback: string };
+  /** Otherwise every layer sees everything before it and turns alike. */
+  attentionLayers?(given: { layers: number; headSize: number; maxPositionTokens: number; rotary(): Rotary }): LayerAttention[];
+}
+
+export function llamaLike(fields: ConfigFields, family: Differences = {}): ModelConfig {
+  const hiddenSize = fields.natural('hidden_size');
+  const layers = fields.natural('num_hidden_layers');
+  const heads = fields.natural('num_attention_heads');
+  const kvHeads = fields.natural('num_key_value_heads', family.kvHeads ?? heads);
+  const headSize = fields.natural('head_dim', family.headSize ?? Math.floor(hiddenSize / heads));
+  const maxPositionTokens = fields.natural('max_position_embeddings', family.maxPositionTokens ?? 2048);
+  const activation = family.activation ?? { field: 'hidden_act', table: { silu: 'silu' }, fallback: 'silu' };
+  if (heads % kvHeads !== 0) fields.contradiction(`num_attention_heads (${heads}) is not a multiple of num_key_value_heads (${kvHeads})`);
+  const rotary = () => readRotary(fields, { headSize, maxPositionTokens, theta: family.theta ?? 10_000 });
+  const given = { layers, headSize, maxPositionTokens, rotary };
+  return {
+    modelType: fields.value('model_type') as string,
+    hiddenSize,
+    layers,
+    heads,
+    kvHeads,
+    headSize,
+    intermediateSize: fields.natural('intermediate_size'),
+    vocabSize: fields.natural('vocab_size'),
+    maxPositionTokens,
+    norm: { kind: 'rms', epsilon: fields.positive('rms_norm_eps', family.epsilon ?? 1e-6), offset: 0 },
+    embeddingScale: 1,
+    attention: {
+      inputBias: false,
+      outputBias: false,
+      queryKeyNorm: null,
+      scale: 1 / Math.sqrt(headSize),
+      softCap: null,
+      layers: family.attentionLayers?.(given) ?? everyLayer(layers, rotary()),
+    },
+    mlp: { activation: fields.choice(activation.field, activation.table, activation.fallback), bias: false },
+    paddingId: fields.tokenIds('pad_token_id')[0] ?? (fields.has('pad_token_id') ? null : (family.padTokenId ?? null)),
+    parallelResidual: false,
+    logitSoftCap: null,
+    tiedHead: fields.flag('tie_word_embeddings', family.tiedHead),
+    inputFirst: false,
+    names: LLAMA_NAMES,
+    ...specialTokens(fields),
+  };
+}
+
+const withMlpBias = (config: ModelConfig, bias: boolean): ModelConfig => ({ ...config, mlp: { ...config.mlp, bias } });
+
+/** Llama 1 to 3.3, SmolLM2 and others that say they are one. */
+export const llama: Family = (fields) => withMlpBias(withAttentionBias(llamaLike(fields), fields.flag('attention_bias')), fields.flag('mlp_bias'));
+
+/** In every fourth layer queries and keys do not turn (NoPE). */
+export const smollm3: Family = (fields) => {
+  const interval = fields.natural('no_rope_layer_interval', 4);
+  const config = llamaLike(fields, {
+    kvHeads: 4,
+    padTokenId: 128_004,
+    maxPositionTokens: 32_768,
+    theta: 2_000_000,
+    tiedHead: true,
+    attentionLayers({ layers, rotary }) {
+      const turned = rotary();
+      const said = fields.value('no_rope_layers') === undefined ? null : fields.numbers('no_rope_layers', layers);
+      const turns = (layer: number): boolean => (said === null ? (layer + 1) % interval !== 0 : said[layer] !== 0);
+      const windows = optionalWindows(fields, layers, { window: null, rule: (layer) => !turns(layer) });
+      return windows.map((windowTokens, layer) => ({ windowTokens, rotary: turns(layer) ? turned : null }));
+    },
+  });
+  return withMlpBias(withAttentionBias(config, fields.flag('attention_bias')), fields.flag('mlp_bias'));
+};
+
+export const mistral: Family = (fields) =>
+  llamaLike(fields, {
+    kvHeads: 8,
+    maxPositionTokens: 131_072,
+    attentionLayers: ({ layers, rotary }) => everyLayer(layers, rotary(), fields.positiveOrOff('sliding_window', 4096)),
+  });
+
+function qwenLike(fields: ConfigFields, differences: Differences): ModelConfig {
+  const first = fields.value('max_window_layers') === 0 ? 0 : fields.natural('max_window_layers', 28);
+  return llamaLike(fields, {
+    maxPositionTokens: 32_768,
+    attentionLayers({ layers, rotary }) {
+      const turned = rotary();
+      const windows = optionalWindows(fields, layers, { window: 4096, rule: (layer) => layer >= first });
+      return windows.map((windowTokens) => ({ windowTokens, rotary: turned }));
+    },
+    ...differences,
+  });
+}
+
+/** Qwen 2 and 2.5: biases on queries, keys and values. */
+export const qwen2: Family = (fields) => {
+  const config = qwenLike(fields, {});
+  return { ...config, attention: { ...config.attention, inputBias: true } };
+};
+
+/** A norm on each head's query and key. */
+export const qwen3: Family = (fields) => {
+  const config = qwenLike(fields, { headSize: 128 });
+  return withAttentionBias({ ...config, attention: { ...config.attention, queryKeyNorm: 'head' } }, fields.flag('attention_bias'));
+};
+
+/** Queries, keys and values in one matrix, gate and up in another. */
+export const phi3: Family = (fields) => ({
+  ...llamaLike(fields, {
+    epsilon: 1e-5,
+    padTokenId: 32_000,
+    maxPositionTokens: 4096,
+    attentionLayers: ({ layers, rotary }) => everyLayer(layers, rotary(), fields.positiveOrOff('sliding_window', null)),
+  }),
+  names: {
+    ...LLAMA_NAMES,
+    attention: { module: 'self_attn', fused: 'self_attn.qkv_proj', order: 'parts', output: 'self_attn.o_proj' },
+    mlp: { gateAndUp: 'mlp.gate_up_proj', down: 'mlp.down_proj' },
+  },
+});
+
+/** Norms after attention and MLP instead of before, and on all queries and all keys. */
+export const olmo2: Family = (fields) => {
+  const config = llamaLike(fields, { epsilon: 1e-5, padTokenId: 1 });
+  const norms = { beforeAttention: null, afterAttention: 'post_attention_layernorm', beforeMlp: null, afterMlp: 'post_feedforward_layernorm' };
+  return withAttentionBias(
+    { ...config, attention: { ...config.attention, queryKeyNorm: 'all-heads' }, names: { ...LLAMA_NAMES, norms } },
+    fields.flag('attention_bias'),
+  );
+};

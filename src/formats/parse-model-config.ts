@@ -1,0 +1,57 @@
+import { ConfigFields, isRecord } from './config-fields.ts';
+import type { Family } from './families/family.ts';
+import { gemma, gemma2, gemma3 } from './families/gemma.ts';
+import { gpt2, gptNeox } from './families/gpt.ts';
+import { llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3 } from './families/llama.ts';
+import { InputError } from './input-error.ts';
+import type { ModelConfig } from './model-config.ts';
+
+/** By `model_type`. */
+const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
+  Object.entries({ llama, smollm3, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text: gemma3, phi3, olmo2, gpt2, gpt_neox: gptNeox }),
+);
+
+/**
+ * Fields that change the maths in one family or another. One that is set, and that the model's own family does not read, is refused:
+ * transformers would ignore it, or a fork of it would not, and nobody could tell which was meant.
+ */
+const MATHEMATICAL = [
+  ...['pretraining_tp', 'quantization_config', 'rope_interleaved', 'rope_scaling', 'rope_parameters', 'partial_rotary_factor', 'rotary_pct'],
+  ...[
+    'sliding_window',
+    'use_sliding_window',
+    'layer_types',
+    'no_rope_layers',
+    'rope_local_base_freq',
+    'sliding_window_pattern',
+    'attention_chunk_size',
+  ],
+  ...['attention_bias', 'mlp_bias', 'qkv_bias', 'use_bias', 'lm_head_bias', 'use_qk_norm', 'qk_layernorm', 'clip_qkv', 'alibi', 'parallel_attn'],
+  ...['query_pre_attn_scalar', 'attn_logit_softcapping', 'final_logit_softcapping', 'use_parallel_residual', 'use_bidirectional_attention'],
+  ...['scale_attn_by_inverse_layer_idx', 'scale_attn_weights', 'add_cross_attention', 'num_experts', 'num_local_experts', 'n_routed_experts'],
+  ...['embedding_multiplier', 'attention_multiplier', 'residual_multiplier', 'logits_scaling', 'logit_scale', 'hidden_act', 'activation_function'],
+];
+
+/** In these fields the neutral value is a number. */
+const NEUTRAL: Readonly<Record<string, unknown>> = { pretraining_tp: 1 };
+
+/**
+ * Reads transformers' `config.json`, as its versions 4 and 5 write it.
+ * @param json  the parsed file
+ * @param where its path, for messages
+ * @throws InputError `unsupported_architecture` when the maths it asks for is not ours; `corrupt_model_file` when a field is missing or no number
+ */
+export function parseModelConfig(json: unknown, where: string): ModelConfig {
+  if (!isRecord(json)) throw new InputError('corrupt_model_file', `${where} is not a JSON object`, { param: 'model' });
+  const hint = `Families computed: ${[...FAMILIES.keys()].join(', ')}, unquantised.`;
+  const fields = new ConfigFields(json);
+  const modelType = fields.value('model_type');
+  const family = FAMILIES.get(modelType);
+  if (family === undefined) {
+    throw new InputError('unsupported_architecture', `${where}: model_type is ${JSON.stringify(modelType) ?? 'missing'}`, { param: 'model', hint });
+  }
+  const config = family(fields);
+  fields.refuseUnread(MATHEMATICAL.filter((field) => !(field in NEUTRAL) || json[field] !== NEUTRAL[field]));
+  fields.finish(where, hint);
+  return config;
+}

@@ -1,0 +1,108 @@
+/** How far the engine is from what transformers and PEFT computed, on one fixture. */
+import type { Batch } from '../../../workers/engine/data/batch.ts';
+import { AdamW } from '../../../workers/engine/optim/adamw.ts';
+import { tf } from '../../../workers/engine/tensorflow.ts';
+import { openForInference, type TunedModel } from '../../../workers/engine/tuning/tuned-model.ts';
+import { type ExpectedLoss, largest, largestDifference, readReference, referencePath, referenceTensors, relativeWalk } from './reference.ts';
+
+/** What is allowed in f32. */
+export const TOLERANCES = { logits: 1e-4, loss: 1e-5, gradients: 1e-5, steps: 1e-3 } as const;
+export type Differences = Record<keyof typeof TOLERANCES, number>;
+
+const LEARNING_RATE = 1e-4;
+const STEPS = 10;
+const POSITION = { seed: 1, step: 1, microBatch: 0 };
+
+/** Opens a model, uses it, disposes it. @throws Error when tensors are left of it */
+export function withModel<T>(open: () => TunedModel, use: (model: TunedModel) => T): T {
+  const before = tf.memory().numTensors;
+  const model = open();
+  let result: T;
+  try {
+    result = use(model);
+  } finally {
+    model.dispose();
+  }
+  const left = tf.memory().numTensors - before;
+  if (left !== 0) throw new Error(`${left} tensors are left of the model`);
+  return result;
+}
+
+/** @returns max |Δ| over the logits of all real tokens */
+export function logitsDifference(model: TunedModel, batch: Batch, where: string[]): number {
+  const logits = referenceTensors(...where, 'logits.safetensors').get('logits')!;
+  const { vocabSize } = model.config;
+  let worst = 0;
+  for (let row = 0; row < batch.rows; row++) {
+    const first = row * batch.length;
+    const tokens = batch.attentionMask.subarray(first, first + batch.length).reduce((sum, real) => sum + real, 0);
+    const wanted = logits.subarray(first * vocabSize, (first + tokens) * vocabSize);
+    const ids = batch.inputIds.slice(first, first + tokens);
+    worst = Math.max(worst, largestDifference(model.allLogits(ids), wanted));
+  }
+  return worst;
+}
+
+/** @returns |Δ| of the mean loss, nats */
+export function lossDifference(model: TunedModel, batch: Batch, where: string[]): number {
+  const { lossSum, supervisedTokens } = model.evaluate(batch);
+  return Math.abs(lossSum / supervisedTokens - readReference<ExpectedLoss>(...where, 'expected.json').loss);
+}
+
+/** @returns the worst parameter's max |Δ| ÷ max |g|; infinite when the parameters are not the same ones */
+export function gradientsDifference(model: TunedModel, batch: Batch, file: string[]): number {
+  const expected = referenceTensors(...file);
+  const { gradients, supervisedTokens } = model.gradients(batch, POSITION);
+  let worst = gradients.size === expected.size ? 0 : Number.POSITIVE_INFINITY;
+  for (const [parameter, gradient] of gradients) {
+    const wanted = expected.get(parameter) ?? [];
+    const got = gradient.dataSync().map((value) => value / supervisedTokens);
+    worst = Math.max(worst, largestDifference(got, wanted) / largest(wanted));
+    gradient.dispose();
+  }
+  return worst;
+}
+
+/**
+ * @returns the worst parameter's ‖Δ − Δref‖ ÷ ‖Δref‖ after ten steps of AdamW at 1e-4
+ * @throws Error when a step leaves tensors
+ */
+export function stepsDifference(model: TunedModel, batch: Batch, file: string[], weightDecay = 0): number {
+  const expected = referenceTensors(...file);
+  const start = new Map([...model.trainable].map(([parameter, variable]) => [parameter, variable.dataSync().slice()]));
+  const optimizer = new AdamW(model.trainable, { weightDecay });
+  const tensors = tf.memory().numTensors;
+  for (let step = 1; step <= STEPS; step++) {
+    const { gradients, supervisedTokens } = model.gradients(batch, { ...POSITION, step });
+    const means = new Map([...gradients].map(([parameter, gradient]) => [parameter, tf.div(gradient, supervisedTokens)]));
+    optimizer.step(means, LEARNING_RATE);
+    tf.dispose([...gradients.values(), ...means.values()]);
+    const left = tf.memory().numTensors - tensors;
+    if (left !== 0) throw new Error(`step ${step} left ${left} tensors`);
+  }
+  optimizer.dispose();
+  const walks = [...model.trainable].map(([parameter, variable]) =>
+    relativeWalk(variable.dataSync(), expected.get(parameter)!, start.get(parameter)!),
+  );
+  return Math.max(...walks);
+}
+
+/** The base's logits and loss, and those, the gradients and ten steps of its PEFT adapter: the worse of the two. */
+export function familyDifferences(name: string, batch: Batch): Differences {
+  const where = ['families', name];
+  const modelDir = referencePath(...where, 'model');
+  const base = withModel(
+    () => openForInference({ modelDir }),
+    (model) => ({ logits: logitsDifference(model, batch, where), loss: lossDifference(model, batch, where) }),
+  );
+  const tuned = [...where, 'adapters', 'all-linear'];
+  return withModel(
+    () => openForInference({ modelDir, adapterDir: referencePath(...tuned, 'adapter') }),
+    (model) => ({
+      logits: Math.max(base.logits, logitsDifference(model, batch, tuned)),
+      loss: Math.max(base.loss, lossDifference(model, batch, tuned)),
+      gradients: gradientsDifference(model, batch, [...tuned, 'gradients.safetensors']),
+      steps: stepsDifference(model, batch, [...tuned, 'after-10-steps.safetensors']),
+    }),
+  );
+}

@@ -1,0 +1,59 @@
+/** Names and shapes of a model's weights, from its configuration alone. */
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+
+interface LinearLayer {
+  out: number;
+  in: number;
+  bias: boolean;
+}
+
+/** The linear layers of the blocks by name: what `all-linear` means to PEFT, which leaves the head out. */
+export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
+  const { hiddenSize: hidden, intermediateSize, heads, kvHeads, headSize, attention, mlp, names } = config;
+  const [queries, keys] = [heads * headSize, kvHeads * headSize];
+  const layers = new Map<string, LinearLayer>();
+  for (let i = 0; i < config.layers; i++) {
+    const add = (name: string, layer: LinearLayer) => layers.set(`${names.blocks}.${i}.${name}`, layer);
+    const { inputBias, outputBias } = attention;
+    if ('fused' in names.attention) {
+      add(names.attention.fused, { out: queries + 2 * keys, in: hidden, bias: inputBias });
+    } else {
+      add(names.attention.query, { out: queries, in: hidden, bias: inputBias });
+      add(names.attention.key, { out: keys, in: hidden, bias: inputBias });
+      add(names.attention.value, { out: keys, in: hidden, bias: inputBias });
+    }
+    add(names.attention.output, { out: hidden, in: queries, bias: outputBias });
+    if ('gateAndUp' in names.mlp) add(names.mlp.gateAndUp, { out: 2 * intermediateSize, in: hidden, bias: mlp.bias });
+    if ('gate' in names.mlp) add(names.mlp.gate, { out: intermediateSize, in: hidden, bias: mlp.bias });
+    if ('up' in names.mlp) add(names.mlp.up, { out: intermediateSize, in: hidden, bias: mlp.bias });
+    add(names.mlp.down, { out: hidden, in: intermediateSize, bias: mlp.bias });
+  }
+  return layers;
+}
+
+/** Every weight's name in the checkpoint, and its shape there. */
+export function weightShapes(config: ModelConfig): Map<string, number[]> {
+  const { hiddenSize, headSize, heads, kvHeads, vocabSize, maxPositionTokens, names, attention, inputFirst } = config;
+  const shapes = new Map<string, number[]>([[`${names.embedding}.weight`, [vocabSize, hiddenSize]]]);
+  const addNorm = (module: string | null, size: number) => {
+    if (module === null) return;
+    shapes.set(`${module}.weight`, [size]);
+    if (config.norm.kind === 'layer') shapes.set(`${module}.bias`, [size]);
+  };
+  if (names.positions !== null) shapes.set(`${names.positions}.weight`, [maxPositionTokens, hiddenSize]);
+  addNorm(names.finalNorm, hiddenSize);
+  if (!config.tiedHead) shapes.set(`${names.head}.weight`, [vocabSize, hiddenSize]);
+  for (let i = 0; i < config.layers; i++) {
+    const block = `${names.blocks}.${i}`;
+    for (const name of Object.values(names.norms)) if (name !== null) addNorm(`${block}.${name}`, hiddenSize);
+    if (attention.queryKeyNorm === null) continue;
+    const wholes = attention.queryKeyNorm === 'all-heads' ? [heads * headSize, kvHeads * headSize] : [headSize, headSize];
+    addNorm(`${block}.${names.attention.module}.q_norm`, wholes[0]!);
+    addNorm(`${block}.${names.attention.module}.k_norm`, wholes[1]!);
+  }
+  for (const [module, { out, in: into, bias }] of linearLayers(config)) {
+    shapes.set(`${module}.weight`, inputFirst ? [into, out] : [out, into]);
+    if (bias) shapes.set(`${module}.bias`, [out]);
+  }
+  return shapes;
+}
