@@ -3,7 +3,8 @@ Loads what the engine delivered with PEFT and transformers, and says how far the
 
     python check.py request.json      prints one JSON object for each case
 
-A case: {name, baseModelDir, outputDir, tuning, sequences: ids[][], logitsFile, validationFile, validLoss}; logitsFile holds f32 [tokens of all sequences, vocabulary].
+A case: {name, baseModelDir, outputDir, tuning, sequences: ids[][], logitsFile, validationFile, validLoss}; logitsFile holds f32 [tokens of all
+sequences, vocabulary]; without a validationFile (null) no loss is compared.
 """
 
 import json
@@ -103,7 +104,7 @@ def check(case: dict) -> dict:
     theirs = logits_of(model, case["sequences"])
     untuned = logits_of(base_model(case["baseModelDir"]), case["sequences"])
     ours = torch.frombuffer(bytearray(Path(case["logitsFile"]).read_bytes()), dtype=torch.float32).view_as(theirs)
-    loss = validation_loss(model, case["baseModelDir"], case["validationFile"])
+    loss = validation_loss(model, case["baseModelDir"], case["validationFile"]) if case["validationFile"] else None
     return {
         "name": case["name"],
         "problems": problems,
@@ -111,7 +112,7 @@ def check(case: dict) -> dict:
         "largestLogit": theirs.abs().max().item(),
         "movedBy": (theirs - untuned).abs().max().item(),
         "validLoss": loss,
-        "lossDifference": abs(case["validLoss"] - loss),
+        "lossDifference": abs(case["validLoss"] - loss) if loss is not None else None,
     }
 
 

@@ -28,7 +28,7 @@ export function withModel<T>(open: () => TunedModel, use: (model: TunedModel) =>
   return result;
 }
 
-/** @returns max |Δ| over the logits of all real tokens */
+/** @returns max |Δ| over the logits of all real tokens, each row as long as the batch: some rotary scalings depend on it */
 export function logitsDifference(model: TunedModel, batch: Batch, where: string[]): number {
   const logits = referenceTensors(...where, 'logits.safetensors').get('logits')!;
   const { vocabSize } = model.config;
@@ -37,8 +37,8 @@ export function logitsDifference(model: TunedModel, batch: Batch, where: string[
     const first = row * batch.length;
     const tokens = batch.attentionMask.subarray(first, first + batch.length).reduce((sum, real) => sum + real, 0);
     const wanted = logits.subarray(first * vocabSize, (first + tokens) * vocabSize);
-    const ids = batch.inputIds.slice(first, first + tokens);
-    worst = Math.max(worst, largestDifference(model.allLogits(ids), wanted));
+    const padded = batch.inputIds.slice(first, first + batch.length);
+    worst = Math.max(worst, largestDifference(model.allLogits(padded).subarray(0, wanted.length), wanted));
   }
   return worst;
 }
