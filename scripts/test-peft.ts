@@ -126,7 +126,7 @@ function prepareFamily(scratch: string, family: string): Request {
 }
 
 function writeLogits(model: TunedModel, dir: string): Pick<Request, 'sequences' | 'logitsFile'> {
-  const sequences = [5, 17, 40].map((length) => someIds(length, model.config.vocabSize));
+  const sequences = [5, 17, 40].map((length) => someIds(Math.min(length, model.config.maxPositionTokens), model.config.vocabSize));
   const logitsFile = join(dir, 'logits.f32');
   writeFileSync(logitsFile, Buffer.concat(sequences.map((ids) => Buffer.from(model.allLogits(ids).slice().buffer))));
   return { sequences: sequences.map((ids) => [...ids]), logitsFile };
