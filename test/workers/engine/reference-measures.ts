@@ -3,7 +3,16 @@ import type { Batch } from '../../../workers/engine/data/batch.ts';
 import { AdamW } from '../../../workers/engine/optim/adamw.ts';
 import { tf } from '../../../workers/engine/tensorflow.ts';
 import { openForInference, type TunedModel } from '../../../workers/engine/tuning/tuned-model.ts';
-import { type ExpectedLoss, largest, largestDifference, readReference, referencePath, referenceTensors, relativeWalk } from './reference.ts';
+import {
+  type ExpectedLoss,
+  largest,
+  largestDifference,
+  readReference,
+  referenceBatch,
+  referencePath,
+  referenceTensors,
+  relativeWalk,
+} from './reference.ts';
 
 /** What is allowed in f32. */
 export const TOLERANCES = { logits: 1e-4, loss: 1e-5, gradients: 1e-5, steps: 1e-3 } as const;
@@ -87,9 +96,12 @@ export function stepsDifference(model: TunedModel, batch: Batch, file: string[],
   return Math.max(...walks);
 }
 
-/** The base's logits and loss, and those, the gradients and ten steps of its PEFT adapter: the worse of the two. */
-export function familyDifferences(name: string, batch: Batch): Differences {
-  const where = ['families', name];
+/**
+ * The base's logits and loss, and those, the gradients and ten steps of its PEFT adapter: the worse of the two.
+ * @param where the fixture, e.g. `['families', 'gemma2']`
+ */
+export function referenceDifferences(where: [kind: string, name: string]): Differences {
+  const batch = referenceBatch(where[1], where[0]);
   const modelDir = referencePath(...where, 'model');
   const base = withModel(
     () => openForInference({ modelDir }),

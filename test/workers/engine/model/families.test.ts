@@ -7,7 +7,7 @@ import { linearLayers } from '../../../../workers/engine/model/module-shapes.ts'
 import { readModelConfig } from '../../../../workers/engine/model/weights.ts';
 import { openForInference, openTunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
 import { type ExpectedLoss, readReference, referenceBatch, referencePath } from '../reference.ts';
-import { familyDifferences, gradientsDifference, logitsDifference, TOLERANCES, withModel } from '../reference-measures.ts';
+import { gradientsDifference, logitsDifference, referenceDifferences, TOLERANCES, withModel } from '../reference-measures.ts';
 
 const families = readdirSync(referencePath('families'));
 const fullyTuned = families.filter((name) => existsSync(referencePath('families', name, 'full-gradients.safetensors')));
@@ -17,7 +17,7 @@ describe.each(families)('%s', (name) => {
   const batch = referenceBatch(name, 'families');
 
   it('has the logits, the loss, the gradients and the ten steps of transformers and PEFT', () => {
-    const differences = familyDifferences(name, batch);
+    const differences = referenceDifferences(['families', name]);
     for (const [what, allowed] of Object.entries(TOLERANCES)) {
       expect(differences[what as keyof typeof TOLERANCES], what).toBeLessThanOrEqual(allowed);
     }
