@@ -3,6 +3,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 import { linearLayers } from '../../../../workers/engine/model/module-shapes.ts';
 import { readModelConfig } from '../../../../workers/engine/model/weights.ts';
 import { openForInference, openTunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
@@ -12,9 +13,26 @@ import { gradientsDifference, logitsDifference, referenceDifferences, TOLERANCES
 const families = readdirSync(referencePath('families'));
 const fullyTuned = families.filter((name) => existsSync(referencePath('families', name, 'full-gradients.safetensors')));
 
+async function withCopy(name: string, use: (dir: string) => Promise<void>): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'graft-family-'));
+  try {
+    await cp(referencePath('families', name, 'model'), dir, { recursive: true });
+    await use(dir);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+function expectLogits(modelDir: string, name: string): void {
+  const difference = withModel(
+    () => openForInference({ modelDir }),
+    (model) => logitsDifference(model, referenceBatch(name, 'families'), ['families', name]),
+  );
+  expect(difference).toBeLessThanOrEqual(TOLERANCES.logits);
+}
+
 describe.each(families)('%s', (name) => {
   const modelDir = referencePath('families', name, 'model');
-  const batch = referenceBatch(name, 'families');
 
   it('has the logits, the loss, the gradients and the ten steps of transformers and PEFT', () => {
     const differences = referenceDifferences(['families', name]);
@@ -35,20 +53,41 @@ describe.each(families)('%s', (name) => {
     expect([...linearLayers(readModelConfig(modelDir)).keys()].sort()).toEqual(modules);
   });
 
-  it('gives the same from a configuration as transformers 4 wrote it', async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'graft-family-'));
-    try {
-      await cp(modelDir, dir, { recursive: true });
+  it('gives the same from a configuration as transformers 4 wrote it', () =>
+    withCopy(name, async (dir) => {
       await cp(referencePath('families', name, 'v4.config.json'), join(dir, 'config.json'));
-      const difference = withModel(
-        () => openForInference({ modelDir: dir }),
-        (model) => logitsDifference(model, batch, ['families', name]),
-      );
-      expect(difference).toBeLessThanOrEqual(TOLERANCES.logits);
-    } finally {
-      await rm(dir, { recursive: true, force: true });
-    }
-  });
+      expectLogits(dir, name);
+    }));
+});
+
+describe('a checkpoint as it is found on the hub', () => {
+  const renamed = async (dir: string, rename: (name: string) => string, more: [string, number[]][] = []) => {
+    const file = join(dir, 'model.safetensors');
+    const tensors = new Map([...readSafetensors(file)].map(([name, { shape, data }]) => [rename(name), { shape, data: data as Float32Array }]));
+    for (const [name, shape] of more) tensors.set(name, { shape, data: new Float32Array(shape.reduce((product, length) => product * length, 1)) });
+    writeSafetensors(file, tensors);
+  };
+
+  it("without GPT-2's prefix and with its masks gives the same logits", () =>
+    withCopy('gpt2', async (dir) => {
+      await renamed(dir, (name) => name.replace('transformer.', ''), [
+        ['h.0.attn.bias', [1, 1, 32, 32]],
+        ['h.1.attn.bias', [1, 1, 32, 32]],
+      ]);
+      expectLogits(dir, 'gpt2');
+    }));
+
+  it("with GPT-NeoX's head called lm_head and its frequencies gives the same logits", () =>
+    withCopy('gpt-neox', async (dir) => {
+      await renamed(dir, (name) => name.replace('embed_out', 'lm_head'), [['gpt_neox.layers.0.attention.rotary_emb.inv_freq', [2]]]);
+      expectLogits(dir, 'gpt-neox');
+    }));
+
+  it('with a weight that is none of the family is refused by its name', () =>
+    withCopy('mistral', async (dir) => {
+      await renamed(dir, (name) => name, [['model.layers.0.self_attn.q_norm.weight', [8]]]);
+      expect(() => openForInference({ modelDir: dir })).toThrow(/model\.layers\.0\.self_attn\.q_norm\.weight/);
+    }));
 });
 
 describe('fully fine-tuned', () => {
