@@ -20,7 +20,7 @@ import { trainTokenizer, writeTextFiles } from './text-files.ts';
 
 const SEED = 1;
 const BATCH_SIZE = 8;
-const STEPS = 1000;
+const STEPS = 4000;
 const VALIDATION_CONVERSATIONS = 150;
 const LEARNING_RATE = 2e-3;
 const WEIGHT_DECAY = 0.1;

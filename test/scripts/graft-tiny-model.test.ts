@@ -16,7 +16,7 @@ import { openSafetensors } from '../../workers/engine/io/safetensors.ts';
 
 const MODEL = fileURLToPath(new URL('../../models/graft-tiny', import.meta.url));
 /** The model card's value, measured on more conversations, with room for the smaller sample. */
-const PERPLEXITY_BOUND = 1.6;
+const PERPLEXITY_BOUND = 1.12;
 const MAX_BYTES = 10_000_000;
 
 describe('models/graft-tiny', () => {
@@ -95,7 +95,7 @@ describe('graft-tiny on what it was not trained on', () => {
     try {
       const ask = async (content: string) => (await generator.chat([{ role: 'user', content }], { maxTokens: 60, temperature: 0, seed: 0 })).text;
       expect(await ask('What colour is a cow?')).toBe('A cow is brown.');
-      expect(await ask('Where does a fox live?')).toBe('A fox lives in the forest.');
+      expect(await ask('What is the capital of France?')).toBe('The capital of France is Paris.');
     } finally {
       generator.dispose();
     }
