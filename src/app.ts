@@ -11,6 +11,7 @@ import { healthRoutes } from './health.ts';
 import { jobRoutes } from './jobs/routes.ts';
 import { parseJsonBody } from './json-body.ts';
 import { modelRoutes } from './models/routes.ts';
+import { reportRoutes } from './reports/routes.ts';
 import type { Services } from './services.ts';
 import { compileValidator } from './validation.ts';
 
@@ -67,6 +68,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       await v1.register(fileRoutes, services);
       await v1.register(jobRoutes, services);
       await v1.register(adapterRoutes, services);
+      await v1.register(reportRoutes, services);
       await v1.register(modelRoutes, services);
     },
     { prefix: '/v1' },

@@ -8,6 +8,7 @@ import { type JobStore, openJobStore } from './jobs/store.ts';
 import { type ModelStore, openModelStore } from './models/store.ts';
 import type { ObjectStore } from './object-store/object-store.ts';
 import { openObjectStore } from './object-store/open.ts';
+import { openReportStore, type ReportStore } from './reports/store.ts';
 
 /** What the API and the workers stand on, opened once. */
 export interface Services {
@@ -19,6 +20,7 @@ export interface Services {
   files: FileStore;
   jobs: JobStore;
   models: ModelStore;
+  reports: ReportStore;
   queue: JobQueue;
   objectStore: ObjectStore;
   /** Closes everything in reverse order; the embedded servers stop last. */
@@ -48,7 +50,12 @@ export async function openServices(config: Config, log: Logger = pino({ level: c
     const objectStore = await openObjectStore(urls.storage);
     closers.push(() => objectStore.close());
 
-    const stores = { files: openFileStore(database), jobs: openJobStore(database), models: openModelStore(database) };
+    const stores = {
+      files: openFileStore(database),
+      jobs: openJobStore(database),
+      models: openModelStore(database),
+      reports: openReportStore(database),
+    };
     return { config, log, urls, database, ...stores, queue, objectStore, close };
   } catch (error) {
     await close();

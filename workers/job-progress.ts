@@ -1,11 +1,22 @@
 import type { Job } from '../src/jobs/job.ts';
 import { keys } from '../src/object-store/keys.ts';
+import type { ReportKind, Reports } from '../src/reports/store.ts';
 import type { Services } from '../src/services.ts';
 import type { CheckpointReport, DatasetFacts, Prepared } from './engine/contract.ts';
 import { contractMetrics, JobLost } from './job-journal.ts';
 import { uploadDirectory } from './stored-directory.ts';
 
 type Needs = Pick<Services, 'jobs' | 'objectStore'>;
+
+/** @throws JobLost */
+export async function keepReport<Kind extends ReportKind>(
+  { reports }: Pick<Services, 'reports'>,
+  { id, attempt }: Pick<Job, 'id' | 'attempt'>,
+  kind: Kind,
+  report: Reports[Kind],
+): Promise<void> {
+  if (!(await reports.put(id, attempt, kind, report))) throw new JobLost();
+}
 
 /**
  * The data has been read and the first step is next: validating_files → queued → running.

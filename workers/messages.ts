@@ -2,6 +2,7 @@
  * What passes between a worker and its training process, over the IPC channel. Commands carry an id and every answer
  * repeats it, so that one process may later serve several jobs, verify and generate.
  */
+import type { TokenReceipt } from '../src/formats/token-receipt.ts';
 import type { CheckpointReport, Prepared, StepMetrics, TrainOptions, TrainResult } from './engine/contract.ts';
 
 export type Command =
@@ -11,6 +12,7 @@ export type Command =
   | { id: string; command: 'stop' };
 
 export type Answer =
+  | { id: string; answer: 'receipt'; receipt: TokenReceipt }
   | { id: string; answer: 'prepared'; facts: Prepared }
   | { id: string; answer: 'step'; metrics: StepMetrics }
   | { id: string; answer: 'checkpoint'; checkpoint: CheckpointReport }

@@ -9,7 +9,7 @@ import { type ForkedTraining, TrainingProcessDied } from './forked-training.ts';
 import { deliver } from './job-delivery.ts';
 import { fetchObject, type JobFolder, makeJobFolder } from './job-folder.ts';
 import { JobLost, openJournal } from './job-journal.ts';
-import { recordCheckpoint, recordPrepared } from './job-progress.ts';
+import { keepReport, recordCheckpoint, recordPrepared } from './job-progress.ts';
 import { type JobWatch, watchJob } from './job-watch.ts';
 import { downloadDirectory } from './stored-directory.ts';
 
@@ -19,7 +19,7 @@ export const MOST_CRASHES = 3;
 export const STOP_GRACE_MS = 30_000;
 
 export interface Supervision {
-  services: Pick<Services, 'jobs' | 'files' | 'objectStore'>;
+  services: Pick<Services, 'jobs' | 'files' | 'reports' | 'objectStore'>;
   workerId: string;
   /** Where this worker keeps jobs' folders. */
   workDir: string;
@@ -138,6 +138,9 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
     log.info({ trainingPid: training.pid, resumeFrom: options.resumeFrom }, 'training process takes the job');
     for await (const answer of training.train(options)) {
       switch (answer.answer) {
+        case 'receipt':
+          await keepReport(services, job, 'receipt', answer.receipt);
+          break;
         case 'prepared':
           await recordPrepared(services, job, answer.facts);
           break;

@@ -25,6 +25,7 @@ async function run({ id, options }: Extract<Command, { command: 'train' }>): Pro
   const controller = new AbortController();
   running.set(id, controller);
   const report: TrainReport = {
+    receipt: (receipt) => send({ id, answer: 'receipt', receipt }),
     prepared: (facts) => send({ id, answer: 'prepared', facts }),
     step: (metrics: StepMetrics) => send({ id, answer: 'step', metrics }),
     checkpoint: (checkpoint) => send({ id, answer: 'checkpoint', checkpoint }),

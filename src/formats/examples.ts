@@ -130,13 +130,23 @@ export class Problems {
     if (this.#errors.length >= MAX_PROBLEMS) this.throwIfAny();
   }
 
+  /** Adds one that does not end the reading: those beyond the first are counted elsewhere. */
+  note(error: InputError): void {
+    if (this.#errors.length < MAX_PROBLEMS) this.#errors.push(error);
+  }
+
   throwIfAny(): void {
+    const { all } = this;
+    if (all !== null) throw all;
+  }
+
+  /** Everything gathered, as one error; null when there is none. */
+  get all(): InputError | null {
     const [first, ...more] = this.#errors;
-    if (first === undefined) return;
-    if (more.length === 0) throw first;
+    if (first === undefined || more.length === 0) return first ?? null;
     const messages = [first, ...more].map(({ message }) => message).join('; ');
     const intro = this.count >= MAX_PROBLEMS ? `the first ${this.count} problems` : `${this.count} problems`;
-    throw new InputError(first.code, `${intro}: ${messages}`, first.details);
+    return new InputError(first.code, `${intro}: ${messages}`, first.details);
   }
 }
 

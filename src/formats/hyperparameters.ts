@@ -14,7 +14,9 @@ export const Hyperparameters = Type.Object(
     ),
     learning_rate: orAuto(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), 'Peak learning rate of AdamW.'),
     lr_scheduler_type: Type.Optional(Type.Union([Type.Literal('linear'), Type.Literal('cosine'), Type.Literal('constant')], { default: 'linear' })),
-    warmup_ratio: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0.03, description: 'Share of all steps spent warming up.' })),
+    warmup_ratio: Type.Optional(
+      Type.Number({ minimum: 0, maximum: 1, default: 0.03, description: 'Share of all steps spent warming up; by default none of a single step.' }),
+    ),
     weight_decay: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0 })),
     max_grad_norm: Type.Optional(Type.Number({ minimum: 0, default: 1, description: 'Global gradient-norm clip; 0 turns it off.' })),
     max_length: orAuto(Type.Integer({ minimum: 8, maximum: 131072 }), "Longest example in tokens; auto is the model's own limit."),
@@ -77,7 +79,8 @@ export function resolveHyperparameters(
     learning_rate_multiplier: multiplier ?? learningRate / base,
     learning_rate: learningRate,
     lr_scheduler_type: asked.lr_scheduler_type ?? 'linear',
-    warmup_ratio: asked.warmup_ratio ?? 0.03,
+    // A warm-up's first step has a learning rate of 0: one that is the whole run would train nothing.
+    warmup_ratio: asked.warmup_ratio ?? (stepsPerEpoch * nEpochs === 1 ? 0 : 0.03),
     weight_decay: asked.weight_decay ?? 0,
     max_grad_norm: asked.max_grad_norm ?? 1,
     max_length: Math.min(given(asked.max_length) ?? facts.modelMaxLength, facts.modelMaxLength),

@@ -225,7 +225,7 @@ const silentSince = (now: Date): Date => new Date(now.getTime() - HEARTBEAT_BOUN
 const nobodyHas = (now: Date): Prisma.JobWhereInput[] => [{ workerId: null }, { heartbeatAt: null }, { heartbeatAt: { lt: silentSince(now) } }];
 
 /** Locks the job's row for the transaction, so that a claim waits for the write and the write sees the claim. */
-async function fence(tx: Prisma.TransactionClient, id: string, attempt: number): Promise<boolean> {
+export async function fence(tx: Prisma.TransactionClient, id: string, attempt: number): Promise<boolean> {
   const { count } = await tx.job.updateMany({ where: { id, attempt, workerId: { not: null } }, data: { heartbeatAt: new Date() } });
   return count === 1;
 }

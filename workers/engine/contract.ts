@@ -1,5 +1,6 @@
 /** What goes into a training run and what comes out: the engine's public types. */
 import type { Hyperparameters, ResolvedHyperparameters } from '../../src/formats/hyperparameters.ts';
+import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { ResolvedTuning, Tuning } from '../../src/formats/tuning.ts';
 
 export interface TrainOptions {
@@ -27,6 +28,8 @@ export interface TrainOptions {
 
 /** Callbacks the loop awaits, in the order things happen. */
 export interface TrainReport {
+  /** The files have been read and tokenised, also when they cannot be trained on because examples are too long or teach nothing. */
+  receipt?(receipt: TokenReceipt): void | Promise<void>;
   /** The data has been read and tokenised, the model opened; the first step comes next. */
   prepared?(facts: Prepared): void | Promise<void>;
   step?(metrics: StepMetrics): void | Promise<void>;

@@ -7,7 +7,8 @@ import { InputError } from '../../src/formats/input-error.ts';
 import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning.ts';
 import type { Prepared, TrainOptions } from './contract.ts';
 import { ChatTemplate } from './data/chat-template.ts';
-import { type Dataset, readDataset } from './data/dataset.ts';
+import { type Dataset, tokenizeFile } from './data/dataset.ts';
+import { overlapWarning, tokenReceipt } from './data/receipt.ts';
 import { Tokenizer } from './data/tokenizer.ts';
 import { saveAdapter } from './io/adapter.ts';
 import { readTrainerState, restoreTensors, type TrainerState } from './io/checkpoint.ts';
@@ -51,8 +52,12 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     resolveHyperparameters(options.hyperparameters, { examples, modelMaxLength: config.maxPositionTokens, tuning });
   const { max_length: maxLengthTokens, truncation } = resolve(1); // these two do not depend on the data
   const how = { tokenizer, template, vocabSize: config.vocabSize, maxLengthTokens, truncation, signal: options.signal };
-  const training = await readDataset(options.trainingFile, { ...how, param: 'training_file' });
-  const validation = options.validationFile === undefined ? null : await readDataset(options.validationFile, { ...how, param: 'validation_file' });
+  const training = await tokenizeFile(options.trainingFile, { ...how, param: 'training_file' });
+  const validation = options.validationFile === undefined ? null : await tokenizeFile(options.validationFile, { ...how, param: 'validation_file' });
+  const receipt = tokenReceipt({ training, validation }, { ...how, today });
+  await options.report?.receipt?.(receipt);
+  const problem = training.problem ?? validation?.problem;
+  if (problem) throw problem;
 
   const hyperparameters = resolve(training.examples.length);
   const stepsPerEpoch = Math.ceil(training.examples.length / hyperparameters.batch_size);
@@ -71,7 +76,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   }
   const facts: Prepared = {
     training: training.facts,
-    validation: validation?.facts ?? null,
+    validation: validation && { ...validation.facts, warnings: [...validation.facts.warnings, ...overlapWarning(receipt)] },
     hyperparameters,
     tuning,
     totalSteps,

@@ -2,6 +2,7 @@
  * A model's chat template (Jinja), rendered as transformers' `apply_chat_template` does, and told which characters
  * `{% generation %}` … `{% endgeneration %}` enclosed.
  */
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
@@ -33,6 +34,8 @@ export class ChatTemplate {
   readonly #today: Date;
   /** Whether the template says which characters the assistant generated. */
   readonly marksGeneration: boolean;
+  /** Of its source, hex. */
+  readonly sha256: string;
 
   /**
    * @param options.today what `strftime_now` tells: an argument, so that a resumed run renders what the first did
@@ -42,6 +45,7 @@ export class ChatTemplate {
     this.#source = source;
     this.#specialTokens = specialTokens;
     this.#today = today;
+    this.sha256 = createHash('sha256').update(source).digest('hex');
     this.marksGeneration = /\{%[-+]?\s*generation\s*[-+]?%\}/.test(source);
     try {
       this.#program = parse(tokenize(preprocess(source)));

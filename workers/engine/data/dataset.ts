@@ -3,20 +3,29 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type ExampleFile, exampleError, Problems, readExamples } from '../../../src/formats/examples.ts';
 import { InputError } from '../../../src/formats/input-error.ts';
+import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
 import type { Example } from './batch.ts';
 import type { ChatTemplate } from './chat-template.ts';
+import type { DigestSet } from './digest-set.ts';
 import { tokenizeExample } from './supervision.ts';
+import { Tally } from './tally.ts';
 import type { Tokenizer } from './tokenizer.ts';
-
-/** OpenAI refuses fewer than ten examples; here they train, with a warning. */
-export const FEW_EXAMPLES = 10;
 
 export interface Dataset {
   examples: Example[];
   facts: DatasetFacts;
   /** Of the file's bytes, hex. */
   sha256: string;
+}
+
+/** A file that could be tokenised, whether or not it can be trained on. */
+export interface ReadDataset extends Dataset {
+  receipt: FileReceipt;
+  /** Every example that is kept, for finding them again in another file. */
+  seen: DigestSet;
+  /** Why it cannot be trained on: examples that are too long, or none that teaches anything. */
+  problem: InputError | null;
 }
 
 export interface DatasetOptions {
@@ -36,9 +45,20 @@ export interface DatasetOptions {
  * @throws InputError naming the lines at fault, the first ten at once
  */
 export async function readDataset(path: string, options: DatasetOptions): Promise<Dataset> {
+  const read = await tokenizeFile(path, options);
+  if (read.problem !== null) throw read.problem;
+  return read;
+}
+
+/**
+ * Like readDataset, but of a file whose examples are too long or teach nothing everything is told, and the problem with it.
+ * @throws InputError naming the lines that cannot be read
+ */
+export async function tokenizeFile(path: string, options: DatasetOptions): Promise<ReadDataset> {
   const { param, tokenizer, template, maxLengthTokens, truncation, signal } = options;
   const hash = createHash('sha256');
   const problems = new Problems(param);
+  const lengths = new Problems(param);
   const tally = new Tally();
   const examples: Example[] = [];
   try {
@@ -47,17 +67,17 @@ export async function readDataset(path: string, options: DatasetOptions): Promis
       try {
         const whole = await tokenizeExample(example, tokenizer, template);
         checkVocabulary(whole, options);
-        tally.longestTokens = Math.max(tally.longestTokens, whole.inputIds.length);
+        tally.read(lineNumber, whole.inputIds.length, maxLengthTokens);
         const kept = shorten(whole, maxLengthTokens, truncation);
         if (kept === 'too long') {
-          problems.add(tooLong(lineNumber, whole.inputIds.length, options));
+          lengths.note(tooLong(lineNumber, whole.inputIds.length, options));
         } else if (kept === null) {
           tally.dropped += 1;
         } else if (!kept.lossMask.includes(1)) {
-          tally.unsupervised.push(lineNumber);
+          tally.nothingToLearn(lineNumber, whole);
         } else {
           if (kept !== whole) tally.truncated += 1;
-          tally.count(kept);
+          tally.keep(lineNumber, kept);
           examples.push(kept);
         }
       } catch (error) {
@@ -70,8 +90,9 @@ export async function readDataset(path: string, options: DatasetOptions): Promis
     throw error;
   }
   problems.throwIfAny();
-  if (examples.length === 0) throw nothingToLearn(tally, options);
-  return { examples, facts: tally.facts(examples.length, options), sha256: hash.digest('hex') };
+  const sha256 = hash.digest('hex');
+  const problem = lengths.all ?? (examples.length === 0 ? nothingToLearn(tally, options) : null);
+  return { examples, facts: tally.facts(options), sha256, receipt: await tally.receipt(sha256, tokenizer), seen: tally.seen, problem };
 }
 
 async function* hashed(bytes: AsyncIterable<Uint8Array>, hash: ReturnType<typeof createHash>): AsyncGenerator<Uint8Array> {
@@ -102,7 +123,7 @@ function tooLong(lineNumber: number, tokens: number, { param, maxLengthTokens }:
 }
 
 function nothingToLearn({ unsupervised, dropped }: Tally, { param, maxLengthTokens }: DatasetOptions): InputError {
-  const first = unsupervised[0];
+  const first = unsupervised.first[0];
   if (first === undefined)
     return exampleError(param, `all ${dropped} examples are longer than ${maxLengthTokens} tokens and were dropped`, 'Shorten them.');
   return exampleError(
@@ -124,40 +145,4 @@ function checkVocabulary({ inputIds }: Example, { vocabSize, tokenizer }: Datase
         hint: 'Use the tokenizer that the model was made with.',
       },
     );
-}
-
-/** What is counted while the file goes by. */
-class Tally {
-  tokens = 0;
-  supervisedTokens = 0;
-  longestTokens = 0;
-  truncated = 0;
-  dropped = 0;
-  duplicates = 0;
-  /** Lines without a token to learn. */
-  readonly unsupervised: number[] = [];
-  readonly #seen = new Set<string>();
-
-  count({ inputIds, lossMask }: Example): void {
-    this.tokens += inputIds.length;
-    for (const supervised of lossMask) this.supervisedTokens += supervised;
-    const key = createHash('sha1').update(inputIds).update(lossMask).digest('base64');
-    if (this.#seen.has(key)) this.duplicates += 1;
-    this.#seen.add(key);
-  }
-
-  facts(examples: number, { param, maxLengthTokens }: DatasetOptions): DatasetFacts {
-    const { tokens, supervisedTokens, longestTokens, truncated, duplicates, unsupervised } = this;
-    const dropped = this.dropped + unsupervised.length;
-    const file = param.replace('_', ' ');
-    const warnings: string[] = [];
-    if (examples < FEW_EXAMPLES && param === 'training_file')
-      warnings.push(`The ${file} has ${examples} examples; fewer than ${FEW_EXAMPLES} rarely teach more than themselves.`);
-    if (duplicates > 0) warnings.push(`${duplicates} of ${examples} examples in the ${file} repeat an earlier one.`);
-    if (unsupervised.length > 0)
-      warnings.push(`${unsupervised.length} examples in the ${file} have no token to learn and were left out, the first on line ${unsupervised[0]}.`);
-    if (truncated > 0) warnings.push(`${truncated} examples in the ${file} were cut to ${maxLengthTokens} tokens.`);
-    if (this.dropped > 0) warnings.push(`${this.dropped} examples in the ${file} are longer than ${maxLengthTokens} tokens and were dropped.`);
-    return { examples, tokens, supervisedTokens, longestTokens, truncated, dropped, warnings };
-  }
 }

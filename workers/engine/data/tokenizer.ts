@@ -71,9 +71,9 @@ export class Tokenizer {
     return { ids: Int32Array.from(encoding.getIds()), offsets: encoding.getOffsets() as [number, number][] };
   }
 
-  /** @returns the text without special tokens */
-  async decode(ids: Iterable<number>): Promise<string> {
-    return this.core.decode([...ids], true);
+  /** @returns the text, without special tokens unless they are asked for */
+  async decode(ids: Iterable<number>, { specialTokens = false }: { specialTokens?: boolean } = {}): Promise<string> {
+    return this.core.decode([...ids], !specialTokens);
   }
 }
 

@@ -1,0 +1,25 @@
+import { ServiceError } from '../errors.ts';
+import { findJob } from '../jobs/find.ts';
+import { isFinal } from '../jobs/state.ts';
+import type { Services } from '../services.ts';
+import type { ReportKind, Reports } from './store.ts';
+
+/** When each is there, and when it never will be. */
+const when: Record<ReportKind, string> = {
+  receipt: 'It is there when the files have been read and tokenised, before the first step',
+  proof: 'It is there when training is done and the delivered files have been read back, before the job succeeds',
+  lineage: 'It is there when training is done and the files are delivered',
+};
+
+/** @throws ServiceError fine_tune_not_found, report_not_found */
+export async function findReport<Kind extends ReportKind>(
+  jobId: string,
+  kind: Kind,
+  services: Pick<Services, 'jobs' | 'reports'>,
+): Promise<Reports[Kind]> {
+  const job = await findJob(jobId, services);
+  const report = await services.reports.find(jobId, kind);
+  if (report !== null) return report;
+  const never = isFinal(job.status) ? `; the job ended before that${job.error === null ? '' : ' (its error says why)'}` : '';
+  throw new ServiceError('report_not_found', `The job "${jobId}" is ${job.status} and has no ${kind}`, { hint: `${when[kind]}${never}.` });
+}

@@ -1,0 +1,41 @@
+import type { Database } from '../database/client.ts';
+import type { AdapterProof } from '../formats/adapter-proof.ts';
+import type { Lineage } from '../formats/lineage.ts';
+import type { TokenReceipt } from '../formats/token-receipt.ts';
+import type { Prisma } from '../generated/prisma/client.ts';
+import { fence } from '../jobs/store.ts';
+
+/** What is kept of a job for good, by kind. */
+export interface Reports {
+  receipt: TokenReceipt;
+  proof: AdapterProof;
+  lineage: Lineage;
+}
+export type ReportKind = keyof Reports;
+
+export type ReportStore = ReturnType<typeof openReportStore>;
+
+/** Jobs' reports: JSON that a worker writes and nobody changes. */
+export function openReportStore(db: Database) {
+  return {
+    /** The same kind again replaces the one before: an attempt that begins anew says the same, or better. @returns false when the attempt is not the newest */
+    async put<Kind extends ReportKind>(jobId: string, attempt: number, kind: Kind, report: Reports[Kind]): Promise<boolean> {
+      const content = report as unknown as Prisma.InputJsonObject;
+      return db.$transaction(async (tx) => {
+        if (!(await fence(tx, jobId, attempt))) return false;
+        await tx.jobReport.upsert({
+          where: { jobId_kind: { jobId, kind } },
+          create: { jobId, kind, content },
+          update: { content, createdAt: new Date() },
+        });
+        return true;
+      });
+    },
+
+    /** @returns null when the job has none, or not yet */
+    async find<Kind extends ReportKind>(jobId: string, kind: Kind): Promise<Reports[Kind] | null> {
+      const row = await db.jobReport.findUnique({ where: { jobId_kind: { jobId, kind } } });
+      return row && (row.content as unknown as Reports[Kind]);
+    },
+  };
+}
