@@ -11,6 +11,9 @@ const PROGRAM = fileURLToPath(new URL('training-process.ts', import.meta.url));
 /** Last lines of its output that are kept to explain a crash. */
 const OUTPUT_LINES_KEPT = 30;
 
+/** The answers that end a command. */
+const LAST_ANSWERS = ['done', 'verified', 'stopped', 'failed'];
+
 /** A training process, seen from the worker. It runs one job and is gone. */
 export interface ForkedTraining {
   readonly pid: number | undefined;
@@ -19,6 +22,12 @@ export interface ForkedTraining {
    * @throws TrainingProcessDied when the process ends before that
    */
   train(options: Omit<TrainOptions, 'signal' | 'report'>): AsyncGenerator<Answer>;
+  /**
+   * After `done`: compares the files in this folder with what was trained.
+   * @returns `verified`, `stopped` or `failed`
+   * @throws TrainingProcessDied
+   */
+  verify(deliveredDir: string): Promise<Answer>;
   /** Asks it to stop after the step under way and to write a checkpoint. */
   stop(): void;
   /** Ends it at once. @returns when it is gone */
@@ -69,14 +78,19 @@ export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedT
   }
   const id = randomUUID();
 
-  async function* train(options: Omit<TrainOptions, 'signal' | 'report'>): AsyncGenerator<Answer> {
+  /** Its answers up to the one that ends the command. @param whenReady it has loaded TensorFlow and listens */
+  async function* answers(whenReady = () => {}): AsyncGenerator<Answer> {
     try {
-      for await (const [message] of messages as AsyncIterable<[Ready | Answer]>) {
-        if (message.answer === 'ready') tell(child, { id, command: 'train', options });
-        else {
-          yield message;
-          if (['done', 'stopped', 'failed'].includes(message.answer)) return;
+      for (;;) {
+        const { value, done } = (await messages.next()) as IteratorResult<[Ready | Answer], undefined>;
+        if (done === true) break;
+        const [message] = value;
+        if (message.answer === 'ready') {
+          whenReady();
+          continue;
         }
+        yield message;
+        if (LAST_ANSWERS.includes(message.answer)) return;
       }
     } catch {
       // An error event of the child: how it ended says more.
@@ -86,7 +100,12 @@ export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedT
 
   return {
     pid: child.pid,
-    train,
+    train: (options) => answers(() => tell(child, { id, command: 'train', options })),
+    async verify(deliveredDir) {
+      tell(child, { id, command: 'verify', deliveredDir });
+      for await (const answer of answers()) return answer;
+      throw new Error('a command ends with an answer');
+    },
     stop: () => tell(child, { id, command: 'stop' }),
     async kill() {
       child.kill('SIGKILL');

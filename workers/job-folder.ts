@@ -10,6 +10,8 @@ export interface JobFolder {
   trainingFile: string;
   validationFile: string;
   outputDir: string;
+  /** What was delivered, read back from the object store. */
+  deliveredDir: string;
   checkpointsDir: string;
   checkpoint(step: number): string;
   removeCheckpoint(step: number): Promise<void>;
@@ -28,6 +30,7 @@ export async function makeJobFolder(workDir: string, jobId: string): Promise<Job
     trainingFile: join(root, 'training.jsonl'),
     validationFile: join(root, 'validation.jsonl'),
     outputDir: join(root, 'output'),
+    deliveredDir: join(root, 'delivered'),
     checkpointsDir: join(root, 'checkpoints'),
   };
   await rm(root, { recursive: true, force: true });

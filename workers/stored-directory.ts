@@ -5,13 +5,16 @@ import { join, relative, sep } from 'node:path';
 import type { ObjectStore } from '../src/object-store/object-store.ts';
 import { fetchObject } from './job-folder.ts';
 
-export interface UploadedFile {
+export interface DirectoryFile {
   /** Within the directory, `/` between folders. */
   name: string;
-  key: string;
   sizeBytes: number;
   /** Hex. */
   sha256: string;
+}
+
+export interface UploadedFile extends DirectoryFile {
+  key: string;
 }
 
 /**
@@ -20,11 +23,9 @@ export interface UploadedFile {
  */
 export async function uploadDirectory(objectStore: ObjectStore, dir: string, prefix: string): Promise<UploadedFile[]> {
   await objectStore.deletePrefix(prefix);
-  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
-  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   const uploaded: UploadedFile[] = [];
-  for (const path of paths.sort()) {
-    const name = relative(dir, path).split(sep).join('/');
+  for (const path of await pathsIn(dir)) {
+    const name = nameIn(dir, path);
     const hash = createHash('sha256');
     const content = createReadStream(path);
     content.on('data', (chunk) => hash.update(chunk));
@@ -33,6 +34,31 @@ export async function uploadDirectory(objectStore: ObjectStore, dir: string, pre
   }
   return uploaded;
 }
+
+/** Every file of a directory, by name. */
+export async function filesIn(dir: string): Promise<DirectoryFile[]> {
+  const files: DirectoryFile[] = [];
+  for (const path of await pathsIn(dir)) {
+    const hash = createHash('sha256');
+    let sizeBytes = 0;
+    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      sizeBytes += chunk.length;
+    }
+    files.push({ name: nameIn(dir, path), sizeBytes, sha256: hash.digest('hex') });
+  }
+  return files;
+}
+
+async function pathsIn(dir: string): Promise<string[]> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+const nameIn = (dir: string, path: string): string => relative(dir, path).split(sep).join('/');
 
 /** @returns how many files there were */
 export async function downloadDirectory(objectStore: ObjectStore, prefix: string, dir: string): Promise<number> {

@@ -1,5 +1,7 @@
 /** One job, from the queue to its end: claim, fetch, train in a process of its own, record, deliver; cancel, stop, crash. */
 import type { Logger } from 'pino';
+import type { ProofFindings } from '../src/formats/adapter-proof.ts';
+import type { HashedFile } from '../src/formats/lineage.ts';
 import type { Job, JobError } from '../src/jobs/job.ts';
 import { keys } from '../src/object-store/keys.ts';
 import { ObjectNotFound } from '../src/object-store/object-store.ts';
@@ -7,8 +9,10 @@ import type { Services } from '../src/services.ts';
 import type { TrainOptions } from './engine/contract.ts';
 import { type ForkedTraining, TrainingProcessDied } from './forked-training.ts';
 import { deliver } from './job-delivery.ts';
+import { JobFailed } from './job-failed.ts';
 import { fetchObject, type JobFolder, makeJobFolder } from './job-folder.ts';
 import { JobLost, openJournal } from './job-journal.ts';
+import { type JobLineage, openLineage } from './job-lineage.ts';
 import { keepReport, recordCheckpoint, recordPrepared } from './job-progress.ts';
 import { type JobWatch, watchJob } from './job-watch.ts';
 import { downloadDirectory } from './stored-directory.ts';
@@ -25,6 +29,8 @@ export interface Supervision {
   workDir: string;
   /** @returns the base model's directory, null when it is not on this machine */
   modelDir(model: string): string | null;
+  /** @returns the files that the base model in a directory is made of */
+  baseModelFiles(modelDir: string): Promise<HashedFile[]>;
   /** A training process that has no job yet. */
   takeProcess(log: Logger): ForkedTraining;
   /** Aborted when the worker stops: jobs go back to the queue. */
@@ -51,7 +57,8 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
   const watch = watchJob(services.jobs, job, { log, tick: () => journal.flush() });
   const folder = await makeJobFolder(workDir, jobId);
   try {
-    const run: Run = { ...supervision, log, job, modelPath: dir, journal, watch, folder };
+    const lineage = openLineage(job, supervision.baseModelFiles(dir));
+    const run: Run = { ...supervision, log, job, modelPath: dir, journal, watch, folder, lineage };
     await fetchDatasets(run);
     await trainUntilOver(run);
   } catch (error) {
@@ -70,12 +77,7 @@ interface Run extends Supervision {
   journal: ReturnType<typeof openJournal>;
   watch: JobWatch;
   folder: JobFolder;
-}
-
-class JobFailed extends Error {
-  constructor(readonly error: JobError) {
-    super(error.message);
-  }
+  lineage: JobLineage;
 }
 
 async function fetchDatasets({ services: { files, objectStore }, job, folder }: Run): Promise<void> {
@@ -139,9 +141,11 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
     for await (const answer of training.train(options)) {
       switch (answer.answer) {
         case 'receipt':
+          run.lineage.receipt(answer.receipt);
           await keepReport(services, job, 'receipt', answer.receipt);
           break;
         case 'prepared':
+          run.lineage.prepared(answer.facts);
           await recordPrepared(services, job, answer.facts);
           break;
         case 'step':
@@ -150,28 +154,48 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
           break;
         case 'checkpoint':
           await journal.flush();
+          await run.lineage.writeToCheckpoint(answer.checkpoint);
           await recordCheckpoint(services, job, answer.checkpoint);
           await run.folder.removeCheckpoint(answer.checkpoint.step);
           break;
         case 'done':
           await journal.flush();
-          await deliver(services, job, answer.result);
+          await keepReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.last));
+          await deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(training, dir, log) });
           log.info({ steps: answer.result.steps, seconds: answer.result.seconds }, 'job succeeded');
           break;
         case 'stopped':
-          await journal.flush();
-          await giveBack(run);
-          break;
+          throw new StoppedByWorker();
         case 'failed':
-          await journal.flush();
-          if (answer.error.code === 'internal_error') log.error({ output: training.output() }, 'the training failed');
-          throw new JobFailed(answer.error);
+          throw failure(answer.error, training, log);
       }
     }
+  } catch (error) {
+    if (error instanceof JobFailed || error instanceof StoppedByWorker) await journal.flush();
+    if (!(error instanceof StoppedByWorker)) throw error;
+    await giveBack(run);
   } finally {
     watch.lost.removeEventListener('abort', kill);
     stopping.removeEventListener('abort', stop);
   }
+}
+
+/** @throws StoppedByWorker, JobFailed, TrainingProcessDied */
+async function verify(training: ForkedTraining, dir: string, log: Logger): Promise<ProofFindings> {
+  const answer = await training.verify(dir);
+  if (answer.answer === 'verified') return answer.findings;
+  if (answer.answer === 'failed') throw failure(answer.error, training, log);
+  throw new StoppedByWorker();
+}
+
+function failure(error: JobError, training: ForkedTraining, log: Logger): JobFailed {
+  if (error.code === 'internal_error') log.error({ output: training.output() }, 'the training failed');
+  return new JobFailed(error);
+}
+
+/** The training process did as the worker told it. */
+class StoppedByWorker extends Error {
+  override readonly name = 'StoppedByWorker';
 }
 
 async function trainOptions({ services, job, folder, modelPath }: Run): Promise<Omit<TrainOptions, 'signal' | 'report'>> {

@@ -6,6 +6,7 @@ import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
 import type { Services } from '../src/services.ts';
 import { type BaseModelDirectory, findBaseModels } from './base-models.ts';
 import { type Device, deviceName } from './devices.ts';
+import { openFileHashes } from './engine/io/base-model-files.ts';
 import { type ForkedTraining, forkTraining } from './forked-training.ts';
 import { removeAbandonedFolders, workerFolder } from './job-folder.ts';
 import { superviseJob } from './supervisor.ts';
@@ -39,6 +40,7 @@ export async function startWorker(services: Services, { devices, trainingEnviron
     announce().catch((error) => log.warn({ err: error }, 'the worker could not announce itself'));
   }, ANNOUNCE_EVERY_MS);
 
+  const baseModelFiles = openFileHashes();
   const freeDevices = [...devices];
   const spares = new Map(devices.map((device) => [device, spareProcess(device, trainingEnvironment, log)]));
   const handle = async (jobId: string) => {
@@ -49,6 +51,7 @@ export async function startWorker(services: Services, { devices, trainingEnviron
         workerId: id,
         workDir,
         modelDir: baseModels.dirOf,
+        baseModelFiles,
         takeProcess: (jobLog) => spares.get(device)!.take(jobLog),
         stopping: stopping.signal,
         log,

@@ -22,7 +22,9 @@ interface AdapterObject {
  */
 export async function adapterObjects(job: Job, { objectStore }: Needs, step?: number): Promise<AdapterObject[]> {
   const prefix = step === undefined ? keys.adapter(job.id) : keys.checkpointAdapter(job.id, step);
-  const objects = (await objectStore.list(prefix)).map(({ key, sizeBytes }) => ({ name: key.slice(prefix.length), key, sizeBytes }));
+  // Until the job has succeeded its files are there but not proven.
+  const listed = step === undefined && job.status !== 'succeeded' ? [] : await objectStore.list(prefix);
+  const objects = listed.map(({ key, sizeBytes }) => ({ name: key.slice(prefix.length), key, sizeBytes }));
   if (objects.length > 0) return objects;
   if (step !== undefined) {
     throw new ServiceError('adapter_not_found', `The job "${job.id}" has no checkpoint of step ${step}`, {

@@ -20,7 +20,8 @@ export function jobView(job: Job): Static<typeof JobObject> {
     hyperparameters,
     model: job.model,
     organization_id: ORGANIZATION,
-    result_files: job.resultFileIds,
+    // Named a moment before they are there.
+    result_files: job.status === 'succeeded' ? job.resultFileIds : [],
     seed: job.seed,
     status: job.status,
     trained_tokens: job.trainedTokens,

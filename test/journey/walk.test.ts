@@ -71,7 +71,7 @@ describe('a LoRA job over HTTP', () => {
 
   it('lists the results and the adapter as files that download', async () => {
     const files = await Promise.all(job.result_files.map(api.file));
-    expect(files.map(({ filename }) => filename)).toEqual(['step_metrics.csv', 'adapter_config.json', 'adapter_model.safetensors']);
+    expect(files.map(({ filename }) => filename)).toEqual(['step_metrics.csv', 'adapter_config.json', 'adapter_model.safetensors', 'graft_manifest.json']);
     expect(files.every(({ purpose }) => purpose === 'fine-tune-results')).toBe(true);
     const csv = (await api.content(job.result_files[0]!)).toString().trim().split('\n');
     expect(csv[0]).toBe('step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy');
@@ -82,7 +82,7 @@ describe('a LoRA job over HTTP', () => {
 
   it('delivers an adapter whose every B has moved from zero', async () => {
     const adapter = await api.adapter(job.id);
-    expect([...adapter.keys()].sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+    expect([...adapter.keys()].sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors', 'graft_manifest.json']);
     expect(JSON.parse(adapter.get('adapter_config.json')!.toString())).toMatchObject({ peft_type: 'LORA', r: 4, base_model_name_or_path: 'tiny' });
     const tensors = nonZeroTensors(adapter.get('adapter_model.safetensors')!);
     const B = [...tensors].filter(([name]) => name.includes('lora_B'));

@@ -1,5 +1,6 @@
 /** What goes into a training run and what comes out: the engine's public types. */
 import type { Hyperparameters, ResolvedHyperparameters } from '../../src/formats/hyperparameters.ts';
+import type { Lineage } from '../../src/formats/lineage.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { ResolvedTuning, Tuning } from '../../src/formats/tuning.ts';
 
@@ -59,6 +60,7 @@ export interface Prepared {
   startStep: number;
   trainableParameters: number;
   totalParameters: number;
+  versions: Lineage['versions'];
 }
 
 export interface StepMetrics {

@@ -1,6 +1,4 @@
 /** Everything a run needs before its first step: the data read and tokenised, every choice made, the model opened, an earlier run's state restored. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { type ResolvedHyperparameters, resolveHyperparameters } from '../../src/formats/hyperparameters.ts';
 import { InputError } from '../../src/formats/input-error.ts';
@@ -12,10 +10,12 @@ import { overlapWarning, tokenReceipt } from './data/receipt.ts';
 import { Tokenizer } from './data/tokenizer.ts';
 import { saveAdapter } from './io/adapter.ts';
 import { readTrainerState, restoreTensors, type TrainerState } from './io/checkpoint.ts';
-import { saveModel } from './io/model-directory.ts';
+import { saveModel, storedDtype } from './io/model-directory.ts';
 import { readModelConfig } from './model/weights.ts';
 import { AdamW } from './optim/adamw.ts';
+import { versions } from './tensorflow.ts';
 import { openTunedModel, type TunedModel } from './tuning/tuned-model.ts';
+import { GRAFT_VERSION } from './version.ts';
 
 export interface Run {
   model: TunedModel;
@@ -33,6 +33,8 @@ export interface Run {
   facts: Prepared;
   /** Writes what the job delivers. @returns the file names */
   deliver(dir: string): string[];
+  /** Gives the memory back; once is enough. */
+  dispose(): void;
 }
 
 /**
@@ -83,12 +85,20 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     startStep: resumed?.step ?? 0,
     trainableParameters: model.trainableParameters,
     totalParameters: model.totalParameters,
+    versions: { graft: GRAFT_VERSION, node: process.version, ...versions },
   };
   const deliver = (dir: string): string[] =>
     tuning.type === 'full'
       ? saveModel(model, dir, { sourceDir: modelDir, dtype: storedDtype(modelDir) })
       : saveAdapter(model, dir, { baseModelName: options.baseModelName ?? modelDir });
-  return { model, optimizer, training, validation, hyperparameters, tuning, stepsPerEpoch, totalSteps, resumed, today, facts, deliver };
+  let disposed = false;
+  const dispose = (): void => {
+    if (disposed) return;
+    disposed = true;
+    optimizer.dispose();
+    model.dispose();
+  };
+  return { model, optimizer, training, validation, hyperparameters, tuning, stepsPerEpoch, totalSteps, resumed, today, facts, deliver, dispose };
 }
 
 /** Going on with other data or other choices would be neither run. */
@@ -98,11 +108,4 @@ function checkSameRun(saved: TrainerState, now: Pick<TrainerState, 'seed' | 'tun
   throw new InputError('checkpoint_mismatch', `the checkpoint was written with another ${differs.join(', ')}`, {
     hint: 'Go on with the options and the file of the first run, or start from the beginning.',
   });
-}
-
-/** A fully tuned model is stored as its base was. */
-function storedDtype(modelDir: string): 'F32' | 'F16' | 'BF16' {
-  const config = JSON.parse(readFileSync(join(modelDir, 'config.json'), 'utf8')) as { dtype?: string; torch_dtype?: string };
-  const dtype = config.dtype ?? config.torch_dtype;
-  return dtype === 'bfloat16' ? 'BF16' : dtype === 'float16' ? 'F16' : 'F32';
 }

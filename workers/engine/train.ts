@@ -19,14 +19,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   options.signal?.throwIfAborted();
   const run = await prepare(options);
   try {
-    return await loop(run, options);
+    return await trainPrepared(run, options);
   } finally {
-    run.optimizer.dispose();
-    run.model.dispose();
+    run.dispose();
   }
 }
 
-async function loop(run: Run, { seed, checkpointsDir, outputDir, signal, report }: TrainOptions): Promise<TrainResult> {
+/** What `train` does once everything is ready. The run stays the caller's, who disposes of it: its model is then the trained one. */
+export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir, signal, report }: TrainOptions): Promise<TrainResult> {
   const { model, optimizer, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed } = run;
   const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
   const schedule = scheduleOf(run);

@@ -10,7 +10,7 @@ import { readJson, writeFileWhole } from './files.ts';
 import { openSafetensors, writeSafetensors } from './safetensors.ts';
 
 const CONFIG_FILE = 'adapter_config.json';
-const WEIGHTS_FILE = 'adapter_model.safetensors';
+export const ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors';
 
 /** What of a tuned model an adapter is on disk. */
 interface Adapted {
@@ -33,10 +33,10 @@ export function saveAdapter(
   if (tuning.type !== 'lora') throw new Error('only a LoRA model has an adapter to save');
   mkdirSync(dir, { recursive: true });
   const tensors = new Map([...trainable].map(([name, variable]) => [name, { shape: variable.shape, data: variable.dataSync() as Float32Array }]));
-  writeSafetensors(join(dir, WEIGHTS_FILE), tensors);
+  writeSafetensors(join(dir, ADAPTER_WEIGHTS_FILE), tensors);
   const config = adapterConfigJson({ ...tuning, target_modules: shortNames(tuning, trainable) }, { name: baseModelName, inputFirst });
   writeFileWhole(join(dir, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
-  return [CONFIG_FILE, WEIGHTS_FILE];
+  return [CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
 }
 
 /** @throws InputError `unsupported_adapter` for whatever would change the maths, `corrupt_model_file` for what cannot be read */
@@ -50,7 +50,7 @@ export function readAdapterConfig(dir: string): ResolvedLora {
  * @throws InputError `corrupt_model_file` telling every tensor that is missing, misshapen or too many
  */
 export function loadAdapter({ trainable }: Pick<Adapted, 'trainable'>, dir: string): void {
-  const path = join(dir, WEIGHTS_FILE);
+  const path = join(dir, ADAPTER_WEIGHTS_FILE);
   const file = openSafetensors(path);
   try {
     const problems: string[] = [];

@@ -42,3 +42,10 @@ export function saveModel(
   for (const name of copied) writeFileWhole(join(dir, name), readFileSync(join(sourceDir, name)));
   return ['config.json', 'model.safetensors', ...copied].sort();
 }
+
+/** What the weights of a directory are stored in; a fully tuned model is stored as its base was. */
+export function storedDtype(modelDir: string): 'F32' | 'F16' | 'BF16' {
+  const config = JSON.parse(readFileSync(join(modelDir, 'config.json'), 'utf8')) as { dtype?: string; torch_dtype?: string };
+  const dtype = config.dtype ?? config.torch_dtype;
+  return dtype === 'bfloat16' ? 'BF16' : dtype === 'float16' ? 'F16' : 'F32';
+}

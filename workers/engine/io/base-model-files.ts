@@ -1,0 +1,51 @@
+/** Which base model it was, to the byte. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HashedFile } from '../../../src/formats/lineage.ts';
+
+/** Weights, configuration, tokenizer and chat template; not READMEs or other formats of the same weights. */
+const TELLING = /\.(safetensors|json|jinja|model)$|^(merges|vocab)\.txt$/;
+
+interface Known {
+  sizeBytes: number;
+  mtimeMs: number;
+  sha256: Promise<string>;
+}
+
+/**
+ * Hashes of files, each read once for as long as its size and its time of change stay: gigabytes are not read again for every job.
+ * @returns a function that hashes what a model directory is made of, by name
+ */
+export function openFileHashes(): (modelDir: string) => Promise<HashedFile[]> {
+  const known = new Map<string, Known>();
+
+  function sha256Of(path: string, { sizeBytes, mtimeMs }: Omit<Known, 'sha256'>): Promise<string> {
+    const before = known.get(path);
+    if (before?.sizeBytes === sizeBytes && before.mtimeMs === mtimeMs) return before.sha256;
+    const sha256 = hashFile(path);
+    known.set(path, { sizeBytes, mtimeMs, sha256 });
+    sha256.catch(() => known.delete(path));
+    return sha256;
+  }
+
+  return async (modelDir) => {
+    const files: HashedFile[] = [];
+    for (const name of (await readdir(modelDir)).filter((each) => TELLING.test(each)).sort()) {
+      const path = join(modelDir, name);
+      const stats = await stat(path); // follows the links of a hub cache
+      if (!stats.isFile()) continue;
+      const { size: sizeBytes, mtimeMs } = stats;
+      files.push({ name, bytes: sizeBytes, sha256: await sha256Of(path, { sizeBytes, mtimeMs }) });
+    }
+    return files;
+  };
+}
+
+/** A stream: whoever waits for it goes on answering. */
+async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}

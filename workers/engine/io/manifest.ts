@@ -1,0 +1,67 @@
+/** The manifest beside delivered files: where they come from. */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { type HashedFile, type Lineage, MANIFEST_FILE } from '../../../src/formats/lineage.ts';
+import type { FileReceipt, TokenReceipt } from '../../../src/formats/token-receipt.ts';
+import type { Prepared, StepMetrics } from '../contract.ts';
+import { writeFileWhole } from './files.ts';
+
+export interface Origin {
+  /** null without the service. */
+  job: string | null;
+  baseModelName: string;
+  baseModelFiles: HashedFile[];
+  receipt: TokenReceipt;
+  prepared: Prepared;
+  seed: number;
+  /** Ids of the uploaded files. */
+  fileIds?: { training: string; validation: string | null };
+  /** The step that the files are of. */
+  last: StepMetrics;
+  now: Date;
+}
+
+export function lineageOf({ job, baseModelName, baseModelFiles, receipt, prepared, seed, fileIds, last, now }: Origin): Lineage {
+  const { training, validation, template } = receipt;
+  return {
+    object: 'fine_tuning.job.lineage',
+    format: 1,
+    created_at: now.toISOString(),
+    job,
+    base_model: {
+      name: baseModelName,
+      revision: /@([^@/]+)$/.exec(baseModelName)?.[1] ?? null,
+      sha256: sha256OfAll(baseModelFiles),
+      files: baseModelFiles,
+    },
+    data: {
+      training: dataFile(training, fileIds?.training),
+      validation: validation && dataFile(validation, fileIds?.validation),
+    },
+    template,
+    seed,
+    tuning: prepared.tuning,
+    hyperparameters: prepared.hyperparameters,
+    step: last.step,
+    total_steps: last.totalSteps,
+    losses: { train_loss: last.trainLoss, valid_loss: last.validLoss ?? null, full_valid_loss: last.fullValidLoss ?? null },
+    versions: prepared.versions,
+  };
+}
+
+/** @returns the file's name */
+export function writeManifest(dir: string, lineage: Lineage): string {
+  writeFileWhole(join(dir, MANIFEST_FILE), `${JSON.stringify(lineage, null, 2)}\n`);
+  return MANIFEST_FILE;
+}
+
+function dataFile({ sha256, examples, tokens, supervised_tokens }: FileReceipt, id: string | null = null): Lineage['data']['training'] {
+  return { id, sha256, examples, tokens, supervised_tokens };
+}
+
+/** As `sha256sum FILES | sha256sum` gives it, the files in the order of their names. */
+function sha256OfAll(files: readonly HashedFile[]): string {
+  return createHash('sha256')
+    .update(files.map(({ sha256, name }) => `${sha256}  ${name}\n`).join(''))
+    .digest('hex');
+}

@@ -1,0 +1,32 @@
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { readJson } from '../io/files.ts';
+import { modelShapes } from './stored-shapes.ts';
+
+/** What storing a model may change in its config.json. */
+const STORED_AS = ['dtype', 'torch_dtype'];
+
+/**
+ * Is a delivered model directory the base model in everything but its values? Whether every tensor that the architecture needs is there shows when
+ * it is loaded.
+ * @returns what is wrong
+ */
+export function modelProblems(deliveredDir: string, modelDir: string): string[] {
+  const problems: string[] = [];
+  const base = modelShapes(modelDir);
+  for (const [name, shape] of modelShapes(deliveredDir)) {
+    const expected = base.get(name);
+    if (expected === undefined) problems.push(`tensor ${name} is none of the base model's`);
+    else if (expected.join() !== shape.join()) problems.push(`tensor ${name} is [${shape}] where the base model has [${expected}]`);
+  }
+  const [theirs, ours] = [modelDir, deliveredDir].map(configOf);
+  for (const field of new Set([...Object.keys(theirs!), ...Object.keys(ours!)])) {
+    if (!isDeepStrictEqual(theirs![field], ours![field])) problems.push(`config.json says another ${field} than the base model's`);
+  }
+  return problems;
+}
+
+function configOf(dir: string): Record<string, unknown> {
+  const config = readJson(join(dir, 'config.json'), 'Is this a Hugging Face model directory?') as Record<string, unknown>;
+  return Object.fromEntries(Object.entries(config).filter(([field]) => !STORED_AS.includes(field)));
+}

@@ -1,0 +1,183 @@
+/** Are the files that a run delivered, read back and loaded, the model that was trained? */
+import { join } from 'node:path';
+import { LOSS_TOLERANCE, type ProofFindings } from '../../../src/formats/adapter-proof.ts';
+import { InputError } from '../../../src/formats/input-error.ts';
+import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning.ts';
+import type { StepMetrics } from '../contract.ts';
+import type { Example } from '../data/batch.ts';
+import { evaluate } from '../evaluate.ts';
+import { ADAPTER_WEIGHTS_FILE, loadAdapter, readAdapterConfig } from '../io/adapter.ts';
+import { decodeFloats, encodeFloats } from '../io/float-formats.ts';
+import { storedDtype } from '../io/model-directory.ts';
+import type { Run } from '../prepare.ts';
+import { tf } from '../tensorflow.ts';
+import { openForInference, type TunedModel } from '../tuning/tuned-model.ts';
+import { adapterProblems } from './adapter-layout.ts';
+import { modelProblems } from './model-layout.ts';
+import { contentOf, weightFiles } from './stored-shapes.ts';
+
+/** Without a validation file the loss is measured on so many training examples, or as many as have so many tokens. */
+const SAMPLE_EXAMPLES = 64;
+const SAMPLE_TOKENS = 32_768;
+/** Prompts whose next token is looked at, and how much of each, from its end. */
+const PROMPTS = 4;
+const PROMPT_TOKENS = 512;
+
+export interface Delivery {
+  /** The base model's directory. */
+  modelDir: string;
+  /** Holds the files as they were read back. */
+  deliveredDir: string;
+  /** Of the run's last step: its full_valid_loss is the live model's. */
+  last: StepMetrics;
+  signal?: AbortSignal;
+}
+
+type Measured = Omit<ProofFindings, 'seconds'>;
+
+/**
+ * Takes the run over: its model is put out of the way or given the delivered values. An adapter is loaded into the base model that is in memory, after
+ * what was trained has been wiped from it; a fully tuned model is opened anew.
+ * @returns what was found; `problems` is empty when the files are proven
+ */
+export async function prove(run: Run, delivery: Delivery): Promise<ProofFindings> {
+  const startedMs = performance.now();
+  const measured: Measured = { tensors: null, effect: null, loss: null, problems: [] };
+  try {
+    if (run.tuning.type === 'lora') await proveAdapter(run, run.tuning, delivery, measured);
+    else await proveModel(run, delivery, measured);
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    measured.problems.push(error.message);
+  } finally {
+    run.dispose();
+  }
+  const problems = measured.problems.map((problem) => problem.replaceAll(join(delivery.deliveredDir, '/'), ''));
+  return { ...measured, problems, seconds: (performance.now() - startedMs) / 1000 };
+}
+
+async function proveAdapter(run: Run, tuning: ResolvedLora, { modelDir, deliveredDir, last, signal }: Delivery, measured: Measured): Promise<void> {
+  const { model } = run;
+  const config = readAdapterConfig(deliveredDir);
+  for (const field of ['r', 'lora_alpha', 'lora_dropout', 'use_rslora'] as const) {
+    if (config[field] !== tuning[field]) measured.problems.push(`adapter_config.json says ${field} ${config[field]}; trained was ${tuning[field]}`);
+  }
+  if (tuning.target_modules !== ALL_LINEAR && [...tuning.target_modules].sort().join() !== [...config.target_modules].sort().join())
+    measured.problems.push(`adapter_config.json says target_modules ${config.target_modules}; trained were ${tuning.target_modules}`);
+  measured.problems.push(...adapterProblems(deliveredDir, modelDir, config));
+  describeTensors(measured, [join(deliveredDir, ADAPTER_WEIGHTS_FILE)]);
+  if (measured.problems.length > 0) return;
+
+  const sample = lossSample(run);
+  const live = last.fullValidLoss ?? (await evaluate(model, sample.examples)).loss;
+  signal?.throwIfAborted();
+  // Nothing of what was trained stays: without the adapter the model is its base, with the files' it is what was delivered.
+  for (const variable of model.trainable.values()) tf.tidy(() => variable.assign(tf.zerosLike(variable)));
+  const prompts = promptsOf(sample.examples);
+  const base = nextTokenLogits(model, prompts);
+  loadAdapter(model, deliveredDir);
+  measureEffect(measured, base, nextTokenLogits(model, prompts));
+  signal?.throwIfAborted();
+  await measureLoss(measured, { model, sample, live });
+}
+
+async function proveModel(run: Run, { modelDir, deliveredDir, last, signal }: Delivery, measured: Measured): Promise<void> {
+  measured.problems.push(...modelProblems(deliveredDir, modelDir));
+  describeTensors(measured, weightFiles(deliveredDir));
+  if (measured.problems.length > 0) return;
+
+  const sample = lossSample(run);
+  const dtype = storedDtype(modelDir);
+  if (dtype !== 'F32') roundWeights(run.model, dtype);
+  const reported = dtype === 'F32' ? last.fullValidLoss : undefined;
+  const live = reported ?? (await evaluate(run.model, sample.examples)).loss;
+  signal?.throwIfAborted();
+  run.dispose(); // three models need not be in memory at once
+  const prompts = promptsOf(sample.examples);
+  const base = using(openForInference({ modelDir }), (model) => nextTokenLogits(model, prompts));
+  const delivered = openForInference({ modelDir: deliveredDir });
+  try {
+    measureEffect(measured, base, nextTokenLogits(delivered, prompts));
+    signal?.throwIfAborted();
+    await measureLoss(measured, { model: delivered, sample, live });
+  } finally {
+    delivered.dispose();
+  }
+}
+
+function describeTensors(measured: Measured, paths: string[]): void {
+  const contents = paths.map((path) => contentOf(path));
+  const sum = (pick: 'count' | 'parameters') => contents.reduce((total, content) => total + content[pick], 0);
+  measured.tensors = { count: sum('count'), parameters: sum('parameters'), finite: contents.every(({ strange }) => strange.length === 0) };
+  measured.problems.push(...contents.flatMap(({ strange }) => strange));
+}
+
+interface LossSample {
+  measuredOn: 'validation_file' | 'training_sample';
+  examples: Example[];
+}
+
+function lossSample({ training, validation }: Run): LossSample {
+  if (validation !== null) return { measuredOn: 'validation_file', examples: validation.examples };
+  let tokens = 0;
+  const examples = training.examples.slice(0, SAMPLE_EXAMPLES).filter(({ inputIds }, index) => {
+    tokens += inputIds.length;
+    return index === 0 || tokens <= SAMPLE_TOKENS;
+  });
+  return { measuredOn: 'training_sample', examples };
+}
+
+/** Examples up to the first token that is learned. */
+const promptsOf = (examples: readonly Example[]): Int32Array[] =>
+  examples.slice(0, PROMPTS).map(({ inputIds, lossMask }) => {
+    const end = lossMask.indexOf(1);
+    return inputIds.slice(Math.max(0, end - PROMPT_TOKENS), end);
+  });
+
+const nextTokenLogits = (model: TunedModel, prompts: readonly Int32Array[]): Float32Array[] => prompts.map((ids) => model.nextTokenLogits(ids));
+
+function measureEffect(measured: Measured, base: Float32Array[], delivered: Float32Array[]): void {
+  let largest = 0;
+  for (const [prompt, logits] of delivered.entries()) {
+    for (const [id, logit] of logits.entries()) {
+      const difference = Math.abs(logit - base[prompt]![id]!);
+      // Written so that NaN is the largest.
+      if (!(difference <= largest)) largest = difference;
+    }
+  }
+  if (!Number.isFinite(largest)) {
+    measured.problems.push('with the delivered files the model predicts numbers that are none');
+    return;
+  }
+  measured.effect = { prompts: delivered.length, largest_difference: largest };
+  if (largest === 0)
+    measured.problems.push(
+      `with the delivered files the model predicts exactly what its base does, on ${delivered.length} prompts: training changed nothing (is the learning rate too small, or every step a warm-up?)`,
+    );
+}
+
+async function measureLoss(measured: Measured, { model, sample, live }: { model: TunedModel; sample: LossSample; live: number }): Promise<void> {
+  const { loss: delivered } = await evaluate(model, sample.examples);
+  const difference = Math.abs(delivered - live);
+  if (!(difference <= LOSS_TOLERANCE))
+    measured.problems.push(`the loss with the delivered files is ${delivered}, the live model's ${live}: they may differ by ${LOSS_TOLERANCE}`);
+  if (![delivered, live].every(Number.isFinite)) return;
+  const { measuredOn: measured_on, examples } = sample;
+  measured.loss = { measured_on, examples: examples.length, live, delivered, difference, tolerance: LOSS_TOLERANCE };
+}
+
+/** What storing does to the weights, done to the live ones: the loss is then the stored model's to the bit, and rounding is not taken for damage. */
+function roundWeights({ trainable }: TunedModel, dtype: 'F16' | 'BF16'): void {
+  for (const variable of trainable.values()) {
+    const stored = encodeFloats(variable.dataSync<'float32'>(), dtype);
+    tf.tidy(() => variable.assign(tf.tensor(decodeFloats(stored.slice(), dtype), variable.shape, 'float32')));
+  }
+}
+
+function using<T>(model: TunedModel, use: (model: TunedModel) => T): T {
+  try {
+    return use(model);
+  } finally {
+    model.dispose();
+  }
+}
