@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseHeader, parseHeaderLength } from '../../src/formats/safetensors.ts';
 import { type Api, connect, type JobObject } from './api.ts';
 import { sameAnswer } from './dataset.ts';
-import { makeHome, startService } from './service.ts';
+import { makeHome, startService, until } from './service.ts';
 
 let home: Awaited<ReturnType<typeof makeHome>>;
 let service: Awaited<ReturnType<typeof startService>>;
@@ -47,12 +47,16 @@ describe('a LoRA job over HTTP', () => {
   });
 
   it('tells what happened, in order, with the metrics of every step', async () => {
-    const events = await api.events(job.id);
+    // The last events come a moment after the status.
+    const events = await until('the last event', async () => {
+      const all = await api.events(job.id);
+      return /successfully completed$/.test(all.at(-1)!.message) && all;
+    });
     const messages = events.map(({ message }) => message).join('\n');
     expect(messages).toMatch(
       /The training file has 16 examples, [\d,]+ tokens.*\n(.*\n)*.*The validation file has 6 examples.*\n(.*\n)*Fine-tuning job started/,
     );
-    expect(messages).toMatch(/successfully completed$/);
+    expect(messages).toMatch(/read back and proven.*\nNew fine-tuned model created.*\n.*successfully completed$/);
     const metrics = events.filter(({ type }) => type === 'metrics').map(({ data }) => data!);
     expect(metrics.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
     for (const data of metrics)
@@ -71,7 +75,12 @@ describe('a LoRA job over HTTP', () => {
 
   it('lists the results and the adapter as files that download', async () => {
     const files = await Promise.all(job.result_files.map(api.file));
-    expect(files.map(({ filename }) => filename)).toEqual(['step_metrics.csv', 'adapter_config.json', 'adapter_model.safetensors', 'graft_manifest.json']);
+    expect(files.map(({ filename }) => filename)).toEqual([
+      'step_metrics.csv',
+      'adapter_config.json',
+      'adapter_model.safetensors',
+      'graft_manifest.json',
+    ]);
     expect(files.every(({ purpose }) => purpose === 'fine-tune-results')).toBe(true);
     const csv = (await api.content(job.result_files[0]!)).toString().trim().split('\n');
     expect(csv[0]).toBe('step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy');
