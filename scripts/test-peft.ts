@@ -11,7 +11,7 @@ import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { evaluate } from '../workers/engine/evaluate.ts';
 import { saveAdapter } from '../workers/engine/io/adapter.ts';
 import { tf } from '../workers/engine/tensorflow.ts';
-import { train } from '../workers/engine/train.ts';
+import { trainWithLineage } from '../workers/engine/train-with-lineage.ts';
 import { uniform } from '../workers/engine/tuning/random.ts';
 import { openForInference, openTunedModel, type TunedModel } from '../workers/engine/tuning/tuned-model.ts';
 import { pythonEnvironment } from './python-environment.ts';
@@ -83,7 +83,7 @@ interface Request {
 async function prepareCase(scratch: string, index: number, { name, modelDir, tuning, hyperparameters }: Case): Promise<Request> {
   const outputDir = join(scratch, `${index}`, 'output');
   mkdirSync(join(scratch, `${index}`));
-  const result = await train({
+  const result = await trainWithLineage({
     modelDir,
     trainingFile: TRAINING_FILE,
     validationFile: VALIDATION_FILE,

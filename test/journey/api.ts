@@ -69,6 +69,8 @@ export function connect(url: string) {
     checkpoint: (id: string) => until(`a checkpoint of ${id}`, async () => (await checkpoints(id))[0]),
     model: (id: string) =>
       until(`the model ${id}`, async () => (await json<ListOf<{ id: string }>>('/models')).data.find((model) => model.id === id)),
+    /** `receipt`, `proof` or `lineage` */
+    report: <T>(id: string, kind: string) => json<T>(`/fine_tuning/jobs/${id}/${kind}`),
     file: (id: string) => json<{ filename: string; bytes: number; purpose: string }>(`/files/${id}`),
     content: async (id: string) => Buffer.from(await (await request(`/files/${id}/content`)).arrayBuffer()),
     /** The adapter's tar, unpacked: name → bytes. */

@@ -83,8 +83,8 @@ async function trainCommand(args: string[]): Promise<void> {
     report: { prepared: printPrepared, step: printStep, checkpoint: ({ dir }) => console.log(`checkpoint ${dir}`) },
   };
   // TensorFlow takes seconds to load: a mistake on the command line is told before.
-  const { train } = await import('./train.ts');
-  const { outputDir, files } = await train(options);
+  const { trainWithLineage } = await import('./train-with-lineage.ts');
+  const { outputDir, files } = await trainWithLineage(options);
   console.log(`wrote ${files.join(', ')} to ${outputDir}`);
 }
 
@@ -92,8 +92,8 @@ function interruption(): InputError {
   return new InputError('interrupted', 'interrupted', { hint: 'Where --checkpoints was given, --resume with the last one goes on.' });
 }
 
-function printPrepared({ training, hyperparameters, totalSteps, startStep, trainableParameters, totalParameters }: Prepared): void {
-  for (const warning of training.warnings) console.log(`warning: ${warning}`);
+function printPrepared({ training, validation, hyperparameters, totalSteps, startStep, trainableParameters, totalParameters }: Prepared): void {
+  for (const warning of [...training.warnings, ...(validation?.warnings ?? [])]) console.log(`warning: ${warning}`);
   const { n_epochs: epochs, batch_size: batchSize, learning_rate: rate } = hyperparameters;
   console.log(`${training.examples} examples, ${training.tokens} tokens, ${training.supervisedTokens} of them learned`);
   console.log(`${trainableParameters.toLocaleString('en')} of ${totalParameters.toLocaleString('en')} parameters trained`);

@@ -3,4 +3,7 @@ export type { CheckpointReport, DatasetFacts, Prepared, StepMetrics, TrainOption
 export { type Dataset, type DatasetOptions, readDataset } from './data/dataset.ts';
 export { type Evaluation, evaluate } from './evaluate.ts';
 export { type Generated, type GenerateOptions, Generator } from './generate.ts';
-export { train } from './train.ts';
+export { prepare, type Run } from './prepare.ts';
+export { type Delivery, prove } from './proof/prove.ts';
+export { train, trainPrepared } from './train.ts';
+export { trainWithLineage } from './train-with-lineage.ts';

@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
+import { type RunningService, refusal, runService } from '../app/running-service.ts';
+
+let service: RunningService;
+let jobId: string;
+beforeAll(async () => {
+  service = await runService();
+  const training_file = await service.upload();
+  jobId = (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file })).json().id;
+});
+afterAll(() => service.close());
+
+const get = (kind: string, id = jobId) => service.inject({ url: `/v1/fine_tuning/jobs/${id}/${kind}` });
+
+const receipt: TokenReceipt = {
+  object: 'fine_tuning.job.receipt',
+  max_length: 8,
+  truncation: 'drop',
+  template: null,
+  training: {
+    sha256: 'ab',
+    lines: 1,
+    examples: 1,
+    tokens: 2,
+    supervised_tokens: 1,
+    longest: { tokens: 2, line: 1 },
+    too_long: { examples: 0, truncated: 0, dropped: 0, lines: [] },
+    nothing_to_learn: { examples: 0, after_truncation: 0, lines: [] },
+    duplicates: 0,
+    samples: [{ line: 1, tokens: 2, supervised_tokens: 1, shown_tokens: 2, spans: [{ text: 'a', supervised: false }] }],
+  },
+  validation: null,
+  overlap: null,
+};
+
+describe('a report', () => {
+  it.each(['receipt', 'proof', 'lineage'])('%s › that is not there yet is refused, saying when it will be', async (kind) => {
+    const refused = refusal(await get(kind));
+    expect(refused).toMatchObject({ status: 404, code: 'report_not_found' });
+    expect(refused.message).toMatch(new RegExp(`is validating_files and has no ${kind}\\. It is there when`));
+    expect(refusal(await get(kind, 'ftjob-none'))).toMatchObject({ status: 404, code: 'fine_tune_not_found' });
+  });
+
+  it('is served as the newest attempt wrote it, and no older one replaces it', async () => {
+    const { jobs, reports } = service.services;
+    expect(await reports.put(jobId, 0, 'receipt', receipt)).toBe(false); // nobody has the job
+    const { attempt } = (await jobs.claim(jobId, 'worker-test'))!;
+    expect(await reports.put(jobId, attempt, 'receipt', receipt)).toBe(true);
+    expect(await reports.put(jobId, attempt, 'receipt', { ...receipt, max_length: 9 })).toBe(true);
+    expect(await reports.put(jobId, attempt - 1, 'receipt', receipt)).toBe(false);
+    expect((await get('receipt')).json()).toEqual({ ...receipt, max_length: 9 });
+  });
+
+  it('of a job that ended before it says so', async () => {
+    await service.post(`/v1/fine_tuning/jobs/${jobId}/cancel`, {});
+    expect(refusal(await get('proof')).message).toMatch(/is cancelled and has no proof.*ended before that/);
+    expect((await get('receipt')).statusCode).toBe(200);
+  });
+
+  it('is described at /docs', async () => {
+    const { paths } = (await service.inject({ url: '/docs/json' })).json();
+    const described = ['receipt', 'proof', 'lineage'].map(
+      (kind) => paths[`/v1/fine_tuning/jobs/{job_id}/${kind}`].get.responses['200'].content['application/json'].schema.title,
+    );
+    expect(described).toEqual(['TokenReceipt', 'AdapterProof', 'Lineage']);
+  });
+});

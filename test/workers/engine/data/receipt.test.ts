@@ -1,0 +1,114 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Example } from '../../../../workers/engine/data/batch.ts';
+import { ChatTemplate } from '../../../../workers/engine/data/chat-template.ts';
+import { type DatasetOptions, tokenizeFile } from '../../../../workers/engine/data/dataset.ts';
+import { decodeSpans } from '../../../../workers/engine/data/decoded-spans.ts';
+import { DigestSet } from '../../../../workers/engine/data/digest-set.ts';
+import { tokenReceipt } from '../../../../workers/engine/data/receipt.ts';
+import { SAMPLE_TOKENS } from '../../../../workers/engine/data/tally.ts';
+import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
+
+let dir: string;
+let base: DatasetOptions;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'graft-receipt-'));
+  const tokenizer = await Tokenizer.open(
+    fileURLToPath(new URL('../../../fixtures/reference/templates/chatml-generation/tokenizer', import.meta.url)),
+  );
+  const template = await ChatTemplate.open(tokenizer, new Date(0));
+  base = { param: 'training_file', tokenizer, template, vocabSize: 384, maxLengthTokens: 128, truncation: 'error' };
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+async function read(lines: object[], options: Partial<DatasetOptions> = {}) {
+  const path = join(dir, 'examples.jsonl');
+  await writeFile(path, lines.map((line) => JSON.stringify(line)).join('\n'));
+  return tokenizeFile(path, { ...base, ...options });
+}
+
+const pair = (prompt: string, completion: string) => ({ prompt, completion });
+const short = Array.from({ length: 4 }, (_, index) => pair(`Question ${index} `, `Answer ${index}`));
+const longAnswer = pair('Go on ', 'word '.repeat(200));
+const longPrompt = pair('word '.repeat(200), 'Done');
+
+describe('the receipt of a file with examples that are too long', () => {
+  const file = [...short, longAnswer, longPrompt];
+
+  it('asked to cut on the right counts those cut, and those of which nothing to learn was left', async () => {
+    const { receipt, problem } = await read(file, { truncation: 'right' });
+    expect(problem).toBeNull();
+    expect(receipt).toMatchObject({
+      lines: 6,
+      examples: 5,
+      too_long: { examples: 2, truncated: 1, dropped: 0, lines: [5, 6] },
+      nothing_to_learn: { examples: 1, after_truncation: 1, lines: [6] },
+    });
+    expect(receipt.longest.tokens).toBeGreaterThan(128);
+  });
+
+  it('asked to cut on the left keeps both, and asked to drop counts those dropped', async () => {
+    expect((await read(file, { truncation: 'left' })).receipt.too_long).toEqual({ examples: 2, truncated: 2, dropped: 0, lines: [5, 6] });
+    const { receipt } = await read(file, { truncation: 'drop' });
+    expect(receipt).toMatchObject({ examples: 4, too_long: { examples: 2, truncated: 0, dropped: 2 }, nothing_to_learn: { examples: 0 } });
+  });
+
+  it('not told what to do counts every one, more than the error names', async () => {
+    const { receipt, problem } = await read([...short, ...Array.from({ length: 25 }, () => longAnswer)]);
+    expect(receipt.too_long).toMatchObject({ examples: 25, truncated: 0, dropped: 0, lines: [5, 6, 7, 8, 9, 10, 11, 12, 13, 14] });
+    expect(problem?.message).toMatch(/^the first 10 problems: line 5 has \d+ tokens/);
+  });
+});
+
+describe('the receipt of two files', () => {
+  it('counts the validation examples that are in the training file, and no more of them than there are', async () => {
+    const training = await read(short);
+    const validation = await read([short[1]!, pair('Question 1 ', 'Another answer'), short[1]!], { param: 'validation_file' });
+    const how = { ...base, today: new Date(0) };
+    expect(tokenReceipt({ training, validation }, how)).toMatchObject({ overlap: 2, validation: { examples: 3, duplicates: 1 } });
+    expect(tokenReceipt({ training, validation: null }, how)).toMatchObject({ overlap: null, validation: null });
+  });
+});
+
+describe('a sample', () => {
+  it('is what the model reads, the learned spans marked, to the last character of an emoji', async () => {
+    const { examples } = await read([pair('Say 🌳: ', 'A 👩‍🌾 says "é" \u0000')]);
+    const spans = await decodeSpans(examples[0]!, base.tokenizer, SAMPLE_TOKENS);
+    expect(spans.map(({ supervised }) => supervised)).toEqual([false, true]);
+    expect(spans[0]!.text).toBe('Say 🌳: ');
+    // Postgres' JSON cannot hold the NUL.
+    expect(spans[1]!.text).toBe(`A 👩‍🌾 says "é" \uFFFD${base.tokenizer.eosToken}`);
+  });
+
+  it('whose run ends within a character shows it once, in the run that ends it', async () => {
+    const { ids } = await base.tokenizer.encode('a🌳b', { addSpecialTokens: false });
+    const lossMask = Uint8Array.from(ids, (_, index) => (index >= 3 ? 1 : 0)); // within the tree's four bytes
+    const spans = await decodeSpans({ inputIds: ids, lossMask }, base.tokenizer, SAMPLE_TOKENS);
+    expect(spans.map(({ text }) => text)).toEqual(['a', '🌳b']);
+  });
+
+  it('of a long example ends where the receipt says', async () => {
+    const { receipt } = await read([pair('Count ', 'one '.repeat(1500))], { maxLengthTokens: 10_000 });
+    const [sample] = receipt.samples;
+    expect(sample!.tokens).toBeGreaterThan(SAMPLE_TOKENS);
+    expect(sample!.shown_tokens).toBe(SAMPLE_TOKENS);
+    expect(JSON.stringify(sample).length).toBeLessThan(10 * SAMPLE_TOKENS);
+  });
+});
+
+describe('DigestSet', () => {
+  const example = (id: number, mask = 1): Example => ({ inputIds: Int32Array.of(id, 7), lossMask: Uint8Array.of(0, mask) });
+
+  it('of many examples knows each of them, and the mask as well as the tokens', () => {
+    const set = new DigestSet();
+    for (let id = 0; id < 5000; id++) expect(set.add(example(id))).toBe(true);
+    for (let id = 0; id < 5000; id++) expect(set.add(example(id))).toBe(false);
+    expect(set.has(example(4999))).toBe(true);
+    expect(set.has(example(5000))).toBe(false);
+    expect(set.has(example(1, 0))).toBe(false);
+  });
+});
