@@ -73,11 +73,13 @@ export function connect(url: string) {
     report: <T>(id: string, kind: string) => json<T>(`/fine_tuning/jobs/${id}/${kind}`),
     file: (id: string) => json<{ filename: string; bytes: number; purpose: string }>(`/files/${id}`),
     content: async (id: string) => Buffer.from(await (await request(`/files/${id}/content`)).arrayBuffer()),
-    /** The adapter's tar, unpacked: name → bytes. */
-    async adapter(id: string): Promise<Map<string, Buffer>> {
+    /** The adapter's tar, or that of a checkpoint, unpacked: name → bytes. */
+    async adapter(id: string, step?: number): Promise<Map<string, Buffer>> {
       const files = new Map<string, Buffer>();
       const unpack = extract();
-      unpack.end(Buffer.from(await (await request(`/fine_tuning/jobs/${id}/adapter`)).arrayBuffer()));
+      unpack.end(
+        Buffer.from(await (await request(`/fine_tuning/jobs/${id}${step === undefined ? '' : `/checkpoints/${step}`}/adapter`)).arrayBuffer()),
+      );
       for await (const entry of unpack) {
         const chunks: Buffer[] = [];
         for await (const chunk of entry) chunks.push(chunk as Buffer);

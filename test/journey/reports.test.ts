@@ -109,6 +109,8 @@ describe('the reports of a job whose examples are cut', () => {
     expect(files).toEqual(expect.arrayContaining(['config.json', 'model.safetensors', 'tokenizer.json', 'chat_template.jinja']));
     for (const { name, sha256: hash } of lineage.base_model.files) expect(hash).toBe(sha256(await readFile(join(home.modelsDir, 'tiny', name))));
     const [last] = await api.checkpoints(job.id);
+    const checkpoint = JSON.parse((await api.adapter(job.id, 3)).get('graft_manifest.json')!.toString());
+    expect(checkpoint).toEqual({ ...lineage, step: 3, created_at: expect.any(String), losses: expect.any(Object) });
     expect(lineage.losses).toMatchObject({ train_loss: last!.metrics['train_loss'], full_valid_loss: last!.metrics['full_valid_loss'] });
   });
 });

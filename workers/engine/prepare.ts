@@ -13,6 +13,7 @@ import { readTrainerState, restoreTensors, type TrainerState } from './io/checkp
 import { saveModel, storedDtype } from './io/model-directory.ts';
 import { readModelConfig } from './model/weights.ts';
 import { AdamW } from './optim/adamw.ts';
+import { basePredictions, type Predictions } from './proof/base-predictions.ts';
 import { versions } from './tensorflow.ts';
 import { openTunedModel, type TunedModel } from './tuning/tuned-model.ts';
 import { GRAFT_VERSION } from './version.ts';
@@ -31,6 +32,8 @@ export interface Run {
   /** What chat templates are told the date is; a resumed run keeps the first one's. */
   today: Date;
   facts: Prepared;
+  /** What the base model predicts, for the proof. */
+  base: Predictions;
   /** Writes what the job delivers. @returns the file names */
   deliver(dir: string): string[];
   /** Gives the memory back; once is enough. */
@@ -69,7 +72,9 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   options.signal?.throwIfAborted();
   const model = openTunedModel({ modelDir, tuning, seed });
   const optimizer = new AdamW(model.trainable, { weightDecay: hyperparameters.weight_decay });
+  let base: Predictions;
   try {
+    base = basePredictions(model, (validation ?? training).examples);
     if (resumed !== null && options.resumeFrom !== undefined) restoreTensors(options.resumeFrom, { model, optimizer, steps: resumed.step });
   } catch (error) {
     optimizer.dispose();
@@ -98,7 +103,22 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     optimizer.dispose();
     model.dispose();
   };
-  return { model, optimizer, training, validation, hyperparameters, tuning, stepsPerEpoch, totalSteps, resumed, today, facts, deliver, dispose };
+  return {
+    model,
+    optimizer,
+    training,
+    validation,
+    hyperparameters,
+    tuning,
+    stepsPerEpoch,
+    totalSteps,
+    resumed,
+    today,
+    facts,
+    base,
+    deliver,
+    dispose,
+  };
 }
 
 /** Going on with other data or other choices would be neither run. */

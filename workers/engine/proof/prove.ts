@@ -13,15 +13,15 @@ import type { Run } from '../prepare.ts';
 import { tf } from '../tensorflow.ts';
 import { openForInference, type TunedModel } from '../tuning/tuned-model.ts';
 import { adapterProblems } from './adapter-layout.ts';
+import { largestDifference, type Predictions, predict } from './base-predictions.ts';
 import { modelProblems } from './model-layout.ts';
 import { contentOf, weightFiles } from './stored-shapes.ts';
 
 /** Without a validation file the loss is measured on so many training examples, or as many as have so many tokens. */
 const SAMPLE_EXAMPLES = 64;
 const SAMPLE_TOKENS = 32_768;
-/** Prompts whose next token is looked at, and how much of each, from its end. */
-const PROMPTS = 4;
-const PROMPT_TOKENS = 512;
+/** Of a logit, by which the base model in memory may differ from what it was before training: sums in another order on a GPU. */
+const BASE_TOLERANCE = 1e-3;
 
 export interface Delivery {
   /** The base model's directory. */
@@ -37,7 +37,7 @@ type Measured = Omit<ProofFindings, 'seconds'>;
 
 /**
  * Takes the run over: its model is put out of the way or given the delivered values. An adapter is loaded into the base model that is in memory, after
- * what was trained has been wiped from it; a fully tuned model is opened anew.
+ * what was trained has been wiped from it and it has been seen to predict what it did before the first step; a fully tuned model is opened anew.
  * @returns what was found; `problems` is empty when the files are proven
  */
 export async function prove(run: Run, delivery: Delivery): Promise<ProofFindings> {
@@ -73,10 +73,10 @@ async function proveAdapter(run: Run, tuning: ResolvedLora, { modelDir, delivere
   signal?.throwIfAborted();
   // Nothing of what was trained stays: without the adapter the model is its base, with the files' it is what was delivered.
   for (const variable of model.trainable.values()) tf.tidy(() => variable.assign(tf.zerosLike(variable)));
-  const prompts = promptsOf(sample.examples);
-  const base = nextTokenLogits(model, prompts);
+  const drift = largestDifference(predict(model, run.base.prompts), run.base.logits);
+  if (!(drift <= BASE_TOLERANCE)) measured.problems.push(`without its adapter the model's predictions differ from the base model's by ${drift}`);
   loadAdapter(model, deliveredDir);
-  measureEffect(measured, base, nextTokenLogits(model, prompts));
+  measureEffect(measured, run.base, model);
   signal?.throwIfAborted();
   await measureLoss(measured, { model, sample, live });
 }
@@ -92,12 +92,10 @@ async function proveModel(run: Run, { modelDir, deliveredDir, last, signal }: De
   const reported = dtype === 'F32' ? last.fullValidLoss : undefined;
   const live = reported ?? (await evaluate(run.model, sample.examples)).loss;
   signal?.throwIfAborted();
-  run.dispose(); // three models need not be in memory at once
-  const prompts = promptsOf(sample.examples);
-  const base = using(openForInference({ modelDir }), (model) => nextTokenLogits(model, prompts));
+  run.dispose(); // two models need not be in memory at once
   const delivered = openForInference({ modelDir: deliveredDir });
   try {
-    measureEffect(measured, base, nextTokenLogits(delivered, prompts));
+    measureEffect(measured, run.base, delivered);
     signal?.throwIfAborted();
     await measureLoss(measured, { model: delivered, sample, live });
   } finally {
@@ -127,32 +125,16 @@ function lossSample({ training, validation }: Run): LossSample {
   return { measuredOn: 'training_sample', examples };
 }
 
-/** Examples up to the first token that is learned. */
-const promptsOf = (examples: readonly Example[]): Int32Array[] =>
-  examples.slice(0, PROMPTS).map(({ inputIds, lossMask }) => {
-    const end = lossMask.indexOf(1);
-    return inputIds.slice(Math.max(0, end - PROMPT_TOKENS), end);
-  });
-
-const nextTokenLogits = (model: TunedModel, prompts: readonly Int32Array[]): Float32Array[] => prompts.map((ids) => model.nextTokenLogits(ids));
-
-function measureEffect(measured: Measured, base: Float32Array[], delivered: Float32Array[]): void {
-  let largest = 0;
-  for (const [prompt, logits] of delivered.entries()) {
-    for (const [id, logit] of logits.entries()) {
-      const difference = Math.abs(logit - base[prompt]![id]!);
-      // Written so that NaN is the largest.
-      if (!(difference <= largest)) largest = difference;
-    }
-  }
+function measureEffect(measured: Measured, { prompts, logits }: Predictions, model: TunedModel): void {
+  const largest = largestDifference(predict(model, prompts), logits);
   if (!Number.isFinite(largest)) {
     measured.problems.push('with the delivered files the model predicts numbers that are none');
     return;
   }
-  measured.effect = { prompts: delivered.length, largest_difference: largest };
+  measured.effect = { prompts: prompts.length, largest_difference: largest };
   if (largest === 0)
     measured.problems.push(
-      `with the delivered files the model predicts exactly what its base does, on ${delivered.length} prompts: training changed nothing (is the learning rate too small, or every step a warm-up?)`,
+      `with the delivered files the model predicts exactly what its base does, on ${prompts.length} prompts: training changed nothing (is the learning rate too small, or every step a warm-up?)`,
     );
 }
 
@@ -171,13 +153,5 @@ function roundWeights({ trainable }: TunedModel, dtype: 'F16' | 'BF16'): void {
   for (const variable of trainable.values()) {
     const stored = encodeFloats(variable.dataSync<'float32'>(), dtype);
     tf.tidy(() => variable.assign(tf.tensor(decodeFloats(stored.slice(), dtype), variable.shape, 'float32')));
-  }
-}
-
-function using<T>(model: TunedModel, use: (model: TunedModel) => T): T {
-  try {
-    return use(model);
-  } finally {
-    model.dispose();
   }
 }

@@ -93,6 +93,27 @@ describe('prove › an adapter as it was trained', () => {
   });
 });
 
+describe('prove › of a base model in shards, stored in bf16', () => {
+  it('finds every layer and the same loss', async () => {
+    const findings = await proveAfter(nothing, { modelDir: bf16Model });
+    expect(findings.problems).toEqual([]);
+    expect(findings.loss!.difference).toBeLessThan(1e-5);
+  });
+});
+
+describe('prove › of a run that changed its base model in memory', () => {
+  it('says so, though adapter and loss agree', async () => {
+    const options = { modelDir: f32Model, trainingFile, outputDir: join(dir, 'drifted'), tuning: { type: 'lora' as const, r: 4 }, seed: 3 };
+    const run = await prepare({ ...options, hyperparameters: { n_epochs: 1, batch_size: 4, learning_rate: 0.01 } });
+    const { logits, prompts } = run.base;
+    // As if the base had predicted otherwise before training.
+    const other = { ...run, base: { prompts, logits: logits.map((each) => each.map((logit) => logit + 0.01)) } };
+    const { last } = await trainPrepared(run, { ...options, hyperparameters: {} });
+    const { problems } = await prove(other, { modelDir: f32Model, deliveredDir: options.outputDir, last });
+    expect(problems).toEqual([expect.stringMatching(/without its adapter the model's predictions differ from the base model's by 0\.0\d+/)]);
+  });
+});
+
 const damages: { name: string; damage: (delivered: string) => Promise<void> | void; problem: RegExp }[] = [
   {
     name: 'a value that is no number',
