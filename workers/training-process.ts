@@ -90,4 +90,4 @@ if (process.send === undefined) {
   process.exit(2);
 }
 await tf.ready();
-await send({ answer: 'ready', device: tf.getBackend(), tensorflow: versions.tensorflow });
+await send({ answer: 'ready', device: tf.getBackend(), tensorflow: versions().tensorflow });

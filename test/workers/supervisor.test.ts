@@ -165,6 +165,26 @@ describe('a job that is supervised', () => {
     expect(mine.map(({ filename }) => filename).sort()).toEqual(['adapter_config.json', WEIGHTS, 'graft_manifest.json', 'step_metrics.csv']);
   });
 
+  it('whose worker is told to stop at its proof › succeeds, or goes back to the queue and succeeds with the next', async () => {
+    const id = await makeJob();
+    const stopping = new AbortController();
+    const takeProcess = () => {
+      const training = fork();
+      const interrupted = (dir: string) => {
+        const answer = training.verify(dir);
+        stopping.abort();
+        return answer;
+      };
+      return { ...training, verify: interrupted };
+    };
+    await supervise(id, { takeProcess, stopping: stopping.signal });
+    const { status } = (await get(id)).json();
+    expect(['queued', 'succeeded']).toContain(status);
+    if (status === 'queued') await supervise(id);
+    expect((await get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
+    expect(await weights(id)).toEqual(undisturbed);
+  });
+
   it('that is cancelled while its files are proven › leaves none of them', async () => {
     const id = await makeJob();
     const takeProcess = () => {

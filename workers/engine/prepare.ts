@@ -90,7 +90,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     startStep: resumed?.step ?? 0,
     trainableParameters: model.trainableParameters,
     totalParameters: model.totalParameters,
-    versions: { graft: GRAFT_VERSION, node: process.version, ...versions },
+    versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },
   };
   const deliver = (dir: string): string[] =>
     tuning.type === 'full'

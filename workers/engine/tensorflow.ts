@@ -17,8 +17,8 @@ process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
 export const tf = createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu') as typeof import('@tensorflow/tfjs-node-gpu');
 export type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable } from '@tensorflow/tfjs-node-gpu';
 
-/** The library's and the JavaScript side's. */
-export const versions = {
+/** The library's version and the JavaScript side's. */
+export const versions = (): { tfjs: string; tensorflow: string } => ({
   tfjs: tf.version['tfjs-node'] ?? 'unknown',
   tensorflow: (tf.backend() as unknown as { binding: { TF_Version: string } }).binding.TF_Version,
-};
+});
