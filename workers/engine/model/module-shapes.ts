@@ -57,3 +57,15 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
   }
   return shapes;
 }
+
+/**
+ * The name by which `weightShapes` knows a tensor of a checkpoint. Checkpoints saved without their head leave out what all names begin with;
+ * GPT-NeoX's head has had two names. An unknown name stays as it is.
+ */
+export function canonicalName(stored: string, config: ModelConfig, known: ReadonlyMap<string, unknown> = weightShapes(config)): string {
+  const { names } = config;
+  if (known.has(stored)) return stored;
+  if (stored === 'lm_head.weight') return `${names.head}.weight`;
+  const prefixed = `${names.prefix}${stored}`;
+  return known.has(prefixed) ? prefixed : stored;
+}

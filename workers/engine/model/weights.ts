@@ -7,7 +7,7 @@ import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { readJson } from '../io/files.ts';
 import { openSafetensors, type SafetensorsFile } from '../io/safetensors.ts';
 import { type Tensor, tf } from '../tensorflow.ts';
-import { weightShapes } from './module-shapes.ts';
+import { canonicalName, weightShapes } from './module-shapes.ts';
 
 const SINGLE_FILE = 'model.safetensors';
 const INDEX_FILE = 'model.safetensors.index.json';
@@ -33,7 +33,7 @@ export function loadWeights(modelDir: string, config: ModelConfig): Map<string, 
   try {
     const expected = weightShapes(config);
     const holder = new Map<string, Stored>();
-    for (const file of files) for (const stored of file.header.tensors.keys()) holder.set(fullName(stored, expected, config), { file, stored });
+    for (const file of files) for (const stored of file.header.tensors.keys()) holder.set(canonicalName(stored, config, expected), { file, stored });
     const problems = mismatches(expected, holder, config);
     if (problems.length > 0) {
       throw new InputError('corrupt_model_file', `${modelDir} is not the model its config.json describes: ${problems.join('; ')}`, {
@@ -58,14 +58,6 @@ interface Stored {
   file: SafetensorsFile;
   /** Its name there. */
   stored: string;
-}
-
-/** Checkpoints saved without their head leave out what all names begin with; GPT-NeoX's head has had two names. */
-function fullName(stored: string, expected: ReadonlyMap<string, number[]>, { names }: ModelConfig): string {
-  if (expected.has(stored)) return stored;
-  if (stored === 'lm_head.weight') return `${names.head}.weight`;
-  const prefixed = `${names.prefix}${stored}`;
-  return expected.has(prefixed) ? prefixed : stored;
 }
 
 function mismatches(expected: ReadonlyMap<string, number[]>, holder: ReadonlyMap<string, Stored>, config: ModelConfig): string[] {

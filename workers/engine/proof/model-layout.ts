@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { readJson } from '../io/files.ts';
+import { canonicalName, weightShapes } from '../model/module-shapes.ts';
+import { readModelConfig } from '../model/weights.ts';
 import { modelShapes } from './stored-shapes.ts';
 
 /** What storing a model may change in its config.json. */
@@ -13,7 +15,10 @@ const STORED_AS = ['dtype', 'torch_dtype'];
  */
 export function modelProblems(deliveredDir: string, modelDir: string): string[] {
   const problems: string[] = [];
-  const base = modelShapes(modelDir);
+  const config = readModelConfig(modelDir);
+  const known = weightShapes(config);
+  // The base may have been saved under shorter names than ours, which transformers reads alike.
+  const base = new Map([...modelShapes(modelDir)].map(([stored, shape]) => [canonicalName(stored, config, known), shape]));
   for (const [name, shape] of modelShapes(deliveredDir)) {
     const expected = base.get(name);
     if (expected === undefined) problems.push(`tensor ${name} is none of the base model's`);
