@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import type { ChatMessage } from '../../../src/formats/examples.ts';
 import { InputError } from '../../../src/formats/input-error.ts';
+import { asPython, pythonFunctions } from './jinja-as-python.ts';
 import { formatDate } from './strftime.ts';
 import type { SpecialTokens, Tokenizer } from './tokenizer.ts';
 
@@ -48,7 +49,7 @@ export class ChatTemplate {
     this.sha256 = createHash('sha256').update(source).digest('hex');
     this.marksGeneration = /\{%[-+]?\s*generation\s*[-+]?%\}/.test(source);
     try {
-      this.#program = parse(tokenize(preprocess(source)));
+      this.#program = asPython(parse(tokenize(preprocess(source))));
     } catch (error) {
       throw new InputError('corrupt_model_file', `the model's chat template cannot be parsed: ${(error as Error).message}`, { param: 'model' });
     }
@@ -81,7 +82,8 @@ export class ChatTemplate {
     };
     const [begin, end] = absentCharacters(this.#source + JSON.stringify(context));
     const environment = new Environment();
-    for (const [name, value] of Object.entries({ ...builtIns(this.#today), ...context, [BEGIN]: begin, [END]: end })) environment.set(name, value);
+    for (const [name, value] of Object.entries({ ...builtIns(this.#today), ...pythonFunctions, ...context, [BEGIN]: begin, [END]: end }))
+      environment.set(name, value);
     const result = new Interpreter(environment).run(this.#program) as unknown as { value: string };
     return readMarks(result.value, begin, end, this.marksGeneration);
   }

@@ -10,17 +10,14 @@ export type Span = [start: number, end: number];
 export async function tokenizeExample(example: TrainingExample, tokenizer: Tokenizer, template: ChatTemplate | null): Promise<Example> {
   if (example.kind === 'completion') return tokenizeCompletion(example, tokenizer);
   if (template === null) throw new Error('is a conversation, but the model has no chat template; use prompt and completion, or a chat model');
-  const { text, spans } = supervisedText(example, template);
-  const encoded = await tokenizer.encode(text, { addSpecialTokens: false });
-  return withoutFirst({ inputIds: encoded.ids, lossMask: maskOf(encoded, spans) });
-}
-
-/** The rendered conversation and the characters of it that are learned: what the template marks, or else what each assistant's turn adds. */
-export function supervisedText(example: ChatExample, template: ChatTemplate): { text: string; spans: Span[] } {
   const { messages, tools } = example;
   const whole = render(template, messages, { tools, addGenerationPrompt: false });
-  const spans = whole.generated === null ? addedByTurns(example, whole.text, template) : markedSpans(example, whole.generated);
-  return { text: whole.text, spans };
+  const encoded = await tokenizer.encode(whole.text, { addSpecialTokens: false });
+  const lossMask =
+    whole.generated === null
+      ? await addedByTurns(example, { text: whole.text, ids: encoded.ids, template, tokenizer })
+      : maskOf(encoded, markedSpans(example, whole.generated));
+  return withoutFirst({ inputIds: encoded.ids, lossMask });
 }
 
 function render(template: ChatTemplate, ...[messages, options]: Parameters<ChatTemplate['render']>): Rendering {
@@ -40,38 +37,47 @@ function markedSpans({ messages }: ChatExample, generated: Span[]): Span[] {
   return generated.filter((_, index) => turns[index]!.weight === 1);
 }
 
-/**
- * A template without marks: a turn is the difference between the rendering up to it, ended with the generation prompt, and the rendering with it
- * (TRL's prefix property). Both have to begin the whole conversation, else the model would be trained on what it never sees when it generates.
- * @param whole the whole conversation, rendered
- */
-function addedByTurns({ messages, tools }: ChatExample, whole: string, template: ChatTemplate): Span[] {
-  const spans: Span[] = [];
-  for (const [index, { role, weight }] of messages.entries()) {
-    if (role !== 'assistant' || weight === 0) continue;
-    const before = render(template, messages.slice(0, index), { tools, addGenerationPrompt: true }).text;
-    const after = render(template, messages.slice(0, index + 1), { tools, addGenerationPrompt: false }).text;
-    const broken = !whole.startsWith(after)
-      ? 'a longer conversation does not begin like a shorter one'
-      : !after.startsWith(before)
-        ? 'the turn does not begin with the generation prompt'
-        : null;
-    if (broken !== null)
-      throw new Error(
-        `has an assistant turn (message ${index + 1}) that cannot be told apart, because with the model's chat template ${broken}; ` +
-          'mark what is learned with {% generation %} in the template, or give the earlier turns a weight of 0',
-      );
-    const start = codePoints(before);
-    spans.push([start, start + codePoints(after.slice(before.length))]);
-  }
-  return spans;
+interface Whole {
+  text: string;
+  ids: Int32Array;
+  template: ChatTemplate;
+  tokenizer: Tokenizer;
 }
 
-const codePoints = (text: string): number => {
-  let count = 0;
-  for (const _ of text) count += 1;
-  return count;
-};
+/**
+ * A template without marks: a turn is the difference between the ids of the rendering up to it, ended with the generation prompt, and of the rendering
+ * with it (TRL's prefix property). Both have to begin the whole conversation, else the model would be trained on what it never sees when it generates.
+ * @param whole the conversation, rendered and tokenised
+ * @returns [tokens]
+ */
+async function addedByTurns({ messages, tools }: ChatExample, whole: Whole): Promise<Uint8Array> {
+  const mask = new Uint8Array(whole.ids.length);
+  for (const [index, { role, weight }] of messages.entries()) {
+    if (role !== 'assistant' || weight === 0) continue;
+    const before = render(whole.template, messages.slice(0, index), { tools, addGenerationPrompt: true }).text;
+    const after = render(whole.template, messages.slice(0, index + 1), { tools, addGenerationPrompt: false }).text;
+    const start = await tokensOfBeginning(before, whole);
+    const end = await tokensOfBeginning(after, whole);
+    if (start === null || end === null)
+      throw new Error(`has an assistant turn (message ${index + 1}) that cannot be told apart, because ${whyNot(before, after, whole.text)}`);
+    mask.fill(1, start, end);
+  }
+  return mask;
+}
+
+/** @returns how many ids the beginning has, or null when the whole's do not begin with them */
+async function tokensOfBeginning(beginning: string, { text, ids, tokenizer }: Whole): Promise<number | null> {
+  if (beginning === text) return ids.length;
+  const own = (await tokenizer.encode(beginning, { addSpecialTokens: false })).ids;
+  return own.every((id, index) => id === ids[index]) ? own.length : null;
+}
+
+function whyNot(before: string, after: string, whole: string): string {
+  const remedy = 'mark what is learned with {% generation %} in the template, or give the earlier turns a weight of 0';
+  if (!whole.startsWith(after)) return `with the model's chat template a longer conversation does not begin like a shorter one; ${remedy}`;
+  if (!after.startsWith(before)) return `with the model's chat template the turn does not begin with the generation prompt; ${remedy}`;
+  return 'its first or last token joins it to the text around it; begin and end what the assistant says with something else than white space';
+}
 
 /**
  * transformers' `return_assistant_tokens_mask`: from the token that holds a span's first character to the one that holds its last. Where a character
