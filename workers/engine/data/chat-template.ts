@@ -113,11 +113,12 @@ function withParsedArguments(call: unknown): unknown {
 }
 
 /**
- * What transformers' Jinja environment does before parsing — one newline at the end dropped, `lstrip_blocks`, `trim_blocks` — and then each
+ * What transformers' Jinja environment does before parsing — line ends made one, the last dropped, `lstrip_blocks`, `trim_blocks` — and then each
  * generation tag turned into the output of a mark, with the tag's own whitespace control. The library's preprocessing would delete the tags.
  */
 function preprocess(source: string): string {
   const blocks = source
+    .replace(/\r\n?/g, '\n')
     .replace(/\n$/, '')
     .replace(/^[ \t]*(\{[#%](?!\+))/gm, '$1')
     .replace(/(?<!\+)([#%]\})\n/g, '$1')

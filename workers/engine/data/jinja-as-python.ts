@@ -5,7 +5,9 @@
  */
 import type { parse } from '@huggingface/jinja';
 import {
+  jinjaTitle,
   pythonCapitalize,
+  pythonConcat,
   pythonEquals,
   pythonIn,
   pythonLength,
@@ -35,10 +37,12 @@ export const pythonFunctions: Record<string, unknown> = Object.fromEntries(
     differs: ([a, b]: Pair) => !pythonEquals(a, b),
     in: ([a, b]: Pair) => pythonIn(a, b),
     not_in: ([a, b]: Pair) => !pythonIn(a, b),
+    concat: (operands: TemplateValue[]) => pythonConcat(operands),
     length: ([each]: [TemplateValue]) => pythonLength(each),
     strip: ([each]: [TemplateValue], side: Side, characters?: string | null) => pythonStrip(each, side, characters),
     capitalize: ([each]: [TemplateValue]) => pythonCapitalize(pythonStr(each)),
     title: ([each]: [TemplateValue]) => pythonTitle(pythonStr(each)),
+    title_filter: ([each]: [TemplateValue]) => jinjaTitle(pythonStr(each)),
     test: ([each]: [TemplateValue], name: string) => pythonTests[name]!(each),
   }).map(([name, work]) => [PREFIX + name, work]),
 );
@@ -139,9 +143,20 @@ function binary(node: Node): Node {
   const [left, right] = [node['left'] as Node, node['right'] as Node];
   const work = OPERATORS[operator['value'] as string];
   if (work !== undefined) return call(work, [left, right]);
+  if (operator['value'] === '+') return concatenation(node);
   if (operator['value'] !== '~') return node;
   return { ...node, operator: { ...operator, value: '+' }, left: call('str', [left]), right: call('str', [right]) };
 }
+
+/** A sum with a string in it is one of strings only: the library would make text of a dict or a number without a word. */
+function concatenation(node: Node): Node {
+  const operands = [node['left'] as Node, node['right'] as Node].flatMap((each) =>
+    isConcat(each) ? (each['args'] as [{ value: Node[] }])[0].value : [each],
+  );
+  return operands.some(({ type }) => type === 'StringLiteral') ? call('concat', operands) : node;
+}
+
+const isConcat = ({ type, callee }: Node): boolean => type === 'CallExpression' && (callee as Node)['value'] === `${PREFIX}concat`;
 
 function filtered(node: Node, operand: Node, filter: Node): Node {
   const isCall = filter.type === 'CallExpression';
@@ -157,7 +172,7 @@ function filtered(node: Node, operand: Node, filter: Node): Node {
     case 'capitalize':
       return call('capitalize', [operand]);
     case 'title':
-      return call('title', [operand]);
+      return call('title_filter', [operand]);
     default:
       return node;
   }

@@ -91,6 +91,13 @@ export function pythonIn(item: TemplateValue, container: TemplateValue): boolean
   return container.value.includes(item.value);
 }
 
+/** `a + b + …` of strings @throws Error as Python does, where one is something else */
+export function pythonConcat(operands: readonly TemplateValue[]): string {
+  const other = operands.find((each) => !isText(each));
+  if (other !== undefined) throw new Error(`it adds a ${other.type} to a string`);
+  return operands.map(({ value }) => value).join('');
+}
+
 /** `len(value)`, of strings in code points */
 export function pythonLength(each: TemplateValue): number {
   if (isText(each)) return [...each.value].length;
@@ -124,11 +131,10 @@ export const pythonCapitalize = (text: string): string => {
 };
 
 /** `value.title()`: a letter after anything but a letter is large, every other small. */
-export const pythonTitle = (text: string): string =>
-  text.replace(/\p{L}+/gu, (letters) => {
-    const [first = '', ...rest] = letters;
-    return first.toUpperCase() + rest.join('').toLowerCase();
-  });
+export const pythonTitle = (text: string): string => text.replace(/\p{L}+/gu, pythonCapitalize);
+
+/** Jinja's filter of that name, where words end only at white space, a hyphen or an opening bracket. */
+export const jinjaTitle = (text: string): string => text.replace(new RegExp(`[^-${SPACE}({[<]+`, 'gu'), pythonCapitalize);
 
 /** Jinja's tests that ask for the kind of a value. */
 export const pythonTests: Record<string, (each: TemplateValue) => boolean> = {
