@@ -39,6 +39,23 @@ describe.each([...families, ...fallbacks])('tokenizeExample › with the chat te
   });
 });
 
+describe('tokenizeExample › of an answer that begins with line ends', () => {
+  it('where the first of them would join the one of the prompt refuses, and says so', async () => {
+    const tokenizer = await Tokenizer.open(referencePath('tokenizers', 'qwen'));
+    const source = await readFile(referencePath('chat-templates', 'qwen2.5', 'chat_template.jinja'), 'utf8');
+    const template = new ChatTemplate(source, { specialTokens: tokenizer.specialTokens, today });
+    const answered = (content: string) => {
+      const messages = [
+        { role: 'user', content: 'Hi' },
+        { role: 'assistant', content },
+      ];
+      return tokenizeExample(parseExample(JSON.stringify({ messages }), 1, 'training_file'), tokenizer, template);
+    };
+    await expect(answered('\n\nHello')).rejects.toThrow('its first or last token joins it to the text around it');
+    await expect(answered('Hello\n\n')).resolves.toBeDefined();
+  });
+});
+
 /** The conversations as lines of a file, the arguments of calls as OpenAI writes them: JSON in a string. */
 function readExamples(): ChatExample[] {
   const { tools: known, conversations } = readReference<Tried>('chat-templates', 'conversations.json');
