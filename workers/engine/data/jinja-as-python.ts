@@ -4,6 +4,7 @@
  * that a loop's body sets is still set the next time round. Those expressions are replaced by calls of the functions below.
  */
 import type { parse } from '@huggingface/jinja';
+import { JSON_PARAMETERS, pythonJson } from './python-json.ts';
 import {
   jinjaTitle,
   pythonCapitalize,
@@ -42,6 +43,7 @@ export const pythonFunctions: Record<string, unknown> = Object.fromEntries(
     strip: ([each]: [TemplateValue], side: Side, characters?: string | null) => pythonStrip(each, side, characters),
     capitalize: ([each]: [TemplateValue]) => pythonCapitalize(pythonStr(each)),
     title: ([each]: [TemplateValue]) => pythonTitle(pythonStr(each)),
+    json: ([each]: [TemplateValue], parameters = new Map<string, TemplateValue>()) => pythonJson(each, parameters),
     title_filter: ([each]: [TemplateValue]) => jinjaTitle(pythonStr(each)),
     test: ([each]: [TemplateValue], name: string) => pythonTests[name]!(each),
   }).map(([name, work]) => [PREFIX + name, work]),
@@ -61,6 +63,8 @@ const call = (work: string, operands: Node[], ...more: Node[]): Node => ({
   args: [list(operands), ...more],
 });
 const set = (assignee: Node, value: Node): Node => ({ type: 'Set', assignee, value, body: [] });
+
+const keyword = (key: string, value: Node): Node => ({ type: 'KeywordArgumentExpression', key: name(key), value });
 
 /** @returns the same tree, its nodes replaced where they are; to be run with `pythonFunctions` */
 export function asPython(program: Program): Program {
@@ -164,6 +168,12 @@ function filtered(node: Node, operand: Node, filter: Node): Node {
   switch (isCall ? (filter['callee'] as Node)['value'] : filter['value']) {
     case 'string':
       return call('str', [operand]);
+    case 'tojson':
+      return call(
+        'json',
+        [operand],
+        ...args.map((each, index) => (each.type === 'KeywordArgumentExpression' ? each : keyword(JSON_PARAMETERS[index]!, each))),
+      );
     case 'trim':
       return call('strip', [call('str', [operand])], text('strip'), ...args);
     case 'length':

@@ -42,7 +42,7 @@ export function pythonRepr(each: TemplateValue): string {
     case 'IntegerValue':
       return String(each.value);
     case 'FloatValue':
-      return floatText(each.value as number);
+      return pythonFloat(each.value as number);
     default:
       throw new Error(`it prints a ${each.type}, which has no text`);
   }
@@ -63,8 +63,8 @@ function quoted(text: string): string {
   return quote + escaped + quote;
 }
 
-/** The shortest digits, with an exponent below 1e-4 and from 1e16 on. */
-function floatText(value: number): string {
+/** `repr` of a float: the shortest digits, with an exponent below 1e-4 and from 1e16 on. */
+export function pythonFloat(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-4 || size >= 1e16)) return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
   return Number.isInteger(value) ? `${Object.is(value, -0) ? '-0' : value}.0` : String(value);
