@@ -11,6 +11,9 @@ const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
   Object.entries({ llama, smollm3, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text: gemma3, phi3, olmo2, gpt2, gpt_neox: gptNeox }),
 );
 
+/** Whether the decoder computes models of this `model_type`. */
+export const isFamily = (modelType: string): boolean => FAMILIES.has(modelType);
+
 /**
  * Fields that change the maths in one family or another. One that is set, and that the model's own family does not read, is refused:
  * transformers would ignore it, or a fork of it would not, and nobody could tell which was meant.

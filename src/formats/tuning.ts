@@ -33,6 +33,7 @@ export const FullTuning = Type.Object({ type: Type.Literal('full') }, { addition
 /** What a job may ask for in `tuning`. */
 export const Tuning = Type.Union([LoraTuning, FullTuning]);
 export type Tuning = Static<typeof Tuning>;
+export const TUNING_TYPES: Tuning['type'][] = ['lora', 'full'];
 
 export type ResolvedLora = Required<Static<typeof LoraTuning>>;
 /** What is trained, every default filled in. */

@@ -1,10 +1,14 @@
 import type { Static } from 'typebox';
 import { ServiceError } from '../errors.ts';
+import { isFamily } from '../formats/parse-model-config.ts';
+import { TUNING_TYPES } from '../formats/tuning.ts';
 import { ORGANIZATION } from '../jobs/ids.ts';
+import type { Job } from '../jobs/job.ts';
 import { unixSeconds } from '../list-schema.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import type { ModelObject } from './schema.ts';
+import type { BaseModel } from './store.ts';
 
 type Model = Static<typeof ModelObject>;
 type Needs = Pick<Services, 'models' | 'jobs' | 'files' | 'objectStore'>;
@@ -12,25 +16,42 @@ type Needs = Pick<Services, 'models' | 'jobs' | 'files' | 'objectStore'>;
 /** Who owns a base model: it was here before any job. */
 const BASE_OWNER = 'system';
 
-const view = (id: string, created: Date, owner: string): Model => ({ id, object: 'model', created: unixSeconds(created), owned_by: owner });
+const viewBase = ({ id, seenAt, family, parameters, sizeBytes }: BaseModel & { seenAt: Date }): Model => ({
+  id,
+  object: 'model',
+  created: unixSeconds(seenAt),
+  owned_by: BASE_OWNER,
+  family,
+  parameters,
+  size_bytes: sizeBytes,
+  tuning_types: isFamily(family) ? TUNING_TYPES : [],
+});
+
+const viewTuned = (id: string, created: Date, job: Pick<Job, 'id' | 'model' | 'tuning'>): Model => ({
+  id,
+  object: 'model',
+  created: unixSeconds(created),
+  owned_by: ORGANIZATION,
+  base_model: job.model,
+  job_id: job.id,
+  tuning_type: job.tuning.type,
+});
 
 /** The base models that living workers have, and every tuned model. */
 export async function listModels({ models, jobs }: Needs): Promise<Model[]> {
   const tuned = await jobs.listTuned();
-  return [
-    ...(await models.list()).map((model) => view(model.id, model.seenAt, BASE_OWNER)),
-    ...tuned.map((job) => view(job.fineTunedModel!, job.finishedAt ?? job.createdAt, ORGANIZATION)),
-  ];
+  return [...(await models.list()).map(viewBase), ...tuned.map((job) => viewTuned(job.fineTunedModel!, job.finishedAt ?? job.createdAt, job))];
 }
 
 /** A base model, a tuned one, or a checkpoint's. @throws ServiceError model_not_found */
 export async function findModel(id: string, { models, jobs }: Needs): Promise<Model> {
   const base = await models.find(id);
-  if (base) return view(id, base.seenAt, BASE_OWNER);
+  if (base) return viewBase(base);
   const job = await jobs.findByModel(id);
-  if (job) return view(id, job.finishedAt ?? job.createdAt, ORGANIZATION);
+  if (job) return viewTuned(id, job.finishedAt ?? job.createdAt, job);
   const checkpoint = await jobs.findCheckpoint(id);
-  if (checkpoint) return view(id, checkpoint.createdAt, ORGANIZATION);
+  const maker = checkpoint && (await jobs.find(checkpoint.jobId));
+  if (maker) return viewTuned(id, checkpoint.createdAt, maker);
   throw notFound(id);
 }
 

@@ -112,7 +112,13 @@ describe('models', () => {
     const ids = (await client.models.list()).data.map(({ id }) => id);
     expect(ids).toEqual(['graft-tiny', modelName]);
     expect(modelName).toMatch(/^ft:graft-tiny:graft:a\/b c:[0-9A-Za-z]{8}$/);
-    expect(await client.models.retrieve(modelName)).toMatchObject({ id: modelName, object: 'model', owned_by: 'graft' });
+    expect(await client.models.retrieve(modelName)).toMatchObject({
+      id: modelName,
+      object: 'model',
+      owned_by: 'graft',
+      base_model: 'graft-tiny',
+      tuning_type: 'lora',
+    });
     expect(await client.models.retrieve(`${modelName}:ckpt-step-5`)).toMatchObject({ object: 'model' });
     await expect(client.models.retrieve('none')).rejects.toMatchObject({ status: 404, code: 'model_not_found' });
   });

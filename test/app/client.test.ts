@@ -29,6 +29,28 @@ describe('the official client', () => {
     await expect(client.files.retrieve(file.id)).rejects.toMatchObject({ status: 404, code: 'file_not_found' });
   });
 
+  it('lists base models with their family, size and what they can be tuned with', async () => {
+    const { client, services } = service;
+    const unknown = { id: 'a-mamba', family: 'mamba', parameters: 10, sizeBytes: 40 };
+    await services.models.announce({ id: 'worker-other', hostname: 'there', device: 'CPU' }, [unknown]);
+    try {
+      const models = (await client.models.list()).data;
+      expect(models).toContainEqual({
+        id: 'graft-tiny',
+        object: 'model',
+        created: expect.any(Number),
+        owned_by: 'system',
+        family: 'llama',
+        parameters: 4_000_000,
+        size_bytes: 8_000_000,
+        tuning_types: ['lora', 'full'],
+      });
+      expect(models.find(({ id }) => id === 'a-mamba')).toMatchObject({ family: 'mamba', tuning_types: [] });
+    } finally {
+      await services.models.removeWorker('worker-other');
+    }
+  });
+
   it('creates, retrieves, lists and cancels a job and reads its events', async () => {
     const { client } = service;
     const training_file = await service.upload();
