@@ -1,0 +1,81 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { resolveTuning } from '../../../../src/formats/tuning.ts';
+import { saveAdapter } from '../../../../workers/engine/io/adapter.ts';
+import { openSafetensors } from '../../../../workers/engine/io/safetensors.ts';
+import { openTunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
+import { referencePath } from '../reference.ts';
+import { withModel } from '../reference-measures.ts';
+
+/** Ranks that vLLM can be started for (`--max-lora-rank`); an adapter needs one that is not smaller than its own. */
+const VLLM_LARGEST_RANK = 512;
+
+const RANK = 3;
+const TENSOR = /^base_model\.model\.(.+)\.lora_([AB])\.weight$/;
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'graft-loaders-'));
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+/** @returns the header's shapes by name */
+function shapesOf(path: string): Map<string, number[]> {
+  const file = openSafetensors(path);
+  file.close();
+  return new Map([...file.header.tensors].map(([name, { shape }]) => [name, shape]));
+}
+
+describe.each(readdirSync(referencePath('families')))('an adapter for %s', (name) => {
+  const modelDir = referencePath('families', name, 'model');
+  let config: Record<string, unknown>;
+  let tensors: Map<string, number[]>;
+  beforeAll(() => {
+    const out = join(dir, name);
+    withModel(
+      () => openTunedModel({ modelDir, tuning: resolveTuning({ type: 'lora', r: RANK }), seed: 1 }),
+      (model) => saveAdapter(model, out, { baseModelName: 'org/base' }),
+    );
+    config = JSON.parse(readFileSync(join(out, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
+    tensors = shapesOf(join(out, 'adapter_model.safetensors'));
+  });
+
+  it('keeps what vLLM asks: its fields, no saved modules, biases or DoRA, and tensors on the layers it names as targets', () => {
+    expect(config).toMatchObject({ r: RANK, lora_alpha: 2 * RANK, bias: 'none', modules_to_save: null, use_dora: false });
+    expect(config['r']).toBeLessThanOrEqual(VLLM_LARGEST_RANK);
+    const targets = config['target_modules'] as string[];
+    for (const [tensor, shape] of tensors) {
+      const [, module, half] = TENSOR.exec(tensor) ?? [];
+      expect(targets, tensor).toContain(module?.split('.').at(-1));
+      expect(shape[half === 'A' ? 0 : 1], tensor).toBe(RANK);
+    }
+  });
+
+  it("keeps what llama.cpp's converter asks: pairs of A and B on two-dimensional weights of the base, nothing on embedding or head", () => {
+    expect(config).toMatchObject({
+      peft_type: 'LORA',
+      lora_alpha: expect.any(Number),
+      base_model_name_or_path: 'org/base',
+      alora_invocation_tokens: null,
+    });
+    const base = shapesOf(join(modelDir, 'model.safetensors'));
+    const halves = new Map<string, Set<string>>();
+    for (const tensor of tensors.keys()) {
+      const [, module, half] = TENSOR.exec(tensor) ?? [];
+      expect(base.get(`${module}.weight`), tensor).toHaveLength(2);
+      expect(module).not.toMatch(/embed|wte|wpe|lm_head/);
+      halves.set(module!, (halves.get(module!) ?? new Set()).add(half!));
+    }
+    for (const [module, found] of halves) expect([...found].sort(), module).toEqual(['A', 'B']);
+  });
+
+  it('says nothing of itself in the safetensors but its format, its tensors in order', () => {
+    const file = openSafetensors(join(dir, name, 'adapter_model.safetensors'));
+    file.close();
+    const names = [...file.header.tensors.keys()];
+    expect(names).toEqual([...names].sort());
+    expect(file.header.metadata).toEqual({ format: 'pt' });
+  });
+});
