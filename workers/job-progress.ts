@@ -31,6 +31,7 @@ export async function recordPrepared({ jobs }: Needs, job: Job, facts: Prepared)
     if ((await jobs.move(id, 'read', { attempt, patch })) === null) throw new JobLost();
     await describeData(jobs, id, 'training', training);
     if (validation !== null) await describeData(jobs, id, 'validation', validation);
+    for (const message of facts.warnings) await jobs.appendEvent(id, { level: 'warn', message: `The base model: ${message}` });
     const share = ((100 * trainableParameters) / totalParameters).toPrecision(3);
     await jobs.appendEvent(id, {
       level: 'info',

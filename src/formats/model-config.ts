@@ -77,6 +77,8 @@ export interface ModelConfig {
   /** Linear layers' weights are [in, out] in the checkpoint (GPT-2's Conv1D), not [out, in]. */
   inputFirst: boolean;
   names: ModuleNames;
+  /** What config.json asks for of dropout inside the model, as `resid_pdrop 0.1`. None is applied. */
+  dropout: string[];
   bosTokenId: number | null;
   eosTokenIds: number[];
   padTokenId: number | null;

@@ -85,6 +85,11 @@ describe('parseModelConfig', () => {
     expect(error.message).toContain(WHERE);
   });
 
+  it('keeps what is asked for of dropout, which is not applied', () => {
+    expect(parseModelConfig({ ...llama, attention_dropout: 0 }, WHERE).dropout).toEqual([]);
+    expect(parseModelConfig({ ...llama, attention_dropout: 0.1 }, WHERE).dropout).toEqual(['attention_dropout 0.1']);
+  });
+
   it('tells all impossible sizes at once', () => {
     const error = refusal({ hidden_size: undefined, vocab_size: -1, num_key_value_heads: 3 });
     expect(error.code).toBe('corrupt_model_file');

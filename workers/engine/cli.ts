@@ -92,8 +92,17 @@ function interruption(): InputError {
   return new InputError('interrupted', 'interrupted', { hint: 'Where --checkpoints was given, --resume with the last one goes on.' });
 }
 
-function printPrepared({ training, validation, hyperparameters, totalSteps, startStep, trainableParameters, totalParameters }: Prepared): void {
-  for (const warning of [...training.warnings, ...(validation?.warnings ?? [])]) console.log(`warning: ${warning}`);
+function printPrepared({
+  warnings,
+  training,
+  validation,
+  hyperparameters,
+  totalSteps,
+  startStep,
+  trainableParameters,
+  totalParameters,
+}: Prepared): void {
+  for (const warning of [...warnings, ...training.warnings, ...(validation?.warnings ?? [])]) console.log(`warning: ${warning}`);
   const { n_epochs: epochs, batch_size: batchSize, learning_rate: rate } = hyperparameters;
   console.log(`${training.examples} examples, ${training.tokens} tokens, ${training.supervisedTokens} of them learned`);
   console.log(`${trainableParameters.toLocaleString('en')} of ${totalParameters.toLocaleString('en')} parameters trained`);

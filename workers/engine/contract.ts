@@ -60,6 +60,8 @@ export interface Prepared {
   startStep: number;
   trainableParameters: number;
   totalParameters: number;
+  /** Of the base model, worth telling the user. Whole sentences. */
+  warnings: string[];
   versions: Lineage['versions'];
 }
 

@@ -90,6 +90,8 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     startStep: resumed?.step ?? 0,
     trainableParameters: model.trainableParameters,
     totalParameters: model.totalParameters,
+    warnings:
+      config.dropout.length === 0 ? [] : [`Its config.json asks for dropout (${config.dropout.join(', ')}), which is not applied while fine-tuning`],
     versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },
   };
   const deliver = (dir: string): string[] =>

@@ -13,7 +13,11 @@ export const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   gelu_pytorch_tanh: 'gelu_tanh',
 };
 
-export const specialTokens = (fields: ConfigFields) => ({
+const DROPOUT = ['attention_dropout', 'attn_pdrop', 'resid_pdrop', 'embd_pdrop', 'hidden_dropout'];
+
+/** What every family reads alike. */
+export const commonParts = (fields: ConfigFields) => ({
+  dropout: DROPOUT.filter((field) => Number(fields.value(field) ?? 0) > 0).map((field) => `${field} ${fields.value(field)}`),
   bosTokenId: fields.tokenIds('bos_token_id')[0] ?? null,
   eosTokenIds: fields.tokenIds('eos_token_id'),
   padTokenId: fields.tokenIds('pad_token_id')[0] ?? null,

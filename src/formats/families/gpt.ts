@@ -2,7 +2,7 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { ModelConfig } from '../model-config.ts';
 import { readRotary } from '../rotary.ts';
-import { ACTIVATIONS, everyLayer, type Family, specialTokens } from './family.ts';
+import { ACTIVATIONS, commonParts, everyLayer, type Family } from './family.ts';
 
 type Sizes = Pick<ModelConfig, 'hiddenSize' | 'layers' | 'heads' | 'kvHeads' | 'headSize'>;
 
@@ -51,7 +51,7 @@ export const gpt2: Family = (fields) => {
       attention: { module: 'attn', fused: 'attn.c_attn', order: 'parts', output: 'attn.c_proj' },
       mlp: { up: 'mlp.c_fc', down: 'mlp.c_proj' },
     },
-    ...specialTokens(fields),
+    ...commonParts(fields),
   };
 };
 
@@ -95,6 +95,6 @@ export const gptNeox: Family = (fields) => {
       attention: { module: 'attention', fused: 'attention.query_key_value', order: 'heads', output: 'attention.dense' },
       mlp: { up: 'mlp.dense_h_to_4h', down: 'mlp.dense_4h_to_h' },
     },
-    ...specialTokens(fields),
+    ...commonParts(fields),
   };
 };

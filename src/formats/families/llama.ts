@@ -2,7 +2,7 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { Activation, LayerAttention, ModelConfig, ModuleNames } from '../model-config.ts';
 import { type Rotary, readRotary } from '../rotary.ts';
-import { everyLayer, type Family, optionalWindows, specialTokens, withAttentionBias } from './family.ts';
+import { commonParts, everyLayer, type Family, optionalWindows, withAttentionBias } from './family.ts';
 
 export const LLAMA_NAMES: ModuleNames = {
   prefix: 'model.',
@@ -75,7 +75,7 @@ export function llamaLike(fields: ConfigFields, family: Differences = {}): Model
     tiedHead: fields.flag('tie_word_embeddings', family.tiedHead),
     inputFirst: false,
     names: LLAMA_NAMES,
-    ...specialTokens(fields),
+    ...commonParts(fields),
   };
 }
 
