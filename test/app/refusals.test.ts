@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { announceTiny, type RunningService, refusal, runService } from './running-service.ts';
+import { type RunningService, refusal, runService } from './running-service.ts';
 
 let service: RunningService;
 beforeAll(async () => {
@@ -43,7 +43,7 @@ describe('the error object', () => {
 describe('without a key', () => {
   it('health, readiness and the documentation answer', async () => {
     expect((await service.app.inject('/healthz')).json()).toEqual({ status: 'ok' });
-    await announceTiny(service.services);
+    await service.worker.announce();
     expect((await service.app.inject('/readyz')).json()).toEqual({ status: 'ready', missing: {} });
     const { paths } = (await service.app.inject('/docs/json')).json();
     expect(Object.keys(paths)).toEqual(
@@ -53,10 +53,10 @@ describe('without a key', () => {
   });
 
   it('readiness without a base model says that it is missing', async () => {
-    await service.services.models.removeWorker('worker-test');
+    await service.worker.remove();
     const response = await service.app.inject('/readyz');
     expect(response.statusCode).toBe(503);
     expect(response.json()).toEqual({ status: 'not_ready', missing: { base_model: 'No worker has announced a base model yet' } });
-    await announceTiny(service.services);
+    await service.worker.announce();
   });
 });

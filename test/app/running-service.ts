@@ -6,6 +6,7 @@ import OpenAI from 'openai';
 import { buildApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import type { ErrorBody } from '../../src/errors.ts';
+import { ANNOUNCE_EVERY_MS } from '../../src/models/store.ts';
 import { openServices, type Services } from '../../src/services.ts';
 
 export const API_KEY = 'graft-test-key';
@@ -15,6 +16,7 @@ export interface RunningService {
   app: FastifyInstance;
   address: string;
   client: OpenAI;
+  worker: StandInWorker;
   /** A request with the key in it. */
   inject(options: InjectOptions): Promise<LightMyRequestResponse>;
   /** POSTs JSON. */
@@ -28,7 +30,8 @@ export interface RunningService {
 export async function runService(): Promise<RunningService> {
   const dataDir = await mkdtemp(join(tmpdir(), 'graft-test-'));
   const services = await openServices(readConfig({ DATA_DIR: dataDir, WORKERS: '0', LOG_LEVEL: 'silent' }));
-  await announceTiny(services);
+  const worker = standInWorker(services);
+  await worker.announce();
   const app = await buildApp(services, { apiKey: API_KEY });
   const address = await app.listen({ host: '127.0.0.1', port: 0 });
   const authorization = `Bearer ${API_KEY}`;
@@ -39,6 +42,7 @@ export async function runService(): Promise<RunningService> {
     app,
     address,
     client,
+    worker,
     inject,
     post: (url, body) => inject({ method: 'POST', url, headers: { 'content-type': 'application/json' }, payload: JSON.stringify(body) }),
     async upload(content = '{"prompt":"a","completion":"b"}\n') {
@@ -46,6 +50,7 @@ export async function runService(): Promise<RunningService> {
       return file.id;
     },
     async close() {
+      await worker.remove();
       await app.close();
       await services.close();
       await rm(dataDir, { recursive: true, force: true });
@@ -53,10 +58,32 @@ export async function runService(): Promise<RunningService> {
   };
 }
 
-export const announceTiny = ({ models }: Services) =>
-  models.announce({ id: 'worker-test', hostname: 'here', device: 'CPU' }, [
-    { id: 'graft-tiny', family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000 },
-  ]);
+interface StandInWorker {
+  /** There from now on: its heart beats as a worker's does, however slow the machine. */
+  announce(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+function standInWorker({ models }: Services): StandInWorker {
+  const identity = { id: 'worker-test', hostname: 'here', device: 'CPU' };
+  const tiny = { id: 'graft-tiny', family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000 };
+  let beat: Promise<unknown> = Promise.resolve();
+  let beating: NodeJS.Timeout | undefined;
+  return {
+    async announce() {
+      await models.announce(identity, [tiny]);
+      clearInterval(beating);
+      beating = setInterval(() => {
+        beat = models.announce(identity, [tiny]);
+      }, ANNOUNCE_EVERY_MS);
+    },
+    async remove() {
+      clearInterval(beating);
+      await beat;
+      await models.removeWorker(identity.id);
+    },
+  };
+}
 
 /** The status and the error of a refusal, checked for its four keys. */
 export function refusal(response: LightMyRequestResponse): ErrorBody['error'] & { status: number } {
