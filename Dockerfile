@@ -28,9 +28,9 @@ FROM api-packages AS worker-gpu-packages
 COPY workers/engine/tensorflow.ts workers/engine/tensorflow.ts
 RUN GRAFT_TENSORFLOW=cuda node scripts/setup.mjs --production --no-servers
 
-# The image's own user, and the two directories that are volumes.
+# The image's own user, and the directories that are volumes.
 FROM base AS source
-RUN mkdir --parents /data /models && chown node:node /data /models
+RUN mkdir --parents /data/hub /models && chown --recursive node:node /data /models
 ENV DATA_DIR=/data MODELS_DIR=/models
 COPY package.json LICENSE ./
 COPY prisma prisma

@@ -3,12 +3,23 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+/** Where base models may be downloaded from. */
+export interface HubConfig {
+  /** Without a slash at its end. */
+  endpoint: string;
+  /** Sent to the hub alone. */
+  token: string | null;
+  /** `org/name` and `org/*` that may be downloaded, `*` for all; empty: none. */
+  allowed: readonly string[];
+}
+
 export interface Config {
   host: string;
   port: number;
   dataDir: string;
   /** Directories whose sub-directories are base models, in order of precedence. */
   modelsDirs: readonly string[];
+  hub: HubConfig;
   /** null: the embedded Postgres. */
   databaseUrl: string | null;
   /** null: the embedded Redis-compatible server. */
@@ -44,11 +55,15 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     problems.push(`LOG_LEVEL is "${logLevel}"; it takes fatal, error, warn, info, debug, trace or silent`);
   const storageUrl = env['STORAGE_URL'] || `file://${resolve(dataDir, 'objects')}`;
   if (!/^(file|s3):\/\//.test(storageUrl)) problems.push(`STORAGE_URL is "${storageUrl}"; it starts with file:// or s3://`);
+  const endpoint = (env['HF_ENDPOINT'] || 'https://huggingface.co').replace(/\/+$/, '');
+  if (!/^https?:\/\/[^/]/.test(endpoint)) problems.push(`HF_ENDPOINT is "${endpoint}"; it starts with https:// or http://`);
+  const allowed = allowedDownloads(env['ALLOW_MODEL_DOWNLOAD'] ?? '', problems);
   const config: Config = {
     host: env['HOST'] || '127.0.0.1',
     port: integer('PORT', 3000, [0, 65535]),
     dataDir,
     modelsDirs: [...new Set(modelsDirs)],
+    hub: Object.freeze({ endpoint, token: env['HF_TOKEN'] || null, allowed }),
     databaseUrl: env['DATABASE_URL'] || null,
     redisUrl: env['REDIS_URL'] || null,
     storageUrl,
@@ -58,6 +73,19 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   };
   if (problems.length > 0) throw new Error(`The environment has ${problems.length} wrong setting(s):\n- ${problems.join('\n- ')}`);
   return Object.freeze(config);
+}
+
+/** `true` stands for all, `false` and nothing for none. */
+function allowedDownloads(text: string, problems: string[]): string[] {
+  const patterns = text.split(',').map((pattern) => pattern.trim());
+  if (patterns.length === 1) {
+    if (['', 'false', '0'].includes(patterns[0]!)) return [];
+    if (['true', '1', '*'].includes(patterns[0]!)) return ['*'];
+  }
+  const wrong = patterns.filter((pattern) => !/^[\w.-]+\/([\w.-]+|\*)$/.test(pattern));
+  if (wrong.length > 0)
+    problems.push(`ALLOW_MODEL_DOWNLOAD has "${wrong.join('", "')}"; it takes true, false, or a list of org/name and org/* with commas between`);
+  return patterns;
 }
 
 /** This process's environment with some settings replaced, for a child process. */

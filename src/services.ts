@@ -3,6 +3,7 @@ import type { Config } from './config.ts';
 import { type Database, openDatabase } from './database/client.ts';
 import { migrate } from './database/migrate.ts';
 import { type FileStore, openFileStore } from './files/store.ts';
+import { type Hub, openHub } from './hub/hub.ts';
 import { type JobQueue, openQueue } from './jobs/queue.ts';
 import { type JobStore, openJobStore } from './jobs/store.ts';
 import { type ModelStore, openModelStore } from './models/store.ts';
@@ -23,6 +24,7 @@ export interface Services {
   reports: ReportStore;
   queue: JobQueue;
   objectStore: ObjectStore;
+  hub: Hub;
   /** Closes everything in reverse order; the embedded servers stop last. */
   close(): Promise<void>;
 }
@@ -56,7 +58,7 @@ export async function openServices(config: Config, log: Logger = pino({ level: c
       models: openModelStore(database),
       reports: openReportStore(database),
     };
-    return { config, log, urls, database, ...stores, queue, objectStore, close };
+    return { config, log, urls, database, ...stores, queue, objectStore, hub: openHub(config.hub), close };
   } catch (error) {
     await close();
     throw error;

@@ -1,9 +1,11 @@
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Config } from '../src/config.ts';
 import { InputError } from '../src/formats/input-error.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
 import { parseHeader, parseHeaderLength } from '../src/formats/safetensors.ts';
 import type { BaseModel } from '../src/models/store.ts';
+import { newestSnapshots } from './hub-snapshots.ts';
 
 /** A base model on this machine's disk. */
 export interface BaseModelDirectory extends BaseModel {
@@ -13,10 +15,10 @@ export interface BaseModelDirectory extends BaseModel {
 }
 
 /**
- * Directories with a config.json, by name; the first of the same name counts. One with a fault is a base model too:
+ * Directories with a config.json, by name; the first of the same name counts. Then what was downloaded from the hub, the newest commit of each model. One with a fault is a base model too:
  * a job on it fails with a message that names the file, which tells its user more than a model that is not there.
  */
-export async function findBaseModels(modelsDirs: readonly string[]): Promise<BaseModelDirectory[]> {
+export async function findBaseModels({ modelsDirs, dataDir }: Pick<Config, 'modelsDirs' | 'dataDir'>): Promise<BaseModelDirectory[]> {
   const found = new Map<string, BaseModelDirectory>();
   for (const parent of modelsDirs) {
     const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
@@ -24,8 +26,12 @@ export async function findBaseModels(modelsDirs: readonly string[]): Promise<Bas
       if (name.startsWith('.') || found.has(name)) continue;
       const dir = join(parent, name);
       const config = await readFile(join(dir, 'config.json'), 'utf8').catch(() => null);
-      if (config !== null) found.set(name, { id: name, dir, ...(await describe(dir, config)) });
+      if (config !== null) found.set(name, { id: name, dir, revision: null, ...(await describe(dir, config)) });
     }
+  }
+  for (const { name, commit, dir } of await newestSnapshots(dataDir)) {
+    const config = await readFile(join(dir, 'config.json'), 'utf8');
+    if (!found.has(name)) found.set(name, { id: name, dir, revision: commit, ...(await describe(dir, config)) });
   }
   return [...found.values()];
 }

@@ -4,6 +4,7 @@ import type { TokenReceipt } from '../src/formats/token-receipt.ts';
 import type { Job } from '../src/jobs/job.ts';
 import type { CheckpointReport, Prepared, StepMetrics } from './engine/contract.ts';
 import { lineageOf, writeManifest } from './engine/io/manifest.ts';
+import { baseModelOf } from './job-base-model.ts';
 
 /** Where a checkpoint's directory keeps it, as contract.ts says. */
 const DELIVERABLE = 'adapter';
@@ -28,7 +29,7 @@ export function openLineage(job: Job, baseModelFiles: Promise<HashedFile[]>): Jo
     if (receipt === undefined || prepared === undefined)
       throw new Error('a training process tells the receipt and what it prepared before its files');
     const fileIds = { training: job.trainingFileId, validation: job.validationFileId };
-    const origin = { job: job.id, baseModelName: job.model, receipt, prepared, seed: job.seed, fileIds, last, now: new Date() };
+    const origin = { job: job.id, ...baseModelOf(job), receipt, prepared, seed: job.seed, fileIds, last, now: new Date() };
     const lineage = lineageOf({ ...origin, baseModelFiles: await baseModelFiles });
     writeManifest(dir, lineage);
     return lineage;

@@ -8,6 +8,7 @@ import { ObjectNotFound } from '../src/object-store/object-store.ts';
 import type { Services } from '../src/services.ts';
 import type { TrainOptions } from './engine/contract.ts';
 import { type ForkedTraining, TrainingProcessDied } from './forked-training.ts';
+import { baseModelOf, canHave, hubModelDir } from './job-base-model.ts';
 import { deliver } from './job-delivery.ts';
 import { JobFailed } from './job-failed.ts';
 import { fetchObject, type JobFolder, makeJobFolder } from './job-folder.ts';
@@ -23,11 +24,11 @@ export const MOST_CRASHES = 3;
 export const STOP_GRACE_MS = 30_000;
 
 export interface Supervision {
-  services: Pick<Services, 'jobs' | 'files' | 'reports' | 'objectStore'>;
+  services: Pick<Services, 'config' | 'jobs' | 'files' | 'reports' | 'objectStore' | 'hub'>;
   workerId: string;
   /** Where this worker keeps jobs' folders. */
   workDir: string;
-  /** @returns the base model's directory, null when it is not on this machine */
+  /** @returns the directory of a base model that is this machine's own, null when it is not here */
   modelDir(model: string): string | null;
   /** @returns the files that the base model in a directory is made of */
   baseModelFiles(modelDir: string): Promise<HashedFile[]>;
@@ -39,15 +40,16 @@ export interface Supervision {
 }
 
 /**
- * Takes the job if it is to be had and this machine has its base model; returns when it is over, given back or lost.
+ * Takes the job if it is to be had and this machine has its base model or may download it; returns when it is over, given back or lost.
  * @throws whatever the database or the object store says: the job is taken up again when its heartbeat is too old
  */
 export async function superviseJob(jobId: string, supervision: Supervision): Promise<void> {
   const { services, workerId, workDir, modelDir, stopping } = supervision;
   const log = supervision.log.child({ jobId });
   const wanted = await services.jobs.find(jobId);
-  const dir = wanted && modelDir(wanted.model);
-  if (dir === null || stopping.aborted) return; // a worker that has the model will be woken
+  if (wanted === null || stopping.aborted) return;
+  const own = modelDir(wanted.model);
+  if (own === null && !canHave(wanted, supervision)) return; // a worker that has the model will be woken
   const job = await services.jobs.claim(jobId, workerId);
   if (job === null) return;
   log.info({ attempt: job.attempt, model: job.model }, 'job taken');
@@ -57,13 +59,16 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
   const watch = watchJob(services.jobs, job, { log, tick: () => journal.flush() });
   const folder = await makeJobFolder(workDir, jobId);
   try {
-    const lineage = openLineage(job, supervision.baseModelFiles(dir));
-    const run: Run = { ...supervision, log, job, modelPath: dir, journal, watch, folder, lineage };
+    const signal = AbortSignal.any([watch.lost, stopping]);
+    const modelPath = own ?? (await hubModelDir(job, { services, signal, log }));
+    const lineage = openLineage(job, supervision.baseModelFiles(modelPath));
+    const run: Run = { ...supervision, log, job, modelPath, journal, watch, folder, lineage };
     await fetchDatasets(run);
     await trainUntilOver(run);
   } catch (error) {
     if (error instanceof JobLost || watch.lost.aborted) log.info('the job was cancelled or taken over: stopped working on it');
     else if (error instanceof JobFailed) await fail(services, job, error.error, log);
+    else if (stopping.aborted) await giveBack({ services, job, log });
     else throw error;
   } finally {
     await watch.stop();
@@ -213,12 +218,12 @@ async function trainOptions({ services, job, folder, modelPath }: Run): Promise<
     hyperparameters: job.hyperparameters,
     seed: job.seed,
     // The name, not this machine's path: the adapter's bytes depend on the job alone.
-    baseModelName: job.model,
+    ...baseModelOf(job),
   };
 }
 
 /** The worker stops: another one goes on from the newest checkpoint. */
-async function giveBack({ services: { jobs }, job: { id, attempt }, log }: Run): Promise<void> {
+async function giveBack({ services: { jobs }, job: { id, attempt }, log }: Pick<Run, 'services' | 'job' | 'log'>): Promise<void> {
   if ((await jobs.move(id, 'requeue', { attempt })) === null) await jobs.release(id, attempt);
   else await jobs.appendEvent(id, { level: 'info', message: 'The worker stops; the job goes on from its newest checkpoint on another' });
   log.info('job given back');

@@ -33,7 +33,7 @@ export async function startWorker(services: Services, { devices, trainingEnviron
   const workDir = workerFolder(config.dataDir);
   await removeAbandonedFolders(config.dataDir);
 
-  const baseModels = baseModelsOf(config.modelsDirs, log);
+  const baseModels = baseModelsOf(config, log);
   const announce = async () => models.announce(identity, await baseModels.scan());
   await announce();
   const announcing = setInterval(() => {
@@ -110,12 +110,12 @@ function spareProcess(device: Device, environment: Record<string, string>, log: 
 }
 
 /** What is on the disk now; looked at again with each announcement, so that a model that is put there can be used without a restart. */
-function baseModelsOf(modelsDirs: readonly string[], log: Logger) {
+function baseModelsOf(config: Services['config'], log: Logger) {
   let found: BaseModelDirectory[] = [];
   const told = new Set<string>();
   return {
     async scan() {
-      found = await findBaseModels(modelsDirs);
+      found = await findBaseModels(config);
       for (const { id, problem } of found) {
         if (problem === null || told.has(problem)) continue;
         told.add(problem);
@@ -123,7 +123,7 @@ function baseModelsOf(modelsDirs: readonly string[], log: Logger) {
       }
       return found.map(({ dir, problem, ...model }) => model);
     },
-    dirOf: (model: string): string | null => found.find(({ id }) => id === model)?.dir ?? null,
+    dirOf: (model: string): string | null => found.find(({ id, revision }) => id === model && revision === null)?.dir ?? null,
     ids: () => found.map(({ id }) => id),
   };
 }

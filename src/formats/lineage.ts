@@ -26,7 +26,7 @@ export const Lineage = Type.Object(
     job: nullable(Type.String()),
     base_model: Type.Object({
       name: Type.String(),
-      revision: nullable(Type.String({ description: 'What the name says after its @.' })),
+      revision: nullable(Type.String({ description: "The hub's commit; null for a directory of the worker's own." })),
       sha256: Type.String({ description: 'Of the lines "{sha256}  {name}" of the files below, as sha256sum writes them.' }),
       files: Type.Array(HashedFile, { description: 'Weights, configuration, tokenizer and template, by name.' }),
     }),

@@ -4,13 +4,14 @@ import { ServiceError } from '../errors.ts';
 import type { Hyperparameters } from '../formats/hyperparameters.ts';
 import { resolveTuning } from '../formats/tuning.ts';
 import type { Services } from '../services.ts';
+import { commitOfModel } from './base-model.ts';
 import { newJobId } from './ids.ts';
 import type { Job, NewJob } from './job.ts';
 import type { CreateJob } from './schema.ts';
 
 const LARGEST_SEED = 2 ** 31 - 1;
 
-type Needs = Pick<Services, 'jobs' | 'files' | 'models' | 'queue' | 'log'>;
+type Needs = Pick<Services, 'jobs' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
 
 /**
  * Takes a job on, or refuses on the spot what can be known to be wrong without reading the data.
@@ -23,11 +24,11 @@ export async function createJob(body: CreateJob, services: Needs, idempotencyKey
   const earlier = idempotencyKey === undefined ? null : await jobs.findByIdempotencyKey(idempotencyKey);
   if (earlier) return sameRequest(earlier, asked);
 
-  await knowModel(body.model, services);
   await knowFile('training_file', asked.trainingFileId, services);
   if (asked.validationFileId !== null) await knowFile('validation_file', asked.validationFileId, services);
+  const modelRevision = await commitOfModel(body.model, services);
 
-  const { job, created } = await jobs.create({ ...asked, ...(idempotencyKey !== undefined && { idempotencyKey }) });
+  const { job, created } = await jobs.create({ ...asked, modelRevision, ...(idempotencyKey !== undefined && { idempotencyKey }) });
   if (!created) return sameRequest(job, asked);
   await jobs.appendEvent(job.id, { level: 'info', message: `Created fine-tuning job: ${job.id}` });
   await jobs.appendEvent(job.id, { level: 'info', message: `Validating training file: ${job.trainingFileId}` });
@@ -78,13 +79,6 @@ function askedHyperparameters({ method, hyperparameters }: CreateJob): { hyperpa
   }
   if (hyperparameters) return { hyperparameters, param: 'hyperparameters' };
   return { hyperparameters: ofMethod ?? {}, param: 'method.supervised.hyperparameters' };
-}
-
-async function knowModel(id: string, { models }: Needs): Promise<void> {
-  if (await models.find(id)) return;
-  const there = (await models.list()).map((model) => model.id);
-  const hint = there.length === 0 ? 'No worker with a base model is running: start one with `npm run worker`.' : `There is: ${there.join(', ')}.`;
-  throw new ServiceError('model_not_found', `There is no base model "${id}"`, { param: 'model', hint });
 }
 
 async function knowFile(param: 'training_file' | 'validation_file', id: string, { files }: Needs): Promise<void> {

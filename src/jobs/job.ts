@@ -13,8 +13,10 @@ export interface JobError {
 export interface Job {
   id: string;
   status: JobStatus;
-  /** The base model's id. */
+  /** The base model's id, or `org/name[@revision]` on the hub. */
   model: string;
+  /** Of a model from the hub: the commit that its name meant when the job was made. null: a directory of the workers'. */
+  modelRevision: string | null;
   trainingFileId: string;
   validationFileId: string | null;
   suffix: string | null;
@@ -55,6 +57,8 @@ export type NewJob = Pick<
   Job,
   'id' | 'model' | 'trainingFileId' | 'validationFileId' | 'suffix' | 'seed' | 'hyperparameters' | 'tuning' | 'metadata'
 > & {
+  /** null when it is missing. */
+  modelRevision?: string | null;
   idempotencyKey?: string;
 };
 

@@ -25,7 +25,11 @@ const Method = Type.Object(
 
 export const CreateJob = Type.Object(
   {
-    model: Type.String({ minLength: 1, maxLength: 256, description: 'A base model that GET /v1/models lists.' }),
+    model: Type.String({
+      minLength: 1,
+      maxLength: 256,
+      description: 'A base model that GET /v1/models lists, or `org/name[@revision]` on the hub where downloads are allowed.',
+    }),
     training_file: Type.String({ minLength: 1, description: 'The id of a file with purpose `fine-tune`.' }),
     validation_file: Type.Optional(nullable(Type.String({ minLength: 1 }))),
     suffix: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64, description: "A part of the tuned model's name." }))),

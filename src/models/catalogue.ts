@@ -2,6 +2,8 @@ import type { Static } from 'typebox';
 import { ServiceError } from '../errors.ts';
 import { isFamily } from '../formats/parse-model-config.ts';
 import { TUNING_TYPES } from '../formats/tuning.ts';
+import type { HubModel } from '../hub/hub.ts';
+import { parseHubName } from '../hub/hub-name.ts';
 import { ORGANIZATION } from '../jobs/ids.ts';
 import type { Job } from '../jobs/job.ts';
 import { unixSeconds } from '../list-schema.ts';
@@ -11,12 +13,12 @@ import type { ModelObject } from './schema.ts';
 import type { BaseModel } from './store.ts';
 
 type Model = Static<typeof ModelObject>;
-type Needs = Pick<Services, 'models' | 'jobs' | 'files' | 'objectStore'>;
+type Needs = Pick<Services, 'models' | 'jobs' | 'files' | 'objectStore' | 'hub'>;
 
 /** Who owns a base model: it was here before any job. */
 const BASE_OWNER = 'system';
 
-const viewBase = ({ id, seenAt, family, parameters, sizeBytes }: BaseModel & { seenAt: Date }): Model => ({
+const viewBase = ({ id, seenAt, family, parameters, sizeBytes, revision }: BaseModel & { seenAt: Date }): Model => ({
   id,
   object: 'model',
   created: unixSeconds(seenAt),
@@ -25,6 +27,21 @@ const viewBase = ({ id, seenAt, family, parameters, sizeBytes }: BaseModel & { s
   parameters,
   size_bytes: sizeBytes,
   tuning_types: isFamily(family) ? TUNING_TYPES : [],
+  ...(revision !== null && { revision, downloaded: true }),
+});
+
+/** One that no worker has yet: what a job on it would download. */
+const viewOnHub = (id: string, { name, family, parameters, sizeBytes, commit, lastModified }: HubModel): Model => ({
+  id,
+  object: 'model',
+  created: unixSeconds(lastModified),
+  owned_by: name.slice(0, name.indexOf('/')),
+  family,
+  ...(parameters !== null && { parameters }),
+  size_bytes: sizeBytes,
+  tuning_types: TUNING_TYPES,
+  revision: commit,
+  downloaded: false,
 });
 
 const viewTuned = (id: string, created: Date, job: Pick<Job, 'id' | 'model' | 'tuning'>): Model => ({
@@ -43,8 +60,8 @@ export async function listModels({ models, jobs }: Needs): Promise<Model[]> {
   return [...(await models.list()).map(viewBase), ...tuned.map((job) => viewTuned(job.fineTunedModel!, job.finishedAt ?? job.createdAt, job))];
 }
 
-/** A base model, a tuned one, or a checkpoint's. @throws ServiceError model_not_found */
-export async function findModel(id: string, { models, jobs }: Needs): Promise<Model> {
+/** A base model, a tuned one, a checkpoint's, or one on the hub that may be downloaded. @throws ServiceError model_not_found, or what the hub says */
+export async function findModel(id: string, { models, jobs, hub }: Needs): Promise<Model> {
   const base = await models.find(id);
   if (base) return viewBase(base);
   const job = await jobs.findByModel(id);
@@ -52,6 +69,8 @@ export async function findModel(id: string, { models, jobs }: Needs): Promise<Mo
   const checkpoint = await jobs.findCheckpoint(id);
   const maker = checkpoint && (await jobs.find(checkpoint.jobId));
   if (maker) return viewTuned(id, checkpoint.createdAt, maker);
+  const onHub = parseHubName(id);
+  if (onHub !== null && hub.allows(onHub.name)) return viewOnHub(id, await hub.describe(onHub));
   throw notFound(id);
 }
 

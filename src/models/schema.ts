@@ -13,6 +13,8 @@ export const ModelObject = Type.Object(
     tuning_types: Type.Optional(
       Type.Array(Type.String(), { description: 'What a job may say in `tuning.type`; empty for a family that is not computed.' }),
     ),
+    revision: Type.Optional(Type.String({ description: 'Of a base model from the hub: its commit.' })),
+    downloaded: Type.Optional(Type.Boolean({ description: 'Of a base model from the hub: false when a job would have to download it first.' })),
     base_model: Type.Optional(Type.String({ description: 'Of a tuned model.' })),
     job_id: Type.Optional(Type.String({ description: 'The job that made it.' })),
     tuning_type: Type.Optional(Type.String({ description: 'How it was tuned.' })),

@@ -14,6 +14,8 @@ export interface BaseModel {
   family: string;
   parameters: number;
   sizeBytes: number;
+  /** The hub's commit, where it was downloaded from there. */
+  revision: string | null;
 }
 
 export interface WorkerIdentity {
@@ -69,9 +71,10 @@ export function openModelStore(db: Database) {
   };
 }
 
-const asModel = ({ modelId, family, parameters, sizeBytes, seenAt }: BaseModelRow) => ({
+const asModel = ({ modelId, family, parameters, sizeBytes, revision, seenAt }: BaseModelRow) => ({
   id: modelId,
   family,
+  revision,
   parameters: Number(parameters),
   sizeBytes: Number(sizeBytes),
   seenAt,

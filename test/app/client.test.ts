@@ -31,7 +31,7 @@ describe('the official client', () => {
 
   it('lists base models with their family, size and what they can be tuned with', async () => {
     const { client, services } = service;
-    const unknown = { id: 'a-mamba', family: 'mamba', parameters: 10, sizeBytes: 40 };
+    const unknown = { id: 'a-mamba', family: 'mamba', parameters: 10, sizeBytes: 40, revision: null };
     await services.models.announce({ id: 'worker-other', hostname: 'there', device: 'CPU' }, [unknown]);
     try {
       const models = (await client.models.list()).data;

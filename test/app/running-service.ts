@@ -66,7 +66,7 @@ interface StandInWorker {
 
 function standInWorker({ models }: Services): StandInWorker {
   const identity = { id: 'worker-test', hostname: 'here', device: 'CPU' };
-  const tiny = { id: 'graft-tiny', family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000 };
+  const tiny = { id: 'graft-tiny', family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000, revision: null };
   let beat: Promise<unknown> = Promise.resolve();
   let beating: NodeJS.Timeout | undefined;
   return {

@@ -57,6 +57,7 @@ export function connect(url: string) {
     cancel: (id: string) => json<JobObject>(`/fine_tuning/jobs/${id}/cancel`, { method: 'POST' }),
     jobs: async () => (await json<ListOf<JobObject>>('/fine_tuning/jobs')).data,
     models: async () => (await json<ListOf<{ id: string }>>('/models')).data,
+    modelObject: (id: string) => json<Record<string, unknown>>(`/models/${encodeURIComponent(id)}`),
     /** Oldest first. */
     async events(id: string) {
       return (await json<ListOf<EventObject>>(`/fine_tuning/jobs/${id}/events?limit=100`)).data.reverse();

@@ -79,8 +79,12 @@ type Home = Parameters<typeof start>[1];
 export const startWorker = (home: Home): Program => start('workers/main.ts', home, {});
 
 /** @param options.workers how many the service runs itself */
-export async function startService(home: Home, { workers }: { workers: number }): Promise<Program & { url: string }> {
-  const service = start('src/server.ts', home, { WORKERS: String(workers) });
+export async function startService(
+  home: Home,
+  { workers }: { workers: number },
+  env: Record<string, string> = {},
+): Promise<Program & { url: string }> {
+  const service = start('src/server.ts', home, { ...env, WORKERS: String(workers) });
   const address = await until('the address', () => {
     if (service.child.exitCode !== null) throw new Error(`The service ended:\n${service.log.map(({ msg }) => msg).join('\n')}`);
     return service.log.find((line) => line['address'])?.['address'] as string | undefined;

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => embedded.close());
 
-const model = (id: string) => ({ id, family: 'llama', parameters: 7_000_000_000, sizeBytes: 14_000_000_000 });
+const model = (id: string) => ({ id, family: 'llama', parameters: 7_000_000_000, sizeBytes: 14_000_000_000, revision: null });
 const worker = (id: string) => ({ id, hostname: 'here', device: 'CPU' });
 const ids = async () => (await models.list()).map(({ id }) => id);
 

@@ -22,6 +22,8 @@ export interface TrainOptions {
   seed: number;
   /** Written into the adapter's configuration as PEFT's `base_model_name_or_path`; default: modelDir. */
   baseModelName?: string;
+  /** Its commit on the hub, written as PEFT's `revision`. */
+  baseModelRevision?: string;
   /** Aborting stops after the step under way, writes a checkpoint (if checkpointsDir is set) and rejects with the signal's reason. */
   signal?: AbortSignal;
   report?: TrainReport;

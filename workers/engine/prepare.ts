@@ -97,7 +97,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const deliver = (dir: string): string[] =>
     tuning.type === 'full'
       ? saveModel(model, dir, { sourceDir: modelDir, dtype: storedDtype(modelDir) })
-      : saveAdapter(model, dir, { baseModelName: options.baseModelName ?? modelDir });
+      : saveAdapter(model, dir, { baseModelName: options.baseModelName ?? modelDir, baseModelRevision: options.baseModelRevision ?? null });
   let disposed = false;
   const dispose = (): void => {
     if (disposed) return;

@@ -71,7 +71,7 @@ export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
  */
 export function adapterConfigJson(
   tuning: ResolvedLora & { target_modules: string[] },
-  base: { name: string; inputFirst: boolean },
+  base: { name: string; revision: string | null; inputFirst: boolean },
 ): Record<string, unknown> {
   return {
     alora_invocation_tokens: null,
@@ -102,7 +102,7 @@ export function adapterConfigJson(
     qalora_group_size: 16,
     r: tuning.r,
     rank_pattern: {},
-    revision: null,
+    revision: base.revision,
     target_modules: [...tuning.target_modules].sort(),
     target_parameters: null,
     task_type: 'CAUSAL_LM',

@@ -23,18 +23,22 @@ interface Adapted {
 /**
  * Writes the adapter so that PEFT loads it, in f32.
  * @param options.baseModelName PEFT's `base_model_name_or_path`
+ * @param options.baseModelRevision PEFT's `revision`
  * @returns the file names written
  */
 export function saveAdapter(
   { config: { inputFirst }, tuning, trainable }: Adapted,
   dir: string,
-  { baseModelName }: { baseModelName: string },
+  { baseModelName, baseModelRevision = null }: { baseModelName: string; baseModelRevision?: string | null },
 ): string[] {
   if (tuning.type !== 'lora') throw new Error('only a LoRA model has an adapter to save');
   mkdirSync(dir, { recursive: true });
   const tensors = new Map([...trainable].map(([name, variable]) => [name, { shape: variable.shape, data: variable.dataSync() as Float32Array }]));
   writeSafetensors(join(dir, ADAPTER_WEIGHTS_FILE), tensors);
-  const config = adapterConfigJson({ ...tuning, target_modules: shortNames(tuning, trainable) }, { name: baseModelName, inputFirst });
+  const config = adapterConfigJson(
+    { ...tuning, target_modules: shortNames(tuning, trainable) },
+    { name: baseModelName, revision: baseModelRevision, inputFirst },
+  );
   writeFileWhole(join(dir, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
   return [CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
 }

@@ -10,6 +10,8 @@ export interface Origin {
   /** null without the service. */
   job: string | null;
   baseModelName: string;
+  /** The hub's commit. */
+  baseModelRevision?: string;
   baseModelFiles: HashedFile[];
   receipt: TokenReceipt;
   prepared: Prepared;
@@ -21,7 +23,7 @@ export interface Origin {
   now: Date;
 }
 
-export function lineageOf({ job, baseModelName, baseModelFiles, receipt, prepared, seed, fileIds, last, now }: Origin): Lineage {
+export function lineageOf({ job, baseModelName, baseModelRevision, baseModelFiles, receipt, prepared, seed, fileIds, last, now }: Origin): Lineage {
   const { training, validation, template } = receipt;
   return {
     object: 'fine_tuning.job.lineage',
@@ -30,7 +32,7 @@ export function lineageOf({ job, baseModelName, baseModelFiles, receipt, prepare
     job,
     base_model: {
       name: baseModelName,
-      revision: /@([^@/]+)$/.exec(baseModelName)?.[1] ?? null,
+      revision: baseModelRevision ?? null,
       sha256: sha256OfAll(baseModelFiles),
       files: baseModelFiles,
     },

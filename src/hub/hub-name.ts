@@ -1,0 +1,17 @@
+/** A model's name on the hub, as users write it: `org/name`, `org/name@revision`. */
+export interface HubName {
+  /** `org/name` */
+  name: string;
+  /** A branch, a tag or a commit; null: the default branch. */
+  revision: string | null;
+}
+
+const PART = '[A-Za-z0-9][A-Za-z0-9._-]{0,95}';
+const NAME = new RegExp(`^(${PART}/${PART})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{0,127}))?$`);
+
+/** @returns null for what is no such name; one that is cannot leave a directory that it names */
+export function parseHubName(model: string): HubName | null {
+  const match = NAME.exec(model);
+  if (match === null || model.includes('..')) return null;
+  return { name: match[1]!, revision: match[2] ?? null };
+}

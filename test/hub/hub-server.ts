@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+
+/** Files at least so large are told with their SHA-256, as the hub does for those in large file storage. */
+const LARGE_BYTES = 100_000;
+
+export interface Repository {
+  /** Commit → file → content. */
+  commits: Map<string, Map<string, Buffer>>;
+  /** Branches and tags → commit. */
+  refs: Map<string, string>;
+  /** Its files are only for this token. */
+  gatedFor?: string;
+}
+
+/** A small server that speaks the part of the hub's protocol that models are read with. */
+export interface HubServer {
+  url: string;
+  repositories: Map<string, Repository>;
+  /** Of every answer with a file's content: what was asked for and how many bytes went out. */
+  served: { file: string; from: number; bytes: number }[];
+  /** Called before each chunk of a file; `cut` ends the connection there, `corrupt` sends other bytes. */
+  trouble: ((file: string, sentBytes: number) => 'cut' | 'corrupt' | undefined | Promise<undefined>) | null;
+  close(): Promise<void>;
+}
+
+export const COMMITS = ['a', 'b'].map((letter) => letter.repeat(40)) as [string, string];
+
+/** A repository with one commit, on `main`. */
+export function repository(files: Map<string, Buffer>, commit = COMMITS[0]): Repository {
+  return { commits: new Map([[commit, files]]), refs: new Map([['main', commit]]) };
+}
+
+export async function filesOf(dir: string): Promise<Map<string, Buffer>> {
+  const names = (await readdir(dir, { withFileTypes: true })).filter((entry) => entry.isFile()).map(({ name }) => name);
+  return new Map(await Promise.all(names.map(async (name) => [name, await readFile(join(dir, name))] as const)));
+}
+
+const CHUNK_BYTES = 16 * 1024;
+
+export async function startHub(): Promise<HubServer> {
+  const hub: Omit<HubServer, 'url' | 'close'> = { repositories: new Map(), served: [], trouble: null };
+  const server = createServer((request, response) => {
+    answer(hub, request, response).catch((error: unknown) => {
+      response.statusCode = 500;
+      response.end(String(error));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const close = async () => {
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  };
+  return Object.assign(hub, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close });
+}
+
+async function answer(hub: Omit<HubServer, 'url' | 'close'>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const url = new URL(request.url!, 'http://hub');
+  const refuse = (status: number, code: string) => {
+    response.writeHead(status, { 'x-error-code': code, 'x-error-message': code, 'content-type': 'application/json' });
+    response.end(JSON.stringify({ error: code }));
+  };
+  const path = decodeURIComponent(url.pathname);
+  const [, api, name, kind, revision, rest = ''] =
+    /^\/(api\/models\/)?([^/]+\/[^/]+)\/(revision|tree|resolve)\/([^/]+)(?:\/(.+))?$/.exec(path) ?? ([] as (string | undefined)[]);
+  const repository = hub.repositories.get(name ?? '');
+  if (repository === undefined) return refuse(401, 'RepoNotFound');
+  const commit = repository.refs.get(revision!) ?? revision!;
+  const files = repository.commits.get(commit);
+  if (files === undefined) return refuse(404, 'RevisionNotFound');
+  const json = (body: unknown) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(body));
+  };
+  if (api !== undefined && kind === 'revision') {
+    const facts = { private: false, gated: repository.gatedFor !== undefined, downloads: 1, likes: 1, lastModified: '2026-01-02T03:04:05.000Z' };
+    return json({ _id: 'id', id: name, sha: commit, ...facts });
+  }
+  if (api !== undefined && kind === 'tree') return json([{ type: 'directory', path: 'onnx', size: 0, oid: '' }, ...[...files].map(treeEntry)]);
+  if (repository.gatedFor !== undefined && request.headers.authorization !== `Bearer ${repository.gatedFor}`) {
+    return refuse(request.headers.authorization === undefined ? 401 : 403, 'GatedRepo');
+  }
+  const content = files.get(rest);
+  if (content === undefined) return refuse(404, 'EntryNotFound');
+  const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+  const from = Number(range?.[1] ?? 0);
+  const to = range?.[2] ? Math.min(Number(range[2]) + 1, content.length) : content.length;
+  response.writeHead(range === null ? 200 : 206, {
+    etag: `"${treeEntry([rest, content]).oid}"`,
+    'x-repo-commit': commit,
+    'content-length': to - from,
+    ...(range !== null && { 'content-range': `bytes ${from}-${to - 1}/${content.length}` }),
+  });
+  const record = { file: rest, from, bytes: 0 };
+  if (request.headers.range !== 'bytes=0-0') hub.served.push(record);
+  for (let at = from; at < to; at += CHUNK_BYTES) {
+    const trouble = await hub.trouble?.(rest, at - from);
+    if (trouble === 'cut') return void response.destroy();
+    const chunk = Buffer.from(content.subarray(at, Math.min(at + CHUNK_BYTES, to)));
+    if (trouble === 'corrupt') chunk[0]! ^= 1;
+    record.bytes += chunk.length;
+    await new Promise<void>((resolve) => response.write(chunk, () => resolve()));
+  }
+  response.end();
+}
+
+/** As the hub lists a file. */
+function treeEntry([path, content]: [string, Buffer]) {
+  const oid = createHash('sha1').update(`blob ${content.length}\0`).update(content).digest('hex');
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  const large = content.length >= LARGE_BYTES && { lfs: { oid: sha256, size: content.length, pointerSize: 134 } };
+  return { type: 'file', path, size: content.length, oid, ...large };
+}
