@@ -1,29 +1,24 @@
 /** `npm run test:peft`: trains with the engine, loads the result with PEFT and transformers, and compares the two's numbers. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Hyperparameters } from '../src/formats/hyperparameters.ts';
-import { resolveTuning, type Tuning } from '../src/formats/tuning.ts';
+import type { Tuning } from '../src/formats/tuning.ts';
 import { ChatTemplate } from '../workers/engine/data/chat-template.ts';
 import { readDataset } from '../workers/engine/data/dataset.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { evaluate } from '../workers/engine/evaluate.ts';
-import { saveAdapter } from '../workers/engine/io/adapter.ts';
-import { tf } from '../workers/engine/tensorflow.ts';
 import { trainWithLineage } from '../workers/engine/train-with-lineage.ts';
-import { uniform } from '../workers/engine/tuning/random.ts';
-import { openForInference, openTunedModel, type TunedModel } from '../workers/engine/tuning/tuned-model.ts';
+import { openForInference, type TunedModel } from '../workers/engine/tuning/tuned-model.ts';
+import { askPython, BASE_MODEL_NAME, LOGITS_TOLERANCE, type PeftAnswer, type PeftRequest, randomAdapter, writeLogits } from './peft-check.ts';
 import { pythonEnvironment } from './python-environment.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const TESTS = join(ROOT, 'test/peft');
 const TRAINING_FILE = join(TESTS, 'train.jsonl');
 const VALIDATION_FILE = join(TESTS, 'validation.jsonl');
-const BASE_MODEL_NAME = 'a-base-model';
 
-/** Max abs difference of a logit, and difference of the mean loss in nats, that f32 sums in another order may make. */
-const LOGITS_TOLERANCE = 1e-4;
+/** Difference of the mean loss, nats. */
 const LOSS_TOLERANCE = 1e-5;
 /** A tuned model whose logits are nearly its base's would pass whatever we wrote. */
 const LEAST_MOVE = 0.01;
@@ -56,31 +51,8 @@ const CASES: Case[] = [
 const FAMILIES_DIR = join(ROOT, 'test/fixtures/reference/families');
 const FAMILIES = readdirSync(FAMILIES_DIR);
 
-interface Checked {
-  name: string;
-  problems: string[];
-  logitsDifference?: number;
-  largestLogit?: number;
-  movedBy?: number;
-  validLoss?: number | null;
-  /** null where no loss is compared. */
-  lossDifference?: number | null;
-}
-
-interface Request {
-  name: string;
-  baseModelDir: string;
-  baseModelName: string;
-  outputDir: string;
-  tuning: Tuning['type'];
-  sequences: number[][];
-  logitsFile: string;
-  validationFile: string | null;
-  validLoss: number | null;
-}
-
 /** Trains one case and says what the engine makes of the delivered files. */
-async function prepareCase(scratch: string, index: number, { name, modelDir, tuning, hyperparameters }: Case): Promise<Request> {
+async function prepareCase(scratch: string, index: number, { name, modelDir, tuning, hyperparameters }: Case): Promise<PeftRequest> {
   const outputDir = join(scratch, `${index}`, 'output');
   mkdirSync(join(scratch, `${index}`));
   const result = await trainWithLineage({
@@ -107,35 +79,6 @@ async function prepareCase(scratch: string, index: number, { name, modelDir, tun
   }
 }
 
-/** Writes an adapter whose B is random, and says what the engine makes of the file. */
-function prepareFamily(scratch: string, family: string): Request {
-  const modelDir = join(FAMILIES_DIR, family, 'model');
-  const outputDir = join(scratch, family, 'output');
-  mkdirSync(outputDir, { recursive: true });
-  const fresh = openTunedModel({ modelDir, tuning: resolveTuning({ type: 'lora', r: 4 }), seed: 1 });
-  for (const [name, B] of fresh.trainable) {
-    if (name.includes('lora_B')) tf.tidy(() => B.assign(tf.tensor(uniform(B.size, { bound: 0.3, seed: 2, name }), B.shape)));
-  }
-  saveAdapter(fresh, outputDir, { baseModelName: BASE_MODEL_NAME });
-  fresh.dispose();
-  const model = openForInference({ modelDir, adapterDir: outputDir });
-  const logits = writeLogits(model, join(scratch, family));
-  model.dispose();
-  const inPython = { name: family, baseModelDir: modelDir, baseModelName: BASE_MODEL_NAME, outputDir, tuning: 'lora' as const };
-  return { ...inPython, ...logits, validationFile: null, validLoss: null };
-}
-
-function writeLogits(model: TunedModel, dir: string): Pick<Request, 'sequences' | 'logitsFile'> {
-  const sequences = [5, 17, 40].map((length) => someIds(Math.min(length, model.config.maxPositionTokens), model.config.vocabSize));
-  const logitsFile = join(dir, 'logits.f32');
-  writeFileSync(logitsFile, Buffer.concat(sequences.map((ids) => Buffer.from(model.allLogits(ids).slice().buffer))));
-  return { sequences: sequences.map((ids) => [...ids]), logitsFile };
-}
-
-/** Ids spread over the whole vocabulary. */
-const someIds = (length: number, vocabSize: number): Int32Array =>
-  Int32Array.from({ length }, (_, index) => (index * 7919 + 31 * length) % vocabSize);
-
 async function validationLoss(model: TunedModel, modelDir: string): Promise<number> {
   const tokenizer = await Tokenizer.open(modelDir);
   const template = await ChatTemplate.open(tokenizer, new Date());
@@ -151,7 +94,7 @@ async function validationLoss(model: TunedModel, modelDir: string): Promise<numb
   return (await evaluate(model, examples)).loss;
 }
 
-function failures({ problems, logitsDifference = Number.NaN, movedBy = Number.NaN, lossDifference = Number.NaN }: Checked): string[] {
+function failures({ problems, logitsDifference = Number.NaN, movedBy = Number.NaN, lossDifference = Number.NaN }: PeftAnswer): string[] {
   // Written so that NaN fails.
   const found = [...problems];
   if (!(logitsDifference <= LOGITS_TOLERANCE)) found.push(`logits differ by ${logitsDifference}; ${LOGITS_TOLERANCE} is allowed`);
@@ -170,19 +113,13 @@ async function main(): Promise<number> {
   const python = pythonEnvironment();
   const scratch = mkdtempSync(join(tmpdir(), 'graft-peft-'));
   try {
-    const requests: Request[] = [];
+    const requests: PeftRequest[] = [];
     for (const [index, one] of CASES.entries()) {
       console.error(`training: ${one.name}`);
       requests.push(await prepareCase(scratch, index, one));
     }
-    for (const family of FAMILIES) requests.push(prepareFamily(scratch, family));
-    const request = join(scratch, 'request.json');
-    writeFileSync(request, JSON.stringify(requests));
-    const answers = execFileSync(python, [join(TESTS, 'check.py'), request], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-    const checked = answers
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as Checked);
+    for (const family of FAMILIES) requests.push(randomAdapter(scratch, family, join(FAMILIES_DIR, family, 'model')));
+    const checked = askPython(python, scratch, requests);
 
     console.log(row(['', 'logits, max |Δ|', 'largest logit', 'tuning moved', 'loss, |Δ|', 'loss']));
     let failed = 0;
@@ -195,7 +132,7 @@ async function main(): Promise<number> {
       for (const problem of found) console.log(`    ${problem}`);
     }
     const missing = requests.length - checked.length;
-    const worst = (pick: (one: Checked) => number | null | undefined) =>
+    const worst = (pick: (one: PeftAnswer) => number | null | undefined) =>
       small(
         Math.max(
           ...checked

@@ -1,0 +1,57 @@
+/** What of the reference fixtures speaks for which family. */
+
+export interface Family {
+  name: string;
+  /** Tiny random models: where under test/fixtures/reference. */
+  fixtures: readonly (readonly [kind: string, name: string])[];
+  /** Kinds of tokenizer that its models have. */
+  tokenizers: readonly string[];
+  /** Chat templates of its models; base models alone have none. */
+  templates: readonly string[];
+}
+
+const families = (...names: string[]) => names.map((name) => ['families', name] as const);
+
+export const FAMILIES: readonly Family[] = [
+  {
+    name: 'Llama and SmolLM2: grouped queries and tied head; biases and own head',
+    fixtures: [
+      ['cases', 'llama-gqa-tied'],
+      ['cases', 'llama-untied-v4'],
+    ],
+    tokenizers: ['llama2', 'llama3', 'smollm'],
+    templates: ['llama2', 'llama3.1', 'llama3.2', 'smollm2'],
+  },
+  {
+    name: 'Llama with dynamic and YaRN scaling',
+    fixtures: families('llama-dynamic-rope', 'llama-yarn-rope'),
+    tokenizers: ['llama2', 'llama3'],
+    templates: ['llama2', 'llama3.1', 'llama3.2'],
+  },
+  { name: 'SmolLM3', fixtures: families('smollm3'), tokenizers: ['llama3'], templates: ['smollm3'] },
+  {
+    name: 'Mistral, with and without its window',
+    fixtures: families('mistral', 'mistral-no-window'),
+    tokenizers: ['mistral'],
+    templates: ['mistral-v0.3', 'zephyr'],
+  },
+  { name: 'Qwen 2 and 2.5, with and without windows', fixtures: families('qwen2', 'qwen2-sliding'), tokenizers: ['qwen'], templates: ['qwen2.5'] },
+  { name: 'Qwen 3', fixtures: families('qwen3'), tokenizers: ['qwen'], templates: ['qwen3'] },
+  { name: 'Gemma', fixtures: families('gemma'), tokenizers: ['gemma'], templates: ['gemma2'] },
+  { name: 'Gemma 2', fixtures: families('gemma2'), tokenizers: ['gemma'], templates: ['gemma2'] },
+  { name: 'Gemma 3, plain and stretched', fixtures: families('gemma3', 'gemma3-scaled'), tokenizers: ['gemma'], templates: ['gemma3'] },
+  {
+    name: 'Phi-3, with partial rotary positions and LongRoPE',
+    fixtures: families('phi3', 'phi3-partial', 'phi3-longrope'),
+    tokenizers: ['phi3'],
+    templates: ['phi3'],
+  },
+  { name: 'OLMo 2', fixtures: families('olmo2'), tokenizers: ['llama3'], templates: ['olmo2'] },
+  { name: 'GPT-2', fixtures: families('gpt2'), tokenizers: ['gpt2'], templates: [] },
+  {
+    name: 'GPT-NeoX and Pythia, parallel and sequential',
+    fixtures: families('gpt-neox', 'gpt-neox-sequential'),
+    tokenizers: ['gpt-neox'],
+    templates: ['zephyr-neox'],
+  },
+];
