@@ -40,7 +40,7 @@ export async function downloadModel(wanted: Pick<HubModel, 'name' | 'commit'>, o
   if (await exists(dir)) return dir;
   return withFileLock(`${dir}.lock`, options.signal, async () => {
     if (await exists(dir)) return dir; // another job brought it meanwhile
-    const model = await options.hub.describe({ name: wanted.name, revision: wanted.commit });
+    const model = await describePatiently(wanted, options);
     const partial = `${dir}.partial`;
     await mkdir(partial, { recursive: true });
     const have = await Promise.all(model.files.map(({ name }) => sizeOf(join(partial, name))));
@@ -53,6 +53,20 @@ export async function downloadModel(wanted: Pick<HubModel, 'name' | 'commit'>, o
     return dir;
   });
 }
+
+/** A hub that is away for a moment fails no job that it has answered for before. */
+async function describePatiently({ name, commit }: Pick<HubModel, 'name' | 'commit'>, { hub, signal }: DownloadOptions): Promise<HubModel> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await hub.describe({ name, revision: commit });
+    } catch (error) {
+      if (!(error instanceof ServiceError && error.status >= 500) || failures === MOST_TRIES) throw error;
+      await pauseAfter(failures, signal);
+    }
+  }
+}
+
+const pauseAfter = (failures: number, signal: AbortSignal): Promise<void> => delay(FIRST_PAUSE_MS * 2 ** (failures - 1), undefined, { signal });
 
 type FileOptions = DownloadOptions & { tell(file: HubFile, bytes: number): Promise<void> };
 
@@ -100,7 +114,7 @@ async function fetchBytes(model: HubModel, file: HubFile, path: string, { hub, s
             hint: 'Make the job again later; what has come is kept.',
           },
         );
-      await delay(FIRST_PAUSE_MS * 2 ** (failures - 1), undefined, { signal });
+      await pauseAfter(failures, signal);
     }
   }
 }

@@ -25,6 +25,8 @@ export interface HubServer {
   served: { file: string; from: number; bytes: number }[];
   /** Called before each chunk of a file; `cut` ends the connection there, `corrupt` sends other bytes. */
   trouble: ((file: string, sentBytes: number) => 'cut' | 'corrupt' | undefined | Promise<undefined>) | null;
+  /** So many requests are answered with 503. */
+  failing: number;
   close(): Promise<void>;
 }
 
@@ -43,7 +45,7 @@ export async function filesOf(dir: string): Promise<Map<string, Buffer>> {
 const CHUNK_BYTES = 16 * 1024;
 
 export async function startHub(): Promise<HubServer> {
-  const hub: Omit<HubServer, 'url' | 'close'> = { repositories: new Map(), served: [], trouble: null };
+  const hub: Omit<HubServer, 'url' | 'close'> = { repositories: new Map(), served: [], trouble: null, failing: 0 };
   const server = createServer((request, response) => {
     answer(hub, request, response).catch((error: unknown) => {
       response.statusCode = 500;
@@ -66,6 +68,10 @@ async function answer(hub: Omit<HubServer, 'url' | 'close'>, request: IncomingMe
     response.writeHead(status, { 'x-error-code': code, 'x-error-message': code, 'content-type': 'application/json' });
     response.end(JSON.stringify({ error: code }));
   };
+  if (hub.failing > 0) {
+    hub.failing -= 1;
+    return void response.writeHead(503).end();
+  }
   const path = decodeURIComponent(url.pathname);
   const [, api, name, kind, revision, rest = ''] =
     /^\/(api\/models\/)?([^/]+\/[^/]+)\/(revision|tree|resolve)\/([^/]+)(?:\/(.+))?$/.exec(path) ?? ([] as (string | undefined)[]);

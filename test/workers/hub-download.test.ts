@@ -113,6 +113,13 @@ describe('downloadModel', () => {
     await expect(download()).rejects.toMatchObject({ code: 'download_failed' });
   }, 30_000);
 
+  it('waits for a hub that is away for a moment', async () => {
+    server.failing = 2;
+    await download();
+    expect(server.failing).toBe(0);
+    expect(await newestSnapshots(dataDir)).toHaveLength(1);
+  });
+
   it('takes over from a download whose process died', async () => {
     const lock = `${snapshotDir(dataDir, model)}.lock`;
     await mkdir(dirname(lock), { recursive: true });
