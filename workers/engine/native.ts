@@ -18,9 +18,19 @@ const { TF_ATTR_TYPE, TF_FLOAT, TF_INT32 } = backend.binding;
 const float = (name: string): Attribute => ({ name, type: TF_ATTR_TYPE, value: TF_FLOAT });
 const int = (name: string): Attribute => ({ name, type: TF_ATTR_TYPE, value: TF_INT32 });
 
+const GATHER = [float('Tparams'), int('Tindices'), int('Taxis')];
 const ROLL = [float('T'), int('Tshift'), int('Taxis')];
 const SPARSE_CROSS_ENTROPY = [float('T'), int('Tlabels')];
 const STATELESS_UNIFORM = [float('dtype'), int('T'), int('Tseed')];
+
+/**
+ * Rows of a table. tf.gather reads the ids back first, to check them: here the kernel does.
+ * @param ids [n] int32
+ * @throws Error when an id has no row (on a CPU; a GPU gives zeros)
+ */
+export function gatherRows(table: Tensor2D, ids: Tensor1D): Tensor2D {
+  return tf.tidy(() => backend.executeSingleOutput('GatherV2', GATHER, [table, ids, tf.scalar(0, 'int32')]) as Tensor2D);
+}
 
 /** @returns x with its last axis turned by `shift` places, what falls off the end coming back at the front */
 export function rollLastAxis<T extends Tensor>(x: T, shift: number): T {

@@ -17,4 +17,8 @@ export interface Batch {
   attentionMask: Uint8Array;
   /** [rows, length]; 1 where a token is a target. Column 0 is never one: nothing predicts it. */
   lossMask: Uint8Array;
+  /** [rows, length]; of each token in its own example, from 0. Missing where each row is one example. */
+  positions?: Int32Array;
+  /** [rows, length]; which example of the row a token is of. Missing where each row is one example. */
+  segments?: Int32Array;
 }

@@ -8,17 +8,27 @@ import { type RotaryTables, rotate, rotateGradient } from './rope.ts';
 /** Far below any score, and finite: a row of −∞ alone would be NaN. */
 const HIDDEN = -1e30;
 
+/** Where each token of a grid stands: [rows, length] int32 both. */
+export interface TokenPlaces {
+  /** In its own text, from 0. */
+  positions: Tensor2D;
+  /** Which text of the row it is of; tokens look at their own alone. */
+  segments: Tensor2D;
+}
+
 /**
- * @param windowTokens how far back a position looks, itself included
- * @returns [length, length]: 0 where a position may look, very negative elsewhere
+ * @param windowTokens how far back a token looks, itself included
+ * @returns [rows, 1, length, length]: 0 where a token may look, very negative elsewhere
  */
-export function attentionMask(length: number, windowTokens: number | null): Tensor2D {
+export function attentionMask({ positions, segments }: TokenPlaces, windowTokens: number | null): Tensor4D {
+  const [rows, length] = positions.shape;
   return tf.tidy(() => {
-    const positions = tf.range(0, length);
-    const behind = tf.sub(tf.reshape(positions, [length, 1]), tf.reshape(positions, [1, length])); // of the key, seen from the query
-    const ahead = tf.less(behind, 0);
-    const hidden = windowTokens === null || windowTokens >= length ? ahead : tf.logicalOr(ahead, tf.greaterEqual(behind, windowTokens));
-    return tf.mul(tf.cast(hidden, 'float32'), HIDDEN) as Tensor2D;
+    const ofQuery = (x: Tensor2D) => tf.reshape(x, [rows, 1, length, 1]);
+    const ofKey = (x: Tensor2D) => tf.reshape(x, [rows, 1, 1, length]);
+    const behind = tf.sub(ofQuery(positions), ofKey(positions)); // of the key, seen from the query
+    const elsewhere = tf.logicalOr(tf.less(behind, 0), tf.notEqual(ofQuery(segments), ofKey(segments)));
+    const hidden = windowTokens === null ? elsewhere : tf.logicalOr(elsewhere, tf.greaterEqual(behind, windowTokens));
+    return tf.mul(tf.cast(hidden, 'float32'), HIDDEN) as Tensor4D;
   });
 }
 
@@ -28,8 +38,8 @@ export interface AttentionPass {
   length: number;
   /** null: queries and keys do not turn. */
   rotary: RotaryTables | null;
-  /** [length, length] */
-  mask: Tensor2D;
+  /** [rows, 1, length, length] */
+  mask: Tensor4D;
 }
 
 interface Attended {
@@ -104,7 +114,7 @@ function attend({ q, k, v }: { q: Tensor2D; k: Tensor2D; v: Tensor2D }, sizes: H
     const Q = perHead(tf.mul(turned(perToken(q, heads)), scale));
     const K = perHead(turned(perToken(k, kvHeads)));
     const V = perHead(perToken(v, kvHeads));
-    const products = tf.reshape(tf.matMul(Q, K, false, true), [rows * heads, length, length]);
+    const products = tf.reshape(tf.matMul(Q, K, false, true), [rows, heads, length, length]);
     const tanh = softCap === null ? null : tf.tanh(tf.div(products, softCap));
     const scores = tanh === null ? products : tf.mul(tanh, softCap!);
     const P = tf.reshape(tf.softmax(tf.add(scores, mask)), scoresShape) as Tensor4D;

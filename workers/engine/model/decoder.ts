@@ -1,28 +1,27 @@
 /** The decoder-only transformer that all families are, as a function of its configuration and its weights. */
 import type { LayerAttention, ModelConfig } from '../../../src/formats/model-config.ts';
-import { type Tensor2D, tf } from '../tensorflow.ts';
-import { type AttentionPass, attention, attentionMask } from './attention.ts';
+import type { Rotary } from '../../../src/formats/rotary.ts';
+import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow.ts';
+import { type AttentionPass, attention, attentionMask, type TokenPlaces } from './attention.ts';
 import { lookUp } from './embedding.ts';
 import { mlp } from './mlp.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
-import { RotaryCache } from './rotary-cache.ts';
+import { rotaryTables } from './rope.ts';
 
-/** Token ids side by side. */
-export interface TokenGrid {
-  rows: number;
-  length: number;
-  /** [rows, length], row-major */
-  inputIds: Int32Array;
+/** Token ids side by side, and where each stands. */
+export interface TokenGrid extends TokenPlaces {
+  /** [rows · length] int32 */
+  inputIds: Tensor1D;
+  /** Of each way of turning that the layers have, [dimensions / 2]. */
+  frequencies: ReadonlyMap<Rotary, Tensor1D>;
 }
 
 export class Decoder {
   readonly #config: ModelConfig;
-  readonly #rotary: RotaryCache;
 
   constructor(config: ModelConfig) {
     this.#config = config;
-    this.#rotary = new RotaryCache(new Set(config.attention.layers.map(({ rotary }) => rotary).filter((rotary) => rotary !== null)));
   }
 
   /**
@@ -59,34 +58,30 @@ export class Decoder {
     return parameters.weight(`${tiedHead ? names.embedding : names.head}.weight`) as Tensor2D;
   }
 
-  dispose(): void {
-    this.#rotary.dispose();
-  }
-
-  #embed({ rows, length, inputIds }: TokenGrid, parameters: Parameters): Tensor2D {
+  #embed({ inputIds, positions: places }: TokenGrid, parameters: Parameters): Tensor2D {
     const { names, embeddingScale, paddingId } = this.#config;
     const table = parameters.weight(`${names.embedding}.weight`) as Tensor2D;
-    const found = lookUp(table, tf.tensor1d(inputIds, 'int32'), { trained: table instanceof tf.Variable, paddingId });
+    const found = lookUp(table, inputIds, { trained: table instanceof tf.Variable, paddingId });
     const x: Tensor2D = embeddingScale === 1 ? found : tf.mul(found, embeddingScale);
     if (names.positions === null) return x;
     const positions = parameters.weight(`${names.positions}.weight`) as Tensor2D;
-    const hidden = positions.shape[1];
-    const first = tf.reshape(tf.slice(positions, [0, 0], [length, hidden]), [1, length, hidden]);
-    return tf.reshape(tf.add(tf.reshape(x, [rows, length, hidden]), first), x.shape);
+    return tf.add(x, lookUp(positions, tf.reshape(places, inputIds.shape), { trained: positions instanceof tf.Variable }));
   }
 
   /** The mask and the rotary tables of each kind of layer, made once a pass. */
-  #passes({ rows, length }: TokenGrid): (layer: LayerAttention) => AttentionPass {
-    const masks = new Map<number | null, Tensor2D>();
+  #passes(grid: TokenGrid): (layer: LayerAttention) => AttentionPass {
+    const [rows, length] = grid.positions.shape;
+    const masks = new Map<number | null, Tensor4D>();
+    const tables = new Map([...grid.frequencies].map(([rotary, frequencies]) => [rotary, rotaryTables(rotary, { ...grid, frequencies })]));
     const passes = new Map<string, AttentionPass>();
     const rotaries = [...new Set(this.#config.attention.layers.map(({ rotary }) => rotary))];
     return ({ windowTokens, rotary }) => {
       const kind = `${windowTokens} ${rotaries.indexOf(rotary)}`;
       const made = passes.get(kind);
       if (made !== undefined) return made;
-      const mask = masks.get(windowTokens) ?? attentionMask(length, windowTokens);
+      const mask = masks.get(windowTokens) ?? attentionMask(grid, windowTokens);
       masks.set(windowTokens, mask);
-      const pass = { rows, length, mask, rotary: rotary === null ? null : this.#rotary.tables(rotary, length) };
+      const pass = { rows, length, mask, rotary: rotary === null ? null : tables.get(rotary)! };
       passes.set(kind, pass);
       return pass;
     };

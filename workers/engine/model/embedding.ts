@@ -1,4 +1,5 @@
 import { differentiable } from '../differentiable.ts';
+import { gatherRows } from '../native.ts';
 import { type Tensor1D, type Tensor2D, tf } from '../tensorflow.ts';
 
 interface LookUp {
@@ -15,10 +16,10 @@ interface LookUp {
  * @returns     [tokens, hidden]
  */
 export function lookUp(table: Tensor2D, ids: Tensor1D, { trained, paddingId = null }: LookUp): Tensor2D {
-  if (!trained) return tf.gather(table, ids);
+  if (!trained) return gatherRows(table, ids);
   const rows = table.shape[0];
   return differentiable<Tensor2D>([table], () => ({
-    value: tf.gather(table, ids),
+    value: gatherRows(table, ids),
     saved: [ids],
     gradient(dy, [ids]) {
       const elsewhere = -1; // which the sum leaves out

@@ -1,14 +1,15 @@
 /** Rotary position embedding (Su et al. 2021), in the half-split layout of transformers: pair i is (x[i], x[i + dimensions/2]). */
 import type { RopeScaling, Rotary } from '../../../src/formats/rotary.ts';
 import { rollLastAxis } from '../native.ts';
-import { type Tensor4D, tf } from '../tensorflow.ts';
+import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow.ts';
 
-export interface RotaryTables {
-  /** [1, length, 1, dimensions] */
+// A type alias: tf.tidy takes no interface.
+export type RotaryTables = {
+  /** [rows, length, 1, dimensions] */
   cos: Tensor4D;
-  /** [1, length, 1, dimensions], negative in the first half */
+  /** [rows, length, 1, dimensions], negative in the first half */
   sin: Tensor4D;
-}
+};
 
 /**
  * The angle each pair turns by from one position to the next.
@@ -65,25 +66,20 @@ function yarnRange(theta: number, dimensions: number, scaling: Extract<RopeScali
   return first === last ? [first, last + 0.001] : [first, last];
 }
 
-/** @returns tables for positions 0 … positions − 1, owned by the caller */
-export function rotaryTables(rotary: Rotary, { positions, lengthTokens }: { positions: number; lengthTokens: number }): RotaryTables {
-  const frequencies = rotaryFrequencies(rotary, lengthTokens);
-  const { dimensions, scaling } = rotary;
-  const half = dimensions / 2;
+/**
+ * @param positions   [rows, length] int32, of each token in its own text
+ * @param frequencies [dimensions / 2]
+ */
+export function rotaryTables({ scaling }: Rotary, { positions, frequencies }: { positions: Tensor2D; frequencies: Tensor1D }): RotaryTables {
   const factor = scaling !== null && 'attentionFactor' in scaling ? scaling.attentionFactor : 1;
-  const cos = new Float32Array(positions * dimensions);
-  const sin = new Float32Array(positions * dimensions);
-  for (let position = 0; position < positions; position++) {
-    for (let i = 0; i < half; i++) {
-      const angle = Math.fround(position * frequencies[i]!);
-      const first = position * dimensions + i;
-      cos[first] = cos[first + half] = Math.cos(angle) * factor;
-      sin[first + half] = Math.sin(angle) * factor;
-      sin[first] = -sin[first + half]!;
-    }
-  }
-  const shape: [number, number, number, number] = [1, positions, 1, dimensions];
-  return { cos: tf.tensor4d(cos, shape), sin: tf.tensor4d(sin, shape) };
+  const [rows, length] = positions.shape;
+  return tf.tidy(() => {
+    const angles: Tensor4D = tf.mul(tf.cast(tf.reshape(positions, [rows, length, 1, 1]), 'float32'), tf.reshape(frequencies, [1, 1, 1, -1]));
+    const scaled = (x: Tensor4D): Tensor4D => (factor === 1 ? x : tf.mul(x, factor));
+    const cos = scaled(tf.cos(angles));
+    const sin = scaled(tf.sin(angles));
+    return { cos: tf.concat([cos, cos], 3), sin: tf.concat([tf.neg(sin), sin], 3) };
+  });
 }
 
 /**

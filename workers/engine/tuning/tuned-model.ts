@@ -5,9 +5,10 @@ import type { Batch } from '../data/batch.ts';
 import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
 import { type CrossEntropy, crossEntropy, softCapped } from '../loss/cross-entropy.ts';
 import { type SupervisedPositions, supervisedPositions } from '../loss/supervised-positions.ts';
-import { Decoder, type TokenGrid } from '../model/decoder.ts';
+import { Decoder } from '../model/decoder.ts';
 import { lookUp } from '../model/embedding.ts';
 import type { Parameters } from '../model/parameters.ts';
+import { type GridContent, tokenGrid } from '../model/token-grid.ts';
 import { loadWeights, readModelConfig } from '../model/weights.ts';
 import { type Scalar, type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
 import { trainLora } from './lora.ts';
@@ -153,7 +154,6 @@ class DecoderWithTuning implements TunedModel {
 
   dispose(): void {
     tf.dispose([...this.#tensors]);
-    this.#decoder.dispose();
   }
 
   #losses(batch: Batch, { positions, targets }: SupervisedPositions, parameters: Parameters, withGradient: boolean): CrossEntropy {
@@ -171,8 +171,8 @@ class DecoderWithTuning implements TunedModel {
   }
 
   /** @returns [positions, hidden], normed: only these go on to the head */
-  #statesAt(grid: TokenGrid, positions: Int32Array, parameters: Parameters): Tensor2D {
-    const hidden = this.#decoder.hiddenStates(grid, parameters);
+  #statesAt(content: GridContent, positions: Int32Array, parameters: Parameters): Tensor2D {
+    const hidden = this.#decoder.hiddenStates(tokenGrid(content, this.config), parameters);
     return this.#decoder.finalNorm(lookUp(hidden, tf.tensor1d(positions, 'int32'), { trained: true }), parameters);
   }
 }

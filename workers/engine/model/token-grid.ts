@@ -1,0 +1,33 @@
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import type { Rotary } from '../../../src/formats/rotary.ts';
+import { tf } from '../tensorflow.ts';
+import type { TokenGrid } from './decoder.ts';
+import { rotaryFrequencies } from './rope.ts';
+
+/** What lies in a grid, as plain arrays. */
+export interface GridContent {
+  rows: number;
+  length: number;
+  /** [rows, length], row-major, as are the others */
+  inputIds: Int32Array;
+  /** In its own text, from 0; missing where each row is one text. */
+  positions?: Int32Array;
+  /** Which text of the row; missing where each row is one text. */
+  segments?: Int32Array;
+}
+
+/** The ways of turning that a model's layers have. */
+export const rotariesOf = ({ attention }: Pick<ModelConfig, 'attention'>): Rotary[] => [
+  ...new Set(attention.layers.map(({ rotary }) => rotary).filter((rotary) => rotary !== null)),
+];
+
+/** The tensors of one pass, owned by the caller. With dynamic and LongRoPE scaling the angles depend on the grid's length. */
+export function tokenGrid({ rows, length, inputIds, positions, segments }: GridContent, config: Pick<ModelConfig, 'attention'>): TokenGrid {
+  const alongRow = positions ?? Int32Array.from(inputIds, (_, index) => index % length);
+  return {
+    inputIds: tf.tensor1d(inputIds, 'int32'),
+    positions: tf.tensor2d(alongRow, [rows, length], 'int32'),
+    segments: tf.tensor2d(segments ?? new Int32Array(rows * length), [rows, length], 'int32'),
+    frequencies: new Map(rotariesOf(config).map((rotary) => [rotary, tf.tensor1d(rotaryFrequencies(rotary, length))])),
+  };
+}
