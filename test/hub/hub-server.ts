@@ -17,6 +17,8 @@ export interface Repository {
   gatedFor?: string;
 }
 
+type Trouble = 'cut' | 'corrupt' | undefined;
+
 /** A small server that speaks the part of the hub's protocol that models are read with. */
 export interface HubServer {
   url: string;
@@ -24,7 +26,7 @@ export interface HubServer {
   /** Of every answer with a file's content: what was asked for and how many bytes went out. */
   served: { file: string; from: number; bytes: number }[];
   /** Called before each chunk of a file; `cut` ends the connection there, `corrupt` sends other bytes. */
-  trouble: ((file: string, sentBytes: number) => 'cut' | 'corrupt' | undefined | Promise<undefined>) | null;
+  trouble: ((file: string, sentBytes: number) => Trouble | Promise<Trouble>) | null;
   /** So many requests are answered with 503. */
   failing: number;
   close(): Promise<void>;

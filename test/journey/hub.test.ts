@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -87,7 +87,16 @@ describe('a job on a model from the hub', () => {
     });
     hub.trouble = (file, sent) => (file === WEIGHTS && sent >= 128 * 1024 ? held : undefined);
     const { id } = await create('org/tiny');
-    await until('the download', () => servedWeights().length === 1);
+    const partial = join(home.dataDir, 'hub/org/tiny', `${COMMITS[0]}.partial`, WEIGHTS);
+    await until(
+      'its first bytes',
+      () =>
+        servedWeights().length === 1 &&
+        stat(partial).then(
+          ({ size }) => size > 0,
+          () => false,
+        ),
+    );
     await api.cancel(id);
     expect((await api.job(id)).status).toBe('cancelled');
     hub.trouble = null;

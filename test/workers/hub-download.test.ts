@@ -33,6 +33,7 @@ beforeEach(async () => {
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
 const download = (signal = new AbortController().signal, more = {}) => downloadModel(model, { hub, dataDir, signal, ...more });
+const partial = () => join(`${snapshotDir(dataDir, model)}.partial`, WEIGHTS);
 const servedOf = (name: string) => server.served.filter(({ file }) => file === name);
 
 describe('downloadModel', () => {
@@ -60,7 +61,13 @@ describe('downloadModel', () => {
 
   it('goes on from the byte where the connection was cut', async () => {
     let cuts = 2;
-    server.trouble = (file, sent) => (file === WEIGHTS && sent >= 32 * 1024 && cuts-- > 0 ? 'cut' : undefined);
+    server.trouble = async (file, sent) => {
+      if (file !== WEIGHTS || sent < 32 * 1024 || cuts === 0) return undefined;
+      const { from } = servedOf(WEIGHTS).at(-1)!;
+      await until('bytes of this connection on the disk', async () => (await stat(partial())).size > from);
+      cuts -= 1;
+      return 'cut';
+    };
     await download();
     const [first, second, third] = servedOf(WEIGHTS);
     expect(first!.from).toBe(0);
@@ -71,10 +78,9 @@ describe('downloadModel', () => {
 
   it('after an abort keeps what has come, and goes on from there', async () => {
     const aborted = new AbortController();
-    const partial = join(`${snapshotDir(dataDir, model)}.partial`, WEIGHTS);
     server.trouble = async (file, sent) => {
       if (file !== WEIGHTS || sent < 64 * 1024) return undefined;
-      await until('the first bytes on the disk', async () => (await stat(partial)).size > 0);
+      await until('the first bytes on the disk', async () => (await stat(partial())).size > 0);
       aborted.abort(new Error('cancelled'));
       return undefined;
     };
