@@ -11,8 +11,8 @@ export interface Predictions {
   states: Tensor2D;
   /** [vocab, hidden] */
   head: Tensor2D;
-  /** [supervised], the tokens they should predict */
-  targets: Int32Array;
+  /** [supervised] int32, the tokens they should predict */
+  targets: Tensor1D;
 }
 
 interface CrossEntropyOptions {
@@ -76,13 +76,12 @@ interface Part {
 
 function split({ states, head, targets }: Predictions, maxLogits: number): Part[] {
   const perPart = Math.max(1, Math.floor(maxLogits / head.shape[0]));
+  const count = targets.shape[0];
+  if (count <= perPart) return [{ states, targets }];
   const parts: Part[] = [];
-  for (let begin = 0; begin < targets.length; begin += perPart) {
-    const size = Math.min(perPart, targets.length - begin);
-    parts.push({
-      states: size === targets.length ? states : tf.slice(states, [begin, 0], [size, states.shape[1]]),
-      targets: tf.tensor1d(targets.subarray(begin, begin + size), 'int32'),
-    });
+  for (let begin = 0; begin < count; begin += perPart) {
+    const size = Math.min(perPart, count - begin);
+    parts.push({ states: tf.slice(states, [begin, 0], [size, states.shape[1]]), targets: tf.slice(targets, [begin], [size]) });
   }
   return parts;
 }

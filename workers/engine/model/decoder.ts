@@ -47,8 +47,13 @@ export class Decoder {
     return x;
   }
 
-  /** The norm before the head, [tokens, hidden]. */
-  finalNorm(x: Tensor2D, parameters: Parameters): Tensor2D {
+  /**
+   * What goes on to the head.
+   * @param positions [n] int32 into [rows · length]
+   * @returns [n, hidden], normed
+   */
+  statesAt(grid: TokenGrid, positions: Tensor1D, parameters: Parameters): Tensor2D {
+    const x = lookUp(this.hiddenStates(grid, parameters), positions, { trained: true });
     return norm(x, this.#config.names.finalNorm, { config: this.#config.norm, parameters });
   }
 

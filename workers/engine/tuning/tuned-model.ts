@@ -6,7 +6,6 @@ import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
 import { type CrossEntropy, crossEntropy, softCapped } from '../loss/cross-entropy.ts';
 import { type SupervisedPositions, supervisedPositions } from '../loss/supervised-positions.ts';
 import { Decoder } from '../model/decoder.ts';
-import { lookUp } from '../model/embedding.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { type GridContent, tokenGrid } from '../model/token-grid.ts';
 import { loadWeights, readModelConfig } from '../model/weights.ts';
@@ -158,7 +157,8 @@ class DecoderWithTuning implements TunedModel {
 
   #losses(batch: Batch, { positions, targets }: SupervisedPositions, parameters: Parameters, withGradient: boolean): CrossEntropy {
     const states = this.#statesAt(batch, positions, parameters);
-    return crossEntropy({ states, head: this.#decoder.head(parameters), targets }, { withGradient, softCap: this.config.logitSoftCap });
+    const head = this.#decoder.head(parameters);
+    return crossEntropy({ states, head, targets: tf.tensor1d(targets, 'int32') }, { withGradient, softCap: this.config.logitSoftCap });
   }
 
   #logits(inputIds: Int32Array, positions: Int32Array): Float32Array {
@@ -172,7 +172,6 @@ class DecoderWithTuning implements TunedModel {
 
   /** @returns [positions, hidden], normed: only these go on to the head */
   #statesAt(content: GridContent, positions: Int32Array, parameters: Parameters): Tensor2D {
-    const hidden = this.#decoder.hiddenStates(tokenGrid(content, this.config), parameters);
-    return this.#decoder.finalNorm(lookUp(hidden, tf.tensor1d(positions, 'int32'), { trained: true }), parameters);
+    return this.#decoder.statesAt(tokenGrid(content, this.config), tf.tensor1d(positions, 'int32'), parameters);
   }
 }

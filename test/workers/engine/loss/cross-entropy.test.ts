@@ -18,7 +18,7 @@ const head = [
   [1.5, 0.25],
   [-2, 0.75],
 ];
-const targets = Int32Array.of(1, 0, 2, 1, 2);
+const targetIds = Int32Array.of(1, 0, 2, 1, 2);
 
 /** The definition, in double precision: −log softmax(h·Wᵀ)[target], and p − onehot through both factors. */
 function byDefinition() {
@@ -29,7 +29,7 @@ function byDefinition() {
   for (const [position, h] of states.entries()) {
     const logits = head.map((w) => w[0]! * h[0]! + w[1]! * h[1]!);
     const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0);
-    const target = targets[position]!;
+    const target = targetIds[position]!;
     lossSum += Math.log(total) - logits[target]!;
     if (logits.indexOf(Math.max(...logits)) === target) correct += 1;
     for (const [token, logit] of logits.entries()) {
@@ -44,6 +44,7 @@ function byDefinition() {
 }
 
 function withGradients(hidden: Variable, weights: Tensor2D | Variable, maxLogits: number) {
+  const targets = tf.tensor1d(targetIds, 'int32');
   const trained = weights instanceof tf.Variable ? [hidden, weights as Variable] : [hidden];
   let correct: Scalar | undefined;
   const { value, grads } = tf.variableGrads(() => {
@@ -53,7 +54,7 @@ function withGradients(hidden: Variable, weights: Tensor2D | Variable, maxLogits
   }, trained);
   const read = (variable: Variable) => grads[variable.name]!.dataSync().slice();
   const answer = { lossSum: value.dataSync()[0]!, correct: correct!.dataSync()[0]!, gradients: trained.map(read) };
-  tf.dispose([value, correct!, ...Object.values(grads)]);
+  tf.dispose([targets, value, correct!, ...Object.values(grads)]);
   return answer;
 }
 
@@ -89,11 +90,11 @@ describe.each([
 
   it('without gradients is the same', () => {
     const before = tf.memory().numTensors;
-    const predictions = { states: tf.tensor2d(states), head: tf.tensor2d(head), targets };
+    const predictions = { states: tf.tensor2d(states), head: tf.tensor2d(head), targets: tf.tensor1d(targetIds, 'int32') };
     const { lossSum, correct } = crossEntropy(predictions, { withGradient: false, maxLogits });
     expect(Math.abs(lossSum.dataSync()[0]! - expected.lossSum)).toBeLessThanOrEqual(1e-5);
     expect(correct.dataSync()[0]).toBe(expected.correct);
-    tf.dispose([predictions.states, predictions.head, lossSum, correct]);
+    tf.dispose([...Object.values(predictions), lossSum, correct]);
     expect(tf.memory().numTensors).toBe(before);
   });
 });

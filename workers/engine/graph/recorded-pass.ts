@@ -1,0 +1,104 @@
+/** One pass of a model over a batch of any size, recorded: its losses, and the gradients of what is trained. */
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { crossEntropy } from '../loss/cross-entropy.ts';
+import { Decoder, type TokenGrid } from '../model/decoder.ts';
+import type { Parameters } from '../model/parameters.ts';
+import { rotariesOf } from '../model/token-grid.ts';
+import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
+import type { Output } from './graph.ts';
+import type { Recorder } from './recorder.ts';
+
+/** Names of what a pass is fed. */
+export const FEEDS = {
+  rows: 'rows',
+  length: 'length',
+  inputIds: 'input_ids',
+  positions: 'positions',
+  segments: 'segments',
+  supervised: 'supervised',
+  targets: 'targets',
+  frequencies: (index: number) => `frequencies_${index}`,
+} as const;
+
+export interface RecordedPass {
+  lossSum: Output;
+  correct: Output;
+  /** Of the summed loss, by name; none without gradients. */
+  gradients: Map<string, Output>;
+}
+
+/** What a pass reads, declared once for all passes of a graph. */
+export interface PassFeeds {
+  grid: TokenGrid;
+  /** [supervised] int32 into [rows · length] */
+  supervised: Tensor1D;
+  /** [supervised] int32 */
+  targets: Tensor1D;
+}
+
+/** The sizes that vary, as primes that divide none of the model's own sizes. */
+export function feedsOfPass(recorder: Recorder, config: ModelConfig, fixedSizes: Iterable<number>): PassFeeds {
+  const [rows, length, supervised] = primesBeside(fixedSizes) as [number, number, number];
+  recorder.size(FEEDS.rows, rows);
+  recorder.size(FEEDS.length, length);
+  // Operands never name it: it is only ever the length of what is fed.
+  recorder.size('supervised_count', supervised);
+  const frequencies = rotariesOf(config).map(
+    (rotary, index) => [rotary, recorder.feed(FEEDS.frequencies(index), 'float32', [rotary.dimensions / 2]) as Tensor1D] as const,
+  );
+  return {
+    grid: {
+      inputIds: recorder.feed(FEEDS.inputIds, 'int32', [rows * length]) as Tensor1D,
+      positions: recorder.feed(FEEDS.positions, 'int32', [rows, length]) as Tensor2D,
+      segments: recorder.feed(FEEDS.segments, 'int32', [rows, length]) as Tensor2D,
+      frequencies: new Map(frequencies),
+    },
+    supervised: recorder.feed(FEEDS.supervised, 'int32', [supervised]) as Tensor1D,
+    targets: recorder.feed(FEEDS.targets, 'int32', [supervised]) as Tensor1D,
+  };
+}
+
+/** @param trainable by name, bound to the recorder; with none the pass has no gradients */
+export function recordPass(
+  recorder: Recorder,
+  { grid, supervised, targets }: PassFeeds,
+  { config, parameters, trainable }: { config: ModelConfig; parameters: Parameters; trainable: ReadonlyMap<string, Variable> },
+): RecordedPass {
+  const decoder = new Decoder(config);
+  const losses = () => {
+    const states = decoder.statesAt(grid, supervised, parameters);
+    const options = { withGradient: trainable.size > 0, softCap: config.logitSoftCap, maxLogits: Number.POSITIVE_INFINITY };
+    return crossEntropy({ states, head: decoder.head(parameters), targets }, options);
+  };
+  let pass: RecordedPass | undefined;
+  recorder.record(() =>
+    tf.tidy(() => {
+      if (trainable.size === 0) {
+        const { lossSum, correct } = losses();
+        pass = { lossSum: recorder.outputOf(lossSum), correct: recorder.outputOf(correct), gradients: new Map() };
+        return;
+      }
+      let correct: Scalar | undefined;
+      const { value, grads } = tf.variableGrads(() => {
+        const both = losses();
+        correct = both.correct;
+        return both.lossSum;
+      }, [...trainable.values()]);
+      const gradients = new Map([...trainable].map(([name, variable]) => [name, recorder.outputOf(grads[variable.name] as Tensor)]));
+      pass = { lossSum: recorder.outputOf(value), correct: recorder.outputOf(correct!), gradients };
+      correct!.dispose(); // crossEntropy keeps it
+    }),
+  );
+  return pass!;
+}
+
+/** Three primes that divide none of the sizes, so that a multiple of one in a shape can only be what varies. */
+function primesBeside(sizes: Iterable<number>): number[] {
+  const fixed = [...new Set(sizes)];
+  const found: number[] = [];
+  for (let candidate = 11; found.length < 3; candidate += 2) {
+    const prime = Array.from({ length: Math.floor(Math.sqrt(candidate)) - 1 }, (_, index) => index + 2).every((divisor) => candidate % divisor !== 0);
+    if (prime && fixed.every((size) => size % candidate !== 0)) found.push(candidate);
+  }
+  return found;
+}

@@ -1,0 +1,73 @@
+/** A graph, run by TensorFlow as a whole. Its variables live in the session from run to run. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Tensor, tf } from '../tensorflow.ts';
+import type { Graph, GraphNode, Output } from './graph.ts';
+import { savedModel } from './saved-model.ts';
+
+interface SessionBinding {
+  loadSavedModel(dir: string, tags: string): number;
+  deleteSavedModel(id: number): void;
+  runSavedModel(id: number, inputs: number[], inputNames: string, outputNames: string): { id: number; shape: number[]; dtype: number }[];
+}
+
+interface NodeBackend {
+  binding: SessionBinding;
+  createOutputTensor(metadata: { id: number; shape: number[]; dtype: number }): Tensor;
+  getInputTensorIds(tensors: Tensor[]): number[];
+}
+
+const backend = tf.backend() as unknown as NodeBackend;
+
+export class GraphSession {
+  readonly #id: number;
+  #open = true;
+
+  /**
+   * @param graph of which only what the fetches need is taken
+   * @param fetches all that will ever be asked for
+   * @throws Error what TensorFlow says of a node that is wrong
+   */
+  constructor(graph: Graph, fetches: Iterable<Output>) {
+    const { bytes, tag } = savedModel(neededNodes(graph, fetches));
+    const dir = mkdtempSync(join(tmpdir(), 'graft-graph-'));
+    try {
+      writeFileSync(join(dir, 'saved_model.pb'), bytes);
+      this.#id = backend.binding.loadSavedModel(dir, tag);
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  }
+
+  /**
+   * The first run of the same feeds and fetches prepares them, which takes longer.
+   * @param feeds by the placeholders' names; remain the caller's
+   * @returns a tensor for each fetch, the caller's
+   */
+  run(feeds: Readonly<Record<string, Tensor>>, fetches: readonly Output[]): Tensor[] {
+    const names = Object.keys(feeds);
+    const ids = backend.getInputTensorIds(Object.values(feeds));
+    const wanted = fetches.map(({ node, index }) => `${node.name}:${index}`);
+    const results = backend.binding.runSavedModel(this.#id, ids, names.map((name) => `${name}:0`).join(), wanted.join());
+    return results.map((result) => backend.createOutputTensor(result));
+  }
+
+  dispose(): void {
+    if (this.#open) backend.binding.deleteSavedModel(this.#id);
+    this.#open = false;
+  }
+}
+
+/** In the graph's order, each after its inputs. */
+function neededNodes(graph: Graph, fetches: Iterable<Output>): GraphNode[] {
+  const needed = new Set<GraphNode>();
+  const waiting = [...fetches].map(({ node }) => node);
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    if (needed.has(node)) continue;
+    needed.add(node);
+    waiting.push(...node.inputs.map((input) => input.node), ...node.after);
+  }
+  // What is fed is there to be fed, also when nothing reads it.
+  return graph.nodes.filter((node) => needed.has(node) || node.op === 'Placeholder');
+}
