@@ -4,6 +4,7 @@ import { type Attribute, DType, type Graph, type Output } from './graph.ts';
 export interface SessionVariable {
   name: string;
   shape: readonly number[];
+  handle: Output;
   /** Its value when a run begins. */
   value: Output;
   /** Fetched with `{name}/given` fed, sets it. */
@@ -29,5 +30,5 @@ export function sessionVariable(graph: Graph, name: string, shape: readonly numb
     value: { kind: 'tensor', value: { dtype: DType.int32, shape: [], bytes: new Uint8Array(4) } },
   };
   const assigned = graph.add('Const', done, [], [{ dtype: DType.int32, shape: [] }], { name: `${name}/assigned`, after: [assign], stateful: true });
-  return { name, shape, value: value.outputs[0]!, assigned: assigned.outputs[0]! };
+  return { name, shape, handle, value: value.outputs[0]!, assigned: assigned.outputs[0]! };
 }

@@ -1,5 +1,5 @@
 /** Global-norm clipping, as `torch.nn.utils.clip_grad_norm_`. */
-import { type Tensor, tf } from '../tensorflow.ts';
+import { type Scalar, type Tensor, tf } from '../tensorflow.ts';
 
 /** Keeps the division finite for a gradient of zeros; PyTorch's own constant. */
 const EPSILON = 1e-6;
@@ -12,6 +12,9 @@ export function globalNorm(gradients: ReadonlyMap<string, Tensor>): number {
     return Math.sqrt(tf.addN(squares).dataSync()[0]!);
   });
 }
+
+/** min(1, maxNorm / (norm + ε)), as a tensor. */
+export const clipFactor = (norm: Scalar, maxNorm: Scalar): Scalar => tf.minimum(1, tf.div(maxNorm, tf.add(norm, EPSILON)));
 
 /**
  * Scales every gradient by min(1, maxNorm / (norm + ε)). Replaces the map's tensors and disposes the old ones.
