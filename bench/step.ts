@@ -7,10 +7,11 @@ import { parseArgs } from 'node:util';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
 import { resolveTuning } from '../src/formats/tuning.ts';
 import { layOut } from '../workers/engine/data/batches.ts';
-import { CompiledTraining } from '../workers/engine/graph/compiled-training.ts';
+import { CompiledModel } from '../workers/engine/graph/compiled-model.ts';
 import { linearLayers, weightShapes } from '../workers/engine/model/module-shapes.ts';
-import { loadWeights, readModelConfig } from '../workers/engine/model/weights.ts';
-import { type Tensor, tf } from '../workers/engine/tensorflow.ts';
+import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
+import { tf } from '../workers/engine/tensorflow.ts';
+import { uniform } from '../workers/engine/tuning/random.ts';
 
 const { values: asked } = parseArgs({
   options: {
@@ -71,19 +72,21 @@ function usefulFlops(): number {
 const peakMemoryMb = (): number => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))![1]) / 1024;
 
 const config = asked.model === undefined ? parseModelConfig(SMOLLM2_135M, 'SmolLM2-135M') : readModelConfig(asked.model);
-const weights =
-  asked.model === undefined
-    ? new Map<string, Tensor>(
-        [...weightShapes(config)].map(([name, shape]) => [name, shape.length === 1 ? tf.ones(shape) : tf.randomNormal(shape, 0, 0.02)]),
-      )
-    : loadWeights(asked.model, config);
+const shapes = weightShapes(config);
+const stored = asked.model === undefined ? null : openWeights(asked.model, config);
+/** Norms' are ones, all others small. */
+function randomWeight(name: string): Float32Array {
+  const shape = shapes.get(name)!;
+  const size = shape.reduce((product, length) => product * length, 1);
+  return shape.length === 1 ? new Float32Array(size).fill(1) : uniform(size, { bound: 0.035, seed: 0, name });
+}
 
 const before = matmulPeak();
 const recordedMs = performance.now();
 const tuning = resolveTuning(asked.method === 'full' ? { type: 'full' } : { type: 'lora', r: rank, lora_alpha: 2 * rank });
-const training = new CompiledTraining({ config, weights, tuning, seed: 0, weightDecay: 0.01 });
+const training = new CompiledModel({ config, weightOf: stored?.read ?? randomWeight, tuning, seed: 0, learning: { weightDecay: 0.01 } });
+stored?.close();
 const recordSeconds = (performance.now() - recordedMs) / 1000;
-tf.dispose([...weights.values()]);
 
 const batch = layOut(
   Array.from({ length: rows }, (_, row) => ({
@@ -93,8 +96,8 @@ const batch = layOut(
 );
 const seconds = Array.from({ length: steps }, (_, index) => {
   const startedMs = performance.now();
-  const { supervisedTokens } = training.accumulate(batch);
-  training.update({ t: index + 1, learningRate: 1e-4, maxNorm: 1, tokens: supervisedTokens });
+  const { supervisedTokens } = training.accumulate(batch, { seed: 0, step: index + 1, microBatch: 0 });
+  training.update({ learningRate: 1e-4, maxNorm: 1, tokens: supervisedTokens });
   return (performance.now() - startedMs) / 1000;
 });
 const matmulPeakGflops = median([before, matmulPeak()]);

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { resolveTuning, type Tuning } from '../src/formats/tuning.ts';
 import { saveAdapter } from '../workers/engine/io/adapter.ts';
 import { tf } from '../workers/engine/tensorflow.ts';
+import { type EagerModel, openForInference, openTunedModel } from '../workers/engine/tuning/eager-model.ts';
 import { uniform } from '../workers/engine/tuning/random.ts';
-import { openForInference, openTunedModel, type TunedModel } from '../workers/engine/tuning/tuned-model.ts';
 
 export const BASE_MODEL_NAME = 'a-base-model';
 /** Max abs difference of a logit that f32 sums in another order may make. */
@@ -66,7 +66,7 @@ export function randomAdapter(scratch: string, family: string, modelDir: string)
   return { ...inPython, ...logits, validationFile: null, validLoss: null };
 }
 
-export function writeLogits(model: TunedModel, dir: string): Pick<PeftRequest, 'sequences' | 'logitsFile'> {
+export function writeLogits(model: EagerModel, dir: string): Pick<PeftRequest, 'sequences' | 'logitsFile'> {
   const sequences = [5, 17, 40].map((length) => someIds(Math.min(length, model.config.maxPositionTokens), model.config.vocabSize));
   const logitsFile = join(dir, 'logits.f32');
   writeFileSync(logitsFile, Buffer.concat(sequences.map((ids) => Buffer.from(model.allLogits(ids).slice().buffer))));

@@ -9,7 +9,7 @@ import { readDataset } from '../workers/engine/data/dataset.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { evaluate } from '../workers/engine/evaluate.ts';
 import { trainWithLineage } from '../workers/engine/train-with-lineage.ts';
-import { openForInference, type TunedModel } from '../workers/engine/tuning/tuned-model.ts';
+import { type EagerModel, openForInference } from '../workers/engine/tuning/eager-model.ts';
 import { askPython, BASE_MODEL_NAME, LOGITS_TOLERANCE, type PeftAnswer, type PeftRequest, randomAdapter, writeLogits } from './peft-check.ts';
 import { pythonEnvironment } from './python-environment.ts';
 
@@ -79,7 +79,7 @@ async function prepareCase(scratch: string, index: number, { name, modelDir, tun
   }
 }
 
-async function validationLoss(model: TunedModel, modelDir: string): Promise<number> {
+async function validationLoss(model: EagerModel, modelDir: string): Promise<number> {
   const tokenizer = await Tokenizer.open(modelDir);
   const template = await ChatTemplate.open(tokenizer, new Date());
   const { vocabSize, maxPositionTokens } = model.config;

@@ -5,7 +5,8 @@ import { ChatTemplate } from './data/chat-template.ts';
 import { splitMix32 } from './data/shuffle.ts';
 import { Tokenizer } from './data/tokenizer.ts';
 import { breathe } from './evaluate.ts';
-import { openForInference, type TunedModel } from './tuning/tuned-model.ts';
+import { openForInference } from './graph/open-model.ts';
+import type { TunedModel } from './tuning/tuned-model.ts';
 
 export interface GenerateOptions {
   maxTokens: number;

@@ -47,9 +47,10 @@ export function sparseCrossEntropy(logits: Tensor2D, labels: Tensor1D): { losses
   return { losses: losses as Tensor1D, gradient: gradient as Tensor2D };
 }
 
-/** Numbers in [0, 1) that depend on nothing but the two words of the seed and the shape. */
-export function statelessUniform(shape: number[], seed: readonly [number, number]): Tensor {
-  return tf.tidy(() =>
-    backend.executeSingleOutput('StatelessRandomUniform', STATELESS_UNIFORM, [tf.tensor1d(shape, 'int32'), tf.tensor1d([...seed], 'int32')]),
-  );
+/**
+ * Numbers in [0, 1) that depend on nothing but the seed and the shape.
+ * @param seed [2] int32
+ */
+export function statelessUniform(shape: number[], seed: Tensor1D): Tensor {
+  return tf.tidy(() => backend.executeSingleOutput('StatelessRandomUniform', STATELESS_UNIFORM, [tf.tensor1d(shape, 'int32'), seed]));
 }

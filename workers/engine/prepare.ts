@@ -8,19 +8,18 @@ import { ChatTemplate } from './data/chat-template.ts';
 import { type Dataset, tokenizeFile } from './data/dataset.ts';
 import { overlapWarning, tokenReceipt } from './data/receipt.ts';
 import { Tokenizer } from './data/tokenizer.ts';
+import { openForTraining } from './graph/open-model.ts';
 import { saveAdapter } from './io/adapter.ts';
 import { readTrainerState, restoreTensors, type TrainerState } from './io/checkpoint.ts';
 import { saveModel, storedDtype } from './io/model-directory.ts';
 import { readModelConfig } from './model/weights.ts';
-import { AdamW } from './optim/adamw.ts';
 import { basePredictions, type Predictions } from './proof/base-predictions.ts';
 import { versions } from './tensorflow.ts';
-import { openTunedModel, type TunedModel } from './tuning/tuned-model.ts';
+import type { LearningModel } from './tuning/tuned-model.ts';
 import { GRAFT_VERSION } from './version.ts';
 
 export interface Run {
-  model: TunedModel;
-  optimizer: AdamW;
+  model: LearningModel;
   training: Dataset;
   validation: Dataset | null;
   hyperparameters: ResolvedHyperparameters;
@@ -70,14 +69,12 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256 });
 
   options.signal?.throwIfAborted();
-  const model = openTunedModel({ modelDir, tuning, seed });
-  const optimizer = new AdamW(model.trainable, { weightDecay: hyperparameters.weight_decay });
+  const model = openForTraining({ modelDir, tuning, seed, weightDecay: hyperparameters.weight_decay });
   let base: Predictions;
   try {
     base = basePredictions(model, (validation ?? training).examples);
-    if (resumed !== null && options.resumeFrom !== undefined) restoreTensors(options.resumeFrom, { model, optimizer, steps: resumed.step });
+    if (resumed !== null && options.resumeFrom !== undefined) restoreTensors(options.resumeFrom, { model, steps: resumed.step });
   } catch (error) {
-    optimizer.dispose();
     model.dispose();
     throw error;
   }
@@ -102,12 +99,10 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const dispose = (): void => {
     if (disposed) return;
     disposed = true;
-    optimizer.dispose();
     model.dispose();
   };
   return {
     model,
-    optimizer,
     training,
     validation,
     hyperparameters,

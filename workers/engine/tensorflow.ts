@@ -13,6 +13,8 @@ legacy['isArray'] ??= Array.isArray;
 // Silence the start-up chatter and let a GPU's memory grow as needed instead of being taken whole.
 process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
 process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
+// oneDNN's products: TensorFlow takes them by itself only where there is AVX-512, but they are faster without it too (attention's three times).
+process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '1';
 
 export const tf = createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu') as typeof import('@tensorflow/tfjs-node-gpu');
 export type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable } from '@tensorflow/tfjs-node-gpu';

@@ -5,11 +5,9 @@ import type { Batch } from './data/batch.ts';
 import { microBatches, stepExamples } from './data/batches.ts';
 import { breathe, evaluate, validationBatch } from './evaluate.ts';
 import { writeCheckpoint } from './io/checkpoint.ts';
-import { clip } from './optim/clip.ts';
 import { learningRate, type Schedule } from './optim/schedule.ts';
 import { prepare, type Run } from './prepare.ts';
-import { type Tensor, tf } from './tensorflow.ts';
-import type { Losses, TunedModel } from './tuning/tuned-model.ts';
+import type { LearningModel, Losses } from './tuning/tuned-model.ts';
 
 /**
  * Trains and writes the adapter (or the model) to `outputDir`.
@@ -27,7 +25,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 
 /** What `train` does once everything is ready. The run stays the caller's, who disposes of it: its model is then the trained one. */
 export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir, signal, report }: TrainOptions): Promise<TrainResult> {
-  const { model, optimizer, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed } = run;
+  const { model, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed } = run;
   const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
   const schedule = scheduleOf(run);
   const startedMs = performance.now();
@@ -44,14 +42,11 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
     const tokens = examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 
     // Step.
-    const { gradients, lossSum, correct, supervisedTokens } = await meanGradients(model, microBatches(examples), { seed, step });
+    const { lossSum, correct, supervisedTokens } = await accumulate(model, microBatches(examples), { seed, step });
     const trainLoss = lossSum / supervisedTokens;
-    const gradNorm = clip(gradients, maxNorm);
     const rate = learningRate(step - 1, schedule);
-    const finite = Number.isFinite(trainLoss) && Number.isFinite(gradNorm);
-    if (finite) optimizer.step(gradients, rate);
-    tf.dispose([...gradients.values()]);
-    if (!finite) throw diverged(step, { trainLoss, gradNorm });
+    const gradNorm = Number.isFinite(trainLoss) ? model.update({ learningRate: rate, maxNorm, tokens: supervisedTokens }) : Number.NaN;
+    if (!Number.isFinite(gradNorm)) throw diverged(step, { trainLoss, gradNorm });
     trainedTokens += tokens;
     const metrics: StepMetrics = {
       step,
@@ -96,7 +91,7 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
         trainedTokens,
         last: metrics,
       };
-      const dir = writeCheckpoint(checkpointsDir, { model, optimizer, state, deliver: run.deliver });
+      const dir = writeCheckpoint(checkpointsDir, { model, state, deliver: run.deliver });
       await report?.checkpoint?.({ step, dir, metrics, final: isLast });
     }
     if (stops) throw signal?.reason;
@@ -112,31 +107,15 @@ function scheduleOf({ hyperparameters, totalSteps }: Run): Schedule {
   return { type, peak, warmupSteps: Math.ceil(totalSteps * ratio), totalSteps };
 }
 
-/**
- * Gradients of the mean loss over every supervised token of the passes together, so that neither padding nor the split into passes weighs.
- * @returns the gradients, owned by the caller
- */
-async function meanGradients(
-  model: TunedModel,
-  passes: readonly Batch[],
-  { seed, step }: { seed: number; step: number },
-): Promise<Losses & { gradients: Map<string, Tensor> }> {
-  const sum = { lossSum: 0, correct: 0, supervisedTokens: 0, gradients: new Map<string, Tensor>() };
+/** The passes of a step, summed over every supervised token of them, so that neither padding nor the split into passes weighs. */
+async function accumulate(model: LearningModel, passes: readonly Batch[], { seed, step }: { seed: number; step: number }): Promise<Losses> {
+  const sum = { lossSum: 0, correct: 0, supervisedTokens: 0 };
   for (const [microBatch, batch] of passes.entries()) {
-    const { gradients, ...losses } = model.gradients(batch, { seed, step, microBatch });
-    sum.lossSum += losses.lossSum;
-    sum.correct += losses.correct;
-    sum.supervisedTokens += losses.supervisedTokens;
-    for (const [name, gradient] of gradients) {
-      const before = sum.gradients.get(name);
-      sum.gradients.set(name, before === undefined ? gradient : tf.add(before, gradient));
-      if (before !== undefined) tf.dispose([before, gradient]);
-    }
+    const { lossSum, correct, supervisedTokens } = model.accumulate(batch, { seed, step, microBatch });
+    sum.lossSum += lossSum;
+    sum.correct += correct;
+    sum.supervisedTokens += supervisedTokens;
     await breathe();
-  }
-  for (const [name, gradient] of sum.gradients) {
-    sum.gradients.set(name, tf.div(gradient, sum.supervisedTokens));
-    gradient.dispose();
   }
   return sum;
 }

@@ -2,7 +2,7 @@
 import type { Batch } from '../../../workers/engine/data/batch.ts';
 import { AdamW } from '../../../workers/engine/optim/adamw.ts';
 import { tf } from '../../../workers/engine/tensorflow.ts';
-import { openForInference, type TunedModel } from '../../../workers/engine/tuning/tuned-model.ts';
+import { type EagerModel, openForInference } from '../../../workers/engine/tuning/eager-model.ts';
 import {
   type ExpectedLoss,
   largest,
@@ -23,7 +23,7 @@ const STEPS = 10;
 const POSITION = { seed: 1, step: 1, microBatch: 0 };
 
 /** Opens a model, uses it, disposes it. @throws Error when tensors are left of it */
-export function withModel<T>(open: () => TunedModel, use: (model: TunedModel) => T): T {
+export function withModel<T>(open: () => EagerModel, use: (model: EagerModel) => T): T {
   const before = tf.memory().numTensors;
   const model = open();
   let result: T;
@@ -38,7 +38,7 @@ export function withModel<T>(open: () => TunedModel, use: (model: TunedModel) =>
 }
 
 /** @returns max |Δ| over the logits of all real tokens, each row as long as the batch: some rotary scalings depend on it */
-export function logitsDifference(model: TunedModel, batch: Batch, where: string[]): number {
+export function logitsDifference(model: EagerModel, batch: Batch, where: string[]): number {
   const logits = referenceTensors(...where, 'logits.safetensors').get('logits')!;
   const { vocabSize } = model.config;
   let worst = 0;
@@ -53,13 +53,13 @@ export function logitsDifference(model: TunedModel, batch: Batch, where: string[
 }
 
 /** @returns |Δ| of the mean loss, nats */
-export function lossDifference(model: TunedModel, batch: Batch, where: string[]): number {
+export function lossDifference(model: EagerModel, batch: Batch, where: string[]): number {
   const { lossSum, supervisedTokens } = model.evaluate(batch);
   return Math.abs(lossSum / supervisedTokens - readReference<ExpectedLoss>(...where, 'expected.json').loss);
 }
 
 /** @returns the worst parameter's max |Δ| ÷ max |g|; infinite when the parameters are not the same ones */
-export function gradientsDifference(model: TunedModel, batch: Batch, file: string[]): number {
+export function gradientsDifference(model: EagerModel, batch: Batch, file: string[]): number {
   const expected = referenceTensors(...file);
   const { gradients, supervisedTokens } = model.gradients(batch, POSITION);
   let worst = gradients.size === expected.size ? 0 : Number.POSITIVE_INFINITY;
@@ -76,7 +76,7 @@ export function gradientsDifference(model: TunedModel, batch: Batch, file: strin
  * @returns the worst parameter's ‖Δ − Δref‖ ÷ ‖Δref‖ after ten steps of AdamW at 1e-4
  * @throws Error when a step leaves tensors
  */
-export function stepsDifference(model: TunedModel, batch: Batch, file: string[], weightDecay = 0): number {
+export function stepsDifference(model: EagerModel, batch: Batch, file: string[], weightDecay = 0): number {
   const expected = referenceTensors(...file);
   const start = new Map([...model.trainable].map(([parameter, variable]) => [parameter, variable.dataSync().slice()]));
   const optimizer = new AdamW(model.trainable, { weightDecay });

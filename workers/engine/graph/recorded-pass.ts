@@ -1,6 +1,6 @@
 /** One pass of a model over a batch of any size, recorded: its losses, and the gradients of what is trained. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { crossEntropy } from '../loss/cross-entropy.ts';
+import { crossEntropy, softCapped } from '../loss/cross-entropy.ts';
 import { Decoder, type TokenGrid } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { rotariesOf } from '../model/token-grid.ts';
@@ -17,6 +17,7 @@ export const FEEDS = {
   segments: 'segments',
   supervised: 'supervised',
   targets: 'targets',
+  dropoutKey: 'dropout_key',
   frequencies: (index: number) => `frequencies_${index}`,
 } as const;
 
@@ -34,6 +35,8 @@ export interface PassFeeds {
   supervised: Tensor1D;
   /** [supervised] int32 */
   targets: Tensor1D;
+  /** [2] int32 */
+  dropoutKey: Tensor1D;
 }
 
 /** The sizes that vary, as primes that divide none of the model's own sizes. */
@@ -55,6 +58,7 @@ export function feedsOfPass(recorder: Recorder, config: ModelConfig, fixedSizes:
     },
     supervised: recorder.feed(FEEDS.supervised, 'int32', [supervised]) as Tensor1D,
     targets: recorder.feed(FEEDS.targets, 'int32', [supervised]) as Tensor1D,
+    dropoutKey: recorder.feed(FEEDS.dropoutKey, 'int32', [2]) as Tensor1D,
   };
 }
 
@@ -92,11 +96,31 @@ export function recordPass(
   return pass!;
 }
 
+/** @returns [supervised, vocab], what is predicted after each position */
+export function recordLogits(
+  recorder: Recorder,
+  { grid, supervised }: PassFeeds,
+  { config, parameters }: { config: ModelConfig; parameters: Parameters },
+): Output {
+  const decoder = new Decoder(config);
+  let logits: Output | undefined;
+  recorder.record(() =>
+    tf.tidy(() => {
+      const products: Tensor2D = tf.matMul(decoder.statesAt(grid, supervised, parameters), decoder.head(parameters), false, true);
+      logits = recorder.outputOf(softCapped(products, config.logitSoftCap));
+    }),
+  );
+  return logits!;
+}
+
+/** Above any number of operands, which stand in shapes too. */
+const FIRST_PRIME = 211;
+
 /** Three primes that divide none of the sizes, so that a multiple of one in a shape can only be what varies. */
 function primesBeside(sizes: Iterable<number>): number[] {
   const fixed = [...new Set(sizes)];
   const found: number[] = [];
-  for (let candidate = 11; found.length < 3; candidate += 2) {
+  for (let candidate = FIRST_PRIME; found.length < 3; candidate += 2) {
     const prime = Array.from({ length: Math.floor(Math.sqrt(candidate)) - 1 }, (_, index) => index + 2).every((divisor) => candidate % divisor !== 0);
     if (prime && fixed.every((size) => size % candidate !== 0)) found.push(candidate);
   }

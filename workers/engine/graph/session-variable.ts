@@ -9,6 +9,8 @@ export interface SessionVariable {
   value: Output;
   /** Fetched with `{name}/given` fed, sets it. */
   assigned: Output;
+  /** Fetched, sets it to zeros. */
+  zeroed: Output;
 }
 
 /** A variable of f32, unset until `assigned` has been fetched. */
@@ -23,12 +25,25 @@ export function sessionVariable(graph: Graph, name: string, shape: readonly numb
   const handle = graph.add('VarHandleOp', attributes, [], [{ dtype: DType.resource, shape: [] }], { name: `${name}/handle`, stateful: true })
     .outputs[0]!;
   const value = graph.add('ReadVariableOp', { dtype: type }, [handle], [{ dtype: DType.float32, shape }], { name: `${name}/value`, stateful: true });
-  const given = graph.placeholder(`${name}/given`, DType.float32, shape);
-  const assign = graph.add('AssignVariableOp', { dtype: type }, [handle, given], [], { name: `${name}/assign`, stateful: true });
-  const done: Record<string, Attribute> = {
-    dtype: { kind: 'type', value: DType.int32 },
-    value: { kind: 'tensor', value: { dtype: DType.int32, shape: [], bytes: new Uint8Array(4) } },
+  /** @returns what is fetched to set the variable */
+  const set = (node: string, to: Output): Output => {
+    const assign = graph.add('AssignVariableOp', { dtype: type }, [handle, to], [], { name: `${name}/${node}/assign`, stateful: true });
+    const done: Record<string, Attribute> = {
+      dtype: { kind: 'type', value: DType.int32 },
+      value: { kind: 'tensor', value: { dtype: DType.int32, shape: [], bytes: new Uint8Array(4) } },
+    };
+    return graph.add('Const', done, [], [{ dtype: DType.int32, shape: [] }], { name: `${name}/${node}`, after: [assign], stateful: true })
+      .outputs[0]!;
   };
-  const assigned = graph.add('Const', done, [], [{ dtype: DType.int32, shape: [] }], { name: `${name}/assigned`, after: [assign], stateful: true });
-  return { name, shape, handle, value: value.outputs[0]!, assigned: assigned.outputs[0]! };
+  const zero = graph.constant({ dtype: DType.float32, shape: [], bytes: new Uint8Array(4) });
+  const fill: Record<string, Attribute> = { T: type, index_type: { kind: 'type', value: DType.int32 } };
+  const zeros = graph.add('Fill', fill, [graph.integers(shape), zero], [{ dtype: DType.float32, shape }]).outputs[0]!;
+  return {
+    name,
+    shape,
+    handle,
+    value: value.outputs[0]!,
+    assigned: set('assigned', graph.placeholder(`${name}/given`, DType.float32, shape)),
+    zeroed: set('zeroed', zeros),
+  };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { InputError } from '../../../src/formats/input-error.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ALL_LINEAR, type ResolvedLora, type ResolvedTuning } from '../../../src/formats/tuning.ts';
-import { tf, type Variable } from '../tensorflow.ts';
+import type { TensorValues, TunedModel } from '../tuning/tuned-model.ts';
 import { adapterConfigJson, parseAdapterConfig } from './adapter-config.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { openSafetensors, writeSafetensors } from './safetensors.ts';
@@ -12,12 +12,11 @@ import { openSafetensors, writeSafetensors } from './safetensors.ts';
 const CONFIG_FILE = 'adapter_config.json';
 export const ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors';
 
-/** What of a tuned model an adapter is on disk. */
+/** What of a tuned model an adapter is on disk. Tensors by PEFT's names: A [r, in], B [out, r]. */
 interface Adapted {
   readonly config: Pick<ModelConfig, 'inputFirst'>;
   readonly tuning: ResolvedTuning;
-  /** By PEFT's names: A [r, in], B [out, r]. */
-  readonly trainable: ReadonlyMap<string, Variable>;
+  read(): ReadonlyMap<string, TensorValues>;
 }
 
 /**
@@ -27,19 +26,20 @@ interface Adapted {
  * @returns the file names written
  */
 export function saveAdapter(
-  { config: { inputFirst }, tuning, trainable }: Adapted,
+  model: Adapted,
   dir: string,
   { baseModelName, baseModelRevision = null }: { baseModelName: string; baseModelRevision?: string | null },
 ): string[] {
+  const { config, tuning } = model;
   if (tuning.type !== 'lora') throw new Error('only a LoRA model has an adapter to save');
   mkdirSync(dir, { recursive: true });
-  const tensors = new Map([...trainable].map(([name, variable]) => [name, { shape: variable.shape, data: variable.dataSync() as Float32Array }]));
+  const tensors = model.read();
   writeSafetensors(join(dir, ADAPTER_WEIGHTS_FILE), tensors);
-  const config = adapterConfigJson(
-    { ...tuning, target_modules: shortNames(tuning, trainable) },
-    { name: baseModelName, revision: baseModelRevision, inputFirst },
+  const written = adapterConfigJson(
+    { ...tuning, target_modules: shortNames(tuning, tensors.keys()) },
+    { name: baseModelName, revision: baseModelRevision, inputFirst: config.inputFirst },
   );
-  writeFileWhole(join(dir, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
+  writeFileWhole(join(dir, CONFIG_FILE), `${JSON.stringify(written, null, 2)}\n`);
   return [CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
 }
 
@@ -53,7 +53,8 @@ export function readAdapterConfig(dir: string): ResolvedLora {
  * Sets a model's A and B to those of an adapter directory.
  * @throws InputError `corrupt_model_file` telling every tensor that is missing, misshapen or too many
  */
-export function loadAdapter({ trainable }: Pick<Adapted, 'trainable'>, dir: string): void {
+export function loadAdapter(model: Pick<TunedModel, 'trainable' | 'assign'>, dir: string): void {
+  const { trainable } = model;
   const path = join(dir, ADAPTER_WEIGHTS_FILE);
   const file = openSafetensors(path);
   try {
@@ -70,16 +71,14 @@ export function loadAdapter({ trainable }: Pick<Adapted, 'trainable'>, dir: stri
         hint: 'Was the adapter trained on another base model?',
       });
     }
-    for (const [name, variable] of trainable) {
-      tf.tidy(() => variable.assign(tf.tensor(file.read(name).data, variable.shape, 'float32')));
-    }
+    model.assign(new Map([...trainable.keys()].map((name) => [name, file.read(name).data as Float32Array])));
   } finally {
     file.close();
   }
 }
 
 /** PEFT matches by the end of a name, so `all-linear` is written as the layers' last names. */
-function shortNames({ target_modules: asked }: ResolvedLora, trainable: Adapted['trainable']): string[] {
+function shortNames({ target_modules: asked }: ResolvedLora, names: Iterable<string>): string[] {
   if (asked !== ALL_LINEAR) return asked;
-  return [...new Set([...trainable.keys()].map((name) => name.split('.').at(-3)!))];
+  return [...new Set([...names].map((name) => name.split('.').at(-3)!))];
 }

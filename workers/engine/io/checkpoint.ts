@@ -5,9 +5,7 @@ import type { ResolvedHyperparameters } from '../../../src/formats/hyperparamete
 import { InputError } from '../../../src/formats/input-error.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import type { StepMetrics } from '../contract.ts';
-import type { AdamW, Moments } from '../optim/adamw.ts';
-import { type Tensor, tf } from '../tensorflow.ts';
-import type { TunedModel } from '../tuning/tuned-model.ts';
+import type { LearningModel, MomentValues, TensorValues } from '../tuning/tuned-model.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 
 /** Directory in a checkpoint that is delivered to users. */
@@ -33,8 +31,7 @@ export interface TrainerState {
 }
 
 export interface CheckpointParts {
-  model: TunedModel;
-  optimizer: AdamW;
+  model: LearningModel;
   state: Omit<TrainerState, 'format'>;
   /** Writes what users get. */
   deliver(dir: string): void;
@@ -44,18 +41,17 @@ export interface CheckpointParts {
  * Writes `{checkpointsDir}/{step}`: beside its place first, synced, then renamed, so that it is whole or absent.
  * @returns its path
  */
-export function writeCheckpoint(checkpointsDir: string, { model, optimizer, state, deliver }: CheckpointParts): string {
+export function writeCheckpoint(checkpointsDir: string, { model, state, deliver }: CheckpointParts): string {
   const dir = join(checkpointsDir, String(state.step));
   const partial = join(checkpointsDir, `.${state.step}.partial`);
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(join(partial, DELIVERABLE), { recursive: true });
   deliver(join(partial, DELIVERABLE));
-  const tensors = new Map<string, { shape: number[]; data: Float32Array }>();
-  const add = (name: string, tensor: Tensor) => tensors.set(name, { shape: tensor.shape, data: tensor.dataSync<'float32'>() });
-  for (const [name, variable] of model.trainable) add(`parameter.${name}`, variable);
-  for (const [name, { m, v }] of optimizer.state()) {
-    add(`m.${name}`, m);
-    add(`v.${name}`, v);
+  const tensors = new Map<string, TensorValues>();
+  for (const [name, values] of model.read()) tensors.set(`parameter.${name}`, values);
+  for (const [name, { m, v }] of model.moments()) {
+    const { shape } = model.trainable.get(name)!;
+    tensors.set(`m.${name}`, { shape, data: m }).set(`v.${name}`, { shape, data: v });
   }
   writeSafetensors(join(partial, TENSORS), tensors);
   writeFileSync(join(partial, STATE), `${JSON.stringify({ format: FORMAT, ...state } satisfies TrainerState, null, 2)}\n`);
@@ -89,29 +85,30 @@ export function readTrainerState(dir: string): TrainerState {
  * Sets the model's parameters and the optimizer's moments to those of a checkpoint.
  * @throws InputError `corrupt_checkpoint`, `corrupt_model_file`
  */
-export function restoreTensors(dir: string, { model, optimizer, steps }: { model: TunedModel; optimizer: AdamW; steps: number }): void {
+export function restoreTensors(dir: string, { model, steps }: { model: LearningModel; steps: number }): void {
   const path = join(dir, TENSORS);
   const file = openSafetensors(path);
-  const moments = new Map<string, Moments>();
+  const parameters = new Map<string, Float32Array>();
+  const moments = new Map<string, MomentValues>();
   try {
-    for (const [name, variable] of model.trainable) {
-      const [parameter, m, v] = ['parameter', 'm', 'v'].map((part) => readAs(file, `${part}.${name}`, variable.shape, path));
-      variable.assign(parameter!);
-      parameter!.dispose();
-      moments.set(name, { m: m!, v: v! });
+    for (const [name, { shape }] of model.trainable) {
+      const [parameter, m, v] = ['parameter', 'm', 'v'].map((part) => readAs(file, `${part}.${name}`, shape, path)) as Three;
+      parameters.set(name, parameter);
+      moments.set(name, { m, v });
     }
-    optimizer.restore(steps, moments);
   } finally {
-    for (const { m, v } of moments.values()) tf.dispose([m, v]);
     file.close();
   }
+  model.restore(steps, parameters, moments);
 }
 
-function readAs(file: SafetensorsFile, name: string, shape: number[], path: string): Tensor {
+type Three = [Float32Array, Float32Array, Float32Array];
+
+function readAs(file: SafetensorsFile, name: string, shape: readonly number[], path: string): Float32Array {
   const entry = file.header.tensors.get(name);
   if (entry === undefined || entry.shape.join() !== shape.join())
     throw corrupt(`${path} holds ${name} as [${entry?.shape.join() ?? 'nothing'}]; the model wants [${shape.join()}]`);
-  return tf.tensor(file.read(name).data, shape, 'float32');
+  return file.read(name).data as Float32Array;
 }
 
 const corrupt = (message: string): InputError =>

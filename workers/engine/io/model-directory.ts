@@ -24,15 +24,10 @@ export interface SaveModelOptions {
  * Writes a fully fine-tuned model in one safetensors file. A tied head is not written: it is the embedding.
  * @returns the file names written
  */
-export function saveModel(
-  { tuning, trainable }: Pick<TunedModel, 'tuning' | 'trainable'>,
-  dir: string,
-  { sourceDir, dtype }: SaveModelOptions,
-): string[] {
-  if (tuning.type !== 'full') throw new Error('only a fully fine-tuned model is saved whole; save the adapter');
+export function saveModel(model: Pick<TunedModel, 'tuning' | 'read'>, dir: string, { sourceDir, dtype }: SaveModelOptions): string[] {
+  if (model.tuning.type !== 'full') throw new Error('only a fully fine-tuned model is saved whole; save the adapter');
   mkdirSync(dir, { recursive: true });
-  const tensors = new Map([...trainable].map(([name, variable]) => [name, { shape: variable.shape, data: variable.dataSync() as Float32Array }]));
-  writeSafetensors(join(dir, 'model.safetensors'), tensors, { dtype });
+  writeSafetensors(join(dir, 'model.safetensors'), model.read(), { dtype });
 
   const config = readJson(join(sourceDir, 'config.json'), 'Is this a Hugging Face model directory?') as Record<string, unknown>;
   // transformers 4 calls it torch_dtype, 5 dtype.

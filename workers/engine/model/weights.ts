@@ -22,35 +22,58 @@ export function readModelConfig(modelDir: string): ModelConfig {
   return parseModelConfig(readJson(path, HINT), path);
 }
 
+/** A model directory's weights, opened and compared with its configuration. */
+export interface StoredWeights {
+  /** @returns a weight as f32, row-major: any of `weightShapes` */
+  read(name: string): Float32Array;
+  close(): void;
+}
+
 /**
- * Reads `model.safetensors`, or the shards its index names, as f32.
- * @returns every weight of `weightShapes`; the caller owns the tensors
+ * Opens `model.safetensors`, or the shards its index names.
  * @throws InputError `corrupt_model_file` telling every missing, misshapen and unknown tensor at once
  */
-export function loadWeights(modelDir: string, config: ModelConfig): Map<string, Tensor> {
+export function openWeights(modelDir: string, config: ModelConfig): StoredWeights {
   const files = openFiles(modelDir);
+  const close = (): void => {
+    for (const file of files) file.close();
+  };
+  const expected = weightShapes(config);
+  const holder = new Map<string, Stored>();
+  for (const file of files) for (const stored of file.header.tensors.keys()) holder.set(canonicalName(stored, config, expected), { file, stored });
+  const problems = mismatches(expected, holder, config);
+  if (problems.length > 0) {
+    close();
+    throw new InputError('corrupt_model_file', `${modelDir} is not the model its config.json describes: ${problems.join('; ')}`, {
+      param: 'model',
+      hint: 'Download or export the directory again, whole.',
+    });
+  }
+  return {
+    read(name) {
+      const { file, stored } = holder.get(name)!;
+      return file.read(stored).data as Float32Array;
+    },
+    close,
+  };
+}
+
+/**
+ * Every weight of `weightShapes` as f32.
+ * @returns tensors that the caller owns
+ * @throws InputError `corrupt_model_file`
+ */
+export function loadWeights(modelDir: string, config: ModelConfig): Map<string, Tensor> {
+  const stored = openWeights(modelDir, config);
   const weights = new Map<string, Tensor>();
   try {
-    const expected = weightShapes(config);
-    const holder = new Map<string, Stored>();
-    for (const file of files) for (const stored of file.header.tensors.keys()) holder.set(canonicalName(stored, config, expected), { file, stored });
-    const problems = mismatches(expected, holder, config);
-    if (problems.length > 0) {
-      throw new InputError('corrupt_model_file', `${modelDir} is not the model its config.json describes: ${problems.join('; ')}`, {
-        param: 'model',
-        hint: 'Download or export the directory again, whole.',
-      });
-    }
-    for (const [name, shape] of expected) {
-      const { file, stored } = holder.get(name)!;
-      weights.set(name, tf.tensor(file.read(stored).data as Float32Array, shape, 'float32'));
-    }
+    for (const [name, shape] of weightShapes(config)) weights.set(name, tf.tensor(stored.read(name), shape, 'float32'));
     return weights;
   } catch (error) {
     tf.dispose([...weights.values()]);
     throw error;
   } finally {
-    for (const file of files) file.close();
+    stored.close();
   }
 }
 

@@ -6,12 +6,12 @@ import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning.ts';
 import type { StepMetrics } from '../contract.ts';
 import type { Example } from '../data/batch.ts';
 import { evaluate } from '../evaluate.ts';
+import { openForInference } from '../graph/open-model.ts';
 import { ADAPTER_WEIGHTS_FILE, loadAdapter, readAdapterConfig } from '../io/adapter.ts';
 import { decodeFloats, encodeFloats } from '../io/float-formats.ts';
 import { storedDtype } from '../io/model-directory.ts';
 import type { Run } from '../prepare.ts';
-import { tf } from '../tensorflow.ts';
-import { openForInference, type TunedModel } from '../tuning/tuned-model.ts';
+import type { TunedModel } from '../tuning/tuned-model.ts';
 import { adapterProblems } from './adapter-layout.ts';
 import { largestDifference, type Predictions, predict } from './base-predictions.ts';
 import { modelProblems } from './model-layout.ts';
@@ -72,7 +72,7 @@ async function proveAdapter(run: Run, tuning: ResolvedLora, { modelDir, delivere
   const live = last.fullValidLoss ?? (await evaluate(model, sample.examples)).loss;
   signal?.throwIfAborted();
   // Nothing of what was trained stays: without the adapter the model is its base, with the files' it is what was delivered.
-  for (const variable of model.trainable.values()) tf.tidy(() => variable.assign(tf.zerosLike(variable)));
+  model.assign(new Map([...model.trainable].map(([name, { shape }]) => [name, new Float32Array(shape.reduce((size, length) => size * length, 1))])));
   const drift = largestDifference(predict(model, run.base.prompts), run.base.logits);
   if (!(drift <= BASE_TOLERANCE)) measured.problems.push(`without its adapter the model's predictions differ from the base model's by ${drift}`);
   loadAdapter(model, deliveredDir);
@@ -149,9 +149,6 @@ async function measureLoss(measured: Measured, { model, sample, live }: { model:
 }
 
 /** What storing does to the weights, done to the live ones: the loss is then the stored model's to the bit, and rounding is not taken for damage. */
-function roundWeights({ trainable }: TunedModel, dtype: 'F16' | 'BF16'): void {
-  for (const variable of trainable.values()) {
-    const stored = encodeFloats(variable.dataSync<'float32'>(), dtype);
-    tf.tidy(() => variable.assign(tf.tensor(decodeFloats(stored.slice(), dtype), variable.shape, 'float32')));
-  }
+function roundWeights(model: TunedModel, dtype: 'F16' | 'BF16'): void {
+  model.assign(new Map([...model.read()].map(([name, { data }]) => [name, decodeFloats(encodeFloats(data, dtype).slice(), dtype)])));
 }

@@ -5,8 +5,8 @@ import { ALL_LINEAR, loraScaling, type ResolvedLora } from '../../../src/formats
 import { differentiable } from '../differentiable.ts';
 import { linearLayers } from '../model/module-shapes.ts';
 import { statelessUniform } from '../native.ts';
-import { type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
-import { hashName, hashWords, uniform } from './random.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
+import { hashName, uniform } from './random.ts';
 import { type LinearWeights, linearWeights, plainLinear, plainParameters, type Trained, variable } from './trained.ts';
 
 /** PEFT's name of a trained matrix in `adapter_model.safetensors`. */
@@ -37,20 +37,21 @@ export function trainLora(weights: ReadonlyMap<string, Tensor>, options: { confi
   const plain = plainParameters(weights, config);
   return {
     trainable: new Map([...trainable].sort(([a], [b]) => (a < b ? -1 : 1))),
-    parameters: (dropout) => ({
+    parameters: (key) => ({
       weight: plain.weight,
       linear(module, x) {
         const pair = pairs.get(module);
         if (pair === undefined) return plain.linear(module, x);
         const frozen = linearWeights(weights, module, config);
-        if (dropout === undefined || tuning.lora_dropout === 0) return loraLinear(x, frozen, { ...pair, scaling });
-        const { seed, step, microBatch } = dropout;
-        const words = [hashWords(seed, step), hashWords(microBatch, hashName(module))] as const;
-        return loraLinear(x, frozen, { ...pair, scaling, dropout: { rate: tuning.lora_dropout, seed: words } });
+        if (key === undefined || tuning.lora_dropout === 0) return loraLinear(x, frozen, { ...pair, scaling });
+        return loraLinear(x, frozen, { ...pair, scaling, dropout: { rate: tuning.lora_dropout, seed: keyOfModule(key, module) } });
       },
     }),
   };
 }
+
+/** Another for each module; sums wrap around. */
+const keyOfModule = (key: Tensor1D, module: string): Tensor1D => tf.add(key, tf.tensor1d([0, hashName(module) | 0], 'int32'));
 
 /**
  * PEFT's matching: a module is targeted when its name is one of the list's or ends with a dot and one of them.
@@ -74,7 +75,8 @@ interface LowRank {
   A: Tensor2D | Variable;
   B: Tensor2D | Variable;
   scaling: number;
-  dropout?: { rate: number; seed: readonly [number, number] };
+  /** seed: [2] int32 */
+  dropout?: { rate: number; seed: Tensor1D };
 }
 
 /**

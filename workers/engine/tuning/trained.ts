@@ -2,6 +2,7 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
+import { hashWords } from './random.ts';
 
 /** Names the random numbers of one micro-batch, so that the same place in a run always draws the same. */
 export interface DropoutPosition {
@@ -10,11 +11,15 @@ export interface DropoutPosition {
   microBatch: number;
 }
 
+/** @returns [2] int32, from which each place in the model draws its own */
+export const dropoutKey = ({ seed, step, microBatch }: DropoutPosition): Tensor1D =>
+  tf.tensor1d([hashWords(seed, step) | 0, hashWords(microBatch) | 0], 'int32');
+
 export interface Trained {
   /** Sorted by name. */
   readonly trainable: ReadonlyMap<string, Variable>;
-  /** The weights as one pass sees them; without a position there is no dropout. */
-  parameters(dropout?: DropoutPosition): Parameters;
+  /** The weights as one pass sees them; without a key there is no dropout. */
+  parameters(key?: Tensor1D): Parameters;
 }
 
 /** Variables' names are unique in a process; these keep models apart. */

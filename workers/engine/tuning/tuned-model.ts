@@ -1,17 +1,8 @@
-/** A model with what is trained in it: the one door through which the loop, evaluation and generation use the maths. */
+/** A model with what is trained in it: the one door through which the loop, evaluation, proof and generation use the maths. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import type { Batch } from '../data/batch.ts';
-import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
-import { type CrossEntropy, crossEntropy, softCapped } from '../loss/cross-entropy.ts';
-import { type SupervisedPositions, supervisedPositions } from '../loss/supervised-positions.ts';
-import { Decoder } from '../model/decoder.ts';
-import type { Parameters } from '../model/parameters.ts';
-import { type GridContent, tokenGrid } from '../model/token-grid.ts';
-import { loadWeights, readModelConfig } from '../model/weights.ts';
-import { type Scalar, type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
-import { trainLora } from './lora.ts';
-import { type DropoutPosition, type Trained, trainAll, trainNothing } from './trained.ts';
+import type { DropoutPosition } from './trained.ts';
 
 export interface Losses {
   /** Cross-entropy summed over the supervised tokens, nats. */
@@ -21,6 +12,12 @@ export interface Losses {
   supervisedTokens: number;
 }
 
+/** A tensor as files have it, row-major. */
+export interface TensorValues {
+  shape: readonly number[];
+  data: Float32Array;
+}
+
 export interface TunedModel {
   readonly config: ModelConfig;
   readonly tuning: ResolvedTuning;
@@ -28,150 +25,44 @@ export interface TunedModel {
    * What is trained, sorted by name. LoRA: the names of PEFT's file, `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight` [r, in];
    * full fine-tuning: the checkpoint's own names.
    */
-  readonly trainable: ReadonlyMap<string, Variable>;
+  readonly trainable: ReadonlyMap<string, { readonly shape: readonly number[] }>;
   readonly trainableParameters: number;
   readonly totalParameters: number;
   /** Without dropout and without gradients. */
   evaluate(batch: Batch): Losses;
-  /** Gradients of the summed loss by name; the caller owns them. */
-  gradients(batch: Batch, dropout: DropoutPosition): Losses & { gradients: Map<string, Tensor> };
   /** @returns [vocab], the logits that predict the token after the last of `inputIds` */
   nextTokenLogits(inputIds: Int32Array): Float32Array;
-  /** @returns [length, vocab], row-major */
-  allLogits(inputIds: Int32Array): Float32Array;
+  /** What is trained, as it is now, by name. */
+  read(): Map<string, TensorValues>;
+  /** Sets what is trained. @param values every one by name, row-major */
+  assign(values: ReadonlyMap<string, Float32Array>): void;
   dispose(): void;
 }
 
-/**
- * A base model with a fresh adapter, or ready for full fine-tuning.
- * @param options.seed of the adapter's first values
- * @throws InputError `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
- */
-export function openTunedModel({ modelDir, tuning, seed }: { modelDir: string; tuning: ResolvedTuning; seed: number }): TunedModel {
-  return open(modelDir, tuning, (weights, config) =>
-    tuning.type === 'full' ? trainAll(weights, config) : trainLora(weights, { config, tuning, seed }),
-  );
+/** First and second moment of a parameter's gradient (AdamW), row-major. */
+export interface MomentValues {
+  m: Float32Array;
+  v: Float32Array;
 }
 
-/**
- * A base model alone, of which nothing is trainable, or with a PEFT adapter.
- * @throws InputError also `unsupported_adapter`
- */
-export function openForInference({ modelDir, adapterDir }: { modelDir: string; adapterDir?: string }): TunedModel {
-  if (adapterDir === undefined) return open(modelDir, { type: 'full' }, trainNothing);
-  const tuning = readAdapterConfig(adapterDir);
-  const model = open(modelDir, tuning, (weights, config) => trainLora(weights, { config, tuning, seed: 0 }));
-  try {
-    loadAdapter(model, adapterDir);
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
-  return model;
+export interface Update {
+  learningRate: number;
+  /** Of the gradients' global norm; 0 turns clipping off. */
+  maxNorm: number;
+  /** Supervised tokens behind the gradients, by which their sum is divided. */
+  tokens: number;
 }
 
-function open(modelDir: string, tuning: ResolvedTuning, train: (weights: Map<string, Tensor>, config: ModelConfig) => Trained): TunedModel {
-  const config = readModelConfig(modelDir);
-  const weights = loadWeights(modelDir, config);
-  try {
-    return new DecoderWithTuning({ config, tuning, weights, trained: train(weights, config) });
-  } catch (error) {
-    tf.dispose([...weights.values()]);
-    throw error;
-  }
-}
-
-interface Parts {
-  config: ModelConfig;
-  tuning: ResolvedTuning;
-  weights: ReadonlyMap<string, Tensor>;
-  trained: Trained;
-}
-
-class DecoderWithTuning implements TunedModel {
-  readonly config: ModelConfig;
-  readonly tuning: ResolvedTuning;
-  readonly trainable: ReadonlyMap<string, Variable>;
-  readonly trainableParameters: number;
-  readonly totalParameters: number;
-  readonly #decoder: Decoder;
-  readonly #trained: Trained;
-  readonly #tensors: ReadonlySet<Tensor>;
-
-  constructor({ config, tuning, weights, trained }: Parts) {
-    this.config = config;
-    this.tuning = tuning;
-    this.trainable = trained.trainable;
-    this.#trained = trained;
-    this.#decoder = new Decoder(config);
-    this.#tensors = new Set<Tensor>([...weights.values(), ...trained.trainable.values()]);
-    const count = (tensors: Iterable<Tensor>): number => [...tensors].reduce((sum, { size }) => sum + size, 0);
-    this.trainableParameters = count(trained.trainable.values());
-    this.totalParameters = count(this.#tensors);
-  }
-
-  evaluate(batch: Batch): Losses {
-    const supervised = supervisedPositions(batch);
-    if (supervised.targets.length === 0) return { lossSum: 0, correct: 0, supervisedTokens: 0 };
-    const [lossSum, correct] = tf.tidy(() => {
-      const losses = this.#losses(batch, supervised, this.#trained.parameters(), false);
-      return [losses.lossSum.dataSync()[0]!, losses.correct.dataSync()[0]!];
-    }) as [number, number];
-    return { lossSum, correct, supervisedTokens: supervised.targets.length };
-  }
-
-  gradients(batch: Batch, dropout: DropoutPosition): Losses & { gradients: Map<string, Tensor> } {
-    const supervised = supervisedPositions(batch);
-    const gradients = new Map<string, Tensor>();
-    if (supervised.targets.length === 0) {
-      for (const [name, variable] of this.trainable) gradients.set(name, tf.zerosLike(variable));
-      return { lossSum: 0, correct: 0, supervisedTokens: 0, gradients };
-    }
-    const parameters = this.#trained.parameters(dropout);
-    let correct: Scalar | undefined;
-    const { value, grads } = tf.variableGrads(() => {
-      const losses = this.#losses(batch, supervised, parameters, true);
-      correct = losses.correct;
-      return losses.lossSum;
-    }, [...this.trainable.values()]);
-    for (const [name, variable] of this.trainable) gradients.set(name, grads[variable.name]!);
-    const losses = { lossSum: value.dataSync()[0]!, correct: correct!.dataSync()[0]!, supervisedTokens: supervised.targets.length };
-    tf.dispose([value, correct!]);
-    return { ...losses, gradients };
-  }
-
-  nextTokenLogits(inputIds: Int32Array): Float32Array {
-    return this.#logits(inputIds, Int32Array.of(inputIds.length - 1));
-  }
-
-  allLogits(inputIds: Int32Array): Float32Array {
-    return this.#logits(
-      inputIds,
-      inputIds.map((_, position) => position),
-    );
-  }
-
-  dispose(): void {
-    tf.dispose([...this.#tensors]);
-  }
-
-  #losses(batch: Batch, { positions, targets }: SupervisedPositions, parameters: Parameters, withGradient: boolean): CrossEntropy {
-    const states = this.#statesAt(batch, positions, parameters);
-    const head = this.#decoder.head(parameters);
-    return crossEntropy({ states, head, targets: tf.tensor1d(targets, 'int32') }, { withGradient, softCap: this.config.logitSoftCap });
-  }
-
-  #logits(inputIds: Int32Array, positions: Int32Array): Float32Array {
-    return tf.tidy(() => {
-      const parameters = this.#trained.parameters();
-      const states = this.#statesAt({ rows: 1, length: inputIds.length, inputIds }, positions, parameters);
-      const logits = tf.matMul(states, this.#decoder.head(parameters), false, true);
-      return softCapped(logits, this.config.logitSoftCap).dataSync<'float32'>();
-    }) as unknown as Float32Array;
-  }
-
-  /** @returns [positions, hidden], normed: only these go on to the head */
-  #statesAt(content: GridContent, positions: Int32Array, parameters: Parameters): Tensor2D {
-    return this.#decoder.statesAt(tokenGrid(content, this.config), tf.tensor1d(positions, 'int32'), parameters);
-  }
+/** A model and its optimizer. */
+export interface LearningModel extends TunedModel {
+  /** Updates done. */
+  readonly steps: number;
+  /** Adds the gradients of a pass's summed loss to those since the last update. */
+  accumulate(batch: Batch, position: DropoutPosition): Losses;
+  /** One step of AdamW with the mean of the gradients, clipped. @returns their norm before that; NaN or infinite when one of them is */
+  update(update: Update): number;
+  /** The optimizer's, by parameter. */
+  moments(): Map<string, MomentValues>;
+  /** Goes on where an earlier run stopped. */
+  restore(steps: number, parameters: ReadonlyMap<string, Float32Array>, moments: ReadonlyMap<string, MomentValues>): void;
 }

@@ -10,8 +10,8 @@ import { supervisedPositions } from '../../../../workers/engine/loss/supervised-
 import { rotariesOf, tokenGrid } from '../../../../workers/engine/model/token-grid.ts';
 import { loadWeights, readModelConfig } from '../../../../workers/engine/model/weights.ts';
 import { type Tensor, tf } from '../../../../workers/engine/tensorflow.ts';
+import { openForInference } from '../../../../workers/engine/tuning/eager-model.ts';
 import { trainLora } from '../../../../workers/engine/tuning/lora.ts';
-import { openForInference } from '../../../../workers/engine/tuning/tuned-model.ts';
 import { largest, largestDifference, referenceBatch, referencePath } from '../reference.ts';
 
 const POSITION = { seed: 1, step: 1, microBatch: 0 };

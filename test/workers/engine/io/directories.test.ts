@@ -7,7 +7,7 @@ import type { ResolvedLora } from '../../../../src/formats/tuning.ts';
 import { loadAdapter, readAdapterConfig, saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { saveModel } from '../../../../workers/engine/io/model-directory.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
-import { openForInference, openTunedModel, type TunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
+import { type EagerModel, openForInference, openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
 import { largestDifference, referenceBatch, referencePath } from '../reference.ts';
 
 const tied = referencePath('cases', 'llama-gqa-tied', 'model');
@@ -16,7 +16,7 @@ const peftAdapter = referencePath('cases', 'llama-gqa-tied', 'adapters', 'attent
 const ids = referenceBatch('llama-gqa-tied').inputIds.slice(0, 20);
 
 let dir = '';
-let models: TunedModel[] = [];
+let models: EagerModel[] = [];
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'graft-directories-'));
 });
@@ -25,7 +25,7 @@ afterEach(() => {
   models = [];
   rmSync(dir, { recursive: true });
 });
-const opened = (model: TunedModel): TunedModel => {
+const opened = (model: EagerModel): EagerModel => {
   models.push(model);
   return model;
 };

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolveTuning } from '../../../../src/formats/tuning.ts';
 import { saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { openSafetensors } from '../../../../workers/engine/io/safetensors.ts';
-import { openTunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
+import { openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
 import { referencePath } from '../reference.ts';
 import { withModel } from '../reference-measures.ts';
 

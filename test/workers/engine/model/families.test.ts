@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 import { linearLayers } from '../../../../workers/engine/model/module-shapes.ts';
 import { readModelConfig } from '../../../../workers/engine/model/weights.ts';
-import { openForInference, openTunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
+import { openForInference, openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
 import { type ExpectedLoss, readReference, referenceBatch, referencePath } from '../reference.ts';
 import { gradientsDifference, logitsDifference, referenceDifferences, TOLERANCES, withModel } from '../reference-measures.ts';
 

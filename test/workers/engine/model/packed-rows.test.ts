@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Batch } from '../../../../workers/engine/data/batch.ts';
 import { tf } from '../../../../workers/engine/tensorflow.ts';
-import { openForInference, type TunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
+import { type EagerModel, openForInference } from '../../../../workers/engine/tuning/eager-model.ts';
 import { largest, largestDifference, referencePath } from '../reference.ts';
 
 const LENGTHS = [9, 14, 5];
@@ -39,7 +39,7 @@ function together(parts: ReturnType<typeof examples>): Batch {
   };
 }
 
-function measure(model: TunedModel, batch: Batch) {
+function measure(model: EagerModel, batch: Batch) {
   const { gradients, ...losses } = model.gradients(batch, POSITION);
   const values = new Map([...gradients].map(([name, gradient]) => [name, Float64Array.from(gradient.dataSync())]));
   tf.dispose([...gradients.values()]);

@@ -2,7 +2,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openForInference } from '../../../../workers/engine/tuning/tuned-model.ts';
+import { openForInference } from '../../../../workers/engine/tuning/eager-model.ts';
 import { type ExpectedLoss, largestDifference, readReference, referenceBatch, referencePath, referenceTensors } from '../reference.ts';
 
 let scratch: string;

@@ -8,7 +8,7 @@ import { saveModel } from '../../../../workers/engine/io/model-directory.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 import { adapterProblems } from '../../../../workers/engine/proof/adapter-layout.ts';
 import { modelProblems } from '../../../../workers/engine/proof/model-layout.ts';
-import { openTunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
+import { openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
 import { referencePath } from '../reference.ts';
 import { withModel } from '../reference-measures.ts';
 

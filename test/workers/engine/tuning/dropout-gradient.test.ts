@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Tensor, tf } from '../../../../workers/engine/tensorflow.ts';
-import { openTunedModel, type TunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
+import { type EagerModel, openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
 import { referenceBatch, referencePath } from '../reference.ts';
 
 const name = 'llama-gqa-tied';
@@ -9,7 +9,7 @@ const POSITION = { seed: 5, step: 3, microBatch: 1 };
 /** Along the direction; the loss is a sum of 28, so its f32 rounding is felt below this. */
 const STEP = 2e-3;
 
-let model: TunedModel;
+let model: EagerModel;
 beforeAll(() => {
   model = openTunedModel({ modelDir: referencePath('cases', name, 'model'), tuning, seed: 9 });
   let seed = 0;

@@ -2,16 +2,16 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { InputError } from '../../../../src/formats/input-error.ts';
 import type { ResolvedLora } from '../../../../src/formats/tuning.ts';
 import { tf } from '../../../../workers/engine/tensorflow.ts';
+import { type EagerModel, openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
 import { targetedModules } from '../../../../workers/engine/tuning/lora.ts';
-import { openTunedModel, type TunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
 import { largestDifference, referenceBatch, referencePath } from '../reference.ts';
 
 const modelDir = referencePath('cases', 'llama-gqa-tied', 'model');
 const batch = referenceBatch('llama-gqa-tied');
 const lora: ResolvedLora = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0, target_modules: 'all-linear', use_rslora: false };
 
-let models: TunedModel[] = [];
-const opened = (tuning: ResolvedLora, seed: number): TunedModel => {
+let models: EagerModel[] = [];
+const opened = (tuning: ResolvedLora, seed: number): EagerModel => {
   const model = openTunedModel({ modelDir, tuning, seed });
   models.push(model);
   return model;
@@ -22,7 +22,7 @@ afterEach(() => {
 });
 
 /** Gradients as plain arrays, B made non-zero so that A has one too. */
-function gradients(model: TunedModel, position: { seed: number; step: number; microBatch: number }): Map<string, Float32Array> {
+function gradients(model: EagerModel, position: { seed: number; step: number; microBatch: number }): Map<string, Float32Array> {
   for (const [name, variable] of model.trainable) {
     if (name.includes('lora_B')) tf.tidy(() => variable.assign(tf.fill(variable.shape, 0.02)));
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ResolvedTuning } from '../../../../src/formats/tuning.ts';
-import { openForInference, openTunedModel, type TunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
+import { type EagerModel, openForInference, openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
 import {
   type ExpectedLoss,
   largestDifference,
@@ -12,7 +12,7 @@ import {
 } from '../reference.ts';
 import { gradientsDifference, logitsDifference, lossDifference, stepsDifference, TOLERANCES, withModel } from '../reference-measures.ts';
 
-function expectLogitsAndLoss(model: TunedModel, name: string, where: string[]): void {
+function expectLogitsAndLoss(model: EagerModel, name: string, where: string[]): void {
   const batch = referenceBatch(name);
   const expected = readReference<ExpectedLoss>(...where, 'expected.json');
   expect(logitsDifference(model, batch, where)).toBeLessThanOrEqual(TOLERANCES.logits);
@@ -25,10 +25,10 @@ function expectLogitsAndLoss(model: TunedModel, name: string, where: string[]): 
   expect(largestDifference(model.nextTokenLogits(firstRow), all.subarray(-model.config.vocabSize))).toBeLessThanOrEqual(1e-5);
 }
 
-const expectGradients = (model: TunedModel, name: string, file: string[]): void =>
+const expectGradients = (model: EagerModel, name: string, file: string[]): void =>
   expect(gradientsDifference(model, referenceBatch(name), file)).toBeLessThanOrEqual(TOLERANCES.gradients);
 
-const expectTenSteps = (model: TunedModel, name: string, { file, weightDecay }: { file: string[]; weightDecay: number }): void =>
+const expectTenSteps = (model: EagerModel, name: string, { file, weightDecay }: { file: string[]; weightDecay: number }): void =>
   expect(stepsDifference(model, referenceBatch(name), file, weightDecay)).toBeLessThanOrEqual(TOLERANCES.steps);
 
 describe.each(referenceCases)('the base model %s', (name) => {
@@ -68,7 +68,7 @@ describe.each(referenceCases)('the base model %s', (name) => {
 
   describe.each(referenceAdapters)('with the PEFT adapter %s', (adapter) => {
     const where = ['cases', name, 'adapters', adapter];
-    const open = (): TunedModel => openForInference({ modelDir, adapterDir: referencePath(...where, 'adapter') });
+    const open = (): EagerModel => openForInference({ modelDir, adapterDir: referencePath(...where, 'adapter') });
 
     it('gives the logits and the loss of PEFT', () => {
       withModel(open, (model) => {

@@ -2,13 +2,13 @@ import { readdirSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ResolvedTuning } from '../../../../src/formats/tuning.ts';
 import type { Batch } from '../../../../workers/engine/data/batch.ts';
-import { CompiledTraining } from '../../../../workers/engine/graph/compiled-training.ts';
+import type { CompiledModel } from '../../../../workers/engine/graph/compiled-model.ts';
+import { openForTraining } from '../../../../workers/engine/graph/open-model.ts';
 import { readAdapterConfig } from '../../../../workers/engine/io/adapter.ts';
-import { loadWeights } from '../../../../workers/engine/model/weights.ts';
 import { AdamW } from '../../../../workers/engine/optim/adamw.ts';
 import { clip } from '../../../../workers/engine/optim/clip.ts';
 import { type Tensor, tf } from '../../../../workers/engine/tensorflow.ts';
-import { openTunedModel, type TunedModel } from '../../../../workers/engine/tuning/tuned-model.ts';
+import { type EagerModel, openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
 import { largestDifference, referenceBatch, referencePath } from '../reference.ts';
 
 const STEPS = 10;
@@ -39,14 +39,13 @@ function batches(name: string): Batch[] {
 const plan = (name: string) => {
   const all = batches(name);
   return Array.from({ length: STEPS }, (_, index) => ({
-    t: index + 1,
     learningRate: 1e-4 * (1 + index / 4),
     maxNorm: index % 2 === 0 ? 0.5 : 0,
     passes: index % 3 === 0 ? [all[0]!, all[2]!] : [all[index % 3]!],
   }));
 };
 
-function eagerSteps(model: TunedModel, name: string) {
+function eagerSteps(model: EagerModel, name: string) {
   const optimizer = new AdamW(model.trainable, { weightDecay: WEIGHT_DECAY });
   const norms: number[] = [];
   const losses: number[] = [];
@@ -77,11 +76,11 @@ function eagerSteps(model: TunedModel, name: string) {
   return { norms, losses };
 }
 
-function compiledSteps(training: CompiledTraining, name: string) {
+function compiledSteps(training: CompiledModel, name: string) {
   const norms: number[] = [];
   const losses: number[] = [];
   for (const { passes, ...update } of plan(name)) {
-    const sums = passes.map((batch) => training.accumulate(batch));
+    const sums = passes.map((batch) => training.accumulate(batch, POSITION));
     const tokens = sums.reduce((sum, { supervisedTokens }) => sum + supervisedTokens, 0);
     losses.push(sums.reduce((sum, { lossSum }) => sum + lossSum, 0));
     norms.push(training.update({ ...update, tokens }));
@@ -93,12 +92,10 @@ function compare(tuning: ResolvedTuning, name: string): void {
   const modelDir = referencePath('families', name, 'model');
   const model = openTunedModel({ modelDir, tuning, seed: 3 });
   disposables.push(model);
-  const weights = loadWeights(modelDir, model.config);
-  const training = new CompiledTraining({ config: model.config, weights, tuning, seed: 3, weightDecay: WEIGHT_DECAY });
+  const training = openForTraining({ modelDir, tuning, seed: 3, weightDecay: WEIGHT_DECAY });
   disposables.push(training);
-  tf.dispose([...weights.values()]);
   const start = training.read();
-  for (const [parameter, variable] of model.trainable) expect(largestDifference(start.get(parameter)!, variable.dataSync()), parameter).toBe(0);
+  for (const [parameter, variable] of model.trainable) expect(largestDifference(start.get(parameter)!.data, variable.dataSync()), parameter).toBe(0);
   const [wanted, got] = [eagerSteps(model, name), compiledSteps(training, name)];
   for (const kind of ['norms', 'losses'] as const)
     for (const [index, value] of wanted[kind].entries()) expect(Math.abs(got[kind][index]! / value - 1), `${kind} ${index}`).toBeLessThan(1e-4);
@@ -106,8 +103,8 @@ function compare(tuning: ResolvedTuning, name: string): void {
   for (const [parameter, variable] of model.trainable) {
     if (KEY_BIAS.test(parameter)) continue;
     const expected = variable.dataSync();
-    expect(largestDifference(end.get(parameter)!, expected), parameter).toBeLessThan(1e-5);
-    expect(largestDifference(expected, start.get(parameter)!), parameter).toBeGreaterThan(0);
+    expect(largestDifference(end.get(parameter)!.data, expected), parameter).toBeLessThan(1e-5);
+    expect(largestDifference(expected, start.get(parameter)!.data), parameter).toBeGreaterThan(0);
   }
   const [whole] = batches(name);
   const [eager, compiled] = [model.evaluate(whole!), training.evaluate(whole!)];
@@ -116,7 +113,7 @@ function compare(tuning: ResolvedTuning, name: string): void {
   for (const disposable of disposables.splice(0)) disposable.dispose();
 }
 
-describe.each(readdirSync(referencePath('families')))('CompiledTraining › of %s', (name) => {
+describe.each(readdirSync(referencePath('families')))('CompiledModel › of %s', (name) => {
   it('is after ten steps of a LoRA, each of another batch, rate and clipping, where eager training is, and leaves no tensor', () => {
     const before = tf.memory().numTensors;
     compare(readAdapterConfig(referencePath('families', name, 'adapters', 'all-linear', 'adapter')), name);

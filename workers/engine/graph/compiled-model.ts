@@ -1,0 +1,319 @@
+/** A tuned model whose passes and steps are each one run of one graph. Its weights are in the graph's session and nowhere else. */
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
+import type { Batch } from '../data/batch.ts';
+import { supervisedPositions } from '../loss/supervised-positions.ts';
+import { weightShapes } from '../model/module-shapes.ts';
+import { type GridContent, rotariesOf, tokenGrid } from '../model/token-grid.ts';
+import { type Tensor, type Tensor2D, tf } from '../tensorflow.ts';
+import { trainLora } from '../tuning/lora.ts';
+import { type DropoutPosition, dropoutKey, type Trained, trainAll, trainNothing } from '../tuning/trained.ts';
+import type { LearningModel, Losses, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
+import { type AdamWConstants, recordUpdate, type TrainedVariables, updateScalars } from './adamw-update.ts';
+import { type Attribute, DType, type Graph, type Output } from './graph.ts';
+import { FEEDS, feedsOfPass, recordLogits, recordPass } from './recorded-pass.ts';
+import { Recorder } from './recorder.ts';
+import { GraphSession } from './session.ts';
+import { type SessionVariable, sessionVariable } from './session-variable.ts';
+import { join, laidOut, partsOf, type Slab, slabsOf, split } from './slab.ts';
+
+const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
+const BETAS = [0.9, 0.999] as const;
+const EPSILON = 1e-8;
+
+export interface CompileOptions {
+  config: ModelConfig;
+  /** A weight of the base by name, row-major. */
+  weightOf(name: string): Float32Array;
+  /** null: the base alone. */
+  tuning: ResolvedTuning | null;
+  /** Of an adapter's first values. */
+  seed: number;
+  /** null: it will not learn, and has no gradients and no moments. */
+  learning: { weightDecay: number } | null;
+}
+
+/** Tensors that lie in the session together. */
+interface HeldSlab {
+  slab: Slab;
+  variable: SessionVariable;
+}
+
+/** What is trained, and what its optimizer keeps. */
+interface TrainedSlab extends HeldSlab {
+  learning: TrainedVariables | null;
+}
+
+interface Learning {
+  pass: [lossSum: Output, correct: Output];
+  update: Output;
+  adamw: AdamWConstants;
+  weightDecay: number;
+}
+
+export class CompiledModel implements LearningModel {
+  readonly config: ModelConfig;
+  readonly tuning: ResolvedTuning;
+  readonly trainable: ReadonlyMap<string, { readonly shape: readonly number[] }>;
+  readonly trainableParameters: number;
+  readonly totalParameters: number;
+  readonly #session: GraphSession;
+  readonly #trained: readonly TrainedSlab[];
+  readonly #evaluation: [lossSum: Output, correct: Output];
+  readonly #logits: Output;
+  readonly #learning: Learning | null;
+  #steps = 0;
+
+  constructor({ config, weightOf, tuning, seed, learning }: CompileOptions) {
+    this.config = config;
+    this.tuning = tuning ?? { type: 'full' };
+    const recorder = new Recorder();
+    const { graph } = recorder;
+    const shapes = weightShapes(config);
+    const { names } = config;
+    const base = slabsOf(shapes, names.blocks).map((slab): HeldSlab => ({ slab, variable: sessionVariable(graph, `base/${slab.name}`, slab.shape) }));
+    const stand = tensorsIn(recorder, base); // names and shapes, no numbers
+    const trained = tune(recorder, stand, { config, tuning, seed });
+    const trainedShapes = [...trained.trainable].map(([name, { shape }]) => [name, shape] as const);
+    this.#trained =
+      tuning?.type === 'full'
+        ? base.map((held) => ({ ...held, learning: learning && learnt(graph, held) }))
+        : slabsOf(trainedShapes, names.blocks).map((slab) => {
+            const held = { slab, variable: sessionVariable(graph, `trained/${slab.name}`, slab.shape) };
+            return { ...held, learning: learning && learnt(graph, held) };
+          });
+    const adapter = tuning?.type === 'lora' ? tensorsIn(recorder, this.#trained) : new Map<string, Tensor>();
+    for (const [name, tensor] of adapter) recorder.bind(trained.trainable.get(name)!, recorder.outputOf(tensor));
+    this.trainable = new Map(trainedShapes.map(([name, shape]) => [name, { shape }]));
+    this.trainableParameters = sizeOf(trainedShapes);
+    this.totalParameters = sizeOf(shapes) + (tuning?.type === 'lora' ? this.trainableParameters : 0);
+
+    const feeds = feedsOfPass(recorder, config, fixedSizes(config, [...base, ...this.#trained]));
+    const pass = { config, parameters: trained.parameters() };
+    const evaluation = recordPass(recorder, feeds, { ...pass, trainable: new Map() });
+    this.#evaluation = [evaluation.lossSum, evaluation.correct];
+    this.#logits = recordLogits(recorder, feeds, pass);
+    this.#learning = null;
+    if (learning !== null) {
+      const adamw = { betas: BETAS, epsilon: EPSILON, decays: learning.weightDecay !== 0 };
+      const { lossSum, correct, gradients } = recordPass(recorder, feeds, {
+        config,
+        parameters: trained.parameters(feeds.dropoutKey),
+        trainable: trained.trainable,
+      });
+      const summed = this.#trained.map(({ slab, learning }) => addTo(recorder, learning!.gradients, { slab, gradients }));
+      const after = graph.add('Identity', { T: FLOAT }, [lossSum], [lossSum], { name: 'training', after: summed, stateful: true }).outputs[0]!;
+      const update = recordUpdate(
+        recorder,
+        this.#trained.map(({ learning }) => learning!),
+        adamw,
+      );
+      this.#learning = { pass: [after, correct], update, adamw, weightDecay: learning.weightDecay };
+    }
+
+    const first = tuning?.type === 'lora' ? new Map([...trained.trainable].map(([name, variable]) => [name, variable.dataSync<'float32'>()])) : null;
+    recorder.record(() => tf.dispose([...stand.values(), ...adapter.values(), ...trained.trainable.values()]));
+    recorder.dispose();
+    this.#session = new GraphSession(graph, this.#allFetches(base));
+    try {
+      this.#assign(
+        [...base.map((held) => ({ ...held, read: weightOf })), ...(first === null ? [] : this.#values((name) => first.get(name)!))],
+        this.#trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m.zeroed, learning.v.zeroed, learning.gradients.zeroed])),
+      );
+    } catch (error) {
+      this.#session.dispose();
+      throw error;
+    }
+  }
+
+  get steps(): number {
+    return this.#steps;
+  }
+
+  evaluate(batch: Batch): Losses {
+    return this.#pass(batch, this.#evaluation);
+  }
+
+  accumulate(batch: Batch, position: DropoutPosition): Losses {
+    return this.#pass(batch, this.#mustLearn().pass, position);
+  }
+
+  update({ learningRate, maxNorm, tokens }: Update): number {
+    const { update, adamw, weightDecay } = this.#mustLearn();
+    this.#steps += 1;
+    return tf.tidy(() => {
+      const scalars = updateScalars({ t: this.#steps, learningRate, maxNorm, tokens, weightDecay }, adamw);
+      const feeds = Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, tf.scalar(value)]));
+      return this.#session.run(feeds, [update])[0]!.dataSync()[0]!;
+    }) as unknown as number;
+  }
+
+  nextTokenLogits(inputIds: Int32Array): Float32Array {
+    return this.#logitsAt(inputIds, Int32Array.of(inputIds.length - 1));
+  }
+
+  /** @returns [length, vocab], row-major */
+  allLogits(inputIds: Int32Array): Float32Array {
+    return this.#logitsAt(
+      inputIds,
+      inputIds.map((_, position) => position),
+    );
+  }
+
+  read(): Map<string, TensorValues> {
+    const [values] = this.#fetch(this.#trained.map(({ variable }) => [variable]));
+    return new Map([...this.trainable].map(([name, { shape }]) => [name, { shape, data: values!.get(name)! }]));
+  }
+
+  assign(values: ReadonlyMap<string, Float32Array>): void {
+    this.#assign(this.#values((name) => values.get(name)!));
+  }
+
+  moments(): Map<string, MomentValues> {
+    this.#mustLearn();
+    const [m, v] = this.#fetch(this.#trained.map(({ learning }) => [learning!.m, learning!.v]));
+    return new Map([...this.trainable.keys()].map((name) => [name, { m: m!.get(name)!, v: v!.get(name)! }]));
+  }
+
+  /** Of the loss summed since the last update, by parameter. */
+  gradients(): Map<string, Float32Array> {
+    this.#mustLearn();
+    const [gradients] = this.#fetch(this.#trained.map(({ learning }) => [learning!.gradients]));
+    return gradients!;
+  }
+
+  restore(steps: number, parameters: ReadonlyMap<string, Float32Array>, moments: ReadonlyMap<string, MomentValues>): void {
+    this.#mustLearn();
+    this.#assign([
+      ...this.#values((name) => parameters.get(name)!),
+      ...this.#trained.map(({ slab, learning }) => ({ slab, variable: learning!.m, read: (name: string) => moments.get(name)!.m })),
+      ...this.#trained.map(({ slab, learning }) => ({ slab, variable: learning!.v, read: (name: string) => moments.get(name)!.v })),
+    ]);
+    this.#steps = steps;
+  }
+
+  dispose(): void {
+    this.#session.dispose();
+  }
+
+  #mustLearn(): Learning {
+    if (this.#learning === null) throw new Error('this model was opened for inference');
+    return this.#learning;
+  }
+
+  /** Everything that will be asked of the session. */
+  #allFetches(base: readonly HeldSlab[]): Output[] {
+    const held = [...base, ...this.#trained].flatMap(({ variable }) => [variable.value, variable.assigned]);
+    const state = this.#trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m, learning.v, learning.gradients]));
+    const ofState = state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]);
+    const learning = this.#learning === null ? [] : [...this.#learning.pass, this.#learning.update];
+    return [...this.#evaluation, this.#logits, ...learning, ...held, ...ofState];
+  }
+
+  #values(read: (name: string) => Float32Array): (HeldSlab & { read(name: string): Float32Array })[] {
+    return this.#trained.map(({ slab, variable }) => ({ slab, variable, read }));
+  }
+
+  #assign(given: readonly (HeldSlab & { read(name: string): Float32Array })[], alsoFetched: readonly Output[] = []): void {
+    tf.tidy(() => {
+      const feeds = given.map(({ slab, variable, read }) => [`${variable.name}/given`, tf.tensor2d(laidOut(slab, read), [...slab.shape])]);
+      this.#session.run(Object.fromEntries(feeds), [...given.map(({ variable }) => variable.assigned), ...alsoFetched]);
+    });
+  }
+
+  /** @returns for each variable of a slab, all slabs' values by name */
+  #fetch(variables: readonly (readonly SessionVariable[])[]): Map<string, Float32Array>[] {
+    const tensors = this.#session.run(
+      {},
+      variables.flatMap((ofSlab) => ofSlab.map(({ value }) => value)),
+    );
+    const contents = tensors.map((tensor) => tensor.dataSync<'float32'>());
+    tf.dispose(tensors);
+    const each = variables[0]?.length ?? 0;
+    return Array.from({ length: each }, (_, kind) => {
+      const parts = this.#trained.flatMap(({ slab }, index) => [...partsOf(slab, contents[index * each + kind]!)]);
+      return new Map(parts);
+    });
+  }
+
+  #logitsAt(inputIds: Int32Array, positions: Int32Array): Float32Array {
+    return tf.tidy(() => {
+      const feeds = { ...this.#gridFeeds({ rows: 1, length: inputIds.length, inputIds }), [FEEDS.supervised]: tf.tensor1d(positions, 'int32') };
+      return this.#session.run(feeds, [this.#logits])[0]!.dataSync<'float32'>();
+    }) as unknown as Float32Array;
+  }
+
+  #pass(batch: Batch, fetches: Output[], position?: DropoutPosition): Losses {
+    const supervised = supervisedPositions(batch);
+    const supervisedTokens = supervised.targets.length;
+    if (supervisedTokens === 0) return { lossSum: 0, correct: 0, supervisedTokens };
+    return tf.tidy(() => {
+      const feeds = this.#gridFeeds(batch);
+      feeds[FEEDS.supervised] = tf.tensor1d(supervised.positions, 'int32');
+      feeds[FEEDS.targets] = tf.tensor1d(supervised.targets, 'int32');
+      if (position !== undefined) feeds[FEEDS.dropoutKey] = dropoutKey(position);
+      const [lossSum, correct] = this.#session.run(feeds, fetches).map((tensor) => tensor.dataSync()[0]!) as [number, number];
+      return { lossSum, correct, supervisedTokens };
+    }) as unknown as Losses;
+  }
+
+  #gridFeeds(content: GridContent): Record<string, Tensor> {
+    const grid = tokenGrid(content, this.config);
+    const frequencies = rotariesOf(this.config).map((rotary, index) => [FEEDS.frequencies(index), grid.frequencies.get(rotary)!]);
+    return {
+      [FEEDS.rows]: tf.scalar(content.rows, 'int32'),
+      [FEEDS.length]: tf.scalar(content.length, 'int32'),
+      [FEEDS.inputIds]: grid.inputIds,
+      [FEEDS.positions]: grid.positions,
+      [FEEDS.segments]: grid.segments,
+      ...Object.fromEntries(frequencies),
+    };
+  }
+}
+
+function learnt(graph: Graph, { slab, variable: parameter }: HeldSlab): TrainedVariables {
+  const made = (part: string) => sessionVariable(graph, `${part}/${slab.name}`, slab.shape);
+  return { parameter, m: made('m'), v: made('v'), gradients: made('gradients') };
+}
+
+/** @returns stands for all tensors of the slabs by name; the caller's */
+function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<string, Tensor> {
+  const parts = held.flatMap(({ slab, variable }) => {
+    const whole = recorder.tensor(variable.value) as Tensor2D;
+    return Object.entries(recorder.record(() => tf.tidy(() => Object.fromEntries(split(whole, slab)))));
+  });
+  return new Map(parts);
+}
+
+function tune(recorder: Recorder, stand: Map<string, Tensor>, { config, tuning, seed }: Pick<CompileOptions, 'config' | 'tuning' | 'seed'>): Trained {
+  if (tuning === null) return trainNothing(stand, config);
+  // An adapter's first values are real.
+  return tuning.type === 'lora' ? trainLora(stand, { config, tuning, seed }) : recorder.record(() => trainAll(stand, config));
+}
+
+/** Every size in a model's tensors, for sizes that vary to be told from. */
+function fixedSizes({ heads, kvHeads, headSize }: ModelConfig, held: readonly HeldSlab[]): number[] {
+  const ofSlabs = held.flatMap(({ slab: { shape, parts } }) => [
+    ...shape,
+    parts.length,
+    ...parts.flatMap((part) => [...part.shape, part.size, part.rows]),
+  ]);
+  return [...ofSlabs, heads, kvHeads, heads / kvHeads, headSize];
+}
+
+/** @returns the node that adds a pass's gradients to a slab's */
+function addTo(recorder: Recorder, { handle }: SessionVariable, { slab, gradients }: { slab: Slab; gradients: ReadonlyMap<string, Output> }) {
+  let joined: Output | undefined;
+  recorder.record(() =>
+    tf.tidy(() => {
+      joined = recorder.outputOf(join(slab, (name) => recorder.tensor(gradients.get(name)!)));
+    }),
+  );
+  return recorder.graph.add('AssignAddVariableOp', { dtype: FLOAT }, [handle, joined!], [], { stateful: true });
+}
+
+function sizeOf(shapes: Iterable<readonly [string, readonly number[]]>): number {
+  let sum = 0;
+  for (const [, shape] of shapes) sum += shape.reduce((product, length) => product * length, 1);
+  return sum;
+}
