@@ -8,13 +8,13 @@ interface Attribute {
 }
 
 interface NativeBackend {
-  binding: { TF_ATTR_TYPE: number; TF_FLOAT: number; TF_INT32: number };
+  binding: { TF_ATTR_TYPE: number; TF_ATTR_INT: number; TF_FLOAT: number; TF_INT32: number; recording?: true };
   executeSingleOutput(kernel: string, attributes: Attribute[], inputs: Tensor[]): Tensor;
   executeMultipleOutputs(kernel: string, attributes: Attribute[], inputs: Tensor[], outputs: number): Tensor[];
 }
 
 const backend = tf.backend() as unknown as NativeBackend;
-const { TF_ATTR_TYPE, TF_FLOAT, TF_INT32 } = backend.binding;
+const { TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT, TF_INT32 } = backend.binding;
 const float = (name: string): Attribute => ({ name, type: TF_ATTR_TYPE, value: TF_FLOAT });
 const int = (name: string): Attribute => ({ name, type: TF_ATTR_TYPE, value: TF_INT32 });
 
@@ -22,6 +22,25 @@ const GATHER = [float('Tparams'), int('Tindices'), int('Taxis')];
 const ROLL = [float('T'), int('Tshift'), int('Taxis')];
 const SPARSE_CROSS_ENTROPY = [float('T'), int('Tlabels')];
 const STATELESS_UNIFORM = [float('dtype'), int('T'), int('Tseed')];
+
+/**
+ * Splits rows into parts whose sizes are themselves a tensor.
+ * @param x     [n, …]
+ * @param sizes [count] int32, which sum to n; 0 is one of them as good as any
+ */
+export function splitRows<T extends Tensor>(x: T, sizes: Tensor1D): T[] {
+  const [count] = sizes.shape;
+  const attributes = [{ name: 'num_split', type: TF_ATTR_INT, value: count }, float('T'), int('Tlen')].map((attribute) =>
+    attribute.name === 'T' && x.dtype === 'int32' ? int('T') : attribute,
+  );
+  return tf.tidy(() => backend.executeMultipleOutputs('SplitV', attributes, [x, sizes, tf.scalar(0, 'int32')], count) as T[]);
+}
+
+/** @returns x, in a graph not before another tensor has been computed: what hangs on x then never is in memory together with what came before */
+export function after<T extends Tensor>(x: T, earlier: Tensor | undefined): T {
+  if (earlier === undefined || backend.binding.recording === undefined) return tf.clone(x);
+  return backend.executeSingleOutput('After', [], [x, earlier]) as T;
+}
 
 /**
  * Rows of a table. tf.gather reads the ids back first, to check them: here the kernel does.

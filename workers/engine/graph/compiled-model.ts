@@ -2,6 +2,7 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import type { Batch } from '../data/batch.ts';
+import { partSizes } from '../loss/cross-entropy.ts';
 import { supervisedPositions } from '../loss/supervised-positions.ts';
 import { weightShapes } from '../model/module-shapes.ts';
 import { type GridContent, rotariesOf, tokenGrid } from '../model/token-grid.ts';
@@ -57,6 +58,7 @@ export class CompiledModel implements LearningModel {
   readonly trainable: ReadonlyMap<string, { readonly shape: readonly number[] }>;
   readonly trainableParameters: number;
   readonly totalParameters: number;
+  readonly #trainsHead: boolean;
   readonly #session: GraphSession;
   readonly #trained: readonly TrainedSlab[];
   readonly #evaluation: [lossSum: Output, correct: Output];
@@ -67,6 +69,7 @@ export class CompiledModel implements LearningModel {
   constructor({ config, weightOf, tuning, seed, learning }: CompileOptions) {
     this.config = config;
     this.tuning = tuning ?? { type: 'full' };
+    this.#trainsHead = tuning?.type === 'full';
     const recorder = new Recorder();
     const { graph } = recorder;
     const shapes = weightShapes(config);
@@ -88,7 +91,10 @@ export class CompiledModel implements LearningModel {
     this.trainableParameters = sizeOf(trainedShapes);
     this.totalParameters = sizeOf(shapes) + (tuning?.type === 'lora' ? this.trainableParameters : 0);
 
-    const feeds = feedsOfPass(recorder, config, fixedSizes(config, [...base, ...this.#trained]));
+    const feeds = feedsOfPass(recorder, config, {
+      fixedSizes: fixedSizes(config, [...base, ...this.#trained]),
+      trainedHead: this.#trainsHead,
+    });
     const pass = { config, parameters: trained.parameters() };
     const evaluation = recordPass(recorder, feeds, { ...pass, trainable: new Map() });
     this.#evaluation = [evaluation.lossSum, evaluation.correct];
@@ -251,6 +257,9 @@ export class CompiledModel implements LearningModel {
       const feeds = this.#gridFeeds(batch);
       feeds[FEEDS.supervised] = tf.tensor1d(supervised.positions, 'int32');
       feeds[FEEDS.targets] = tf.tensor1d(supervised.targets, 'int32');
+      feeds[FEEDS.supervisedCount] = tf.scalar(supervisedTokens, 'int32');
+      const sizes = partSizes(supervisedTokens, { vocabSize: this.config.vocabSize, trainedHead: this.#trainsHead });
+      feeds[FEEDS.partSizes] = tf.tensor1d(sizes, 'int32');
       if (position !== undefined) feeds[FEEDS.dropoutKey] = dropoutKey(position);
       const [lossSum, correct] = this.#session.run(feeds, fetches).map((tensor) => tensor.dataSync()[0]!) as [number, number];
       return { lossSum, correct, supervisedTokens };

@@ -1,6 +1,6 @@
 /** One pass of a model over a batch of any size, recorded: its losses, and the gradients of what is trained. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { crossEntropy, softCapped } from '../loss/cross-entropy.ts';
+import { crossEntropy, partSizes, softCapped } from '../loss/cross-entropy.ts';
 import { Decoder, type TokenGrid } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { rotariesOf } from '../model/token-grid.ts';
@@ -17,6 +17,8 @@ export const FEEDS = {
   segments: 'segments',
   supervised: 'supervised',
   targets: 'targets',
+  supervisedCount: 'supervised_count',
+  partSizes: 'part_sizes',
   dropoutKey: 'dropout_key',
   frequencies: (index: number) => `frequencies_${index}`,
 } as const;
@@ -35,17 +37,22 @@ export interface PassFeeds {
   supervised: Tensor1D;
   /** [supervised] int32 */
   targets: Tensor1D;
+  /** [parts] int32 */
+  partSizes: Tensor1D;
   /** [2] int32 */
   dropoutKey: Tensor1D;
 }
 
 /** The sizes that vary, as primes that divide none of the model's own sizes. */
-export function feedsOfPass(recorder: Recorder, config: ModelConfig, fixedSizes: Iterable<number>): PassFeeds {
+export function feedsOfPass(
+  recorder: Recorder,
+  config: ModelConfig,
+  { fixedSizes, trainedHead }: { fixedSizes: Iterable<number>; trainedHead: boolean },
+): PassFeeds {
   const [rows, length, supervised] = primesBeside(fixedSizes) as [number, number, number];
   recorder.size(FEEDS.rows, rows);
   recorder.size(FEEDS.length, length);
-  // Operands never name it: it is only ever the length of what is fed.
-  recorder.size('supervised_count', supervised);
+  recorder.size(FEEDS.supervisedCount, supervised);
   const frequencies = rotariesOf(config).map(
     (rotary, index) => [rotary, recorder.feed(FEEDS.frequencies(index), 'float32', [rotary.dimensions / 2]) as Tensor1D] as const,
   );
@@ -58,6 +65,7 @@ export function feedsOfPass(recorder: Recorder, config: ModelConfig, fixedSizes:
     },
     supervised: recorder.feed(FEEDS.supervised, 'int32', [supervised]) as Tensor1D,
     targets: recorder.feed(FEEDS.targets, 'int32', [supervised]) as Tensor1D,
+    partSizes: recorder.feed(FEEDS.partSizes, 'int32', [partSizes(0, { vocabSize: config.vocabSize, trainedHead }).length]) as Tensor1D,
     dropoutKey: recorder.feed(FEEDS.dropoutKey, 'int32', [2]) as Tensor1D,
   };
 }
@@ -65,14 +73,14 @@ export function feedsOfPass(recorder: Recorder, config: ModelConfig, fixedSizes:
 /** @param trainable by name, bound to the recorder; with none the pass has no gradients */
 export function recordPass(
   recorder: Recorder,
-  { grid, supervised, targets }: PassFeeds,
+  { grid, supervised, targets, partSizes }: PassFeeds,
   { config, parameters, trainable }: { config: ModelConfig; parameters: Parameters; trainable: ReadonlyMap<string, Variable> },
 ): RecordedPass {
   const decoder = new Decoder(config);
   const losses = () => {
     const states = decoder.statesAt(grid, supervised, parameters);
-    const options = { withGradient: trainable.size > 0, softCap: config.logitSoftCap, maxLogits: Number.POSITIVE_INFINITY };
-    return crossEntropy({ states, head: decoder.head(parameters), targets }, options);
+    const options = { withGradient: trainable.size > 0, softCap: config.logitSoftCap };
+    return crossEntropy({ states, head: decoder.head(parameters), targets, partSizes }, options);
   };
   let pass: RecordedPass | undefined;
   recorder.record(() =>

@@ -132,7 +132,9 @@ export class Recorder {
       if (id >= FIRST_RECORDED_ID) throw new Error('a tensor is read while its computation is being recorded');
       return real.tensorDataSync(id);
     });
+    Object.defineProperty(stand, 'recording', { value: true });
     define('executeOp', (name, given, ids, count) => {
+      if (name === 'After') return [this.#metadata(this.#ordered(this.#found(ids[0]!), this.#found(ids[1]!)))];
       const attributes = Object.fromEntries(given.map((attribute) => [attribute.name, asAttribute(real, attribute)]));
       const inputs = ids.map((id) => this.#found(id));
       const results = inferResults(name, inputs, attributes, count);
@@ -143,6 +145,11 @@ export class Recorder {
         .outputs.map((output) => this.#metadata(output));
     });
     return stand;
+  }
+
+  #ordered(x: Output, earlier: Output): Output {
+    const type: Record<string, Attribute> = { T: { kind: 'type', value: x.dtype } };
+    return this.graph.add('Identity', type, [x], [x], { after: [earlier.node], stateful: true }).outputs[0]!;
   }
 
   #metadata(output: Output): TensorMetadata {

@@ -50,7 +50,9 @@ const RULES: Readonly<Record<string, Rule>> = {
     return [{ dtype: first.dtype, shape: first.shape.map((size, index) => (index === axis ? total : size)) }];
   },
   Pack: (inputs) => [{ dtype: inputs[0]!.dtype, shape: [inputs.length, ...inputs[0]!.shape] }],
-  SplitV([x, sizes, axis]) {
+  SplitV([x, sizes, axis], _, outputs) {
+    // Of parts whose sizes are fed each stands as the whole: nothing but their sum will be named.
+    if (constantIntegers(sizes!) === null) return Array.from({ length: outputs }, () => ({ dtype: x!.dtype, shape: x!.shape }));
     const along = (integers(axis)[0]! + x!.shape.length) % x!.shape.length;
     return integers(sizes).map((part) => ({ dtype: x!.dtype, shape: x!.shape.map((size, index) => (index === along ? part : size)) }));
   },

@@ -1,10 +1,21 @@
 /** Cross-entropy over the vocabulary, computed for the supervised tokens alone. */
 import { differentiable } from '../differentiable.ts';
-import { sparseCrossEntropy } from '../native.ts';
+import { after, sparseCrossEntropy, splitRows } from '../native.ts';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow.ts';
 
-/** Logits held at once: 64 MB. A long batch's go through the head in parts, since a large vocabulary's outweigh all else. */
+/** Logits of a part: 64 MB. A long batch's go through the head in parts, since a large vocabulary's outweigh all else. */
 const MAX_LOGITS = 16 * 1024 * 1024;
+/** As many parts as there may be; what is left over is empty and costs nothing. */
+const PARTS = 16;
+/** Each part of a trained head has a gradient as large as the head itself, an empty one too. */
+const PARTS_OF_TRAINED_HEAD = 4;
+
+/** @returns how many supervised tokens go through the head at a time, [parts] */
+export function partSizes(tokens: number, { vocabSize, trainedHead }: { vocabSize: number; trainedHead: boolean }): Int32Array {
+  const parts = trainedHead ? PARTS_OF_TRAINED_HEAD : PARTS;
+  const size = Math.max(1, Math.floor(MAX_LOGITS / vocabSize), Math.ceil(tokens / parts));
+  return Int32Array.from({ length: parts }, (_, part) => Math.max(0, Math.min(size, tokens - part * size)));
+}
 
 export interface Predictions {
   /** [supervised, hidden], after the last norm: the positions that predict a supervised token */
@@ -13,6 +24,8 @@ export interface Predictions {
   head: Tensor2D;
   /** [supervised] int32, the tokens they should predict */
   targets: Tensor1D;
+  /** [parts] int32, as `partSizes` gives them */
+  partSizes: Tensor1D;
 }
 
 interface CrossEntropyOptions {
@@ -20,8 +33,6 @@ interface CrossEntropyOptions {
   withGradient: boolean;
   /** The model's cap on its logits. */
   softCap?: number | null;
-  /** Logits held at once. */
-  maxLogits?: number;
 }
 
 // A type alias: tf.tidy takes no interface.
@@ -36,26 +47,29 @@ export type CrossEntropy = {
  * −Σ log softmax(h·Wᵀ)[target]. With the gradient, part for part in the same go: d logits = softmax − onehot, dh = d logits·W,
  * dW = d logitsᵀ·h when W is trained. So no logits outlive their part.
  */
-export function crossEntropy({ states, head, targets }: Predictions, options: CrossEntropyOptions): CrossEntropy {
-  const { withGradient, softCap = null, maxLogits = MAX_LOGITS } = options;
+export function crossEntropy(predictions: Predictions, { withGradient, softCap = null }: CrossEntropyOptions): CrossEntropy {
+  const { states, head } = predictions;
   if (!withGradient) {
     return tf.tidy(() => {
-      const parts = split({ states, head, targets }, maxLogits).map((part) => tf.tidy(() => summed(part, head, softCap)));
+      const parts = inOrder(
+        split(predictions),
+        (part) => summed(part, head, softCap),
+        ({ lossSum }) => lossSum,
+      );
       return { lossSum: tf.addN(parts.map(({ lossSum }) => lossSum)), correct: tf.addN(parts.map(({ correct }) => correct)) };
     });
   }
   const trained = head instanceof tf.Variable;
   let correct: Scalar | undefined;
   const lossSum = differentiable<Scalar>(trained ? [states, head] : [states], () => {
-    const parts = split({ states, head, targets }, maxLogits).map((part) =>
-      tf.tidy((): PartialGradients => {
-        const { gradient, ...sums } = summed(part, head, softCap);
-        const dStates = tf.matMul(gradient, head);
-        return { ...sums, byInput: trained ? [dStates, tf.matMul(gradient, part.states, true, false)] : [dStates] };
-      }),
-    );
+    const gradients = (part: Part): PartialGradients => {
+      const { gradient, ...sums } = summed(part, head, softCap);
+      const dStates = tf.matMul(gradient, head);
+      return { ...sums, byInput: trained ? [dStates, tf.matMul(gradient, part.states, true, false)] : [dStates] };
+    };
+    const parts = inOrder(split(predictions), gradients, ({ byInput }) => byInput.at(-1)!);
     correct = tf.keep(tf.addN(parts.map((part) => part.correct)));
-    const saved: Tensor[] = [tf.concat(parts.map(({ byInput }) => byInput[0]!))];
+    const saved: Tensor[] = [tf.reshape(tf.concat(parts.map(({ byInput }) => byInput[0]!)), states.shape)];
     if (trained) saved.push(tf.addN(parts.map(({ byInput }) => byInput[1]!)));
     return {
       value: tf.addN(parts.map((part) => part.lossSum)),
@@ -66,6 +80,16 @@ export function crossEntropy({ states, head, targets }: Predictions, options: Cr
   return { lossSum, correct: correct! };
 }
 
+/** Each part when the one before it is through: their logits are never in memory together. */
+function inOrder<T extends CrossEntropy>(parts: readonly Part[], compute: (part: Part) => T, last: (result: T) => Tensor): T[] {
+  const results: T[] = [];
+  for (const { states, targets } of parts) {
+    const before = results.at(-1);
+    results.push(tf.tidy(() => compute({ states: after(states, before && last(before)), targets })));
+  }
+  return results;
+}
+
 /** One part's sums, and the sum's gradients by the states and, when it is trained, by the head. */
 type PartialGradients = CrossEntropy & { byInput: Tensor[] };
 
@@ -74,16 +98,9 @@ interface Part {
   targets: Tensor1D;
 }
 
-function split({ states, head, targets }: Predictions, maxLogits: number): Part[] {
-  const perPart = Math.max(1, Math.floor(maxLogits / head.shape[0]));
-  const count = targets.shape[0];
-  if (count <= perPart) return [{ states, targets }];
-  const parts: Part[] = [];
-  for (let begin = 0; begin < count; begin += perPart) {
-    const size = Math.min(perPart, count - begin);
-    parts.push({ states: tf.slice(states, [begin, 0], [size, states.shape[1]]), targets: tf.slice(targets, [begin], [size]) });
-  }
-  return parts;
+function split({ states, targets, partSizes }: Predictions): Part[] {
+  const targetParts = splitRows(targets, partSizes);
+  return splitRows(states, partSizes).map((states, index) => ({ states, targets: targetParts[index]! }));
 }
 
 function summed({ states, targets }: Part, head: Tensor2D, softCap: number | null): CrossEntropy & { gradient: Tensor2D } {

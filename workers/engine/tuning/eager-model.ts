@@ -5,7 +5,7 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import type { Batch } from '../data/batch.ts';
 import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
-import { type CrossEntropy, crossEntropy, softCapped } from '../loss/cross-entropy.ts';
+import { type CrossEntropy, crossEntropy, partSizes, softCapped } from '../loss/cross-entropy.ts';
 import { type SupervisedPositions, supervisedPositions } from '../loss/supervised-positions.ts';
 import { Decoder } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
@@ -149,7 +149,9 @@ class DecoderWithTuning implements EagerModel {
   #losses(batch: Batch, { positions, targets }: SupervisedPositions, parameters: Parameters, withGradient: boolean): CrossEntropy {
     const states = this.#statesAt(batch, positions, parameters);
     const head = this.#decoder.head(parameters);
-    return crossEntropy({ states, head, targets: tf.tensor1d(targets, 'int32') }, { withGradient, softCap: this.config.logitSoftCap });
+    const sizes = partSizes(targets.length, { vocabSize: this.config.vocabSize, trainedHead: head instanceof tf.Variable });
+    const predictions = { states, head, targets: tf.tensor1d(targets, 'int32'), partSizes: tf.tensor1d(sizes, 'int32') };
+    return crossEntropy(predictions, { withGradient, softCap: this.config.logitSoftCap });
   }
 
   #logits(inputIds: Int32Array, positions: Int32Array): Float32Array {
