@@ -6,6 +6,7 @@ import type { Parameters } from '../model/parameters.ts';
 import { rotariesOf } from '../model/token-grid.ts';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
 import type { Output } from './graph.ts';
+import { recompute } from './recompute.ts';
 import type { Recorder } from './recorder.ts';
 
 /** Names of what a pass is fed. */
@@ -83,6 +84,7 @@ export function recordPass(
     return crossEntropy({ states, head: decoder.head(parameters), targets, partSizes }, options);
   };
   let pass: RecordedPass | undefined;
+  let begin = 0;
   recorder.record(() =>
     tf.tidy(() => {
       if (trainable.size === 0) {
@@ -94,6 +96,7 @@ export function recordPass(
       const { value, grads } = tf.variableGrads(() => {
         const both = losses();
         correct = both.correct;
+        begin = recorder.graph.nodes.length;
         return both.lossSum;
       }, [...trainable.values()]);
       const gradients = new Map([...trainable].map(([name, variable]) => [name, recorder.outputOf(grads[variable.name] as Tensor)]));
@@ -101,6 +104,7 @@ export function recordPass(
       correct!.dispose(); // crossEntropy keeps it
     }),
   );
+  if (trainable.size > 0) recompute(recorder.graph, { begin, end: recorder.graph.nodes.length });
   return pass!;
 }
 

@@ -1,0 +1,95 @@
+/**
+ * What the backward half of a pass reads of the forward half is in memory from the one to the other. Much of it is computed faster again than kept:
+ * this decides which tensors to keep, as a minimum cut (as PyTorch's AOTAutograd does), and rewrites the backward half to compute the others anew.
+ */
+import { DType, type Graph, type GraphNode, type Output } from './graph.ts';
+import { FlowNetwork } from './minimum-cut.ts';
+
+/** Operations that cost about what reading their inputs costs. */
+const CHEAP = new Set([
+  ...['Neg', 'Square', 'Sqrt', 'Rsqrt', 'Exp', 'Log', 'Tanh', 'Sigmoid', 'Erf', 'Cos', 'Sin', 'Softmax', 'Identity', 'Roll', 'AddN', 'Cast'],
+  ...['Add', 'AddV2', 'Sub', 'Mul', 'Div', 'RealDiv', 'Maximum', 'Minimum', 'Pow', 'SquaredDifference', 'LogicalOr', 'LogicalAnd'],
+  ...['Less', 'LessEqual', 'Greater', 'GreaterEqual', 'Equal', 'NotEqual', 'Select', 'SelectV2', 'StatelessRandomUniform'],
+  ...['Reshape', 'Transpose', 'ConcatV2', 'SplitV', 'Slice', 'Fill', 'BroadcastTo', 'Tile', 'ZerosLike'],
+]);
+/** Products over so few elements are cheap too: attention's scores, and what a LoRA's B makes of the little that A leaves. */
+const CHEAP_INNER_SIZE = 128;
+/** Held for the whole run anyway. */
+const FREE = new Set(['Const', 'Placeholder', 'VarHandleOp', 'ReadVariableOp']);
+
+const ELEMENT_BYTES: Readonly<Record<number, number>> = { [DType.float32]: 4, [DType.int32]: 4, [DType.bool]: 1, [DType.bfloat16]: 2 };
+
+export interface BackwardHalf {
+  /** How many nodes the graph had when the forward half was recorded. */
+  begin: number;
+  /** How many it had after the backward half. */
+  end: number;
+}
+
+/** Rewrites the backward half in place. Nodes it adds stand after those that read them. */
+export function recompute(graph: Graph, { begin, end }: BackwardHalf): void {
+  const late = lateNodes(graph.nodes.slice(begin, end));
+  const kept = cheapestToKeep(late);
+  const again = new Map<Output, Output>();
+
+  /** @param anchor what must have been computed before: without it TensorFlow would compute everything at once, early */
+  const anew = (output: Output, anchor: GraphNode): Output => {
+    const known = again.get(output);
+    if (known !== undefined) return known;
+    const { node, index } = output;
+    if (kept.has(output) || !mayRecompute(output) || late.has(node)) return output;
+    const inputs = node.inputs.map((input) => anew(input, anchor));
+    const after = inputs.every((input, position) => input === node.inputs[position]) ? [anchor] : [];
+    const twin = graph.add(node.op, Object.fromEntries(node.attributes), inputs, node.outputs, { after, stateful: true });
+    for (const [position, original] of node.outputs.entries()) if (!kept.has(original)) again.set(original, twin.outputs[position]!);
+    return twin.outputs[index]!;
+  };
+
+  for (const node of late) {
+    const anchor = node.inputs.findLast((input) => late.has(input.node))?.node;
+    if (anchor !== undefined) node.inputs = node.inputs.map((input) => anew(input, anchor));
+  }
+}
+
+/** Those that come of the loss's gradient; the others only look at the forward half and could run with it. */
+function lateNodes(nodes: readonly GraphNode[]): Set<GraphNode> {
+  const first = nodes.find(({ op }) => !FREE.has(op));
+  const late = new Set<GraphNode>(first === undefined ? [] : [first]);
+  for (const node of nodes) if (node.inputs.some((input) => late.has(input.node))) late.add(node);
+  return late;
+}
+
+function mayRecompute({ node }: Output): boolean {
+  if (node.after.length > 0) return false;
+  if (CHEAP.has(node.op)) return true;
+  if (node.op !== 'BatchMatMulV2') return false;
+  const [a] = node.inputs;
+  const inner = node.attributes.get('adj_x')?.value === true ? a!.shape.at(-2) : a!.shape.at(-1);
+  return inner! <= CHEAP_INNER_SIZE;
+}
+
+/** @returns the tensors that together are smallest and from which the late nodes' inputs can be had cheaply */
+function cheapestToKeep(late: ReadonlySet<GraphNode>): Set<Output> {
+  const network = new FlowNetwork();
+  const gates = new Map<Output, { enter: number; leave: number }>();
+  const gate = (output: Output): { enter: number; leave: number } => {
+    const known = gates.get(output);
+    if (known !== undefined) return known;
+    const made = { enter: network.vertex(), leave: network.vertex() };
+    gates.set(output, made);
+    network.connect(made.enter, made.leave, bytesOf(output));
+    if (!mayRecompute(output)) network.connect(network.source, made.enter, Number.POSITIVE_INFINITY);
+    else
+      for (const input of output.node.inputs) if (!FREE.has(input.node.op)) network.connect(gate(input).leave, made.enter, Number.POSITIVE_INFINITY);
+    return made;
+  };
+  for (const node of late) {
+    for (const input of node.inputs) {
+      if (!late.has(input.node) && !FREE.has(input.node.op)) network.connect(gate(input).leave, network.sink, Number.POSITIVE_INFINITY);
+    }
+  }
+  const behind = network.behindMinimumCut();
+  return new Set([...gates].filter(([, { enter, leave }]) => !behind.has(enter) && behind.has(leave)).map(([output]) => output));
+}
+
+const bytesOf = ({ shape, dtype }: Output): number => shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype] ?? 4);
