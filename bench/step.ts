@@ -12,6 +12,7 @@ import { linearLayers, weightShapes } from '../workers/engine/model/module-shape
 import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
 import { tf } from '../workers/engine/tensorflow.ts';
 import { uniform } from '../workers/engine/tuning/random.ts';
+import { printProfile } from './print-profile.ts';
 
 const { values: asked } = parseArgs({
   options: {
@@ -22,6 +23,7 @@ const { values: asked } = parseArgs({
     steps: { type: 'string', default: '6' },
     rank: { type: 'string', default: '16' },
     model: { type: 'string' },
+    profile: { type: 'boolean', default: false },
   },
 });
 if (asked.precision !== 'f32') throw new Error(`--precision is "${asked.precision}"; the compiled step has f32 alone so far`);
@@ -100,6 +102,7 @@ const seconds = Array.from({ length: steps }, (_, index) => {
   training.update({ learningRate: 1e-4, maxNorm: 1, tokens: supervisedTokens });
   return (performance.now() - startedMs) / 1000;
 });
+if (asked.profile) printProfile(training.profile(batch, { seed: 0, step: 1, microBatch: 0 }));
 const matmulPeakGflops = median([before, matmulPeak()]);
 const stepSeconds = median(seconds.slice(1));
 const usefulGflops = usefulFlops() / stepSeconds / 1e9;

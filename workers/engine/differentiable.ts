@@ -1,4 +1,5 @@
 /** Functions whose gradient is derived by hand: fewer and larger kernels than the tape would record. */
+import { currentScope, within } from './scope.ts';
 import { type Tensor, tf } from './tensorflow.ts';
 
 export interface Derivation<Out extends Tensor> {
@@ -14,11 +15,12 @@ export interface Derivation<Out extends Tensor> {
  * @param inputs what may need a gradient. What never does, such as a frozen weight, is closed over instead: its gradient is then never computed.
  */
 export function differentiable<Out extends Tensor>(inputs: Tensor[], derive: () => Derivation<Out>): Out {
+  const scope = currentScope();
   const run = tf.customGrad((...given) => {
     const save = given.at(-1) as (tensors: Tensor[]) => void;
     const { value, saved, gradient } = derive();
     save(saved);
-    return { value, gradFunc: (dy, kept) => gradient(dy as Out, kept) };
+    return { value, gradFunc: (dy, kept) => within(scope, () => gradient(dy as Out, kept)) };
   });
   return run(...inputs) as Out;
 }

@@ -20,7 +20,6 @@ const int = (name: string): Attribute => ({ name, type: TF_ATTR_TYPE, value: TF_
 
 const GATHER = [float('Tparams'), int('Tindices'), int('Taxis')];
 const ROLL = [float('T'), int('Tshift'), int('Taxis')];
-const SPARSE_CROSS_ENTROPY = [float('T'), int('Tlabels')];
 const STATELESS_UNIFORM = [float('dtype'), int('T'), int('Tseed')];
 
 /**
@@ -57,13 +56,21 @@ export function rollLastAxis<T extends Tensor>(x: T, shift: number): T {
 }
 
 /**
- * @param logits [n, classes]
- * @param labels [n] int32
- * @returns losses [n] and their gradients by the logits, softmax − onehot [n, classes]
+ * One element of each row.
+ * @param x       [n, columns]
+ * @param columns [n] int32
+ * @returns       [n]
  */
-export function sparseCrossEntropy(logits: Tensor2D, labels: Tensor1D): { losses: Tensor1D; gradient: Tensor2D } {
-  const [losses, gradient] = backend.executeMultipleOutputs('SparseSoftmaxCrossEntropyWithLogits', SPARSE_CROSS_ENTROPY, [logits, labels], 2);
-  return { losses: losses as Tensor1D, gradient: gradient as Tensor2D };
+export function elementsAt(x: Tensor2D, columns: Tensor1D): Tensor1D {
+  return tf.tidy(() => {
+    const places = tf.reshape(columns, [-1, 1]);
+    const found = backend.executeSingleOutput(
+      'GatherV2',
+      [...GATHER, { name: 'batch_dims', type: TF_ATTR_INT, value: 1 }],
+      [x, places, tf.scalar(1, 'int32')],
+    );
+    return tf.reshape(found, [-1]);
+  });
 }
 
 /**

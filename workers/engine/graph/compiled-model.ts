@@ -3,7 +3,7 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import type { Batch } from '../data/batch.ts';
 import { partSizes } from '../loss/cross-entropy.ts';
-import { supervisedPositions } from '../loss/supervised-positions.ts';
+import { type SupervisedPositions, supervisedPositions } from '../loss/supervised-positions.ts';
 import { weightShapes } from '../model/module-shapes.ts';
 import { type GridContent, rotariesOf, tokenGrid } from '../model/token-grid.ts';
 import { type Tensor, type Tensor2D, tf } from '../tensorflow.ts';
@@ -12,6 +12,7 @@ import { type DropoutPosition, dropoutKey, type Trained, trainAll, trainNothing 
 import type { LearningModel, Losses, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { type AdamWConstants, recordUpdate, type TrainedVariables, updateScalars } from './adamw-update.ts';
 import { type Attribute, DType, type Graph, type Output } from './graph.ts';
+import { profile, type TimedOperation } from './profile.ts';
 import { FEEDS, feedsOfPass, recordLogits, recordPass } from './recorded-pass.ts';
 import { Recorder } from './recorder.ts';
 import { GraphSession } from './session.ts';
@@ -60,6 +61,7 @@ export class CompiledModel implements LearningModel {
   readonly totalParameters: number;
   readonly #trainsHead: boolean;
   readonly #session: GraphSession;
+  readonly #base: readonly HeldSlab[];
   readonly #trained: readonly TrainedSlab[];
   readonly #evaluation: [lossSum: Output, correct: Output];
   readonly #logits: Output;
@@ -75,6 +77,7 @@ export class CompiledModel implements LearningModel {
     const shapes = weightShapes(config);
     const { names } = config;
     const base = slabsOf(shapes, names.blocks).map((slab): HeldSlab => ({ slab, variable: sessionVariable(graph, `base/${slab.name}`, slab.shape) }));
+    this.#base = base;
     const stand = tensorsIn(recorder, base); // names and shapes, no numbers
     const trained = tune(recorder, stand, { config, tuning, seed });
     const trainedShapes = [...trained.trainable].map(([name, { shape }]) => [name, shape] as const);
@@ -120,7 +123,7 @@ export class CompiledModel implements LearningModel {
     const first = tuning?.type === 'lora' ? new Map([...trained.trainable].map(([name, variable]) => [name, variable.dataSync<'float32'>()])) : null;
     recorder.record(() => tf.dispose([...stand.values(), ...adapter.values(), ...trained.trainable.values()]));
     recorder.dispose();
-    this.#session = new GraphSession(graph, this.#allFetches(base));
+    this.#session = new GraphSession(graph, this.#allFetches());
     try {
       this.#assign(
         [...base.map((held) => ({ ...held, read: weightOf })), ...(first === null ? [] : this.#values((name) => first.get(name)!))],
@@ -152,6 +155,23 @@ export class CompiledModel implements LearningModel {
       const feeds = Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, tf.scalar(value)]));
       return this.#session.run(feeds, [update])[0]!.dataSync()[0]!;
     }) as unknown as number;
+  }
+
+  /** Where a pass's time goes; what it would add to the gradients is not added. */
+  profile(batch: Batch, position: DropoutPosition): TimedOperation[] {
+    const { pass } = this.#mustLearn();
+    const variables = [...this.#base, ...this.#trained].map(({ variable }) => variable);
+    let timed: TimedOperation[] = [];
+    tf.tidy(() => {
+      const values = this.#session.run(
+        {},
+        variables.map(({ value }) => value),
+      );
+      const given = new Map(variables.map(({ value }, index) => [value.node.name, values[index]!]));
+      for (const [name, tensor] of Object.entries(this.#feeds(batch, supervisedPositions(batch), position))) given.set(name, tensor);
+      timed = profile(pass, ({ node }) => given.get(node.name)!);
+    });
+    return timed;
   }
 
   nextTokenLogits(inputIds: Int32Array): Float32Array {
@@ -208,8 +228,8 @@ export class CompiledModel implements LearningModel {
   }
 
   /** Everything that will be asked of the session. */
-  #allFetches(base: readonly HeldSlab[]): Output[] {
-    const held = [...base, ...this.#trained].flatMap(({ variable }) => [variable.value, variable.assigned]);
+  #allFetches(): Output[] {
+    const held = [...this.#base, ...this.#trained].flatMap(({ variable }) => [variable.value, variable.assigned]);
     const state = this.#trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m, learning.v, learning.gradients]));
     const ofState = state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]);
     const learning = this.#learning === null ? [] : [...this.#learning.pass, this.#learning.update];
@@ -254,16 +274,22 @@ export class CompiledModel implements LearningModel {
     const supervisedTokens = supervised.targets.length;
     if (supervisedTokens === 0) return { lossSum: 0, correct: 0, supervisedTokens };
     return tf.tidy(() => {
-      const feeds = this.#gridFeeds(batch);
-      feeds[FEEDS.supervised] = tf.tensor1d(supervised.positions, 'int32');
-      feeds[FEEDS.targets] = tf.tensor1d(supervised.targets, 'int32');
-      feeds[FEEDS.supervisedCount] = tf.scalar(supervisedTokens, 'int32');
-      const sizes = partSizes(supervisedTokens, { vocabSize: this.config.vocabSize, trainedHead: this.#trainsHead });
-      feeds[FEEDS.partSizes] = tf.tensor1d(sizes, 'int32');
-      if (position !== undefined) feeds[FEEDS.dropoutKey] = dropoutKey(position);
-      const [lossSum, correct] = this.#session.run(feeds, fetches).map((tensor) => tensor.dataSync()[0]!) as [number, number];
+      const values = this.#session.run(this.#feeds(batch, supervised, position), fetches);
+      const [lossSum, correct] = values.map((tensor) => tensor.dataSync()[0]!) as [number, number];
       return { lossSum, correct, supervisedTokens };
     }) as unknown as Losses;
+  }
+
+  #feeds(batch: Batch, { positions, targets }: SupervisedPositions, position?: DropoutPosition): Record<string, Tensor> {
+    const sizes = partSizes(targets.length, { vocabSize: this.config.vocabSize, trainedHead: this.#trainsHead });
+    return {
+      ...this.#gridFeeds(batch),
+      [FEEDS.supervised]: tf.tensor1d(positions, 'int32'),
+      [FEEDS.targets]: tf.tensor1d(targets, 'int32'),
+      [FEEDS.supervisedCount]: tf.scalar(targets.length, 'int32'),
+      [FEEDS.partSizes]: tf.tensor1d(sizes, 'int32'),
+      ...(position === undefined ? {} : { [FEEDS.dropoutKey]: dropoutKey(position) }),
+    };
   }
 
   #gridFeeds(content: GridContent): Record<string, Tensor> {

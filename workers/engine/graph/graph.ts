@@ -1,5 +1,7 @@
 /** A TensorFlow graph under construction: nodes with inferred shapes, equal ones shared. */
 
+import { currentScope } from '../scope.ts';
+
 /** TensorFlow's numbers for element types. */
 export const DType = { float32: 1, int32: 3, bool: 10, bfloat16: 14, resource: 20 } as const;
 export type DTypeNumber = (typeof DType)[keyof typeof DType];
@@ -28,6 +30,8 @@ export interface GraphNode {
   after: GraphNode[];
   attributes: ReadonlyMap<string, Attribute>;
   outputs: Output[];
+  /** The part of the model it was recorded in. */
+  scope: string;
 }
 
 /** One of a node's results. */
@@ -46,6 +50,8 @@ interface NodeOptions {
   after?: GraphNode[];
   /** Two of it are two: it holds state, or changes some. */
   stateful?: boolean;
+  /** Default: the one being recorded. */
+  scope?: string;
 }
 
 export class Graph {
@@ -64,7 +70,15 @@ export class Graph {
     const key = shared ? JSON.stringify([op, Object.entries(attributes).map(asKey), inputs.map((input) => this.#ids.get(input))]) : '';
     const known = shared ? this.#equal.get(key) : undefined;
     if (known !== undefined) return known;
-    const node: GraphNode = { name, op, inputs, after, attributes: new Map(Object.entries(attributes)), outputs: [] };
+    const node: GraphNode = {
+      name,
+      op,
+      inputs,
+      after,
+      attributes: new Map(Object.entries(attributes)),
+      outputs: [],
+      scope: options.scope ?? currentScope(),
+    };
     for (const [index, { dtype, shape }] of results.entries()) {
       const output = { node, index, dtype, shape };
       node.outputs.push(output);

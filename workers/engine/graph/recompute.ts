@@ -40,7 +40,7 @@ export function recompute(graph: Graph, { begin, end }: BackwardHalf): void {
     if (kept.has(output) || !mayRecompute(output) || late.has(node)) return output;
     const inputs = node.inputs.map((input) => anew(input, anchor));
     const after = inputs.every((input, position) => input === node.inputs[position]) ? [anchor] : [];
-    const twin = graph.add(node.op, Object.fromEntries(node.attributes), inputs, node.outputs, { after, stateful: true });
+    const twin = graph.add(node.op, Object.fromEntries(node.attributes), inputs, node.outputs, { after, stateful: true, scope: node.scope });
     for (const [position, original] of node.outputs.entries()) if (!kept.has(original)) again.set(original, twin.outputs[position]!);
     return twin.outputs[index]!;
   };

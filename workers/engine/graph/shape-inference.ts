@@ -59,15 +59,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   Slice: ([x, begin, size]) => [
     { dtype: x!.dtype, shape: integers(size).map((count, axis) => (count === -1 ? x!.shape[axis]! - integers(begin)[axis]! : count)) },
   ],
-  GatherV2([table, indices, axis]) {
+  GatherV2([table, indices, axis], { batch_dims: batch }) {
     const along = integers(axis)[0]!;
-    return [{ dtype: table!.dtype, shape: [...table!.shape.slice(0, along), ...indices!.shape, ...table!.shape.slice(along + 1)] }];
+    const own = indices!.shape.slice(batch?.kind === 'int' ? batch.value : 0);
+    return [{ dtype: table!.dtype, shape: [...table!.shape.slice(0, along), ...own, ...table!.shape.slice(along + 1)] }];
   },
   UnsortedSegmentSum: ([x, ids, count]) => [{ dtype: x!.dtype, shape: [integers(count)[0]!, ...x!.shape.slice(ids!.shape.length)] }],
-  SparseSoftmaxCrossEntropyWithLogits: ([logits]) => [
-    { dtype: logits!.dtype, shape: logits!.shape.slice(0, 1) },
-    { dtype: logits!.dtype, shape: logits!.shape },
-  ],
   ArgMax: ([x, axis]) => [{ dtype: DType.int32, shape: x!.shape.filter((_, index) => index !== integers(axis)[0]!) }],
   Select: ([, a]) => [{ dtype: a!.dtype, shape: a!.shape }],
   SelectV2: ([condition, a, b]) => [{ dtype: a!.dtype, shape: broadcastShape(condition!.shape, broadcastShape(a!.shape, b!.shape)) }],

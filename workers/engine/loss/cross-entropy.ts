@@ -1,6 +1,7 @@
 /** Cross-entropy over the vocabulary, computed for the supervised tokens alone. */
 import { differentiable } from '../differentiable.ts';
-import { after, sparseCrossEntropy, splitRows } from '../native.ts';
+import { after, elementsAt, gatherRows, splitRows } from '../native.ts';
+import { within } from '../scope.ts';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow.ts';
 
 /** Logits of a part: 64 MB. A long batch's go through the head in parts, since a large vocabulary's outweigh all else. */
@@ -44,10 +45,14 @@ export type CrossEntropy = {
 };
 
 /**
- * −Σ log softmax(h·Wᵀ)[target]. With the gradient, part for part in the same go: d logits = softmax − onehot, dh = d logits·W,
- * dW = d logitsᵀ·h when W is trained. So no logits outlive their part.
+ * −Σ log softmax(h·Wᵀ)[target]. With the gradient, part for part in the same go: d logits = P − onehot, P the softmax, so dh = P·W − W[target] and,
+ * when W is trained, dW = Pᵀ·h less each h at its target's row. So no logits outlive their part.
  */
-export function crossEntropy(predictions: Predictions, { withGradient, softCap = null }: CrossEntropyOptions): CrossEntropy {
+export function crossEntropy(predictions: Predictions, options: CrossEntropyOptions): CrossEntropy {
+  return within('head', () => losses(predictions, options));
+}
+
+function losses(predictions: Predictions, { withGradient, softCap = null }: CrossEntropyOptions): CrossEntropy {
   const { states, head } = predictions;
   if (!withGradient) {
     return tf.tidy(() => {
@@ -63,9 +68,13 @@ export function crossEntropy(predictions: Predictions, { withGradient, softCap =
   let correct: Scalar | undefined;
   const lossSum = differentiable<Scalar>(trained ? [states, head] : [states], () => {
     const gradients = (part: Part): PartialGradients => {
-      const { gradient, ...sums } = summed(part, head, softCap);
-      const dStates = tf.matMul(gradient, head);
-      return { ...sums, byInput: trained ? [dStates, tf.matMul(gradient, part.states, true, false)] : [dStates] };
+      const { P, slope, ...sums } = summed(part, head, softCap);
+      const dLogits = slope === null ? P : tf.mul(P, slope.everywhere); // the targets' own −1 comes after
+      const atTargets = <T extends Tensor2D>(x: T): T => (slope === null ? x : tf.mul(x, slope.atTargets));
+      const dStates = tf.sub(tf.matMul(dLogits, head), atTargets(gatherRows(head, part.targets)));
+      if (!trained) return { ...sums, byInput: [dStates] };
+      const own = tf.unsortedSegmentSum(atTargets(part.states), part.targets, head.shape[0]);
+      return { ...sums, byInput: [dStates, tf.sub(tf.matMul(dLogits, part.states, true, false), own)] };
     };
     const parts = inOrder(split(predictions), gradients, ({ byInput }) => byInput.at(-1)!);
     correct = tf.keep(tf.addN(parts.map((part) => part.correct)));
@@ -103,12 +112,30 @@ function split({ states, targets, partSizes }: Predictions): Part[] {
   return splitRows(states, partSizes).map((states, index) => ({ states, targets: targetParts[index]! }));
 }
 
-function summed({ states, targets }: Part, head: Tensor2D, softCap: number | null): CrossEntropy & { gradient: Tensor2D } {
-  const logits = softCapped(tf.matMul(states, head, false, true) as Tensor2D, softCap); // [part, vocab]
-  const { losses, gradient: ofCapped } = sparseCrossEntropy(logits, targets);
-  const gradient = softCap === null ? ofCapped : tf.mul(ofCapped, tf.sub(1, tf.square(tf.div(logits, softCap))));
-  const correct = tf.sum(tf.cast(tf.equal(tf.argMax(logits, 1), targets), 'int32')) as Scalar;
-  return { lossSum: tf.sum(losses), correct, gradient: gradient as Tensor2D };
+interface PartSums extends CrossEntropy {
+  /** softmax [part, vocab] */
+  P: Tensor2D;
+  /** The cap's slope, [part, vocab] and at the targets [part, 1]; null without a cap. */
+  slope: { everywhere: Tensor2D; atTargets: Tensor2D } | null;
+}
+
+/**
+ * With m the largest logit and p its probability, log Σ eᶻ = m − log p. So the logits are gone over three times: for the products, for the softmax and for
+ * where they are largest.
+ */
+function summed({ states, targets }: Part, head: Tensor2D, softCap: number | null): PartSums {
+  const logits = softCapped(tf.matMul(states, head, false, true) as Tensor2D, softCap);
+  const P = tf.softmax(logits) as Tensor2D;
+  const best = tf.argMax(logits, 1) as Tensor1D;
+  const at = (x: Tensor2D, columns: Tensor1D): Tensor1D => elementsAt(x, columns);
+  const logSums = tf.sub(at(logits, best), tf.log(at(P, best)));
+  const slope = softCap === null ? null : (tf.sub(1, tf.square(tf.div(logits, softCap))) as Tensor2D);
+  return {
+    lossSum: tf.sum(tf.sub(logSums, at(logits, targets))) as Scalar,
+    correct: tf.sum(tf.cast(tf.equal(best, targets), 'int32')) as Scalar,
+    P,
+    slope: slope && { everywhere: slope, atTargets: tf.reshape(at(slope, targets), [-1, 1]) },
+  };
 }
 
 /** c·tanh(z / c) (Gemma 2), whose slope is 1 − (capped / c)². */

@@ -1,6 +1,7 @@
 /** The decoder-only transformer that all families are, as a function of its configuration and its weights. */
 import type { LayerAttention, ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
+import { within } from '../scope.ts';
 import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow.ts';
 import { type AttentionPass, attention, attentionMask, type TokenPlaces } from './attention.ts';
 import { lookUp } from './embedding.ts';
@@ -38,10 +39,12 @@ export class Decoder {
     for (const [i, layer] of config.attention.layers.entries()) {
       const block = `${blocks}.${i}`;
       const pass = passOf(layer);
-      const attended = attention(normed(x, block, norms.beforeAttention), block, { config, parameters, pass });
+      const attended = within(`${block}.${config.names.attention.module}`, () =>
+        attention(normed(x, block, norms.beforeAttention), block, { config, parameters, pass }),
+      );
       const afterAttention = tf.add(x, normed(attended, block, norms.afterAttention)) as Tensor2D;
       const read = config.parallelResidual ? x : afterAttention;
-      const thought = mlp(normed(read, block, norms.beforeMlp), block, { config, parameters });
+      const thought = within(`${block}.mlp`, () => mlp(normed(read, block, norms.beforeMlp), block, { config, parameters }));
       x = tf.add(afterAttention, normed(thought, block, norms.afterMlp));
     }
     return x;

@@ -5,6 +5,7 @@ import { ALL_LINEAR, loraScaling, type ResolvedLora } from '../../../src/formats
 import { differentiable } from '../differentiable.ts';
 import { linearLayers } from '../model/module-shapes.ts';
 import { statelessUniform } from '../native.ts';
+import { within } from '../scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
 import { hashName, uniform } from './random.ts';
 import { type LinearWeights, linearWeights, plainLinear, plainParameters, type Trained, variable } from './trained.ts';
@@ -43,8 +44,9 @@ export function trainLora(weights: ReadonlyMap<string, Tensor>, options: { confi
         const pair = pairs.get(module);
         if (pair === undefined) return plain.linear(module, x);
         const frozen = linearWeights(weights, module, config);
-        if (key === undefined || tuning.lora_dropout === 0) return loraLinear(x, frozen, { ...pair, scaling });
-        return loraLinear(x, frozen, { ...pair, scaling, dropout: { rate: tuning.lora_dropout, seed: keyOfModule(key, module) } });
+        if (key === undefined || tuning.lora_dropout === 0) return within(module, () => loraLinear(x, frozen, { ...pair, scaling }));
+        const dropout = { rate: tuning.lora_dropout, seed: keyOfModule(key, module) };
+        return within(module, () => loraLinear(x, frozen, { ...pair, scaling, dropout }));
       },
     }),
   };

@@ -1,6 +1,7 @@
 /** The one idea of what is trained: which variables, and how they join the base model. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Parameters } from '../model/parameters.ts';
+import { within } from '../scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
 import { hashWords } from './random.ts';
 
@@ -72,6 +73,6 @@ export function trainNothing(weights: ReadonlyMap<string, Tensor>, layout: Layou
 export function plainParameters(weights: ReadonlyMap<string, Tensor>, layout: Layout): Parameters {
   return {
     weight: (name) => weights.get(name)!,
-    linear: (module, x) => plainLinear(x, linearWeights(weights, module, layout)),
+    linear: (module, x) => within(module, () => plainLinear(x, linearWeights(weights, module, layout))),
   };
 }
