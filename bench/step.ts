@@ -91,10 +91,12 @@ stored?.close();
 const recordSeconds = (performance.now() - recordedMs) / 1000;
 
 const batch = layOut(
-  Array.from({ length: rows }, (_, row) => ({
-    inputIds: Int32Array.from({ length }, (_, index) => (row * 7919 + index * 104729) % config.vocabSize),
-    lossMask: new Uint8Array(length).fill(1, 1),
-  })),
+  Array.from({ length: rows }, (_, row) => [
+    {
+      inputIds: Int32Array.from({ length }, (_, index) => (row * 7919 + index * 104729) % config.vocabSize),
+      lossMask: new Uint8Array(length).fill(1, 1),
+    },
+  ]),
 );
 const seconds = Array.from({ length: steps }, (_, index) => {
   const startedMs = performance.now();

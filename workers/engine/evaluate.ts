@@ -1,6 +1,7 @@
 /** How well a model predicts examples it does not learn from. */
 import type { Example } from './data/batch.ts';
 import { microBatches } from './data/batches.ts';
+import { rowLimit } from './model/token-grid.ts';
 import type { TunedModel } from './tuning/tuned-model.ts';
 
 export interface Evaluation {
@@ -17,7 +18,7 @@ export async function evaluate(model: TunedModel, examples: readonly Example[]):
   let lossSum = 0;
   let correct = 0;
   let supervisedTokens = 0;
-  for (const batch of microBatches(examples)) {
+  for (const batch of microBatches(examples, { sharedRowLimit: rowLimit(model.config) })) {
     const losses = model.evaluate(batch);
     lossSum += losses.lossSum;
     correct += losses.correct;

@@ -5,6 +5,7 @@ import type { Batch } from './data/batch.ts';
 import { microBatches, stepExamples } from './data/batches.ts';
 import { breathe, evaluate, validationBatch } from './evaluate.ts';
 import { writeCheckpoint } from './io/checkpoint.ts';
+import { rowLimit } from './model/token-grid.ts';
 import { learningRate, type Schedule } from './optim/schedule.ts';
 import { prepare, type Run } from './prepare.ts';
 import type { LearningModel, Losses } from './tuning/tuned-model.ts';
@@ -28,6 +29,7 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
   const { model, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed } = run;
   const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
   const schedule = scheduleOf(run);
+  const sharedRowLimit = rowLimit(model.config);
   const startedMs = performance.now();
   let trainedTokens = resumed?.trainedTokens ?? 0;
   let last = resumed?.last;
@@ -42,7 +44,7 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
     const tokens = examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 
     // Step.
-    const { lossSum, correct, supervisedTokens } = await accumulate(model, microBatches(examples), { seed, step });
+    const { lossSum, correct, supervisedTokens } = await accumulate(model, microBatches(examples, { sharedRowLimit }), { seed, step });
     const trainLoss = lossSum / supervisedTokens;
     const rate = learningRate(step - 1, schedule);
     const gradNorm = Number.isFinite(trainLoss) ? model.update({ learningRate: rate, maxNorm, tokens: supervisedTokens }) : Number.NaN;

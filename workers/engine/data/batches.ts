@@ -2,10 +2,16 @@
 import type { Batch, Example } from './batch.ts';
 import { epochOrder } from './shuffle.ts';
 
-/** Padded tokens of one forward and backward pass: what of a step is in memory at once. */
-export const MICRO_BATCH_TOKENS = 4096;
-/** Lengths are rounded up to it: few different shapes, and rows that matrix kernels like. */
-export const LENGTH_MULTIPLE = 8;
+/** Padded tokens of one forward and backward pass: what of a step is in memory at once, and more than matrix kernels need to be busy. */
+export const MICRO_BATCH_TOKENS = 1024;
+/** Lengths are rounded up to it: rows that matrix kernels like. */
+const LENGTH_MULTIPLE = 8;
+/** No example's. */
+const PADDING_SEGMENT = -1;
+/** Examples laid out together: so many are tried for every gap. */
+const WINDOW = 64;
+/** A token costs twice as much in a row so long, since it is compared with every other of its row; of usual sizes of models. */
+const ROW_DOUBLING_COST = 1536;
 
 /**
  * @param step from 0
@@ -18,34 +24,97 @@ export function stepExamples(examples: readonly Example[], step: number, { batch
   return [...order.subarray(first, first + batchSize)].map((index) => examples[index]!);
 }
 
+export interface PackOptions {
+  /** Padded tokens of a pass. */
+  tokenBudget?: number;
+  /** Longer rows hold one example alone. */
+  sharedRowLimit?: number;
+}
+
 /**
- * Splits examples into passes of at most `tokenBudget` padded tokens (a longer example is a pass of its own), sorted by length so that little is padding.
- * Which pass an example falls into changes rounding only: the step's loss is a sum over its tokens.
+ * Splits examples into passes of at most `tokenBudget` padded tokens (a longer example is a pass of its own) and packs several into a row, longest first,
+ * each where it fits (first-fit decreasing). Tokens of a row see their own example alone. Which row and pass an example falls into changes rounding only:
+ * the step's loss is a sum over its tokens.
  */
-export function microBatches(examples: readonly Example[], tokenBudget = MICRO_BATCH_TOKENS): Batch[] {
-  const byLength = [...examples].sort((a, b) => b.inputIds.length - a.inputIds.length);
+export function microBatches(examples: readonly Example[], options: PackOptions = {}): Batch[] {
+  const byLength = examples.toSorted((a, b) => b.inputIds.length - a.inputIds.length);
   const batches: Batch[] = [];
-  for (let first = 0; first < byLength.length; ) {
-    const rows = Math.max(1, Math.floor(tokenBudget / paddedLength(byLength[first]!)));
-    batches.push(layOut(byLength.slice(first, first + rows)));
-    first += rows;
+  for (let first = 0; first < byLength.length; first += WINDOW) {
+    for (let waiting = byLength.slice(first, first + WINDOW); waiting.length > 0; ) {
+      const { rows, length } = bestPass(waiting, options);
+      const taken = new Set(rows.flat());
+      waiting = waiting.filter((example) => !taken.has(example));
+      batches.push(layOut(rows, length));
+    }
   }
   return batches;
 }
 
-const paddedLength = ({ inputIds }: Example): number => Math.ceil(inputIds.length / LENGTH_MULTIPLE) * LENGTH_MULTIPLE;
-
-/** Lays examples side by side, padded on the right to the longest. */
-export function layOut(examples: readonly Example[]): Batch {
-  const rows = examples.length;
-  const length = Math.max(...examples.map(paddedLength));
-  const inputIds = new Int32Array(rows * length);
-  const attentionMask = new Uint8Array(rows * length);
-  const lossMask = new Uint8Array(rows * length);
-  for (const [row, example] of examples.entries()) {
-    inputIds.set(example.inputIds, row * length);
-    attentionMask.fill(1, row * length, row * length + example.inputIds.length);
-    lossMask.set(example.lossMask, row * length);
-  }
-  return { rows, length, inputIds, attentionMask, lossMask };
+interface Pass {
+  rows: Example[][];
+  length: number;
 }
+
+/** Of the row lengths that the longest example allows, the one that wastes least. @param examples longest first */
+function bestPass(examples: readonly Example[], { tokenBudget = MICRO_BATCH_TOKENS, sharedRowLimit = Number.POSITIVE_INFINITY }: PackOptions): Pass {
+  const shortest = paddedLength(examples[0]!.inputIds.length);
+  const longest = Math.max(shortest, Math.min(2 * shortest, tokenBudget, sharedRowLimit));
+  let best: Pass | undefined;
+  let bestCost = Number.POSITIVE_INFINITY;
+  for (let length = shortest; length <= longest; length += LENGTH_MULTIPLE) {
+    const rows = fill(examples, { length, count: Math.max(1, Math.floor(tokenBudget / length)), shared: length <= sharedRowLimit });
+    const tokens = rows.flat().reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+    const cost = (rows.length * length * (1 + length / ROW_DOUBLING_COST)) / tokens;
+    if (cost < bestCost) [best, bestCost] = [{ rows, length }, cost];
+  }
+  return best!;
+}
+
+function fill(examples: readonly Example[], { length, count, shared }: { length: number; count: number; shared: boolean }): Example[][] {
+  const rows: { members: Example[]; room: number }[] = [];
+  for (const example of examples) {
+    const size = example.inputIds.length;
+    const row = shared ? rows.find(({ room }) => room >= size) : undefined;
+    if (row !== undefined) {
+      row.members.push(example);
+      row.room -= size;
+    } else if (rows.length < count) rows.push({ members: [example], room: length - size });
+  }
+  return rows.map(({ members }) => members);
+}
+
+const paddedLength = (length: number): number => Math.ceil(length / LENGTH_MULTIPLE) * LENGTH_MULTIPLE;
+
+/**
+ * @param rows of one example or several each
+ * @param length default: of the longest row
+ */
+export function layOut(rows: readonly (readonly Example[])[], length = longestRow(rows)): Batch {
+  const size = rows.length * length;
+  const batch = {
+    rows: rows.length,
+    length,
+    inputIds: new Int32Array(size),
+    attentionMask: new Uint8Array(size),
+    lossMask: new Uint8Array(size),
+    positions: new Int32Array(size),
+    segments: new Int32Array(size).fill(PADDING_SEGMENT),
+  };
+  for (const [row, members] of rows.entries()) {
+    let at = row * length;
+    for (const [segment, { inputIds, lossMask }] of members.entries()) {
+      const end = at + inputIds.length;
+      batch.inputIds.set(inputIds, at);
+      batch.lossMask.set(lossMask, at);
+      batch.lossMask[at] = 0; // nothing of its own predicts a first token
+      batch.attentionMask.fill(1, at, end);
+      batch.segments.fill(segment, at, end);
+      for (let position = 0; position < inputIds.length; position++) batch.positions[at + position] = position;
+      at = end;
+    }
+  }
+  return batch;
+}
+
+const longestRow = (rows: readonly (readonly Example[])[]): number =>
+  Math.max(...rows.map((members) => paddedLength(members.reduce((sum, { inputIds }) => sum + inputIds.length, 0))));

@@ -41,6 +41,11 @@ export function rotaryFrequencies({ theta, dimensions, scaling }: Rotary, length
   }
 }
 
+/** How many tokens a row may have before the angles depend on it: examples that share a longer one would change each other. */
+export function sharedRowLimit({ scaling }: Rotary): number {
+  return scaling?.type === 'dynamic' || scaling?.type === 'longrope' ? scaling.originalMaxPositionTokens : Number.POSITIVE_INFINITY;
+}
+
 /** NTK-aware: θ·(s·length/original − (s − 1))^(d / (d − 2)), past the original length. */
 function dynamicTheta(theta: number, dimensions: number, scaling: Extract<RopeScaling, { type: 'dynamic' }>, lengthTokens: number): number {
   const { factor, originalMaxPositionTokens: original } = scaling;

@@ -2,7 +2,7 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
 import { tf } from '../tensorflow.ts';
 import type { TokenGrid } from './decoder.ts';
-import { rotaryFrequencies } from './rope.ts';
+import { rotaryFrequencies, sharedRowLimit } from './rope.ts';
 
 /** What lies in a grid, as plain arrays. */
 export interface GridContent {
@@ -20,6 +20,9 @@ export interface GridContent {
 export const rotariesOf = ({ attention }: Pick<ModelConfig, 'attention'>): Rotary[] => [
   ...new Set(attention.layers.map(({ rotary }) => rotary).filter((rotary) => rotary !== null)),
 ];
+
+/** Longer rows are for one example alone. */
+export const rowLimit = (config: Pick<ModelConfig, 'attention'>): number => Math.min(...rotariesOf(config).map(sharedRowLimit));
 
 /** The tensors of one pass, owned by the caller. With dynamic and LongRoPE scaling the angles depend on the grid's length. */
 export function tokenGrid({ rows, length, inputIds, positions, segments }: GridContent, config: Pick<ModelConfig, 'attention'>): TokenGrid {

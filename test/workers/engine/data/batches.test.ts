@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Example } from '../../../../workers/engine/data/batch.ts';
-import { layOut, microBatches, stepExamples } from '../../../../workers/engine/data/batches.ts';
-import { epochOrder } from '../../../../workers/engine/data/shuffle.ts';
+import type { Batch, Example } from '../../../../workers/engine/data/batch.ts';
+import { layOut, MICRO_BATCH_TOKENS, microBatches, stepExamples } from '../../../../workers/engine/data/batches.ts';
+import { epochOrder, splitMix32 } from '../../../../workers/engine/data/shuffle.ts';
 
 const example = (length: number, first = 1): Example => ({
   inputIds: Int32Array.from({ length }, (_, index) => first + index),
@@ -40,24 +40,53 @@ describe('stepExamples', () => {
 });
 
 describe('microBatches', () => {
+  const lengths = (batches: readonly Batch[]) => batches.map(({ rows, length }) => [rows, length]);
+  const examples = [3, 40, 9, 16, 8, 100].map((length) => example(length, length));
+
   it('keeps every pass within the budget, and gives a longer example one of its own', () => {
-    const batches = microBatches(
-      [3, 40, 9, 16, 8, 100].map((length) => example(length)),
-      64,
-    );
-    expect(batches.map(({ rows, length }) => [rows, length])).toEqual([
+    expect(lengths(microBatches(examples, { tokenBudget: 64 }))).toEqual([
       [1, 104],
       [1, 40],
-      [4, 16],
+      [3, 16],
     ]);
-    const real = batches.reduce((sum, { attentionMask }) => sum + attentionMask.reduce((count, value) => count + value, 0), 0);
-    expect(real).toBe(3 + 40 + 9 + 16 + 8 + 100);
+  });
+
+  it('lays every example out once, whole, with its own places, apart from the others of its row', () => {
+    const found: number[][] = [];
+    for (const { rows, length, inputIds, attentionMask, lossMask, positions, segments } of microBatches(examples, { tokenBudget: 128 })) {
+      for (let row = 0; row < rows; row++) {
+        const real = Array.from({ length }, (_, column) => row * length + column).filter((at) => attentionMask[at] === 1);
+        for (const segment of new Set(real.map((at) => segments![at]!))) {
+          const places = real.filter((at) => segments![at] === segment);
+          expect(places.map((at) => positions![at])).toEqual(places.map((_, index) => index));
+          expect(places.map((at) => lossMask[at])).toEqual(places.map((_, index) => Number(index > 0)));
+          found.push(places.map((at) => inputIds[at]!));
+        }
+      }
+    }
+    expect(found.sort((a, b) => a.length - b.length)).toEqual([3, 8, 9, 16, 40, 100].map((length) => [...example(length, length).inputIds]));
+  });
+
+  it('wastes little on lengths as chats have them', () => {
+    const random = splitMix32(1);
+    const chats = Array.from({ length: 200 }, () => example(24 + Math.floor(400 * random() ** 3)));
+    const batches = microBatches(chats);
+    const padded = batches.reduce((sum, { rows, length }) => sum + rows * length, 0);
+    const real = chats.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+    expect(real / padded).toBeGreaterThan(0.9);
+    expect(Math.max(...batches.map(({ rows, length }) => rows * length))).toBeLessThanOrEqual(MICRO_BATCH_TOKENS);
+  });
+
+  it('lets no examples share a row where a longer row would change them', () => {
+    const alike = Array.from({ length: 4 }, () => example(20));
+    expect(lengths(microBatches(alike, { tokenBudget: 96 }))).toEqual([[2, 40]]);
+    expect(lengths(microBatches(alike, { tokenBudget: 96, sharedRowLimit: 39 }))).toEqual([[4, 24]]);
   });
 });
 
 describe('layOut', () => {
   it('pads on the right to a multiple of eight', () => {
-    const { rows, length, inputIds, attentionMask, lossMask } = layOut([example(2), example(9, 5)]);
+    const { rows, length, inputIds, attentionMask, lossMask } = layOut([[example(2)], [example(9, 5)]]);
     expect([rows, length]).toEqual([2, 16]);
     expect([...inputIds.subarray(0, 4)]).toEqual([1, 2, 0, 0]);
     expect([...attentionMask.subarray(16)]).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
