@@ -18,12 +18,17 @@ const RECIPE = 1;
 const OLDEST_MINOR = 11;
 const CANDIDATES = ['python3', 'python3.13', 'python3.12', 'python3.11'];
 
-/**
- * @param say where progress goes
- * @returns the path of the environment's python
- */
-export function pythonEnvironment(say: (line: string) => void = (line) => console.error(line)): string {
-  const requirements = readFileSync(REQUIREMENTS, 'utf8');
+interface EnvironmentOptions {
+  /** A requirements file of what is wanted beside PyTorch, transformers and PEFT. */
+  beside?: string;
+  /** Where progress goes. */
+  say?: (line: string) => void;
+}
+
+/** @returns the path of the environment's python */
+export function pythonEnvironment({ beside, say = (line) => console.error(line) }: EnvironmentOptions = {}): string {
+  const files = [REQUIREMENTS, ...(beside === undefined ? [] : [beside])];
+  const requirements = files.map((file) => readFileSync(file, 'utf8')).join('');
   const key = createHash('sha256').update(`${RECIPE} ${process.arch}\n${requirements}`).digest('hex').slice(0, 12);
   const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'graft');
   const home = join(cache, `python-${key}`);
@@ -34,7 +39,7 @@ export function pythonEnvironment(say: (line: string) => void = (line) => consol
   // Made beside its place and renamed when it works: an interrupted run leaves nothing that looks finished.
   const unfinished = `${home}.unfinished-${process.pid}`;
   try {
-    build(unfinished, requirements, say);
+    build(unfinished, { requirements, files, say });
     try {
       renameSync(unfinished, home);
     } catch (error) {
@@ -48,7 +53,13 @@ export function pythonEnvironment(say: (line: string) => void = (line) => consol
   return python(home);
 }
 
-function build(root: string, requirements: string, say: (line: string) => void): void {
+interface Build {
+  requirements: string;
+  files: string[];
+  say(line: string): void;
+}
+
+function build(root: string, { requirements, files, say }: Build): void {
   const base = findPython();
   const python = join(root, 'bin', 'python');
   const started = Date.now();
@@ -72,7 +83,10 @@ function build(root: string, requirements: string, say: (line: string) => void):
   } else {
     say('Making a Python environment with PyTorch, transformers and PEFT (once; up to 2.5 GB to download) …');
   }
-  pip(python, ['-r', REQUIREMENTS]);
+  pip(
+    python,
+    files.flatMap((file) => ['-r', file]),
+  );
   importTorch(python);
 }
 

@@ -1,0 +1,115 @@
+/**
+ * `npm run bench:peers -- [--rounds 3] [--precision f32,bf16] [--only TEXT] [--write]`: Graft beside PyTorch's libraries, each pair in turn on the same
+ * machine. Prints medians and ratios as a table and one JSON line; with --write the table goes into README.md. Makes the peers' Python environment first.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { pythonEnvironment } from '../scripts/python-environment.ts';
+
+const { values: asked } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '3' },
+    precision: { type: 'string', default: 'f32,bf16' },
+    only: { type: 'string', default: '' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const README = join(import.meta.dirname, '../README.md');
+const BEGIN = '<!-- peers: npm run bench:peers -- --write -->';
+const END = '<!-- /peers -->';
+
+interface Result {
+  tokensPerSecond: number;
+  supervisedPerSecond?: number;
+  peakMemoryMb: number;
+  utilisation?: number;
+}
+
+interface Pair {
+  name: string;
+  peer: string;
+  ours: string[];
+  theirs: string[];
+}
+
+const python = pythonEnvironment({ beside: join(import.meta.dirname, 'peers/requirements.txt') });
+const work = mkdtempSync(join(tmpdir(), 'graft-peers-'));
+const data = join(work, 'chats.jsonl');
+execFileSync(python, [program('trl_sft.py'), '--write-data', data]);
+
+function program(name: string): string {
+  return join(import.meta.dirname, 'peers', name);
+}
+
+function pairs(precision: string): Pair[] {
+  const step = (method: string, compile: boolean): Pair => ({
+    name: `step, ${method === 'lora' ? 'LoRA' : 'full'} ${precision}`,
+    peer: `transformers${method === 'lora' ? ' + PEFT' : ''}${compile ? ', `torch.compile`' : ''}`,
+    ours: ['bench/step.ts', '--method', method, '--precision', precision],
+    theirs: ['peft_step.py', '--method', method, '--precision', precision, ...(compile ? ['--compile'] : [])],
+  });
+  const chats = (mode: string): Pair => ({
+    name: `chats, LoRA ${precision}`,
+    peer: `TRL, ${mode}`,
+    ours: ['bench/sft.ts', '--data', data, '--precision', precision],
+    theirs: ['trl_sft.py', '--data', data, '--mode', mode, '--precision', precision],
+  });
+  return [step('lora', false), step('lora', true), ...(precision === 'f32' ? [step('full', false)] : []), chats('packed'), chats('padded')];
+}
+
+/** @returns the last line, which is JSON */
+function run(command: string, args: string[]): Result {
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', cwd: join(import.meta.dirname, '..') });
+  if (status !== 0) throw new Error(`${args.join(' ')} failed:\n${stderr.trim().split('\n').slice(-5).join('\n')}`);
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Result;
+}
+
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+const speed = ({ supervisedPerSecond, tokensPerSecond }: Result): number => supervisedPerSecond ?? tokensPerSecond;
+
+function compare({ name, peer, ours, theirs }: Pair) {
+  const rounds = Array.from({ length: Number(asked.rounds) }, () => {
+    const [graft, other] = [run(process.execPath, ['--import', 'tsx', ...ours]), run(python, [program(theirs[0]!), ...theirs.slice(1)])];
+    console.error(
+      `${name} against ${peer}: ${speed(graft).toFixed(0)} to ${speed(other).toFixed(0)} tokens/s, ${graft.peakMemoryMb.toFixed(0)} to ${other.peakMemoryMb.toFixed(0)} MB`,
+    );
+    return { graft, other };
+  });
+  const of = (pick: (round: (typeof rounds)[number]) => number): number => median(rounds.map(pick));
+  return {
+    name,
+    peer,
+    tokensPerSecond: [of(({ graft }) => speed(graft)), of(({ other }) => speed(other))] as const,
+    faster: of(({ graft, other }) => speed(graft) / speed(other)),
+    memoryMb: [of(({ graft }) => graft.peakMemoryMb), of(({ other }) => other.peakMemoryMb)] as const,
+    memory: of(({ graft, other }) => graft.peakMemoryMb / other.peakMemoryMb),
+    utilisation: rounds[0]!.graft.utilisation === undefined ? null : of(({ graft }) => graft.utilisation!),
+  };
+}
+
+try {
+  const chosen = asked.precision.split(',').flatMap(pairs);
+  const results = chosen.filter(({ name, peer }) => `${name} ${peer}`.includes(asked.only)).map(compare);
+  const lines = results.map(({ name, peer, tokensPerSecond: [ours, theirs], faster, memoryMb: [mb, theirMb], memory, utilisation }) => {
+    const rates = `${ours.toFixed(0)} to ${theirs.toFixed(0)}`;
+    const sizes = `${(mb / 1000).toFixed(1)} to ${(theirMb / 1000).toFixed(1)} GB`;
+    const peak = utilisation === null ? '' : utilisation.toFixed(2);
+    return `| ${name} | ${peer} | ${rates} | **${faster.toFixed(2)}×** | ${sizes} | **${memory.toFixed(2)}×** | ${peak} |`;
+  });
+  const head = ['| | against | tokens/s | faster | peak memory | memory | of the matmul peak |', '| --- | --- | --- | --- | --- | --- | --- |'];
+  const where = `Measured on ${cpus().length} cores of ${cpus()[0]?.model.trim()}, ${asked.rounds} rounds; chats count supervised tokens.`;
+  const table = [...head, ...lines, '', where].join('\n');
+  console.log(table);
+  if (asked.write) {
+    const readme = readFileSync(README, 'utf8');
+    const [before, after] = [readme.split(BEGIN)[0]!, readme.split(END)[1]];
+    if (after === undefined) throw new Error(`README.md has no ${BEGIN} … ${END}`);
+    writeFileSync(README, `${before}${BEGIN}\n${table}\n${END}${after}`);
+  }
+  console.log(JSON.stringify({ bench: 'peers', rounds: Number(asked.rounds), results }));
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}

@@ -1,0 +1,58 @@
+"""A training step of transformers + PEFT on PyTorch: what bench/step.ts is compared with. Random weights of SmolLM2-135M's shape.
+
+peft_step.py --method lora|full --precision f32|bf16 --rows 4 --length 256 --steps 6 [--compile]      prints one JSON line
+"""
+
+import argparse
+import json
+import resource
+import time
+
+import torch
+from peft import LoraConfig, get_peft_model
+from smollm import random_model
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--method", choices=["lora", "full"], default="lora")
+parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
+parser.add_argument("--rows", type=int, default=4)
+parser.add_argument("--length", type=int, default=256)
+parser.add_argument("--steps", type=int, default=6)
+parser.add_argument("--rank", type=int, default=16)
+parser.add_argument("--compile", action="store_true")
+options = parser.parse_args()
+
+torch.manual_seed(0)
+model = random_model(options.precision)
+if options.method == "lora":
+    model = get_peft_model(model, LoraConfig(r=options.rank, lora_alpha=2 * options.rank, target_modules="all-linear"))
+model.train()
+if options.compile:
+    model = torch.compile(model)
+trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+optimizer = torch.optim.AdamW(trainable, lr=1e-4)
+ids = torch.randint(0, model.config.vocab_size, (options.rows, options.length))
+
+seconds = []
+for _ in range(options.steps):
+    started = time.perf_counter()
+    model(input_ids=ids, labels=ids).loss.backward()
+    torch.nn.utils.clip_grad_norm_(trainable, 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    seconds.append(time.perf_counter() - started)
+
+step_seconds = sorted(seconds[1:])[len(seconds[1:]) // 2]
+print(
+    json.dumps(
+        {
+            "peer": "transformers + PEFT" + (", torch.compile" if options.compile else ""),
+            "method": options.method,
+            "precision": options.precision,
+            "stepSeconds": step_seconds,
+            "firstStepSeconds": seconds[0],
+            "tokensPerSecond": options.rows * options.length / step_seconds,
+            "peakMemoryMb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+    )
+)

@@ -1,0 +1,70 @@
+/**
+ * `npm run bench:sft -- --data FILE [--batch-size 8] [--rank 16] [--model DIR]`: an epoch of supervised fine-tuning, as one JSON line. The file has a line
+ * `{input_ids, completion_mask}` for each example. Without a model the shape is SmolLM2-135M's and the weights are random.
+ */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { resolveTuning } from '../src/formats/tuning.ts';
+import type { Example } from '../workers/engine/data/batch.ts';
+import { microBatches, stepExamples } from '../workers/engine/data/batches.ts';
+import { CompiledModel } from '../workers/engine/graph/compiled-model.ts';
+import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
+import { peakMemoryMb } from './measures.ts';
+import { randomModel } from './smollm.ts';
+
+const { values: asked } = parseArgs({
+  options: {
+    data: { type: 'string' },
+    precision: { type: 'string', default: 'f32' },
+    'batch-size': { type: 'string', default: '8' },
+    rank: { type: 'string', default: '16' },
+    model: { type: 'string' },
+  },
+});
+if (asked.data === undefined) throw new Error('--data is missing: a file of {input_ids, completion_mask} lines');
+if (asked.precision !== 'f32') throw new Error(`--precision is "${asked.precision}"; the compiled step has f32 alone so far`);
+const batchSize = Number(asked['batch-size']);
+const rank = Number(asked.rank);
+
+const examples = readFileSync(asked.data, 'utf8')
+  .split('\n')
+  .filter((line) => line !== '')
+  .map((line): Example => {
+    const { input_ids: inputIds, completion_mask: mask } = JSON.parse(line) as { input_ids: number[]; completion_mask: number[] };
+    return { inputIds: Int32Array.from(inputIds), lossMask: Uint8Array.from(mask) };
+  });
+const random = randomModel();
+const config = asked.model === undefined ? random.config : readModelConfig(asked.model);
+const stored = asked.model === undefined ? null : openWeights(asked.model, config);
+const tuning = resolveTuning({ type: 'lora', r: rank, lora_alpha: 2 * rank });
+const model = new CompiledModel({ config, weightOf: stored?.read ?? random.weightOf, tuning, seed: 0, learning: { weightDecay: 0 } });
+stored?.close();
+
+const startedMs = performance.now();
+let supervised = 0;
+let paddedTokens = 0;
+for (let step = 1; step <= Math.ceil(examples.length / batchSize); step++) {
+  let tokens = 0;
+  for (const [microBatch, batch] of microBatches(stepExamples(examples, step - 1, { batchSize, seed: 0 })).entries()) {
+    tokens += model.accumulate(batch, { seed: 0, step, microBatch }).supervisedTokens;
+    paddedTokens += batch.rows * batch.length;
+  }
+  model.update({ learningRate: 1e-4, maxNorm: 1, tokens });
+  supervised += tokens;
+}
+const seconds = (performance.now() - startedMs) / 1000;
+const tokens = examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+model.dispose();
+console.log(
+  JSON.stringify({
+    bench: 'sft',
+    precision: asked.precision,
+    examples: examples.length,
+    tokens,
+    paddedTokens,
+    seconds,
+    tokensPerSecond: tokens / seconds,
+    supervisedPerSecond: supervised / seconds,
+    peakMemoryMb: peakMemoryMb(),
+  }),
+);
