@@ -22,7 +22,8 @@ const { values: asked } = parseArgs({
   },
 });
 if (asked.data === undefined) throw new Error('--data is missing: a file of {input_ids, completion_mask} lines');
-if (asked.precision !== 'f32') throw new Error(`--precision is "${asked.precision}"; the compiled step has f32 alone so far`);
+if (asked.precision !== 'f32' && asked.precision !== 'bf16') throw new Error(`--precision is "${asked.precision}"; it takes f32 or bf16`);
+const { precision } = asked;
 const batchSize = Number(asked['batch-size']);
 const rank = Number(asked.rank);
 
@@ -37,7 +38,15 @@ const random = randomModel();
 const config = asked.model === undefined ? random.config : readModelConfig(asked.model);
 const stored = asked.model === undefined ? null : openWeights(asked.model, config);
 const tuning = resolveTuning({ type: 'lora', r: rank, lora_alpha: 2 * rank });
-const model = new CompiledModel({ config, weightOf: stored?.read ?? random.weightOf, tuning, seed: 0, learning: { weightDecay: 0 } });
+const model = new CompiledModel({
+  config,
+  weightOf: stored?.read ?? random.weightOf,
+  tuning,
+  seed: 0,
+  precision,
+  heldIn: precision,
+  learning: { weightDecay: 0 },
+});
 stored?.close();
 
 const startedMs = performance.now();
@@ -58,7 +67,7 @@ model.dispose();
 console.log(
   JSON.stringify({
     bench: 'sft',
-    precision: asked.precision,
+    precision,
     examples: examples.length,
     tokens,
     paddedTokens,

@@ -6,9 +6,10 @@ import { parseArgs } from 'node:util';
 import { resolveTuning } from '../src/formats/tuning.ts';
 import { layOut } from '../workers/engine/data/batches.ts';
 import { CompiledModel } from '../workers/engine/graph/compiled-model.ts';
+import { matmulRate } from '../workers/engine/graph/matmul-rate.ts';
 import { linearLayers } from '../workers/engine/model/module-shapes.ts';
 import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
-import { matmulPeak, median, peakMemoryMb } from './measures.ts';
+import { median, peakMemoryMb } from './measures.ts';
 import { printProfile } from './print-profile.ts';
 import { randomModel } from './smollm.ts';
 
@@ -24,7 +25,8 @@ const { values: asked } = parseArgs({
     profile: { type: 'boolean', default: false },
   },
 });
-if (asked.precision !== 'f32') throw new Error(`--precision is "${asked.precision}"; the compiled step has f32 alone so far`);
+if (asked.precision !== 'f32' && asked.precision !== 'bf16') throw new Error(`--precision is "${asked.precision}"; it takes f32 or bf16`);
+const { precision } = asked;
 if (asked.method !== 'lora' && asked.method !== 'full') throw new Error(`--method is "${asked.method}"; it takes lora or full`);
 const [rows, length, steps, rank] = [asked.rows, asked.length, asked.steps, asked.rank].map(Number) as [number, number, number, number];
 
@@ -44,10 +46,19 @@ const random = randomModel();
 const config = asked.model === undefined ? random.config : readModelConfig(asked.model);
 const stored = asked.model === undefined ? null : openWeights(asked.model, config);
 
-const before = matmulPeak();
+const PEAK = { size: 2048, runs: 7 };
+const before = matmulRate(precision, PEAK);
 const recordedMs = performance.now();
 const tuning = resolveTuning(asked.method === 'full' ? { type: 'full' } : { type: 'lora', r: rank, lora_alpha: 2 * rank });
-const training = new CompiledModel({ config, weightOf: stored?.read ?? random.weightOf, tuning, seed: 0, learning: { weightDecay: 0.01 } });
+const training = new CompiledModel({
+  config,
+  weightOf: stored?.read ?? random.weightOf,
+  tuning,
+  seed: 0,
+  precision,
+  heldIn: precision,
+  learning: { weightDecay: 0.01 },
+});
 stored?.close();
 const recordSeconds = (performance.now() - recordedMs) / 1000;
 
@@ -66,7 +77,7 @@ const seconds = Array.from({ length: steps }, (_, index) => {
   return (performance.now() - startedMs) / 1000;
 });
 if (asked.profile) printProfile(training.profile(batch, { seed: 0, step: 1, microBatch: 0 }));
-const matmulPeakGflops = median([before, matmulPeak()]);
+const matmulPeakGflops = median([before, matmulRate(precision, PEAK)]);
 const stepSeconds = median(seconds.slice(1));
 const usefulGflops = usefulFlops() / stepSeconds / 1e9;
 training.dispose();
@@ -74,7 +85,7 @@ console.log(
   JSON.stringify({
     bench: 'step',
     method: asked.method,
-    precision: asked.precision,
+    precision,
     rows,
     length,
     stepSeconds,

@@ -8,6 +8,7 @@ import { ChatTemplate } from './data/chat-template.ts';
 import { type Dataset, tokenizeFile } from './data/dataset.ts';
 import { overlapWarning, tokenReceipt } from './data/receipt.ts';
 import { Tokenizer } from './data/tokenizer.ts';
+import { fastestPrecision } from './graph/matmul-rate.ts';
 import { openForTraining } from './graph/open-model.ts';
 import { saveAdapter } from './io/adapter.ts';
 import { readTrainerState, restoreTensors, type TrainerState } from './io/checkpoint.ts';
@@ -53,7 +54,12 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const tokenizer = await Tokenizer.open(modelDir);
   const template = await ChatTemplate.open(tokenizer, today);
   const resolve = (examples: number) =>
-    resolveHyperparameters(options.hyperparameters, { examples, modelMaxLength: config.maxPositionTokens, tuning });
+    resolveHyperparameters(options.hyperparameters, {
+      examples,
+      modelMaxLength: config.maxPositionTokens,
+      tuning,
+      fastestPrecision: () => resumed?.hyperparameters.precision ?? fastestPrecision(),
+    });
   const { max_length: maxLengthTokens, truncation } = resolve(1); // these two do not depend on the data
   const how = { tokenizer, template, vocabSize: config.vocabSize, maxLengthTokens, truncation, signal: options.signal };
   const training = await tokenizeFile(options.trainingFile, { ...how, param: 'training_file' });
@@ -69,7 +75,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256 });
 
   options.signal?.throwIfAborted();
-  const model = openForTraining({ modelDir, tuning, seed, weightDecay: hyperparameters.weight_decay });
+  const model = openForTraining({ modelDir, tuning, seed, weightDecay: hyperparameters.weight_decay, precision: hyperparameters.precision });
   let base: Predictions;
   try {
     base = basePredictions(model, (validation ?? training).examples);

@@ -151,6 +151,33 @@ describe('train › with LoRA', () => {
   });
 });
 
+describe('train › in bf16', () => {
+  const tunings = [{ type: 'lora', r: 4 }, { type: 'full' }] as const;
+
+  it.each(tunings)('learns with %j what it learns in f32', async (tuning) => {
+    const hyperparameters = { n_epochs: 8, batch_size: 4, learning_rate: tuning.type === 'lora' ? 0.01 : 2e-3 };
+    const losses = async (precision: 'f32' | 'bf16'): Promise<number[]> => {
+      const steps: number[] = [];
+      const report = { step: ({ trainLoss }: StepMetrics) => void steps.push(trainLoss) };
+      await train(options(`learns-${tuning.type}-${precision}`, { tuning, hyperparameters: { ...hyperparameters, precision }, report }));
+      return steps;
+    };
+    const [exact, rounded] = [await losses('f32'), await losses('bf16')];
+    expect(rounded).not.toEqual(exact);
+    expect(exact.at(-1)!).toBeLessThan(0.7 * exact[0]!);
+    for (const [step, loss] of exact.entries()) expect(Math.abs(rounded[step]! - loss), `step ${step + 1}`).toBeLessThan(0.03 * exact[0]!);
+  });
+
+  it('stopped goes on to the bit, in what the first run chose', async () => {
+    const given = { hyperparameters: { n_epochs: 2, batch_size: 4, learning_rate: 0.01, precision: 'bf16' as const } };
+    await train(options('bf16', given));
+    await expect(train(options('bf16-stopped', { ...given, ...stoppingAfter(2) }))).rejects.toThrow('cancelled');
+    const resumeFrom = join(dir, 'bf16-stopped', 'checkpoints', '2');
+    await train(options('bf16-stopped', { hyperparameters: { ...given.hyperparameters, precision: 'auto' }, resumeFrom }));
+    expect(await bytes('bf16-stopped', 'out', adapterFile)).toEqual(await bytes('bf16', 'out', adapterFile));
+  });
+});
+
 describe('train › of the whole model', () => {
   const full = { tuning: { type: 'full' as const }, hyperparameters: { n_epochs: 2, batch_size: 4, learning_rate: 1e-3, weight_decay: 0.01 } };
 

@@ -1,4 +1,6 @@
 /** A tuned model whose passes and steps are each one run of one graph. Its weights are in the graph's session and nowhere else. */
+
+import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import type { Batch } from '../data/batch.ts';
@@ -17,7 +19,7 @@ import { FEEDS, feedsOfPass, recordLogits, recordPass } from './recorded-pass.ts
 import { Recorder } from './recorder.ts';
 import { GraphSession } from './session.ts';
 import { type SessionVariable, sessionVariable } from './session-variable.ts';
-import { join, laidOut, partsOf, type Slab, slabsOf, split } from './slab.ts';
+import { join, laidOut, partsOf, type Slab, slabsOf, split, VECTORS } from './slab.ts';
 
 const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 const BETAS = [0.9, 0.999] as const;
@@ -31,6 +33,10 @@ export interface CompileOptions {
   tuning: ResolvedTuning | null;
   /** Of an adapter's first values. */
   seed: number;
+  /** Of products. */
+  precision: Precision;
+  /** Of the base's matrices as they are held, when they are not trained. */
+  heldIn: Precision;
   /** null: it will not learn, and has no gradients and no moments. */
   learning: { weightDecay: number } | null;
 }
@@ -68,15 +74,19 @@ export class CompiledModel implements LearningModel {
   readonly #learning: Learning | null;
   #steps = 0;
 
-  constructor({ config, weightOf, tuning, seed, learning }: CompileOptions) {
+  constructor({ config, weightOf, tuning, seed, precision, heldIn, learning }: CompileOptions) {
     this.config = config;
     this.tuning = tuning ?? { type: 'full' };
     this.#trainsHead = tuning?.type === 'full';
-    const recorder = new Recorder();
+    const recorder = new Recorder(precision);
     const { graph } = recorder;
     const shapes = weightShapes(config);
     const { names } = config;
-    const base = slabsOf(shapes, names.blocks).map((slab): HeldSlab => ({ slab, variable: sessionVariable(graph, `base/${slab.name}`, slab.shape) }));
+    const typeOf = ({ name }: Slab) => (heldIn === 'bf16' && tuning?.type !== 'full' && name !== VECTORS ? DType.bfloat16 : DType.float32);
+    const base = slabsOf(shapes, names.blocks).map((slab): HeldSlab => {
+      const variable = sessionVariable(graph, `base/${slab.name}`, slab.shape, { dtype: typeOf(slab) });
+      return { slab, variable };
+    });
     this.#base = base;
     const stand = tensorsIn(recorder, base); // names and shapes, no numbers
     const trained = tune(recorder, stand, { config, tuning, seed });
@@ -165,7 +175,7 @@ export class CompiledModel implements LearningModel {
     tf.tidy(() => {
       const values = this.#session.run(
         {},
-        variables.map(({ value }) => value),
+        variables.map(({ exactValue }) => exactValue),
       );
       const given = new Map(variables.map(({ value }, index) => [value.node.name, values[index]!]));
       for (const [name, tensor] of Object.entries(this.#feeds(batch, supervisedPositions(batch), position))) given.set(name, tensor);
@@ -229,7 +239,7 @@ export class CompiledModel implements LearningModel {
 
   /** Everything that will be asked of the session. */
   #allFetches(): Output[] {
-    const held = [...this.#base, ...this.#trained].flatMap(({ variable }) => [variable.value, variable.assigned]);
+    const held = [...this.#base, ...this.#trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
     const state = this.#trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m, learning.v, learning.gradients]));
     const ofState = state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]);
     const learning = this.#learning === null ? [] : [...this.#learning.pass, this.#learning.update];

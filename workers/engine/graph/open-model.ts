@@ -1,34 +1,44 @@
 /** Models opened for work. */
+
+import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 import { CompiledModel, type CompileOptions } from './compiled-model.ts';
 
-/**
- * A base model with a fresh adapter, or ready for full fine-tuning.
- * @throws InputError `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
- */
-export function openForTraining({
-  modelDir,
-  ...rest
-}: {
+interface TrainingChoices {
   modelDir: string;
   tuning: ResolvedTuning;
   seed: number;
   weightDecay: number;
-}): CompiledModel {
-  const { tuning, seed, weightDecay } = rest;
-  return open(modelDir, { tuning, seed, learning: { weightDecay } });
+  /** Of products, and of frozen matrices; default f32. */
+  precision?: Precision;
+}
+
+interface InferenceChoices {
+  modelDir: string;
+  adapterDir?: string;
+  /** Of products; weights are held in f32. Default f32. */
+  precision?: Precision;
+}
+
+/**
+ * A base model with a fresh adapter, or ready for full fine-tuning.
+ * @throws InputError `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
+ */
+export function openForTraining({ modelDir, weightDecay, precision = 'f32', ...rest }: TrainingChoices): CompiledModel {
+  return open(modelDir, { ...rest, precision, heldIn: precision, learning: { weightDecay } });
 }
 
 /**
  * A base model alone, or with a PEFT adapter.
  * @throws InputError also `unsupported_adapter`
  */
-export function openForInference({ modelDir, adapterDir }: { modelDir: string; adapterDir?: string }): TunedModel {
-  if (adapterDir === undefined) return open(modelDir, { tuning: null, seed: 0, learning: null });
-  const model = open(modelDir, { tuning: readAdapterConfig(adapterDir), seed: 0, learning: null });
+export function openForInference({ modelDir, adapterDir, precision = 'f32' }: InferenceChoices): TunedModel {
+  const choices = { seed: 0, precision, heldIn: 'f32', learning: null } as const;
+  if (adapterDir === undefined) return open(modelDir, { ...choices, tuning: null });
+  const model = open(modelDir, { ...choices, tuning: readAdapterConfig(adapterDir) });
   try {
     loadAdapter(model, adapterDir);
   } catch (error) {
@@ -38,7 +48,7 @@ export function openForInference({ modelDir, adapterDir }: { modelDir: string; a
   return model;
 }
 
-function open(modelDir: string, rest: Pick<CompileOptions, 'tuning' | 'seed' | 'learning'>): CompiledModel {
+function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'weightOf'>): CompiledModel {
   const config = readModelConfig(modelDir);
   const weights = openWeights(modelDir, config);
   try {

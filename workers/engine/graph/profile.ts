@@ -1,6 +1,6 @@
 /** Where a graph's time goes: its operations one by one, each timed. Alone they take longer than together; their shares are what to look at. */
 import { type Tensor, tf } from '../tensorflow.ts';
-import type { Attribute, GraphNode, Output } from './graph.ts';
+import { type Attribute, DType, type GraphNode, type Output } from './graph.ts';
 
 export interface TimedOperation {
   op: string;
@@ -56,7 +56,8 @@ export function profile(wanted: readonly Output[], given: (output: Output) => Te
     if (GIVEN.has(node.op)) {
       const [output] = node.outputs;
       const tensor = given(output!);
-      computed.set(output!, { id: backend.getInputTensorIds([tensor])[0]!, shape: tensor.shape, readers: Number.POSITIVE_INFINITY });
+      const [id] = backend.getInputTensorIds([tensor]) as [number];
+      computed.set(output!, { id: output!.dtype === DType.bfloat16 ? asBfloat16(id) : id, shape: tensor.shape, readers: Number.POSITIVE_INFINITY });
       continue;
     }
     const inputs = node.inputs.map((input) => computed.get(input)!);
@@ -104,6 +105,12 @@ function execute(node: GraphNode, inputs: readonly Computed[]): { id: number; sh
     inputs.map(({ id }) => id),
     node.outputs.length,
   );
+}
+
+/** tfjs has no tensors of it. */
+function asBfloat16(id: number): number {
+  const type = (name: string, value: number): OpAttribute => ({ name, type: backend.binding.TF_ATTR_TYPE, value });
+  return backend.binding.executeOp('Cast', [type('SrcT', DType.float32), type('DstT', DType.bfloat16)], [id], 1)[0]!.id;
 }
 
 function constant(node: GraphNode): { id: number; shape: number[] } {

@@ -5,8 +5,11 @@
  * A size that differs from run to run is recorded as a prime that divides none of the model's own sizes. Wherever an operand that shapes a result
  * (of Reshape, Slice, …) has a multiple of it, that number is computed from the fed size instead. One recording then serves every batch.
  */
+
+import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { type Tensor, tf } from '../tensorflow.ts';
 import { type Attribute, constantIntegers, DType, Graph, type Output } from './graph.ts';
+import { exact, typed } from './mixed-precision.ts';
 import { inferResults } from './shape-inference.ts';
 
 interface TensorMetadata {
@@ -62,7 +65,13 @@ export class Recorder {
   readonly #sizes = new Map<number, Output>();
   readonly #outputs = new Map<number, Output>();
   readonly #kept: Tensor[] = [];
+  readonly #precision: Precision;
   #nextId = FIRST_RECORDED_ID;
+
+  /** @param precision of products */
+  constructor(precision: Precision = 'f32') {
+    this.#precision = precision;
+  }
 
   /**
    * A size that is fed.
@@ -92,9 +101,9 @@ export class Recorder {
     this.#outputs.set(backend.getInputTensorIds([tensor])[0]!, output);
   }
 
-  /** @throws Error when the tensor was neither recorded nor bound */
+  /** @returns it in f32 where it is a number of bf16. @throws Error when the tensor was neither recorded nor bound */
   outputOf(tensor: Tensor): Output {
-    return this.#found(backend.getInputTensorIds([tensor])[0]!);
+    return exact(this.graph, this.#found(backend.getInputTensorIds([tensor])[0]!));
   }
 
   /**
@@ -135,8 +144,8 @@ export class Recorder {
     Object.defineProperty(stand, 'recording', { value: true });
     define('executeOp', (name, given, ids, count) => {
       if (name === 'After') return [this.#metadata(this.#ordered(this.#found(ids[0]!), this.#found(ids[1]!)))];
-      const attributes = Object.fromEntries(given.map((attribute) => [attribute.name, asAttribute(real, attribute)]));
-      const inputs = ids.map((id) => this.#found(id));
+      const asked = Object.fromEntries(given.map((attribute) => [attribute.name, asAttribute(real, attribute)]));
+      const { attributes, inputs } = typed(this.graph, { op: name, attributes: asked, inputs: ids.map((id) => this.#found(id)) }, this.#precision);
       const results = inferResults(name, inputs, attributes, count);
       const shaping = SHAPING[name] ?? [];
       const varying = inputs.map((input, index) => (shaping.includes(index) ? this.#withSizes(input) : input));
@@ -155,7 +164,7 @@ export class Recorder {
   #metadata(output: Output): TensorMetadata {
     const id = this.#nextId++;
     this.#outputs.set(id, output);
-    return { id, shape: [...output.shape], dtype: output.dtype };
+    return { id, shape: [...output.shape], dtype: output.dtype === DType.bfloat16 ? DType.float32 : output.dtype };
   }
 
   #found(id: number): Output {

@@ -1,5 +1,6 @@
 /** A tensor that lives in a session from run to run. */
 import { type Attribute, DType, type Graph, type Output } from './graph.ts';
+import { cast, exact } from './mixed-precision.ts';
 
 export interface SessionVariable {
   name: string;
@@ -7,15 +8,27 @@ export interface SessionVariable {
   handle: Output;
   /** Its value when a run begins. */
   value: Output;
+  /** That in f32. */
+  exactValue: Output;
   /** Fetched with `{name}/given` fed, sets it. */
   assigned: Output;
   /** Fetched, sets it to zeros. */
   zeroed: Output;
 }
 
-/** A variable of f32, unset until `assigned` has been fetched. */
-export function sessionVariable(graph: Graph, name: string, shape: readonly number[]): SessionVariable {
-  const type: Attribute = { kind: 'type', value: DType.float32 };
+interface VariableOptions {
+  /** Held in it; given and set in f32. */
+  dtype?: typeof DType.float32 | typeof DType.bfloat16;
+}
+
+/** A variable, unset until `assigned` or `zeroed` has been fetched. */
+export function sessionVariable(
+  graph: Graph,
+  name: string,
+  shape: readonly number[],
+  { dtype = DType.float32 }: VariableOptions = {},
+): SessionVariable {
+  const type: Attribute = { kind: 'type', value: dtype };
   const attributes: Record<string, Attribute> = {
     dtype: type,
     shape: { kind: 'shape', value: shape },
@@ -24,10 +37,13 @@ export function sessionVariable(graph: Graph, name: string, shape: readonly numb
   };
   const handle = graph.add('VarHandleOp', attributes, [], [{ dtype: DType.resource, shape: [] }], { name: `${name}/handle`, stateful: true })
     .outputs[0]!;
-  const value = graph.add('ReadVariableOp', { dtype: type }, [handle], [{ dtype: DType.float32, shape }], { name: `${name}/value`, stateful: true });
+  const value = graph.add('ReadVariableOp', { dtype: type }, [handle], [{ dtype, shape }], { name: `${name}/value`, stateful: true });
   /** @returns what is fetched to set the variable */
   const set = (node: string, to: Output): Output => {
-    const assign = graph.add('AssignVariableOp', { dtype: type }, [handle, to], [], { name: `${name}/${node}/assign`, stateful: true });
+    const assign = graph.add('AssignVariableOp', { dtype: type }, [handle, cast(graph, to, dtype)], [], {
+      name: `${name}/${node}/assign`,
+      stateful: true,
+    });
     const done: Record<string, Attribute> = {
       dtype: { kind: 'type', value: DType.int32 },
       value: { kind: 'tensor', value: { dtype: DType.int32, shape: [], bytes: new Uint8Array(4) } },
@@ -36,13 +52,14 @@ export function sessionVariable(graph: Graph, name: string, shape: readonly numb
       .outputs[0]!;
   };
   const zero = graph.constant({ dtype: DType.float32, shape: [], bytes: new Uint8Array(4) });
-  const fill: Record<string, Attribute> = { T: type, index_type: { kind: 'type', value: DType.int32 } };
+  const fill: Record<string, Attribute> = { T: { kind: 'type', value: DType.float32 }, index_type: { kind: 'type', value: DType.int32 } };
   const zeros = graph.add('Fill', fill, [graph.integers(shape), zero], [{ dtype: DType.float32, shape }]).outputs[0]!;
   return {
     name,
     shape,
     handle,
     value: value.outputs[0]!,
+    exactValue: exact(graph, value.outputs[0]!),
     assigned: set('assigned', graph.placeholder(`${name}/given`, DType.float32, shape)),
     zeroed: set('zeroed', zeros),
   };

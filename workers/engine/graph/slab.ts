@@ -4,6 +4,9 @@ import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow.ts'
 /** Elements of a row: 128 bytes in f32, 64 in bf16. TensorFlow hands out rows so aligned without copying them. */
 const COLUMNS = 32;
 
+/** The name of the slab in which norms and biases are. */
+export const VECTORS = 'vectors';
+
 export interface SlabPart {
   name: string;
   shape: readonly number[];

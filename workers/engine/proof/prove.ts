@@ -93,7 +93,7 @@ async function proveModel(run: Run, { modelDir, deliveredDir, last, signal }: De
   const live = reported ?? (await evaluate(run.model, sample.examples)).loss;
   signal?.throwIfAborted();
   run.dispose(); // two models need not be in memory at once
-  const delivered = openForInference({ modelDir: deliveredDir });
+  const delivered = openForInference({ modelDir: deliveredDir, precision: run.hyperparameters.precision });
   try {
     measureEffect(measured, run.base, delivered);
     signal?.throwIfAborted();

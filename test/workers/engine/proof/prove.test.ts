@@ -70,6 +70,15 @@ const configured = (file: string, fields: object) => async (delivered: string) =
 
 const firstB = (tensors: Files) => [...tensors.keys()].find((key) => key.includes('lora_B'))!;
 
+describe.each([{ tuning: { type: 'lora', r: 4 } }, { tuning: { type: 'full' } }] as const)('prove › trained in bf16 with %j', ({ tuning }) => {
+  it('measures the same loss as the live model', async () => {
+    const hyperparameters = { n_epochs: 1, batch_size: 4, learning_rate: 0.01, precision: 'bf16' as const };
+    const { problems, loss } = await proveAfter(nothing, { tuning, hyperparameters });
+    expect(problems).toEqual([]);
+    expect(loss!.difference).toBe(0);
+  });
+});
+
 describe('prove › an adapter as it was trained', () => {
   it('measures the same loss as the live model on the validation file, and leaves no tensor behind', async () => {
     await proveAfter(nothing); // what is made once and kept
