@@ -17,8 +17,8 @@ import { type Attribute, DType, type Graph, type Output } from './graph.ts';
 import { profile, type TimedOperation } from './profile.ts';
 import { FEEDS, feedsOfPass, recordLogits, recordPass } from './recorded-pass.ts';
 import { Recorder } from './recorder.ts';
-import { GraphSession } from './session.ts';
-import { type SessionVariable, sessionVariable } from './session-variable.ts';
+import { GraphSession, uploaded } from './session.ts';
+import { asGiven, type SessionVariable, sessionVariable } from './session-variable.ts';
 import { join, laidOut, partsOf, type Slab, slabsOf, split, VECTORS } from './slab.ts';
 
 const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
@@ -252,7 +252,7 @@ export class CompiledModel implements LearningModel {
 
   #assign(given: readonly (HeldSlab & { read(name: string): Float32Array })[], alsoFetched: readonly Output[] = []): void {
     tf.tidy(() => {
-      const feeds = given.map(({ slab, variable, read }) => [`${variable.name}/given`, tf.tensor2d(laidOut(slab, read), [...slab.shape])]);
+      const feeds = given.map(({ slab, variable, read }) => [`${variable.name}/given`, uploaded(asGiven(variable, laidOut(slab, read)))]);
       this.#session.run(Object.fromEntries(feeds), [...given.map(({ variable }) => variable.assigned), ...alsoFetched]);
     });
   }

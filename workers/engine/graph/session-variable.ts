@@ -1,4 +1,6 @@
 /** A tensor that lives in a session from run to run. */
+import { encodeFloats } from '../io/float-formats.ts';
+import { type Tensor, tf } from '../tensorflow.ts';
 import { type Attribute, DType, type Graph, type Output } from './graph.ts';
 import { cast, exact } from './mixed-precision.ts';
 
@@ -10,14 +12,14 @@ export interface SessionVariable {
   value: Output;
   /** That in f32. */
   exactValue: Output;
-  /** Fetched with `{name}/given` fed, sets it. */
+  /** Fetched with `{name}/given` fed as `asGiven` has it, sets it. */
   assigned: Output;
   /** Fetched, sets it to zeros. */
   zeroed: Output;
 }
 
 interface VariableOptions {
-  /** Held in it; given and set in f32. */
+  /** Held in it; default f32. */
   dtype?: typeof DType.float32 | typeof DType.bfloat16;
 }
 
@@ -60,7 +62,27 @@ export function sessionVariable(
     handle,
     value: value.outputs[0]!,
     exactValue: exact(graph, value.outputs[0]!),
-    assigned: set('assigned', graph.placeholder(`${name}/given`, DType.float32, shape)),
+    assigned: set('assigned', dtype === DType.bfloat16 ? givenInPairs(graph, name, shape) : graph.placeholder(`${name}/given`, DType.float32, shape)),
     zeroed: set('zeroed', zeros),
   };
 }
+
+/** tfjs has no bf16: two of them are fed as one int32. */
+function givenInPairs(graph: Graph, name: string, shape: readonly number[]): Output {
+  const pairs = graph.placeholder(`${name}/given`, DType.int32, halved(shape));
+  const types: Record<string, Attribute> = { T: { kind: 'type', value: DType.int32 }, type: { kind: 'type', value: DType.bfloat16 } };
+  const [split] = graph.add('Bitcast', types, [pairs], [{ dtype: DType.bfloat16, shape: [...halved(shape), 2] }]).outputs;
+  const reshape: Record<string, Attribute> = { T: { kind: 'type', value: DType.bfloat16 }, Tshape: { kind: 'type', value: DType.int32 } };
+  return graph.add('Reshape', reshape, [split!, graph.integers(shape)], [{ dtype: DType.bfloat16, shape }]).outputs[0]!;
+}
+
+/**
+ * What a variable is fed to be set.
+ * @param values row-major; for one in bf16 the last size is even
+ */
+export function asGiven({ shape, value }: SessionVariable, values: Float32Array): Tensor {
+  if (value.dtype !== DType.bfloat16) return tf.tensor(values, [...shape]);
+  return tf.tensor(new Int32Array(encodeFloats(values, 'BF16').buffer), halved(shape), 'int32');
+}
+
+const halved = (shape: readonly number[]): number[] => [...shape.slice(0, -1), shape.at(-1)! / 2];

@@ -20,6 +20,12 @@ interface NodeBackend {
 
 const backend = tf.backend() as unknown as NodeBackend;
 
+/** Hands a tensor's numbers to TensorFlow now instead of when it is first used: JavaScript's copy need not wait. @returns the tensor */
+export function uploaded<T extends Tensor>(tensor: T): T {
+  backend.getInputTensorIds([tensor]);
+  return tensor;
+}
+
 export class GraphSession {
   readonly #id: number;
   #open = true;
