@@ -40,7 +40,7 @@ async function cudaRequirements(/** @type {string} */ folder) {
 /**
  * Compiles the binding, once per version, and puts it with links to the library into the npm package.
  * This is binding.gyp for Linux as one command, without node-gyp and the download of Node's headers that it starts with:
- * the binding uses Node-API alone, whose headers npm has.
+ * the binding uses Node-API alone, whose headers npm has. Sessions can be configured (session-options.h).
  * @returns {Promise<{built: boolean}>}
  */
 export async function tensorflowBinding({ root, variant, library }) {
@@ -52,12 +52,13 @@ export async function tensorflowBinding({ root, variant, library }) {
   await linkFolder(join(library, 'tensorflow'), join(tfjs, 'deps', 'lib'));
   await linkFolder(join(library, 'tensorflow', 'include'), join(tfjs, 'deps', 'include'));
 
-  const name = `tfjs-binding-${version}-tensorflow-${variant}-${tensorflowVersion}-napi8-abi${process.versions.modules}-${process.arch}`;
+  // With session-options.h it is another than the plain one.
+  const name = `tfjs-binding-${version}-options1-tensorflow-${variant}-${tensorflowVersion}-napi8-abi${process.versions.modules}-${process.arch}`;
   const { folder, filled } = await onceInCache(name, async (into) => {
     const includes = [tfjs, join(tfjs, 'deps', 'include'), require('node-api-headers').include_dir].flatMap((path) => ['-I', path]);
     const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((file) => join(tfjs, 'binding', file));
     const libraries = ['-L', join(tfjs, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework', '-Wl,-rpath,$ORIGIN/../../deps/lib'];
-    const flags = ['-shared', '-fPIC', '-O2', '-std=c++17', '-w', '-DNAPI_VERSION=8'];
+    const flags = ['-shared', '-fPIC', '-O2', '-std=c++17', '-w', '-DNAPI_VERSION=8', '-include', join(import.meta.dirname, 'session-options.h')];
     await run([compiler(), ...flags, ...includes, ...sources, ...libraries, '-o', join(into, 'tfjs_binding.node')], {
       log: join(cacheFolder(), 'tfjs-binding.log'),
     });

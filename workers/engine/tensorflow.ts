@@ -13,6 +13,8 @@ legacy['isArray'] ??= Array.isArray;
 // Silence the start-up chatter and let a GPU's memory grow as needed instead of being taken whole.
 process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
 process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
+// A ConfigProto {graph_options {rewrite_options {disable_meta_optimizer: true}}}: what is recorded needs no rewriting, which takes longer than a step.
+process.env['TF_SESSION_CONFIG'] ??= '52055203980101';
 // oneDNN's products: TensorFlow takes them by itself only where there is AVX-512, but they are faster without it too (attention's three times).
 process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '1';
 

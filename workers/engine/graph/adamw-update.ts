@@ -1,6 +1,6 @@
 /** The optimizer's step inside a graph: gradients' mean, clipping and AdamW on variables of the session, in place. */
 import { clipFactor } from '../optim/clip.ts';
-import { type Scalar, type Tensor, tf } from '../tensorflow.ts';
+import { type Scalar, tf } from '../tensorflow.ts';
 import { type Attribute, DType, type GraphNode, type Output } from './graph.ts';
 import type { Recorder } from './recorder.ts';
 import type { SessionVariable } from './session-variable.ts';
@@ -59,11 +59,11 @@ export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariab
   const decays: Output[] = [];
   recorder.record(() =>
     tf.tidy(() => {
-      const means = sums.map((sum): Tensor => tf.mul(sum, fed.one_over_tokens));
-      const length: Scalar = tf.sqrt(tf.addN(means.map((mean) => tf.sum(tf.square(mean)) as Scalar)));
+      const squares = tf.addN(sums.map((sum) => tf.sum(tf.square(sum)) as Scalar));
+      const length: Scalar = tf.mul(tf.sqrt(squares), fed.one_over_tokens);
       norm = recorder.outputOf(length);
-      const factor = clipFactor(length, fed.max_norm);
-      for (const mean of means) clipped.push(recorder.outputOf(tf.mul(mean, factor)));
+      const factor: Scalar = tf.mul(clipFactor(length, fed.max_norm), fed.one_over_tokens); // the mean's, clipped
+      for (const sum of sums) clipped.push(recorder.outputOf(tf.mul(sum, factor)));
       if (constants.decays) for (const parameter of parameters) decays.push(recorder.outputOf(tf.mul(parameter, fed.decay)));
     }),
   );

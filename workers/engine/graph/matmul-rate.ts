@@ -1,4 +1,5 @@
 /** How fast this machine multiplies matrices, and the precision that follows. */
+import { readFileSync } from 'node:fs';
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { type Tensor2D, tf } from '../tensorflow.ts';
@@ -59,15 +60,29 @@ export function matmulRate(precision: Precision, { size, runs }: { size: number;
   });
 }
 
+/** An x86 processor without AVX-512 has nothing for bf16, and TensorFlow complains when it is tried. */
+function hopeless(): boolean {
+  if (process.arch !== 'x64' || (tf.backend() as unknown as { isUsingGpuDevice: boolean }).isUsingGpuDevice) return false;
+  try {
+    return !readFileSync('/proc/cpuinfo', 'utf8').includes('avx512');
+  } catch {
+    return false; // not Linux
+  }
+}
+
 let chosen: Precision | undefined;
 
 /** bf16 where its products are clearly faster, each at its best in turn; measured at the first call. */
 export function fastestPrecision(): Precision {
-  chosen ??= withProducts(['f32', 'bf16'], CHOICE_SIZE, (multiply) => {
+  chosen ??= hopeless() ? 'f32' : measured();
+  return chosen;
+}
+
+function measured(): Precision {
+  return withProducts(['f32', 'bf16'], CHOICE_SIZE, (multiply) => {
     const best = multiply.map(() => Number.POSITIVE_INFINITY);
     for (let run = 0; run < CHOICE_RUNS; run++)
       for (const [index, product] of multiply.entries()) best[index] = Math.min(best[index]!, secondsOf(product));
     return best[0]! > WORTH_IT * best[1]! ? 'bf16' : 'f32';
   });
-  return chosen;
 }

@@ -9,7 +9,7 @@ const MAX_LOGITS = 16 * 1024 * 1024;
 /** As many parts as there may be; what is left over is empty and costs nothing. */
 const PARTS = 16;
 /** Each part of a trained head has a gradient as large as the head itself, an empty one too. */
-const PARTS_OF_TRAINED_HEAD = 4;
+const PARTS_OF_TRAINED_HEAD = 2;
 
 /** @returns how many supervised tokens go through the head at a time, [parts] */
 export function partSizes(tokens: number, { vocabSize, trainedHead }: { vocabSize: number; trainedHead: boolean }): Int32Array {
@@ -70,16 +70,18 @@ function losses(predictions: Predictions, { withGradient, softCap = null }: Cros
     const gradients = (part: Part): PartialGradients => {
       const { P, slope, ...sums } = summed(part, head, softCap);
       const dLogits = slope === null ? P : tf.mul(P, slope.everywhere); // the targets' own −1 comes after
-      const atTargets = <T extends Tensor2D>(x: T): T => (slope === null ? x : tf.mul(x, slope.atTargets));
-      const dStates = tf.sub(tf.matMul(dLogits, head), atTargets(gatherRows(head, part.targets)));
-      if (!trained) return { ...sums, byInput: [dStates] };
-      const own = tf.unsortedSegmentSum(atTargets(part.states), part.targets, head.shape[0]);
-      return { ...sums, byInput: [dStates, tf.sub(tf.matMul(dLogits, part.states, true, false), own)] };
+      const atTargets = (x: Tensor2D): Tensor2D => (slope === null ? x : tf.mul(x, slope.atTargets));
+      const dStates = tf.sub(tf.matMul(dLogits, head), atTargets(gatherRows(head, part.targets))) as Tensor2D;
+      return { ...sums, dStates, dHead: trained ? [tf.matMul(dLogits, part.states, true, false), atTargets(part.states)] : [] };
     };
-    const parts = inOrder(split(predictions), gradients, ({ byInput }) => byInput.at(-1)!);
+    const parts = inOrder(split(predictions), gradients, ({ dStates, dHead }) => dHead[0] ?? dStates);
     correct = tf.keep(tf.addN(parts.map((part) => part.correct)));
-    const saved: Tensor[] = [tf.reshape(tf.concat(parts.map(({ byInput }) => byInput[0]!)), states.shape)];
-    if (trained) saved.push(tf.addN(parts.map(({ byInput }) => byInput[1]!)));
+    const rowsOf = (ofParts: Tensor2D[]): Tensor2D => tf.reshape(tf.concat(ofParts), states.shape);
+    const saved: Tensor[] = [rowsOf(parts.map(({ dStates }) => dStates))];
+    if (trained) {
+      const atTargets = tf.unsortedSegmentSum(rowsOf(parts.map(({ dHead }) => dHead[1]!)), predictions.targets, head.shape[0]);
+      saved.push(tf.sub(tf.addN(parts.map(({ dHead }) => dHead[0]!)), atTargets));
+    }
     return {
       value: tf.addN(parts.map((part) => part.lossSum)),
       saved,
@@ -99,8 +101,12 @@ function inOrder<T extends CrossEntropy>(parts: readonly Part[], compute: (part:
   return results;
 }
 
-/** One part's sums, and the sum's gradients by the states and, when it is trained, by the head. */
-type PartialGradients = CrossEntropy & { byInput: Tensor[] };
+type PartialGradients = CrossEntropy & {
+  /** The sum's gradient by the states. */
+  dStates: Tensor2D;
+  /** Of a trained head: its gradient without the targets' −1, and what −1 of goes to the targets' rows, [part, hidden]. */
+  dHead: Tensor2D[];
+};
 
 interface Part {
   states: Tensor2D;

@@ -63,7 +63,7 @@ describe('partSizes', () => {
   it.each([
     [1000, { vocabSize: 50_000, trainedHead: false }, 16, [335, 335, 330, 0]],
     [16 * 335 + 1, { vocabSize: 50_000, trainedHead: false }, 16, [336, 336]],
-    [1000, { vocabSize: 50_000, trainedHead: true }, 4, [335, 335, 330, 0]],
+    [1000, { vocabSize: 50_000, trainedHead: true }, 2, [500, 500]],
     [0, { vocabSize: 50_000, trainedHead: false }, 16, [0, 0]],
     [3, { vocabSize: 1e9, trainedHead: false }, 16, [1, 1, 1, 0]],
   ])('of %i tokens under %j are %i, of which the first are %j, and cover them all', (tokens, head, count, first) => {
