@@ -23,6 +23,7 @@ const { values: asked } = parseArgs({
     rank: { type: 'string', default: '16' },
     model: { type: 'string' },
     profile: { type: 'boolean', default: false },
+    'gradient-checkpointing': { type: 'boolean', default: false },
   },
 });
 if (asked.precision !== 'f32' && asked.precision !== 'bf16') throw new Error(`--precision is "${asked.precision}"; it takes f32 or bf16`);
@@ -57,7 +58,7 @@ const training = new CompiledModel({
   seed: 0,
   precision,
   heldIn: precision,
-  learning: { weightDecay: 0.01 },
+  learning: { weightDecay: 0.01, gradientCheckpointing: asked['gradient-checkpointing'] },
 });
 stored?.close();
 const recordSeconds = (performance.now() - recordedMs) / 1000;

@@ -41,6 +41,11 @@ export function after<T extends Tensor>(x: T, earlier: Tensor | undefined): T {
   return backend.executeSingleOutput('After', [], [x, earlier]) as T;
 }
 
+/** @returns x, which a graph that computes blocks again in its backward half keeps */
+export function checkpoint<T extends Tensor>(x: T): T {
+  return backend.binding.recording === undefined ? tf.clone(x) : (backend.executeSingleOutput('Checkpoint', [], [x]) as T);
+}
+
 /**
  * Rows of a table. tf.gather reads the ids back first, to check them: here the kernel does.
  * @param ids [n] int32

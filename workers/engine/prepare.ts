@@ -75,7 +75,14 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256 });
 
   options.signal?.throwIfAborted();
-  const model = openForTraining({ modelDir, tuning, seed, weightDecay: hyperparameters.weight_decay, precision: hyperparameters.precision });
+  const model = openForTraining({
+    modelDir,
+    tuning,
+    seed,
+    weightDecay: hyperparameters.weight_decay,
+    precision: hyperparameters.precision,
+    gradientCheckpointing: hyperparameters.gradient_checkpointing,
+  });
   let base: Predictions;
   try {
     base = basePredictions(model, (validation ?? training).examples);

@@ -38,7 +38,7 @@ export interface CompileOptions {
   /** Of the base's matrices as they are held, when they are not trained. */
   heldIn: Precision;
   /** null: it will not learn, and has no gradients and no moments. */
-  learning: { weightDecay: number } | null;
+  learning: { weightDecay: number; gradientCheckpointing?: boolean } | null;
 }
 
 /** Tensors that lie in the session together. */
@@ -119,6 +119,7 @@ export class CompiledModel implements LearningModel {
         config,
         parameters: trained.parameters(feeds.dropoutKey),
         trainable: trained.trainable,
+        checkpointing: learning.gradientCheckpointing ?? false,
       });
       const summed = this.#trained.map(({ slab, learning }) => addTo(recorder, learning!.gradients, { slab, gradients }));
       const after = graph.add('Identity', { T: FLOAT }, [lossSum], [lossSum], { name: 'training', after: summed, stateful: true }).outputs[0]!;

@@ -14,6 +14,8 @@ interface TrainingChoices {
   weightDecay: number;
   /** Of products, and of frozen matrices; default f32. */
   precision?: Precision;
+  /** Less memory, more arithmetic; default false. */
+  gradientCheckpointing?: boolean;
 }
 
 interface InferenceChoices {
@@ -27,8 +29,9 @@ interface InferenceChoices {
  * A base model with a fresh adapter, or ready for full fine-tuning.
  * @throws InputError `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
  */
-export function openForTraining({ modelDir, weightDecay, precision = 'f32', ...rest }: TrainingChoices): CompiledModel {
-  return open(modelDir, { ...rest, precision, heldIn: precision, learning: { weightDecay } });
+export function openForTraining(choices: TrainingChoices): CompiledModel {
+  const { modelDir, tuning, seed, weightDecay, precision = 'f32', gradientCheckpointing = false } = choices;
+  return open(modelDir, { tuning, seed, precision, heldIn: precision, learning: { weightDecay, gradientCheckpointing } });
 }
 
 /**

@@ -1,6 +1,7 @@
 /**
  * What the backward half of a pass reads of the forward half is in memory from the one to the other. Much of it is computed faster again than kept:
  * this decides which tensors to keep, as a minimum cut (as PyTorch's AOTAutograd does), and rewrites the backward half to compute the others anew.
+ * With checkpoints (Chen et al. 2016) everything else is computed again, products too.
  */
 import { DType, type Graph, type GraphNode, type Output } from './graph.ts';
 import { FlowNetwork } from './minimum-cut.ts';
@@ -24,12 +25,15 @@ export interface BackwardHalf {
   begin: number;
   /** How many it had after the backward half. */
   end: number;
+  /** null: only what is cheap is computed again. */
+  checkpoints: ReadonlySet<Output> | null;
 }
 
 /** Rewrites the backward half in place. Nodes it adds stand after those that read them. */
-export function recompute(graph: Graph, { begin, end }: BackwardHalf): void {
+export function recompute(graph: Graph, { begin, end, checkpoints }: BackwardHalf): void {
   const late = lateNodes(graph.nodes.slice(begin, end));
-  const kept = cheapestToKeep(late);
+  const mayRecompute = (output: Output): boolean => (checkpoints === null ? isCheap(output) : isBetween(checkpoints, output));
+  const kept = cheapestToKeep(late, mayRecompute);
   const again = new Map<Output, Output>();
 
   /** @param anchor what must have been computed before: without it TensorFlow would compute everything at once, early */
@@ -59,7 +63,11 @@ function lateNodes(nodes: readonly GraphNode[]): Set<GraphNode> {
   return late;
 }
 
-function mayRecompute({ node }: Output): boolean {
+function isBetween(checkpoints: ReadonlySet<Output>, output: Output): boolean {
+  return !checkpoints.has(output) && output.node.after.length === 0 && !FREE.has(output.node.op);
+}
+
+function isCheap({ node }: Output): boolean {
   if (node.after.length > 0) return false;
   if (CHEAP.has(node.op)) return true;
   if (node.op !== 'BatchMatMulV2') return false;
@@ -69,7 +77,7 @@ function mayRecompute({ node }: Output): boolean {
 }
 
 /** @returns the tensors that together are smallest and from which the late nodes' inputs can be had cheaply */
-function cheapestToKeep(late: ReadonlySet<GraphNode>): Set<Output> {
+function cheapestToKeep(late: ReadonlySet<GraphNode>, mayRecompute: (output: Output) => boolean): Set<Output> {
   const network = new FlowNetwork();
   const gates = new Map<Output, { enter: number; leave: number }>();
   const gate = (output: Output): { enter: number; leave: number } => {

@@ -71,11 +71,19 @@ export function feedsOfPass(
   };
 }
 
-/** @param trainable by name, bound to the recorder; with none the pass has no gradients */
+interface PassOptions {
+  config: ModelConfig;
+  parameters: Parameters;
+  /** By name, bound to the recorder; with none the pass has no gradients. */
+  trainable: ReadonlyMap<string, Variable>;
+  /** Whether blocks are computed again in the backward half instead of kept. */
+  checkpointing?: boolean;
+}
+
 export function recordPass(
   recorder: Recorder,
   { grid, supervised, targets, partSizes }: PassFeeds,
-  { config, parameters, trainable }: { config: ModelConfig; parameters: Parameters; trainable: ReadonlyMap<string, Variable> },
+  { config, parameters, trainable, checkpointing = false }: PassOptions,
 ): RecordedPass {
   const decoder = new Decoder(config);
   const losses = () => {
@@ -104,7 +112,10 @@ export function recordPass(
       correct!.dispose(); // crossEntropy keeps it
     }),
   );
-  if (trainable.size > 0) recompute(recorder.graph, { begin, end: recorder.graph.nodes.length });
+  if (trainable.size > 0) {
+    const checkpoints = checkpointing ? recorder.checkpoints : null;
+    recompute(recorder.graph, { begin, end: recorder.graph.nodes.length, checkpoints });
+  }
   return pass!;
 }
 

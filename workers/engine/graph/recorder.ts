@@ -62,6 +62,8 @@ const SHAPING: Readonly<Record<string, readonly number[]>> = {
 
 export class Recorder {
   readonly graph = new Graph();
+  /** What the code marked as worth keeping where all else is computed again. */
+  readonly checkpoints = new Set<Output>();
   readonly #sizes = new Map<number, Output>();
   readonly #outputs = new Map<number, Output>();
   readonly #kept: Tensor[] = [];
@@ -143,6 +145,7 @@ export class Recorder {
     });
     Object.defineProperty(stand, 'recording', { value: true });
     define('executeOp', (name, given, ids, count) => {
+      if (name === 'Checkpoint') return [this.#metadata(this.#checkpoint(this.#found(ids[0]!)))];
       if (name === 'After') return [this.#metadata(this.#ordered(this.#found(ids[0]!), this.#found(ids[1]!)))];
       const asked = Object.fromEntries(given.map((attribute) => [attribute.name, asAttribute(real, attribute)]));
       const { attributes, inputs } = typed(this.graph, { op: name, attributes: asked, inputs: ids.map((id) => this.#found(id)) }, this.#precision);
@@ -154,6 +157,13 @@ export class Recorder {
         .outputs.map((output) => this.#metadata(output));
     });
     return stand;
+  }
+
+  #checkpoint(x: Output): Output {
+    const type: Record<string, Attribute> = { T: { kind: 'type', value: x.dtype } };
+    const { outputs } = this.graph.add('Identity', type, [x], [x]);
+    this.checkpoints.add(outputs[0]!);
+    return outputs[0]!;
   }
 
   #ordered(x: Output, earlier: Output): Output {

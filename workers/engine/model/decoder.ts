@@ -1,6 +1,8 @@
 /** The decoder-only transformer that all families are, as a function of its configuration and its weights. */
 import type { LayerAttention, ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
+import { differentiable } from '../differentiable.ts';
+import { checkpoint } from '../native.ts';
 import { within } from '../scope.ts';
 import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow.ts';
 import { type AttentionPass, attention, attentionMask, type TokenPlaces } from './attention.ts';
@@ -17,6 +19,9 @@ export interface TokenGrid extends TokenPlaces {
   /** Of each way of turning that the layers have, [dimensions / 2]. */
   frequencies: ReadonlyMap<Rotary, Tensor1D>;
 }
+
+/** Between blocks. */
+const kept = (x: Tensor2D): Tensor2D => differentiable<Tensor2D>([x], () => ({ value: checkpoint(x), saved: [], gradient: (dy) => [tf.clone(dy)] }));
 
 export class Decoder {
   readonly #config: ModelConfig;
@@ -38,6 +43,7 @@ export class Decoder {
     let x = this.#embed(grid, parameters);
     for (const [i, layer] of config.attention.layers.entries()) {
       const block = `${blocks}.${i}`;
+      x = kept(x);
       const pass = passOf(layer);
       const attended = within(`${block}.${config.names.attention.module}`, () =>
         attention(normed(x, block, norms.beforeAttention), block, { config, parameters, pass }),
@@ -47,7 +53,7 @@ export class Decoder {
       const thought = within(`${block}.mlp`, () => mlp(normed(read, block, norms.beforeMlp), block, { config, parameters }));
       x = tf.add(afterAttention, normed(thought, block, norms.afterMlp));
     }
-    return x;
+    return kept(x);
   }
 
   /**
