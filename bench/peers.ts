@@ -100,7 +100,7 @@ try {
     return `| ${name} | ${peer} | ${rates} | **${faster.toFixed(2)}×** | ${sizes} | **${memory.toFixed(2)}×** | ${peak} |`;
   });
   const head = ['| | against | tokens/s | faster | peak memory | memory | of the matmul peak |', '| --- | --- | --- | --- | --- | --- | --- |'];
-  const where = `Measured on ${cpus().length} cores of ${cpus()[0]?.model.trim()}, ${asked.rounds} rounds; chats count supervised tokens.`;
+  const where = `Measured on ${cpus().length} cores of ${cpus()[0]?.model.trim()}, ${asked.rounds} ${asked.rounds === '1' ? 'round' : 'rounds'}; chats count supervised tokens.`;
   const table = [...head, ...lines, '', where].join('\n');
   console.log(table);
   if (asked.write) {
