@@ -3,9 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { resolveTuning, type Tuning } from '../src/formats/tuning.ts';
+import type { CompiledModel } from '../workers/engine/graph/compiled-model.ts';
+import { openForInference } from '../workers/engine/graph/open-model.ts';
 import { saveAdapter } from '../workers/engine/io/adapter.ts';
 import { tf } from '../workers/engine/tensorflow.ts';
-import { type EagerModel, openForInference, openTunedModel } from '../workers/engine/tuning/eager-model.ts';
+import { openTunedModel } from '../workers/engine/tuning/eager-model.ts';
 import { uniform } from '../workers/engine/tuning/random.ts';
 
 export const BASE_MODEL_NAME = 'a-base-model';
@@ -66,7 +68,7 @@ export function randomAdapter(scratch: string, family: string, modelDir: string)
   return { ...inPython, ...logits, validationFile: null, validLoss: null };
 }
 
-export function writeLogits(model: EagerModel, dir: string): Pick<PeftRequest, 'sequences' | 'logitsFile'> {
+export function writeLogits(model: CompiledModel, dir: string): Pick<PeftRequest, 'sequences' | 'logitsFile'> {
   const sequences = [5, 17, 40].map((length) => someIds(Math.min(length, model.config.maxPositionTokens), model.config.vocabSize));
   const logitsFile = join(dir, 'logits.f32');
   writeFileSync(logitsFile, Buffer.concat(sequences.map((ids) => Buffer.from(model.allLogits(ids).slice().buffer))));

@@ -8,8 +8,9 @@ import { ChatTemplate } from '../workers/engine/data/chat-template.ts';
 import { readDataset } from '../workers/engine/data/dataset.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { evaluate } from '../workers/engine/evaluate.ts';
+import type { CompiledModel } from '../workers/engine/graph/compiled-model.ts';
+import { openForInference } from '../workers/engine/graph/open-model.ts';
 import { trainWithLineage } from '../workers/engine/train-with-lineage.ts';
-import { type EagerModel, openForInference } from '../workers/engine/tuning/eager-model.ts';
 import { askPython, BASE_MODEL_NAME, LOGITS_TOLERANCE, type PeftAnswer, type PeftRequest, randomAdapter, writeLogits } from './peft-check.ts';
 import { pythonEnvironment } from './python-environment.ts';
 
@@ -61,7 +62,7 @@ async function prepareCase(scratch: string, index: number, { name, modelDir, tun
     validationFile: VALIDATION_FILE,
     outputDir,
     tuning,
-    hyperparameters: { n_epochs: 4, batch_size: 3, learning_rate: 5e-3, ...hyperparameters },
+    hyperparameters: { n_epochs: 4, batch_size: 3, learning_rate: 5e-3, precision: 'f32', ...hyperparameters },
     seed: index + 1,
     baseModelName: BASE_MODEL_NAME,
   });
@@ -79,7 +80,7 @@ async function prepareCase(scratch: string, index: number, { name, modelDir, tun
   }
 }
 
-async function validationLoss(model: EagerModel, modelDir: string): Promise<number> {
+async function validationLoss(model: CompiledModel, modelDir: string): Promise<number> {
   const tokenizer = await Tokenizer.open(modelDir);
   const template = await ChatTemplate.open(tokenizer, new Date());
   const { vocabSize, maxPositionTokens } = model.config;

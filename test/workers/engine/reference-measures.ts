@@ -1,8 +1,11 @@
 /** How far the engine is from what transformers and PEFT computed, on one fixture. */
 import type { Batch } from '../../../workers/engine/data/batch.ts';
+import { CompiledModel } from '../../../workers/engine/graph/compiled-model.ts';
+import { openForInference, openForTraining } from '../../../workers/engine/graph/open-model.ts';
+import { loadAdapter, readAdapterConfig } from '../../../workers/engine/io/adapter.ts';
 import { AdamW } from '../../../workers/engine/optim/adamw.ts';
 import { tf } from '../../../workers/engine/tensorflow.ts';
-import { type EagerModel, openForInference } from '../../../workers/engine/tuning/eager-model.ts';
+import type { EagerModel } from '../../../workers/engine/tuning/eager-model.ts';
 import {
   type ExpectedLoss,
   largest,
@@ -14,6 +17,8 @@ import {
   relativeWalk,
 } from './reference.ts';
 
+type Model = EagerModel | CompiledModel;
+
 /** What is allowed in f32. */
 export const TOLERANCES = { logits: 1e-4, loss: 1e-5, gradients: 1e-5, steps: 1e-3 } as const;
 export type Differences = Record<keyof typeof TOLERANCES, number>;
@@ -23,7 +28,7 @@ const STEPS = 10;
 const POSITION = { seed: 1, step: 1, microBatch: 0 };
 
 /** Opens a model, uses it, disposes it. @throws Error when tensors are left of it */
-export function withModel<T>(open: () => EagerModel, use: (model: EagerModel) => T): T {
+export function withModel<M extends { dispose(): void }, T>(open: () => M, use: (model: M) => T): T {
   const before = tf.memory().numTensors;
   const model = open();
   let result: T;
@@ -38,7 +43,7 @@ export function withModel<T>(open: () => EagerModel, use: (model: EagerModel) =>
 }
 
 /** @returns max |Δ| over the logits of all real tokens, each row as long as the batch: some rotary scalings depend on it */
-export function logitsDifference(model: EagerModel, batch: Batch, where: string[]): number {
+export function logitsDifference(model: Model, batch: Batch, where: string[]): number {
   const logits = referenceTensors(...where, 'logits.safetensors').get('logits')!;
   const { vocabSize } = model.config;
   let worst = 0;
@@ -53,51 +58,75 @@ export function logitsDifference(model: EagerModel, batch: Batch, where: string[
 }
 
 /** @returns |Δ| of the mean loss, nats */
-export function lossDifference(model: EagerModel, batch: Batch, where: string[]): number {
+export function lossDifference(model: Model, batch: Batch, where: string[]): number {
   const { lossSum, supervisedTokens } = model.evaluate(batch);
   return Math.abs(lossSum / supervisedTokens - readReference<ExpectedLoss>(...where, 'expected.json').loss);
 }
 
 /** @returns the worst parameter's max |Δ| ÷ max |g|; infinite when the parameters are not the same ones */
-export function gradientsDifference(model: EagerModel, batch: Batch, file: string[]): number {
+export function gradientsDifference(model: Model, batch: Batch, file: string[]): number {
   const expected = referenceTensors(...file);
-  const { gradients, supervisedTokens } = model.gradients(batch, POSITION);
+  const { gradients, supervisedTokens } = summedGradients(model, batch);
   let worst = gradients.size === expected.size ? 0 : Number.POSITIVE_INFINITY;
   for (const [parameter, gradient] of gradients) {
     const wanted = expected.get(parameter) ?? [];
-    const got = gradient.dataSync().map((value) => value / supervisedTokens);
+    const got = gradient.map((value) => value / supervisedTokens);
     worst = Math.max(worst, largestDifference(got, wanted) / largest(wanted));
-    gradient.dispose();
   }
   return worst;
 }
 
-/**
- * @returns the worst parameter's ‖Δ − Δref‖ ÷ ‖Δref‖ after ten steps of AdamW at 1e-4
- * @throws Error when a step leaves tensors
- */
-export function stepsDifference(model: EagerModel, batch: Batch, file: string[], weightDecay = 0): number {
-  const expected = referenceTensors(...file);
-  const start = new Map([...model.trainable].map(([parameter, variable]) => [parameter, variable.dataSync().slice()]));
-  const optimizer = new AdamW(model.trainable, { weightDecay });
-  const tensors = tf.memory().numTensors;
-  for (let step = 1; step <= STEPS; step++) {
-    const { gradients, supervisedTokens } = model.gradients(batch, { ...POSITION, step });
-    const means = new Map([...gradients].map(([parameter, gradient]) => [parameter, tf.div(gradient, supervisedTokens)]));
-    optimizer.step(means, LEARNING_RATE);
-    tf.dispose([...gradients.values(), ...means.values()]);
-    const left = tf.memory().numTensors - tensors;
-    if (left !== 0) throw new Error(`step ${step} left ${left} tensors`);
+function summedGradients(model: Model, batch: Batch): { gradients: Map<string, Float32Array>; supervisedTokens: number } {
+  if (model instanceof CompiledModel) {
+    const { supervisedTokens } = model.accumulate(batch, POSITION);
+    return { supervisedTokens, gradients: model.gradients() };
   }
-  optimizer.dispose();
-  const walks = [...model.trainable].map(([parameter, variable]) =>
-    relativeWalk(variable.dataSync(), expected.get(parameter)!, start.get(parameter)!),
-  );
-  return Math.max(...walks);
+  const { gradients, supervisedTokens } = model.gradients(batch, POSITION);
+  const values = new Map([...gradients].map(([parameter, gradient]) => [parameter, gradient.dataSync<'float32'>()]));
+  tf.dispose([...gradients.values()]);
+  return { supervisedTokens, gradients: values };
 }
 
 /**
- * The base's logits and loss, and those, the gradients and ten steps of its PEFT adapter: the worse of the two.
+ * @param model of which nothing has been learned; a compiled one has its decay
+ * @returns the worst parameter's ‖Δ − Δref‖ ÷ ‖Δref‖ after ten steps of AdamW at 1e-4
+ * @throws Error when a step leaves tensors
+ */
+export function stepsDifference(model: Model, batch: Batch, file: string[], weightDecay = 0): number {
+  const expected = referenceTensors(...file);
+  const start = new Map([...model.read()].map(([parameter, { data }]) => [parameter, data.slice()]));
+  const step = model instanceof CompiledModel ? compiledStep(model, batch) : eagerStep(model, batch, weightDecay);
+  const tensors = tf.memory().numTensors;
+  for (let number = 1; number <= STEPS; number++) {
+    step.take();
+    const left = tf.memory().numTensors - tensors;
+    if (left !== 0) throw new Error(`step ${number} left ${left} tensors`);
+  }
+  step.dispose();
+  return Math.max(...[...model.read()].map(([parameter, { data }]) => relativeWalk(data, expected.get(parameter)!, start.get(parameter)!)));
+}
+
+function compiledStep(model: CompiledModel, batch: Batch) {
+  const take = (): void => {
+    const { supervisedTokens } = model.accumulate(batch, POSITION);
+    model.update({ learningRate: LEARNING_RATE, maxNorm: 0, tokens: supervisedTokens });
+  };
+  return { take, dispose: () => {} };
+}
+
+function eagerStep(model: EagerModel, batch: Batch, weightDecay: number) {
+  const optimizer = new AdamW(model.trainable, { weightDecay });
+  const take = (): void => {
+    const { gradients, supervisedTokens } = model.gradients(batch, POSITION);
+    const means = new Map([...gradients].map(([parameter, gradient]) => [parameter, tf.div(gradient, supervisedTokens)]));
+    optimizer.step(means, LEARNING_RATE);
+    tf.dispose([...gradients.values(), ...means.values()]);
+  };
+  return { take, dispose: () => optimizer.dispose() };
+}
+
+/**
+ * The base's logits and loss, and those, the gradients and ten steps of its PEFT adapter, of the compiled model: the worse of the two.
  * @param where the fixture, e.g. `['families', 'gemma2']`
  */
 export function referenceDifferences(where: [kind: string, name: string]): Differences {
@@ -108,13 +137,16 @@ export function referenceDifferences(where: [kind: string, name: string]): Diffe
     (model) => ({ logits: logitsDifference(model, batch, where), loss: lossDifference(model, batch, where) }),
   );
   const tuned = [...where, 'adapters', 'all-linear'];
-  return withModel(
-    () => openForInference({ modelDir, adapterDir: referencePath(...tuned, 'adapter') }),
-    (model) => ({
-      logits: Math.max(base.logits, logitsDifference(model, batch, tuned)),
-      loss: Math.max(base.loss, lossDifference(model, batch, tuned)),
-      gradients: gradientsDifference(model, batch, [...tuned, 'gradients.safetensors']),
-      steps: stepsDifference(model, batch, [...tuned, 'after-10-steps.safetensors']),
-    }),
-  );
+  const adapterDir = referencePath(...tuned, 'adapter');
+  const open = (): CompiledModel => {
+    const model = openForTraining({ modelDir, tuning: readAdapterConfig(adapterDir), seed: 0, weightDecay: 0 });
+    loadAdapter(model, adapterDir);
+    return model;
+  };
+  const atFirst = withModel(open, (model) => ({
+    logits: Math.max(base.logits, logitsDifference(model, batch, tuned)),
+    loss: Math.max(base.loss, lossDifference(model, batch, tuned)),
+    gradients: gradientsDifference(model, batch, [...tuned, 'gradients.safetensors']),
+  }));
+  return { ...atFirst, steps: withModel(open, (model) => stepsDifference(model, batch, [...tuned, 'after-10-steps.safetensors'])) };
 }

@@ -4,7 +4,6 @@ import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
-import type { TunedModel } from '../tuning/tuned-model.ts';
 import { CompiledModel, type CompileOptions } from './compiled-model.ts';
 
 interface TrainingChoices {
@@ -38,7 +37,7 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
  * A base model alone, or with a PEFT adapter.
  * @throws InputError also `unsupported_adapter`
  */
-export function openForInference({ modelDir, adapterDir, precision = 'f32' }: InferenceChoices): TunedModel {
+export function openForInference({ modelDir, adapterDir, precision = 'f32' }: InferenceChoices): CompiledModel {
   const choices = { seed: 0, precision, heldIn: 'f32', learning: null } as const;
   if (adapterDir === undefined) return open(modelDir, { ...choices, tuning: null });
   const model = open(modelDir, { ...choices, tuning: readAdapterConfig(adapterDir) });
