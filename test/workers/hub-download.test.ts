@@ -69,11 +69,12 @@ describe('downloadModel', () => {
       return 'cut';
     };
     await download();
-    const [first, second, third] = servedOf(WEIGHTS);
+    const [first, second, ...more] = servedOf(WEIGHTS);
     expect(first!.from).toBe(0);
     expect(second!.from).toBeGreaterThan(0);
-    expect(third!.from).toBeGreaterThan(second!.from);
-    expect(third!.from + third!.bytes).toBe(files.get(WEIGHTS)!.length);
+    const last = more.at(-1)!; // the third, unless the machine itself lost a connection
+    expect(last.from).toBeGreaterThan(second!.from);
+    expect(last.from + last.bytes).toBe(files.get(WEIGHTS)!.length);
   });
 
   it('after an abort keeps what has come, and goes on from there', async () => {
