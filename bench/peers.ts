@@ -8,6 +8,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pythonEnvironment } from '../scripts/python-environment.ts';
+import { median } from './measures.ts';
 
 const { values: asked } = parseArgs({
   options: {
@@ -67,7 +68,6 @@ function run(command: string, args: string[]): Result {
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Result;
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const speed = ({ supervisedPerSecond, tokensPerSecond }: Result): number => supervisedPerSecond ?? tokensPerSecond;
 
 function compare({ name, peer, ours, theirs }: Pair) {

@@ -7,10 +7,8 @@ import { parseArgs } from 'node:util';
 import { resolveTuning } from '../src/formats/tuning.ts';
 import type { Example } from '../workers/engine/data/batch.ts';
 import { microBatches, stepExamples } from '../workers/engine/data/batches.ts';
-import { CompiledModel } from '../workers/engine/graph/compiled-model.ts';
-import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
 import { peakMemoryMb } from './measures.ts';
-import { randomModel } from './smollm.ts';
+import { openBenchModel, precisionOf } from './smollm.ts';
 
 const { values: asked } = parseArgs({
   options: {
@@ -22,8 +20,7 @@ const { values: asked } = parseArgs({
   },
 });
 if (asked.data === undefined) throw new Error('--data is missing: a file of {input_ids, completion_mask} lines');
-if (asked.precision !== 'f32' && asked.precision !== 'bf16') throw new Error(`--precision is "${asked.precision}"; it takes f32 or bf16`);
-const { precision } = asked;
+const precision = precisionOf(asked.precision);
 const batchSize = Number(asked['batch-size']);
 const rank = Number(asked.rank);
 
@@ -34,20 +31,8 @@ const examples = readFileSync(asked.data, 'utf8')
     const { input_ids: inputIds, completion_mask: mask } = JSON.parse(line) as { input_ids: number[]; completion_mask: number[] };
     return { inputIds: Int32Array.from(inputIds), lossMask: Uint8Array.from(mask) };
   });
-const random = randomModel();
-const config = asked.model === undefined ? random.config : readModelConfig(asked.model);
-const stored = asked.model === undefined ? null : openWeights(asked.model, config);
 const tuning = resolveTuning({ type: 'lora', r: rank, lora_alpha: 2 * rank });
-const model = new CompiledModel({
-  config,
-  weightOf: stored?.read ?? random.weightOf,
-  tuning,
-  seed: 0,
-  precision,
-  heldIn: precision,
-  learning: { weightDecay: 0 },
-});
-stored?.close();
+const model = openBenchModel(asked.model, { tuning, precision, learning: { weightDecay: 0 } });
 
 const startedMs = performance.now();
 let supervised = 0;

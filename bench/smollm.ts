@@ -1,8 +1,11 @@
-/** The shape on which Graft and its peers are measured, SmolLM2-135M's, with random weights. */
+/** The model on which Graft and its peers are measured, of SmolLM2-135M's shape with random weights unless another is asked for. */
+import type { Precision } from '../src/formats/hyperparameters.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
+import { CompiledModel, type CompileOptions } from '../workers/engine/graph/compiled-model.ts';
 import { weightShapes } from '../workers/engine/model/module-shapes.ts';
+import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
 
-export const SMOLLM2_135M = {
+const SMOLLM2_135M = {
   model_type: 'llama',
   hidden_size: 576,
   intermediate_size: 1536,
@@ -15,9 +18,8 @@ export const SMOLLM2_135M = {
   rms_norm_eps: 1e-6,
 };
 
-/** @param shape fields of config.json that differ */
-export function randomModel(shape: Partial<typeof SMOLLM2_135M> = {}) {
-  const config = parseModelConfig({ ...SMOLLM2_135M, ...shape }, 'the shape');
+function randomModel() {
+  const config = parseModelConfig(SMOLLM2_135M, 'SmolLM2-135M');
   const shapes = weightShapes(config);
   /** Norms' are ones, all others small. */
   const weightOf = (name: string): Float32Array => {
@@ -32,4 +34,23 @@ export function randomModel(shape: Partial<typeof SMOLLM2_135M> = {}) {
     return values;
   };
   return { config, weightOf };
+}
+
+/** @throws Error when it is neither */
+export function precisionOf(asked: string): Precision {
+  if (asked !== 'f32' && asked !== 'bf16') throw new Error(`--precision is "${asked}"; it takes f32 or bf16`);
+  return asked;
+}
+
+/** @param modelDir of a Hugging Face model */
+export function openBenchModel(modelDir: string | undefined, options: Pick<CompileOptions, 'tuning' | 'precision' | 'learning'>): CompiledModel {
+  const common = { ...options, heldIn: options.precision, seed: 0 };
+  if (modelDir === undefined) return new CompiledModel({ ...common, ...randomModel() });
+  const config = readModelConfig(modelDir);
+  const stored = openWeights(modelDir, config);
+  try {
+    return new CompiledModel({ ...common, config, weightOf: stored.read });
+  } finally {
+    stored.close();
+  }
 }

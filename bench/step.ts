@@ -5,13 +5,11 @@
 import { parseArgs } from 'node:util';
 import { resolveTuning } from '../src/formats/tuning.ts';
 import { layOut } from '../workers/engine/data/batches.ts';
-import { CompiledModel } from '../workers/engine/graph/compiled-model.ts';
 import { matmulRate } from '../workers/engine/graph/matmul-rate.ts';
 import { linearLayers } from '../workers/engine/model/module-shapes.ts';
-import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
 import { median, peakMemoryMb } from './measures.ts';
 import { printProfile } from './print-profile.ts';
-import { randomModel } from './smollm.ts';
+import { openBenchModel, precisionOf } from './smollm.ts';
 
 const { values: asked } = parseArgs({
   options: {
@@ -26,8 +24,7 @@ const { values: asked } = parseArgs({
     'gradient-checkpointing': { type: 'boolean', default: false },
   },
 });
-if (asked.precision !== 'f32' && asked.precision !== 'bf16') throw new Error(`--precision is "${asked.precision}"; it takes f32 or bf16`);
-const { precision } = asked;
+const precision = precisionOf(asked.precision);
 if (asked.method !== 'lora' && asked.method !== 'full') throw new Error(`--method is "${asked.method}"; it takes lora or full`);
 const [rows, length, steps, rank] = [asked.rows, asked.length, asked.steps, asked.rank].map(Number) as [number, number, number, number];
 
@@ -43,24 +40,16 @@ function usefulFlops(): number {
   return tokens * (passes * linears + adapters + passes * config.hiddenSize * config.vocabSize * learned + attention);
 }
 
-const random = randomModel();
-const config = asked.model === undefined ? random.config : readModelConfig(asked.model);
-const stored = asked.model === undefined ? null : openWeights(asked.model, config);
-
 const PEAK = { size: 2048, runs: 7 };
 const before = matmulRate(precision, PEAK);
 const recordedMs = performance.now();
 const tuning = resolveTuning(asked.method === 'full' ? { type: 'full' } : { type: 'lora', r: rank, lora_alpha: 2 * rank });
-const training = new CompiledModel({
-  config,
-  weightOf: stored?.read ?? random.weightOf,
+const training = openBenchModel(asked.model, {
   tuning,
-  seed: 0,
   precision,
-  heldIn: precision,
   learning: { weightDecay: 0.01, gradientCheckpointing: asked['gradient-checkpointing'] },
 });
-stored?.close();
+const { config } = training;
 const recordSeconds = (performance.now() - recordedMs) / 1000;
 
 const batch = layOut(

@@ -3,7 +3,7 @@ import { ChatTemplate } from '../../workers/engine/data/chat-template.ts';
 import { readDataset } from '../../workers/engine/data/dataset.ts';
 import { Tokenizer } from '../../workers/engine/data/tokenizer.ts';
 import { evaluate } from '../../workers/engine/evaluate.ts';
-import { openForInference } from '../../workers/engine/tuning/eager-model.ts';
+import { openForInference } from '../../workers/engine/graph/open-model.ts';
 import { CONFIG } from './architecture.ts';
 
 export interface HeldOut {

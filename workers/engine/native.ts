@@ -1,22 +1,10 @@
 /** TensorFlow kernels that tfjs has no function for, called through its backend. None is on the gradient tape: call them inside `differentiable`. */
+import { backend, type OpAttribute } from './backend.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from './tensorflow.ts';
 
-interface Attribute {
-  name: string;
-  type: number;
-  value: number;
-}
-
-interface NativeBackend {
-  binding: { TF_ATTR_TYPE: number; TF_ATTR_INT: number; TF_FLOAT: number; TF_INT32: number; recording?: true };
-  executeSingleOutput(kernel: string, attributes: Attribute[], inputs: Tensor[]): Tensor;
-  executeMultipleOutputs(kernel: string, attributes: Attribute[], inputs: Tensor[], outputs: number): Tensor[];
-}
-
-const backend = tf.backend() as unknown as NativeBackend;
 const { TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT, TF_INT32 } = backend.binding;
-const float = (name: string): Attribute => ({ name, type: TF_ATTR_TYPE, value: TF_FLOAT });
-const int = (name: string): Attribute => ({ name, type: TF_ATTR_TYPE, value: TF_INT32 });
+const float = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: TF_FLOAT });
+const int = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: TF_INT32 });
 
 const GATHER = [float('Tparams'), int('Tindices'), int('Taxis')];
 const ROLL = [float('T'), int('Tshift'), int('Taxis')];

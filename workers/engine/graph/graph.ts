@@ -59,7 +59,7 @@ export class Graph {
   readonly #equal = new Map<string, GraphNode>();
   readonly #ids = new Map<Output, number>();
 
-  /** Every node, each after its inputs. */
+  /** Every node as it was added: each after its inputs, but for those that `recompute` puts behind their readers. */
   get nodes(): readonly GraphNode[] {
     return this.#nodes;
   }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import { backend } from '../backend.ts';
 import { type Tensor2D, tf } from '../tensorflow.ts';
 import type { Output } from './graph.ts';
 import { Recorder } from './recorder.ts';
@@ -62,7 +63,7 @@ export function matmulRate(precision: Precision, { size, runs }: { size: number;
 
 /** An x86 processor without AVX-512 has nothing for bf16, and TensorFlow complains when it is tried. */
 function hopeless(): boolean {
-  if (process.arch !== 'x64' || (tf.backend() as unknown as { isUsingGpuDevice: boolean }).isUsingGpuDevice) return false;
+  if (process.arch !== 'x64' || backend.isUsingGpuDevice) return false;
   try {
     return !readFileSync('/proc/cpuinfo', 'utf8').includes('avx512');
   } catch {

@@ -2,7 +2,7 @@
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
-import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
+import { readAdapterConfig, withAdapter } from '../io/adapter.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
 import { CompiledModel, type CompileOptions } from './compiled-model.ts';
 
@@ -41,13 +41,7 @@ export function openForInference({ modelDir, adapterDir, precision = 'f32' }: In
   const choices = { seed: 0, precision, heldIn: 'f32', learning: null } as const;
   if (adapterDir === undefined) return open(modelDir, { ...choices, tuning: null });
   const model = open(modelDir, { ...choices, tuning: readAdapterConfig(adapterDir) });
-  try {
-    loadAdapter(model, adapterDir);
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
-  return model;
+  return withAdapter(model, adapterDir);
 }
 
 function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'weightOf'>): CompiledModel {

@@ -1,5 +1,6 @@
 /** Where a graph's time goes: its operations one by one, each timed. Alone they take longer than together; their shares are what to look at. */
-import { type Tensor, tf } from '../tensorflow.ts';
+import { backend, type OpAttribute } from '../backend.ts';
+import type { Tensor } from '../tensorflow.ts';
 import { type Attribute, DType, type GraphNode, type Output } from './graph.ts';
 
 export interface TimedOperation {
@@ -11,31 +12,12 @@ export interface TimedOperation {
   flops: number;
 }
 
-interface OpAttribute {
-  name: string;
-  type: number;
-  value: unknown;
-}
-
-interface Binding {
-  TF_ATTR_STRING: number;
-  TF_ATTR_INT: number;
-  TF_ATTR_FLOAT: number;
-  TF_ATTR_BOOL: number;
-  TF_ATTR_TYPE: number;
-  createTensor(shape: readonly number[], dtype: number, values: ArrayLike<number>): number;
-  deleteTensor(id: number): void;
-  executeOp(name: string, attributes: OpAttribute[], inputs: number[], outputs: number): { id: number; shape: number[] }[];
-}
-
 interface Computed {
   id: number;
   shape: readonly number[];
   /** Readers that are still to come; held by others when infinite. */
   readers: number;
 }
-
-const backend = tf.backend() as unknown as { binding: Binding; getInputTensorIds(tensors: Tensor[]): number[] };
 
 /** Nodes whose results are given instead of computed. */
 const GIVEN = new Set(['Placeholder', 'ReadVariableOp']);
@@ -118,8 +100,8 @@ function constant(node: GraphNode): { id: number; shape: number[] } {
   if (value?.kind !== 'tensor') throw new Error(`the constant ${node.name} has no value`);
   const { dtype, shape, bytes } = value.value;
   const copy = bytes.slice().buffer;
-  const values = bytes.byteLength === 0 ? [] : dtype === 1 ? new Float32Array(copy) : dtype === 3 ? new Int32Array(copy) : new Uint8Array(copy);
-  return { id: backend.binding.createTensor(shape, dtype, values), shape: [...shape] };
+  const Values = dtype === DType.float32 ? Float32Array : dtype === DType.int32 ? Int32Array : Uint8Array;
+  return { id: backend.binding.createTensor(shape, dtype, new Values(copy)), shape: [...shape] };
 }
 
 function asArgument(name: string, attribute: Attribute): OpAttribute {

@@ -7,43 +7,11 @@
  */
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import { type Binding, backend, type OpAttribute, type TensorMetadata } from '../backend.ts';
 import { type Tensor, tf } from '../tensorflow.ts';
 import { type Attribute, constantIntegers, DType, Graph, type Output } from './graph.ts';
 import { exact, typed } from './mixed-precision.ts';
 import { inferResults } from './shape-inference.ts';
-
-interface TensorMetadata {
-  id: number;
-  shape: number[];
-  dtype: number;
-}
-
-interface OpAttribute {
-  name: string;
-  type: number;
-  value: unknown;
-}
-
-interface Binding {
-  TF_ATTR_STRING: number;
-  TF_ATTR_INT: number;
-  TF_ATTR_FLOAT: number;
-  TF_ATTR_BOOL: number;
-  TF_ATTR_TYPE: number;
-  TF_ATTR_SHAPE: number;
-  createTensor(shape: number[], dtype: number, values: ArrayLike<number> | Uint8Array[]): number;
-  deleteTensor(id: number): void;
-  tensorDataSync(id: number): unknown;
-  executeOp(name: string, attributes: OpAttribute[], inputs: number[], outputs: number): TensorMetadata[];
-}
-
-interface NodeBackend {
-  binding: Binding;
-  createOutputTensor(metadata: TensorMetadata): Tensor;
-  getInputTensorIds(tensors: Tensor[]): number[];
-}
-
-const backend = tf.backend() as unknown as NodeBackend;
 
 /** Real tensors' ids count up from 0 and never come so far. */
 const FIRST_RECORDED_ID = 1 << 30;
@@ -143,7 +111,7 @@ export class Recorder {
       if (id >= FIRST_RECORDED_ID) throw new Error('a tensor is read while its computation is being recorded');
       return real.tensorDataSync(id);
     });
-    Object.defineProperty(stand, 'recording', { value: true });
+    define('recording', true);
     define('executeOp', (name, given, ids, count) => {
       if (name === 'Checkpoint') return [this.#metadata(this.#checkpoint(this.#found(ids[0]!)))];
       if (name === 'After') return [this.#metadata(this.#ordered(this.#found(ids[0]!), this.#found(ids[1]!)))];
@@ -184,7 +152,7 @@ export class Recorder {
   }
 
   /** Ones and zeros, as gradients begin with. @throws Error for other constants of a size that varies */
-  #filled(shape: number[], dtype: number, values: ArrayLike<number>): Output {
+  #filled(shape: readonly number[], dtype: number, values: ArrayLike<number>): Output {
     const [first = 0] = Array.prototype.slice.call(values, 0, 1) as number[];
     if (!Array.prototype.every.call(values, (value) => value === first))
       throw new Error(`a constant of shape [${shape}] has a size that varies from run to run`);

@@ -20,7 +20,7 @@ export interface SavedGraph {
   tag: string;
 }
 
-/** @param nodes each after its inputs */
+/** @param nodes in any order */
 export function savedModel(nodes: readonly GraphNode[]): SavedGraph {
   const graph = make('GraphDef');
   for (const node of nodes) graph['addNode']!(nodeMessage(node));

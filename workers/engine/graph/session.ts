@@ -2,23 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Tensor, tf } from '../tensorflow.ts';
+import { backend } from '../backend.ts';
+import type { Tensor } from '../tensorflow.ts';
 import type { Graph, GraphNode, Output } from './graph.ts';
 import { savedModel } from './saved-model.ts';
-
-interface SessionBinding {
-  loadSavedModel(dir: string, tags: string): number;
-  deleteSavedModel(id: number): void;
-  runSavedModel(id: number, inputs: number[], inputNames: string, outputNames: string): { id: number; shape: number[]; dtype: number }[];
-}
-
-interface NodeBackend {
-  binding: SessionBinding;
-  createOutputTensor(metadata: { id: number; shape: number[]; dtype: number }): Tensor;
-  getInputTensorIds(tensors: Tensor[]): number[];
-}
-
-const backend = tf.backend() as unknown as NodeBackend;
 
 /** Hands a tensor's numbers to TensorFlow now instead of when it is first used: JavaScript's copy need not wait. @returns the tensor */
 export function uploaded<T extends Tensor>(tensor: T): T {
@@ -65,7 +52,6 @@ export class GraphSession {
   }
 }
 
-/** In the graph's order, each after its inputs. */
 function neededNodes(graph: Graph, fetches: Iterable<Output>): GraphNode[] {
   const needed = new Set<GraphNode>();
   const waiting = [...fetches].map(({ node }) => node);

@@ -77,6 +77,17 @@ export function loadAdapter(model: Pick<TunedModel, 'trainable' | 'assign'>, dir
   }
 }
 
+/** @returns the model with the adapter loaded. @throws InputError what `loadAdapter` throws, the model then being disposed of */
+export function withAdapter<M extends TunedModel>(model: M, dir: string): M {
+  try {
+    loadAdapter(model, dir);
+    return model;
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
 /** PEFT matches by the end of a name, so `all-linear` is written as the layers' last names. */
 function shortNames({ target_modules: asked }: ResolvedLora, names: Iterable<string>): string[] {
   if (asked !== ALL_LINEAR) return asked;

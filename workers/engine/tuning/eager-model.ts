@@ -4,7 +4,7 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import type { Batch } from '../data/batch.ts';
-import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
+import { readAdapterConfig, withAdapter } from '../io/adapter.ts';
 import { type CrossEntropy, crossEntropy, partSizes, softCapped } from '../loss/cross-entropy.ts';
 import { type SupervisedPositions, supervisedPositions } from '../loss/supervised-positions.ts';
 import { Decoder } from '../model/decoder.ts';
@@ -43,13 +43,7 @@ export function openForInference({ modelDir, adapterDir }: { modelDir: string; a
   if (adapterDir === undefined) return open(modelDir, { type: 'full' }, trainNothing);
   const tuning = readAdapterConfig(adapterDir);
   const model = open(modelDir, tuning, (weights, config) => trainLora(weights, { config, tuning, seed: 0 }));
-  try {
-    loadAdapter(model, adapterDir);
-  } catch (error) {
-    model.dispose();
-    throw error;
-  }
-  return model;
+  return withAdapter(model, adapterDir);
 }
 
 function open(modelDir: string, tuning: ResolvedTuning, train: (weights: Map<string, Tensor>, config: ModelConfig) => Trained): EagerModel {
