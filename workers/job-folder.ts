@@ -23,6 +23,11 @@ export function workerFolder(dataDir: string): string {
   return join(dataDir, 'work', `${hostname()}-${process.pid}`);
 }
 
+/** What training processes measured of this machine, for those after them. */
+export function machineFile(dataDir: string): string {
+  return join(dataDir, 'machine.json');
+}
+
 /** Empty at first: what an earlier attempt left is not trusted. */
 export async function makeJobFolder(workDir: string, jobId: string): Promise<JobFolder> {
   const root = join(workDir, jobId);

@@ -11,7 +11,7 @@ import { type ForkedTraining, TrainingProcessDied } from './forked-training.ts';
 import { baseModelOf, canHave, hubModelDir } from './job-base-model.ts';
 import { deliver } from './job-delivery.ts';
 import { JobFailed } from './job-failed.ts';
-import { fetchObject, type JobFolder, makeJobFolder } from './job-folder.ts';
+import { fetchObject, type JobFolder, machineFile, makeJobFolder } from './job-folder.ts';
 import { JobLost, openJournal } from './job-journal.ts';
 import { type JobLineage, openLineage } from './job-lineage.ts';
 import { keepReport, recordCheckpoint, recordPrepared } from './job-progress.ts';
@@ -215,8 +215,10 @@ async function trainOptions({ services, job, folder, modelPath }: Run): Promise<
     checkpointsDir: folder.checkpointsDir,
     ...(resumeFrom !== null && { resumeFrom }),
     tuning: job.tuning,
-    hyperparameters: job.hyperparameters,
+    // What an earlier attempt's machine was fastest in stays, so that the job is what its record says.
+    hyperparameters: { ...job.hyperparameters, ...(job.resolved && { precision: job.resolved.precision }) },
     seed: job.seed,
+    machineFile: machineFile(services.config.dataDir),
     // The name, not this machine's path: the adapter's bytes depend on the job alone.
     ...baseModelOf(job),
   };

@@ -165,6 +165,30 @@ describe('a job that is supervised', () => {
     expect(mine.map(({ filename }) => filename).sort()).toEqual(['adapter_config.json', WEIGHTS, 'graft_manifest.json', 'step_metrics.csv']);
   });
 
+  it('whose worker is lost before the first checkpoint › goes on in the precision that was chosen, whatever the next machine is fast in', async () => {
+    const id = await makeJob();
+    const asked: unknown[] = [];
+    const dying = () => {
+      const training = fork();
+      return {
+        ...training,
+        async *train(options: Parameters<ForkedTraining['train']>[0]) {
+          asked.push(options.hyperparameters.precision);
+          for await (const answer of training.train(options)) {
+            if (answer.answer === 'step' && asked.length === 1) throw new Error('the worker is lost');
+            yield answer;
+          }
+        },
+      };
+    };
+    await expect(supervise(id, { takeProcess: dying })).rejects.toThrow('the worker is lost');
+    const { precision } = (await service.services.jobs.find(id))!.resolved!;
+    await workerWasLost(id);
+    await supervise(id, { takeProcess: dying });
+    expect(asked).toEqual([undefined, precision]);
+    expect((await get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
+  });
+
   it('whose worker is told to stop at its proof › succeeds, or goes back to the queue and succeeds with the next', async () => {
     const id = await makeJob();
     const stopping = new AbortController();

@@ -1,5 +1,6 @@
 /** The engine's command line: train and generate without the service. */
-import { resolve } from 'node:path';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Value } from 'typebox/value';
 import { Hyperparameters } from '../../src/formats/hyperparameters.ts';
@@ -79,6 +80,7 @@ async function trainCommand(args: string[]): Promise<void> {
     tuning,
     hyperparameters,
     seed: number('seed', values.seed) ?? 0,
+    machineFile: join(homedir(), '.cache/graft/machine.json'),
     signal: interrupt.signal,
     report: { prepared: printPrepared, step: printStep, checkpoint: ({ dir }) => console.log(`checkpoint ${dir}`) },
   };

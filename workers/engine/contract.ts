@@ -24,6 +24,8 @@ export interface TrainOptions {
   baseModelName?: string;
   /** Its commit on the hub, written as PEFT's `revision`. */
   baseModelRevision?: string;
+  /** Where what was measured of this machine is kept from run to run; without it, it is measured when it is needed. */
+  machineFile?: string;
   /** Aborting stops after the step under way, writes a checkpoint (if checkpointsDir is set) and rejects with the signal's reason. */
   signal?: AbortSignal;
   report?: TrainReport;

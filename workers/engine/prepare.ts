@@ -8,7 +8,7 @@ import { ChatTemplate } from './data/chat-template.ts';
 import { type Dataset, tokenizeFile } from './data/dataset.ts';
 import { overlapWarning, tokenReceipt } from './data/receipt.ts';
 import { Tokenizer } from './data/tokenizer.ts';
-import { fastestPrecision } from './graph/matmul-rate.ts';
+import { fastestPrecision } from './graph/machine-precision.ts';
 import { openForTraining } from './graph/open-model.ts';
 import { saveAdapter } from './io/adapter.ts';
 import { readTrainerState, restoreTensors, type TrainerState } from './io/checkpoint.ts';
@@ -58,7 +58,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
       examples,
       modelMaxLength: config.maxPositionTokens,
       tuning,
-      fastestPrecision: () => resumed?.hyperparameters.precision ?? fastestPrecision(),
+      fastestPrecision: () => resumed?.hyperparameters.precision ?? fastestPrecision(options.machineFile),
     });
   const { max_length: maxLengthTokens, truncation } = resolve(1); // these two do not depend on the data
   const how = { tokenizer, template, vocabSize: config.vocabSize, maxLengthTokens, truncation, signal: options.signal };

@@ -26,7 +26,8 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 
 function run(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    execFile(process.execPath, ['--import', 'tsx', 'workers/engine/cli.ts', ...args], { cwd: root }, (error, stdout, stderr) =>
+    const environment = { ...process.env, HOME: dir }; // what it keeps of the machine is kept there
+    execFile(process.execPath, ['--import', 'tsx', 'workers/engine/cli.ts', ...args], { cwd: root, env: environment }, (error, stdout, stderr) =>
       resolve({ exitCode: typeof error?.code === 'number' ? error.code : 0, stdout, stderr: withoutTensorFlow(stderr) }),
     );
   });

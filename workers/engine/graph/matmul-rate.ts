@@ -1,18 +1,10 @@
-/** How fast this machine multiplies matrices, and the precision that follows. */
-import { readFileSync } from 'node:fs';
-
+/** How fast this machine multiplies matrices. */
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
-import { backend } from '../backend.ts';
 import { type Tensor2D, tf } from '../tensorflow.ts';
 import type { Output } from './graph.ts';
 import { Recorder } from './recorder.ts';
 import { GraphSession } from './session.ts';
 import { type SessionVariable, sessionVariable } from './session-variable.ts';
-
-/** Casts cost too, and accuracy: bf16's products have to be clearly faster. Where the processor has them they are twice as fast. */
-const WORTH_IT = 1.4;
-const CHOICE_SIZE = 1024;
-const CHOICE_RUNS = 5;
 
 type Multiply = () => void;
 
@@ -47,43 +39,29 @@ function withProducts<T>(precisions: readonly Precision[], size: number, use: (m
   }
 }
 
-function secondsOf(multiply: Multiply): number {
+/** @returns GFLOP/s */
+function rateOf(multiply: Multiply, size: number): number {
   const startedMs = performance.now();
   multiply();
-  return (performance.now() - startedMs) / 1000;
+  return (2 * size ** 3) / (performance.now() - startedMs) / 1e6;
 }
 
 /** Median rate of a square product, GFLOP/s. */
 export function matmulRate(precision: Precision, { size, runs }: { size: number; runs: number }): number {
   return withProducts([precision], size, ([multiply]) => {
-    const seconds = Array.from({ length: runs }, () => secondsOf(multiply!)).sort((a, b) => a - b);
-    return (2 * size ** 3) / seconds[Math.floor(runs / 2)]! / 1e9;
+    const rates = Array.from({ length: runs }, () => rateOf(multiply!, size)).sort((a, b) => b - a);
+    return rates[Math.floor(runs / 2)]!;
   });
 }
 
-/** An x86 processor without AVX-512 has nothing for bf16, and TensorFlow complains when it is tried. */
-function hopeless(): boolean {
-  if (process.arch !== 'x64' || backend.isUsingGpuDevice) return false;
-  try {
-    return !readFileSync('/proc/cpuinfo', 'utf8').includes('avx512');
-  } catch {
-    return false; // not Linux
-  }
-}
-
-let chosen: Precision | undefined;
-
-/** bf16 where its products are clearly faster, each at its best in turn; measured at the first call. */
-export function fastestPrecision(): Precision {
-  chosen ??= hopeless() ? 'f32' : measured();
-  return chosen;
-}
-
-function measured(): Precision {
-  return withProducts(['f32', 'bf16'], CHOICE_SIZE, (multiply) => {
-    const best = multiply.map(() => Number.POSITIVE_INFINITY);
-    for (let run = 0; run < CHOICE_RUNS; run++)
-      for (const [index, product] of multiply.entries()) best[index] = Math.min(best[index]!, secondsOf(product));
-    return best[0]! > WORTH_IT * best[1]! ? 'bf16' : 'f32';
+/** The best of some runs of a square product in each precision, in turn: what else the machine does then slows both down. GFLOP/s. */
+export function matmulRates({ size, runs }: { size: number; runs: number }): Record<Precision, number> {
+  return withProducts(['f32', 'bf16'], size, ([f32, bf16]) => {
+    const best = { f32: 0, bf16: 0 };
+    for (let run = 0; run < runs; run++) {
+      best.f32 = Math.max(best.f32, rateOf(f32!, size));
+      best.bf16 = Math.max(best.bf16, rateOf(bf16!, size));
+    }
+    return best;
   });
 }
