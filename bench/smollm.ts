@@ -1,25 +1,13 @@
-/** The model on which Graft and its peers are measured, of SmolLM2-135M's shape with random weights unless another is asked for. */
+/** The model on which Graft and its peers are measured: of SmolLM2-135M's shape with random weights, unless another shape or a model is asked for. */
 import type { Precision } from '../src/formats/hyperparameters.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
 import { CompiledModel, type CompileOptions } from '../workers/engine/graph/compiled-model.ts';
 import { weightShapes } from '../workers/engine/model/module-shapes.ts';
 import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
+import { configJson, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';
 
-const SMOLLM2_135M = {
-  model_type: 'llama',
-  hidden_size: 576,
-  intermediate_size: 1536,
-  num_hidden_layers: 30,
-  num_attention_heads: 9,
-  num_key_value_heads: 3,
-  vocab_size: 49152,
-  max_position_embeddings: 2048,
-  tie_word_embeddings: true,
-  rms_norm_eps: 1e-6,
-};
-
-function randomModel() {
-  const config = parseModelConfig(SMOLLM2_135M, 'SmolLM2-135M');
+function randomModel(shape: Shape) {
+  const config = parseModelConfig(configJson(shape), shape);
   const shapes = weightShapes(config);
   /** Norms' are ones, all others small. */
   const weightOf = (name: string): Float32Array => {
@@ -42,10 +30,15 @@ export function precisionOf(asked: string): Precision {
   return asked;
 }
 
+type BenchOptions = Pick<CompileOptions, 'tuning' | 'precision' | 'learning'> & {
+  /** Of a model with random weights. */
+  shape?: Shape;
+};
+
 /** @param modelDir of a Hugging Face model */
-export function openBenchModel(modelDir: string | undefined, options: Pick<CompileOptions, 'tuning' | 'precision' | 'learning'>): CompiledModel {
+export function openBenchModel(modelDir: string | undefined, { shape = SMOLLM2_135M, ...options }: BenchOptions): CompiledModel {
   const common = { ...options, heldIn: options.precision, seed: 0 };
-  if (modelDir === undefined) return new CompiledModel({ ...common, ...randomModel() });
+  if (modelDir === undefined) return new CompiledModel({ ...common, ...randomModel(shape) });
   const config = readModelConfig(modelDir);
   const stored = openWeights(modelDir, config);
   try {

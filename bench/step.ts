@@ -1,6 +1,7 @@
 /**
- * `npm run bench:step -- --method lora|full --rows 4 --length 256 --steps 6 [--rank 16] [--model DIR]`: what a training step costs, as one JSON line.
- * Without a model the shape is SmolLM2-135M's and the weights are random. Every position is learned, as in the peer's program.
+ * `npm run bench:step -- --method lora|full --rows 4 --length 256 --steps 6 [--rank 16] [--shape 11m|50m|135m|360m|510m | --model DIR]`: what a training step
+ * costs, as one JSON line. Without a model the weights are random, of SmolLM2-135M's shape or the one asked for. Every position is learned, as in the peer's
+ * program.
  */
 import { parseArgs } from 'node:util';
 import { resolveTuning } from '../src/formats/tuning.ts';
@@ -10,6 +11,7 @@ import { linearLayers } from '../workers/engine/model/module-shapes.ts';
 import { median, peakMemoryMb } from './measures.ts';
 import { printProfile } from './print-profile.ts';
 import { openBenchModel, precisionOf } from './smollm.ts';
+import { SMOLLM2_135M, shapeOf } from './smollm-shapes.ts';
 
 const { values: asked } = parseArgs({
   options: {
@@ -19,6 +21,7 @@ const { values: asked } = parseArgs({
     length: { type: 'string', default: '256' },
     steps: { type: 'string', default: '6' },
     rank: { type: 'string', default: '16' },
+    shape: { type: 'string', default: SMOLLM2_135M },
     model: { type: 'string' },
     profile: { type: 'boolean', default: false },
     'gradient-checkpointing': { type: 'boolean', default: false },
@@ -45,6 +48,7 @@ const before = matmulRate(precision, PEAK);
 const recordedMs = performance.now();
 const tuning = resolveTuning(asked.method === 'full' ? { type: 'full' } : { type: 'lora', r: rank, lora_alpha: 2 * rank });
 const training = openBenchModel(asked.model, {
+  shape: shapeOf(asked.shape),
   tuning,
   precision,
   learning: { weightDecay: 0.01, gradientCheckpointing: asked['gradient-checkpointing'] },
@@ -76,8 +80,11 @@ console.log(
     bench: 'step',
     method: asked.method,
     precision,
+    model: asked.model ?? asked.shape,
+    parameters: asked.method === 'lora' ? training.totalParameters - training.trainableParameters : training.totalParameters,
     rows,
     length,
+    rank: asked.method === 'lora' ? rank : null,
     stepSeconds,
     firstStepSeconds: seconds[0],
     recordSeconds,

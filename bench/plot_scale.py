@@ -1,0 +1,50 @@
+"""Draws what `npm run bench:scale` measured: a column for each axis, a step's time above and its peak memory below.
+
+plot_scale.py FILE.svg < output of bench:scale      takes the last line, which is JSON
+"""
+
+import json
+import sys
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
+
+matplotlib.rcParams.update({"svg.hashsalt": "graft", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
+
+AXES = {
+    "length": ("sequence length, tokens", 512, lambda point: point["length"]),
+    "size": ("model size, million parameters", 100, lambda point: point["parameters"] / 1e6),
+    "rank": ("LoRA rank", 32, lambda point: point["rank"]),
+}
+COSTS = [
+    ("step time, s", "#1f6f8b", lambda point: point["stepSeconds"]),
+    ("peak memory, GB", "#b5541c", lambda point: point["peakMemoryMb"] / 1000),
+]
+
+measured = json.loads(sys.stdin.read().strip().splitlines()[-1])
+axes = measured["axes"]
+figure = Figure(figsize=(1.2 + 2.9 * len(axes), 4.6), layout="constrained")
+# Linear, from zero and of one scale: a straight line is linear growth, and a flat one costs nothing.
+panels = figure.subplots(len(COSTS), len(axes), sharex="col", sharey="row", squeeze=False)
+for column, (axis, points) in enumerate(axes.items()):
+    label, between_ticks, where = AXES[axis]
+    for (cost, colour, how_much), panel in zip(COSTS, panels[:, column]):
+        panel.plot([where(point) for point in points], [how_much(point) for point in points], "o-", color=colour, markersize=4)
+        panel.grid(color="#dddddd", linewidth=0.6)
+        panel.set_axisbelow(True)
+        if column == 0:
+            panel.set_ylabel(cost)
+    panels[-1, column].set_xlabel(label)
+    panels[-1, column].xaxis.set_major_locator(MultipleLocator(between_ticks))
+for panel in panels.flat:  # after all are drawn: a limit that is set no longer grows with the row's other panels
+    panel.set_xlim(left=0)
+    panel.set_ylim(bottom=0)
+base = measured["base"]
+figure.suptitle(
+    f"A LoRA step, {measured['precision']}; where not varied: SmolLM2-{base['shape'].upper()}'s shape, {base['length']} tokens, rank {base['rank']}\n"
+    f"{measured['machine']}",
+    fontsize=9,
+)
+# A date would make every drawing a change.
+figure.savefig(sys.argv[1], metadata={"Date": None} if sys.argv[1].endswith(".svg") else None)

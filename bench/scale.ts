@@ -1,0 +1,103 @@
+/**
+ * `npm run bench:scale -- [--only length|size|rank] [--precision f32|bf16] [--steps 6] [--rounds 1] [--plot FILE]`: how a LoRA step's time and peak memory
+ * grow with the sequence length, the model and the rank, one varied at a time. Prints a table and one JSON line and draws bench/scale.svg, for which it makes
+ * the peers' Python environment first; with --only it draws where --plot says, or not at all. More rounds, each of all points in turn, tell growth from a
+ * shared machine's drift: what is printed are their medians.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { pythonEnvironment } from '../scripts/python-environment.ts';
+import { median } from './measures.ts';
+import { SHAPES, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';
+
+const { values: asked } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    precision: { type: 'string', default: 'f32' },
+    steps: { type: 'string', default: '6' },
+    rounds: { type: 'string', default: '1' },
+    plot: { type: 'string' },
+  },
+});
+const { precision } = asked;
+if (!(Number(asked.rounds) >= 1)) throw new Error(`--rounds is "${asked.rounds}"; it takes 1 or more`);
+if (!(Number(asked.steps) >= 2)) throw new Error(`--steps is "${asked.steps}"; it takes 2 or more: the first, which prepares, is left out`);
+
+interface Point {
+  shape: Shape;
+  length: number;
+  rank: number;
+}
+
+/** Of what `bench:step` says. */
+const MEASURES = ['parameters', 'stepSeconds', 'utilisation', 'peakMemoryMb'] as const;
+type Measured = Record<(typeof MEASURES)[number], number>;
+
+/** Where all axes meet: a step of a few seconds on two cores. One row, for a step's memory to be that of its sequence. */
+const BASE: Point = { shape: SMOLLM2_135M, length: 512, rank: 16 };
+const AXES = {
+  length: [128, 256, 512, 1024, 2048].map((length): Point => ({ ...BASE, length })),
+  size: (Object.keys(SHAPES) as Shape[]).map((shape): Point => ({ ...BASE, shape })),
+  rank: [4, 8, 16, 32, 64, 128].map((rank): Point => ({ ...BASE, rank })),
+};
+type Axis = keyof typeof AXES;
+
+function chosenAxes(only: string | undefined): Axis[] {
+  if (only === undefined) return Object.keys(AXES) as Axis[];
+  if (!Object.hasOwn(AXES, only)) throw new Error(`--only is "${only}"; it takes ${Object.keys(AXES).join(', ')}`);
+  return [only as Axis];
+}
+
+/** In a process of its own: the kernel's high-water mark is a process's, and never falls. */
+function measure({ shape, length, rank }: Point): Measured {
+  const point = Object.entries({ shape, length, rank, rows: 1, steps: asked.steps, precision }).flatMap(([name, value]) => [
+    `--${name}`,
+    String(value),
+  ]);
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'step.ts'), ...point], {
+    encoding: 'utf8',
+  });
+  const why = /^\w*Error: .*$/m.exec(stderr)?.[0] ?? stderr.trim().split('\n').at(-1);
+  if (status !== 0) throw new Error(`bench/step.ts ${point.join(' ')} failed (${signal ?? `exit status ${status}`}): ${why}`);
+  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Measured;
+}
+
+/** Each point once a round: that where the axes meet is on all of them. @returns medians by point's key */
+function measureAll(points: readonly Point[]): Map<string, Measured> {
+  const distinct = new Map(points.map((point) => [keyOf(point), { point, runs: [] as Measured[] }]));
+  for (let round = 1; round <= Number(asked.rounds); round++) {
+    for (const [key, { point, runs }] of distinct) {
+      const run = measure(point);
+      runs.push(run);
+      console.error(`${key}: ${run.stepSeconds.toFixed(2)} s, ${run.peakMemoryMb.toFixed(0)} MB`);
+    }
+  }
+  const medians = (runs: Measured[]) => Object.fromEntries(MEASURES.map((name) => [name, median(runs.map((run) => run[name]))])) as Measured;
+  return new Map([...distinct].map(([key, { runs }]) => [key, medians(runs)]));
+}
+
+const keyOf = ({ shape, length, rank }: Point): string => `${shape}, ${length} tokens, rank ${rank}`;
+
+function row(axis: string, { parameters, length, rank, stepSeconds, utilisation, peakMemoryMb }: Point & Measured): string {
+  const size = `${(parameters / 1e6).toFixed(0)}M`;
+  const costs = [stepSeconds.toFixed(2), (length / stepSeconds).toFixed(0), `${(peakMemoryMb / 1000).toFixed(2)} GB`, utilisation.toFixed(2)];
+  return `| ${[axis, size, length, rank, ...costs].join(' | ')} |`;
+}
+
+const axes = chosenAxes(asked.only);
+const plot = asked.plot ?? (asked.only === undefined ? join(import.meta.dirname, 'scale.svg') : null);
+// Before anything is measured: a machine on which it cannot be made says so at once.
+const python = plot === null ? null : pythonEnvironment({ beside: join(import.meta.dirname, 'peers/requirements.txt') });
+
+const measured = measureAll(axes.flatMap((axis) => AXES[axis]));
+const points = Object.fromEntries(axes.map((axis) => [axis, AXES[axis].map((point) => ({ ...point, ...measured.get(keyOf(point))! }))]));
+console.log('| varied | parameters | length | rank | s/step | tokens/s | peak memory | of the matmul peak |');
+console.log(`|${' --- |'.repeat(8)}`);
+for (const [axis, along] of Object.entries(points)) for (const point of along) console.log(row(axis, point));
+const machine = `${cpus().length} cores of ${cpus()[0]?.model.trim()}`;
+const result = JSON.stringify({ bench: 'scale', precision, machine, rounds: Number(asked.rounds), base: BASE, axes: points });
+console.log(`\n${result}`);
+if (python !== null && plot !== null)
+  execFileSync(python, [join(import.meta.dirname, 'plot_scale.py'), plot], { input: result, stdio: ['pipe', 2, 2] });
