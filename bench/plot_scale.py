@@ -42,8 +42,8 @@ for panel in panels.flat:  # after all are drawn: a limit that is set no longer 
     panel.set_ylim(bottom=0)
 base = measured["base"]
 figure.suptitle(
-    f"A LoRA step, {measured['precision']}; where not varied: SmolLM2-{base['shape'].upper()}'s shape, {base['length']} tokens, rank {base['rank']}\n"
-    f"{measured['machine']}",
+    f"A LoRA step in {measured['precision']} on {measured['machine']}\n"
+    f"where not varied: SmolLM2-{base['shape'].upper()}'s shape, {base['length']} tokens, rank {base['rank']}",
     fontsize=9,
 )
 # A date would make every drawing a change.
