@@ -150,6 +150,7 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
           await keepReport(services, job, 'receipt', answer.receipt);
           break;
         case 'prepared':
+          log.info({ seconds: answer.facts.seconds }, 'the job is prepared');
           run.lineage.prepared(answer.facts);
           await recordPrepared(services, job, answer.facts);
           break;

@@ -67,7 +67,13 @@ export interface Prepared {
   /** Of the base model, worth telling the user. Whole sentences. */
   warnings: string[];
   versions: Lineage['versions'];
+  /** What led to the first step, in seconds by part. */
+  seconds: Record<PreparationPart, number>;
 }
+
+/** Reading and tokenising the data, measuring the machine, recording the graph, filling it with weights, predicting with the base for the proof. */
+export const PREPARATION_PARTS = ['data', 'precision', 'graph', 'weights', 'predictions'] as const;
+export type PreparationPart = (typeof PREPARATION_PARTS)[number];
 
 export interface StepMetrics {
   /** From 1. */

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type ResolvedHyperparameters, resolveHyperparameters } from '../../src/formats/hyperparameters.ts';
 import { InputError } from '../../src/formats/input-error.ts';
 import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning.ts';
-import type { Prepared, TrainOptions } from './contract.ts';
+import { PREPARATION_PARTS, type Prepared, type TrainOptions } from './contract.ts';
 import { ChatTemplate } from './data/chat-template.ts';
 import { type Dataset, tokenizeFile } from './data/dataset.ts';
 import { overlapWarning, tokenReceipt } from './data/receipt.ts';
@@ -15,6 +15,7 @@ import { readTrainerState, restoreTensors, type TrainerState } from './io/checkp
 import { saveModel, storedDtype } from './io/model-directory.ts';
 import { readModelConfig } from './model/weights.ts';
 import { basePredictions, type Predictions } from './proof/base-predictions.ts';
+import { Stopwatch } from './stopwatch.ts';
 import { versions } from './tensorflow.ts';
 import type { LearningModel } from './tuning/tuned-model.ts';
 import { GRAFT_VERSION } from './version.ts';
@@ -46,6 +47,7 @@ export interface Run {
  */
 export async function prepare(options: TrainOptions): Promise<Run> {
   const { modelDir, seed } = options;
+  const watch = new Stopwatch(PREPARATION_PARTS);
   const tuning = resolveTuning(options.tuning);
   const resumed = options.resumeFrom === undefined ? null : readTrainerState(options.resumeFrom);
   const today = resumed === null ? new Date() : new Date(resumed.today);
@@ -53,13 +55,14 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const config = readModelConfig(modelDir);
   const tokenizer = await Tokenizer.open(modelDir);
   const template = await ChatTemplate.open(tokenizer, today);
+  const precision = () => {
+    watch.lap('data');
+    const fastest = resumed?.hyperparameters.precision ?? fastestPrecision(options.machineFile);
+    watch.lap('precision');
+    return fastest;
+  };
   const resolve = (examples: number) =>
-    resolveHyperparameters(options.hyperparameters, {
-      examples,
-      modelMaxLength: config.maxPositionTokens,
-      tuning,
-      fastestPrecision: () => resumed?.hyperparameters.precision ?? fastestPrecision(options.machineFile),
-    });
+    resolveHyperparameters(options.hyperparameters, { examples, modelMaxLength: config.maxPositionTokens, tuning, fastestPrecision: precision });
   const { max_length: maxLengthTokens, truncation } = resolve(1); // these two do not depend on the data
   const how = { tokenizer, template, vocabSize: config.vocabSize, maxLengthTokens, truncation, signal: options.signal };
   const training = await tokenizeFile(options.trainingFile, { ...how, param: 'training_file' });
@@ -75,6 +78,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256 });
 
   options.signal?.throwIfAborted();
+  watch.lap('data');
   const model = openForTraining({
     modelDir,
     tuning,
@@ -82,11 +86,15 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     weightDecay: hyperparameters.weight_decay,
     precision: hyperparameters.precision,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
+    recorded: () => watch.lap('graph'),
   });
+  watch.lap('weights');
   let base: Predictions;
   try {
     base = basePredictions(model, (validation ?? training).examples);
+    watch.lap('predictions');
     if (resumed !== null && options.resumeFrom !== undefined) restoreTensors(options.resumeFrom, { model, steps: resumed.step });
+    watch.lap('weights');
   } catch (error) {
     model.dispose();
     throw error;
@@ -103,6 +111,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     warnings:
       config.dropout.length === 0 ? [] : [`Its config.json asks for dropout (${config.dropout.join(', ')}), which is not applied while fine-tuning`],
     versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },
+    seconds: watch.seconds,
   };
   const deliver = (dir: string): string[] =>
     tuning.type === 'full'

@@ -15,6 +15,8 @@ interface TrainingChoices {
   precision?: Precision;
   /** Less memory, more arithmetic; default false. */
   gradientCheckpointing?: boolean;
+  /** Called when the graph stands and the weights come next. */
+  recorded?: () => void;
 }
 
 interface InferenceChoices {
@@ -29,8 +31,8 @@ interface InferenceChoices {
  * @throws InputError `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
  */
 export function openForTraining(choices: TrainingChoices): CompiledModel {
-  const { modelDir, tuning, seed, weightDecay, precision = 'f32', gradientCheckpointing = false } = choices;
-  return open(modelDir, { tuning, seed, precision, heldIn: precision, learning: { weightDecay, gradientCheckpointing } });
+  const { modelDir, tuning, seed, weightDecay, precision = 'f32', gradientCheckpointing = false, recorded } = choices;
+  return open(modelDir, { tuning, seed, precision, heldIn: precision, learning: { weightDecay, gradientCheckpointing } }, recorded);
 }
 
 /**
@@ -44,11 +46,17 @@ export function openForInference({ modelDir, adapterDir, precision = 'f32' }: In
   return withAdapter(model, adapterDir);
 }
 
-function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'weightOf'>): CompiledModel {
+function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'weightOf'>, recorded?: () => void): CompiledModel {
   const config = readModelConfig(modelDir);
   const weights = openWeights(modelDir, config);
+  let asked = false;
+  const weightOf = (name: string): Float32Array => {
+    if (!asked) recorded?.();
+    asked = true;
+    return weights.read(name);
+  };
   try {
-    return new CompiledModel({ config, weightOf: weights.read, ...rest });
+    return new CompiledModel({ config, weightOf, ...rest });
   } finally {
     weights.close();
   }
