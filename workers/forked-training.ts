@@ -18,6 +18,11 @@ const LAST_ANSWERS = ['done', 'verified', 'stopped', 'failed'];
 export interface ForkedTraining {
   readonly pid: number | undefined;
   /**
+   * Resolves when it has loaded TensorFlow and waits for a job.
+   * @throws TrainingProcessDied
+   */
+  ready(): Promise<void>;
+  /**
    * Trains; answers in order, the last is `done`, `stopped` or `failed`.
    * @throws TrainingProcessDied when the process ends before that
    */
@@ -67,6 +72,7 @@ export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedT
   });
   // Listening from the start: nothing it says is lost, and `disconnect` comes after its last message.
   const messages = on(child, 'message', { close: ['disconnect'] });
+  const ready = new Promise<void>((resolve) => child.once('message', () => resolve())); // what it says first
   child.on('error', () => {}); // `gone` tells it
   const output: string[] = [];
   for (const stream of [child.stdout!, child.stderr!]) {
@@ -100,6 +106,10 @@ export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedT
 
   return {
     pid: child.pid,
+    async ready() {
+      const died = await Promise.race([ready, gone]);
+      if (died !== undefined) throw new TrainingProcessDied(died);
+    },
     train: (options) => answers(() => tell(child, { id, command: 'train', options })),
     async verify(deliveredDir) {
       tell(child, { id, command: 'verify', deliveredDir });
