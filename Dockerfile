@@ -22,10 +22,12 @@ RUN node scripts/setup.mjs --production --no-servers --no-tensorflow && rm -rf /
 
 FROM api-packages AS worker-packages
 COPY workers/engine/tensorflow.ts workers/engine/tensorflow.ts
+COPY workers/engine/kernels workers/engine/kernels
 RUN GRAFT_TENSORFLOW=cpu node scripts/setup.mjs --production --no-servers
 
 FROM api-packages AS worker-gpu-packages
 COPY workers/engine/tensorflow.ts workers/engine/tensorflow.ts
+COPY workers/engine/kernels workers/engine/kernels
 RUN GRAFT_TENSORFLOW=cuda node scripts/setup.mjs --production --no-servers
 
 # The image's own user, and the directories that are volumes.

@@ -3,7 +3,8 @@
  * knows no GPU made since; its binding speaks TensorFlow's C API, so it compiles as it is against the library in
  * TensorFlow's Python package.
  */
-import { copyFile, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { cacheFolder, onceInCache } from './cache.mjs';
@@ -15,10 +16,11 @@ export const tensorflowVersion = '2.21.0';
 
 /** Downloads TensorFlow into the cache, once per version. @returns {Promise<{folder: string, filled: boolean}>} */
 export function tensorflowLibrary(/** @type {'cpu' | 'cuda'} */ variant) {
-  return onceInCache(`tensorflow-${variant}-${tensorflowVersion}-${process.arch}`, async (folder) => {
+  return onceInCache(`tensorflow-${variant}-${tensorflowVersion}-${process.arch}-headers`, async (folder) => {
     // On arm64 the package named plainly is the CPU's.
     const name = variant === 'cuda' || process.arch === 'arm64' ? 'tensorflow' : 'tensorflow-cpu';
-    const keep = /^tensorflow\/(libtensorflow_(cc|framework)\.so\.2$|include\/(tensorflow|xla|tsl)\/)|\.dist-info\/(METADATA|LICENSE)$/;
+    const headers = 'include\\/(absl|Eigen|google|ml_dtypes|tensorflow|tsl|unsupported|xla)\\/';
+    const keep = new RegExp(`^tensorflow\\/(libtensorflow_(cc|framework)\\.so\\.2$|${headers})|\\.dist-info\\/(METADATA|LICENSE)$`);
     await unpackWheel(`${name}==${tensorflowVersion}`, { into: folder, keep });
     const library = join(folder, 'tensorflow');
     // The linker looks for these names.
@@ -39,8 +41,8 @@ async function cudaRequirements(/** @type {string} */ folder) {
 
 /**
  * Compiles the binding, once per version, and puts it with links to the library into the npm package.
- * This is binding.gyp for Linux as one command, without node-gyp and the download of Node's headers that it starts with:
- * the binding uses Node-API alone, whose headers npm has. Sessions can be configured (session-options.h).
+ * This is binding.gyp for Linux without node-gyp and the download of Node's headers that it starts with: the binding uses Node-API alone, whose
+ * headers npm has. With it come the engine's own kernels, and what sessions lack (workers/engine/kernels).
  * @returns {Promise<{built: boolean}>}
  */
 export async function tensorflowBinding({ root, variant, library }) {
@@ -52,16 +54,33 @@ export async function tensorflowBinding({ root, variant, library }) {
   await linkFolder(join(library, 'tensorflow'), join(tfjs, 'deps', 'lib'));
   await linkFolder(join(library, 'tensorflow', 'include'), join(tfjs, 'deps', 'include'));
 
-  // With session-options.h it is another than the plain one.
-  const name = `tfjs-binding-${version}-options1-tensorflow-${variant}-${tensorflowVersion}-napi8-abi${process.versions.modules}-${process.arch}`;
+  const kernels = join(root, 'workers', 'engine', 'kernels');
+  const name = `tfjs-binding-${version}-kernels-${await hashOf(kernels)}-tensorflow-${variant}-${tensorflowVersion}-napi8-abi${process.versions.modules}-${process.arch}`;
   const { folder, filled } = await onceInCache(name, async (into) => {
-    const includes = [tfjs, join(tfjs, 'deps', 'include'), require('node-api-headers').include_dir].flatMap((path) => ['-I', path]);
-    const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((file) => join(tfjs, 'binding', file));
+    const headers = [tfjs, join(tfjs, 'deps', 'include'), require('node-api-headers').include_dir].flatMap((path) => ['-I', path]);
+    const common = ['-fPIC', '-std=c++17', '-w', ...headers];
+    const binding = [...common, '-O2', '-DNAPI_VERSION=8', '-include', join(kernels, 'session-hooks.h')];
+    const ofTiles = [...common, '-O3', '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'];
+    const units = [
+      ...['tfjs_backend', 'tfjs_binding'].map((unit) => ({ unit, source: join(tfjs, 'binding', `${unit}.cc`), flags: binding })),
+      ...['row-program', 'fused-rows'].map((unit) => ({ unit, source: join(kernels, `${unit}.cc`), flags: [...common, '-O2'] })),
+      ...Object.entries(INSTRUCTION_SETS[process.arch] ?? { baseline: [] }).map(([unit, own]) => ({
+        unit,
+        source: join(kernels, 'tile-operations.cc'),
+        flags: [...ofTiles, ...own, `-DGRAFT_INSTRUCTIONS=${unit}`],
+      })),
+    ];
+    const log = (/** @type {string} */ unit) => join(cacheFolder(), `tfjs-binding-${unit}.log`);
+    const objects = await Promise.all(
+      units.map(async ({ unit, source, flags }) => {
+        const object = join(into, `${unit}.o`);
+        await run([compiler(), ...flags, '-c', source, '-o', object], { log: log(unit) });
+        return object;
+      }),
+    );
     const libraries = ['-L', join(tfjs, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework', '-Wl,-rpath,$ORIGIN/../../deps/lib'];
-    const flags = ['-shared', '-fPIC', '-O2', '-std=c++17', '-w', '-DNAPI_VERSION=8', '-include', join(import.meta.dirname, 'session-options.h')];
-    await run([compiler(), ...flags, ...includes, ...sources, ...libraries, '-o', join(into, 'tfjs_binding.node')], {
-      log: join(cacheFolder(), 'tfjs-binding.log'),
-    });
+    await run([compiler(), '-shared', ...objects, ...libraries, '-o', join(into, 'tfjs_binding.node')], { log: log('link') });
+    for (const object of objects) await rm(object);
   });
   const place = join(tfjs, 'lib', 'napi-v8');
   await mkdir(place, { recursive: true });
@@ -69,6 +88,18 @@ export async function tensorflowBinding({ root, variant, library }) {
   await copyFile(join(folder, 'tfjs_binding.node'), join(place, 'tfjs_binding.node.new'));
   await rename(join(place, 'tfjs_binding.node.new'), join(place, 'tfjs_binding.node'));
   return { built: filled };
+}
+
+/** What a processor may have; at run time it takes the best that it has. @type {Partial<Record<string, Record<string, string[]>>>} */
+const INSTRUCTION_SETS = {
+  x64: { baseline: [], avx2: ['-march=x86-64-v3'], avx512: ['-march=x86-64-v4', '-mprefer-vector-width=512'] },
+};
+
+/** Of the files' names and contents. */
+async function hashOf(/** @type {string} */ folder) {
+  const hash = createHash('sha256');
+  for (const name of (await readdir(folder)).sort()) hash.update(`${name}\n`).update(await readFile(join(folder, name)));
+  return hash.digest('hex').slice(0, 12);
 }
 
 async function linkFolder(/** @type {string} */ target, /** @type {string} */ path) {

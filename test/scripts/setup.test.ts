@@ -86,9 +86,10 @@ describe('the TensorFlow variant', () => {
 describe('the stamp', () => {
   const parts = { development: true, tensorflow: true, servers: true };
   const product = 'node_modules/@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node';
+  const KERNEL = 'workers/engine/kernels/fused-rows.cc';
 
   beforeEach(() => {
-    for (const path of ['package-lock.json', 'prisma.config.ts', 'prisma/schema.prisma', 'scripts/setup.mjs', 'scripts/setup/cache.mjs'])
+    for (const path of ['package-lock.json', 'prisma.config.ts', 'prisma/schema.prisma', 'scripts/setup.mjs', 'scripts/setup/cache.mjs', KERNEL])
       write(path, '');
     for (const path of ['src/generated/prisma/client.ts', product, 'node_modules/.graft/valkey-server']) write(path, '');
     write('node_modules/@tensorflow/tfjs-node-gpu/deps/lib/libtensorflow_cc.so.2', '');
@@ -99,6 +100,9 @@ describe('the stamp', () => {
     writeStamp({ root: folder, parts });
     expect(isCurrent({ root: folder, parts })).toBe(true);
     write('prisma/schema.prisma', 'model New {}');
+    expect(isCurrent({ root: folder, parts })).toBe(false);
+    writeStamp({ root: folder, parts });
+    write(KERNEL, '// changed');
     expect(isCurrent({ root: folder, parts })).toBe(false);
   });
 

@@ -26,3 +26,13 @@ export const versions = (): { tfjs: string; tensorflow: string } => ({
   tfjs: tf.version['tfjs-node'] ?? 'unknown',
   tensorflow: (tf.backend() as unknown as { binding: { TF_Version: string } }).binding.TF_Version,
 });
+
+/** Has every run of a session meanwhile leave its trace, a RunMetadata, in this file. */
+export function traceSessionTo(path: string, code: () => void): void {
+  process.env['TF_SESSION_TRACE'] = path;
+  try {
+    code();
+  } finally {
+    delete process.env['TF_SESSION_TRACE'];
+  }
+}

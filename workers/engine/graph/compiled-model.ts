@@ -3,6 +3,7 @@
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
+import { backend } from '../backend.ts';
 import type { Batch } from '../data/batch.ts';
 import { partSizes } from '../loss/cross-entropy.ts';
 import { type SupervisedPositions, supervisedPositions } from '../loss/supervised-positions.ts';
@@ -13,6 +14,7 @@ import { trainLora } from '../tuning/lora.ts';
 import { type DropoutPosition, dropoutKey, type Trained, trainAll, trainNothing } from '../tuning/trained.ts';
 import type { LearningModel, Losses, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { type AdamWConstants, recordUpdate, type TrainedVariables, updateScalars } from './adamw-update.ts';
+import { fuseRows } from './fuse.ts';
 import { type Attribute, DType, type Graph, type Output } from './graph.ts';
 import { profile, type TimedOperation } from './profile.ts';
 import { FEEDS, feedsOfPass, recordLogits, recordPass } from './recorded-pass.ts';
@@ -66,6 +68,7 @@ export class CompiledModel implements LearningModel {
   readonly trainableParameters: number;
   readonly totalParameters: number;
   readonly #trainsHead: boolean;
+  readonly #recorder: Recorder;
   readonly #session: GraphSession;
   readonly #base: readonly HeldSlab[];
   readonly #trained: readonly TrainedSlab[];
@@ -79,6 +82,7 @@ export class CompiledModel implements LearningModel {
     this.tuning = tuning ?? { type: 'full' };
     this.#trainsHead = tuning?.type === 'full';
     const recorder = new Recorder(precision);
+    this.#recorder = recorder;
     const { graph } = recorder;
     const shapes = weightShapes(config);
     const { names } = config;
@@ -134,6 +138,7 @@ export class CompiledModel implements LearningModel {
     const first = tuning?.type === 'lora' ? new Map([...trained.trainable].map(([name, variable]) => [name, variable.dataSync<'float32'>()])) : null;
     recorder.record(() => tf.dispose([...stand.values(), ...adapter.values(), ...trained.trainable.values()]));
     recorder.dispose();
+    if (!backend.isUsingGpuDevice) fuseRows(graph, this.#runs());
     this.#session = new GraphSession(graph, this.#allFetches());
     try {
       this.#assign(
@@ -168,21 +173,15 @@ export class CompiledModel implements LearningModel {
     }) as unknown as number;
   }
 
-  /** Where a pass's time goes; what it would add to the gradients is not added. */
+  /** Where a pass's time goes. Its gradients are added to those before, as `accumulate` does. */
   profile(batch: Batch, position: DropoutPosition): TimedOperation[] {
-    const { pass } = this.#mustLearn();
-    const variables = [...this.#base, ...this.#trained].map(({ variable }) => variable);
-    let timed: TimedOperation[] = [];
-    tf.tidy(() => {
-      const values = this.#session.run(
-        {},
-        variables.map(({ exactValue }) => exactValue),
-      );
-      const given = new Map(variables.map(({ value }, index) => [value.node.name, values[index]!]));
-      for (const [name, tensor] of Object.entries(this.#feeds(batch, supervisedPositions(batch), position))) given.set(name, tensor);
-      timed = profile(pass, ({ node }) => given.get(node.name)!);
-    });
-    return timed;
+    const sizes: Record<string, number> = {
+      [FEEDS.rows]: batch.rows,
+      [FEEDS.length]: batch.length,
+      [FEEDS.supervisedCount]: supervisedPositions(batch).targets.length,
+    };
+    const actual = (size: number): number => this.#recorder.actualSize(size, sizes);
+    return profile(() => this.accumulate(batch, position), { nodes: this.#recorder.graph.nodes, actual });
   }
 
   nextTokenLogits(inputIds: Int32Array): Float32Array {
@@ -238,13 +237,17 @@ export class CompiledModel implements LearningModel {
     return this.#learning;
   }
 
+  /** What is computed in one run each. */
+  #runs(): Output[][] {
+    return [this.#evaluation, [this.#logits], ...(this.#learning === null ? [] : [this.#learning.pass, [this.#learning.update]])];
+  }
+
   /** Everything that will be asked of the session. */
   #allFetches(): Output[] {
     const held = [...this.#base, ...this.#trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
     const state = this.#trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m, learning.v, learning.gradients]));
     const ofState = state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]);
-    const learning = this.#learning === null ? [] : [...this.#learning.pass, this.#learning.update];
-    return [...this.#evaluation, this.#logits, ...learning, ...held, ...ofState];
+    return [...this.#runs().flat(), ...held, ...ofState];
   }
 
   #values(read: (name: string) => Float32Array): (HeldSlab & { read(name: string): Float32Array })[] {

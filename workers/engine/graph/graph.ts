@@ -8,6 +8,7 @@ export type DTypeNumber = (typeof DType)[keyof typeof DType];
 
 export type Attribute =
   | { kind: 'type'; value: number }
+  | { kind: 'types'; value: readonly number[] }
   | { kind: 'int'; value: number }
   | { kind: 'float'; value: number }
   | { kind: 'bool'; value: boolean }

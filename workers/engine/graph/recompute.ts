@@ -5,6 +5,7 @@
  */
 import { DType, type Graph, type GraphNode, type Output } from './graph.ts';
 import { FlowNetwork } from './minimum-cut.ts';
+import { spaceOf } from './row-program.ts';
 
 /** Operations that cost about what reading their inputs costs. */
 const CHEAP = new Set([
@@ -29,29 +30,40 @@ export interface BackwardHalf {
   checkpoints: ReadonlySet<Output> | null;
 }
 
-/** Rewrites the backward half in place. Nodes it adds stand after those that read them. */
+/**
+ * Rewrites the backward half in place. Nodes it adds stand after those that read them. What rows of fused operations cost nothing is computed again for
+ * each of the stages that read it; anything else once.
+ */
 export function recompute(graph: Graph, { begin, end, checkpoints }: BackwardHalf): void {
   const late = lateNodes(graph.nodes.slice(begin, end));
   const mayRecompute = (output: Output): boolean => (checkpoints === null ? isCheap(output) : isBetween(checkpoints, output));
   const kept = cheapestToKeep(late, mayRecompute);
-  const again = new Map<Output, Output>();
+  const once = new Map<Output, Output>();
+  const perStage = new Map<GraphNode, Map<Output, Output>>();
 
-  /** @param anchor what must have been computed before: without it TensorFlow would compute everything at once, early */
-  const anew = (output: Output, anchor: GraphNode): Output => {
-    const known = again.get(output);
-    if (known !== undefined) return known;
+  /** @param stage what must have been computed before: without it TensorFlow would compute everything at once, early */
+  const anew = (output: Output, stage: GraphNode): Output => {
     const { node, index } = output;
     if (kept.has(output) || !mayRecompute(output) || late.has(node)) return output;
-    const inputs = node.inputs.map((input) => anew(input, anchor));
-    const after = inputs.every((input, position) => input === node.inputs[position]) ? [anchor] : [];
+    const again = spaceOf(node) === null ? once : (perStage.get(stage) ?? new Map<Output, Output>());
+    if (again !== once) perStage.set(stage, again);
+    const known = again.get(output);
+    if (known !== undefined) return known;
+    const inputs = node.inputs.map((input) => anew(input, stage));
+    const after = inputs.every((input, position) => input === node.inputs[position]) ? [stage] : [];
     const twin = graph.add(node.op, Object.fromEntries(node.attributes), inputs, node.outputs, { after, stateful: true, scope: node.scope });
     for (const [position, original] of node.outputs.entries()) if (!kept.has(original)) again.set(original, twin.outputs[position]!);
     return twin.outputs[index]!;
   };
 
+  const order = new Map([...late].map((node, index) => [node, index]));
+  const stages = new Map<GraphNode, GraphNode>();
   for (const node of late) {
-    const anchor = node.inputs.findLast((input) => late.has(input.node))?.node;
-    if (anchor !== undefined) node.inputs = node.inputs.map((input) => anew(input, anchor));
+    const before = node.inputs.flatMap((input) => (late.has(input.node) ? [stages.get(input.node)!] : []));
+    const stage = before.toSorted((a, b) => order.get(a)! - order.get(b)!).at(-1);
+    if (stage !== undefined) node.inputs = node.inputs.map((input) => anew(input, stage));
+    // A chain of fused operations is one stage: that of what it begins with.
+    stages.set(node, stage === undefined || spaceOf(node) === null ? node : stage);
   }
 }
 

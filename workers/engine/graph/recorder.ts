@@ -53,6 +53,14 @@ export class Recorder {
     return output;
   }
 
+  /** What a recorded size is where these are fed. */
+  actualSize(recorded: number, fed: Readonly<Record<string, number>>): number {
+    let actual = recorded;
+    for (const [stand, { node }] of this.#sizes)
+      for (let rest = recorded; rest !== 0 && rest % stand === 0; rest /= stand) actual = (actual / stand) * fed[node.name]!;
+    return actual;
+  }
+
   /** A tensor that is fed; sizes that vary stand in its shape as their primes. */
   feed(name: string, dtype: 'float32' | 'int32', shape: number[]): Tensor {
     const open = shape.map((size) => (this.#varies(size) ? -1 : size));

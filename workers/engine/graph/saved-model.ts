@@ -58,6 +58,13 @@ function attributeMessage(attribute: Attribute): Message {
     case 'type':
       message['setType']!(attribute.value);
       break;
+    case 'types': {
+      const List = messages['AttrValue']!['ListValue'] as MessageClass;
+      const list = new List() as Message;
+      list['setTypeList']!([...attribute.value]);
+      message['setList']!(list);
+      break;
+    }
     case 'int':
       message['setI']!(attribute.value);
       break;

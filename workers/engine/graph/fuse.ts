@@ -1,0 +1,147 @@
+/**
+ * Chains of operations on rows become one operation each, GraftFusedRows: what passes between them then never goes through memory.
+ *
+ * Clusters are found in waves. Of the operations that could run, those that cannot be fused run until none is left; then all that can be fused run, as
+ * far as they come by themselves: they are the wave, and what is connected in it is a cluster. Whatever a cluster waits for has run before its wave, so
+ * no cluster ever waits for itself.
+ */
+import type { Attribute, Graph, GraphNode, Output } from './graph.ts';
+import { rowShape, spaceOf, writeProgram } from './row-program.ts';
+
+/** One alone is as good as it is, but for a softmax. */
+const worthIt = (members: readonly GraphNode[]): boolean => members.length > 1 || members[0]!.op === 'Softmax';
+
+/** Some of a wave's nodes; a forest in which a node's cluster is that of its root. */
+interface Cluster {
+  parent: Cluster | null;
+  /** null: so far all are of one number a row. */
+  space: readonly number[] | null;
+  /** Of its rows, and of what is wanted of it. */
+  key: string;
+}
+
+/**
+ * Rewrites the graph in place.
+ * @param runs what is fetched together; nodes that one run needs and another does not are kept apart
+ */
+export function fuseRows(graph: Graph, runs: readonly (readonly Output[])[]): void {
+  const wantedBy = new Map<GraphNode, string>();
+  for (const [index, run] of runs.entries()) for (const node of nodesBehind(run)) wantedBy.set(node, `${wantedBy.get(node) ?? ''} ${index}`);
+  const readers = new Map<Output, GraphNode[]>();
+  for (const node of wantedBy.keys()) for (const input of new Set(node.inputs)) readers.set(input, [...(readers.get(input) ?? []), node]);
+  const fetched = new Set(runs.flat());
+  const fused = new Map<GraphNode, GraphNode>();
+  for (const { members, space } of clustersOf(wantedBy)) {
+    if (!worthIt(members)) continue;
+    const inside = new Set(members);
+    const results = members.flatMap(({ outputs }) =>
+      outputs.filter((output) => fetched.has(output) || (readers.get(output) ?? []).some((reader) => !inside.has(reader))),
+    );
+    const node = asOne(graph, members, { results, space });
+    for (const member of members) fused.set(member, node);
+  }
+  for (const node of graph.nodes) {
+    if (node.after.some((earlier) => fused.has(earlier))) node.after = [...new Set(node.after.map((earlier) => fused.get(earlier) ?? earlier))];
+  }
+}
+
+function nodesBehind(outputs: readonly Output[]): Set<GraphNode> {
+  const found = new Set<GraphNode>();
+  const waiting = outputs.map(({ node }) => node);
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    if (found.has(node)) continue;
+    found.add(node);
+    waiting.push(...predecessors(node));
+  }
+  return found;
+}
+
+const predecessors = ({ inputs, after }: GraphNode): GraphNode[] => [...new Set([...inputs.map(({ node }) => node), ...after])];
+
+function clustersOf(wantedBy: ReadonlyMap<GraphNode, string>): { members: GraphNode[]; space: readonly number[] }[] {
+  const missing = new Map<GraphNode, number>();
+  const successors = new Map<GraphNode, GraphNode[]>();
+  const ready: GraphNode[] = [];
+  for (const node of wantedBy.keys()) {
+    const before = predecessors(node);
+    missing.set(node, before.length);
+    if (before.length === 0) ready.push(node);
+    for (const earlier of before) {
+      const known = successors.get(earlier);
+      if (known === undefined) successors.set(earlier, [node]);
+      else known.push(node);
+    }
+  }
+  /** @returns what now can run too */
+  const complete = (node: GraphNode): GraphNode[] =>
+    (successors.get(node) ?? []).filter((next) => {
+      missing.set(next, missing.get(next)! - 1);
+      return missing.get(next) === 0;
+    });
+
+  const clusters: { members: GraphNode[]; space: readonly number[] }[] = [];
+  while (ready.length > 0) {
+    const fusible: GraphNode[] = [];
+    for (let node = ready.pop(); node !== undefined; node = ready.pop()) {
+      if (spaceOf(node) === null) ready.push(...complete(node));
+      else fusible.push(node);
+    }
+    const wave = new Map<GraphNode, Cluster>();
+    for (let node = fusible.pop(); node !== undefined; node = fusible.pop()) {
+      const cluster = joined(node, wave, wantedBy.get(node)!);
+      if (cluster === null) {
+        ready.push(node); // in a later wave
+        continue;
+      }
+      wave.set(node, cluster);
+      for (const next of complete(node)) (spaceOf(next) === null ? ready : fusible).push(next);
+    }
+    const members = new Map<Cluster, GraphNode[]>();
+    for (const [node, cluster] of wave) {
+      const root = rootOf(cluster);
+      members.set(root, [...(members.get(root) ?? []), node]);
+    }
+    for (const [{ space }, nodes] of members) if (space !== null) clusters.push({ members: nodes, space });
+  }
+  return clusters;
+}
+
+/** @returns the node's cluster, with which those of the wave's nodes before it are united; null when they cannot be */
+function joined(node: GraphNode, wave: ReadonlyMap<GraphNode, Cluster>, wanted: string): Cluster | null {
+  const space = spaceOf(node)!;
+  const own: Cluster = { parent: null, space: space.at(-1) === 1 ? null : space, key: `${rowShape(space)} ${wanted}` };
+  const before = [...new Set(predecessors(node).flatMap((earlier) => (wave.has(earlier) ? [rootOf(wave.get(earlier)!)] : [])))];
+  const spaces = new Set([own, ...before].flatMap(({ space }) => (space === null ? [] : [space.join()])));
+  if (spaces.size > 1 || before.some(({ key }) => key !== own.key)) return null;
+  // Only what it reads makes it one with others.
+  if (!node.inputs.some((input) => wave.has(input.node)) && before.length > 0) return null;
+  for (const cluster of before) {
+    own.space ??= cluster.space;
+    cluster.parent = own;
+  }
+  return own;
+}
+
+function rootOf(cluster: Cluster): Cluster {
+  let root = cluster;
+  while (root.parent !== null) root = root.parent;
+  return root;
+}
+
+function asOne(graph: Graph, members: readonly GraphNode[], { results, space }: { results: Output[]; space: readonly number[] }): GraphNode {
+  const { text, inputs } = writeProgram(members, results, space);
+  const inside = new Set(members);
+  const attributes: Record<string, Attribute> = {
+    program: { kind: 'string', value: text },
+    Tin: { kind: 'types', value: inputs.map(({ dtype }) => dtype) },
+    Tout: { kind: 'types', value: results.map(({ dtype }) => dtype) },
+  };
+  const after = [...new Set(members.flatMap((member) => member.after))].filter((earlier) => !inside.has(earlier));
+  const node = graph.add('GraftFusedRows', attributes, inputs, results, { after, stateful: true, scope: members[0]!.scope });
+  for (const [index, result] of results.entries()) {
+    result.node = node;
+    result.index = index;
+  }
+  node.outputs = results;
+  return node;
+}

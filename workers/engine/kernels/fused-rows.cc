@@ -1,0 +1,272 @@
+// The operation GraftFusedRows: a chain of operations on rows as one, so that what passes between them never leaves the processor's cache.
+// Inputs are broadcast against each other as NumPy does; the last axis is the row.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "row-program.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/shape_inference.h"
+#include "tile-operations.h"
+
+namespace graft {
+namespace {
+
+namespace tf = tensorflow;
+
+// Elements of a tile: some ten of them are in the first-level cache together. Longer rows are a tile each.
+constexpr int64_t kTileElements = 1024;
+
+const TileOperations &tile_operations() {
+#if defined(__x86_64__)
+  static const TileOperations &best = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                                              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd")
+                                          ? avx512::operations
+                                      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")
+                                          ? avx2::operations
+                                          : baseline::operations;
+  return best;
+#else
+  return baseline::operations;
+#endif
+}
+
+// Where an input's rows are: the results' rows are counted over their leading axes, of which the input may lack some.
+struct InputView {
+  const char *data;
+  tf::DataType dtype;
+  bool dense;                  // each row follows the one before, none twice
+  std::vector<int64_t> sizes;  // the results' leading axes
+  std::vector<int64_t> steps;  // in rows of the input; 0 where it is broadcast
+
+  int64_t row(int64_t r) const {
+    if (dense) return r;
+    int64_t at = 0;
+    for (size_t axis = sizes.size(); axis-- > 0; r /= sizes[axis]) at += (r % sizes[axis]) * steps[axis];
+    return at;
+  }
+};
+
+void load(const InputView &input, int64_t first, float *into, int64_t count, const TileOperations &operations) {
+  switch (input.dtype) {
+    case tf::DT_FLOAT:
+      std::memcpy(into, input.data + first * 4, count * 4);
+      break;
+    case tf::DT_BFLOAT16:
+      operations.from_bf16(reinterpret_cast<const uint16_t *>(input.data) + first, into, count);
+      break;
+    case tf::DT_INT32:
+      for (int64_t i = 0; i < count; i++) into[i] = static_cast<float>(reinterpret_cast<const int32_t *>(input.data)[first + i]);
+      break;
+    default:
+      for (int64_t i = 0; i < count; i++) into[i] = input.data[first + i] != 0 ? 1.0f : 0.0f;
+  }
+}
+
+void store(const float *from, tf::Tensor *output, int64_t first, int64_t count, const TileOperations &operations) {
+  char *data = static_cast<char *>(output->data());
+  switch (output->dtype()) {
+    case tf::DT_FLOAT:
+      if (from != reinterpret_cast<float *>(data) + first) std::memcpy(data + first * 4, from, count * 4);
+      break;
+    case tf::DT_BFLOAT16:
+      operations.to_bf16(from, reinterpret_cast<uint16_t *>(data) + first, count);
+      break;
+    case tf::DT_INT32:
+      for (int64_t i = 0; i < count; i++) reinterpret_cast<int32_t *>(data)[first + i] = static_cast<int32_t>(from[i]);
+      break;
+    default:
+      for (int64_t i = 0; i < count; i++) data[first + i] = from[i] != 0.0f;
+  }
+}
+
+class FusedRows : public tf::OpKernel {
+ public:
+  explicit FusedRows(tf::OpKernelConstruction *construction) : OpKernel(construction) {
+    std::string text;
+    OP_REQUIRES_OK(construction, construction->GetAttr("program", &text));
+    const std::string wrong = program_.parse(text);
+    OP_REQUIRES(construction, wrong.empty(), tf::errors::InvalidArgument("a row program with ", wrong, ": ", text));
+    OP_REQUIRES(construction, program_.inputs == num_inputs() && static_cast<int>(program_.outputs.size()) == num_outputs(),
+                tf::errors::InvalidArgument("a row program for another number of tensors: ", text));
+  }
+
+  void Compute(tf::OpKernelContext *context) override {
+    // The shape of the results: what the inputs' shapes make together.
+    int rank = 0;
+    for (int i = 0; i < program_.inputs; i++) rank = std::max(rank, context->input(i).dims());
+    std::vector<int64_t> shape(rank, 1);
+    for (int i = 0; i < program_.inputs; i++) {
+      const tf::TensorShape &own = context->input(i).shape();
+      for (int axis = 0; axis < own.dims(); axis++) {
+        int64_t &size = shape[rank - own.dims() + axis];
+        if (size == 1) size = own.dim_size(axis);
+      }
+    }
+    const int64_t columns = shape.back();
+    int64_t rows = 1;
+    for (int axis = 0; axis + 1 < rank; axis++) rows *= shape[axis];
+
+    std::vector<InputView> views;
+    for (int i = 0; i < program_.inputs; i++) {
+      const tf::Tensor &tensor = context->input(i);
+      InputView view{static_cast<const char *>(tensor.data()), tensor.dtype(), true, {shape.begin(), shape.end() - 1}, {}};
+      view.steps.assign(rank - 1, 0);
+      int64_t step = 1;
+      for (int axis = rank - 2; axis >= 0; axis--) {
+        const int own_axis = axis - (rank - tensor.dims());
+        const int64_t size = own_axis >= 0 ? tensor.dim_size(own_axis) : 1;
+        OP_REQUIRES(context, size == 1 || size == shape[axis],
+                    tf::errors::InvalidArgument("input ", i, " of ", name(), " is ", tensor.shape().DebugString()));
+        if (size != 1) view.steps[axis] = step;
+        view.dense = view.dense && size == shape[axis];
+        step *= size;
+      }
+      const int64_t width = tensor.dims() == 0 ? 1 : tensor.dim_size(tensor.dims() - 1);
+      OP_REQUIRES(context, width == (program_.full[i] ? columns : 1),
+                  tf::errors::InvalidArgument("input ", i, " of ", name(), " is ", tensor.shape().DebugString()));
+      views.push_back(std::move(view));
+    }
+
+    std::vector<tf::Tensor *> outputs(program_.outputs.size());
+    for (size_t i = 0; i < outputs.size(); i++) {
+      tf::TensorShape own;
+      for (int axis = 0; axis + 1 < rank; axis++) own.AddDim(shape[axis]);
+      if (program_.outputs[i].form != Form::kDrop) own.AddDim(program_.outputs[i].form == Form::kFull ? columns : 1);
+      OP_REQUIRES_OK(context, context->allocate_output(i, own, &outputs[i]));
+    }
+    if (rows == 0) return;  // of rows without elements the sum is still 0
+
+    const int64_t tile_rows = std::clamp<int64_t>(kTileElements / std::max<int64_t>(columns, 1), 1, rows);
+    const int64_t tiles = (rows + tile_rows - 1) / tile_rows;
+    const int64_t cycles = tile_rows * columns * static_cast<int64_t>(program_.instructions.size() + 2 * program_.inputs) / 4;
+    context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(tiles, std::max<int64_t>(cycles, 1), [&](int64_t begin, int64_t end) {
+      Run run{program_, views, outputs, columns, tile_rows};
+      for (int64_t tile = begin; tile < end; tile++) run.tile(tile * tile_rows, std::min(tile_rows, rows - tile * tile_rows));
+    });
+  }
+
+ private:
+  // One thread's.
+  struct Run {
+    const RowProgram &program;
+    const std::vector<InputView> &views;
+    const std::vector<tf::Tensor *> &outputs;
+    const int64_t columns;
+    const int64_t tile_rows;
+    const TileOperations &operations = tile_operations();
+    std::vector<float *> at{};  // by value
+
+    void tile(int64_t first, int64_t rows) {
+      // Buffers are kept from call to call; each begins at a cache line.
+      static thread_local std::vector<float> memory;
+      const int64_t full_size = (tile_rows * columns + 15) / 16 * 16, row_size = (tile_rows + 15) / 16 * 16;
+      const size_t needed = program.full_buffers * full_size + program.row_buffers * row_size + 16;
+      if (memory.size() < needed) memory.resize(needed);
+      float *base = reinterpret_cast<float *>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
+      at.resize(program.full.size());
+      for (size_t value = 0; value < at.size(); value++)
+        at[value] = program.full[value] ? base + program.place[value] * full_size
+                                        : base + program.full_buffers * full_size + program.place[value] * row_size;
+      for (int i = 0; i < program.inputs; i++) read(i, first, rows);
+      // What goes out in f32 is computed where it goes.
+      for (size_t i = 0; i < outputs.size(); i++) {
+        const auto [form, value] = program.outputs[i];
+        if (value >= program.inputs && outputs[i]->dtype() == tf::DT_FLOAT)
+          at[value] = static_cast<float *>(outputs[i]->data()) + first * (form == Form::kFull ? columns : 1);
+      }
+      for (size_t i = 0; i < program.instructions.size(); i++) execute(program.instructions[i], program.inputs + i, rows);
+      for (size_t i = 0; i < outputs.size(); i++) {
+        const auto [form, value] = program.outputs[i];
+        const int64_t width = form == Form::kFull ? columns : 1;
+        store(at[value], outputs[i], first * width, rows * width, operations);
+      }
+    }
+
+    void read(int i, int64_t first, int64_t rows) {
+      const InputView &view = views[i];
+      const int64_t width = program.full[i] ? columns : 1;
+      if (view.dense) {
+        // Nothing writes where an input is read from.
+        if (view.dtype == tf::DT_FLOAT) at[i] = const_cast<float *>(reinterpret_cast<const float *>(view.data)) + first * width;
+        else load(view, first * width, at[i], rows * width, operations);
+        return;
+      }
+      for (int64_t r = 0; r < rows; r++) load(view, view.row(first + r) * width, at[i] + r * width, width, operations);
+    }
+
+    void execute(const Instruction &instruction, int result, int64_t rows) {
+      float *out = at[result];
+      const bool out_full = program.full[result];
+      const int64_t n = out_full ? rows * columns : rows;
+      const Operand *operand = instruction.operand;
+      auto is_full = [&](int j) { return operand[j].value >= 0 && program.full[operand[j].value]; };
+      switch (instruction.kind) {
+        case Kind::kUnary:
+          operations.unary[instruction.operation](at[operand[0].value], out, n);
+          break;
+        case Kind::kBinary: {
+          const int operation = instruction.operation;
+          if (operand[1].value < 0) operations.vector_scalar[operation](at[operand[0].value], operand[1].constant, out, n);
+          else if (operand[0].value < 0) operations.scalar_vector[operation](operand[0].constant, at[operand[1].value], out, n);
+          else if (is_full(0) == is_full(1)) operations.vector_vector[operation](at[operand[0].value], at[operand[1].value], out, n);
+          else
+            for (int64_t r = 0; r < rows; r++) {
+              if (is_full(0))
+                operations.vector_scalar[operation](at[operand[0].value] + r * columns, at[operand[1].value][r], out + r * columns, columns);
+              else
+                operations.scalar_vector[operation](at[operand[0].value][r], at[operand[1].value] + r * columns, out + r * columns, columns);
+            }
+          break;
+        }
+        case Kind::kReduction:
+          for (int64_t r = 0; r < rows; r++) out[r] = operations.reduction[instruction.operation](at[operand[0].value] + r * columns, columns);
+          break;
+        case Kind::kSelect:
+          operations.select(at[operand[0].value], at[operand[1].value], at[operand[2].value], out, n);
+          break;
+        case Kind::kRoll: {
+          const int64_t shift = columns == 0 ? 0 : ((static_cast<int64_t>(operand[1].constant) % columns) + columns) % columns;
+          for (int64_t r = 0; r < rows; r++) {
+            const float *x = at[operand[0].value] + r * columns;
+            std::memcpy(out + r * columns + shift, x, (columns - shift) * sizeof(float));
+            std::memcpy(out + r * columns, x + columns - shift, shift * sizeof(float));
+          }
+          break;
+        }
+        case Kind::kArgMax:
+          for (int64_t r = 0; r < rows; r++) {
+            const float *x = at[operand[0].value] + r * columns;
+            const float largest = operations.reduction[kMax](x, columns);
+            const float *found = std::find(x, x + columns, largest);
+            out[r] = found == x + columns ? 0.0f : static_cast<float>(found - x);
+          }
+          break;
+        case Kind::kPick:
+          for (int64_t r = 0; r < rows; r++) {
+            const int64_t column = static_cast<int64_t>(at[operand[1].value][r]);
+            out[r] = column < 0 || column >= columns ? 0.0f : at[operand[0].value][r * columns + column];
+          }
+      }
+    }
+  };
+
+  RowProgram program_;
+};
+
+REGISTER_OP("GraftFusedRows")
+    .Input("inputs: Tin")
+    .Output("outputs: Tout")
+    .Attr("Tin: list({float, bfloat16, int32, bool})")
+    .Attr("Tout: list({float, bfloat16, int32, bool})")
+    .Attr("program: string")
+    .SetShapeFn([](tf::shape_inference::InferenceContext *context) {
+      for (int i = 0; i < context->num_outputs(); i++) context->set_output(i, context->UnknownShape());
+      return absl::OkStatus();
+    });
+
+REGISTER_KERNEL_BUILDER(Name("GraftFusedRows").Device(tf::DEVICE_CPU), FusedRows);
+
+}  // namespace
+}  // namespace graft

@@ -1,0 +1,156 @@
+// GRAFT_INSTRUCTIONS is the namespace of the instruction set that this is being compiled for. Plain loops: the compiler makes vectors of them.
+#include "tile-operations.h"
+
+#include <cmath>
+#include <limits>
+
+namespace graft::GRAFT_INSTRUCTIONS {
+namespace {
+
+inline uint32_t bits_of(float x) { return __builtin_bit_cast(uint32_t, x); }
+inline float of_bits(uint32_t bits) { return __builtin_bit_cast(float, bits); }
+
+// e^x = 2^n · e^r with |r| ≤ ½ ln 2; the polynomial is Cephes' expf. Below the smallest normal number it is 0.
+inline float exponential(float x) {
+  const float shift = 12582912.0f;  // 1.5 · 2^23: adding it leaves an integer in the last bits
+  const float bounded = x > 88.8f ? 88.8f : (x < -88.0f ? -88.0f : x);
+  const float shifted = bounded * 1.44269504088896341f + shift;
+  const float n = shifted - shift;
+  const float r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  // Two factors: 2^128 alone is no float.
+  const int32_t power = static_cast<int32_t>(bits_of(shifted) - bits_of(shift));
+  const int32_t half = power >> 1;
+  const float y = p * of_bits(static_cast<uint32_t>(half + 127) << 23) * of_bits(static_cast<uint32_t>(power - half + 127) << 23);
+  const float result = x < -87.33f ? 0.0f : (x > 88.73f ? std::numeric_limits<float>::infinity() : y);
+  return x != x ? x : result;
+}
+
+// Cephes' tanhf: a polynomial near 0, where 1 − 2 / (e^2x + 1) loses digits.
+inline float hyperbolic_tangent(float x) {
+  const float z = x * x;
+  float p = -5.70498872745e-3f;
+  p = p * z + 2.06390887954e-2f;
+  p = p * z - 5.37397155531e-2f;
+  p = p * z + 1.33314422036e-1f;
+  p = p * z - 3.33332819422e-1f;
+  const float near = p * z * x + x;
+  const float size = x < 0.0f ? -x : x;
+  const float far = 1.0f - 2.0f / (exponential(2.0f * size) + 1.0f);
+  const float signed_far = x < 0.0f ? -far : far;
+  return size < 0.625f ? near : signed_far;
+}
+
+// To the nearest, ties to even; what is no number stays none.
+inline uint16_t bfloat16_of(float x) {
+  const uint32_t bits = bits_of(x);
+  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return static_cast<uint16_t>(x != x ? 0x7fc0u : rounded);
+}
+
+template <int operation>
+inline float apply(float x) {
+  if constexpr (operation == kNeg) return -x;
+  if constexpr (operation == kSquare) return x * x;
+  if constexpr (operation == kSqrt) return std::sqrt(x);
+  if constexpr (operation == kRsqrt) return 1.0f / std::sqrt(x);
+  if constexpr (operation == kExp) return exponential(x);
+  if constexpr (operation == kTanh) return hyperbolic_tangent(x);
+  if constexpr (operation == kSigmoid) return 1.0f / (1.0f + exponential(-x));
+  if constexpr (operation == kRoundToBf16) return of_bits(static_cast<uint32_t>(bfloat16_of(x)) << 16);
+}
+
+template <int operation>
+inline float apply(float a, float b) {
+  if constexpr (operation == kAdd) return a + b;
+  if constexpr (operation == kSub) return a - b;
+  if constexpr (operation == kMul) return a * b;
+  if constexpr (operation == kDiv) return a / b;
+  if constexpr (operation == kMaximum) return a > b || a != a ? a : b;
+  if constexpr (operation == kMinimum) return a < b || a != a ? a : b;
+  if constexpr (operation == kLess) return a < b ? 1.0f : 0.0f;
+  if constexpr (operation == kLessEqual) return a <= b ? 1.0f : 0.0f;
+  if constexpr (operation == kGreater) return a > b ? 1.0f : 0.0f;
+  if constexpr (operation == kGreaterEqual) return a >= b ? 1.0f : 0.0f;
+  if constexpr (operation == kEqual) return a == b ? 1.0f : 0.0f;
+  if constexpr (operation == kNotEqual) return a != b ? 1.0f : 0.0f;
+}
+
+template <int operation>
+void unary(const float *x, float *out, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) out[i] = apply<operation>(x[i]);
+}
+
+template <int operation>
+void vector_vector(const float *a, const float *b, float *out, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) out[i] = apply<operation>(a[i], b[i]);
+}
+
+template <int operation>
+void vector_scalar(const float *a, float b, float *out, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) out[i] = apply<operation>(a[i], b);
+}
+
+template <int operation>
+void scalar_vector(float a, const float *b, float *out, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) out[i] = apply<operation>(a, b[i]);
+}
+
+// In lanes whose order is written down: a sum has the same bits however many threads there are.
+template <int operation>
+float reduction(const float *x, int64_t n) {
+  constexpr int lanes = 64;
+  constexpr int combine = operation == kMax ? kMaximum : operation == kMin ? kMinimum : kAdd;
+  float partial[lanes];
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  constexpr float first = combine == kAdd ? 0.0f : combine == kMaximum ? -infinity : infinity;
+  for (int j = 0; j < lanes; j++) partial[j] = first;
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes)
+    for (int j = 0; j < lanes; j++) partial[j] = apply<combine>(x[i + j], partial[j]);
+  for (int j = 0; i < n; i++, j++) partial[j] = apply<combine>(x[i], partial[j]);
+  for (int width = lanes / 2; width > 0; width /= 2)
+    for (int j = 0; j < width; j++) partial[j] = apply<combine>(partial[j + width], partial[j]);
+  return operation == kMean ? partial[0] / static_cast<float>(n) : partial[0];
+}
+
+void select(const float *condition, const float *a, const float *b, float *out, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) out[i] = condition[i] != 0.0f ? a[i] : b[i];
+}
+
+void from_bf16(const uint16_t *x, float *out, int64_t n) {
+  for (int64_t i = 0; i < n; i++) out[i] = of_bits(static_cast<uint32_t>(x[i]) << 16);
+}
+
+void to_bf16(const float *x, uint16_t *out, int64_t n) {
+  for (int64_t i = 0; i < n; i++) out[i] = bfloat16_of(x[i]);
+}
+
+#define EACH_BINARY(f)                                                                                                                  \
+  {f<kAdd>, f<kSub>, f<kMul>, f<kDiv>, f<kMaximum>, f<kMinimum>, f<kLess>, f<kLessEqual>, f<kGreater>, f<kGreaterEqual>, f<kEqual>, f<kNotEqual>}
+
+}  // namespace
+
+extern const TileOperations operations = {
+    {unary<kNeg>, unary<kSquare>, unary<kSqrt>, unary<kRsqrt>, unary<kExp>, unary<kTanh>, unary<kSigmoid>, unary<kRoundToBf16>},
+    EACH_BINARY(vector_vector),
+    EACH_BINARY(vector_scalar),
+    EACH_BINARY(scalar_vector),
+    {reduction<kSum>, reduction<kMean>, reduction<kMax>, reduction<kMin>},
+    select,
+    from_bf16,
+    to_bf16,
+};
+
+}  // namespace graft::GRAFT_INSTRUCTIONS

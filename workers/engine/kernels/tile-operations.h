@@ -1,0 +1,34 @@
+// Arithmetic on short runs of floats that lie in the first-level cache. Compiled once for each instruction set; the processor decides at run time.
+#pragma once
+
+#include <cstdint>
+
+namespace graft {
+
+enum Unary { kNeg, kSquare, kSqrt, kRsqrt, kExp, kTanh, kSigmoid, kRoundToBf16, kUnaryCount };
+enum Binary { kAdd, kSub, kMul, kDiv, kMaximum, kMinimum, kLess, kLessEqual, kGreater, kGreaterEqual, kEqual, kNotEqual, kBinaryCount };
+enum Reduction { kSum, kMean, kMax, kMin, kReductionCount };
+
+struct TileOperations {
+  // Out may be the same memory as an input.
+  void (*unary[kUnaryCount])(const float *x, float *out, int64_t n);
+  void (*vector_vector[kBinaryCount])(const float *a, const float *b, float *out, int64_t n);
+  void (*vector_scalar[kBinaryCount])(const float *a, float b, float *out, int64_t n);
+  void (*scalar_vector[kBinaryCount])(float a, const float *b, float *out, int64_t n);
+  float (*reduction[kReductionCount])(const float *x, int64_t n);
+  void (*select)(const float *condition, const float *a, const float *b, float *out, int64_t n);
+  void (*from_bf16)(const uint16_t *x, float *out, int64_t n);
+  void (*to_bf16)(const float *x, uint16_t *out, int64_t n);
+};
+
+namespace baseline {
+extern const TileOperations operations;
+}
+namespace avx2 {
+extern const TileOperations operations;
+}
+namespace avx512 {
+extern const TileOperations operations;
+}
+
+}  // namespace graft
