@@ -34,6 +34,8 @@ export interface Supervision {
   baseModelFiles(modelDir: string): Promise<HashedFile[]>;
   /** A training process that has no job yet. */
   takeProcess(log: Logger): ForkedTraining;
+  /** Called when the last step is done; the process is needed until its files are delivered and proven. */
+  trained?(): void;
   /** Aborted when the worker stops: jobs go back to the queue. */
   stopping: AbortSignal;
   log: Logger;
@@ -165,6 +167,7 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
           await run.folder.removeCheckpoint(answer.checkpoint.step);
           break;
         case 'done':
+          run.trained?.();
           await journal.flush();
           await keepReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.last));
           await deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(training, dir, log) });

@@ -7,8 +7,8 @@ import type { Services } from '../src/services.ts';
 import { type BaseModelDirectory, findBaseModels } from './base-models.ts';
 import { type Device, deviceName } from './devices.ts';
 import { openFileHashes } from './engine/io/base-model-files.ts';
-import { type ForkedTraining, forkTraining } from './forked-training.ts';
 import { removeAbandonedFolders, workerFolder } from './job-folder.ts';
+import { spareProcess } from './spare-process.ts';
 import { superviseJob } from './supervisor.ts';
 
 export interface WorkerOptions {
@@ -42,9 +42,14 @@ export async function startWorker(services: Services, { devices, trainingEnviron
 
   const baseModelFiles = openFileHashes();
   const freeDevices = [...devices];
-  const spares = new Map(devices.map((device) => [device, spareProcess(device, trainingEnvironment, log)]));
+  const spares = new Map(devices.map((device) => [device, spareProcess({ device, environment: trainingEnvironment, log })]));
   const handle = async (jobId: string) => {
     const device = freeDevices.shift()!; // there are as many as jobs at once
+    const spare = spares.get(device)!;
+    // Beside a job that trains there is none: it would share its memory. On a GPU what a job took is free only when its process is gone.
+    const warm = () => {
+      if (!stopping.signal.aborted) spare.warm();
+    };
     try {
       await superviseJob(jobId, {
         services,
@@ -52,7 +57,8 @@ export async function startWorker(services: Services, { devices, trainingEnviron
         workDir,
         modelDir: baseModels.dirOf,
         baseModelFiles,
-        takeProcess: (jobLog) => spares.get(device)!.take(jobLog),
+        takeProcess: spare.take,
+        trained: device === null ? warm : () => {},
         stopping: stopping.signal,
         log,
       });
@@ -60,7 +66,7 @@ export async function startWorker(services: Services, { devices, trainingEnviron
       log.error({ err: error, jobId }, 'a job could not be carried on; it is taken up again later');
     } finally {
       freeDevices.push(device);
-      if (!stopping.signal.aborted) spares.get(device)!.warm();
+      warm();
     }
   };
   for (const spare of spares.values()) spare.warm();
@@ -80,31 +86,6 @@ export async function startWorker(services: Services, { devices, trainingEnviron
       await models.removeWorker(id);
       await rm(workDir, { recursive: true, force: true });
       log.info('worker stopped');
-    },
-  };
-}
-
-/** A training process that has loaded TensorFlow and waits: the next job starts at once. None beside a job that trains, whose memory it would share. */
-function spareProcess(device: Device, environment: Record<string, string>, log: Logger) {
-  let spare: ForkedTraining | null = null;
-  let jobLog = log;
-  const env = { ...environment, CUDA_DEVICE_ORDER: 'PCI_BUS_ID', CUDA_VISIBLE_DEVICES: device ?? '' };
-  const warm = () => {
-    if (spare !== null && !spare.isGone()) return spare;
-    jobLog = log;
-    spare = forkTraining({ env, onOutput: (line) => jobLog.debug({ line }, 'training process') });
-    return spare;
-  };
-  return {
-    warm,
-    take(forJob: Logger): ForkedTraining {
-      const taken = warm();
-      spare = null;
-      jobLog = forJob;
-      return taken;
-    },
-    async close() {
-      await spare?.kill();
     },
   };
 }

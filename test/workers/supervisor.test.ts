@@ -92,6 +92,28 @@ describe('a job that is supervised', () => {
     undisturbed = await weights(id);
   });
 
+  it('and trained › is told of once, when its steps are done and before its files are proven', async () => {
+    const told: string[] = [];
+    const takeProcess = () => {
+      const training = fork();
+      return {
+        ...training,
+        async *train(options: Parameters<ForkedTraining['train']>[0]) {
+          for await (const answer of training.train(options)) {
+            if (answer.answer === 'step') told.push(`step ${answer.metrics.step}`);
+            yield answer;
+          }
+        },
+        verify(dir: string) {
+          told.push('proof');
+          return training.verify(dir);
+        },
+      };
+    };
+    await supervise(await makeJob(), { takeProcess, trained: () => void told.push('trained') });
+    expect(told).toEqual(['step 1', 'step 2', 'step 3', 'step 4', 'trained', 'proof']);
+  });
+
   it('whose weights come back from storage with one bit flipped › fails, names the file and leaves nothing', async () => {
     const id = await makeJob();
     const flipped = storeThat((content) => {
