@@ -1,9 +1,9 @@
 /**
  * Chains of operations on rows become one operation each, GraftFusedRows: what passes between them then never goes through memory.
  *
- * Clusters are found in waves. Of the operations that could run, those that cannot be fused run until none is left; then all that can be fused run, as
- * far as they come by themselves: they are the wave, and what is connected in it is a cluster. Whatever a cluster waits for has run before its wave, so
- * no cluster ever waits for itself.
+ * Clusters are found in waves. Of the operations that could run, those that cannot be fused run until none is left. Then run, of all that can be fused and
+ * could run, those without which no other could: they are the wave, and what is connected in it is a cluster. Whatever a cluster waits for has run before its
+ * wave, so no cluster ever waits for itself; and what is not needed yet waits for a cluster that reads it.
  */
 import type { Attribute, Graph, GraphNode, Output } from './graph.ts';
 import { rowShape, spaceOf, writeProgram } from './row-program.ts';
@@ -16,8 +16,8 @@ interface Cluster {
   parent: Cluster | null;
   /** null: so far all are of one number a row. */
   space: readonly number[] | null;
-  /** Of its rows, and of what is wanted of it. */
-  key: string;
+  /** Of how many rows, and wanted for which runs. */
+  kind: string;
 }
 
 /**
@@ -58,10 +58,15 @@ function nodesBehind(outputs: readonly Output[]): Set<GraphNode> {
 
 const predecessors = ({ inputs, after }: GraphNode): GraphNode[] => [...new Set([...inputs.map(({ node }) => node), ...after])];
 
-function clustersOf(wantedBy: ReadonlyMap<GraphNode, string>): { members: GraphNode[]; space: readonly number[] }[] {
+interface FoundCluster {
+  members: GraphNode[];
+  space: readonly number[];
+}
+
+function clustersOf(wantedBy: ReadonlyMap<GraphNode, string>): FoundCluster[] {
   const missing = new Map<GraphNode, number>();
   const successors = new Map<GraphNode, GraphNode[]>();
-  const ready: GraphNode[] = [];
+  const ready: GraphNode[] = []; // could run, and cannot be fused
   for (const node of wantedBy.keys()) {
     const before = predecessors(node);
     missing.set(node, before.length);
@@ -72,47 +77,91 @@ function clustersOf(wantedBy: ReadonlyMap<GraphNode, string>): { members: GraphN
       else known.push(node);
     }
   }
-  /** @returns what now can run too */
-  const complete = (node: GraphNode): GraphNode[] =>
+  const waiting = new Set<GraphNode>(); // could run, and can be fused
+  const enqueue = (nodes: readonly GraphNode[]): void => {
+    for (const node of nodes) {
+      if (spaceOf(node) === null) ready.push(node);
+      else waiting.add(node);
+    }
+  };
+  /** @returns what then can run too */
+  const complete = (node: GraphNode, counts: Map<GraphNode, number>): GraphNode[] =>
     (successors.get(node) ?? []).filter((next) => {
-      missing.set(next, missing.get(next)! - 1);
-      return missing.get(next) === 0;
+      const count = (counts.get(next) ?? missing.get(next)!) - 1;
+      counts.set(next, count);
+      return count === 0;
     });
 
-  const clusters: { members: GraphNode[]; space: readonly number[] }[] = [];
-  while (ready.length > 0) {
-    const fusible: GraphNode[] = [];
-    for (let node = ready.pop(); node !== undefined; node = ready.pop()) {
-      if (spaceOf(node) === null) ready.push(...complete(node));
-      else fusible.push(node);
-    }
+  const kind = (node: GraphNode): string => `${rowShape(spaceOf(node)!)} ${wantedBy.get(node)}`;
+  const clusters: FoundCluster[] = [];
+  enqueue(ready.splice(0));
+  while (ready.length > 0 || waiting.size > 0) {
+    for (let node = ready.pop(); node !== undefined; node = ready.pop()) enqueue(complete(node, missing));
     const wave = new Map<GraphNode, Cluster>();
-    for (let node = fusible.pop(); node !== undefined; node = fusible.pop()) {
-      const cluster = joined(node, wave, wantedBy.get(node)!);
-      if (cluster === null) {
-        ready.push(node); // in a later wave
-        continue;
-      }
+    for (const node of nextWave(waiting, kind, complete)) {
+      if (missing.get(node) !== 0) continue; // one before it was put off
+      const cluster = joined(node, wave, kind(node));
+      if (cluster === null) continue; // in a later wave
       wave.set(node, cluster);
-      for (const next of complete(node)) (spaceOf(next) === null ? ready : fusible).push(next);
+      waiting.delete(node);
+      enqueue(complete(node, missing));
     }
-    const members = new Map<Cluster, GraphNode[]>();
-    for (const [node, cluster] of wave) {
-      const root = rootOf(cluster);
-      members.set(root, [...(members.get(root) ?? []), node]);
-    }
-    for (const [{ space }, nodes] of members) if (space !== null) clusters.push({ members: nodes, space });
+    clusters.push(...rootsOf(wave));
   }
   return clusters;
 }
 
+/**
+ * @param waiting what can be fused and could run
+ * @param kind    only nodes of one kind can be of one cluster
+ * @returns those of them, and of what could run after them, that something else waits for; all when nothing does. Each after those it reads
+ */
+function nextWave(
+  waiting: Iterable<GraphNode>,
+  kind: (node: GraphNode) => string,
+  complete: (node: GraphNode, counts: Map<GraphNode, number>) => GraphNode[],
+): GraphNode[] {
+  const counts = new Map<GraphNode, number>();
+  const possible = new Set(waiting);
+  const others: GraphNode[] = [];
+  /** How many waves must come before a node's. */
+  const wavesBefore = new Map<GraphNode, number>();
+  for (const node of possible) {
+    const before = predecessors(node).filter((earlier) => possible.has(earlier));
+    wavesBefore.set(node, Math.max(0, ...before.map((earlier) => wavesBefore.get(earlier)! + (kind(earlier) === kind(node) ? 0 : 1))));
+    for (const next of complete(node, counts)) {
+      if (spaceOf(next) === null) others.push(next);
+      else possible.add(next);
+    }
+  }
+  const needed = new Set<GraphNode>();
+  const behind = others.length === 0 ? [...possible] : others.flatMap(predecessors);
+  for (let node = behind.pop(); node !== undefined; node = behind.pop()) {
+    if (!possible.has(node) || needed.has(node)) continue;
+    needed.add(node);
+    // Of its own kind, what could run before its wave waits for it.
+    for (const earlier of predecessors(node))
+      if (possible.has(earlier) && (wavesBefore.get(earlier) === wavesBefore.get(node) || kind(earlier) !== kind(node))) behind.push(earlier);
+  }
+  return [...possible].filter((node) => needed.has(node) && wavesBefore.get(node) === 0);
+}
+
+function rootsOf(wave: ReadonlyMap<GraphNode, Cluster>): FoundCluster[] {
+  const members = new Map<Cluster, GraphNode[]>();
+  for (const [node, cluster] of wave) {
+    const root = rootOf(cluster);
+    members.set(root, [...(members.get(root) ?? []), node]);
+  }
+  return [...members].flatMap(([{ space }, nodes]) => (space === null ? [] : [{ members: nodes, space }]));
+}
+
 /** @returns the node's cluster, with which those of the wave's nodes before it are united; null when they cannot be */
-function joined(node: GraphNode, wave: ReadonlyMap<GraphNode, Cluster>, wanted: string): Cluster | null {
+function joined(node: GraphNode, wave: ReadonlyMap<GraphNode, Cluster>, kind: string): Cluster | null {
   const space = spaceOf(node)!;
-  const own: Cluster = { parent: null, space: space.at(-1) === 1 ? null : space, key: `${rowShape(space)} ${wanted}` };
+  const own: Cluster = { parent: null, space: space.at(-1) === 1 ? null : space, kind };
   const before = [...new Set(predecessors(node).flatMap((earlier) => (wave.has(earlier) ? [rootOf(wave.get(earlier)!)] : [])))];
   const spaces = new Set([own, ...before].flatMap(({ space }) => (space === null ? [] : [space.join()])));
-  if (spaces.size > 1 || before.some(({ key }) => key !== own.key)) return null;
+  if (spaces.size > 1 || before.some((earlier) => earlier.kind !== kind)) return null;
   // Only what it reads makes it one with others.
   if (!node.inputs.some((input) => wave.has(input.node)) && before.length > 0) return null;
   for (const cluster of before) {

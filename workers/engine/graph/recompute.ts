@@ -18,6 +18,12 @@ const CHEAP = new Set([
 const CHEAP_INNER_SIZE = 128;
 /** Held for the whole run anyway. */
 const FREE = new Set(['Const', 'Placeholder', 'VarHandleOp', 'ReadVariableOp']);
+/** Of what is held for the whole run they are views. */
+const VIEWS = new Set(['Reshape', 'SplitV', 'Slice']);
+/** What more parts of the model read, such as masks and rotary tables, would be computed again for each of them. */
+const SHARED_BY_PARTS = 4;
+
+const isFree = ({ op, inputs }: GraphNode): boolean => FREE.has(op) || (VIEWS.has(op) && isFree(inputs[0]!.node));
 
 const ELEMENT_BYTES: Readonly<Record<number, number>> = { [DType.float32]: 4, [DType.int32]: 4, [DType.bool]: 1, [DType.bfloat16]: 2 };
 
@@ -36,7 +42,8 @@ export interface BackwardHalf {
  */
 export function recompute(graph: Graph, { begin, end, checkpoints }: BackwardHalf): void {
   const late = lateNodes(graph.nodes.slice(begin, end));
-  const mayRecompute = (output: Output): boolean => (checkpoints === null ? isCheap(output) : isBetween(checkpoints, output));
+  const shared = sharedOutputs(graph.nodes.slice(0, begin));
+  const mayRecompute = (output: Output): boolean => !shared.has(output) && (checkpoints === null ? isCheap(output) : isBetween(checkpoints, output));
   const kept = cheapestToKeep(late, mayRecompute);
   const once = new Map<Output, Output>();
   const perStage = new Map<GraphNode, Map<Output, Output>>();
@@ -44,7 +51,7 @@ export function recompute(graph: Graph, { begin, end, checkpoints }: BackwardHal
   /** @param stage what must have been computed before: without it TensorFlow would compute everything at once, early */
   const anew = (output: Output, stage: GraphNode): Output => {
     const { node, index } = output;
-    if (kept.has(output) || !mayRecompute(output) || late.has(node)) return output;
+    if (kept.has(output) || isFree(node) || !mayRecompute(output) || late.has(node)) return output;
     const again = spaceOf(node) === null ? once : (perStage.get(stage) ?? new Map<Output, Output>());
     if (again !== once) perStage.set(stage, again);
     const known = again.get(output);
@@ -67,16 +74,22 @@ export function recompute(graph: Graph, { begin, end, checkpoints }: BackwardHal
   }
 }
 
+function sharedOutputs(nodes: readonly GraphNode[]): Set<Output> {
+  const parts = new Map<Output, Set<string>>();
+  for (const { inputs, scope } of nodes) for (const input of inputs) parts.set(input, (parts.get(input) ?? new Set()).add(scope));
+  return new Set([...parts].filter(([, scopes]) => scopes.size > SHARED_BY_PARTS).map(([output]) => output));
+}
+
 /** Those that come of the loss's gradient; the others only look at the forward half and could run with it. */
 function lateNodes(nodes: readonly GraphNode[]): Set<GraphNode> {
-  const first = nodes.find(({ op }) => !FREE.has(op));
+  const first = nodes.find((node) => !isFree(node));
   const late = new Set<GraphNode>(first === undefined ? [] : [first]);
   for (const node of nodes) if (node.inputs.some((input) => late.has(input.node))) late.add(node);
   return late;
 }
 
 function isBetween(checkpoints: ReadonlySet<Output>, output: Output): boolean {
-  return !checkpoints.has(output) && output.node.after.length === 0 && !FREE.has(output.node.op);
+  return !checkpoints.has(output) && output.node.after.length === 0 && !isFree(output.node);
 }
 
 function isCheap({ node }: Output): boolean {
@@ -99,13 +112,12 @@ function cheapestToKeep(late: ReadonlySet<GraphNode>, mayRecompute: (output: Out
     gates.set(output, made);
     network.connect(made.enter, made.leave, bytesOf(output));
     if (!mayRecompute(output)) network.connect(network.source, made.enter, Number.POSITIVE_INFINITY);
-    else
-      for (const input of output.node.inputs) if (!FREE.has(input.node.op)) network.connect(gate(input).leave, made.enter, Number.POSITIVE_INFINITY);
+    else for (const input of output.node.inputs) if (!isFree(input.node)) network.connect(gate(input).leave, made.enter, Number.POSITIVE_INFINITY);
     return made;
   };
   for (const node of late) {
     for (const input of node.inputs) {
-      if (!late.has(input.node) && !FREE.has(input.node.op)) network.connect(gate(input).leave, network.sink, Number.POSITIVE_INFINITY);
+      if (!late.has(input.node) && !isFree(input.node)) network.connect(gate(input).leave, network.sink, Number.POSITIVE_INFINITY);
     }
   }
   const behind = network.behindMinimumCut();

@@ -20,7 +20,7 @@ const sameShape = (a: readonly number[], b: readonly number[]): boolean => a.len
 export function spaceOf(node: GraphNode): readonly number[] | null {
   const [x, operand] = node.inputs;
   const [result] = node.outputs;
-  if (x === undefined || result === undefined || x.shape.length === 0) return null;
+  if (x === undefined || result === undefined || result.shape.length === 0) return null;
   switch (node.op) {
     case 'Sum':
     case 'Mean':
@@ -41,7 +41,7 @@ export function spaceOf(node: GraphNode): readonly number[] | null {
     case 'AddN':
       return FLOATS.has(x.dtype) ? x.shape : null;
     default: {
-      if (ELEMENTWISE[node.op] === undefined || result.shape.length === 0) return null;
+      if (ELEMENTWISE[node.op] === undefined) return null;
       const chooses = node.op.startsWith('Select');
       if (chooses && !node.inputs.every(({ shape }) => sameShape(shape, result.shape))) return null;
       return node.inputs.every(({ dtype }, index) => FLOATS.has(dtype) || (chooses && index === 0)) ? result.shape : null;

@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../differentiable.ts';
-import { type Tensor, type Tensor2D, type Tensor3D, type Tensor4D, tf } from '../tensorflow.ts';
+import { type Tensor, type Tensor2D, type Tensor4D, tf } from '../tensorflow.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
 import { type RotaryTables, rotate, rotateGradient } from './rope.ts';
@@ -91,8 +91,7 @@ function queriesKeysValues(x: Tensor2D, block: string, config: ModelConfig, para
 
 /**
  * softmax(scale·QKᵀ + mask)·V with Q and K rotated to their positions; a soft cap c makes the scores s into c·tanh(s / c) before the mask.
- * With P the probabilities and O = P·V: dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P·(dP − Σ dO·O), the sum being Σ dP·P over fewer elements (Dao et al. 2022),
- * times 1 − tanh² under a cap, dQ = scale·dS·K, dK = scale·dSᵀ·Q, Q and K turned back.
+ * With P the probabilities: dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P·(dP − Σ dP·P), times 1 − tanh² under a cap, dQ = scale·dS·K, dK = scale·dSᵀ·Q, Q and K turned back.
  *
  * The query heads that share a key head stand below each other, [kvHeads, groups · length, headSize], so K and V are never repeated and
  * their gradients sum over the group by themselves.
@@ -107,31 +106,31 @@ function attend({ q, k, v }: { q: Tensor2D; k: Tensor2D; v: Tensor2D }, sizes: H
     tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [rows, kvHeads, (x.shape[2] / kvHeads) * length, headSize]) as Tensor4D;
   const backToTokens = (x: Tensor, count: number): Tensor4D => tf.transpose(tf.reshape(x, [rows, count, length, headSize]) as Tensor4D, [0, 2, 1, 3]);
   const flat = (x: Tensor, count: number): Tensor2D => tf.reshape(x, [rows * length, count * headSize]);
-  const scoresShape: [number, number, number, number] = [rows, kvHeads, groups * length, length];
+  /** Scores as products see them, and as softmax does. */
+  const ofGroups = (x: Tensor): Tensor4D => tf.reshape(x, [rows, kvHeads, groups * length, length]);
+  const ofHeads = (x: Tensor): Tensor4D => tf.reshape(x, [rows, heads, length, length]);
 
   return differentiable<Tensor2D>([q, k, v], () => {
     const turned = (x: Tensor4D): Tensor4D => (rotary === null ? x : rotate(x, rotary));
     const Q = perHead(tf.mul(turned(perToken(q, heads)), scale));
     const K = perHead(turned(perToken(k, kvHeads)));
     const V = perHead(perToken(v, kvHeads));
-    const products = tf.reshape(tf.matMul(Q, K, false, true), [rows, heads, length, length]);
+    const products = ofHeads(tf.matMul(Q, K, false, true));
     const tanh = softCap === null ? null : tf.tanh(tf.div(products, softCap));
     const scores = tanh === null ? products : tf.mul(tanh, softCap!);
-    const P = tf.reshape(tf.softmax(tf.add(scores, mask)), scoresShape) as Tensor4D;
-    const value = flat(backToTokens(tf.matMul(P, V), heads), heads);
+    const P = tf.softmax(tf.add(scores, mask)) as Tensor4D;
     return {
-      value,
+      value: flat(backToTokens(tf.matMul(ofGroups(P), V), heads), heads),
       // The pass's own tables are gone when the gradient is taken.
-      saved: [Q, K, V, P, value, ...(tanh === null ? [] : [tanh]), ...(rotary === null ? [] : [rotary.cos, rotary.sin])],
-      gradient(dy, [Q, K, V, P, O, ...rest]) {
+      saved: [Q, K, V, P, ...(tanh === null ? [] : [tanh]), ...(rotary === null ? [] : [rotary.cos, rotary.sin])],
+      gradient(dy, [Q, K, V, P, ...rest]) {
         const kept = rotary === null ? null : ({ cos: rest.at(-2), sin: rest.at(-1) } as RotaryTables);
         const back = (x: Tensor4D): Tensor4D => (kept === null ? x : rotateGradient(x, kept));
         const dO = perHead(perToken(dy, heads));
-        const dV = tf.matMul(P!, dO, true, false);
-        const dP = tf.matMul(dO, V!, false, true);
-        const along = tf.transpose(tf.sum(tf.mul(perToken(dy, heads), perToken(O!, heads)), 3) as Tensor3D, [0, 2, 1]);
-        const dScores = tf.mul(P!, tf.sub(dP, tf.reshape(along, [rows, kvHeads, groups * length, 1])));
-        const dS = softCap === null ? dScores : tf.mul(dScores, tf.reshape(tf.sub(1, tf.square(rest[0]!)), scoresShape));
+        const dV = tf.matMul(ofGroups(P!), dO, true, false);
+        const dP = ofHeads(tf.matMul(dO, V!, false, true));
+        const dScores = tf.mul(P!, tf.sub(dP, tf.sum(tf.mul(dP, P!), 3, true)));
+        const dS = ofGroups(softCap === null ? dScores : tf.mul(dScores, tf.sub(1, tf.square(rest[0]!))));
         const dQ = tf.mul(tf.matMul(dS, K!), scale);
         const dK = tf.matMul(dS, Q!, true, false); // Q carries the scale
         return [flat(back(backToTokens(dQ, heads)), heads), flat(back(backToTokens(dK, kvHeads)), kvHeads), flat(backToTokens(dV, kvHeads), kvHeads)];
