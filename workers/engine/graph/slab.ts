@@ -4,7 +4,7 @@ import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow.ts'
 /** Elements of a row: 128 bytes in f32, 64 in bf16. TensorFlow hands out rows so aligned without copying them. */
 const COLUMNS = 32;
 
-/** The name of the slab in which norms and biases are. */
+/** The name of the slab in which norms and biases are, of all blocks together. */
 export const VECTORS = 'vectors';
 
 export interface SlabPart {
@@ -24,20 +24,13 @@ export interface Slab {
 }
 
 /**
- * A slab for each block of the decoder, and one for what lies outside of them.
+ * A slab for the matrices of each block of the decoder, one for those outside of blocks, and one for all vectors.
  * @param shapes of the tensors by name, of which a block's contain `{blocks}.{i}.`
  */
 export function slabsOf(shapes: Iterable<readonly [string, readonly number[]]>, blocks: string): Slab[] {
   const grouped = new Map<string, [string, readonly number[]][]>();
   for (const [name, shape] of shapes) {
-    const from = name.indexOf(`${blocks}.`);
-    const group =
-      from === -1
-        ? 'outside'
-        : name
-            .slice(from)
-            .split('.', blocks.split('.').length + 1)
-            .join('.');
+    const group = shape.length === 1 ? VECTORS : blockOf(name, blocks);
     grouped.set(group, [...(grouped.get(group) ?? []), [name, shape]]);
   }
   return [...grouped].map(([name, members]) => {
@@ -50,6 +43,27 @@ export function slabsOf(shapes: Iterable<readonly [string, readonly number[]]>, 
     });
     return { name, parts, shape: [end, COLUMNS] };
   });
+}
+
+function blockOf(name: string, blocks: string): string {
+  const from = name.indexOf(`${blocks}.`);
+  if (from === -1) return 'outside';
+  return name
+    .slice(from)
+    .split('.', blocks.split('.').length + 1)
+    .join('.');
+}
+
+/** @returns matrices that lie in a slab one right behind the other as one, [Σ out, in]; null when they do not */
+export function jointMatrix(slab: Tensor2D, { parts }: Slab, names: readonly string[]): Tensor2D | null {
+  const first = parts.findIndex(({ name }) => name === names[0]);
+  const members = parts.slice(first, first + names.length);
+  const joint =
+    first !== -1 && names.every((name, index) => members[index]?.name === name) && members.every(({ size, rows }) => size === rows * COLUMNS);
+  if (!joint) return null;
+  const [sizes, rows] = [members.map(({ shape }) => shape[0]!), members.reduce((sum, part) => sum + part.rows, 0)];
+  const together: Tensor2D = tf.slice(slab, [members[0]!.firstRow, 0], [rows, COLUMNS]);
+  return tf.reshape(together, [sizes.reduce((sum, size) => sum + size), members[0]!.shape[1]!]);
 }
 
 /** @returns a slab's content, row-major */

@@ -77,8 +77,8 @@ function queriesKeysValues(x: Tensor2D, block: string, config: ModelConfig, para
   const { heads, kvHeads, headSize } = config;
   const names = config.names.attention;
   if (!('fused' in names)) {
-    const linear = (name: string) => parameters.linear(`${block}.${name}`, x);
-    return [linear(names.query), linear(names.key), linear(names.value)];
+    const modules = [names.query, names.key, names.value].map((name) => `${block}.${name}`);
+    return parameters.linears(modules, x) as [Tensor2D, Tensor2D, Tensor2D];
   }
   const all = parameters.linear(`${block}.${names.fused}`, x);
   if (names.order === 'parts') {

@@ -15,7 +15,10 @@ export function mlp(x: Tensor2D, block: string, { config, parameters }: { config
   const f = ACTIVATIONS[mlp.activation];
   const linear = (name: string, input: Tensor2D): Tensor2D => parameters.linear(`${block}.${name}`, input);
   const { down } = names.mlp;
-  if ('gate' in names.mlp) return linear(down, gated(linear(names.mlp.gate, x), linear(names.mlp.up, x), f)); // [tokens, intermediate] each
+  if ('gate' in names.mlp) {
+    const [gate, up] = parameters.linears([`${block}.${names.mlp.gate}`, `${block}.${names.mlp.up}`], x) as [Tensor2D, Tensor2D];
+    return linear(down, gated(gate, up, f)); // [tokens, intermediate] each
+  }
   if ('up' in names.mlp) return linear(down, activated(linear(names.mlp.up, x), f));
   const [gate, up] = tf.split(linear(names.mlp.gateAndUp, x), 2, 1) as [Tensor2D, Tensor2D];
   return linear(down, gated(gate, up, f));

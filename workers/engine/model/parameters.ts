@@ -11,4 +11,10 @@ export interface Parameters {
    * @returns [tokens, out]
    */
   linear(module: string, x: Tensor2D): Tensor2D;
+  /**
+   * Layers that read the same input.
+   * @param x [tokens, in]
+   * @returns [tokens, out] for each
+   */
+  linears(modules: readonly string[], x: Tensor2D): Tensor2D[];
 }

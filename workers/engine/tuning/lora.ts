@@ -8,7 +8,7 @@ import { statelessUniform } from '../native.ts';
 import { within } from '../scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
 import { hashName, uniform } from './random.ts';
-import { type LinearWeights, linearWeights, plainLinear, plainParameters, type Trained, variable } from './trained.ts';
+import { plainParameters, type Trained, variable } from './trained.ts';
 
 /** PEFT's name of a trained matrix in `adapter_model.safetensors`. */
 export const peftName = (module: string, matrix: 'A' | 'B'): string => `base_model.model.${module}.lora_${matrix}.weight`;
@@ -38,17 +38,25 @@ export function trainLora(weights: ReadonlyMap<string, Tensor>, options: { confi
   const plain = plainParameters(weights, config);
   return {
     trainable: new Map([...trainable].sort(([a], [b]) => (a < b ? -1 : 1))),
-    parameters: (key) => ({
-      weight: plain.weight,
-      linear(module, x) {
-        const pair = pairs.get(module);
-        if (pair === undefined) return plain.linear(module, x);
-        const frozen = linearWeights(weights, module, config);
-        if (key === undefined || tuning.lora_dropout === 0) return within(module, () => loraLinear(x, frozen, { ...pair, scaling }));
-        const dropout = { rate: tuning.lora_dropout, seed: keyOfModule(key, module) };
-        return within(module, () => loraLinear(x, frozen, { ...pair, scaling, dropout }));
-      },
-    }),
+    parameters(key) {
+      const linears = (modules: readonly string[], x: Tensor2D): Tensor2D[] => {
+        const frozen = plain.linears(modules, x);
+        const targeted = modules.filter((module) => pairs.has(module));
+        const tuned = targeted.map((module) => pairs.get(module)!);
+        const reductions = within(modules[0]!, () => {
+          if (key === undefined || tuning.lora_dropout === 0) return reduced(x, tuned, scaling);
+          // Each drops elements of its own.
+          return targeted.flatMap((module, index) =>
+            reduced(x, [tuned[index]!], scaling, { rate: tuning.lora_dropout, seed: keyOfModule(key, module) }),
+          );
+        });
+        return modules.map((module, index) => {
+          const at = targeted.indexOf(module);
+          return at === -1 ? frozen[index]! : within(module, () => expanded(frozen[index]!, reductions[at]!, tuned[at]!.B));
+        });
+      };
+      return { weight: plain.weight, linear: (module, x) => linears([module], x)[0]!, linears };
+    },
   };
 }
 
@@ -73,41 +81,47 @@ export function targetedModules(modules: string[], targets: ResolvedLora['target
   return modules.filter((module) => targets.some((target) => matches(module, target)));
 }
 
-interface LowRank {
-  A: Tensor2D | Variable;
-  B: Tensor2D | Variable;
-  scaling: number;
-  /** seed: [2] int32 */
-  dropout?: { rate: number; seed: Tensor1D };
+interface Dropout {
+  rate: number;
+  /** [2] int32 */
+  seed: Tensor1D;
 }
 
 /**
- * y = xWᵀ + b + s·((D·x)Aᵀ)Bᵀ, W and b frozen; D zeroes elements with probability p, and the rest's factor 1 / (1 − p) is in s.
- * With U = s·dy·B: dx = dy·W + D·(U·A), dA = Uᵀ(D·x), dB = s·dyᵀ((D·x)Aᵀ). The frozen weight's gradient is never made.
+ * The first half of y = xWᵀ + s·((D·x)Aᵀ)Bᵀ, for all layers that read the same x at once: H = s·(D·x)Aᵀ with their A one below the other. D zeroes elements
+ * with probability p, and the rest's factor 1 / (1 − p) is in s. dx = s·D·(dH·A), dA = s·dHᵀ(D·x).
  * @param x [tokens, in]
- * @returns [tokens, out]
+ * @returns [tokens, r] for each
  */
-function loraLinear(x: Tensor2D, frozen: LinearWeights, lowRank: LowRank): Tensor2D {
-  const A = lowRank.A as Tensor2D;
-  const B = lowRank.B as Tensor2D;
-  const { dropout } = lowRank;
-  const s = dropout === undefined ? lowRank.scaling : lowRank.scaling / (1 - dropout.rate);
-  return differentiable<Tensor2D>([x, A, B], () => {
+function reduced(x: Tensor2D, pairs: readonly LoraPair[], scaling: number, dropout?: Dropout): Tensor2D[] {
+  if (pairs.length === 0) return [];
+  const A = pairs.length === 1 ? (pairs[0]!.A as unknown as Tensor2D) : tf.concat(pairs.map((pair) => pair.A as unknown as Tensor2D));
+  const s = dropout === undefined ? scaling : scaling / (1 - dropout.rate);
+  const H = differentiable<Tensor2D>([x, A], () => {
     const D = dropout === undefined ? undefined : tf.cast(tf.greaterEqual(statelessUniform(x.shape, dropout.seed), dropout.rate), 'float32');
     const kept = D === undefined ? x : tf.mul(x, D);
-    const scaled = tf.mul(tf.matMul(kept, A, false, true), s); // [tokens, r]
     return {
-      value: tf.add(plainLinear(x, frozen), tf.matMul(scaled, B, false, true)),
-      saved: D === undefined ? [kept, scaled, A, B] : [kept, scaled, A, B, D],
-      gradient(dy, [kept, scaled, A, B, D]) {
-        const U = tf.mul(tf.matMul(dy, B!), s) as Tensor2D; // [tokens, r]
-        const throughA = tf.matMul(U, A as Tensor2D);
-        return [
-          tf.add(tf.matMul(dy, frozen.W, false, frozen.inputFirst), D === undefined ? throughA : tf.mul(throughA, D)),
-          tf.matMul(U, kept as Tensor2D, true, false),
-          tf.matMul(dy, scaled as Tensor2D, true, false),
-        ];
+      value: tf.mul(tf.matMul(kept, A, false, true), s), // [tokens, layers · r]
+      saved: D === undefined ? [kept, A] : [kept, A, D],
+      gradient(dH, [kept, A, D]) {
+        const scaled: Tensor2D = tf.mul(dH, s);
+        const throughA = tf.matMul(scaled, A as Tensor2D);
+        return [D === undefined ? throughA : tf.mul(throughA, D), tf.matMul(scaled, kept as Tensor2D, true, false)];
       },
     };
   });
+  return pairs.length === 1 ? [H] : tf.split(H, pairs.length, 1);
+}
+
+/**
+ * The second half: y + H·Bᵀ. dH = dy·B, dB = dyᵀH.
+ * @param y [tokens, out]
+ * @param H [tokens, r]
+ */
+function expanded(y: Tensor2D, H: Tensor2D, B: Variable): Tensor2D {
+  return differentiable<Tensor2D>([y, H, B], () => ({
+    value: tf.add(y, tf.matMul(H, B as unknown as Tensor2D, false, true)),
+    saved: [H, B],
+    gradient: (dy, [H, B]) => [tf.clone(dy), tf.matMul(dy, B as Tensor2D), tf.matMul(dy, H as Tensor2D, true, false)],
+  }));
 }

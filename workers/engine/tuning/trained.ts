@@ -1,5 +1,6 @@
 /** The one idea of what is trained: which variables, and how they join the base model. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { differentiable } from '../differentiable.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { within } from '../scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
@@ -34,7 +35,7 @@ export function variable(initial: Tensor): Variable {
 }
 
 /** One linear layer's, as the checkpoint has them. */
-export interface LinearWeights {
+interface LinearWeights {
   /** [out, in], or [in, out] */
   W: Tensor2D;
   /** [out] */
@@ -43,15 +44,15 @@ export interface LinearWeights {
   inputFirst: boolean;
 }
 
-export function linearWeights(weights: ReadonlyMap<string, Tensor>, module: string, { inputFirst }: Layout): LinearWeights {
+function linearWeights(weights: ReadonlyMap<string, Tensor>, module: string, { inputFirst }: Layout): LinearWeights {
   return { W: weights.get(`${module}.weight`) as Tensor2D, b: weights.get(`${module}.bias`) as Tensor1D | undefined, inputFirst };
 }
 
 type Layout = Pick<ModelConfig, 'inputFirst'>;
 
 /** y = xWᵀ + b, b being optional. */
-export function plainLinear(x: Tensor2D, { W, b, inputFirst }: LinearWeights): Tensor2D {
-  const y: Tensor2D = tf.matMul(x, W, false, !inputFirst);
+function plainLinear(x: Tensor2D, { W, b, inputFirst }: LinearWeights): Tensor2D {
+  const y: Tensor2D = W instanceof tf.Variable ? tf.matMul(x, W as Tensor2D, false, !inputFirst) : frozenProduct(x, W, inputFirst);
   return b === undefined ? y : tf.add(y, b);
 }
 
@@ -71,8 +72,37 @@ export function trainNothing(weights: ReadonlyMap<string, Tensor>, layout: Layou
 }
 
 export function plainParameters(weights: ReadonlyMap<string, Tensor>, layout: Layout): Parameters {
+  const linear = (module: string, x: Tensor2D): Tensor2D => within(module, () => plainLinear(x, linearWeights(weights, module, layout)));
   return {
     weight: (name) => weights.get(name)!,
-    linear: (module, x) => within(module, () => plainLinear(x, linearWeights(weights, module, layout))),
+    linear,
+    linears(modules, x) {
+      const joint = weights.get(jointName(modules)) as Tensor2D | undefined;
+      if (joint === undefined || modules.length === 1) return modules.map((module) => linear(module, x));
+      return within(modules[0]!, () => {
+        const each = modules.map((module) => linearWeights(weights, module, layout));
+        const parts = tf.split(
+          frozenProduct(x, joint),
+          each.map(({ W }) => W.shape[0]),
+          1,
+        );
+        return parts.map((part, index) => {
+          const { b } = each[index]!;
+          return b === undefined ? (part as Tensor2D) : tf.add<Tensor2D>(part, b);
+        });
+      });
+    },
   };
+}
+
+/** The name under which the weights of several frozen layers, one below the other as [Σ out, in], may be found beside each by itself. */
+export const jointName = (modules: readonly string[]): string => `${modules.join('+')}.weight`;
+
+/** y = xWᵀ, W frozen: dx = dy·W. */
+function frozenProduct(x: Tensor2D, W: Tensor2D, inputFirst = false): Tensor2D {
+  return differentiable<Tensor2D>([x], () => ({
+    value: tf.matMul(x, W, false, !inputFirst),
+    saved: [],
+    gradient: (dy) => [tf.matMul(dy, W, false, inputFirst)],
+  }));
 }
