@@ -36,6 +36,11 @@ export const exact = (graph: Graph, output: Output): Output => (output.dtype ===
 export function cast(graph: Graph, output: Output, dtype: number): Output {
   if (output.dtype === dtype) return output;
   const { node, index } = output;
+  if (dtype === DType.bfloat16 && node.op === 'ConcatV2') {
+    const parts = node.inputs.slice(0, -1).map((part) => cast(graph, part, dtype));
+    const attributes = { ...Object.fromEntries(node.attributes), T: typeOf(dtype) };
+    return graph.add(node.op, attributes, [...parts, node.inputs.at(-1)!], [{ dtype, shape: output.shape }], { scope: node.scope }).outputs[0]!;
+  }
   if (dtype === DType.bfloat16 && PERMUTATIONS.has(node.op)) {
     // What is half as large is moved faster, and parts of one tensor are cast together.
     const [x, ...operands] = node.inputs as [Output, ...Output[]];

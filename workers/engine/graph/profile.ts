@@ -105,8 +105,17 @@ function eachField(reader: Reader, read: (number: number) => void): void {
   while (reader.nextField() && !reader.isEndGroup()) read(reader.getFieldNumber());
 }
 
-function flopsOf({ op, inputs, attributes }: GraphNode, elements: number, actual: (size: number) => number): number {
-  if (op !== 'BatchMatMulV2') return 0;
-  const [a] = inputs as [Output];
-  return 2 * elements * actual(attributes.get('adj_x')?.value === true ? a.shape.at(-2)! : a.shape.at(-1)!);
+function flopsOf({ op, inputs, outputs, attributes }: GraphNode, elements: number, actual: (size: number) => number): number {
+  const [a, b] = inputs as [Output, Output];
+  switch (op) {
+    case 'BatchMatMulV2':
+      return 2 * elements * actual(attributes.get('adj_x')?.value === true ? a.shape.at(-2)! : a.shape.at(-1)!);
+    case 'GraftRankUpdate':
+    case 'GraftRankReduce':
+      return 2 * elements * actual(a.shape[1]!);
+    case 'GraftRankOuter':
+      return 2 * outputs[0]!.shape.reduce((product, size) => product * size, 1) * actual(b.shape[0]!);
+    default:
+      return 0;
+  }
 }

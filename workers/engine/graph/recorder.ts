@@ -10,8 +10,9 @@ import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { type Binding, backend, type OpAttribute, type TensorMetadata } from '../backend.ts';
 import { type Tensor, tf } from '../tensorflow.ts';
 import { type Attribute, constantIntegers, DType, Graph, type Output } from './graph.ts';
-import { exact, typed } from './mixed-precision.ts';
+import { cast, exact, typed } from './mixed-precision.ts';
 import { inferResults } from './shape-inference.ts';
+import { asThinProduct, type Operation, type ThinProduct } from './thin-products.ts';
 
 /** Real tensors' ids count up from 0 and never come so far. */
 const FIRST_RECORDED_ID = 1 << 30;
@@ -124,7 +125,10 @@ export class Recorder {
       if (name === 'Checkpoint') return [this.#metadata(this.#checkpoint(this.#found(ids[0]!)))];
       if (name === 'After') return [this.#metadata(this.#ordered(this.#found(ids[0]!), this.#found(ids[1]!)))];
       const asked = Object.fromEntries(given.map((attribute) => [attribute.name, asAttribute(real, attribute)]));
-      const { attributes, inputs } = typed(this.graph, { op: name, attributes: asked, inputs: ids.map((id) => this.#found(id)) }, this.#precision);
+      const operation = { op: name, attributes: asked, inputs: ids.map((id) => this.#found(id)) };
+      const thin = this.#thin(operation);
+      if (thin !== null) return [this.#metadata(this.graph.add(thin.op, thin.attributes, thin.inputs, [thin.result]).outputs[0]!)];
+      const { attributes, inputs } = typed(this.graph, operation, this.#precision);
       const results = inferResults(name, inputs, attributes, count);
       const shaping = SHAPING[name] ?? [];
       const varying = inputs.map((input, index) => (shaping.includes(index) ? this.#withSizes(input) : input));
@@ -133,6 +137,16 @@ export class Recorder {
         .outputs.map((output) => this.#metadata(output));
     });
     return stand;
+  }
+
+  #thin(operation: Operation): ThinProduct | null {
+    // Those kernels are the CPU's.
+    if (backend.isUsingGpuDevice) return null;
+    return asThinProduct(operation, {
+      resultType: this.#precision === 'bf16' ? DType.bfloat16 : DType.float32,
+      cast: (output, dtype) => cast(this.graph, output, dtype),
+      varies: (size) => this.#varies(size),
+    });
   }
 
   #checkpoint(x: Output): Output {

@@ -18,20 +18,6 @@ namespace tf = tensorflow;
 // Elements of a tile: some ten of them are in the first-level cache together. Longer rows are a tile each.
 constexpr int64_t kTileElements = 1024;
 
-const TileOperations &tile_operations() {
-#if defined(__x86_64__)
-  static const TileOperations &best = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                                              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd")
-                                          ? avx512::operations
-                                      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")
-                                          ? avx2::operations
-                                          : baseline::operations;
-  return best;
-#else
-  return baseline::operations;
-#endif
-}
-
 // Where an input's rows are: the results' rows are counted over their leading axes, of which the input may lack some.
 struct InputView {
   const char *data;

@@ -10,13 +10,12 @@ namespace {
 inline uint32_t bits_of(float x) { return __builtin_bit_cast(uint32_t, x); }
 inline float of_bits(uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
-// e^x = 2^n · e^r with |r| ≤ ½ ln 2; the polynomial is Cephes' expf. Below the smallest normal number it is 0.
+// e^x = 2^n · e^r with |r| ≤ ½ ln 2; the polynomial is Cephes' expf. Close to the smallest normal number it is 0 already.
 inline float exponential(float x) {
   const float shift = 12582912.0f;  // 1.5 · 2^23: adding it leaves an integer in the last bits
-  const float bounded = x > 88.8f ? 88.8f : (x < -88.0f ? -88.0f : x);
-  const float shifted = bounded * 1.44269504088896341f + shift;
+  const float shifted = x * 1.44269504088896341f + shift;
   const float n = shifted - shift;
-  const float r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
@@ -24,11 +23,8 @@ inline float exponential(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  // Two factors: 2^128 alone is no float.
-  const int32_t power = static_cast<int32_t>(bits_of(shifted) - bits_of(shift));
-  const int32_t half = power >> 1;
-  const float y = p * of_bits(static_cast<uint32_t>(half + 127) << 23) * of_bits(static_cast<uint32_t>(power - half + 127) << 23);
-  const float result = x < -87.33f ? 0.0f : (x > 88.73f ? std::numeric_limits<float>::infinity() : y);
+  const float y = of_bits(bits_of(p) + ((bits_of(shifted) - 1u) << 23)) * 2.0f;  // 2^128 alone is no float
+  const float result = x < -86.0f ? 0.0f : x > 88.73f ? std::numeric_limits<float>::infinity() : y;
   return x != x ? x : result;
 }
 
@@ -72,8 +68,8 @@ inline float apply(float a, float b) {
   if constexpr (operation == kSub) return a - b;
   if constexpr (operation == kMul) return a * b;
   if constexpr (operation == kDiv) return a / b;
-  if constexpr (operation == kMaximum) return a > b || a != a ? a : b;
-  if constexpr (operation == kMinimum) return a < b || a != a ? a : b;
+  if constexpr (operation == kMaximum) return a > b ? a : b;
+  if constexpr (operation == kMinimum) return a < b ? a : b;
   if constexpr (operation == kLess) return a < b ? 1.0f : 0.0f;
   if constexpr (operation == kLessEqual) return a <= b ? 1.0f : 0.0f;
   if constexpr (operation == kGreater) return a > b ? 1.0f : 0.0f;
@@ -137,6 +133,84 @@ void to_bf16(const float *x, uint16_t *out, int64_t n) {
   for (int64_t i = 0; i < n; i++) out[i] = bfloat16_of(x[i]);
 }
 
+// Sixteen numbers, in as many registers as that takes here; memory need not be aligned to it.
+typedef float Lanes __attribute__((vector_size(64), aligned(4)));
+constexpr int kLanes = 16;
+constexpr int kVectors = kColumnBlock / kLanes;
+
+inline Lanes at(const float *x) { return *reinterpret_cast<const Lanes *>(x); }
+inline void put(float *x, Lanes lanes) { *reinterpret_cast<Lanes *>(x) = lanes; }
+
+template <int rows>
+inline void update_rows(const float *h, const float *t, float *out, int64_t rank, int64_t stride) {
+  for (int64_t column = 0; column < stride; column += kColumnBlock) {
+    Lanes sum[rows][kVectors];
+    for (int i = 0; i < rows; i++)
+      for (int v = 0; v < kVectors; v++) sum[i][v] = at(out + i * stride + column + v * kLanes);
+    for (int64_t j = 0; j < rank; j++) {
+      Lanes of_t[kVectors];
+      for (int v = 0; v < kVectors; v++) of_t[v] = at(t + j * stride + column + v * kLanes);
+      for (int i = 0; i < rows; i++)
+        for (int v = 0; v < kVectors; v++) sum[i][v] += h[i * rank + j] * of_t[v];
+    }
+    for (int i = 0; i < rows; i++)
+      for (int v = 0; v < kVectors; v++) put(out + i * stride + column + v * kLanes, sum[i][v]);
+  }
+}
+
+void rank_update(const float *h, const float *t, float *out, int64_t rows, int64_t rank, int64_t stride) {
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) update_rows<4>(h + i * rank, t, out + i * stride, rank, stride);
+  for (; i < rows; i++) update_rows<1>(h + i * rank, t, out + i * stride, rank, stride);
+}
+
+// The rank lies along the lanes, so that nothing has to be summed across them.
+template <int rows, int vectors>
+inline void reduce_block(const float *x, const float *t, float *out, int64_t columns, int64_t stride) {
+  Lanes sum[rows][vectors] = {};
+  for (int64_t column = 0; column < columns; column++) {
+    Lanes of_t[vectors];
+    for (int v = 0; v < vectors; v++) of_t[v] = at(t + column * stride + v * kLanes);
+    for (int i = 0; i < rows; i++)
+      for (int v = 0; v < vectors; v++) sum[i][v] += x[i * columns + column] * of_t[v];
+  }
+  for (int i = 0; i < rows; i++)
+    for (int v = 0; v < vectors; v++) put(out + i * stride + v * kLanes, sum[i][v]);
+}
+
+template <int rows>
+inline void reduce_rows(const float *x, const float *t, float *out, int64_t columns, int64_t stride) {
+  int64_t j = 0;
+  for (; j + 3 * kLanes <= stride; j += 3 * kLanes) reduce_block<rows, 3>(x, t + j, out + j, columns, stride);
+  for (; j + 2 * kLanes <= stride; j += 2 * kLanes) reduce_block<rows, 2>(x, t + j, out + j, columns, stride);
+  for (; j < stride; j += kLanes) reduce_block<rows, 1>(x, t + j, out + j, columns, stride);
+}
+
+void rank_reduce(const float *x, const float *t, float *out, int64_t rows, int64_t columns, int64_t stride) {
+  int64_t i = 0;
+  for (; i + 8 <= rows; i += 8) reduce_rows<8>(x + i * columns, t, out + i * stride, columns, stride);
+  for (; i < rows; i++) reduce_rows<1>(x + i * columns, t, out + i * stride, columns, stride);
+}
+
+template <int of_rank>
+inline void outer_block(const float *h, const float *x, float *out, int64_t rows, int64_t rank) {
+  Lanes sum[of_rank][kVectors] = {};
+  for (int64_t i = 0; i < rows; i++) {
+    Lanes of_x[kVectors];
+    for (int v = 0; v < kVectors; v++) of_x[v] = at(x + i * kColumnBlock + v * kLanes);
+    for (int j = 0; j < of_rank; j++)
+      for (int v = 0; v < kVectors; v++) sum[j][v] += h[i * rank + j] * of_x[v];
+  }
+  for (int j = 0; j < of_rank; j++)
+    for (int v = 0; v < kVectors; v++) put(out + j * kColumnBlock + v * kLanes, sum[j][v]);
+}
+
+void rank_outer(const float *h, const float *x, float *out, int64_t rows, int64_t rank) {
+  int64_t j = 0;
+  for (; j + 4 <= rank; j += 4) outer_block<4>(h + j, x, out + j * kColumnBlock, rows, rank);
+  for (; j < rank; j++) outer_block<1>(h + j, x, out + j * kColumnBlock, rows, rank);
+}
+
 #define EACH_BINARY(f)                                                                                                                  \
   {f<kAdd>, f<kSub>, f<kMul>, f<kDiv>, f<kMaximum>, f<kMinimum>, f<kLess>, f<kLessEqual>, f<kGreater>, f<kGreaterEqual>, f<kEqual>, f<kNotEqual>}
 
@@ -151,6 +225,9 @@ extern const TileOperations operations = {
     select,
     from_bf16,
     to_bf16,
+    rank_update,
+    rank_reduce,
+    rank_outer,
 };
 
 }  // namespace graft::GRAFT_INSTRUCTIONS

@@ -19,7 +19,21 @@ struct TileOperations {
   void (*select)(const float *condition, const float *a, const float *b, float *out, int64_t n);
   void (*from_bf16)(const uint16_t *x, float *out, int64_t n);
   void (*to_bf16)(const float *x, uint16_t *out, int64_t n);
+
+  // Products with a matrix of few rows, T [rank, stride]; a stride is a multiple of kColumnBlock, and columns past the last hold zeros.
+  // out [rows, stride] += H [rows, rank] · T
+  void (*rank_update)(const float *h, const float *t, float *out, int64_t rows, int64_t rank, int64_t stride);
+  // out [rows, stride] = X [rows, columns] · T [columns, stride], the stride being the rank's multiple of kRankBlock
+  void (*rank_reduce)(const float *x, const float *t, float *out, int64_t rows, int64_t columns, int64_t stride);
+  // out [rank, kColumnBlock] = Hᵀ [rank, rows] · X [rows, kColumnBlock]
+  void (*rank_outer)(const float *h, const float *x, float *out, int64_t rows, int64_t rank);
 };
+
+constexpr int64_t kColumnBlock = 64;
+constexpr int64_t kRankBlock = 16;
+
+// The best that this processor has.
+const TileOperations &tile_operations();
 
 namespace baseline {
 extern const TileOperations operations;

@@ -1,0 +1,195 @@
+// Products with a matrix of few rows, as LoRA's are: general kernels are made for large ones, and spend their time on rearranging the other matrix.
+// The long axis is that of the tokens; `t` is [rank, columns], or [columns, rank] when it is transposed.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/shape_inference.h"
+#include "tile-operations.h"
+
+namespace graft {
+namespace {
+
+namespace tf = tensorflow;
+
+// Rows that are worked on at a time: they stay in the second-level cache.
+constexpr int64_t kRows = 16;
+
+// `count` numbers of a tensor as floats.
+void load(const tf::Tensor &tensor, int64_t first, float *into, int64_t count) {
+  const char *data = static_cast<const char *>(tensor.data());
+  if (tensor.dtype() == tf::DT_BFLOAT16) tile_operations().from_bf16(reinterpret_cast<const uint16_t *>(data) + first, into, count);
+  else std::memcpy(into, data + first * 4, count * 4);
+}
+
+void store(const float *from, tf::Tensor *tensor, int64_t first, int64_t count) {
+  char *data = static_cast<char *>(tensor->data());
+  if (tensor->dtype() == tf::DT_BFLOAT16) tile_operations().to_bf16(from, reinterpret_cast<uint16_t *>(data) + first, count);
+  else std::memcpy(data + first * 4, from, count * 4);
+}
+
+int64_t padded(int64_t columns) { return (columns + kColumnBlock - 1) / kColumnBlock * kColumnBlock; }
+
+// [rank, padded columns], zeros after the last.
+std::vector<float> table_of(const tf::Tensor &t, bool transposed) {
+  const int64_t rank = t.dim_size(transposed ? 1 : 0), columns = t.dim_size(transposed ? 0 : 1), stride = padded(columns);
+  std::vector<float> given(rank * columns), table(rank * stride, 0.0f);
+  load(t, 0, given.data(), rank * columns);
+  for (int64_t j = 0; j < rank; j++)
+    for (int64_t column = 0; column < columns; column++) table[j * stride + column] = transposed ? given[column * rank + j] : given[j * columns + column];
+  return table;
+}
+
+// A thread's buffer for whole rows, zeros in the columns past the last.
+class RowBuffer {
+ public:
+  RowBuffer(int64_t columns, int64_t rows) : columns_(columns), stride_(padded(columns)), memory_(rows * stride_, 0.0f) {}
+  float *data() { return memory_.data(); }
+  void read(const tf::Tensor &x, int64_t first, int64_t rows) {
+    if (columns_ == stride_) load(x, first * columns_, data(), rows * columns_);
+    else
+      for (int64_t i = 0; i < rows; i++) load(x, (first + i) * columns_, data() + i * stride_, columns_);
+  }
+  void write(tf::Tensor *out, int64_t first, int64_t rows) {
+    if (columns_ == stride_) store(data(), out, first * columns_, rows * columns_);
+    else
+      for (int64_t i = 0; i < rows; i++) store(data() + i * stride_, out, (first + i) * columns_, columns_);
+  }
+  void clear() { std::fill(memory_.begin(), memory_.end(), 0.0f); }
+
+ private:
+  const int64_t columns_, stride_;
+  std::vector<float> memory_;
+};
+
+void parallel(tf::OpKernelContext *context, int64_t units, int64_t cycles, const std::function<void(int64_t, int64_t)> &work) {
+  context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(units, std::max<int64_t>(cycles, 1), work);
+}
+
+class ThinProduct : public tf::OpKernel {
+ public:
+  explicit ThinProduct(tf::OpKernelConstruction *construction) : OpKernel(construction) {
+    OP_REQUIRES_OK(construction, construction->GetAttr("transposed", &transposed_));
+  }
+
+ protected:
+  bool matrices(tf::OpKernelContext *context, int count) {
+    for (int i = 0; i < count; i++)
+      if (context->input(i).dims() != 2) {
+        context->CtxFailure(tf::errors::InvalidArgument("input ", i, " of ", name(), " is ", context->input(i).shape().DebugString(), " and no matrix"));
+        return false;
+      }
+    return true;
+  }
+
+  bool transposed_;
+};
+
+// H [rows, rank] · T, and Y [rows, columns] added to it when there is one.
+class RankUpdate : public ThinProduct {
+ public:
+  using ThinProduct::ThinProduct;
+  void Compute(tf::OpKernelContext *context) override {
+    if (!matrices(context, context->num_inputs())) return;
+    const tf::Tensor &h = context->input(0), &t = context->input(1);
+    const tf::Tensor *y = context->num_inputs() > 2 ? &context->input(2) : nullptr;
+    const int64_t rows = h.dim_size(0), rank = h.dim_size(1), columns = t.dim_size(transposed_ ? 0 : 1);
+    OP_REQUIRES(context, t.dim_size(transposed_ ? 1 : 0) == rank && (y == nullptr || (y->dim_size(0) == rows && y->dim_size(1) == columns)),
+                tf::errors::InvalidArgument(name(), " of matrices that do not fit"));
+    tf::Tensor *out = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {rows, columns}, &out));
+    const std::vector<float> table = table_of(t, transposed_);
+    const int64_t blocks = (rows + kRows - 1) / kRows;
+    parallel(context, blocks, kRows * columns * rank / 16, [&](int64_t begin, int64_t end) {
+      RowBuffer sum(columns, kRows);
+      std::vector<float> of_h(kRows * rank);
+      for (int64_t block = begin; block < end; block++) {
+        const int64_t first = block * kRows, count = std::min(kRows, rows - first);
+        load(h, first * rank, of_h.data(), count * rank);
+        if (y != nullptr) sum.read(*y, first, count);
+        else sum.clear();
+        tile_operations().rank_update(of_h.data(), table.data(), sum.data(), count, rank, padded(columns));
+        sum.write(out, first, count);
+      }
+    });
+  }
+};
+
+// X [rows, columns] · Tᵀ, in f32.
+class RankReduce : public ThinProduct {
+ public:
+  using ThinProduct::ThinProduct;
+  void Compute(tf::OpKernelContext *context) override {
+    if (!matrices(context, 2)) return;
+    const tf::Tensor &x = context->input(0), &t = context->input(1);
+    const int64_t rows = x.dim_size(0), columns = x.dim_size(1), rank = t.dim_size(transposed_ ? 1 : 0);
+    OP_REQUIRES(context, t.dim_size(transposed_ ? 0 : 1) == columns, tf::errors::InvalidArgument(name(), " of matrices that do not fit"));
+    tf::Tensor *out = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {rows, rank}, &out));
+    const int64_t stride = (rank + kRankBlock - 1) / kRankBlock * kRankBlock;
+    std::vector<float> given(rank * columns), table(columns * stride, 0.0f);
+    load(t, 0, given.data(), rank * columns);
+    for (int64_t column = 0; column < columns; column++)
+      for (int64_t j = 0; j < rank; j++) table[column * stride + j] = transposed_ ? given[column * rank + j] : given[j * columns + column];
+    const int64_t blocks = (rows + kRows - 1) / kRows;
+    parallel(context, blocks, kRows * columns * stride / 16, [&](int64_t begin, int64_t end) {
+      std::vector<float> of_x(kRows * columns), sums(kRows * stride);
+      for (int64_t block = begin; block < end; block++) {
+        const int64_t first = block * kRows, count = std::min(kRows, rows - first);
+        load(x, first * columns, of_x.data(), count * columns);
+        tile_operations().rank_reduce(of_x.data(), table.data(), sums.data(), count, columns, stride);
+        for (int64_t i = 0; i < count; i++) std::memcpy(out->flat<float>().data() + (first + i) * rank, sums.data() + i * stride, rank * sizeof(float));
+      }
+    });
+  }
+};
+
+// Hᵀ · X with H [rows, rank] and X [rows, columns], in f32: [rank, columns], or [columns, rank]. Each thread has columns of its own, so the sum over the
+// rows has one order.
+class RankOuter : public ThinProduct {
+ public:
+  using ThinProduct::ThinProduct;
+  void Compute(tf::OpKernelContext *context) override {
+    if (!matrices(context, 2)) return;
+    const tf::Tensor &h = context->input(0), &x = context->input(1);
+    const int64_t rows = h.dim_size(0), rank = h.dim_size(1), columns = x.dim_size(1);
+    OP_REQUIRES(context, x.dim_size(0) == rows, tf::errors::InvalidArgument(name(), " of matrices that do not fit"));
+    tf::Tensor *out = nullptr;
+    const tf::TensorShape shape = transposed_ ? tf::TensorShape({columns, rank}) : tf::TensorShape({rank, columns});
+    OP_REQUIRES_OK(context, context->allocate_output(0, shape, &out));
+    std::vector<float> of_h(rows * rank);
+    load(h, 0, of_h.data(), rows * rank);
+    const int64_t blocks = padded(columns) / kColumnBlock;
+    parallel(context, blocks, rows * kColumnBlock * rank / 16, [&](int64_t begin, int64_t end) {
+      std::vector<float> of_x(rows * kColumnBlock, 0.0f), sum(rank * kColumnBlock);
+      for (int64_t block = begin; block < end; block++) {
+        const int64_t first = block * kColumnBlock, count = std::min(kColumnBlock, columns - first);
+        for (int64_t i = 0; i < rows; i++) load(x, i * columns + first, of_x.data() + i * kColumnBlock, count);
+        tile_operations().rank_outer(of_h.data(), of_x.data(), sum.data(), rows, rank);
+        float *into = out->flat<float>().data();
+        for (int64_t j = 0; j < rank; j++)
+          for (int64_t column = 0; column < count; column++)
+            into[transposed_ ? (first + column) * rank + j : j * columns + first + column] = sum[j * kColumnBlock + column];
+      }
+    });
+  }
+};
+
+auto unknown_shape = [](tf::shape_inference::InferenceContext *context) {
+  context->set_output(0, context->UnknownShape());
+  return absl::OkStatus();
+};
+
+#define TYPES "list({float, bfloat16})"
+REGISTER_OP("GraftRankUpdate").Input("inputs: Tin").Output("out: Tout").Attr("Tin: " TYPES).Attr("Tout: {float, bfloat16}").Attr("transposed: bool").SetShapeFn(unknown_shape);
+REGISTER_OP("GraftRankReduce").Input("inputs: Tin").Output("out: float").Attr("Tin: " TYPES).Attr("transposed: bool").SetShapeFn(unknown_shape);
+REGISTER_OP("GraftRankOuter").Input("inputs: Tin").Output("out: float").Attr("Tin: " TYPES).Attr("transposed: bool").SetShapeFn(unknown_shape);
+
+REGISTER_KERNEL_BUILDER(Name("GraftRankUpdate").Device(tf::DEVICE_CPU), RankUpdate);
+REGISTER_KERNEL_BUILDER(Name("GraftRankReduce").Device(tf::DEVICE_CPU), RankReduce);
+REGISTER_KERNEL_BUILDER(Name("GraftRankOuter").Device(tf::DEVICE_CPU), RankOuter);
+
+}  // namespace
+}  // namespace graft
