@@ -6,6 +6,9 @@ const { TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT, TF_INT32 } = backend.binding;
 const float = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: TF_FLOAT });
 const int = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: TF_INT32 });
 
+/** Whether what is being computed will run as a graph on a CPU, where the engine has kernels of its own (kernels/). */
+export const ownKernels = (): boolean => backend.binding.recording !== undefined && !backend.isUsingGpuDevice;
+
 const GATHER = [float('Tparams'), int('Tindices'), int('Taxis')];
 const ROLL = [float('T'), int('Tshift'), int('Taxis')];
 const STATELESS_UNIFORM = [float('dtype'), int('T'), int('Tseed')];
@@ -72,4 +75,40 @@ export function elementsAt(x: Tensor2D, columns: Tensor1D): Tensor1D {
  */
 export function statelessUniform(shape: number[], seed: Tensor1D): Tensor {
   return tf.tidy(() => backend.executeSingleOutput('StatelessRandomUniform', STATELESS_UNIFORM, [tf.tensor1d(shape, 'int32'), seed]));
+}
+
+export interface AttentionOptions {
+  /** Of the scores. */
+  scale: number;
+  softCap: number | null;
+  /** How far back a token looks, itself included. */
+  windowTokens: number | null;
+}
+
+const attentionAttributes = ({ scale, softCap, windowTokens }: AttentionOptions): OpAttribute[] => [
+  float('T'),
+  { name: 'scale', type: backend.binding.TF_ATTR_FLOAT, value: scale },
+  { name: 'soft_cap', type: backend.binding.TF_ATTR_FLOAT, value: softCap ?? 0 },
+  { name: 'window', type: TF_ATTR_INT, value: windowTokens ?? 0 },
+];
+
+/**
+ * Causal attention without scores in memory (kernels/attention.cc); only where `ownKernels()`.
+ * @param q        [rows, length, heads, headSize]
+ * @param k, v     [rows, length, kvHeads, headSize]
+ * @param segments [rows, length] int32, tokens of one text side by side
+ * @returns [rows, length, heads, headSize], and of each query log Σ exp(score), [rows, heads, length]
+ */
+export function attentionKernel([q, k, v, segments]: [Tensor, Tensor, Tensor, Tensor], options: AttentionOptions): [Tensor, Tensor] {
+  return backend.executeMultipleOutputs('GraftAttention', attentionAttributes(options), [q, k, v, segments], 2) as [Tensor, Tensor];
+}
+
+/** @returns the gradients of q, k and v, from what `attentionKernel` was given, the logs it gave and the gradient of its result */
+export function attentionGradientKernel(
+  [q, k, v, segments]: [Tensor, Tensor, Tensor, Tensor],
+  [logs, dO]: [Tensor, Tensor],
+  options: AttentionOptions,
+): [Tensor, Tensor, Tensor] {
+  const inputs = [q, k, v, segments, logs, dO];
+  return backend.executeMultipleOutputs('GraftAttentionGradient', attentionAttributes(options), inputs, 3) as [Tensor, Tensor, Tensor];
 }

@@ -71,6 +71,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   Fill: ([shape, value]) => [{ dtype: value!.dtype, shape: integers(shape) }],
   BroadcastTo: ([x, shape]) => [{ dtype: x!.dtype, shape: integers(shape) }],
   Tile: ([x, times]) => [{ dtype: x!.dtype, shape: x!.shape.map((size, axis) => size * integers(times)[axis]!) }],
+  GraftAttention: ([q]) => [q!, { dtype: DType.float32, shape: [q!.shape[0]!, q!.shape[2]!, q!.shape[1]!] }],
+  GraftAttentionGradient: ([q, k, v]) => [q!, k!, v!],
   StatelessRandomUniform: ([shape]) => [{ dtype: DType.float32, shape: integers(shape) }],
 };
 

@@ -2,10 +2,12 @@
 // The long axis is that of the tokens; `t` is [rank, columns], or [columns, rank] when it is transposed.
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <vector>
 
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
+#include "float-access.h"
 #include "tensorflow/core/framework/shape_inference.h"
 #include "tile-operations.h"
 
@@ -16,21 +18,6 @@ namespace tf = tensorflow;
 
 // Rows that are worked on at a time: they stay in the second-level cache.
 constexpr int64_t kRows = 16;
-
-// `count` numbers of a tensor as floats.
-void load(const tf::Tensor &tensor, int64_t first, float *into, int64_t count) {
-  const char *data = static_cast<const char *>(tensor.data());
-  if (tensor.dtype() == tf::DT_BFLOAT16) tile_operations().from_bf16(reinterpret_cast<const uint16_t *>(data) + first, into, count);
-  else std::memcpy(into, data + first * 4, count * 4);
-}
-
-void store(const float *from, tf::Tensor *tensor, int64_t first, int64_t count) {
-  char *data = static_cast<char *>(tensor->data());
-  if (tensor->dtype() == tf::DT_BFLOAT16) tile_operations().to_bf16(from, reinterpret_cast<uint16_t *>(data) + first, count);
-  else std::memcpy(data + first * 4, from, count * 4);
-}
-
-int64_t padded(int64_t columns) { return (columns + kColumnBlock - 1) / kColumnBlock * kColumnBlock; }
 
 // [rank, padded columns], zeros after the last.
 std::vector<float> table_of(const tf::Tensor &t, bool transposed) {
@@ -110,7 +97,8 @@ class RankUpdate : public ThinProduct {
         load(h, first * rank, of_h.data(), count * rank);
         if (y != nullptr) sum.read(*y, first, count);
         else sum.clear();
-        tile_operations().rank_update(of_h.data(), table.data(), sum.data(), count, rank, padded(columns));
+        const int64_t stride = padded(columns);
+        tile_operations().add_product(of_h.data(), rank, table.data(), stride, sum.data(), stride, count, rank, stride);
         sum.write(out, first, count);
       }
     });
@@ -167,7 +155,8 @@ class RankOuter : public ThinProduct {
       for (int64_t block = begin; block < end; block++) {
         const int64_t first = block * kColumnBlock, count = std::min(kColumnBlock, columns - first);
         for (int64_t i = 0; i < rows; i++) load(x, i * columns + first, of_x.data() + i * kColumnBlock, count);
-        tile_operations().rank_outer(of_h.data(), of_x.data(), sum.data(), rows, rank);
+        std::fill(sum.begin(), sum.end(), 0.0f);
+        tile_operations().add_transposed_product(of_h.data(), rank, of_x.data(), kColumnBlock, sum.data(), kColumnBlock, rows, rank, kColumnBlock);
         float *into = out->flat<float>().data();
         for (int64_t j = 0; j < rank; j++)
           for (int64_t column = 0; column < count; column++)

@@ -142,26 +142,28 @@ inline Lanes at(const float *x) { return *reinterpret_cast<const Lanes *>(x); }
 inline void put(float *x, Lanes lanes) { *reinterpret_cast<Lanes *>(x) = lanes; }
 
 template <int rows>
-inline void update_rows(const float *h, const float *t, float *out, int64_t rank, int64_t stride) {
-  for (int64_t column = 0; column < stride; column += kColumnBlock) {
+inline void add_product_rows(const float *h, int64_t h_stride, const float *t, int64_t t_stride, float *out, int64_t out_stride, int64_t inner,
+                             int64_t columns) {
+  for (int64_t column = 0; column < columns; column += kColumnBlock) {
     Lanes sum[rows][kVectors];
     for (int i = 0; i < rows; i++)
-      for (int v = 0; v < kVectors; v++) sum[i][v] = at(out + i * stride + column + v * kLanes);
-    for (int64_t j = 0; j < rank; j++) {
+      for (int v = 0; v < kVectors; v++) sum[i][v] = at(out + i * out_stride + column + v * kLanes);
+    for (int64_t j = 0; j < inner; j++) {
       Lanes of_t[kVectors];
-      for (int v = 0; v < kVectors; v++) of_t[v] = at(t + j * stride + column + v * kLanes);
+      for (int v = 0; v < kVectors; v++) of_t[v] = at(t + j * t_stride + column + v * kLanes);
       for (int i = 0; i < rows; i++)
-        for (int v = 0; v < kVectors; v++) sum[i][v] += h[i * rank + j] * of_t[v];
+        for (int v = 0; v < kVectors; v++) sum[i][v] += h[i * h_stride + j] * of_t[v];
     }
     for (int i = 0; i < rows; i++)
-      for (int v = 0; v < kVectors; v++) put(out + i * stride + column + v * kLanes, sum[i][v]);
+      for (int v = 0; v < kVectors; v++) put(out + i * out_stride + column + v * kLanes, sum[i][v]);
   }
 }
 
-void rank_update(const float *h, const float *t, float *out, int64_t rows, int64_t rank, int64_t stride) {
+void add_product(const float *h, int64_t h_stride, const float *t, int64_t t_stride, float *out, int64_t out_stride, int64_t rows, int64_t inner,
+                 int64_t columns) {
   int64_t i = 0;
-  for (; i + 4 <= rows; i += 4) update_rows<4>(h + i * rank, t, out + i * stride, rank, stride);
-  for (; i < rows; i++) update_rows<1>(h + i * rank, t, out + i * stride, rank, stride);
+  for (; i + 4 <= rows; i += 4) add_product_rows<4>(h + i * h_stride, h_stride, t, t_stride, out + i * out_stride, out_stride, inner, columns);
+  for (; i < rows; i++) add_product_rows<1>(h + i * h_stride, h_stride, t, t_stride, out + i * out_stride, out_stride, inner, columns);
 }
 
 // The rank lies along the lanes, so that nothing has to be summed across them.
@@ -193,22 +195,27 @@ void rank_reduce(const float *x, const float *t, float *out, int64_t rows, int64
 }
 
 template <int of_rank>
-inline void outer_block(const float *h, const float *x, float *out, int64_t rows, int64_t rank) {
-  Lanes sum[of_rank][kVectors] = {};
-  for (int64_t i = 0; i < rows; i++) {
+inline void add_transposed_rows(const float *h, int64_t h_stride, const float *x, int64_t x_stride, float *out, int64_t out_stride, int64_t inner) {
+  Lanes sum[of_rank][kVectors];
+  for (int j = 0; j < of_rank; j++)
+    for (int v = 0; v < kVectors; v++) sum[j][v] = at(out + j * out_stride + v * kLanes);
+  for (int64_t i = 0; i < inner; i++) {
     Lanes of_x[kVectors];
-    for (int v = 0; v < kVectors; v++) of_x[v] = at(x + i * kColumnBlock + v * kLanes);
+    for (int v = 0; v < kVectors; v++) of_x[v] = at(x + i * x_stride + v * kLanes);
     for (int j = 0; j < of_rank; j++)
-      for (int v = 0; v < kVectors; v++) sum[j][v] += h[i * rank + j] * of_x[v];
+      for (int v = 0; v < kVectors; v++) sum[j][v] += h[i * h_stride + j] * of_x[v];
   }
   for (int j = 0; j < of_rank; j++)
-    for (int v = 0; v < kVectors; v++) put(out + j * kColumnBlock + v * kLanes, sum[j][v]);
+    for (int v = 0; v < kVectors; v++) put(out + j * out_stride + v * kLanes, sum[j][v]);
 }
 
-void rank_outer(const float *h, const float *x, float *out, int64_t rows, int64_t rank) {
-  int64_t j = 0;
-  for (; j + 4 <= rank; j += 4) outer_block<4>(h + j, x, out + j * kColumnBlock, rows, rank);
-  for (; j < rank; j++) outer_block<1>(h + j, x, out + j * kColumnBlock, rows, rank);
+void add_transposed_product(const float *h, int64_t h_stride, const float *x, int64_t x_stride, float *out, int64_t out_stride, int64_t inner,
+                            int64_t rank, int64_t columns) {
+  for (int64_t column = 0; column < columns; column += kColumnBlock) {
+    int64_t j = 0;
+    for (; j + 4 <= rank; j += 4) add_transposed_rows<4>(h + j, h_stride, x + column, x_stride, out + j * out_stride + column, out_stride, inner);
+    for (; j < rank; j++) add_transposed_rows<1>(h + j, h_stride, x + column, x_stride, out + j * out_stride + column, out_stride, inner);
+  }
 }
 
 #define EACH_BINARY(f)                                                                                                                  \
@@ -225,9 +232,9 @@ extern const TileOperations operations = {
     select,
     from_bf16,
     to_bf16,
-    rank_update,
+    add_product,
+    add_transposed_product,
     rank_reduce,
-    rank_outer,
 };
 
 }  // namespace graft::GRAFT_INSTRUCTIONS

@@ -20,13 +20,15 @@ struct TileOperations {
   void (*from_bf16)(const uint16_t *x, float *out, int64_t n);
   void (*to_bf16)(const float *x, uint16_t *out, int64_t n);
 
-  // Products with a matrix of few rows, T [rank, stride]; a stride is a multiple of kColumnBlock, and columns past the last hold zeros.
-  // out [rows, stride] += H [rows, rank] · T
-  void (*rank_update)(const float *h, const float *t, float *out, int64_t rows, int64_t rank, int64_t stride);
-  // out [rows, stride] = X [rows, columns] · T [columns, stride], the stride being the rank's multiple of kRankBlock
+  // Products of matrices that fit the caches. Columns are a multiple of kColumnBlock; a stride is the distance of two rows.
+  // out [rows, columns] += h [rows, inner] · t [inner, columns]
+  void (*add_product)(const float *h, int64_t h_stride, const float *t, int64_t t_stride, float *out, int64_t out_stride, int64_t rows, int64_t inner,
+                      int64_t columns);
+  // out [rank, columns] += hᵀ [rank, inner] · x [inner, columns]
+  void (*add_transposed_product)(const float *h, int64_t h_stride, const float *x, int64_t x_stride, float *out, int64_t out_stride, int64_t inner,
+                                 int64_t rank, int64_t columns);
+  // out [rows, stride] = x [rows, columns] · t [columns, stride], the stride being a multiple of kRankBlock
   void (*rank_reduce)(const float *x, const float *t, float *out, int64_t rows, int64_t columns, int64_t stride);
-  // out [rank, kColumnBlock] = Hᵀ [rank, rows] · X [rows, kColumnBlock]
-  void (*rank_outer)(const float *h, const float *x, float *out, int64_t rows, int64_t rank);
 };
 
 constexpr int64_t kColumnBlock = 64;

@@ -1,5 +1,6 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../differentiable.ts';
+import { attentionGradientKernel, attentionKernel, ownKernels } from '../native.ts';
 import { type Tensor, type Tensor2D, type Tensor4D, tf } from '../tensorflow.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
@@ -40,6 +41,9 @@ export interface AttentionPass {
   rotary: RotaryTables | null;
   /** [rows, 1, length, length] */
   mask: Tensor4D;
+  /** What the mask is made of: [rows, length] int32, and how far back a token looks. */
+  segments: Tensor2D;
+  windowTokens: number | null;
 }
 
 interface Attended {
@@ -89,6 +93,13 @@ function queriesKeysValues(x: Tensor2D, block: string, config: ModelConfig, para
   return ofEachHead.map((part) => tf.reshape(part, [tokens, heads * headSize])) as [Tensor2D, Tensor2D, Tensor2D];
 }
 
+/** [tokens, heads · headSize] and twice [tokens, kvHeads · headSize] */
+interface Projections {
+  q: Tensor2D;
+  k: Tensor2D;
+  v: Tensor2D;
+}
+
 /**
  * softmax(scale·QKᵀ + mask)·V with Q and K rotated to their positions; a soft cap c makes the scores s into c·tanh(s / c) before the mask.
  * With P the probabilities: dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P·(dP − Σ dP·P), times 1 − tanh² under a cap, dQ = scale·dS·K, dK = scale·dSᵀ·Q, Q and K turned back.
@@ -96,7 +107,10 @@ function queriesKeysValues(x: Tensor2D, block: string, config: ModelConfig, para
  * The query heads that share a key head stand below each other, [kvHeads, groups · length, headSize], so K and V are never repeated and
  * their gradients sum over the group by themselves.
  */
-function attend({ q, k, v }: { q: Tensor2D; k: Tensor2D; v: Tensor2D }, sizes: Heads, { rows, length, rotary, mask }: AttentionPass): Tensor2D {
+function attend(projections: Projections, sizes: Heads, pass: AttentionPass): Tensor2D {
+  if (ownKernels()) return attendWithoutScores(projections, sizes, pass);
+  const { q, k, v } = projections;
+  const { rows, length, rotary, mask } = pass;
   const { heads, kvHeads, headSize, scale, softCap } = sizes;
   const groups = heads / kvHeads;
 
@@ -134,6 +148,28 @@ function attend({ q, k, v }: { q: Tensor2D; k: Tensor2D; v: Tensor2D }, sizes: H
         const dQ = tf.mul(tf.matMul(dS, K!), scale);
         const dK = tf.matMul(dS, Q!, true, false); // Q carries the scale
         return [flat(back(backToTokens(dQ, heads)), heads), flat(back(backToTokens(dK, kvHeads)), kvHeads), flat(backToTokens(dV, kvHeads), kvHeads)];
+      },
+    };
+  });
+}
+
+/** The same by a kernel of its own, which needs no mask and leaves out what the mask would hide. */
+function attendWithoutScores({ q, k, v }: Projections, sizes: Heads, { rows, length, rotary, segments, windowTokens }: AttentionPass): Tensor2D {
+  const { heads, kvHeads, headSize, scale, softCap } = sizes;
+  const options = { scale, softCap, windowTokens };
+  const perToken = (x: Tensor, count: number): Tensor4D => tf.reshape(x, [rows, length, count, headSize]);
+  const flat = (x: Tensor, count: number): Tensor2D => tf.reshape(x, [rows * length, count * headSize]);
+  return differentiable<Tensor2D>([q, k, v], () => {
+    const turned = (x: Tensor4D): Tensor4D => (rotary === null ? x : rotate(x, rotary));
+    const [Q, K, V] = [turned(perToken(q, heads)), turned(perToken(k, kvHeads)), perToken(v, kvHeads)];
+    const [O, logs] = attentionKernel([Q, K, V, segments], options);
+    return {
+      value: flat(O, heads),
+      saved: [Q, K, V, segments, logs, ...(rotary === null ? [] : [rotary.cos, rotary.sin])],
+      gradient(dy, [Q, K, V, segments, logs, cos, sin]) {
+        const back = (x: Tensor): Tensor4D => (cos === undefined ? (x as Tensor4D) : rotateGradient(x as Tensor4D, { cos, sin } as RotaryTables));
+        const [dQ, dK, dV] = attentionGradientKernel([Q!, K!, V!, segments!], [logs!, perToken(dy, heads)], options);
+        return [flat(back(dQ), heads), flat(back(dK), kvHeads), flat(dV, kvHeads)];
       },
     };
   });

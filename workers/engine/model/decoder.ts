@@ -95,7 +95,7 @@ export class Decoder {
       if (made !== undefined) return made;
       const mask = masks.get(windowTokens) ?? attentionMask(grid, windowTokens);
       masks.set(windowTokens, mask);
-      const pass = { rows, length, mask, rotary: rotary === null ? null : tables.get(rotary)! };
+      const pass = { rows, length, mask, segments: grid.segments, windowTokens, rotary: rotary === null ? null : tables.get(rotary)! };
       passes.set(kind, pass);
       return pass;
     };
