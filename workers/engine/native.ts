@@ -112,3 +112,17 @@ export function attentionGradientKernel(
   const inputs = [q, k, v, segments, logs, dO];
   return backend.executeMultipleOutputs('GraftAttentionGradient', attentionAttributes(options), inputs, 3) as [Tensor, Tensor, Tensor];
 }
+
+/** The most columns for which the kernels for products with narrow matrices are the faster ones: several layers' ranks side by side. */
+export const LARGEST_THIN_RANK = 64;
+
+/**
+ * dy·B and dyᵀH, going over dy once (kernels/thin-products.cc); only where `ownKernels()`.
+ * @param dy [tokens, out]
+ * @param H  [tokens, r], r ≤ LARGEST_THIN_RANK
+ * @param B  [out, r]
+ * @returns  [tokens, r] and [out, r]
+ */
+export function expansionGradientKernel(dy: Tensor2D, H: Tensor2D, B: Tensor2D): [Tensor2D, Tensor2D] {
+  return backend.executeMultipleOutputs('GraftExpansionGradient', [float('T')], [dy, H, B], 2) as [Tensor2D, Tensor2D];
+}

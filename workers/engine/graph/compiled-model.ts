@@ -7,11 +7,11 @@ import { backend } from '../backend.ts';
 import type { Batch } from '../data/batch.ts';
 import { partSizes } from '../loss/cross-entropy.ts';
 import { type SupervisedPositions, supervisedPositions } from '../loss/supervised-positions.ts';
-import { layersOfOneInput, weightShapes } from '../model/module-shapes.ts';
+import { weightShapes } from '../model/module-shapes.ts';
 import { type GridContent, rotariesOf, tokenGrid } from '../model/token-grid.ts';
 import { type Tensor, type Tensor2D, tf } from '../tensorflow.ts';
 import { trainLora } from '../tuning/lora.ts';
-import { type DropoutPosition, dropoutKey, jointName, type Trained, trainAll, trainNothing } from '../tuning/trained.ts';
+import { type DropoutPosition, dropoutKey, type Trained, trainAll, trainNothing } from '../tuning/trained.ts';
 import type { LearningModel, Losses, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { type AdamWConstants, recordUpdate, type TrainedVariables, updateScalars } from './adamw-update.ts';
 import { fuseRows } from './fuse.ts';
@@ -21,7 +21,7 @@ import { FEEDS, feedsOfPass, recordLogits, recordPass } from './recorded-pass.ts
 import { Recorder } from './recorder.ts';
 import { GraphSession, uploaded } from './session.ts';
 import { asGiven, type SessionVariable, sessionVariable } from './session-variable.ts';
-import { join, jointMatrix, laidOut, partsOf, type Slab, slabsOf, split, VECTORS } from './slab.ts';
+import { join, laidOut, partsOf, type Slab, slabsOf, split, VECTORS } from './slab.ts';
 
 const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 const BETAS = [0.9, 0.999] as const;
@@ -93,7 +93,6 @@ export class CompiledModel implements LearningModel {
     });
     this.#base = base;
     const stand = tensorsIn(recorder, base); // names and shapes, no numbers
-    if (tuning?.type !== 'full') for (const [name, tensor] of jointsIn(recorder, base, config)) stand.set(name, tensor);
     const trained = tune(recorder, stand, { config, tuning, seed });
     const trainedShapes = [...trained.trainable].map(([name, { shape }]) => [name, shape] as const);
     this.#trained =
@@ -333,24 +332,6 @@ function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<string, T
     return Object.entries(recorder.record(() => tf.tidy(() => Object.fromEntries(split(whole, slab)))));
   });
   return new Map(parts);
-}
-
-/** @returns stands for the frozen matrices that multiply the same input, each such group as one; the caller's */
-function jointsIn(recorder: Recorder, held: readonly HeldSlab[], config: ModelConfig): Map<string, Tensor> {
-  const joints = new Map<string, Tensor>();
-  if (config.inputFirst) return joints;
-  for (const { slab, variable } of held) {
-    const whole = recorder.tensor(variable.value) as Tensor2D;
-    for (const layers of layersOfOneInput(config)) {
-      const modules = layers.map((layer) => `${slab.name}.${layer}`);
-      const weights = modules.map((module) => `${module}.weight`);
-      recorder.record(() => {
-        const joint = tf.tidy(() => jointMatrix(whole, slab, weights) ?? []);
-        if (joint instanceof tf.Tensor) joints.set(jointName(modules), joint);
-      });
-    }
-  }
-  return joints;
 }
 
 function tune(recorder: Recorder, stand: Map<string, Tensor>, { config, tuning, seed }: Pick<CompileOptions, 'config' | 'tuning' | 'seed'>): Trained {

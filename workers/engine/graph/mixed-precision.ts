@@ -6,8 +6,12 @@ import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { type Attribute, DType, type Graph, type Output } from './graph.ts';
 
 const PRODUCTS = new Set(['BatchMatMulV2', 'MatMul']);
-/** Which of their inputs are of products' type. */
-const ATTENTION: Readonly<Record<string, readonly number[]>> = { GraftAttention: [0, 1, 2], GraftAttentionGradient: [0, 1, 2, 5] };
+/** Which inputs of the engine's own kernels are of products' type. */
+const OF_PRODUCTS: Readonly<Record<string, readonly number[]>> = {
+  GraftAttention: [0, 1, 2],
+  GraftAttentionGradient: [0, 1, 2, 5],
+  GraftExpansionGradient: [0],
+};
 /** By operation the attribute that names the type of what is moved. */
 const MOVES: Readonly<Record<string, string>> = { Reshape: 'T', SplitV: 'T', Slice: 'T', Transpose: 'T', GatherV2: 'Tparams', Identity: 'T' };
 /** Those that a cast may be moved in front of: every element of their first input is one of their results'. */
@@ -24,7 +28,7 @@ export function typed(graph: Graph, { op, attributes, inputs }: Operation, preci
   if (precision === 'bf16' && PRODUCTS.has(op)) {
     return { attributes: { ...attributes, T: typeOf(DType.bfloat16) }, inputs: inputs.map((input) => cast(graph, input, DType.bfloat16)) };
   }
-  const ofProducts = ATTENTION[op];
+  const ofProducts = OF_PRODUCTS[op];
   if (precision === 'bf16' && ofProducts !== undefined) {
     const casted = inputs.map((input, index) => (ofProducts.includes(index) ? cast(graph, input, DType.bfloat16) : exact(graph, input)));
     return { attributes: { ...attributes, T: typeOf(DType.bfloat16) }, inputs: casted };

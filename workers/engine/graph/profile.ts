@@ -115,6 +115,8 @@ function flopsOf({ op, inputs, outputs, attributes }: GraphNode, elements: numbe
       return 2 * elements * actual(a.shape[1]!);
     case 'GraftRankOuter':
       return 2 * outputs[0]!.shape.reduce((product, size) => product * size, 1) * actual(b.shape[0]!);
+    case 'GraftExpansionGradient':
+      return 4 * actual(a.shape[0]!) * a.shape[1]! * b.shape[1]!;
     case 'GraftAttention': // two products of what each token sees, half of the row at an average; its gradient's five
     case 'GraftAttentionGradient':
       return (op === 'GraftAttention' ? 2 : 5) * actual(a.shape[1]!) * a.shape.reduce((product, size) => product * actual(size), 1);

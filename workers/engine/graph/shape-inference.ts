@@ -73,6 +73,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   Tile: ([x, times]) => [{ dtype: x!.dtype, shape: x!.shape.map((size, axis) => size * integers(times)[axis]!) }],
   GraftAttention: ([q]) => [q!, { dtype: DType.float32, shape: [q!.shape[0]!, q!.shape[2]!, q!.shape[1]!] }],
   GraftAttentionGradient: ([q, k, v]) => [q!, k!, v!],
+  GraftExpansionGradient: ([, h, b]) => [h!, b!].map(({ shape }) => ({ dtype: DType.float32, shape })),
   StatelessRandomUniform: ([shape]) => [{ dtype: DType.float32, shape: integers(shape) }],
 };
 

@@ -54,18 +54,6 @@ function blockOf(name: string, blocks: string): string {
     .join('.');
 }
 
-/** @returns matrices that lie in a slab one right behind the other as one, [Σ out, in]; null when they do not */
-export function jointMatrix(slab: Tensor2D, { parts }: Slab, names: readonly string[]): Tensor2D | null {
-  const first = parts.findIndex(({ name }) => name === names[0]);
-  const members = parts.slice(first, first + names.length);
-  const joint =
-    first !== -1 && names.every((name, index) => members[index]?.name === name) && members.every(({ size, rows }) => size === rows * COLUMNS);
-  if (!joint) return null;
-  const [sizes, rows] = [members.map(({ shape }) => shape[0]!), members.reduce((sum, part) => sum + part.rows, 0)];
-  const together: Tensor2D = tf.slice(slab, [members[0]!.firstRow, 0], [rows, COLUMNS]);
-  return tf.reshape(together, [sizes.reduce((sum, size) => sum + size), members[0]!.shape[1]!]);
-}
-
 /** @returns a slab's content, row-major */
 export function laidOut({ parts, shape: [rows] }: Slab, read: (name: string) => Float32Array): Float32Array {
   const content = new Float32Array(rows * COLUMNS);

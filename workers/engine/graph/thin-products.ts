@@ -1,8 +1,6 @@
 /** Products with a matrix of few rows, as LoRA's are, go to kernels of their own (kernels/thin-products.cc), and with them what is added to them. */
+import { LARGEST_THIN_RANK } from '../native.ts';
 import { type Attribute, DType, type Output, type ResultType } from './graph.ts';
-
-/** The most rows for which those kernels are faster: several layers' ranks side by side. */
-const LARGEST_RANK = 64;
 
 export interface Operation {
   op: string;
@@ -30,7 +28,7 @@ export function asThinProduct({ op, attributes, inputs }: Operation, choices: Ch
 }
 
 const isTrue = (attributes: Record<string, Attribute>, name: string): boolean => attributes[name]?.value === true;
-const isThin = (size: number, { varies }: Choices): boolean => size <= LARGEST_RANK && !varies(size);
+const isThin = (size: number, { varies }: Choices): boolean => size <= LARGEST_THIN_RANK && !varies(size);
 
 function ofProduct([a, b]: [Output, Output], adjoint: { a: boolean; b: boolean }, choices: Choices): ThinProduct | null {
   if (a.shape.length !== 2 || b.shape.length !== 2) return null;

@@ -17,7 +17,7 @@ namespace {
 namespace tf = tensorflow;
 
 // Rows that are worked on at a time: they stay in the second-level cache.
-constexpr int64_t kRows = 16;
+constexpr int64_t kRows = 32;
 
 // [rank, padded columns], zeros after the last.
 std::vector<float> table_of(const tf::Tensor &t, bool transposed) {
@@ -166,8 +166,52 @@ class RankOuter : public ThinProduct {
   }
 };
 
+// dY·B and dYᵀ·H, of dY [rows, columns], H [rows, rank] and B [columns, rank], in f32. The rows are shared out among as many parts whatever the number of
+// threads, and the parts' sums added in one order.
+class ExpansionGradient : public tf::OpKernel {
+ public:
+  using OpKernel::OpKernel;
+  void Compute(tf::OpKernelContext *context) override {
+    const tf::Tensor &dy = context->input(0), &h = context->input(1), &b = context->input(2);
+    OP_REQUIRES(context, dy.dims() == 2 && h.dims() == 2 && b.dims() == 2 && h.dim_size(0) == dy.dim_size(0) && b.dim_size(0) == dy.dim_size(1) && h.dim_size(1) == b.dim_size(1),
+                tf::errors::InvalidArgument(name(), " of matrices that do not fit"));
+    const int64_t rows = dy.dim_size(0), columns = dy.dim_size(1), rank = h.dim_size(1), stride = padded(columns);
+    tf::Tensor *dh = nullptr, *db = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, h.shape(), &dh));
+    OP_REQUIRES_OK(context, context->allocate_output(1, b.shape(), &db));
+    const int64_t rank_stride = (rank + kRankBlock - 1) / kRankBlock * kRankBlock;
+    std::vector<float> table(columns * rank_stride, 0.0f);
+    const float *of_b = b.flat<float>().data(), *of_h = h.flat<float>().data();
+    for (int64_t column = 0; column < columns; column++) std::memcpy(table.data() + column * rank_stride, of_b + column * rank, rank * sizeof(float));
+    const int64_t blocks = (rows + kRows - 1) / kRows, parts = std::min<int64_t>(kParts, blocks), of_part = (blocks + parts - 1) / std::max<int64_t>(parts, 1);
+    std::vector<float> sums(parts * rank * stride, 0.0f);
+    parallel(context, parts, of_part * kRows * columns * rank / 8, [&](int64_t begin, int64_t end) {
+      std::vector<float> of_dy(kRows * stride, 0.0f), dense(stride == columns ? 0 : kRows * columns), reduced(kRows * rank_stride);
+      for (int64_t block = begin * of_part; block < std::min(end * of_part, blocks); block++) {
+        const int64_t first = block * kRows, count = std::min(kRows, rows - first);
+        float *rows_of_dy = dense.empty() ? of_dy.data() : dense.data();
+        load(dy, first * columns, rows_of_dy, count * columns);
+        for (int64_t i = 0; i < count && !dense.empty(); i++) std::memcpy(of_dy.data() + i * stride, rows_of_dy + i * columns, columns * sizeof(float));
+        tile_operations().rank_reduce(rows_of_dy, table.data(), reduced.data(), count, columns, rank_stride);
+        for (int64_t i = 0; i < count; i++)
+          std::memcpy(dh->flat<float>().data() + (first + i) * rank, reduced.data() + i * rank_stride, rank * sizeof(float));
+        tile_operations().add_transposed_product(of_h + first * rank, rank, of_dy.data(), stride, sums.data() + block / of_part * rank * stride, stride, count, rank,
+                                                 stride);
+      }
+    });
+    for (int64_t part = 1; part < parts; part++)
+      tile_operations().vector_vector[kAdd](sums.data(), sums.data() + part * rank * stride, sums.data(), rank * stride);
+    float *into = db->flat<float>().data();
+    for (int64_t column = 0; column < columns; column++)
+      for (int64_t j = 0; j < rank; j++) into[column * rank + j] = parts == 0 ? 0.0f : sums[j * stride + column];
+  }
+
+ private:
+  static constexpr int64_t kParts = 16;
+};
+
 auto unknown_shape = [](tf::shape_inference::InferenceContext *context) {
-  context->set_output(0, context->UnknownShape());
+  for (int i = 0; i < context->num_outputs(); i++) context->set_output(i, context->UnknownShape());
   return absl::OkStatus();
 };
 
@@ -176,6 +220,9 @@ REGISTER_OP("GraftRankUpdate").Input("inputs: Tin").Output("out: Tout").Attr("Ti
 REGISTER_OP("GraftRankReduce").Input("inputs: Tin").Output("out: float").Attr("Tin: " TYPES).Attr("transposed: bool").SetShapeFn(unknown_shape);
 REGISTER_OP("GraftRankOuter").Input("inputs: Tin").Output("out: float").Attr("Tin: " TYPES).Attr("transposed: bool").SetShapeFn(unknown_shape);
 
+REGISTER_OP("GraftExpansionGradient").Input("d_y: T").Input("h: float").Input("b: float").Output("d_h: float").Output("d_b: float").Attr("T: {float, bfloat16}").SetShapeFn(unknown_shape);
+
+REGISTER_KERNEL_BUILDER(Name("GraftExpansionGradient").Device(tf::DEVICE_CPU), ExpansionGradient);
 REGISTER_KERNEL_BUILDER(Name("GraftRankUpdate").Device(tf::DEVICE_CPU), RankUpdate);
 REGISTER_KERNEL_BUILDER(Name("GraftRankReduce").Device(tf::DEVICE_CPU), RankReduce);
 REGISTER_KERNEL_BUILDER(Name("GraftRankOuter").Device(tf::DEVICE_CPU), RankOuter);

@@ -31,12 +31,6 @@ export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
   return layers;
 }
 
-/** The linear layers of a block that read the same input, by their names in it. */
-export function layersOfOneInput({ names }: Pick<ModelConfig, 'names'>): string[][] {
-  const { attention, mlp } = names;
-  return [...('fused' in attention ? [] : [[attention.query, attention.key, attention.value]]), ...('gate' in mlp ? [[mlp.gate, mlp.up]] : [])];
-}
-
 /** Every weight's name in the checkpoint, and its shape there. */
 export function weightShapes(config: ModelConfig): Map<string, number[]> {
   const { hiddenSize, headSize, heads, kvHeads, vocabSize, maxPositionTokens, names, attention, inputFirst } = config;

@@ -4,7 +4,7 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ALL_LINEAR, loraScaling, type ResolvedLora } from '../../../src/formats/tuning.ts';
 import { differentiable } from '../differentiable.ts';
 import { linearLayers } from '../model/module-shapes.ts';
-import { statelessUniform } from '../native.ts';
+import { expansionGradientKernel, LARGEST_THIN_RANK, ownKernels, statelessUniform } from '../native.ts';
 import { within } from '../scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
 import { hashName, uniform } from './random.ts';
@@ -122,6 +122,9 @@ function expanded(y: Tensor2D, H: Tensor2D, B: Variable): Tensor2D {
   return differentiable<Tensor2D>([y, H, B], () => ({
     value: tf.add(y, tf.matMul(H, B as unknown as Tensor2D, false, true)),
     saved: [H, B],
-    gradient: (dy, [H, B]) => [tf.clone(dy), tf.matMul(dy, B as Tensor2D), tf.matMul(dy, H as Tensor2D, true, false)],
+    gradient(dy, [H, B]) {
+      if (ownKernels() && H!.shape[1]! <= LARGEST_THIN_RANK) return [tf.clone(dy), ...expansionGradientKernel(dy, H as Tensor2D, B as Tensor2D)];
+      return [tf.clone(dy), tf.matMul(dy, B as Tensor2D), tf.matMul(dy, H as Tensor2D, true, false)];
+    },
   }));
 }

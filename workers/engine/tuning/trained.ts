@@ -73,30 +73,8 @@ export function trainNothing(weights: ReadonlyMap<string, Tensor>, layout: Layou
 
 export function plainParameters(weights: ReadonlyMap<string, Tensor>, layout: Layout): Parameters {
   const linear = (module: string, x: Tensor2D): Tensor2D => within(module, () => plainLinear(x, linearWeights(weights, module, layout)));
-  return {
-    weight: (name) => weights.get(name)!,
-    linear,
-    linears(modules, x) {
-      const joint = weights.get(jointName(modules)) as Tensor2D | undefined;
-      if (joint === undefined || modules.length === 1) return modules.map((module) => linear(module, x));
-      return within(modules[0]!, () => {
-        const each = modules.map((module) => linearWeights(weights, module, layout));
-        const parts = tf.split(
-          frozenProduct(x, joint),
-          each.map(({ W }) => W.shape[0]),
-          1,
-        );
-        return parts.map((part, index) => {
-          const { b } = each[index]!;
-          return b === undefined ? (part as Tensor2D) : tf.add<Tensor2D>(part, b);
-        });
-      });
-    },
-  };
+  return { weight: (name) => weights.get(name)!, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
 }
-
-/** The name under which the weights of several frozen layers, one below the other as [Σ out, in], may be found beside each by itself. */
-export const jointName = (modules: readonly string[]): string => `${modules.join('+')}.weight`;
 
 /** y = xWᵀ, W frozen: dx = dy·W. */
 function frozenProduct(x: Tensor2D, W: Tensor2D, inputFirst = false): Tensor2D {
