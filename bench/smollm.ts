@@ -2,6 +2,7 @@
 import type { Precision } from '../src/formats/hyperparameters.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
 import { CompiledModel, type CompileOptions } from '../workers/engine/graph/compiled-model.ts';
+import { convertInto } from '../workers/engine/io/float-formats.ts';
 import { weightShapes } from '../workers/engine/model/module-shapes.ts';
 import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
 import { configJson, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';
@@ -10,18 +11,19 @@ function randomModel(shape: Shape) {
   const config = parseModelConfig(configJson(shape), shape);
   const shapes = weightShapes(config);
   /** Norms' are ones, all others small. */
-  const weightOf = (name: string): Float32Array => {
-    const size = shapes.get(name)!.reduce((product, length) => product * length, 1);
-    const values = new Float32Array(size);
-    if (shapes.get(name)!.length === 1) return values.fill(1);
-    let state = size >>> 0;
-    for (let i = 0; i < size; i++) {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes' generator: quick, and good enough to be multiplied
-      values[i] = (state / 2 ** 31 - 1) * 0.035;
+  const readWeight: CompileOptions['readWeight'] = (name, held) => {
+    const values = new Float32Array(held.length);
+    if (shapes.get(name)!.length === 1) values.fill(1);
+    else {
+      let state = values.length;
+      for (let i = 0; i < values.length; i++) {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes' generator: quick, and good enough to be multiplied
+        values[i] = (state / 2 ** 31 - 1) * 0.035;
+      }
     }
-    return values;
+    convertInto(new Uint8Array(values.buffer), 'F32', held);
   };
-  return { config, weightOf };
+  return { config, readWeight };
 }
 
 /** @throws Error when it is neither */
@@ -42,7 +44,7 @@ export function openBenchModel(modelDir: string | undefined, { shape = SMOLLM2_1
   const config = readModelConfig(modelDir);
   const stored = openWeights(modelDir, config);
   try {
-    return new CompiledModel({ ...common, config, weightOf: stored.read });
+    return new CompiledModel({ ...common, config, readWeight: stored.readInto });
   } finally {
     stored.close();
   }

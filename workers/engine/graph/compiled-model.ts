@@ -20,8 +20,8 @@ import { profile, type TimedOperation } from './profile.ts';
 import { FEEDS, feedsOfPass, recordLogits, recordPass } from './recorded-pass.ts';
 import { Recorder } from './recorder.ts';
 import { GraphSession, uploaded } from './session.ts';
-import { asGiven, type SessionVariable, sessionVariable } from './session-variable.ts';
-import { join, laidOut, partsOf, type Slab, slabsOf, split, VECTORS } from './slab.ts';
+import { asGiven, givenClass, type SessionVariable, sessionVariable } from './session-variable.ts';
+import { type Fill, join, laidOut, partsOf, type Slab, slabsOf, split, VECTORS } from './slab.ts';
 
 const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 const BETAS = [0.9, 0.999] as const;
@@ -29,8 +29,8 @@ const EPSILON = 1e-8;
 
 export interface CompileOptions {
   config: ModelConfig;
-  /** A weight of the base by name, row-major. */
-  weightOf(name: string): Float32Array;
+  /** Puts a weight of the base where it is held. */
+  readWeight: Fill;
   /** null: the base alone. */
   tuning: ResolvedTuning | null;
   /** Of an adapter's first values. */
@@ -47,6 +47,11 @@ export interface CompileOptions {
 interface HeldSlab {
   slab: Slab;
   variable: SessionVariable;
+}
+
+/** With what it shall hold. */
+interface FilledSlab extends HeldSlab {
+  fill: Fill;
 }
 
 /** What is trained, and what its optimizer keeps. */
@@ -77,7 +82,7 @@ export class CompiledModel implements LearningModel {
   readonly #learning: Learning | null;
   #steps = 0;
 
-  constructor({ config, weightOf, tuning, seed, precision, heldIn, learning }: CompileOptions) {
+  constructor({ config, readWeight, tuning, seed, precision, heldIn, learning }: CompileOptions) {
     this.config = config;
     this.tuning = tuning ?? { type: 'full' };
     this.#trainsHead = tuning?.type === 'full';
@@ -142,7 +147,7 @@ export class CompiledModel implements LearningModel {
     this.#session = new GraphSession(graph, this.#allFetches());
     try {
       this.#assign(
-        [...base.map((held) => ({ ...held, read: weightOf })), ...(first === null ? [] : this.#values((name) => first.get(name)!))],
+        [...base.map((held) => ({ ...held, fill: readWeight })), ...(first === null ? [] : this.#values((name) => first.get(name)!))],
         this.#trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m.zeroed, learning.v.zeroed, learning.gradients.zeroed])),
       );
     } catch (error) {
@@ -222,8 +227,8 @@ export class CompiledModel implements LearningModel {
     this.#mustLearn();
     this.#assign([
       ...this.#values((name) => parameters.get(name)!),
-      ...this.#trained.map(({ slab, learning }) => ({ slab, variable: learning!.m, read: (name: string) => moments.get(name)!.m })),
-      ...this.#trained.map(({ slab, learning }) => ({ slab, variable: learning!.v, read: (name: string) => moments.get(name)!.v })),
+      ...this.#values((name) => moments.get(name)!.m, 'm'),
+      ...this.#values((name) => moments.get(name)!.v, 'v'),
     ]);
     this.#steps = steps;
   }
@@ -250,13 +255,18 @@ export class CompiledModel implements LearningModel {
     return [...this.#runs().flat(), ...held, ...ofState];
   }
 
-  #values(read: (name: string) => Float32Array): (HeldSlab & { read(name: string): Float32Array })[] {
-    return this.#trained.map(({ slab, variable }) => ({ slab, variable, read }));
+  /** @param part what of the trained slabs is given: themselves, or what the optimizer keeps */
+  #values(valuesOf: (name: string) => Float32Array, part?: 'm' | 'v'): FilledSlab[] {
+    const fill: Fill = (name, held) => held.set(valuesOf(name));
+    return this.#trained.map(({ slab, variable, learning }) => ({ slab, variable: part === undefined ? variable : learning![part], fill }));
   }
 
-  #assign(given: readonly (HeldSlab & { read(name: string): Float32Array })[], alsoFetched: readonly Output[] = []): void {
+  #assign(given: readonly FilledSlab[], alsoFetched: readonly Output[] = []): void {
     tf.tidy(() => {
-      const feeds = given.map(({ slab, variable, read }) => [`${variable.name}/given`, uploaded(asGiven(variable, laidOut(slab, read)))]);
+      const feeds = given.map(({ slab, variable, fill }) => {
+        const content = laidOut(slab, fill, givenClass(variable));
+        return [`${variable.name}/given`, uploaded(asGiven(variable, content))];
+      });
       this.#session.run(Object.fromEntries(feeds), [...given.map(({ variable }) => variable.assigned), ...alsoFetched]);
     });
   }

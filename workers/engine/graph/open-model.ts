@@ -46,17 +46,17 @@ export function openForInference({ modelDir, adapterDir, precision = 'f32' }: In
   return withAdapter(model, adapterDir);
 }
 
-function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'weightOf'>, recorded?: () => void): CompiledModel {
+function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'readWeight'>, recorded?: () => void): CompiledModel {
   const config = readModelConfig(modelDir);
   const weights = openWeights(modelDir, config);
   let asked = false;
-  const weightOf = (name: string): Float32Array => {
+  const readWeight: CompileOptions['readWeight'] = (name, held) => {
     if (!asked) recorded?.();
     asked = true;
-    return weights.read(name);
+    weights.readInto(name, held);
   };
   try {
-    return new CompiledModel({ config, weightOf, ...rest });
+    return new CompiledModel({ config, readWeight, ...rest });
   } finally {
     weights.close();
   }

@@ -1,5 +1,5 @@
 /** A tensor that lives in a session from run to run. */
-import { encodeFloats } from '../io/float-formats.ts';
+import type { HeldFloats } from '../io/float-formats.ts';
 import { type Tensor, tf } from '../tensorflow.ts';
 import { type Attribute, DType, type Graph, type Output } from './graph.ts';
 import { cast, exact } from './mixed-precision.ts';
@@ -76,13 +76,17 @@ function givenInPairs(graph: Graph, name: string, shape: readonly number[]): Out
   return graph.add('Reshape', reshape, [split!, graph.integers(shape)], [{ dtype: DType.bfloat16, shape }]).outputs[0]!;
 }
 
+/** The class of what a variable is fed. */
+export const givenClass = ({ value }: SessionVariable): (new (length: number) => HeldFloats) =>
+  value.dtype === DType.bfloat16 ? Uint16Array : Float32Array;
+
 /**
  * What a variable is fed to be set.
- * @param values row-major; for one in bf16 the last size is even
+ * @param values row-major, of its `givenClass`; bf16's are an even number
  */
-export function asGiven({ shape, value }: SessionVariable, values: Float32Array): Tensor {
-  if (value.dtype !== DType.bfloat16) return tf.tensor(values, [...shape]);
-  return tf.tensor(new Int32Array(encodeFloats(values, 'BF16').buffer), halved(shape), 'int32');
+export function asGiven({ shape }: SessionVariable, values: HeldFloats): Tensor {
+  if (values instanceof Float32Array) return tf.tensor(values, [...shape]);
+  return tf.tensor(new Int32Array(values.buffer, values.byteOffset, values.length / 2), halved(shape), 'int32');
 }
 
 const halved = (shape: readonly number[]): number[] => [...shape.slice(0, -1), shape.at(-1)! / 2];

@@ -1,4 +1,5 @@
 /** Many tensors side by side as one: a graph then holds, updates and hands over a few large ones instead of hundreds of small ones. */
+import type { HeldFloats } from '../io/float-formats.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow.ts';
 
 /** Elements of a row: 128 bytes in f32, 64 in bf16. TensorFlow hands out rows so aligned without copying them. */
@@ -54,10 +55,13 @@ function blockOf(name: string, blocks: string): string {
     .join('.');
 }
 
-/** @returns a slab's content, row-major */
-export function laidOut({ parts, shape: [rows] }: Slab, read: (name: string) => Float32Array): Float32Array {
-  const content = new Float32Array(rows * COLUMNS);
-  for (const { name, firstRow } of parts) content.set(read(name), firstRow * COLUMNS);
+/** Puts a tensor's values, row-major, where they are held. */
+export type Fill = (name: string, held: HeldFloats) => void;
+
+/** @returns a slab's content, row-major, of the class that holds it */
+export function laidOut<T extends HeldFloats>({ parts, shape: [rows] }: Slab, fill: Fill, Content: new (length: number) => T): T {
+  const content = new Content(rows * COLUMNS);
+  for (const { name, firstRow, size } of parts) fill(name, content.subarray(firstRow * COLUMNS, firstRow * COLUMNS + size));
   return content;
 }
 

@@ -2,19 +2,31 @@
 
 type FloatDtype = 'F64' | 'F32' | 'F16' | 'BF16';
 
+/** Where floats are held: as f32, or as bf16's bits. */
+export type HeldFloats = Float32Array | Uint16Array;
+
 /** @param bytes aligned to the element's size */
 export function decodeFloats(bytes: Uint8Array<ArrayBuffer>, dtype: FloatDtype): Float32Array {
-  const { buffer, byteOffset, byteLength } = bytes;
-  switch (dtype) {
-    case 'F32':
-      return new Float32Array(buffer, byteOffset, byteLength / 4);
-    case 'F64':
-      return Float32Array.from(new Float64Array(buffer, byteOffset, byteLength / 8));
-    case 'BF16':
-      return decodeBfloat16(new Uint16Array(buffer, byteOffset, byteLength / 2));
-    case 'F16':
-      return decodeFloat16(new Uint16Array(buffer, byteOffset, byteLength / 2));
-  }
+  if (dtype === 'F32') return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  const values = new Float32Array(bytes.byteLength / (dtype === 'F64' ? 8 : 2));
+  decodeInto(bytes, dtype, values);
+  return values;
+}
+
+/**
+ * Brings floats of any type into that in which they are held.
+ * @param bytes aligned to the element's size
+ */
+export function convertInto(bytes: Uint8Array<ArrayBuffer>, dtype: FloatDtype, held: HeldFloats): void {
+  if (held instanceof Float32Array) decodeInto(bytes, dtype, held);
+  else encodeInto(decodeFloats(bytes, dtype), held, bfloat16Bits);
+}
+
+function decodeInto({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>, dtype: FloatDtype, values: Float32Array): void {
+  if (dtype === 'F32') values.set(new Float32Array(buffer, byteOffset, byteLength / 4));
+  else if (dtype === 'F64') values.set(new Float64Array(buffer, byteOffset, byteLength / 8));
+  else if (dtype === 'BF16') decodeBfloat16(new Uint16Array(buffer, byteOffset, byteLength / 2), values);
+  else decodeFloat16(new Uint16Array(buffer, byteOffset, byteLength / 2), values);
 }
 
 /** Rounds to the nearest, ties to even, as PyTorch does. */
@@ -30,20 +42,17 @@ export function encodeFloats(values: Float32Array, dtype: Exclude<FloatDtype, 'F
 }
 
 /** bf16 is the upper half of f32. */
-function decodeBfloat16(halves: Uint16Array): Float32Array {
-  const bits = new Uint32Array(halves.length);
+function decodeBfloat16(halves: Uint16Array, values: Float32Array): void {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
-  return new Float32Array(bits.buffer);
 }
 
 /** f32 of each of the 65,536 half floats, made at first use. */
 let float16Table: Float32Array | undefined;
 
-function decodeFloat16(halves: Uint16Array): Float32Array {
+function decodeFloat16(halves: Uint16Array, values: Float32Array): void {
   float16Table ??= Float32Array.from({ length: 0x10000 }, (_, bits) => float16Value(bits));
-  const values = new Float32Array(halves.length);
   for (let i = 0; i < halves.length; i++) values[i] = float16Table[halves[i]!]!;
-  return values;
 }
 
 /** IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits. */
@@ -56,10 +65,14 @@ function float16Value(bits: number): number {
 }
 
 function encode(values: Float32Array, halfBits: (bits: number) => number): Uint8Array {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const halves = new Uint16Array(values.length);
-  for (let i = 0; i < bits.length; i++) halves[i] = halfBits(bits[i]!);
+  encodeInto(values, halves, halfBits);
   return new Uint8Array(halves.buffer);
+}
+
+function encodeInto(values: Float32Array, halves: Uint16Array, halfBits: (bits: number) => number): void {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < bits.length; i++) halves[i] = halfBits(bits[i]!);
 }
 
 function bfloat16Bits(bits: number): number {

@@ -9,7 +9,7 @@ import {
   type TensorEntry,
 } from '../../../src/formats/safetensors.ts';
 import { replaceFile } from './files.ts';
-import { decodeFloats, encodeFloats } from './float-formats.ts';
+import { convertInto, decodeFloats, encodeFloats, type HeldFloats } from './float-formats.ts';
 
 export interface StoredTensor {
   /** As it is in the file; `data` is what it was turned into. */
@@ -18,14 +18,19 @@ export interface StoredTensor {
   data: Float32Array | Int32Array;
 }
 
-/** Bytes that go to disk in one write; Linux writes at most 2 GiB at once. */
-const WRITE_CHUNK_BYTES = 1 << 30;
+/** Bytes that go from or to disk at once; Linux moves at most 2 GiB. */
+const CHUNK_BYTES = 1 << 30;
 
 /** An open file, from which tensors are read one at a time: a large model is never in memory twice. */
 export interface SafetensorsFile {
   readonly header: SafetensorsHeader;
   /** @throws Error when the file has no such tensor */
   read(name: string): StoredTensor;
+  /**
+   * Reads floats to where they are held.
+   * @throws Error when the file has no such tensor, or one of another size or of whole numbers
+   */
+  readInto(name: string, held: HeldFloats): void;
   close(): void;
 }
 
@@ -36,13 +41,15 @@ export function openSafetensors(path: string): SafetensorsFile {
     const fileBytes = fstatSync(file).size;
     const headerLength = parseHeaderLength(readBytes(file, 0, Math.min(8, fileBytes)), fileBytes, path);
     const header = parseHeader(readBytes(file, 8, headerLength), fileBytes, path);
+    const entryOf = (name: string): TensorEntry => {
+      const entry = header.tensors.get(name);
+      if (entry === undefined) throw new Error(`${path} has no tensor ${name}`);
+      return entry;
+    };
     return {
       header,
-      read(name) {
-        const entry = header.tensors.get(name);
-        if (entry === undefined) throw new Error(`${path} has no tensor ${name}`);
-        return readTensor(file, entry);
-      },
+      read: (name) => readTensor(file, entryOf(name)),
+      readInto: (name, held) => readFloatsInto(file, entryOf(name), held),
       close: () => closeSync(file),
     };
   } catch (error) {
@@ -122,17 +129,43 @@ function readTensor(file: number, { dtype, shape, offset, byteLength }: TensorEn
   }
 }
 
+/** Elements that are converted at once: they stay in the processor's cache. */
+const CONVERTED_ELEMENTS = 1 << 16;
+
+/** Without a step between when the file has what is held: what is read is not copied again. */
+function readFloatsInto(file: number, { dtype, offset, byteLength }: TensorEntry, held: HeldFloats): void {
+  const elementBytes = ELEMENT_BYTES[dtype];
+  if (byteLength !== held.length * elementBytes)
+    throw new Error(`a tensor of ${byteLength / elementBytes} elements does not fit into ${held.length}`);
+  if (dtype === (held instanceof Float32Array ? 'F32' : 'BF16')) {
+    fill(file, offset, new Uint8Array(held.buffer, held.byteOffset, held.byteLength));
+    return;
+  }
+  if (dtype !== 'F64' && dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') throw new Error(`a tensor of ${dtype} holds no floats`);
+  const read = new Uint8Array(new ArrayBuffer(CONVERTED_ELEMENTS * elementBytes));
+  for (let done = 0; done < held.length; done += CONVERTED_ELEMENTS) {
+    const part = held.subarray(done, done + CONVERTED_ELEMENTS);
+    const bytes = read.subarray(0, part.length * elementBytes);
+    fill(file, offset + done * elementBytes, bytes);
+    convertInto(bytes, dtype, part);
+  }
+}
+
 /** A buffer of its own, so that it is aligned for every element type. */
 function readBytes(file: number, offset: number, byteLength: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(new ArrayBuffer(byteLength));
-  for (let done = 0; done < byteLength; ) {
-    const count = readSync(file, bytes, done, Math.min(byteLength - done, WRITE_CHUNK_BYTES), offset + done);
-    if (count === 0) throw new Error(`the file ended ${byteLength - done} bytes early while it was read`);
-    done += count;
-  }
+  fill(file, offset, bytes);
   return bytes;
 }
 
+function fill(file: number, offset: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.byteLength; ) {
+    const count = readSync(file, bytes, done, Math.min(bytes.byteLength - done, CHUNK_BYTES), offset + done);
+    if (count === 0) throw new Error(`the file ended ${bytes.byteLength - done} bytes early while it was read`);
+    done += count;
+  }
+}
+
 function writeBytes(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.byteLength; ) done += writeSync(file, bytes, done, Math.min(bytes.byteLength - done, WRITE_CHUNK_BYTES));
+  for (let done = 0; done < bytes.byteLength; ) done += writeSync(file, bytes, done, Math.min(bytes.byteLength - done, CHUNK_BYTES));
 }

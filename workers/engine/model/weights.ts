@@ -5,6 +5,7 @@ import { InputError } from '../../../src/formats/input-error.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { readJson } from '../io/files.ts';
+import type { HeldFloats } from '../io/float-formats.ts';
 import { openSafetensors, type SafetensorsFile } from '../io/safetensors.ts';
 import { type Tensor, tf } from '../tensorflow.ts';
 import { canonicalName, weightShapes } from './module-shapes.ts';
@@ -26,6 +27,8 @@ export function readModelConfig(modelDir: string): ModelConfig {
 export interface StoredWeights {
   /** @returns a weight as f32, row-major: any of `weightShapes` */
   read(name: string): Float32Array;
+  /** Reads a weight to where it is held. */
+  readInto(name: string, held: HeldFloats): void;
   close(): void;
 }
 
@@ -53,6 +56,10 @@ export function openWeights(modelDir: string, config: ModelConfig): StoredWeight
     read(name) {
       const { file, stored } = holder.get(name)!;
       return file.read(stored).data as Float32Array;
+    },
+    readInto(name, held) {
+      const { file, stored } = holder.get(name)!;
+      file.readInto(stored, held);
     },
     close,
   };

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../../../src/formats/input-error.ts';
-import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
-import { referencePath } from '../reference.ts';
+import { encodeFloats } from '../../../../workers/engine/io/float-formats.ts';
+import { openSafetensors, readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
+import { readReference, referencePath } from '../reference.ts';
 
 let dir = '';
 beforeAll(() => {
@@ -83,6 +84,58 @@ describe('writeSafetensors', () => {
     const path = join(dir, 'rounded.safetensors');
     writeSafetensors(path, new Map([['x', { shape: [1], data: Float32Array.of(value) }]]), { dtype });
     expect(readSafetensors(path).get('x')!.data[0]).toBe(wanted);
+  });
+});
+
+describe('a tensor that is read to where it is held', () => {
+  const reference = readReference<{ f32: number[]; bf16: number[]; f16: number[] }>('half-floats.json');
+  const some = new Float32Array(Uint32Array.from(reference.f32).buffer);
+  // Longer than what is converted at once, and not a multiple of it.
+  const times = Math.ceil(70_001 / some.length);
+  const repeated = <T>(values: readonly T[]): T[] => Array.from({ length: times }, () => values).flat();
+  const data = Float32Array.from(repeated([...some]));
+
+  function into<T extends Float32Array | Uint16Array>(dtype: 'F32' | 'F16' | 'BF16', held: T): T {
+    const path = join(dir, `held-${dtype}.safetensors`);
+    // It does not begin where the data does.
+    const tensors = new Map([
+      ['a', { shape: [3], data: Float32Array.of(1, 2, 3) }],
+      ['b', { shape: [data.length], data }],
+    ]);
+    writeSafetensors(path, tensors, { dtype });
+    const file = openSafetensors(path);
+    try {
+      file.readInto('b', held);
+      return held;
+    } finally {
+      file.close();
+    }
+  }
+
+  it.each(['F32', 'BF16'] as const)('as bf16 › from %s is what PyTorch rounds it to', (dtype) => {
+    const whole = new Uint16Array(data.length + 2);
+    into(dtype, whole.subarray(1, -1));
+    expect(whole).toEqual(Uint16Array.from([0, ...repeated(reference.bf16), 0]));
+  });
+
+  it('as bf16 › from F16 is what its values are rounded to', () => {
+    const bits = new Uint16Array(encodeFloats(into('F16', new Float32Array(data.length)), 'BF16').slice().buffer);
+    expect(into('F16', new Uint16Array(data.length))).toEqual(bits);
+  });
+
+  it.each(['F32', 'F16', 'BF16'] as const)('as f32 › from %s is what it is read as alone', (dtype) => {
+    const whole = new Float32Array(data.length + 2);
+    into(dtype, whole.subarray(1, -1));
+    const alone = readSafetensors(join(dir, `held-${dtype}.safetensors`)).get('b')!.data;
+    expect(whole).toEqual(Float32Array.from([0, ...alone, 0]));
+  });
+
+  it('of another size or of whole numbers › is refused', () => {
+    expect(() => into('F32', new Float32Array(data.length - 1))).toThrow(/does not fit/);
+    const path = fileOf({ ids: { dtype: 'I32', shape: [2], data_offsets: [0, 8] } }, 8);
+    const file = openSafetensors(path);
+    expect(() => file.readInto('ids', new Float32Array(2))).toThrow(/I32 holds no floats/);
+    file.close();
   });
 });
 
