@@ -61,7 +61,7 @@ export interface ForkOptions {
 /** Starts a training process: it loads TensorFlow at once and then waits for its job. */
 export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedTraining {
   const child = fork(PROGRAM, [], {
-    execArgv: ['--import', import.meta.resolve('tsx')],
+    execArgv: ['--expose-gc', '--import', import.meta.resolve('tsx')],
     serialization: 'advanced', // NaN and undefined survive it
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env,

@@ -94,6 +94,8 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     base = basePredictions(model, (validation ?? training).examples);
     watch.lap('predictions');
     if (resumed !== null && options.resumeFrom !== undefined) restoreTensors(options.resumeFrom, { model, steps: resumed.step });
+    // What recording and reading left behind would stay until the first steps, in which memory peaks. Training processes are started so that they can.
+    globalThis.gc?.();
     watch.lap('weights');
   } catch (error) {
     model.dispose();
