@@ -12,7 +12,10 @@ const stampPath = (/** @type {string} */ root) => join(root, 'node_modules', '.g
  * @typedef {{development: boolean, tensorflow: boolean, servers: boolean}} Parts  what is wanted
  */
 export function currentStamp({ root, parts }) {
-  const inFolder = (/** @type {string} */ folder) => readdirSync(join(root, folder)).sort().map((name) => join(folder, name));
+  const inFolder = (/** @type {string} */ folder) =>
+    readdirSync(join(root, folder))
+      .sort()
+      .map((name) => join(folder, name));
   const sources = [...inFolder('scripts/setup'), ...(parts.tensorflow ? inFolder('workers/engine/kernels') : [])];
   const paths = ['package-lock.json', 'prisma.config.ts', 'prisma/schema.prisma', 'scripts/setup.mjs', ...sources];
   const hash = createHash('sha256');

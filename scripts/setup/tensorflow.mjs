@@ -63,7 +63,11 @@ export async function tensorflowBinding({ root, variant, library }) {
     const ofTiles = [...common, '-O3', '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'];
     const units = [
       ...['tfjs_backend', 'tfjs_binding'].map((unit) => ({ unit, source: join(tfjs, 'binding', `${unit}.cc`), flags: binding })),
-      ...['processor', 'row-program', 'fused-rows', 'thin-products', 'attention'].map((unit) => ({ unit, source: join(kernels, `${unit}.cc`), flags: [...common, '-O2'] })),
+      ...['processor', 'row-program', 'fused-rows', 'thin-products', 'attention'].map((unit) => ({
+        unit,
+        source: join(kernels, `${unit}.cc`),
+        flags: [...common, '-O2'],
+      })),
       ...Object.entries(INSTRUCTION_SETS[process.arch] ?? { baseline: [] }).map(([unit, own]) => ({
         unit,
         source: join(kernels, 'tile-operations.cc'),
