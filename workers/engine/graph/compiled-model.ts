@@ -1,69 +1,34 @@
 /** A tuned model whose passes and steps are each one run of one graph. Its weights are in the graph's session and nowhere else. */
 
-import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import { backend } from '../backend.ts';
 import type { Batch } from '../data/batch.ts';
 import { partSizes } from '../loss/cross-entropy.ts';
 import { type SupervisedPositions, supervisedPositions } from '../loss/supervised-positions.ts';
-import { weightShapes } from '../model/module-shapes.ts';
 import { type GridContent, rotariesOf, tokenGrid } from '../model/token-grid.ts';
-import { type Tensor, type Tensor2D, tf } from '../tensorflow.ts';
-import { trainLora } from '../tuning/lora.ts';
-import { type DropoutPosition, dropoutKey, type Trained, trainAll, trainNothing } from '../tuning/trained.ts';
+import { type Tensor, tf } from '../tensorflow.ts';
+import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
 import type { LearningModel, Losses, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
-import { type AdamWConstants, recordUpdate, type TrainedVariables, updateScalars } from './adamw-update.ts';
+import { updateScalars } from './adamw-update.ts';
 import { fuseRows } from './fuse.ts';
-import { type Attribute, DType, type Graph, type Output } from './graph.ts';
+import type { Output } from './graph.ts';
 import { profile, type TimedOperation } from './profile.ts';
-import { FEEDS, feedsOfPass, recordLogits, recordPass } from './recorded-pass.ts';
-import { Recorder } from './recorder.ts';
+import { type HeldSlab, type Learning, type ModelChoices, recordModel, type TrainedSlab } from './recorded-model.ts';
+import { FEEDS } from './recorded-pass.ts';
+import type { Recorder } from './recorder.ts';
 import { GraphSession, uploaded } from './session.ts';
-import { asGiven, givenClass, type SessionVariable, sessionVariable } from './session-variable.ts';
-import { type Fill, join, laidOut, partsOf, type Slab, slabsOf, split, VECTORS } from './slab.ts';
+import { asGiven, givenClass, type SessionVariable } from './session-variable.ts';
+import { type Fill, laidOut, partsOf } from './slab.ts';
 
-const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
-const BETAS = [0.9, 0.999] as const;
-const EPSILON = 1e-8;
-
-export interface CompileOptions {
-  config: ModelConfig;
+export interface CompileOptions extends ModelChoices {
   /** Puts a weight of the base where it is held. */
   readWeight: Fill;
-  /** null: the base alone. */
-  tuning: ResolvedTuning | null;
-  /** Of an adapter's first values. */
-  seed: number;
-  /** Of products. */
-  precision: Precision;
-  /** Of the base's matrices as they are held, when they are not trained. */
-  heldIn: Precision;
-  /** null: it will not learn, and has no gradients and no moments. */
-  learning: { weightDecay: number; gradientCheckpointing?: boolean } | null;
-}
-
-/** Tensors that lie in the session together. */
-interface HeldSlab {
-  slab: Slab;
-  variable: SessionVariable;
 }
 
 /** With what it shall hold. */
 interface FilledSlab extends HeldSlab {
   fill: Fill;
-}
-
-/** What is trained, and what its optimizer keeps. */
-interface TrainedSlab extends HeldSlab {
-  learning: TrainedVariables | null;
-}
-
-interface Learning {
-  pass: [lossSum: Output, correct: Output];
-  update: Output;
-  adamw: AdamWConstants;
-  weightDecay: number;
 }
 
 export class CompiledModel implements LearningModel {
@@ -82,73 +47,27 @@ export class CompiledModel implements LearningModel {
   readonly #learning: Learning | null;
   #steps = 0;
 
-  constructor({ config, readWeight, tuning, seed, precision, heldIn, learning }: CompileOptions) {
-    this.config = config;
-    this.tuning = tuning ?? { type: 'full' };
-    this.#trainsHead = tuning?.type === 'full';
-    const recorder = new Recorder(precision);
+  constructor({ readWeight, ...choices }: CompileOptions) {
+    const recorded = recordModel(choices);
+    const { recorder, base, trained, first } = recorded;
+    this.config = choices.config;
+    this.tuning = choices.tuning ?? { type: 'full' };
+    this.trainable = recorded.trainable;
+    this.trainableParameters = recorded.trainableParameters;
+    this.totalParameters = recorded.totalParameters;
+    this.#trainsHead = choices.tuning?.type === 'full';
     this.#recorder = recorder;
-    const { graph } = recorder;
-    const shapes = weightShapes(config);
-    const { names } = config;
-    const typeOf = ({ name }: Slab) => (heldIn === 'bf16' && tuning?.type !== 'full' && name !== VECTORS ? DType.bfloat16 : DType.float32);
-    const base = slabsOf(shapes, names.blocks).map((slab): HeldSlab => {
-      const variable = sessionVariable(graph, `base/${slab.name}`, slab.shape, { dtype: typeOf(slab) });
-      return { slab, variable };
-    });
     this.#base = base;
-    const stand = tensorsIn(recorder, base); // names and shapes, no numbers
-    const trained = tune(recorder, stand, { config, tuning, seed });
-    const trainedShapes = [...trained.trainable].map(([name, { shape }]) => [name, shape] as const);
-    this.#trained =
-      tuning?.type === 'full'
-        ? base.map((held) => ({ ...held, learning: learning && learnt(graph, held) }))
-        : slabsOf(trainedShapes, names.blocks).map((slab) => {
-            const held = { slab, variable: sessionVariable(graph, `trained/${slab.name}`, slab.shape) };
-            return { ...held, learning: learning && learnt(graph, held) };
-          });
-    const adapter = tuning?.type === 'lora' ? tensorsIn(recorder, this.#trained) : new Map<string, Tensor>();
-    for (const [name, tensor] of adapter) recorder.bind(trained.trainable.get(name)!, recorder.outputOf(tensor));
-    this.trainable = new Map(trainedShapes.map(([name, shape]) => [name, { shape }]));
-    this.trainableParameters = sizeOf(trainedShapes);
-    this.totalParameters = sizeOf(shapes) + (tuning?.type === 'lora' ? this.trainableParameters : 0);
-
-    const feeds = feedsOfPass(recorder, config, {
-      fixedSizes: fixedSizes(config, [...base, ...this.#trained]),
-      trainedHead: this.#trainsHead,
-    });
-    const pass = { config, parameters: trained.parameters() };
-    const evaluation = recordPass(recorder, feeds, { ...pass, trainable: new Map() });
-    this.#evaluation = [evaluation.lossSum, evaluation.correct];
-    this.#logits = recordLogits(recorder, feeds, pass);
-    this.#learning = null;
-    if (learning !== null) {
-      const adamw = { betas: BETAS, epsilon: EPSILON, decays: learning.weightDecay !== 0 };
-      const { lossSum, correct, gradients } = recordPass(recorder, feeds, {
-        config,
-        parameters: trained.parameters(feeds.dropoutKey),
-        trainable: trained.trainable,
-        checkpointing: learning.gradientCheckpointing ?? false,
-      });
-      const summed = this.#trained.map(({ slab, learning }) => addTo(recorder, learning!.gradients, { slab, gradients }));
-      const after = graph.add('Identity', { T: FLOAT }, [lossSum], [lossSum], { name: 'training', after: summed, stateful: true }).outputs[0]!;
-      const update = recordUpdate(
-        recorder,
-        this.#trained.map(({ learning }) => learning!),
-        adamw,
-      );
-      this.#learning = { pass: [after, correct], update, adamw, weightDecay: learning.weightDecay };
-    }
-
-    const first = tuning?.type === 'lora' ? new Map([...trained.trainable].map(([name, variable]) => [name, variable.dataSync<'float32'>()])) : null;
-    recorder.record(() => tf.dispose([...stand.values(), ...adapter.values(), ...trained.trainable.values()]));
-    recorder.dispose();
-    if (!backend.isUsingGpuDevice) fuseRows(graph, this.#runs());
-    this.#session = new GraphSession(graph, this.#allFetches());
+    this.#trained = trained;
+    this.#evaluation = recorded.evaluation;
+    this.#logits = recorded.logits;
+    this.#learning = recorded.learning;
+    if (!backend.isUsingGpuDevice) fuseRows(recorder.graph, this.#runs());
+    this.#session = new GraphSession(recorder.graph, this.#allFetches());
     try {
       this.#assign(
         [...base.map((held) => ({ ...held, fill: readWeight })), ...(first === null ? [] : this.#values((name) => first.get(name)!))],
-        this.#trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m.zeroed, learning.v.zeroed, learning.gradients.zeroed])),
+        trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m.zeroed, learning.v.zeroed, learning.gradients.zeroed])),
       );
     } catch (error) {
       this.#session.dispose();
@@ -328,51 +247,4 @@ export class CompiledModel implements LearningModel {
       ...Object.fromEntries(frequencies),
     };
   }
-}
-
-function learnt(graph: Graph, { slab, variable: parameter }: HeldSlab): TrainedVariables {
-  const made = (part: string) => sessionVariable(graph, `${part}/${slab.name}`, slab.shape);
-  return { parameter, m: made('m'), v: made('v'), gradients: made('gradients') };
-}
-
-/** @returns stands for all tensors of the slabs by name; the caller's */
-function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<string, Tensor> {
-  const parts = held.flatMap(({ slab, variable }) => {
-    const whole = recorder.tensor(variable.value) as Tensor2D;
-    return Object.entries(recorder.record(() => tf.tidy(() => Object.fromEntries(split(whole, slab)))));
-  });
-  return new Map(parts);
-}
-
-function tune(recorder: Recorder, stand: Map<string, Tensor>, { config, tuning, seed }: Pick<CompileOptions, 'config' | 'tuning' | 'seed'>): Trained {
-  if (tuning === null) return trainNothing(stand, config);
-  // An adapter's first values are real.
-  return tuning.type === 'lora' ? trainLora(stand, { config, tuning, seed }) : recorder.record(() => trainAll(stand, config));
-}
-
-/** Every size in a model's tensors, for sizes that vary to be told from. */
-function fixedSizes({ heads, kvHeads, headSize }: ModelConfig, held: readonly HeldSlab[]): number[] {
-  const ofSlabs = held.flatMap(({ slab: { shape, parts } }) => [
-    ...shape,
-    parts.length,
-    ...parts.flatMap((part) => [...part.shape, part.size, part.rows]),
-  ]);
-  return [...ofSlabs, heads, kvHeads, heads / kvHeads, headSize];
-}
-
-/** @returns the node that adds a pass's gradients to a slab's */
-function addTo(recorder: Recorder, { handle }: SessionVariable, { slab, gradients }: { slab: Slab; gradients: ReadonlyMap<string, Output> }) {
-  let joined: Output | undefined;
-  recorder.record(() =>
-    tf.tidy(() => {
-      joined = recorder.outputOf(join(slab, (name) => recorder.tensor(gradients.get(name)!)));
-    }),
-  );
-  return recorder.graph.add('AssignAddVariableOp', { dtype: FLOAT }, [handle, joined!], [], { stateful: true });
-}
-
-function sizeOf(shapes: Iterable<readonly [string, readonly number[]]>): number {
-  let sum = 0;
-  for (const [, shape] of shapes) sum += shape.reduce((product, length) => product * length, 1);
-  return sum;
 }
