@@ -47,7 +47,7 @@ export async function checkTools({ tensorflow }) {
   if (tensorflow && !(await has([compiler(), '--version']))) {
     lacks.push({
       what: `The C++ compiler (${compiler()}) is missing.`,
-      why: "TensorFlow.js's binding is compiled against the TensorFlow that was downloaded, in 10 seconds",
+      why: "TensorFlow.js's binding is compiled against the TensorFlow that was downloaded, in 15 seconds",
       how: 'Debian/Ubuntu: `sudo apt-get install g++`; Fedora: `sudo dnf install gcc-c++`; or name another in CXX',
     });
   }
