@@ -1,6 +1,6 @@
 /**
  * `npm run bench:peers -- [--rounds 3] [--precision f32,bf16] [--only TEXT] [--write]`: Graft beside PyTorch's libraries, each pair in turn on the same
- * machine. Prints medians and ratios as a table and one JSON line; with --write the table goes into README.md. Makes the peers' Python environment first.
+ * machine. Prints medians and ratios as a table and one JSON line; with --write its rows go into README.md's table. Makes the peers' Python environment first.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -90,25 +90,36 @@ function compare({ name, peer, ours, theirs }: Pair) {
   };
 }
 
+const HEAD = [
+  '| | against | tokens/s | faster | peak memory | memory | of the matmul peak | rounds |',
+  '| --- | --- | --- | --- | --- | --- | --- | --- |',
+];
+const pairOf = (row: string): string => row.split('|').slice(1, 3).join('|');
+
+/** Puts rows into README's table in the place of those of the same pairs; what was not measured now stays. */
+function writeRows(rows: readonly string[]): void {
+  const readme = readFileSync(README, 'utf8');
+  const [before, after] = [readme.split(BEGIN)[0]!, readme.split(END)[1]];
+  if (after === undefined) throw new Error(`README.md has no ${BEGIN} … ${END}`);
+  const known = readme.slice(before.length, readme.length - after.length).split('\n');
+  const now = new Map(rows.map((row) => [pairOf(row), row]));
+  const old = known.filter((line) => line.startsWith('| ') && !line.startsWith('| | ') && !line.startsWith('| --'));
+  const merged = new Map([...old.map((row) => [pairOf(row), row] as const), ...now]);
+  const where = `Measured on ${cpus().length} cores of ${cpus()[0]?.model.trim()}, medians of the rounds; chats count supervised tokens.`;
+  writeFileSync(README, `${before}${BEGIN}\n${[...HEAD, ...merged.values()].join('\n')}\n\n${where}\n${END}${after}`);
+}
+
 try {
   const chosen = asked.precision.split(',').flatMap(pairs);
   const results = chosen.filter(({ name, peer }) => `${name} ${peer}`.includes(asked.only)).map(compare);
-  const lines = results.map(({ name, peer, tokensPerSecond: [ours, theirs], faster, memoryMb: [mb, theirMb], memory, utilisation }) => {
+  const measured = results.map(({ name, peer, tokensPerSecond: [ours, theirs], faster, memoryMb: [mb, theirMb], memory, utilisation }) => {
     const rates = `${ours.toFixed(0)} to ${theirs.toFixed(0)}`;
     const sizes = `${(mb / 1000).toFixed(1)} to ${(theirMb / 1000).toFixed(1)} GB`;
     const peak = utilisation === null ? '' : utilisation.toFixed(2);
-    return `| ${name} | ${peer} | ${rates} | **${faster.toFixed(2)}×** | ${sizes} | **${memory.toFixed(2)}×** | ${peak} |`;
+    return `| ${name} | ${peer} | ${rates} | **${faster.toFixed(2)}×** | ${sizes} | **${memory.toFixed(2)}×** | ${peak} | ${asked.rounds} |`;
   });
-  const head = ['| | against | tokens/s | faster | peak memory | memory | of the matmul peak |', '| --- | --- | --- | --- | --- | --- | --- |'];
-  const where = `Measured on ${cpus().length} cores of ${cpus()[0]?.model.trim()}, ${asked.rounds} ${asked.rounds === '1' ? 'round' : 'rounds'}; chats count supervised tokens.`;
-  const table = [...head, ...lines, '', where].join('\n');
-  console.log(table);
-  if (asked.write) {
-    const readme = readFileSync(README, 'utf8');
-    const [before, after] = [readme.split(BEGIN)[0]!, readme.split(END)[1]];
-    if (after === undefined) throw new Error(`README.md has no ${BEGIN} … ${END}`);
-    writeFileSync(README, `${before}${BEGIN}\n${table}\n${END}${after}`);
-  }
+  console.log([...HEAD, ...measured].join('\n'));
+  if (asked.write) writeRows(measured);
   console.log(JSON.stringify({ bench: 'peers', rounds: Number(asked.rounds), results }));
 } finally {
   rmSync(work, { recursive: true, force: true });
