@@ -1,15 +1,18 @@
 // Causal self-attention with grouped queries and its gradient, a block of queries at a time, so that the scores never leave the processor's cache
 // (Dao et al. 2022). Texts that share a row, and what lies outside of a window, are not computed at all.
 //
-// Q [rows, length, heads, size], K and V [rows, length, kv heads, size]; segments [rows, length], by which a token's own text is known: each is one run
-// of neighbours. With S = scale·QKᵀ, capped at c as c·tanh(S / c): P = softmax(S), O = P·V, L = log Σ eˢ;
-// dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P·(dP − Σ dP·P), dQ = scale·dS·K, dK = scale·dSᵀ·Q.
+// Q [rows, length, heads, size], K and V [rows, length, kv heads, size]; segments [rows, length], by which a token's own text is known: each is one
+// run of neighbours. With S = scale·QKᵀ, capped at c as c·tanh(S / c): P = softmax(S), O = P·V, L = log Σ eˢ; dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P·(dP − Σ
+// dP·P), dQ = scale·dS·K, dK = scale·dSᵀ·Q.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
+#include <memory>
+#include <utility>
 #include <vector>
 
-#include "float-access.h"
+#include "attention-heads.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -22,29 +25,6 @@ namespace tf = tensorflow;
 
 // Queries that are worked on at a time.
 constexpr int64_t kQueries = 64;
-
-struct Sizes {
-  int64_t rows, length, heads, kv_heads, size;
-  int64_t stride;  // of a head's row in a buffer
-  int64_t keys;    // the length, padded
-};
-
-// One head of one row as a matrix [length, size], zeros where it is padded.
-void read_head(const tf::Tensor &x, const Sizes &sizes, int64_t row, int64_t head, int64_t heads, float *into) {
-  for (int64_t i = 0; i < sizes.length; i++) load(x, ((row * sizes.length + i) * heads + head) * sizes.size, into + i * sizes.stride, sizes.size);
-}
-
-void write_head(const float *from, const Sizes &sizes, int64_t row, int64_t head, int64_t heads, int64_t first, int64_t count, tf::Tensor *out) {
-  for (int64_t i = 0; i < count; i++) store(from + i * sizes.stride, out, ((row * sizes.length + first + i) * heads + head) * sizes.size, sizes.size);
-}
-
-// [size, keys] of [length, size]
-void transpose(const float *x, const Sizes &sizes, float *into) {
-  constexpr int64_t tile = 16;
-  for (int64_t i0 = 0; i0 < sizes.length; i0 += tile)
-    for (int64_t d = 0; d < sizes.size; d++)
-      for (int64_t i = i0; i < std::min(i0 + tile, sizes.length); i++) into[d * sizes.keys + i] = x[i * sizes.stride + d];
-}
 
 class Attention : public tf::OpKernel {
  public:
@@ -64,7 +44,8 @@ class Attention : public tf::OpKernel {
                       q.dim_size(3) == k.dim_size(3) && k.dim_size(2) > 0 && q.dim_size(2) % k.dim_size(2) == 0 &&
                       context->input(3).NumElements() == q.dim_size(0) * q.dim_size(1);
     if (!fits) {
-      context->CtxFailure(tf::errors::InvalidArgument(name(), " of tensors that do not fit: ", q.DebugString(), " ", k.DebugString(), " ", v.DebugString()));
+      context->CtxFailure(
+          tf::errors::InvalidArgument(name(), " of tensors that do not fit: ", q.DebugString(), " ", k.DebugString(), " ", v.DebugString()));
       return false;
     }
     *sizes = {q.dim_size(0), q.dim_size(1), q.dim_size(2), k.dim_size(2), q.dim_size(3), padded(q.dim_size(3)), padded(q.dim_size(1))};
@@ -92,18 +73,21 @@ class Attention : public tf::OpKernel {
     return {first, padded(query + count) - first};
   }
 
-  void parallel(tf::OpKernelContext *context, const Sizes &sizes, int64_t products, const std::function<void(int64_t row, int64_t head)> &work) const {
-    const int64_t cycles = products * sizes.length * sizes.length * sizes.stride / 32;
-    context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(sizes.rows * sizes.heads, std::max<int64_t>(cycles, 1),
-                                                                            [&](int64_t begin, int64_t end) {
-                                                                              for (int64_t unit = begin; unit < end; unit++) work(unit / sizes.heads, unit % sizes.heads);
-                                                                            });
+  // Each of some heads of each row. @param passes over a head's [length, size] that one takes
+  void parallel(tf::OpKernelContext *context, const Sizes &sizes, int64_t heads, int64_t passes,
+                const std::function<void(int64_t row, int64_t head)> &work) const {
+    const int64_t cycles = passes * sizes.length * sizes.stride / 32;
+    auto units = [&](int64_t begin, int64_t end) {
+      for (int64_t unit = begin; unit < end; unit++) work(unit / heads, unit % heads);
+    };
+    context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(sizes.rows * heads, std::max<int64_t>(cycles, 1), units);
   }
 
-  // scale·QKᵀ of some columns; under a cap also the hyperbolic tangent.
-  void scores(const float *scaled_q, const float *keys_transposed, const Sizes &sizes, Columns columns, int64_t count, float *s, float *tangent) const {
+  // scale·QKᵀ of some queries and columns; under a cap also the hyperbolic tangent.
+  void scores(const Head &head, const Sizes &sizes, int64_t query, int64_t count, Columns columns, float *s, float *tangent) const {
     std::fill(s, s + count * columns.count, 0.0f);
-    tile_operations().add_product(scaled_q, sizes.stride, keys_transposed + columns.first, sizes.keys, s, columns.count, count, sizes.size, columns.count);
+    tile_operations().add_product(head.scaled_q.data() + query * sizes.stride, sizes.stride, head.keys.data() + columns.first, sizes.keys, s,
+                                  columns.count, count, sizes.size, columns.count);
     if (soft_cap_ == 0) return;
     const int64_t n = count * columns.count;
     tile_operations().vector_scalar[kDiv](s, soft_cap_, s, n);
@@ -124,21 +108,15 @@ class AttentionForward : public Attention {
     OP_REQUIRES_OK(context, context->allocate_output(0, q.shape(), &o));
     OP_REQUIRES_OK(context, context->allocate_output(1, {sizes.rows, sizes.heads, sizes.length}, &l));
     const TileOperations &operations = tile_operations();
-    parallel(context, sizes, 2, [&](int64_t row, int64_t head) {
+    parallel(context, sizes, sizes.heads, 2 * sizes.length, [&](int64_t row, int64_t head) {
       const std::vector<int64_t> first = first_seen(segments, sizes, row);
-      const int64_t kv_head = head / (sizes.heads / sizes.kv_heads);
-      std::vector<float> of_q(sizes.keys * sizes.stride), of_k(of_q.size()), of_v(of_q.size()), keys(sizes.size * sizes.keys), s(kQueries * sizes.keys),
-          of_o(kQueries * sizes.stride);
-      read_head(q, sizes, row, head, sizes.heads, of_q.data());
-      read_head(k, sizes, row, kv_head, sizes.kv_heads, of_k.data());
-      read_head(v, sizes, row, kv_head, sizes.kv_heads, of_v.data());
-      operations.vector_scalar[kMul](of_q.data(), scale_, of_q.data(), of_q.size());
-      transpose(of_k.data(), sizes, keys.data());
+      const Head given(q, k, v, sizes, row, head, scale_);
+      std::vector<float> s(kQueries * sizes.keys), of_o(kQueries * sizes.stride);
       float *logs = l->flat<float>().data() + (row * sizes.heads + head) * sizes.length;
       for (int64_t query = 0; query < sizes.length; query += kQueries) {
         const int64_t count = std::min(kQueries, sizes.length - query);
         const Columns columns = columns_of(first, query, count);
-        scores(of_q.data() + query * sizes.stride, keys.data(), sizes, columns, count, s.data(), nullptr);
+        scores(given, sizes, query, count, columns, s.data(), nullptr);
         std::fill(of_o.begin(), of_o.end(), 0.0f);
         for (int64_t i = 0; i < count; i++) {
           float *of_row = s.data() + i * columns.count;
@@ -153,7 +131,7 @@ class AttentionForward : public Attention {
           operations.vector_scalar[kMul](of_row, 1.0f / sum, of_row, seen);
           logs[query + i] = largest + std::log(sum);
         }
-        operations.add_product(s.data(), columns.count, of_v.data() + columns.first * sizes.stride, sizes.stride, of_o.data(), sizes.stride, count,
+        operations.add_product(s.data(), columns.count, given.v.data() + columns.first * sizes.stride, sizes.stride, of_o.data(), sizes.stride, count,
                                columns.count, sizes.stride);
         write_head(of_o.data(), sizes, row, head, sizes.heads, query, count, o);
       }
@@ -176,20 +154,22 @@ class AttentionBackward : public Attention {
     OP_REQUIRES_OK(context, context->allocate_output(1, k.shape(), &d_k));
     OP_REQUIRES_OK(context, context->allocate_output(2, v.shape(), &d_v));
     const int64_t groups = sizes.heads / sizes.kv_heads, of_head = sizes.keys * sizes.stride;
-    // What each query head adds to its key head's, summed at the end in one order.
-    std::vector<float> d_keys(sizes.rows * sizes.heads * of_head, 0.0f), d_values(d_keys.size(), 0.0f);
-    parallel(context, sizes, 5, [&](int64_t row, int64_t head) {
-      const int64_t at = (row * sizes.heads + head) * of_head;
-      head_gradients({q, k, v, segments, l, d_o}, sizes, row, head, d_q, d_keys.data() + at, d_values.data() + at);
+    // What each query head adds to its key head's, summed at the end in one order. Each head clears its own.
+    const int64_t all = sizes.rows * sizes.heads * of_head;
+    const std::unique_ptr<float[]> d_keys(new float[all]), d_values(new float[all]);
+    parallel(context, sizes, sizes.heads, 5 * sizes.length, [&](int64_t row, int64_t head) {
+      float *of_keys = d_keys.get() + (row * sizes.heads + head) * of_head, *of_values = d_values.get() + (row * sizes.heads + head) * of_head;
+      std::fill(of_keys, of_keys + of_head, 0.0f);
+      std::fill(of_values, of_values + of_head, 0.0f);
+      head_gradients({q, k, v, segments, l, d_o}, sizes, row, head, d_q, of_keys, of_values);
     });
-    for (const auto &[partial, out] : {std::pair(&d_keys, d_k), std::pair(&d_values, d_v)}) {
-      for (int64_t unit = 0; unit < sizes.rows * sizes.kv_heads; unit++) {
-        const int64_t row = unit / sizes.kv_heads, kv_head = unit % sizes.kv_heads;
-        float *sum = partial->data() + (row * sizes.heads + kv_head * groups) * of_head;
+    parallel(context, sizes, sizes.kv_heads, groups, [&](int64_t row, int64_t kv_head) {
+      for (const auto &[partial, out] : {std::pair(d_keys.get(), d_k), std::pair(d_values.get(), d_v)}) {
+        float *sum = partial + (row * sizes.heads + kv_head * groups) * of_head;
         for (int64_t group = 1; group < groups; group++) tile_operations().vector_vector[kAdd](sum, sum + group * of_head, sum, of_head);
         write_head(sum, sizes, row, kv_head, sizes.kv_heads, 0, sizes.length, out);
       }
-    }
+    });
   }
 
  private:
@@ -200,25 +180,21 @@ class AttentionBackward : public Attention {
   void head_gradients(const Given &given, const Sizes &sizes, int64_t row, int64_t head, tf::Tensor *d_q, float *d_keys, float *d_values) const {
     const TileOperations &operations = tile_operations();
     const std::vector<int64_t> first = first_seen(given.segments, sizes, row);
-    const int64_t kv_head = head / (sizes.heads / sizes.kv_heads);
-    const size_t of_head = sizes.keys * sizes.stride, of_block = kQueries * sizes.keys;
-    std::vector<float> of_q(of_head), of_k(of_head), of_v(of_head), of_o(of_head), keys(sizes.size * sizes.keys), values(keys.size()), p(of_block), d_p(of_block),
+    const Head head_of(given.q, given.k, given.v, sizes, row, head, scale_);
+    const size_t of_block = kQueries * sizes.keys;
+    std::vector<float> of_o(sizes.keys * sizes.stride), values(sizes.size * sizes.keys), p(of_block), d_p(of_block),
         tangent(soft_cap_ == 0 ? 0 : of_block), of_dq(kQueries * sizes.stride);
-    read_head(given.q, sizes, row, head, sizes.heads, of_q.data());
     read_head(given.d_o, sizes, row, head, sizes.heads, of_o.data());
-    read_head(given.k, sizes, row, kv_head, sizes.kv_heads, of_k.data());
-    read_head(given.v, sizes, row, kv_head, sizes.kv_heads, of_v.data());
-    operations.vector_scalar[kMul](of_q.data(), scale_, of_q.data(), of_head);
-    transpose(of_k.data(), sizes, keys.data());
-    transpose(of_v.data(), sizes, values.data());
+    transpose(head_of.v.data(), sizes, values.data());
     const float *logs = given.l.flat<float>().data() + (row * sizes.heads + head) * sizes.length;
     for (int64_t query = 0; query < sizes.length; query += kQueries) {
       const int64_t count = std::min(kQueries, sizes.length - query);
       const Columns columns = columns_of(first, query, count);
-      const float *block_q = of_q.data() + query * sizes.stride, *block_do = of_o.data() + query * sizes.stride;
-      scores(block_q, keys.data(), sizes, columns, count, p.data(), soft_cap_ == 0 ? nullptr : tangent.data());
+      const float *block_q = head_of.scaled_q.data() + query * sizes.stride, *block_do = of_o.data() + query * sizes.stride;
+      scores(head_of, sizes, query, count, columns, p.data(), soft_cap_ == 0 ? nullptr : tangent.data());
       std::fill(d_p.begin(), d_p.begin() + count * columns.count, 0.0f);
-      operations.add_product(block_do, sizes.stride, values.data() + columns.first, sizes.keys, d_p.data(), columns.count, count, sizes.size, columns.count);
+      operations.add_product(block_do, sizes.stride, values.data() + columns.first, sizes.keys, d_p.data(), columns.count, count, sizes.size,
+                             columns.count);
       for (int64_t i = 0; i < count; i++) {
         const int64_t begin = first[query + i] - columns.first, seen = query + i + 1 - first[query + i];
         float *p_row = p.data() + i * columns.count;
@@ -231,9 +207,8 @@ class AttentionBackward : public Attention {
                                         columns.count, sizes.stride);
       for (int64_t i = 0; i < count; i++) {
         float *p_row = p.data() + i * columns.count, *d_row = d_p.data() + i * columns.count;
-        float along = 0;
         operations.vector_vector[kMul](d_row, p_row, d_row, columns.count);  // P·dP; P is 0 where nothing is seen
-        along = operations.reduction[kSum](d_row, columns.count);
+        const float along = operations.reduction[kSum](d_row, columns.count);
         operations.vector_scalar[kMul](p_row, along, p_row, columns.count);
         operations.vector_vector[kSub](d_row, p_row, d_row, columns.count);
         if (soft_cap_ != 0) {
@@ -246,8 +221,8 @@ class AttentionBackward : public Attention {
       operations.add_transposed_product(d_p.data(), columns.count, block_q, sizes.stride, d_keys + columns.first * sizes.stride, sizes.stride, count,
                                         columns.count, sizes.stride);
       std::fill(of_dq.begin(), of_dq.end(), 0.0f);
-      operations.add_product(d_p.data(), columns.count, of_k.data() + columns.first * sizes.stride, sizes.stride, of_dq.data(), sizes.stride, count,
-                             columns.count, sizes.stride);
+      operations.add_product(d_p.data(), columns.count, head_of.k.data() + columns.first * sizes.stride, sizes.stride, of_dq.data(), sizes.stride,
+                             count, columns.count, sizes.stride);
       operations.vector_scalar[kMul](of_dq.data(), scale_, of_dq.data(), of_dq.size());
       write_head(of_dq.data(), sizes, row, head, sizes.heads, query, count, d_q);
     }
@@ -260,14 +235,31 @@ auto unknown_shapes = [](tf::shape_inference::InferenceContext *context) {
 };
 
 REGISTER_OP("GraftAttention")
-    .Input("q: T").Input("k: T").Input("v: T").Input("segments: int32")
-    .Output("o: T").Output("l: float")
-    .Attr("T: {float, bfloat16}").Attr("scale: float").Attr("soft_cap: float").Attr("window: int")
+    .Input("q: T")
+    .Input("k: T")
+    .Input("v: T")
+    .Input("segments: int32")
+    .Output("o: T")
+    .Output("l: float")
+    .Attr("T: {float, bfloat16}")
+    .Attr("scale: float")
+    .Attr("soft_cap: float")
+    .Attr("window: int")
     .SetShapeFn(unknown_shapes);
 REGISTER_OP("GraftAttentionGradient")
-    .Input("q: T").Input("k: T").Input("v: T").Input("segments: int32").Input("l: float").Input("d_o: T")
-    .Output("d_q: T").Output("d_k: T").Output("d_v: T")
-    .Attr("T: {float, bfloat16}").Attr("scale: float").Attr("soft_cap: float").Attr("window: int")
+    .Input("q: T")
+    .Input("k: T")
+    .Input("v: T")
+    .Input("segments: int32")
+    .Input("l: float")
+    .Input("d_o: T")
+    .Output("d_q: T")
+    .Output("d_k: T")
+    .Output("d_v: T")
+    .Attr("T: {float, bfloat16}")
+    .Attr("scale: float")
+    .Attr("soft_cap: float")
+    .Attr("window: int")
     .SetShapeFn(unknown_shapes);
 
 REGISTER_KERNEL_BUILDER(Name("GraftAttention").Device(tf::DEVICE_CPU), AttentionForward);

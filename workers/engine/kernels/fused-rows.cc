@@ -153,8 +153,8 @@ class FusedRows : public tf::OpKernel {
       float *base = reinterpret_cast<float *>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
       at.resize(program.full.size());
       for (size_t value = 0; value < at.size(); value++)
-        at[value] = program.full[value] ? base + program.place[value] * full_size
-                                        : base + program.full_buffers * full_size + program.place[value] * row_size;
+        at[value] =
+            program.full[value] ? base + program.place[value] * full_size : base + program.full_buffers * full_size + program.place[value] * row_size;
       for (int i = 0; i < program.inputs; i++) read(i, first, rows);
       // What goes out in f32 is computed where it goes.
       for (size_t i = 0; i < outputs.size(); i++) {
@@ -175,8 +175,10 @@ class FusedRows : public tf::OpKernel {
       const int64_t width = program.full[i] ? columns : 1;
       if (view.dense) {
         // Nothing writes where an input is read from.
-        if (view.dtype == tf::DT_FLOAT) at[i] = const_cast<float *>(reinterpret_cast<const float *>(view.data)) + first * width;
-        else load(view, first * width, at[i], rows * width, operations);
+        if (view.dtype == tf::DT_FLOAT)
+          at[i] = const_cast<float *>(reinterpret_cast<const float *>(view.data)) + first * width;
+        else
+          load(view, first * width, at[i], rows * width, operations);
         return;
       }
       for (int64_t r = 0; r < rows; r++) load(view, view.row(first + r) * width, at[i] + r * width, width, operations);
@@ -194,9 +196,12 @@ class FusedRows : public tf::OpKernel {
           break;
         case Kind::kBinary: {
           const int operation = instruction.operation;
-          if (operand[1].value < 0) operations.vector_scalar[operation](at[operand[0].value], operand[1].constant, out, n);
-          else if (operand[0].value < 0) operations.scalar_vector[operation](operand[0].constant, at[operand[1].value], out, n);
-          else if (is_full(0) == is_full(1)) operations.vector_vector[operation](at[operand[0].value], at[operand[1].value], out, n);
+          if (operand[1].value < 0)
+            operations.vector_scalar[operation](at[operand[0].value], operand[1].constant, out, n);
+          else if (operand[0].value < 0)
+            operations.scalar_vector[operation](operand[0].constant, at[operand[1].value], out, n);
+          else if (is_full(0) == is_full(1))
+            operations.vector_vector[operation](at[operand[0].value], at[operand[1].value], out, n);
           else
             for (int64_t r = 0; r < rows; r++) {
               if (is_full(0))

@@ -15,34 +15,20 @@ struct Name {
 };
 
 const std::map<std::string, Name> names = {
-    {"neg", {Kind::kUnary, kNeg, 1}},
-    {"square", {Kind::kUnary, kSquare, 1}},
-    {"sqrt", {Kind::kUnary, kSqrt, 1}},
-    {"rsqrt", {Kind::kUnary, kRsqrt, 1}},
-    {"exp", {Kind::kUnary, kExp, 1}},
-    {"tanh", {Kind::kUnary, kTanh, 1}},
-    {"sigmoid", {Kind::kUnary, kSigmoid, 1}},
-    {"round_bf16", {Kind::kUnary, kRoundToBf16, 1}},
-    {"add", {Kind::kBinary, kAdd, 2}},
-    {"sub", {Kind::kBinary, kSub, 2}},
-    {"mul", {Kind::kBinary, kMul, 2}},
-    {"div", {Kind::kBinary, kDiv, 2}},
-    {"maximum", {Kind::kBinary, kMaximum, 2}},
-    {"minimum", {Kind::kBinary, kMinimum, 2}},
-    {"less", {Kind::kBinary, kLess, 2}},
-    {"less_equal", {Kind::kBinary, kLessEqual, 2}},
-    {"greater", {Kind::kBinary, kGreater, 2}},
-    {"greater_equal", {Kind::kBinary, kGreaterEqual, 2}},
-    {"equal", {Kind::kBinary, kEqual, 2}},
-    {"not_equal", {Kind::kBinary, kNotEqual, 2}},
-    {"sum", {Kind::kReduction, kSum, 1}},
-    {"mean", {Kind::kReduction, kMean, 1}},
-    {"max", {Kind::kReduction, kMax, 1}},
-    {"min", {Kind::kReduction, kMin, 1}},
-    {"select", {Kind::kSelect, 0, 3}},
-    {"roll", {Kind::kRoll, 0, 2}},
-    {"argmax", {Kind::kArgMax, 0, 1}},
-    {"pick", {Kind::kPick, 0, 2}},
+    {"neg", {Kind::kUnary, kNeg, 1}},          {"square", {Kind::kUnary, kSquare, 1}},
+    {"sqrt", {Kind::kUnary, kSqrt, 1}},        {"rsqrt", {Kind::kUnary, kRsqrt, 1}},
+    {"exp", {Kind::kUnary, kExp, 1}},          {"tanh", {Kind::kUnary, kTanh, 1}},
+    {"sigmoid", {Kind::kUnary, kSigmoid, 1}},  {"round_bf16", {Kind::kUnary, kRoundToBf16, 1}},
+    {"add", {Kind::kBinary, kAdd, 2}},         {"sub", {Kind::kBinary, kSub, 2}},
+    {"mul", {Kind::kBinary, kMul, 2}},         {"div", {Kind::kBinary, kDiv, 2}},
+    {"maximum", {Kind::kBinary, kMaximum, 2}}, {"minimum", {Kind::kBinary, kMinimum, 2}},
+    {"less", {Kind::kBinary, kLess, 2}},       {"less_equal", {Kind::kBinary, kLessEqual, 2}},
+    {"greater", {Kind::kBinary, kGreater, 2}}, {"greater_equal", {Kind::kBinary, kGreaterEqual, 2}},
+    {"equal", {Kind::kBinary, kEqual, 2}},     {"not_equal", {Kind::kBinary, kNotEqual, 2}},
+    {"sum", {Kind::kReduction, kSum, 1}},      {"mean", {Kind::kReduction, kMean, 1}},
+    {"max", {Kind::kReduction, kMax, 1}},      {"min", {Kind::kReduction, kMin, 1}},
+    {"select", {Kind::kSelect, 0, 3}},         {"roll", {Kind::kRoll, 0, 2}},
+    {"argmax", {Kind::kArgMax, 0, 1}},         {"pick", {Kind::kPick, 0, 2}},
 };
 
 }  // namespace
@@ -114,7 +100,8 @@ void RowProgram::assign_places() {
     std::vector<int> ended;
     for (int j = 0; j < instruction.operands; j++) {
       const int value = instruction.operand[j].value;
-      if (value >= 0 && last_reader[value] == static_cast<int>(i) && std::find(ended.begin(), ended.end(), value) == ended.end()) ended.push_back(value);
+      if (value >= 0 && last_reader[value] == static_cast<int>(i) && std::find(ended.begin(), ended.end(), value) == ended.end())
+        ended.push_back(value);
     }
     auto release = [&] {
       for (const int value : ended) (full[value] ? free_full : free_row).push_back(place[value]);

@@ -5,9 +5,9 @@
 #include <functional>
 #include <vector>
 
+#include "float-access.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
-#include "float-access.h"
 #include "tensorflow/core/framework/shape_inference.h"
 #include "tile-operations.h"
 
@@ -25,7 +25,8 @@ std::vector<float> table_of(const tf::Tensor &t, bool transposed) {
   std::vector<float> given(rank * columns), table(rank * stride, 0.0f);
   load(t, 0, given.data(), rank * columns);
   for (int64_t j = 0; j < rank; j++)
-    for (int64_t column = 0; column < columns; column++) table[j * stride + column] = transposed ? given[column * rank + j] : given[j * columns + column];
+    for (int64_t column = 0; column < columns; column++)
+      table[j * stride + column] = transposed ? given[column * rank + j] : given[j * columns + column];
   return table;
 }
 
@@ -35,12 +36,14 @@ class RowBuffer {
   RowBuffer(int64_t columns, int64_t rows) : columns_(columns), stride_(padded(columns)), memory_(rows * stride_, 0.0f) {}
   float *data() { return memory_.data(); }
   void read(const tf::Tensor &x, int64_t first, int64_t rows) {
-    if (columns_ == stride_) load(x, first * columns_, data(), rows * columns_);
+    if (columns_ == stride_)
+      load(x, first * columns_, data(), rows * columns_);
     else
       for (int64_t i = 0; i < rows; i++) load(x, (first + i) * columns_, data() + i * stride_, columns_);
   }
   void write(tf::Tensor *out, int64_t first, int64_t rows) {
-    if (columns_ == stride_) store(data(), out, first * columns_, rows * columns_);
+    if (columns_ == stride_)
+      store(data(), out, first * columns_, rows * columns_);
     else
       for (int64_t i = 0; i < rows; i++) store(data() + i * stride_, out, (first + i) * columns_, columns_);
   }
@@ -65,7 +68,8 @@ class ThinProduct : public tf::OpKernel {
   bool matrices(tf::OpKernelContext *context, int count) {
     for (int i = 0; i < count; i++)
       if (context->input(i).dims() != 2) {
-        context->CtxFailure(tf::errors::InvalidArgument("input ", i, " of ", name(), " is ", context->input(i).shape().DebugString(), " and no matrix"));
+        context->CtxFailure(
+            tf::errors::InvalidArgument("input ", i, " of ", name(), " is ", context->input(i).shape().DebugString(), " and no matrix"));
         return false;
       }
     return true;
@@ -95,8 +99,10 @@ class RankUpdate : public ThinProduct {
       for (int64_t block = begin; block < end; block++) {
         const int64_t first = block * kRows, count = std::min(kRows, rows - first);
         load(h, first * rank, of_h.data(), count * rank);
-        if (y != nullptr) sum.read(*y, first, count);
-        else sum.clear();
+        if (y != nullptr)
+          sum.read(*y, first, count);
+        else
+          sum.clear();
         const int64_t stride = padded(columns);
         tile_operations().add_product(of_h.data(), rank, table.data(), stride, sum.data(), stride, count, rank, stride);
         sum.write(out, first, count);
@@ -128,14 +134,15 @@ class RankReduce : public ThinProduct {
         const int64_t first = block * kRows, count = std::min(kRows, rows - first);
         load(x, first * columns, of_x.data(), count * columns);
         tile_operations().rank_reduce(of_x.data(), table.data(), sums.data(), count, columns, stride);
-        for (int64_t i = 0; i < count; i++) std::memcpy(out->flat<float>().data() + (first + i) * rank, sums.data() + i * stride, rank * sizeof(float));
+        for (int64_t i = 0; i < count; i++)
+          std::memcpy(out->flat<float>().data() + (first + i) * rank, sums.data() + i * stride, rank * sizeof(float));
       }
     });
   }
 };
 
-// Hᵀ · X with H [rows, rank] and X [rows, columns], in f32: [rank, columns], or [columns, rank]. Each thread has columns of its own, so the sum over the
-// rows has one order.
+// Hᵀ · X with H [rows, rank] and X [rows, columns], in f32: [rank, columns], or [columns, rank]. Each thread has columns of its own, so the sum over
+// the rows has one order.
 class RankOuter : public ThinProduct {
  public:
   using ThinProduct::ThinProduct;
@@ -166,14 +173,16 @@ class RankOuter : public ThinProduct {
   }
 };
 
-// dY·B and dYᵀ·H, of dY [rows, columns], H [rows, rank] and B [columns, rank], in f32. The rows are shared out among as many parts whatever the number of
-// threads, and the parts' sums added in one order.
+// dY·B and dYᵀ·H, of dY [rows, columns], H [rows, rank] and B [columns, rank], in f32. The rows are shared out among as many parts whatever the
+// number of threads, and the parts' sums added in one order.
 class ExpansionGradient : public tf::OpKernel {
  public:
   using OpKernel::OpKernel;
   void Compute(tf::OpKernelContext *context) override {
     const tf::Tensor &dy = context->input(0), &h = context->input(1), &b = context->input(2);
-    OP_REQUIRES(context, dy.dims() == 2 && h.dims() == 2 && b.dims() == 2 && h.dim_size(0) == dy.dim_size(0) && b.dim_size(0) == dy.dim_size(1) && h.dim_size(1) == b.dim_size(1),
+    OP_REQUIRES(context,
+                dy.dims() == 2 && h.dims() == 2 && b.dims() == 2 && h.dim_size(0) == dy.dim_size(0) && b.dim_size(0) == dy.dim_size(1) &&
+                    h.dim_size(1) == b.dim_size(1),
                 tf::errors::InvalidArgument(name(), " of matrices that do not fit"));
     const int64_t rows = dy.dim_size(0), columns = dy.dim_size(1), rank = h.dim_size(1), stride = padded(columns);
     tf::Tensor *dh = nullptr, *db = nullptr;
@@ -183,7 +192,8 @@ class ExpansionGradient : public tf::OpKernel {
     std::vector<float> table(columns * rank_stride, 0.0f);
     const float *of_b = b.flat<float>().data(), *of_h = h.flat<float>().data();
     for (int64_t column = 0; column < columns; column++) std::memcpy(table.data() + column * rank_stride, of_b + column * rank, rank * sizeof(float));
-    const int64_t blocks = (rows + kRows - 1) / kRows, parts = std::min<int64_t>(kParts, blocks), of_part = (blocks + parts - 1) / std::max<int64_t>(parts, 1);
+    const int64_t blocks = (rows + kRows - 1) / kRows, parts = std::min<int64_t>(kParts, blocks),
+                  of_part = (blocks + parts - 1) / std::max<int64_t>(parts, 1);
     std::vector<float> sums(parts * rank * stride, 0.0f);
     parallel(context, parts, of_part * kRows * columns * rank / 8, [&](int64_t begin, int64_t end) {
       std::vector<float> of_dy(kRows * stride, 0.0f), dense(stride == columns ? 0 : kRows * columns), reduced(kRows * rank_stride);
@@ -191,23 +201,28 @@ class ExpansionGradient : public tf::OpKernel {
         const int64_t first = block * kRows, count = std::min(kRows, rows - first);
         float *rows_of_dy = dense.empty() ? of_dy.data() : dense.data();
         load(dy, first * columns, rows_of_dy, count * columns);
-        for (int64_t i = 0; i < count && !dense.empty(); i++) std::memcpy(of_dy.data() + i * stride, rows_of_dy + i * columns, columns * sizeof(float));
+        for (int64_t i = 0; i < count && !dense.empty(); i++)
+          std::memcpy(of_dy.data() + i * stride, rows_of_dy + i * columns, columns * sizeof(float));
         tile_operations().rank_reduce(rows_of_dy, table.data(), reduced.data(), count, columns, rank_stride);
         for (int64_t i = 0; i < count; i++)
           std::memcpy(dh->flat<float>().data() + (first + i) * rank, reduced.data() + i * rank_stride, rank * sizeof(float));
-        tile_operations().add_transposed_product(of_h + first * rank, rank, of_dy.data(), stride, sums.data() + block / of_part * rank * stride, stride, count, rank,
-                                                 stride);
+        tile_operations().add_transposed_product(of_h + first * rank, rank, of_dy.data(), stride, sums.data() + block / of_part * rank * stride,
+                                                 stride, count, rank, stride);
       }
     });
-    for (int64_t part = 1; part < parts; part++)
-      tile_operations().vector_vector[kAdd](sums.data(), sums.data() + part * rank * stride, sums.data(), rank * stride);
     float *into = db->flat<float>().data();
-    for (int64_t column = 0; column < columns; column++)
-      for (int64_t j = 0; j < rank; j++) into[column * rank + j] = parts == 0 ? 0.0f : sums[j * stride + column];
+    parallel(context, stride / kColumnBlock, parts * rank * kColumnBlock / 4, [&](int64_t begin, int64_t end) {
+      for (int64_t column = begin * kColumnBlock; column < std::min(end * kColumnBlock, columns); column++)
+        for (int64_t j = 0; j < rank; j++) {
+          float sum = 0.0f;
+          for (int64_t part = 0; part < parts; part++) sum += sums[(part * rank + j) * stride + column];
+          into[column * rank + j] = sum;
+        }
+    });
   }
 
  private:
-  static constexpr int64_t kParts = 16;
+  static constexpr int64_t kParts = 8;
 };
 
 auto unknown_shape = [](tf::shape_inference::InferenceContext *context) {
@@ -216,11 +231,24 @@ auto unknown_shape = [](tf::shape_inference::InferenceContext *context) {
 };
 
 #define TYPES "list({float, bfloat16})"
-REGISTER_OP("GraftRankUpdate").Input("inputs: Tin").Output("out: Tout").Attr("Tin: " TYPES).Attr("Tout: {float, bfloat16}").Attr("transposed: bool").SetShapeFn(unknown_shape);
+REGISTER_OP("GraftRankUpdate")
+    .Input("inputs: Tin")
+    .Output("out: Tout")
+    .Attr("Tin: " TYPES)
+    .Attr("Tout: {float, bfloat16}")
+    .Attr("transposed: bool")
+    .SetShapeFn(unknown_shape);
 REGISTER_OP("GraftRankReduce").Input("inputs: Tin").Output("out: float").Attr("Tin: " TYPES).Attr("transposed: bool").SetShapeFn(unknown_shape);
 REGISTER_OP("GraftRankOuter").Input("inputs: Tin").Output("out: float").Attr("Tin: " TYPES).Attr("transposed: bool").SetShapeFn(unknown_shape);
 
-REGISTER_OP("GraftExpansionGradient").Input("d_y: T").Input("h: float").Input("b: float").Output("d_h: float").Output("d_b: float").Attr("T: {float, bfloat16}").SetShapeFn(unknown_shape);
+REGISTER_OP("GraftExpansionGradient")
+    .Input("d_y: T")
+    .Input("h: float")
+    .Input("b: float")
+    .Output("d_h: float")
+    .Output("d_b: float")
+    .Attr("T: {float, bfloat16}")
+    .SetShapeFn(unknown_shape);
 
 REGISTER_KERNEL_BUILDER(Name("GraftExpansionGradient").Device(tf::DEVICE_CPU), ExpansionGradient);
 REGISTER_KERNEL_BUILDER(Name("GraftRankUpdate").Device(tf::DEVICE_CPU), RankUpdate);

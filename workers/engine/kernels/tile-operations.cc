@@ -218,7 +218,7 @@ void add_transposed_product(const float *h, int64_t h_stride, const float *x, in
   }
 }
 
-#define EACH_BINARY(f)                                                                                                                  \
+#define EACH_BINARY(f) \
   {f<kAdd>, f<kSub>, f<kMul>, f<kDiv>, f<kMaximum>, f<kMinimum>, f<kLess>, f<kLessEqual>, f<kGreater>, f<kGreaterEqual>, f<kEqual>, f<kNotEqual>}
 
 }  // namespace
