@@ -133,10 +133,17 @@ void to_bf16(const float *x, uint16_t *out, int64_t n) {
   for (int64_t i = 0; i < n; i++) out[i] = bfloat16_of(x[i]);
 }
 
-// Sixteen numbers, in as many registers as that takes here; memory need not be aligned to it.
-typedef float Lanes __attribute__((vector_size(64), aligned(4)));
-constexpr int kLanes = 16;
-constexpr int kVectors = kColumnBlock / kLanes;
+// Numbers of one register; memory need not be aligned to it. Sums of a block of results stay in registers: as many as there are leave room for.
+#if defined(__AVX512F__)
+constexpr int kLanes = 16, kVectors = 4, kRows = 4, kReducedRows = 8;
+#elif defined(__AVX__)
+constexpr int kLanes = 8, kVectors = 4, kRows = 2, kReducedRows = 4;
+#else
+constexpr int kLanes = 4, kVectors = 4, kRows = 2, kReducedRows = 4;
+#endif
+typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float)), aligned(4)));
+constexpr int64_t kStep = kLanes * kVectors;
+static_assert(kColumnBlock % kStep == 0 && kRankBlock % kLanes == 0);
 
 inline Lanes at(const float *x) { return *reinterpret_cast<const Lanes *>(x); }
 inline void put(float *x, Lanes lanes) { *reinterpret_cast<Lanes *>(x) = lanes; }
@@ -144,7 +151,7 @@ inline void put(float *x, Lanes lanes) { *reinterpret_cast<Lanes *>(x) = lanes; 
 template <int rows>
 inline void add_product_rows(const float *h, int64_t h_stride, const float *t, int64_t t_stride, float *out, int64_t out_stride, int64_t inner,
                              int64_t columns) {
-  for (int64_t column = 0; column < columns; column += kColumnBlock) {
+  for (int64_t column = 0; column < columns; column += kStep) {
     Lanes sum[rows][kVectors];
     for (int i = 0; i < rows; i++)
       for (int v = 0; v < kVectors; v++) sum[i][v] = at(out + i * out_stride + column + v * kLanes);
@@ -162,7 +169,8 @@ inline void add_product_rows(const float *h, int64_t h_stride, const float *t, i
 void add_product(const float *h, int64_t h_stride, const float *t, int64_t t_stride, float *out, int64_t out_stride, int64_t rows, int64_t inner,
                  int64_t columns) {
   int64_t i = 0;
-  for (; i + 4 <= rows; i += 4) add_product_rows<4>(h + i * h_stride, h_stride, t, t_stride, out + i * out_stride, out_stride, inner, columns);
+  for (; i + kRows <= rows; i += kRows)
+    add_product_rows<kRows>(h + i * h_stride, h_stride, t, t_stride, out + i * out_stride, out_stride, inner, columns);
   for (; i < rows; i++) add_product_rows<1>(h + i * h_stride, h_stride, t, t_stride, out + i * out_stride, out_stride, inner, columns);
 }
 
@@ -183,14 +191,15 @@ inline void reduce_block(const float *x, const float *t, float *out, int64_t col
 template <int rows>
 inline void reduce_rows(const float *x, const float *t, float *out, int64_t columns, int64_t stride) {
   int64_t j = 0;
-  for (; j + 3 * kLanes <= stride; j += 3 * kLanes) reduce_block<rows, 3>(x, t + j, out + j, columns, stride);
+  if constexpr (kLanes == kRankBlock)
+    for (; j + 3 * kLanes <= stride; j += 3 * kLanes) reduce_block<rows, 3>(x, t + j, out + j, columns, stride);
   for (; j + 2 * kLanes <= stride; j += 2 * kLanes) reduce_block<rows, 2>(x, t + j, out + j, columns, stride);
   for (; j < stride; j += kLanes) reduce_block<rows, 1>(x, t + j, out + j, columns, stride);
 }
 
 void rank_reduce(const float *x, const float *t, float *out, int64_t rows, int64_t columns, int64_t stride) {
   int64_t i = 0;
-  for (; i + 8 <= rows; i += 8) reduce_rows<8>(x + i * columns, t, out + i * stride, columns, stride);
+  for (; i + kReducedRows <= rows; i += kReducedRows) reduce_rows<kReducedRows>(x + i * columns, t, out + i * stride, columns, stride);
   for (; i < rows; i++) reduce_rows<1>(x + i * columns, t, out + i * stride, columns, stride);
 }
 
@@ -211,9 +220,10 @@ inline void add_transposed_rows(const float *h, int64_t h_stride, const float *x
 
 void add_transposed_product(const float *h, int64_t h_stride, const float *x, int64_t x_stride, float *out, int64_t out_stride, int64_t inner,
                             int64_t rank, int64_t columns) {
-  for (int64_t column = 0; column < columns; column += kColumnBlock) {
+  for (int64_t column = 0; column < columns; column += kStep) {
     int64_t j = 0;
-    for (; j + 4 <= rank; j += 4) add_transposed_rows<4>(h + j, h_stride, x + column, x_stride, out + j * out_stride + column, out_stride, inner);
+    for (; j + kRows <= rank; j += kRows)
+      add_transposed_rows<kRows>(h + j, h_stride, x + column, x_stride, out + j * out_stride + column, out_stride, inner);
     for (; j < rank; j++) add_transposed_rows<1>(h + j, h_stride, x + column, x_stride, out + j * out_stride + column, out_stride, inner);
   }
 }
