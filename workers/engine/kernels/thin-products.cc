@@ -19,14 +19,17 @@ namespace tf = tensorflow;
 // Rows that are worked on at a time: they stay in the second-level cache.
 constexpr int64_t kRows = 32;
 
-// [rank, padded columns], zeros after the last.
-std::vector<float> table_of(const tf::Tensor &t, bool transposed) {
-  const int64_t rank = t.dim_size(transposed ? 1 : 0), columns = t.dim_size(transposed ? 0 : 1), stride = padded(columns);
-  std::vector<float> given(rank * columns), table(rank * stride, 0.0f);
-  load(t, 0, given.data(), rank * columns);
-  for (int64_t j = 0; j < rank; j++)
-    for (int64_t column = 0; column < columns; column++)
-      table[j * stride + column] = transposed ? given[column * rank + j] : given[j * columns + column];
+// A matrix [rows, columns] as it is, or of [columns, rows] turned over, a block of it at a time; zeros in the columns up to the stride.
+std::vector<float> table_of(const tf::Tensor &t, bool turned, int64_t rows, int64_t columns, int64_t stride) {
+  std::vector<float> given(rows * columns), table(rows * stride, 0.0f);
+  load(t, 0, given.data(), rows * columns);
+  constexpr int64_t block = 16;
+  if (!turned)
+    for (int64_t row = 0; row < rows; row++) std::memcpy(table.data() + row * stride, given.data() + row * columns, columns * sizeof(float));
+  else
+    for (int64_t first = 0; first < columns; first += block)
+      for (int64_t row = 0; row < rows; row++)
+        for (int64_t column = first; column < std::min(first + block, columns); column++) table[row * stride + column] = given[column * rows + row];
   return table;
 }
 
@@ -91,7 +94,7 @@ class RankUpdate : public ThinProduct {
                 tf::errors::InvalidArgument(name(), " of matrices that do not fit"));
     tf::Tensor *out = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, {rows, columns}, &out));
-    const std::vector<float> table = table_of(t, transposed_);
+    const std::vector<float> table = table_of(t, transposed_, rank, columns, padded(columns));
     const int64_t blocks = (rows + kRows - 1) / kRows;
     parallel(context, blocks, kRows * columns * rank / 16, [&](int64_t begin, int64_t end) {
       RowBuffer sum(columns, kRows);
@@ -123,10 +126,7 @@ class RankReduce : public ThinProduct {
     tf::Tensor *out = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, {rows, rank}, &out));
     const int64_t stride = (rank + kRankBlock - 1) / kRankBlock * kRankBlock;
-    std::vector<float> given(rank * columns), table(columns * stride, 0.0f);
-    load(t, 0, given.data(), rank * columns);
-    for (int64_t column = 0; column < columns; column++)
-      for (int64_t j = 0; j < rank; j++) table[column * stride + j] = transposed_ ? given[column * rank + j] : given[j * columns + column];
+    const std::vector<float> table = table_of(t, !transposed_, columns, rank, stride);
     const int64_t blocks = (rows + kRows - 1) / kRows;
     parallel(context, blocks, kRows * columns * stride / 16, [&](int64_t begin, int64_t end) {
       std::vector<float> of_x(kRows * columns), sums(kRows * stride);
