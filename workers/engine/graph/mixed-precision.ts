@@ -17,7 +17,8 @@ const MOVES: Readonly<Record<string, string>> = { Reshape: 'T', SplitV: 'T', Sli
 /** Those that a cast may be moved in front of: every element of their first input is one of their results'. */
 const PERMUTATIONS = new Set(['Reshape', 'SplitV', 'Transpose']);
 
-interface Operation {
+/** About to be recorded. */
+export interface Operation {
   op: string;
   attributes: Record<string, Attribute>;
   inputs: Output[];

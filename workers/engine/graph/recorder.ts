@@ -10,9 +10,9 @@ import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { type Binding, backend, type OpAttribute, type TensorMetadata } from '../backend.ts';
 import { type Tensor, tf } from '../tensorflow.ts';
 import { type Attribute, constantIntegers, DType, Graph, type Output } from './graph.ts';
-import { cast, exact, typed } from './mixed-precision.ts';
+import { cast, exact, type Operation, typed } from './mixed-precision.ts';
 import { inferResults } from './shape-inference.ts';
-import { asThinProduct, type Operation, type ThinProduct } from './thin-products.ts';
+import { asThinProduct, type ThinProduct } from './thin-products.ts';
 
 /** Real tensors' ids count up from 0 and never come so far. */
 const FIRST_RECORDED_ID = 1 << 30;

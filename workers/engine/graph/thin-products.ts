@@ -1,12 +1,7 @@
 /** Products with a matrix of few rows, as LoRA's are, go to kernels of their own (kernels/thin-products.cc), and with them what is added to them. */
 import { LARGEST_THIN_RANK } from '../native.ts';
 import { type Attribute, DType, type Output, type ResultType } from './graph.ts';
-
-export interface Operation {
-  op: string;
-  attributes: Record<string, Attribute>;
-  inputs: Output[];
-}
+import type { Operation } from './mixed-precision.ts';
 
 export interface ThinProduct extends Operation {
   result: ResultType;

@@ -15,8 +15,8 @@
 #include "attention-heads.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/framework/shape_inference.h"
 #include "tile-operations.h"
+#include "unknown-shapes.h"
 
 namespace graft {
 namespace {
@@ -227,11 +227,6 @@ class AttentionBackward : public Attention {
       write_head(of_dq.data(), sizes, row, head, sizes.heads, query, count, d_q);
     }
   }
-};
-
-auto unknown_shapes = [](tf::shape_inference::InferenceContext *context) {
-  for (int i = 0; i < context->num_outputs(); i++) context->set_output(i, context->UnknownShape());
-  return absl::OkStatus();
 };
 
 REGISTER_OP("GraftAttention")

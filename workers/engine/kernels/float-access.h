@@ -25,6 +25,7 @@ inline void store(const float *from, tensorflow::Tensor *tensor, int64_t first, 
     std::memcpy(data + first * 4, from, count * 4);
 }
 
-inline int64_t padded(int64_t columns) { return (columns + kColumnBlock - 1) / kColumnBlock * kColumnBlock; }
+// The next multiple of a block.
+inline int64_t padded(int64_t size, int64_t block = kColumnBlock) { return (size + block - 1) / block * block; }
 
 }  // namespace graft

@@ -7,8 +7,8 @@
 #include "row-program.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/framework/shape_inference.h"
 #include "tile-operations.h"
+#include "unknown-shapes.h"
 
 namespace graft {
 namespace {
@@ -252,10 +252,7 @@ REGISTER_OP("GraftFusedRows")
     .Attr("Tin: list({float, bfloat16, int32, bool})")
     .Attr("Tout: list({float, bfloat16, int32, bool})")
     .Attr("program: string")
-    .SetShapeFn([](tf::shape_inference::InferenceContext *context) {
-      for (int i = 0; i < context->num_outputs(); i++) context->set_output(i, context->UnknownShape());
-      return absl::OkStatus();
-    });
+    .SetShapeFn(unknown_shapes);
 
 REGISTER_KERNEL_BUILDER(Name("GraftFusedRows").Device(tf::DEVICE_CPU), FusedRows);
 

@@ -8,8 +8,8 @@
 #include "float-access.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/framework/shape_inference.h"
 #include "tile-operations.h"
+#include "unknown-shapes.h"
 
 namespace graft {
 namespace {
@@ -125,7 +125,7 @@ class RankReduce : public ThinProduct {
     OP_REQUIRES(context, t.dim_size(transposed_ ? 0 : 1) == columns, tf::errors::InvalidArgument(name(), " of matrices that do not fit"));
     tf::Tensor *out = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, {rows, rank}, &out));
-    const int64_t stride = (rank + kRankBlock - 1) / kRankBlock * kRankBlock;
+    const int64_t stride = padded(rank, kRankBlock);
     const std::vector<float> table = table_of(t, !transposed_, columns, rank, stride);
     const int64_t blocks = (rows + kRows - 1) / kRows;
     parallel(context, blocks, kRows * columns * stride / 16, [&](int64_t begin, int64_t end) {
@@ -188,10 +188,9 @@ class ExpansionGradient : public tf::OpKernel {
     tf::Tensor *dh = nullptr, *db = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, h.shape(), &dh));
     OP_REQUIRES_OK(context, context->allocate_output(1, b.shape(), &db));
-    const int64_t rank_stride = (rank + kRankBlock - 1) / kRankBlock * kRankBlock;
-    std::vector<float> table(columns * rank_stride, 0.0f);
-    const float *of_b = b.flat<float>().data(), *of_h = h.flat<float>().data();
-    for (int64_t column = 0; column < columns; column++) std::memcpy(table.data() + column * rank_stride, of_b + column * rank, rank * sizeof(float));
+    const int64_t rank_stride = padded(rank, kRankBlock);
+    const std::vector<float> table = table_of(b, false, columns, rank, rank_stride);
+    const float *of_h = h.flat<float>().data();
     const int64_t blocks = (rows + kRows - 1) / kRows, parts = std::min<int64_t>(kParts, blocks),
                   of_part = (blocks + parts - 1) / std::max<int64_t>(parts, 1);
     std::vector<float> sums(parts * rank * stride, 0.0f);
@@ -225,11 +224,6 @@ class ExpansionGradient : public tf::OpKernel {
   static constexpr int64_t kParts = 8;
 };
 
-auto unknown_shape = [](tf::shape_inference::InferenceContext *context) {
-  for (int i = 0; i < context->num_outputs(); i++) context->set_output(i, context->UnknownShape());
-  return absl::OkStatus();
-};
-
 #define TYPES "list({float, bfloat16})"
 REGISTER_OP("GraftRankUpdate")
     .Input("inputs: Tin")
@@ -237,9 +231,9 @@ REGISTER_OP("GraftRankUpdate")
     .Attr("Tin: " TYPES)
     .Attr("Tout: {float, bfloat16}")
     .Attr("transposed: bool")
-    .SetShapeFn(unknown_shape);
-REGISTER_OP("GraftRankReduce").Input("inputs: Tin").Output("out: float").Attr("Tin: " TYPES).Attr("transposed: bool").SetShapeFn(unknown_shape);
-REGISTER_OP("GraftRankOuter").Input("inputs: Tin").Output("out: float").Attr("Tin: " TYPES).Attr("transposed: bool").SetShapeFn(unknown_shape);
+    .SetShapeFn(unknown_shapes);
+REGISTER_OP("GraftRankReduce").Input("inputs: Tin").Output("out: float").Attr("Tin: " TYPES).Attr("transposed: bool").SetShapeFn(unknown_shapes);
+REGISTER_OP("GraftRankOuter").Input("inputs: Tin").Output("out: float").Attr("Tin: " TYPES).Attr("transposed: bool").SetShapeFn(unknown_shapes);
 
 REGISTER_OP("GraftExpansionGradient")
     .Input("d_y: T")
@@ -248,7 +242,7 @@ REGISTER_OP("GraftExpansionGradient")
     .Output("d_h: float")
     .Output("d_b: float")
     .Attr("T: {float, bfloat16}")
-    .SetShapeFn(unknown_shape);
+    .SetShapeFn(unknown_shapes);
 
 REGISTER_KERNEL_BUILDER(Name("GraftExpansionGradient").Device(tf::DEVICE_CPU), ExpansionGradient);
 REGISTER_KERNEL_BUILDER(Name("GraftRankUpdate").Device(tf::DEVICE_CPU), RankUpdate);
