@@ -73,6 +73,18 @@ class Attention : public tf::OpKernel {
     return {first, padded(query + count) - first};
   }
 
+  // Clears the scores of what a query does not see. @return those of what it does: from where, and how many
+  struct Seen {
+    float *scores;
+    int64_t count;
+  };
+  static Seen clear_unseen(float *of_row, Columns columns, int64_t first_seen, int64_t query) {
+    const int64_t begin = first_seen - columns.first, count = query + 1 - first_seen;
+    std::fill(of_row, of_row + begin, 0.0f);
+    std::fill(of_row + begin + count, of_row + columns.count, 0.0f);
+    return {of_row + begin, count};
+  }
+
   // Each of some heads of each row. @param passes over a head's [length, size] that one takes
   void parallel(tf::OpKernelContext *context, const Sizes &sizes, int64_t heads, int64_t passes,
                 const std::function<void(int64_t row, int64_t head)> &work) const {
@@ -119,11 +131,7 @@ class AttentionForward : public Attention {
         scores(given, sizes, query, count, columns, s.data(), nullptr);
         std::fill(of_o.begin(), of_o.end(), 0.0f);
         for (int64_t i = 0; i < count; i++) {
-          float *of_row = s.data() + i * columns.count;
-          const int64_t begin = first[query + i] - columns.first, seen = query + i + 1 - first[query + i];
-          std::fill(of_row, of_row + begin, 0.0f);
-          std::fill(of_row + begin + seen, of_row + columns.count, 0.0f);
-          of_row += begin;
+          const auto [of_row, seen] = clear_unseen(s.data() + i * columns.count, columns, first[query + i], query + i);
           const float largest = operations.reduction[kMax](of_row, seen);
           operations.vector_scalar[kSub](of_row, largest, of_row, seen);
           operations.unary[kExp](of_row, of_row, seen);
@@ -196,12 +204,9 @@ class AttentionBackward : public Attention {
       operations.add_product(block_do, sizes.stride, values.data() + columns.first, sizes.keys, d_p.data(), columns.count, count, sizes.size,
                              columns.count);
       for (int64_t i = 0; i < count; i++) {
-        const int64_t begin = first[query + i] - columns.first, seen = query + i + 1 - first[query + i];
-        float *p_row = p.data() + i * columns.count;
-        std::fill(p_row, p_row + begin, 0.0f);
-        std::fill(p_row + begin + seen, p_row + columns.count, 0.0f);
-        operations.vector_scalar[kSub](p_row + begin, logs[query + i], p_row + begin, seen);
-        operations.unary[kExp](p_row + begin, p_row + begin, seen);
+        const auto [of_row, seen] = clear_unseen(p.data() + i * columns.count, columns, first[query + i], query + i);
+        operations.vector_scalar[kSub](of_row, logs[query + i], of_row, seen);
+        operations.unary[kExp](of_row, of_row, seen);
       }
       operations.add_transposed_product(p.data(), columns.count, block_do, sizes.stride, d_values + columns.first * sizes.stride, sizes.stride, count,
                                         columns.count, sizes.stride);
