@@ -63,16 +63,18 @@ export async function tensorflowBinding({ root, variant, library }) {
     const ofTiles = [...common, '-O3', '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'];
     const units = [
       ...['tfjs_backend', 'tfjs_binding'].map((unit) => ({ unit, source: join(tfjs, 'binding', `${unit}.cc`), flags: binding })),
-      ...['processor', 'row-program', 'fused-rows', 'thin-products', 'attention'].map((unit) => ({
+      ...['processor', 'row-program', 'fused-rows', 'thin-products', 'attention', 'attention-gradient'].map((unit) => ({
         unit,
         source: join(kernels, `${unit}.cc`),
         flags: [...common, '-O2'],
       })),
-      ...Object.entries(INSTRUCTION_SETS[process.arch] ?? { baseline: [] }).map(([unit, own]) => ({
-        unit,
-        source: join(kernels, 'tile-operations.cc'),
-        flags: [...ofTiles, ...own, `-DGRAFT_INSTRUCTIONS=${unit}`],
-      })),
+      ...Object.entries(INSTRUCTION_SETS[process.arch] ?? { baseline: [] }).flatMap(([set, own]) =>
+        ['tile-operations', 'word-products'].map((unit) => ({
+          unit: `${unit}-${set}`,
+          source: join(kernels, `${unit}.cc`),
+          flags: [...ofTiles, ...own, `-DGRAFT_INSTRUCTIONS=${set}`],
+        })),
+      ),
     ];
     const log = (/** @type {string} */ unit) => join(cacheFolder(), `tfjs-binding-${unit}.log`);
     const objects = await Promise.all(
@@ -94,9 +96,10 @@ export async function tensorflowBinding({ root, variant, library }) {
   return { built: filled };
 }
 
+const AVX512 = ['-march=x86-64-v4', '-mprefer-vector-width=512'];
 /** What a processor may have; at run time it takes the best that it has. @type {Partial<Record<string, Record<string, string[]>>>} */
 const INSTRUCTION_SETS = {
-  x64: { baseline: [], avx2: ['-march=x86-64-v3'], avx512: ['-march=x86-64-v4', '-mprefer-vector-width=512'] },
+  x64: { baseline: [], avx2: ['-march=x86-64-v3'], avx512: AVX512, avx512_bf16: [...AVX512, '-mavx512bf16'] },
 };
 
 /** Of the files' names and contents. */

@@ -4,10 +4,11 @@
 #include <cstring>
 #include <vector>
 
+#include "float-access.h"
+#include "parallel.h"
 #include "row-program.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
-#include "tile-operations.h"
 #include "unknown-shapes.h"
 
 namespace graft {
@@ -33,39 +34,6 @@ struct InputView {
     return at;
   }
 };
-
-void load(const InputView &input, int64_t first, float *into, int64_t count, const TileOperations &operations) {
-  switch (input.dtype) {
-    case tf::DT_FLOAT:
-      std::memcpy(into, input.data + first * 4, count * 4);
-      break;
-    case tf::DT_BFLOAT16:
-      operations.from_bf16(reinterpret_cast<const uint16_t *>(input.data) + first, into, count);
-      break;
-    case tf::DT_INT32:
-      for (int64_t i = 0; i < count; i++) into[i] = static_cast<float>(reinterpret_cast<const int32_t *>(input.data)[first + i]);
-      break;
-    default:
-      for (int64_t i = 0; i < count; i++) into[i] = input.data[first + i] != 0 ? 1.0f : 0.0f;
-  }
-}
-
-void store(const float *from, tf::Tensor *output, int64_t first, int64_t count, const TileOperations &operations) {
-  char *data = static_cast<char *>(output->data());
-  switch (output->dtype()) {
-    case tf::DT_FLOAT:
-      if (from != reinterpret_cast<float *>(data) + first) std::memcpy(data + first * 4, from, count * 4);
-      break;
-    case tf::DT_BFLOAT16:
-      operations.to_bf16(from, reinterpret_cast<uint16_t *>(data) + first, count);
-      break;
-    case tf::DT_INT32:
-      for (int64_t i = 0; i < count; i++) reinterpret_cast<int32_t *>(data)[first + i] = static_cast<int32_t>(from[i]);
-      break;
-    default:
-      for (int64_t i = 0; i < count; i++) data[first + i] = from[i] != 0.0f;
-  }
-}
 
 class FusedRows : public tf::OpKernel {
  public:
@@ -120,20 +88,28 @@ class FusedRows : public tf::OpKernel {
       tf::TensorShape own;
       for (int axis = 0; axis + 1 < rank; axis++) own.AddDim(shape[axis]);
       if (program_.outputs[i].form != Form::kDrop) own.AddDim(program_.outputs[i].form == Form::kFull ? columns : 1);
-      OP_REQUIRES_OK(context, context->allocate_output(i, own, &outputs[i]));
+      OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(replaceable(views), i, own, &outputs[i]));
     }
     if (rows == 0) return;  // of rows without elements the sum is still 0
 
     const int64_t tile_rows = std::clamp<int64_t>(kTileElements / std::max<int64_t>(columns, 1), 1, rows);
     const int64_t tiles = (rows + tile_rows - 1) / tile_rows;
     const int64_t cycles = tile_rows * columns * static_cast<int64_t>(program_.instructions.size() + 2 * program_.inputs) / 4;
-    context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(tiles, std::max<int64_t>(cycles, 1), [&](int64_t begin, int64_t end) {
+    parallel(context, tiles, cycles, [&](int64_t begin, int64_t end) {
       Run run{program_, views, outputs, columns, tile_rows};
       for (int64_t tile = begin; tile < end; tile++) run.tile(tile * tile_rows, std::min(tile_rows, rows - tile * tile_rows));
     });
   }
 
  private:
+  // Inputs whose memory may become a result's, when nothing else reads them: those of which a tile is copied before it is written.
+  std::vector<int> replaceable(const std::vector<InputView> &views) const {
+    std::vector<int> found;
+    for (int i = 0; i < program_.inputs; i++)
+      if (views[i].dense && program_.full[i] && views[i].dtype == tf::DT_BFLOAT16) found.push_back(i);
+    return found;
+  }
+
   // One thread's.
   struct Run {
     const RowProgram &program;
@@ -166,7 +142,7 @@ class FusedRows : public tf::OpKernel {
       for (size_t i = 0; i < outputs.size(); i++) {
         const auto [form, value] = program.outputs[i];
         const int64_t width = form == Form::kFull ? columns : 1;
-        store(at[value], outputs[i], first * width, rows * width, operations);
+        store(at[value], outputs[i], first * width, rows * width);
       }
     }
 
@@ -178,10 +154,10 @@ class FusedRows : public tf::OpKernel {
         if (view.dtype == tf::DT_FLOAT)
           at[i] = const_cast<float *>(reinterpret_cast<const float *>(view.data)) + first * width;
         else
-          load(view, first * width, at[i], rows * width, operations);
+          load(view.data, view.dtype, first * width, at[i], rows * width);
         return;
       }
-      for (int64_t r = 0; r < rows; r++) load(view, view.row(first + r) * width, at[i] + r * width, width, operations);
+      for (int64_t r = 0; r < rows; r++) load(view.data, view.dtype, view.row(first + r) * width, at[i] + r * width, width);
     }
 
     void execute(const Instruction &instruction, int result, int64_t rows) {

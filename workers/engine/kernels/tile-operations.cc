@@ -2,13 +2,16 @@
 #include "tile-operations.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
+
+#include "bfloat16.h"
 
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
-
-inline uint32_t bits_of(float x) { return __builtin_bit_cast(uint32_t, x); }
-inline float of_bits(uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
 // e^x = 2^n · e^r with |r| ≤ ½ ln 2; the polynomial is Cephes' expf. Close to the smallest normal number it is 0 already.
 inline float exponential(float x) {
@@ -41,13 +44,6 @@ inline float hyperbolic_tangent(float x) {
   const float far = 1.0f - 2.0f / (exponential(2.0f * size) + 1.0f);
   const float signed_far = x < 0.0f ? -far : far;
   return size < 0.625f ? near : signed_far;
-}
-
-// To the nearest, ties to even; what is no number stays none.
-inline uint16_t bfloat16_of(float x) {
-  const uint32_t bits = bits_of(x);
-  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  return static_cast<uint16_t>(x != x ? 0x7fc0u : rounded);
 }
 
 template <int operation>
@@ -130,102 +126,27 @@ void from_bf16(const uint16_t *x, float *out, int64_t n) {
 }
 
 void to_bf16(const float *x, uint16_t *out, int64_t n) {
-  for (int64_t i = 0; i < n; i++) out[i] = bfloat16_of(x[i]);
-}
-
-// Numbers of one register; memory need not be aligned to it. Sums of a block of results stay in registers: as many as there are leave room for.
-#if defined(__AVX512F__)
-constexpr int kLanes = 16, kVectors = 4, kRows = 4, kReducedRows = 8;
-#elif defined(__AVX__)
-constexpr int kLanes = 8, kVectors = 4, kRows = 2, kReducedRows = 4;
-#else
-constexpr int kLanes = 4, kVectors = 4, kRows = 2, kReducedRows = 4;
+  int64_t i = 0;
+#if defined(__AVX512BF16__)
+  for (; i + 32 <= n; i += 32) {
+    const __m512bh numbers = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + i + 16), _mm512_loadu_ps(x + i));
+    std::memcpy(out + i, &numbers, sizeof numbers);
+  }
 #endif
-typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float)), aligned(4)));
-constexpr int64_t kStep = kLanes * kVectors;
-static_assert(kColumnBlock % kStep == 0 && kRankBlock % kLanes == 0);
-
-inline Lanes at(const float *x) { return *reinterpret_cast<const Lanes *>(x); }
-inline void put(float *x, Lanes lanes) { *reinterpret_cast<Lanes *>(x) = lanes; }
-
-template <int rows>
-inline void add_product_rows(const float *h, int64_t h_stride, const float *t, int64_t t_stride, float *out, int64_t out_stride, int64_t inner,
-                             int64_t columns) {
-  for (int64_t column = 0; column < columns; column += kStep) {
-    Lanes sum[rows][kVectors];
-    for (int i = 0; i < rows; i++)
-      for (int v = 0; v < kVectors; v++) sum[i][v] = at(out + i * out_stride + column + v * kLanes);
-    for (int64_t j = 0; j < inner; j++) {
-      Lanes of_t[kVectors];
-      for (int v = 0; v < kVectors; v++) of_t[v] = at(t + j * t_stride + column + v * kLanes);
-      for (int i = 0; i < rows; i++)
-        for (int v = 0; v < kVectors; v++) sum[i][v] += h[i * h_stride + j] * of_t[v];
-    }
-    for (int i = 0; i < rows; i++)
-      for (int v = 0; v < kVectors; v++) put(out + i * out_stride + column + v * kLanes, sum[i][v]);
-  }
+  for (; i < n; i++) out[i] = bfloat16_of(x[i]);
 }
 
-void add_product(const float *h, int64_t h_stride, const float *t, int64_t t_stride, float *out, int64_t out_stride, int64_t rows, int64_t inner,
-                 int64_t columns) {
-  int64_t i = 0;
-  for (; i + kRows <= rows; i += kRows)
-    add_product_rows<kRows>(h + i * h_stride, h_stride, t, t_stride, out + i * out_stride, out_stride, inner, columns);
-  for (; i < rows; i++) add_product_rows<1>(h + i * h_stride, h_stride, t, t_stride, out + i * out_stride, out_stride, inner, columns);
+void exponentials(const float *x, float factor, float shift, float *out, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) out[i] = exponential(x[i] * factor - shift);
 }
 
-// The rank lies along the lanes, so that nothing has to be summed across them.
-template <int rows, int vectors>
-inline void reduce_block(const float *x, const float *t, float *out, int64_t columns, int64_t stride) {
-  Lanes sum[rows][vectors] = {};
-  for (int64_t column = 0; column < columns; column++) {
-    Lanes of_t[vectors];
-    for (int v = 0; v < vectors; v++) of_t[v] = at(t + column * stride + v * kLanes);
-    for (int i = 0; i < rows; i++)
-      for (int v = 0; v < vectors; v++) sum[i][v] += x[i * columns + column] * of_t[v];
-  }
-  for (int i = 0; i < rows; i++)
-    for (int v = 0; v < vectors; v++) put(out + i * stride + v * kLanes, sum[i][v]);
-}
-
-template <int rows>
-inline void reduce_rows(const float *x, const float *t, float *out, int64_t columns, int64_t stride) {
-  int64_t j = 0;
-  if constexpr (kLanes == kRankBlock)
-    for (; j + 3 * kLanes <= stride; j += 3 * kLanes) reduce_block<rows, 3>(x, t + j, out + j, columns, stride);
-  for (; j + 2 * kLanes <= stride; j += 2 * kLanes) reduce_block<rows, 2>(x, t + j, out + j, columns, stride);
-  for (; j < stride; j += kLanes) reduce_block<rows, 1>(x, t + j, out + j, columns, stride);
-}
-
-void rank_reduce(const float *x, const float *t, float *out, int64_t rows, int64_t columns, int64_t stride) {
-  int64_t i = 0;
-  for (; i + kReducedRows <= rows; i += kReducedRows) reduce_rows<kReducedRows>(x + i * columns, t, out + i * stride, columns, stride);
-  for (; i < rows; i++) reduce_rows<1>(x + i * columns, t, out + i * stride, columns, stride);
-}
-
-template <int of_rank>
-inline void add_transposed_rows(const float *h, int64_t h_stride, const float *x, int64_t x_stride, float *out, int64_t out_stride, int64_t inner) {
-  Lanes sum[of_rank][kVectors];
-  for (int j = 0; j < of_rank; j++)
-    for (int v = 0; v < kVectors; v++) sum[j][v] = at(out + j * out_stride + v * kLanes);
-  for (int64_t i = 0; i < inner; i++) {
-    Lanes of_x[kVectors];
-    for (int v = 0; v < kVectors; v++) of_x[v] = at(x + i * x_stride + v * kLanes);
-    for (int j = 0; j < of_rank; j++)
-      for (int v = 0; v < kVectors; v++) sum[j][v] += h[i * h_stride + j] * of_x[v];
-  }
-  for (int j = 0; j < of_rank; j++)
-    for (int v = 0; v < kVectors; v++) put(out + j * out_stride + v * kLanes, sum[j][v]);
-}
-
-void add_transposed_product(const float *h, int64_t h_stride, const float *x, int64_t x_stride, float *out, int64_t out_stride, int64_t inner,
-                            int64_t rank, int64_t columns) {
-  for (int64_t column = 0; column < columns; column += kStep) {
-    int64_t j = 0;
-    for (; j + kRows <= rank; j += kRows)
-      add_transposed_rows<kRows>(h + j, h_stride, x + column, x_stride, out + j * out_stride + column, out_stride, inner);
-    for (; j < rank; j++) add_transposed_rows<1>(h + j, h_stride, x + column, x_stride, out + j * out_stride + column, out_stride, inner);
-  }
+void softmax_gradient(const float *p, float *d_p, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) d_p[i] = p[i] * d_p[i];
+  const float sum = reduction<kSum>(d_p, n);
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) d_p[i] -= sum * p[i];
 }
 
 #define EACH_BINARY(f) \
@@ -242,9 +163,8 @@ extern const TileOperations operations = {
     select,
     from_bf16,
     to_bf16,
-    add_product,
-    add_transposed_product,
-    rank_reduce,
+    exponentials,
+    softmax_gradient,
 };
 
 }  // namespace graft::GRAFT_INSTRUCTIONS

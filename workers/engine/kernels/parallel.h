@@ -1,0 +1,16 @@
+// Work shared out among the threads of TensorFlow's pool.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+
+#include "tensorflow/core/framework/op_kernel.h"
+
+namespace graft {
+
+// @param cycles that a unit takes, about
+inline void parallel(tensorflow::OpKernelContext *context, int64_t units, int64_t cycles, const std::function<void(int64_t, int64_t)> &work) {
+  context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(units, std::max<int64_t>(cycles, 1), work);
+}
+
+}  // namespace graft
