@@ -1,8 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { pythonTool } from '../python-tool.ts';
 
 export interface S3Server {
   endpoint: string;
@@ -12,9 +13,9 @@ export interface S3Server {
 
 /** A real server that speaks S3, moto's, on a free port, with one empty bucket. Sets the AWS credentials of this process. */
 export async function startS3Server(): Promise<S3Server> {
-  const script = fileURLToPath(new URL('../../scripts/python-s3.mjs', import.meta.url));
-  const python = execFileSync(process.execPath, [script], { encoding: 'utf8' }).trim();
-  const child = spawn(python, ['-c', 'from moto.server import main; main()', '-H', '127.0.0.1', '-p', '0'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(join(pythonTool('s3'), 'python'), ['-c', 'from moto.server import main; main()', '-H', '127.0.0.1', '-p', '0'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const endpoint = await new Promise<string>((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`The S3 server ended with ${code} before it listened`)));
     createInterface({ input: child.stderr }).on('line', (line) => {
