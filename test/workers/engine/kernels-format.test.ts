@@ -9,8 +9,11 @@ describe('the kernels’ C++', () => {
     const folder = join(import.meta.dirname, '../../../workers/engine/kernels');
     const files = readdirSync(folder).filter((name) => /\.(cc|h)$/.test(name));
     expect(files.length).toBeGreaterThan(0);
-    const program = join(pythonTool('clang-format'), 'clang-format');
-    const { status, stderr } = spawnSync(program, ['--dry-run', '-Werror', ...files], { cwd: folder, encoding: 'utf8' });
+    const program = ['-c', 'from clang_format import clang_format; clang_format()'];
+    const { status, stderr } = spawnSync(pythonTool('clang-format'), [...program, '--dry-run', '-Werror', ...files], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
     expect(stderr).toBe('');
     expect(status).toBe(0);
   }, 120_000);
