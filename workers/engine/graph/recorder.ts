@@ -8,6 +8,7 @@
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { type Binding, backend, type OpAttribute, type TensorMetadata } from '../backend.ts';
+import { ownKernels } from '../native.ts';
 import { type Tensor, tf } from '../tensorflow.ts';
 import { type Attribute, constantIntegers, DType, Graph, type Output } from './graph.ts';
 import { cast, exact, type Operation, typed } from './mixed-precision.ts';
@@ -140,8 +141,7 @@ export class Recorder {
   }
 
   #thin(operation: Operation): ThinProduct | null {
-    // Those kernels are the CPU's.
-    if (backend.isUsingGpuDevice) return null;
+    if (!ownKernels()) return null;
     return asThinProduct(operation, {
       resultType: this.#precision === 'bf16' ? DType.bfloat16 : DType.float32,
       cast: (output, dtype) => cast(this.graph, output, dtype),

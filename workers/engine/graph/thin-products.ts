@@ -19,7 +19,7 @@ interface Choices {
 export function asThinProduct({ op, attributes, inputs }: Operation, choices: Choices): ThinProduct | null {
   if (op === 'BatchMatMulV2')
     return ofProduct(inputs as [Output, Output], { a: isTrue(attributes, 'adj_x'), b: isTrue(attributes, 'adj_y') }, choices);
-  return op === 'Add' || op === 'AddV2' ? ofSum(inputs as [Output, Output], choices) : null;
+  return op === 'Add' || op === 'AddV2' ? ofSum(inputs as [Output, Output]) : null;
 }
 
 const isTrue = (attributes: Record<string, Attribute>, name: string): boolean => attributes[name]?.value === true;
@@ -45,17 +45,14 @@ function ofProduct([a, b]: [Output, Output], adjoint: { a: boolean; b: boolean }
 }
 
 /** Y + H·T in one go. */
-function ofSum(terms: [Output, Output], { resultType }: Choices): ThinProduct | null {
+function ofSum(terms: [Output, Output]): ThinProduct | null {
   const [first, second] = terms.map(asProduced) as [Output, Output];
   if (first.shape.join() !== second.shape.join()) return null;
   const update = [first, second].find(({ node }) => node.op === 'GraftRankUpdate' && node.inputs.length === 2);
   if (update === undefined) return null;
   const addend = update === first ? second : first;
   const transposed = update.node.attributes.get('transposed')!.value === true;
-  return thin('GraftRankUpdate', [...update.node.inputs, addend], transposed, {
-    dtype: addend.dtype === DType.float32 ? addend.dtype : resultType,
-    shape: update.shape,
-  });
+  return thin('GraftRankUpdate', [...update.node.inputs, addend], transposed, addend);
 }
 
 /** Before it was cast to f32. */

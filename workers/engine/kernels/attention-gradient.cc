@@ -37,10 +37,7 @@ class AttentionBackward : public Attention {
     for_units(context, sizes, 5 * sizes.length, [&](const Unit &unit) {
       float *d_keys = partial.get() + unit.index * 2 * of_head;
       std::fill(d_keys, d_keys + 2 * of_head, 0.0f);
-      if (d_q->dtype() == tf::DT_BFLOAT16)
-        gradients<uint16_t>(context, sizes, unit, d_q, d_keys, d_keys + of_head);
-      else
-        gradients<float>(context, sizes, unit, d_q, d_keys, d_keys + of_head);
+      with_number_of(*d_q, [&](auto number) { gradients<decltype(number)>(context, sizes, unit, d_q, d_keys, d_keys + of_head); });
       if (parts == 1) finish(unit.row, unit.kv_head);
     });
     for (int64_t i = 0; parts > 1 && i < sizes.rows * sizes.kv_heads; i++) finish(i / sizes.kv_heads, i % sizes.kv_heads);

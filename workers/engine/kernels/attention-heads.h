@@ -28,7 +28,7 @@ template <class Number>
 class HeadMatrix {
  public:
   HeadMatrix(const tensorflow::Tensor &x, const Sizes &sizes, Place place) : sizes_(sizes), numbers_(new Number[sizes.keys * sizes.stride]) {
-    const Number *given = static_cast<const Number *>(x.data());
+    const Number *given = numbers_of<Number>(x);
     for (int64_t i = 0; i < sizes.keys; i++) {
       Number *row = numbers_.get() + i * sizes.stride;
       const int64_t count = i < sizes.length ? sizes.size : 0;

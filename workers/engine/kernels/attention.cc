@@ -20,12 +20,8 @@ class AttentionForward : public Attention {
     tf::Tensor *o = nullptr, *l = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, context->input(0).shape(), &o));
     OP_REQUIRES_OK(context, context->allocate_output(1, {sizes.rows, sizes.heads, sizes.length}, &l));
-    for_units(context, sizes, 2 * sizes.length, [&](const Unit &unit) {
-      if (o->dtype() == tf::DT_BFLOAT16)
-        of_heads<uint16_t>(context, sizes, unit, o, l);
-      else
-        of_heads<float>(context, sizes, unit, o, l);
-    });
+    for_units(context, sizes, 2 * sizes.length,
+              [&](const Unit &unit) { with_number_of(*o, [&](auto number) { of_heads<decltype(number)>(context, sizes, unit, o, l); }); });
   }
 
  private:

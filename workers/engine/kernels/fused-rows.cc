@@ -150,7 +150,7 @@ class FusedRows : public tf::OpKernel {
       const InputView &view = views[i];
       const int64_t width = program.full[i] ? columns : 1;
       if (view.dense) {
-        // Nothing writes where an input is read from.
+        // What is f32 is read where it is: no result takes its memory.
         if (view.dtype == tf::DT_FLOAT)
           at[i] = const_cast<float *>(reinterpret_cast<const float *>(view.data)) + first * width;
         else

@@ -48,11 +48,6 @@ class Table {
   const InWords<Number> words_;
 };
 
-template <class Number>
-const Number *numbers_of(const tensorflow::Tensor &t) {
-  return static_cast<const Number *>(t.data());
-}
-
 // Whole rows in words along them, without a copy where rows are of whole words.
 template <class Number>
 InWords<Number> rows_as_they_are(const Number *x, int64_t rows, int64_t columns, std::vector<Word<Number>> *memory) {

@@ -27,8 +27,6 @@ void outer(tf::OpKernelContext *context, const tf::Tensor &h, const tf::Tensor &
            [&](int64_t begin, int64_t end) { sums.write(begin, end, transposed, out->flat<float>().data()); });
 }
 
-bool is_bf16(const tf::Tensor &t) { return t.dtype() == tf::DT_BFLOAT16; }
-
 bool fits(tf::OpKernelContext *context, bool condition) {
   if (!condition) context->CtxFailure(tf::errors::InvalidArgument(context->op_kernel().name(), " of matrices that do not fit"));
   return condition;
@@ -69,10 +67,7 @@ class RankUpdate : public ThinProduct {
     else
       OP_REQUIRES_OK(context, context->allocate_output(0, shape, &out));
     const tf::Tensor *y = adds ? &context->input(2) : nullptr;
-    if (is_bf16(*out))
-      update<uint16_t>(context, h, t, y, out);
-    else
-      update<float>(context, h, t, y, out);
+    with_number_of(*out, [&](auto number) { update<decltype(number)>(context, h, t, y, out); });
   }
 
  private:
@@ -83,14 +78,14 @@ class RankUpdate : public ThinProduct {
     const Table<Number> table(t, transposed_, rank, columns);
     parallel(context, (rows + kTokens - 1) / kTokens, kTokens * columns * rank / 16, [&](int64_t begin, int64_t end) {
       std::vector<float> of_h(kTokens * of_row, 0.0f);
-      std::vector<Word<Number>> left(kTokens * inner);
+      std::vector<Word<Number>> memory;
       for (int64_t block = begin; block < end; block++) {
         const int64_t first = block * kTokens, count = std::min(kTokens, rows - first);
         for (int64_t i = 0; i < count; i++) load(h, (first + i) * rank, of_h.data() + i * of_row, rank);
-        Words<Number>::along(of_h.data(), left.data(), count * of_row);
+        const auto left = along_rows<Number>(of_h.data(), count, of_row, &memory);
         for (int64_t column = 0; column < columns; column += 2 * kColumns) {
           const int64_t place = first * columns + column;
-          Words<Number>::multiply_to_numbers({left.data(), inner, 1, table.data() + column, table.stride(),
+          Words<Number>::multiply_to_numbers({left.data, left.stride, 1, table.data() + column, table.stride(),
                                               y == nullptr ? nullptr : numbers_of<Number>(*y) + place, static_cast<Number *>(out->data()) + place,
                                               columns, count, inner, std::min(2 * kColumns, columns - column)});
         }
@@ -109,10 +104,7 @@ class RankReduce : public ThinProduct {
     if (!fits(context, t.dim_size(transposed_ ? 0 : 1) == x.dim_size(1))) return;
     tf::Tensor *out = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, {x.dim_size(0), t.dim_size(transposed_ ? 1 : 0)}, &out));
-    if (is_bf16(x))
-      of_rows<uint16_t>(context, x, t, out);
-    else
-      of_rows<float>(context, x, t, out);
+    with_number_of(x, [&](auto number) { of_rows<decltype(number)>(context, x, t, out); });
   }
 
  private:
@@ -139,10 +131,7 @@ class RankOuter : public ThinProduct {
     tf::Tensor *out = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, transposed_ ? tf::TensorShape({columns, rank}) : tf::TensorShape({rank, columns}), &out));
     const auto nothing = [](int64_t, int64_t) {};
-    if (is_bf16(x))
-      outer<uint16_t>(context, h, x, transposed_, out, nothing);
-    else
-      outer<float>(context, h, x, transposed_, out, nothing);
+    with_number_of(x, [&](auto number) { outer<decltype(number)>(context, h, x, transposed_, out, nothing); });
   }
 };
 
@@ -157,10 +146,7 @@ class ExpansionGradient : public tf::OpKernel {
     tf::Tensor *dh = nullptr, *db = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, h.shape(), &dh));
     OP_REQUIRES_OK(context, context->allocate_output(1, b.shape(), &db));
-    if (is_bf16(dy))
-      both<uint16_t>(context, dy, h, b, dh, db);
-    else
-      both<float>(context, dy, h, b, dh, db);
+    with_number_of(dy, [&](auto number) { both<decltype(number)>(context, dy, h, b, dh, db); });
   }
 
  private:

@@ -1,7 +1,6 @@
 // GRAFT_INSTRUCTIONS is the namespace of the instruction set that this is being compiled for.
 #include "word-products.h"
 
-#include <algorithm>
 #include <cstring>
 #if defined(__AVX512BF16__)
 #include <immintrin.h>

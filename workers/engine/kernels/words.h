@@ -21,7 +21,6 @@ struct Words<float> {
   static constexpr int64_t kPerWord = 1;
   static void multiply(const WordProduct &product) { word_products().f32_to_f32(product); }
   static void multiply_to_numbers(const WordProduct &product) { word_products().f32_to_f32(product); }
-  static void along(const float *x, Word *out, int64_t count) { std::memcpy(out, x, count * sizeof(float)); }
   static void across(const float *first, const float *, Word *out, int64_t columns) { std::memcpy(out, first, columns * sizeof(float)); }
 };
 
@@ -31,7 +30,6 @@ struct Words<uint16_t> {
   static constexpr int64_t kPerWord = 2;
   static void multiply(const WordProduct &product) { word_products().bf16_to_f32(product); }
   static void multiply_to_numbers(const WordProduct &product) { word_products().bf16_to_bf16(product); }
-  static void along(const float *x, Word *out, int64_t count) { tile_operations().to_bf16(x, reinterpret_cast<uint16_t *>(out), count); }
   static void across(const float *first, const float *second, Word *out, int64_t columns) { word_products().pair_f32(first, second, out, columns); }
   static void across(const uint16_t *first, const uint16_t *second, Word *out, int64_t columns) {
     word_products().pair_bf16(first, second, out, columns);
@@ -44,6 +42,20 @@ using Word = typename Words<Number>::Word;
 template <class Number>
 constexpr int64_t words(int64_t numbers) {
   return (numbers + Words<Number>::kPerWord - 1) / Words<Number>::kPerWord;
+}
+
+// Calls with a number of the type that the tensor is of: a float, or the bits of one in bf16.
+template <class Work>
+void with_number_of(const tensorflow::Tensor &tensor, const Work &work) {
+  if (tensor.dtype() == tensorflow::DT_BFLOAT16)
+    work(uint16_t{});
+  else
+    work(float{});
+}
+
+template <class Number>
+const Number *numbers_of(const tensorflow::Tensor &t) {
+  return static_cast<const Number *>(t.data());
 }
 
 // A matrix in words, for the right of a product or the left.
@@ -72,11 +84,14 @@ InWords<Number> across_rows(const Given *x, int64_t stride, int64_t rows, int64_
 // [rows, words(columns)] of a matrix of f32 numbers whose inner axis is that of its columns, which are of whole words.
 template <class Number>
 InWords<Number> along_rows(const float *x, int64_t rows, int64_t columns, std::vector<Word<Number>> *memory) {
-  if constexpr (std::is_same_v<float, Word<Number>>) return {x, columns};
-  const int64_t stride = words<Number>(columns);
-  if (static_cast<int64_t>(memory->size()) < rows * stride) memory->resize(rows * stride);
-  Words<Number>::along(x, memory->data(), rows * columns);
-  return {memory->data(), stride};
+  if constexpr (std::is_same_v<float, Number>) {
+    return {x, columns};
+  } else {
+    const int64_t stride = words<Number>(columns);
+    if (static_cast<int64_t>(memory->size()) < rows * stride) memory->resize(rows * stride);
+    tile_operations().to_bf16(x, reinterpret_cast<uint16_t *>(memory->data()), rows * columns);
+    return {memory->data(), stride};
+  }
 }
 
 }  // namespace graft

@@ -77,7 +77,7 @@ export function plainParameters(weights: ReadonlyMap<string, Tensor>, layout: La
 }
 
 /** y = xWᵀ, W frozen: dx = dy·W. */
-function frozenProduct(x: Tensor2D, W: Tensor2D, inputFirst = false): Tensor2D {
+function frozenProduct(x: Tensor2D, W: Tensor2D, inputFirst: boolean): Tensor2D {
   return differentiable<Tensor2D>([x], () => ({
     value: tf.matMul(x, W, false, !inputFirst),
     saved: [],
