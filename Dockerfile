@@ -21,12 +21,12 @@ FROM tools AS api-packages
 RUN node scripts/setup.mjs --production --no-servers --no-tensorflow && rm -rf /root/.npm
 
 FROM api-packages AS worker-packages
-COPY workers/engine/tensorflow.ts workers/engine/tensorflow.ts
+COPY workers/engine/tensorflow/tensorflow.ts workers/engine/tensorflow/tensorflow.ts
 COPY workers/engine/kernels workers/engine/kernels
 RUN GRAFT_TENSORFLOW=cpu node scripts/setup.mjs --production --no-servers
 
 FROM api-packages AS worker-gpu-packages
-COPY workers/engine/tensorflow.ts workers/engine/tensorflow.ts
+COPY workers/engine/tensorflow/tensorflow.ts workers/engine/tensorflow/tensorflow.ts
 COPY workers/engine/kernels workers/engine/kernels
 RUN GRAFT_TENSORFLOW=cuda node scripts/setup.mjs --production --no-servers
 

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { pythonEnvironment } from '../scripts/python-environment.ts';
+import { pythonEnvironment } from '../reference/python/environment.ts';
 import { median } from './measures.ts';
 
 const { values: asked } = parseArgs({

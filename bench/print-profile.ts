@@ -1,5 +1,5 @@
 /** A profile as tables: by operation, by part of a block, by block. */
-import type { TimedOperation } from '../workers/engine/graph/profile.ts';
+import type { TimedOperation } from '../workers/engine/compiled/session/profile.ts';
 
 const SHOWN = 24;
 

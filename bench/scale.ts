@@ -8,7 +8,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { pythonEnvironment } from '../scripts/python-environment.ts';
+import { pythonEnvironment } from '../reference/python/environment.ts';
 import { median } from './measures.ts';
 import { SHAPES, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';
 

@@ -1,7 +1,7 @@
 /** The model on which Graft and its peers are measured: of SmolLM2-135M's shape with random weights, unless another shape or a model is asked for. */
 import type { Precision } from '../src/formats/hyperparameters.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
-import { CompiledModel, type CompileOptions } from '../workers/engine/graph/compiled-model.ts';
+import { CompiledModel, type CompileOptions } from '../workers/engine/compiled/compiled-model.ts';
 import { convertInto } from '../workers/engine/io/float-formats.ts';
 import { weightShapes } from '../workers/engine/model/module-shapes.ts';
 import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';

@@ -10,8 +10,8 @@ import { parseArgs } from 'node:util';
 import { trainingEnvironment } from '../src/config.ts';
 import type { Precision } from '../src/formats/hyperparameters.ts';
 import { PREPARATION_PARTS, type PreparationPart } from '../workers/engine/contract.ts';
-import { forkTraining } from '../workers/forked-training.ts';
-import type { Answer } from '../workers/messages.ts';
+import { forkTraining } from '../workers/process/forked.ts';
+import type { Answer } from '../workers/process/messages.ts';
 import { median } from './measures.ts';
 import { writeConversations, writeSmolLm } from './start-job.ts';
 

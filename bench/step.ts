@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import { resolveTuning } from '../src/formats/tuning.ts';
 import { layOut } from '../workers/engine/data/batches.ts';
-import { matmulRate } from '../workers/engine/graph/matmul-rate.ts';
+import { matmulRate } from '../workers/engine/machine/matmul-rate.ts';
 import { linearLayers } from '../workers/engine/model/module-shapes.ts';
 import { median, peakMemoryMb } from './measures.ts';
 import { printProfile } from './print-profile.ts';

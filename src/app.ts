@@ -2,18 +2,18 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance } from 'fastify';
+import { authenticate } from './accounts/api-key.ts';
 import { adapterRoutes } from './adapters/routes.ts';
-import { authenticate } from './api-key.ts';
-import { handleError, handleNotFound } from './error-handler.ts';
-import { ServiceError } from './errors.ts';
 import { fileRoutes } from './files/routes.ts';
 import { healthRoutes } from './health.ts';
+import { handleError, handleNotFound } from './http/error-handler.ts';
+import { ServiceError } from './http/errors.ts';
+import { parseJsonBody } from './http/json-body.ts';
+import { compileValidator } from './http/validation.ts';
 import { jobRoutes } from './jobs/routes.ts';
-import { parseJsonBody } from './json-body.ts';
 import { modelRoutes } from './models/routes.ts';
 import { reportRoutes } from './reports/routes.ts';
 import type { Services } from './services.ts';
-import { compileValidator } from './validation.ts';
 
 /** Larger than any job's body; datasets are streamed past it. */
 const BODY_LIMIT_BYTES = 1024 * 1024;

@@ -1,11 +1,11 @@
 /** `npm start`: the HTTP service, and the workers and servers it was not given. */
 import pino from 'pino';
-import { loadApiKey } from './api-key.ts';
+import { loadApiKey } from './accounts/api-key.ts';
 import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
+import { startWorkers } from './embedded/worker-processes.ts';
 import { openServices } from './services.ts';
 import { startUpkeep } from './upkeep.ts';
-import { startWorkers } from './worker-processes.ts';
 
 async function main(): Promise<void> {
   const config = readConfig();

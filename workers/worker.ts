@@ -4,12 +4,12 @@ import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
 import type { Services } from '../src/services.ts';
-import { type BaseModelDirectory, findBaseModels } from './base-models.ts';
+import { type BaseModelDirectory, findBaseModels } from './base-models/on-disk.ts';
 import { type Device, deviceName } from './devices.ts';
 import { openFileHashes } from './engine/io/base-model-files.ts';
-import { removeAbandonedFolders, workerFolder } from './job-folder.ts';
-import { spareProcess } from './spare-process.ts';
-import { superviseJob } from './supervisor.ts';
+import { removeAbandonedFolders, workerFolder } from './job/folder.ts';
+import { superviseJob } from './job/supervise.ts';
+import { spareProcess } from './process/spare.ts';
 
 export interface WorkerOptions {
   devices: Device[];

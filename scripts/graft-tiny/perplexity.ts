@@ -1,9 +1,10 @@
 /** How well a model directory predicts the assistant's part of a dataset. */
-import { ChatTemplate } from '../../workers/engine/data/chat-template.ts';
+
+import { openForInference } from '../../workers/engine/compiled/open-model.ts';
 import { readDataset } from '../../workers/engine/data/dataset.ts';
+import { ChatTemplate } from '../../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../../workers/engine/data/tokenizer.ts';
 import { evaluate } from '../../workers/engine/evaluate.ts';
-import { openForInference } from '../../workers/engine/graph/open-model.ts';
 import { CONFIG } from './architecture.ts';
 
 export interface HeldOut {

@@ -117,7 +117,7 @@ async function linkFolder(/** @type {string} */ target, /** @type {string} */ pa
 /** Multiplies two matrices in a process of its own: what loads and counts right here will do so later. */
 export async function verifyTensorflow(/** @type {string} */ root) {
   const program = `
-    const { tf } = await import('./workers/engine/tensorflow.ts');
+    const { tf } = await import('./workers/engine/tensorflow/tensorflow.ts');
     const product = tf.matMul(tf.tensor2d([[1, 2], [3, 4]]), tf.tensor2d([[5, 6], [7, 8]])).dataSync();
     if (product.join() !== '19,22,43,50') throw new Error('a matrix product came out as ' + product.join());
     console.log(tf.backend().binding.TF_Version, tf.backend().isUsingGpuDevice ? 'GPU' : 'CPU');`;

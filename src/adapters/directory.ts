@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
-import { ServiceError } from '../errors.ts';
+import { ServiceError } from '../http/errors.ts';
 import type { Job } from '../jobs/job.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';

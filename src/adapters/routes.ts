@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
+import { ErrorResponse } from '../http/list-schema.ts';
 import { findJob } from '../jobs/find.ts';
-import { ErrorResponse } from '../list-schema.ts';
 import type { Services } from '../services.ts';
 import { adapterFile, adapterObjects, tarOf } from './directory.ts';
 

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { after, limit, listOf, unixSeconds } from '../list-schema.ts';
+import { after, limit, listOf, unixSeconds } from '../http/list-schema.ts';
 import type { StoredFile } from './store.ts';
 
 /** The contract's bound on a single upload. */

@@ -1,6 +1,6 @@
 import type { Database } from '../database/client.ts';
 import type { File as FileRow } from '../generated/prisma/client.ts';
-import { cursorOf, type Page, pageOf } from '../paging.ts';
+import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 
 export const filePurposes = ['fine-tune', 'fine-tune-results'] as const;
 export type FilePurpose = (typeof filePurposes)[number];

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { ServiceError } from '../errors.ts';
-import { newFileId } from '../jobs/ids.ts';
+import { ServiceError } from '../http/errors.ts';
+import { newFileId } from '../ids.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import { MAX_FILE_BYTES } from './schema.ts';

@@ -1,5 +1,5 @@
 /** Which files of a repository a base model is made of. */
-import { ServiceError } from '../errors.ts';
+import { ServiceError } from '../http/errors.ts';
 
 /** A file as the hub lists it. */
 export interface HubFile {

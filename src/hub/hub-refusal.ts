@@ -1,5 +1,5 @@
 /** What the hub says no with, as our own refusals. Its codes are in `X-Error-Code`, as huggingface_hub reads them. */
-import { ServiceError } from '../errors.ts';
+import { ServiceError } from '../http/errors.ts';
 
 interface Asked {
   model: string;

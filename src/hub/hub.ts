@@ -1,9 +1,9 @@
 /** The Hugging Face hub, or a mirror that speaks its protocol. */
 import { downloadFile, listFiles, modelInfo } from '@huggingface/hub';
 import type { HubConfig } from '../config.ts';
-import { ServiceError } from '../errors.ts';
 import { InputError } from '../formats/input-error.ts';
 import { parseModelConfig } from '../formats/parse-model-config.ts';
+import { ServiceError } from '../http/errors.ts';
 import { CONFIG_FILE, type HubFile, indexToRead, neededFiles, shardsOf } from './hub-files.ts';
 import type { HubName } from './hub-name.ts';
 import { hubRefusal, hubUnreachable } from './hub-refusal.ts';

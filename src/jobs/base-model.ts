@@ -1,4 +1,4 @@
-import { ServiceError } from '../errors.ts';
+import { ServiceError } from '../http/errors.ts';
 import { parseHubName } from '../hub/hub-name.ts';
 import type { Services } from '../services.ts';
 

@@ -1,4 +1,4 @@
-import { ServiceError } from '../errors.ts';
+import { ServiceError } from '../http/errors.ts';
 import type { Services } from '../services.ts';
 import { findJob } from './find.ts';
 import type { Job } from './job.ts';

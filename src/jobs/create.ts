@@ -1,11 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { ServiceError } from '../errors.ts';
 import type { Hyperparameters } from '../formats/hyperparameters.ts';
 import { resolveTuning } from '../formats/tuning.ts';
+import { ServiceError } from '../http/errors.ts';
+import { newJobId } from '../ids.ts';
 import type { Services } from '../services.ts';
 import { commitOfModel } from './base-model.ts';
-import { newJobId } from './ids.ts';
 import type { Job, NewJob } from './job.ts';
 import type { CreateJob } from './schema.ts';
 

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { ErrorResponse, listOf } from '../list-schema.ts';
+import { ErrorResponse, listOf } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
 import { cancelJob } from './cancel.ts';
 import { createJob } from './create.ts';

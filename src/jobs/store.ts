@@ -1,7 +1,7 @@
 import type { Database } from '../database/client.ts';
 import { type Checkpoint as CheckpointRow, type JobEvent as EventRow, type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
-import { cursorOf, type Page, pageOf } from '../paging.ts';
-import { checkpointModelName, newCheckpointId, newEventId } from './ids.ts';
+import { cursorOf, type Page, pageOf } from '../http/paging.ts';
+import { checkpointModelName, newCheckpointId, newEventId } from '../ids.ts';
 import type { Checkpoint, CheckpointMetrics, Job, JobEvent, JobPatch, NewEvent, NewJob, StepMetric } from './job.ts';
 import { isFinal, type MoveName, moves } from './state.ts';
 

@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
-import { unixSeconds } from '../list-schema.ts';
-import { ORGANIZATION } from './ids.ts';
+import { unixSeconds } from '../http/list-schema.ts';
+import { ORGANIZATION } from '../ids.ts';
 import type { Checkpoint, Job, JobEvent } from './job.ts';
 import type { CheckpointObject, EventObject, JobObject } from './schema.ts';
 

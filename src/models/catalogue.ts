@@ -1,12 +1,12 @@
 import type { Static } from 'typebox';
-import { ServiceError } from '../errors.ts';
 import { isFamily } from '../formats/parse-model-config.ts';
 import { TUNING_TYPES } from '../formats/tuning.ts';
+import { ServiceError } from '../http/errors.ts';
+import { unixSeconds } from '../http/list-schema.ts';
 import type { HubModel } from '../hub/hub.ts';
 import { parseHubName } from '../hub/hub-name.ts';
-import { ORGANIZATION } from '../jobs/ids.ts';
+import { ORGANIZATION } from '../ids.ts';
 import type { Job } from '../jobs/job.ts';
-import { unixSeconds } from '../list-schema.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import type { ModelObject } from './schema.ts';

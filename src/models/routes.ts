@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { ErrorResponse } from '../list-schema.ts';
+import { ErrorResponse } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
 import { deleteModel, findModel, listModels } from './catalogue.ts';
 import { ModelDeleted, ModelList, ModelObject, ModelParams } from './schema.ts';

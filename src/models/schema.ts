@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { listOf } from '../list-schema.ts';
+import { listOf } from '../http/list-schema.ts';
 
 export const ModelObject = Type.Object(
   {

@@ -1,4 +1,4 @@
-import { ServiceError } from '../errors.ts';
+import { ServiceError } from '../http/errors.ts';
 import { findJob } from '../jobs/find.ts';
 import { isFinal } from '../jobs/state.ts';
 import type { Services } from '../services.ts';

@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { AdapterProof } from '../formats/adapter-proof.ts';
 import { Lineage } from '../formats/lineage.ts';
 import { TokenReceipt } from '../formats/token-receipt.ts';
-import { ErrorResponse } from '../list-schema.ts';
+import { ErrorResponse } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
 import { findReport } from './find.ts';
 

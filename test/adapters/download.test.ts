@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fineTunedModelName, newFileId } from '../../src/jobs/ids.ts';
+import { fineTunedModelName, newFileId } from '../../src/ids.ts';
 import { keys } from '../../src/object-store/keys.ts';
-import { type RunningService, refusal, runService } from '../app/running-service.ts';
+import { type RunningService, refusal, runService } from '../running-service.ts';
 
 const adapter = { 'adapter_config.json': '{"r":8}', 'adapter_model.safetensors': 'x'.repeat(3_000_000) };
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RunningService, refusal, runService } from '../app/running-service.ts';
+import { type RunningService, refusal, runService } from '../running-service.ts';
 
 let service: RunningService;
 beforeAll(async () => {

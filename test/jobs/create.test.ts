@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newFileId } from '../../src/jobs/ids.ts';
-import { type RunningService, refusal, runService } from '../app/running-service.ts';
+import { newFileId } from '../../src/ids.ts';
+import { type RunningService, refusal, runService } from '../running-service.ts';
 
 let service: RunningService;
 let training_file: string;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newJobId } from '../../src/jobs/ids.ts';
+import { newJobId } from '../../src/ids.ts';
 import { reconcile } from '../../src/jobs/reconcile.ts';
 import { HEARTBEAT_BOUND_MS } from '../../src/jobs/store.ts';
-import { type RunningService, runService } from '../app/running-service.ts';
+import { type RunningService, runService } from '../running-service.ts';
 
 let service: RunningService;
 beforeAll(async () => {

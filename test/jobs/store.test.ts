@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fineTunedModelName, newJobId } from '../../src/jobs/ids.ts';
+import { fineTunedModelName, newJobId } from '../../src/ids.ts';
 import type { NewJob, StepMetric } from '../../src/jobs/job.ts';
 import { HEARTBEAT_BOUND_MS, type JobStore, openJobStore } from '../../src/jobs/store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
-import { type RunningService, refusal, runService } from '../app/running-service.ts';
+import { type RunningService, refusal, runService } from '../running-service.ts';
 
 let service: RunningService;
 let jobId: string;

@@ -1,11 +1,11 @@
 /** Text from a model: greedily, or drawn by temperature. */
 import type { ChatMessage } from '../../src/formats/examples.ts';
 import { InputError } from '../../src/formats/input-error.ts';
-import { ChatTemplate } from './data/chat-template.ts';
+import { openForInference } from './compiled/open-model.ts';
 import { splitMix32 } from './data/shuffle.ts';
+import { ChatTemplate } from './data/template/chat-template.ts';
 import { Tokenizer } from './data/tokenizer.ts';
 import { breathe } from './evaluate.ts';
-import { openForInference } from './graph/open-model.ts';
 import type { TunedModel } from './tuning/tuned-model.ts';
 
 export interface GenerateOptions {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Generator, pick } from '../../../workers/engine/generate.ts';
-import { tf } from '../../../workers/engine/tensorflow.ts';
+import { tf } from '../../../workers/engine/tensorflow/tensorflow.ts';
 
 const reference = (path: string) => fileURLToPath(new URL(`../../fixtures/reference/cases/llama-gqa-tied/${path}`, import.meta.url));
 const options = { maxTokens: 8, temperature: 0, seed: 0 };

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CheckpointReport, StepMetrics, TrainOptions } from '../../../workers/engine/contract.ts';
 import { MICRO_BATCH_TOKENS } from '../../../workers/engine/data/batches.ts';
 import { readSafetensors, writeSafetensors } from '../../../workers/engine/io/safetensors.ts';
-import { tf } from '../../../workers/engine/tensorflow.ts';
+import { tf } from '../../../workers/engine/tensorflow/tensorflow.ts';
 import { train } from '../../../workers/engine/train.ts';
 
 const modelDir = fileURLToPath(new URL('../../fixtures/reference/cases/llama-gqa-tied/model', import.meta.url));

@@ -6,10 +6,10 @@ import { InputError } from '../../../src/formats/input-error.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
 import type { Example } from './batch.ts';
-import type { ChatTemplate } from './chat-template.ts';
 import type { DigestSet } from './digest-set.ts';
 import { tokenizeExample } from './supervision.ts';
 import { Tally } from './tally.ts';
+import type { ChatTemplate } from './template/chat-template.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface Dataset {

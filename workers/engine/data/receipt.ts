@@ -1,7 +1,7 @@
 /** A job's token receipt, of what its files' tallies say. */
 import type { TokenReceipt } from '../../../src/formats/token-receipt.ts';
-import type { ChatTemplate } from './chat-template.ts';
 import type { DatasetOptions, ReadDataset } from './dataset.ts';
+import type { ChatTemplate } from './template/chat-template.ts';
 
 interface Files {
   training: ReadDataset;

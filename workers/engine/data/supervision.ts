@@ -1,7 +1,7 @@
 /** From an example of the file to token ids and the mask of what is learned. */
 import type { ChatExample, CompletionExample, TrainingExample } from '../../../src/formats/examples.ts';
 import type { Example } from './batch.ts';
-import type { ChatTemplate, Rendering } from './chat-template.ts';
+import type { ChatTemplate, Rendering } from './template/chat-template.ts';
 import type { Encoded, Tokenizer } from './tokenizer.ts';
 
 export type Span = [start: number, end: number];

@@ -1,5 +1,5 @@
 import type { Activation } from '../../../src/formats/model-config.ts';
-import { type Tensor2D, tf } from '../tensorflow.ts';
+import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
 /** A function of each element and its derivative, from what is kept between the two. */
 export interface ElementwiseFunction {

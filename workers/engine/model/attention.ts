@@ -1,7 +1,7 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { differentiable } from '../differentiable.ts';
-import { attentionGradientKernel, attentionKernel, ownKernels } from '../native.ts';
-import { type Tensor, type Tensor2D, type Tensor4D, tf } from '../tensorflow.ts';
+import { differentiable } from '../tensorflow/differentiable.ts';
+import { attentionGradientKernel, attentionKernel, ownKernels } from '../tensorflow/native.ts';
+import { type Tensor, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
 import { type RotaryTables, rotate, rotateGradient } from './rope.ts';

@@ -1,10 +1,10 @@
 /** The decoder-only transformer that all families are, as a function of its configuration and its weights. */
 import type { LayerAttention, ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
-import { differentiable } from '../differentiable.ts';
-import { checkpoint } from '../native.ts';
-import { within } from '../scope.ts';
-import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow.ts';
+import { differentiable } from '../tensorflow/differentiable.ts';
+import { checkpoint } from '../tensorflow/native.ts';
+import { within } from '../tensorflow/scope.ts';
+import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 import { type AttentionPass, attention, attentionMask, type TokenPlaces } from './attention.ts';
 import { lookUp } from './embedding.ts';
 import { mlp } from './mlp.ts';

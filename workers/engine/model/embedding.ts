@@ -1,6 +1,6 @@
-import { differentiable } from '../differentiable.ts';
-import { gatherRows } from '../native.ts';
-import { type Tensor1D, type Tensor2D, tf } from '../tensorflow.ts';
+import { differentiable } from '../tensorflow/differentiable.ts';
+import { gatherRows } from '../tensorflow/native.ts';
+import { type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
 interface LookUp {
   /** Whether the table's gradient is wanted. */

@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { differentiable } from '../differentiable.ts';
-import { type Tensor2D, tf } from '../tensorflow.ts';
+import { differentiable } from '../tensorflow/differentiable.ts';
+import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import { ACTIVATIONS, type ElementwiseFunction } from './activation.ts';
 import type { Parameters } from './parameters.ts';
 

@@ -1,6 +1,6 @@
 import type { NormConfig } from '../../../src/formats/model-config.ts';
-import { differentiable } from '../differentiable.ts';
-import { type Tensor1D, type Tensor2D, tf } from '../tensorflow.ts';
+import { differentiable } from '../tensorflow/differentiable.ts';
+import { type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import type { Parameters } from './parameters.ts';
 
 /**

@@ -1,5 +1,5 @@
 /** One forward pass's view of the weights: what a tuning hands to the decoder. */
-import type { Tensor, Tensor2D } from '../tensorflow.ts';
+import type { Tensor, Tensor2D } from '../tensorflow/tensorflow.ts';
 
 export interface Parameters {
   /** @param name as in the checkpoint, e.g. `model.norm.weight` */

@@ -1,7 +1,7 @@
 /** Rotary position embedding (Su et al. 2021), in the half-split layout of transformers: pair i is (x[i], x[i + dimensions/2]). */
 import type { RopeScaling, Rotary } from '../../../src/formats/rotary.ts';
-import { rollLastAxis } from '../native.ts';
-import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow.ts';
+import { rollLastAxis } from '../tensorflow/native.ts';
+import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 
 // A type alias: tf.tidy takes no interface.
 export type RotaryTables = {

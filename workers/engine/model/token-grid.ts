@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
-import { tf } from '../tensorflow.ts';
+import { tf } from '../tensorflow/tensorflow.ts';
 import type { TokenGrid } from './decoder.ts';
 import { rotaryFrequencies, sharedRowLimit } from './rope.ts';
 

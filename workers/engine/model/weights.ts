@@ -7,7 +7,7 @@ import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { readJson } from '../io/files.ts';
 import type { HeldFloats } from '../io/float-formats.ts';
 import { openSafetensors, type SafetensorsFile } from '../io/safetensors.ts';
-import { type Tensor, tf } from '../tensorflow.ts';
+import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { canonicalName, weightShapes } from './module-shapes.ts';
 
 const SINGLE_FILE = 'model.safetensors';

@@ -1,5 +1,5 @@
 /** Global-norm clipping, as `torch.nn.utils.clip_grad_norm_`. */
-import { type Scalar, type Tensor, tf } from '../tensorflow.ts';
+import { type Scalar, type Tensor, tf } from '../tensorflow/tensorflow.ts';
 
 /** Keeps the division finite for a gradient of zeros; PyTorch's own constant. */
 const EPSILON = 1e-6;

@@ -2,11 +2,11 @@
 import { InputError } from '../../../src/formats/input-error.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ALL_LINEAR, loraScaling, type ResolvedLora } from '../../../src/formats/tuning.ts';
-import { differentiable } from '../differentiable.ts';
 import { linearLayers } from '../model/module-shapes.ts';
-import { expansionGradientKernel, LARGEST_THIN_RANK, ownKernels, statelessUniform } from '../native.ts';
-import { within } from '../scope.ts';
-import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
+import { differentiable } from '../tensorflow/differentiable.ts';
+import { expansionGradientKernel, LARGEST_THIN_RANK, ownKernels, statelessUniform } from '../tensorflow/native.ts';
+import { within } from '../tensorflow/scope.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import { hashName, uniform } from './random.ts';
 import { plainParameters, type Trained, variable } from './trained.ts';
 

@@ -1,9 +1,9 @@
 /** The one idea of what is trained: which variables, and how they join the base model. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { differentiable } from '../differentiable.ts';
 import type { Parameters } from '../model/parameters.ts';
-import { within } from '../scope.ts';
-import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow.ts';
+import { differentiable } from '../tensorflow/differentiable.ts';
+import { within } from '../tensorflow/scope.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import { hashWords } from './random.ts';
 
 /** Names the random numbers of one micro-batch, so that the same place in a run always draws the same. */

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ChatTemplate } from '../../../../workers/engine/data/chat-template.ts';
 import { type DatasetOptions, readDataset } from '../../../../workers/engine/data/dataset.ts';
+import { ChatTemplate } from '../../../../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
 
 let dir: string;

@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Example } from '../../../../workers/engine/data/batch.ts';
-import { ChatTemplate } from '../../../../workers/engine/data/chat-template.ts';
 import { type DatasetOptions, tokenizeFile } from '../../../../workers/engine/data/dataset.ts';
 import { decodeSpans } from '../../../../workers/engine/data/decoded-spans.ts';
 import { DigestSet } from '../../../../workers/engine/data/digest-set.ts';
 import { tokenReceipt } from '../../../../workers/engine/data/receipt.ts';
 import { SAMPLE_TOKENS } from '../../../../workers/engine/data/tally.ts';
+import { ChatTemplate } from '../../../../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
 
 let dir: string;

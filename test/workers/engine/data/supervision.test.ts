@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parseExample } from '../../../../src/formats/examples.ts';
-import { ChatTemplate } from '../../../../workers/engine/data/chat-template.ts';
 import { tokenizeExample } from '../../../../workers/engine/data/supervision.ts';
+import { ChatTemplate } from '../../../../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
 
 interface Expected {

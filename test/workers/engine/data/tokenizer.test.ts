@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { readReference, referencePath } from '../../../../reference/fixtures.ts';
+import { corpusBlocks, type ExpectedTokens, hashes, TOKENIZER_KINDS } from '../../../../reference/tokenizer-measures.ts';
 import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
-import { readReference, referencePath } from '../reference.ts';
-import { corpusBlocks, type ExpectedTokens, hashes, TOKENIZER_KINDS } from './tokenizer-measures.ts';
 
 describe.each(TOKENIZER_KINDS)('Tokenizer › built as the family %s builds its own', (kind) => {
   it("on 10,000 hard lines gives Python's ids, offsets and texts", { timeout: 120_000 }, async () => {

@@ -2,13 +2,13 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
 import { InputError } from '../../../../src/formats/input-error.ts';
 import type { ResolvedLora } from '../../../../src/formats/tuning.ts';
+import { type EagerModel, openForInference, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
 import { loadAdapter, readAdapterConfig, saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { saveModel } from '../../../../workers/engine/io/model-directory.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
-import { type EagerModel, openForInference, openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
-import { largestDifference, referenceBatch, referencePath } from '../reference.ts';
 
 const tied = referencePath('cases', 'llama-gqa-tied', 'model');
 const untied = referencePath('cases', 'llama-untied-v4', 'model');

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { readReference } from '../../../../reference/fixtures.ts';
 import { decodeFloats, encodeFloats } from '../../../../workers/engine/io/float-formats.ts';
-import { readReference } from '../reference.ts';
 
 const reference = readReference<{ f32: number[]; bf16: number[]; f16: number[] }>('half-floats.json');
 const values = new Float32Array(Uint32Array.from(reference.f32).buffer);

@@ -2,12 +2,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { referencePath } from '../../../../reference/fixtures.ts';
+import { withModel } from '../../../../reference/measures.ts';
 import { resolveTuning } from '../../../../src/formats/tuning.ts';
+import { openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
 import { saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { openSafetensors } from '../../../../workers/engine/io/safetensors.ts';
-import { openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
-import { referencePath } from '../reference.ts';
-import { withModel } from '../reference-measures.ts';
 
 /** Ranks that vLLM can be started for (`--max-lora-rank`); an adapter needs one that is not smaller than its own. */
 const VLLM_LARGEST_RANK = 512;

@@ -2,10 +2,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readReference, referencePath } from '../../../../reference/fixtures.ts';
 import { InputError } from '../../../../src/formats/input-error.ts';
 import { encodeFloats } from '../../../../workers/engine/io/float-formats.ts';
 import { openSafetensors, readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
-import { readReference, referencePath } from '../reference.ts';
 
 let dir = '';
 beforeAll(() => {

@@ -3,12 +3,12 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { type ExpectedLoss, readReference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
+import { gradientsDifference, logitsDifference, referenceDifferences, TOLERANCES, withModel } from '../../../../reference/measures.ts';
+import { openForInference, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 import { linearLayers } from '../../../../workers/engine/model/module-shapes.ts';
 import { readModelConfig } from '../../../../workers/engine/model/weights.ts';
-import { openForInference, openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
-import { type ExpectedLoss, readReference, referenceBatch, referencePath } from '../reference.ts';
-import { gradientsDifference, logitsDifference, referenceDifferences, TOLERANCES, withModel } from '../reference-measures.ts';
 
 const families = readdirSync(referencePath('families'));
 const fullyTuned = families.filter((name) => existsSync(referencePath('families', name, 'full-gradients.safetensors')));

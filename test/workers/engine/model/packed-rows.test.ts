@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { largest, largestDifference, referencePath } from '../../../../reference/fixtures.ts';
 import type { Batch } from '../../../../workers/engine/data/batch.ts';
-import { tf } from '../../../../workers/engine/tensorflow.ts';
-import { type EagerModel, openForInference } from '../../../../workers/engine/tuning/eager-model.ts';
-import { largest, largestDifference, referencePath } from '../reference.ts';
+import { type EagerModel, openForInference } from '../../../../workers/engine/eager/eager-model.ts';
+import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 
 const LENGTHS = [9, 14, 5];
 const POSITION = { seed: 1, step: 1, microBatch: 0 };

@@ -2,8 +2,15 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openForInference } from '../../../../workers/engine/tuning/eager-model.ts';
-import { type ExpectedLoss, largestDifference, readReference, referenceBatch, referencePath, referenceTensors } from '../reference.ts';
+import {
+  type ExpectedLoss,
+  largestDifference,
+  readReference,
+  referenceBatch,
+  referencePath,
+  referenceTensors,
+} from '../../../../reference/fixtures.ts';
+import { openForInference } from '../../../../workers/engine/eager/eager-model.ts';
 
 let scratch: string;
 beforeAll(async () => {

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AdamW } from '../../../../workers/engine/optim/adamw.ts';
+import { largestDifference, readReference } from '../../../../reference/fixtures.ts';
+import { AdamW } from '../../../../workers/engine/eager/adamw.ts';
 import { clip, globalNorm } from '../../../../workers/engine/optim/clip.ts';
 import { learningRate, type Schedule } from '../../../../workers/engine/optim/schedule.ts';
-import { type Tensor, tf, type Variable } from '../../../../workers/engine/tensorflow.ts';
-import { largestDifference, readReference } from '../reference.ts';
+import { type Tensor, tf, type Variable } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 
 type Nested = number[] | number[][];
 interface OptimFixture {

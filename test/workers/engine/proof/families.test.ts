@@ -2,15 +2,15 @@ import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { referencePath } from '../../../../reference/fixtures.ts';
+import { withModel } from '../../../../reference/measures.ts';
 import { resolveTuning } from '../../../../src/formats/tuning.ts';
+import { openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
 import { readAdapterConfig, saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { saveModel } from '../../../../workers/engine/io/model-directory.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 import { adapterProblems } from '../../../../workers/engine/proof/adapter-layout.ts';
 import { modelProblems } from '../../../../workers/engine/proof/model-layout.ts';
-import { openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
-import { referencePath } from '../reference.ts';
-import { withModel } from '../reference-measures.ts';
 
 let dir: string;
 beforeAll(() => {

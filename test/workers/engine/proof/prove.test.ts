@@ -8,7 +8,7 @@ import type { TrainOptions } from '../../../../workers/engine/contract.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 import { prepare } from '../../../../workers/engine/prepare.ts';
 import { prove } from '../../../../workers/engine/proof/prove.ts';
-import { tf } from '../../../../workers/engine/tensorflow.ts';
+import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 import { trainPrepared } from '../../../../workers/engine/train.ts';
 
 const CASES = fileURLToPath(new URL('../../../fixtures/reference/cases', import.meta.url));

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Tensor, tf } from '../../../../workers/engine/tensorflow.ts';
-import { type EagerModel, openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
-import { referenceBatch, referencePath } from '../reference.ts';
+import { referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
+import { type EagerModel, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
+import { type Tensor, tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 
 const name = 'llama-gqa-tied';
 const tuning = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0.4, target_modules: 'all-linear', use_rslora: false } as const;

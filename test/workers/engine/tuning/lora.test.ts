@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
 import { InputError } from '../../../../src/formats/input-error.ts';
 import type { ResolvedLora } from '../../../../src/formats/tuning.ts';
-import { tf } from '../../../../workers/engine/tensorflow.ts';
-import { type EagerModel, openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
+import { type EagerModel, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
+import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 import { targetedModules } from '../../../../workers/engine/tuning/lora.ts';
-import { largestDifference, referenceBatch, referencePath } from '../reference.ts';
 
 const modelDir = referencePath('cases', 'llama-gqa-tied', 'model');
 const batch = referenceBatch('llama-gqa-tied');

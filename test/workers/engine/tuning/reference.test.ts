@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import type { ResolvedTuning } from '../../../../src/formats/tuning.ts';
-import { type EagerModel, openForInference, openTunedModel } from '../../../../workers/engine/tuning/eager-model.ts';
 import {
   type ExpectedLoss,
   largestDifference,
@@ -9,8 +7,10 @@ import {
   referenceBatch,
   referenceCases,
   referencePath,
-} from '../reference.ts';
-import { gradientsDifference, logitsDifference, lossDifference, stepsDifference, TOLERANCES, withModel } from '../reference-measures.ts';
+} from '../../../../reference/fixtures.ts';
+import { gradientsDifference, logitsDifference, lossDifference, stepsDifference, TOLERANCES, withModel } from '../../../../reference/measures.ts';
+import type { ResolvedTuning } from '../../../../src/formats/tuning.ts';
+import { type EagerModel, openForInference, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
 
 function expectLogitsAndLoss(model: EagerModel, name: string, where: string[]): void {
   const batch = referenceBatch(name);

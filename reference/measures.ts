@@ -1,0 +1,153 @@
+/** How far the engine is from what transformers and PEFT computed, on one fixture. */
+
+import { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
+import { openForInference, openForTraining } from '../workers/engine/compiled/open-model.ts';
+import type { Batch } from '../workers/engine/data/batch.ts';
+import { AdamW } from '../workers/engine/eager/adamw.ts';
+import type { EagerModel } from '../workers/engine/eager/eager-model.ts';
+import { loadAdapter, readAdapterConfig } from '../workers/engine/io/adapter.ts';
+import { tf } from '../workers/engine/tensorflow/tensorflow.ts';
+import {
+  type ExpectedLoss,
+  largest,
+  largestDifference,
+  readReference,
+  referenceBatch,
+  referencePath,
+  referenceTensors,
+  relativeWalk,
+} from './fixtures.ts';
+
+type Model = EagerModel | CompiledModel;
+
+/** What is allowed in f32. */
+export const TOLERANCES = { logits: 1e-4, loss: 1e-5, gradients: 1e-5, steps: 1e-3 } as const;
+export type Differences = Record<keyof typeof TOLERANCES, number>;
+
+const LEARNING_RATE = 1e-4;
+const STEPS = 10;
+const POSITION = { seed: 1, step: 1, microBatch: 0 };
+
+/** Opens a model, uses it, disposes it. @throws Error when tensors are left of it */
+export function withModel<M extends { dispose(): void }, T>(open: () => M, use: (model: M) => T): T {
+  const before = tf.memory().numTensors;
+  const model = open();
+  let result: T;
+  try {
+    result = use(model);
+  } finally {
+    model.dispose();
+  }
+  const left = tf.memory().numTensors - before;
+  if (left !== 0) throw new Error(`${left} tensors are left of the model`);
+  return result;
+}
+
+/** @returns max |Δ| over the logits of all real tokens, each row as long as the batch: some rotary scalings depend on it */
+export function logitsDifference(model: Model, batch: Batch, where: string[]): number {
+  const logits = referenceTensors(...where, 'logits.safetensors').get('logits')!;
+  const { vocabSize } = model.config;
+  let worst = 0;
+  for (let row = 0; row < batch.rows; row++) {
+    const first = row * batch.length;
+    const tokens = batch.attentionMask.subarray(first, first + batch.length).reduce((sum, real) => sum + real, 0);
+    const wanted = logits.subarray(first * vocabSize, (first + tokens) * vocabSize);
+    const padded = batch.inputIds.slice(first, first + batch.length);
+    worst = Math.max(worst, largestDifference(model.allLogits(padded).subarray(0, wanted.length), wanted));
+  }
+  return worst;
+}
+
+/** @returns |Δ| of the mean loss, nats */
+export function lossDifference(model: Model, batch: Batch, where: string[]): number {
+  const { lossSum, supervisedTokens } = model.evaluate(batch);
+  return Math.abs(lossSum / supervisedTokens - readReference<ExpectedLoss>(...where, 'expected.json').loss);
+}
+
+/** @returns the worst parameter's max |Δ| ÷ max |g|; infinite when the parameters are not the same ones */
+export function gradientsDifference(model: Model, batch: Batch, file: string[]): number {
+  const expected = referenceTensors(...file);
+  const { gradients, supervisedTokens } = summedGradients(model, batch);
+  let worst = gradients.size === expected.size ? 0 : Number.POSITIVE_INFINITY;
+  for (const [parameter, gradient] of gradients) {
+    const wanted = expected.get(parameter) ?? [];
+    const got = gradient.map((value) => value / supervisedTokens);
+    worst = Math.max(worst, largestDifference(got, wanted) / largest(wanted));
+  }
+  return worst;
+}
+
+function summedGradients(model: Model, batch: Batch): { gradients: Map<string, Float32Array>; supervisedTokens: number } {
+  if (model instanceof CompiledModel) {
+    const { supervisedTokens } = model.accumulate(batch, POSITION);
+    return { supervisedTokens, gradients: model.gradients() };
+  }
+  const { gradients, supervisedTokens } = model.gradients(batch, POSITION);
+  const values = new Map([...gradients].map(([parameter, gradient]) => [parameter, gradient.dataSync<'float32'>()]));
+  tf.dispose([...gradients.values()]);
+  return { supervisedTokens, gradients: values };
+}
+
+/**
+ * @param model of which nothing has been learned; a compiled one has its decay
+ * @returns the worst parameter's ‖Δ − Δref‖ ÷ ‖Δref‖ after ten steps of AdamW at 1e-4
+ * @throws Error when a step leaves tensors
+ */
+export function stepsDifference(model: Model, batch: Batch, file: string[], weightDecay = 0): number {
+  const expected = referenceTensors(...file);
+  const start = new Map([...model.read()].map(([parameter, { data }]) => [parameter, data.slice()]));
+  const step = model instanceof CompiledModel ? compiledStep(model, batch) : eagerStep(model, batch, weightDecay);
+  const tensors = tf.memory().numTensors;
+  for (let number = 1; number <= STEPS; number++) {
+    step.take();
+    const left = tf.memory().numTensors - tensors;
+    if (left !== 0) throw new Error(`step ${number} left ${left} tensors`);
+  }
+  step.dispose();
+  return Math.max(...[...model.read()].map(([parameter, { data }]) => relativeWalk(data, expected.get(parameter)!, start.get(parameter)!)));
+}
+
+function compiledStep(model: CompiledModel, batch: Batch) {
+  const take = (): void => {
+    const { supervisedTokens } = model.accumulate(batch, POSITION);
+    model.update({ learningRate: LEARNING_RATE, maxNorm: 0, tokens: supervisedTokens });
+  };
+  return { take, dispose: () => {} };
+}
+
+function eagerStep(model: EagerModel, batch: Batch, weightDecay: number) {
+  const optimizer = new AdamW(model.trainable, { weightDecay });
+  const take = (): void => {
+    const { gradients, supervisedTokens } = model.gradients(batch, POSITION);
+    const means = new Map([...gradients].map(([parameter, gradient]) => [parameter, tf.div(gradient, supervisedTokens)]));
+    optimizer.step(means, LEARNING_RATE);
+    tf.dispose([...gradients.values(), ...means.values()]);
+  };
+  return { take, dispose: () => optimizer.dispose() };
+}
+
+/**
+ * The base's logits and loss, and those, the gradients and ten steps of its PEFT adapter, of the compiled model: the worse of the two.
+ * @param where the fixture, e.g. `['families', 'gemma2']`
+ */
+export function referenceDifferences(where: [kind: string, name: string]): Differences {
+  const batch = referenceBatch(where[1], where[0]);
+  const modelDir = referencePath(...where, 'model');
+  const base = withModel(
+    () => openForInference({ modelDir }),
+    (model) => ({ logits: logitsDifference(model, batch, where), loss: lossDifference(model, batch, where) }),
+  );
+  const tuned = [...where, 'adapters', 'all-linear'];
+  const adapterDir = referencePath(...tuned, 'adapter');
+  const open = (): CompiledModel => {
+    const model = openForTraining({ modelDir, tuning: readAdapterConfig(adapterDir), seed: 0, weightDecay: 0 });
+    loadAdapter(model, adapterDir);
+    return model;
+  };
+  const atFirst = withModel(open, (model) => ({
+    logits: Math.max(base.logits, logitsDifference(model, batch, tuned)),
+    loss: Math.max(base.loss, lossDifference(model, batch, tuned)),
+    gradients: gradientsDifference(model, batch, [...tuned, 'gradients.safetensors']),
+  }));
+  return { ...atFirst, steps: withModel(open, (model) => stepsDifference(model, batch, [...tuned, 'after-10-steps.safetensors'])) };
+}

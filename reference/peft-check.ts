@@ -1,0 +1,80 @@
+/** Hands what the engine wrote to PEFT and transformers, and compares the two's numbers. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { resolveTuning, type Tuning } from '../src/formats/tuning.ts';
+import type { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
+import { openForInference } from '../workers/engine/compiled/open-model.ts';
+import { openTunedModel } from '../workers/engine/eager/eager-model.ts';
+import { saveAdapter } from '../workers/engine/io/adapter.ts';
+import { tf } from '../workers/engine/tensorflow/tensorflow.ts';
+import { uniform } from '../workers/engine/tuning/random.ts';
+
+export const BASE_MODEL_NAME = 'a-base-model';
+/** Max abs difference of a logit that f32 sums in another order may make. */
+export const LOGITS_TOLERANCE = 1e-4;
+const CHECK = join(import.meta.dirname, 'peft/check.py');
+
+/** What Python makes of one. */
+export interface PeftAnswer {
+  name: string;
+  problems: string[];
+  logitsDifference?: number;
+  largestLogit?: number;
+  movedBy?: number;
+  validLoss?: number | null;
+  /** null where no loss is compared. */
+  lossDifference?: number | null;
+}
+
+/** Files that the engine wrote, and what it makes of them. */
+export interface PeftRequest {
+  name: string;
+  baseModelDir: string;
+  baseModelName: string;
+  outputDir: string;
+  tuning: Tuning['type'];
+  sequences: number[][];
+  logitsFile: string;
+  validationFile: string | null;
+  validLoss: number | null;
+}
+
+/** @param python of the environment with PEFT @returns an answer for each, in order */
+export function askPython(python: string, scratch: string, requests: readonly PeftRequest[]): PeftAnswer[] {
+  const file = join(scratch, 'request.json');
+  writeFileSync(file, JSON.stringify(requests));
+  const answers = execFileSync(python, [CHECK, file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  return answers
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as PeftAnswer);
+}
+
+/** Writes an adapter whose B is random, and says what the engine makes of the file. */
+export function randomAdapter(scratch: string, family: string, modelDir: string): PeftRequest {
+  const outputDir = join(scratch, family, 'output');
+  mkdirSync(outputDir, { recursive: true });
+  const fresh = openTunedModel({ modelDir, tuning: resolveTuning({ type: 'lora', r: 4 }), seed: 1 });
+  for (const [name, B] of fresh.trainable) {
+    if (name.includes('lora_B')) tf.tidy(() => B.assign(tf.tensor(uniform(B.size, { bound: 0.3, seed: 2, name }), B.shape)));
+  }
+  saveAdapter(fresh, outputDir, { baseModelName: BASE_MODEL_NAME });
+  fresh.dispose();
+  const model = openForInference({ modelDir, adapterDir: outputDir });
+  const logits = writeLogits(model, join(scratch, family));
+  model.dispose();
+  const inPython = { name: family, baseModelDir: modelDir, baseModelName: BASE_MODEL_NAME, outputDir, tuning: 'lora' as const };
+  return { ...inPython, ...logits, validationFile: null, validLoss: null };
+}
+
+export function writeLogits(model: CompiledModel, dir: string): Pick<PeftRequest, 'sequences' | 'logitsFile'> {
+  const sequences = [5, 17, 40].map((length) => someIds(Math.min(length, model.config.maxPositionTokens), model.config.vocabSize));
+  const logitsFile = join(dir, 'logits.f32');
+  writeFileSync(logitsFile, Buffer.concat(sequences.map((ids) => Buffer.from(model.allLogits(ids).slice().buffer))));
+  return { sequences: sequences.map((ids) => [...ids]), logitsFile };
+}
+
+/** Ids spread over the whole vocabulary. */
+const someIds = (length: number, vocabSize: number): Int32Array =>
+  Int32Array.from({ length }, (_, index) => (index * 7919 + 31 * length) % vocabSize);

@@ -1,0 +1,155 @@
+/** `npm run test:peft`: trains with the engine, loads the result with PEFT and transformers, and compares the two's numbers. */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Hyperparameters } from '../src/formats/hyperparameters.ts';
+import type { Tuning } from '../src/formats/tuning.ts';
+import type { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
+import { openForInference } from '../workers/engine/compiled/open-model.ts';
+import { readDataset } from '../workers/engine/data/dataset.ts';
+import { ChatTemplate } from '../workers/engine/data/template/chat-template.ts';
+import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
+import { evaluate } from '../workers/engine/evaluate.ts';
+import { trainWithLineage } from '../workers/engine/train-with-lineage.ts';
+import { askPython, BASE_MODEL_NAME, LOGITS_TOLERANCE, type PeftAnswer, type PeftRequest, randomAdapter, writeLogits } from './peft-check.ts';
+import { pythonEnvironment } from './python/environment.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const TESTS = join(import.meta.dirname, 'peft');
+const TRAINING_FILE = join(TESTS, 'train.jsonl');
+const VALIDATION_FILE = join(TESTS, 'validation.jsonl');
+
+/** Difference of the mean loss, nats. */
+const LOSS_TOLERANCE = 1e-5;
+/** A tuned model whose logits are nearly its base's would pass whatever we wrote. */
+const LEAST_MOVE = 0.01;
+
+interface Case {
+  name: string;
+  modelDir: string;
+  tuning: Tuning;
+  hyperparameters?: Hyperparameters;
+}
+
+const gqaTied = join(ROOT, 'test/fixtures/reference/cases/llama-gqa-tied/model');
+const untied = join(ROOT, 'test/fixtures/reference/cases/llama-untied-v4/model');
+const graftTiny = join(ROOT, 'models/graft-tiny');
+const CASES: Case[] = [
+  { name: 'tied head, LoRA on all-linear', modelDir: gqaTied, tuning: { type: 'lora', r: 8, lora_alpha: 16 } },
+  {
+    name: 'tied head, rank-stabilised LoRA on q, v and down with dropout',
+    modelDir: gqaTied,
+    tuning: { type: 'lora', r: 3, lora_alpha: 5, lora_dropout: 0.2, target_modules: ['q_proj', 'v_proj', 'down_proj'], use_rslora: true },
+  },
+  { name: 'tied head, full', modelDir: gqaTied, tuning: { type: 'full' }, hyperparameters: { weight_decay: 0.1 } },
+  { name: 'own head and biases, LoRA on all-linear with dropout', modelDir: untied, tuning: { type: 'lora', r: 4, lora_dropout: 0.05 } },
+  { name: 'own head and biases, full, stored in bf16', modelDir: untied, tuning: { type: 'full' } },
+  { name: 'graft-tiny, LoRA', modelDir: graftTiny, tuning: { type: 'lora' } },
+  { name: 'graft-tiny, full', modelDir: graftTiny, tuning: { type: 'full' }, hyperparameters: { learning_rate: 1e-3, n_epochs: 2 } },
+];
+
+/** Families of which nothing is trained: an adapter with random values is written, and read by PEFT. */
+const FAMILIES_DIR = join(ROOT, 'test/fixtures/reference/families');
+const FAMILIES = readdirSync(FAMILIES_DIR);
+
+/** Trains one case and says what the engine makes of the delivered files. */
+async function prepareCase(scratch: string, index: number, { name, modelDir, tuning, hyperparameters }: Case): Promise<PeftRequest> {
+  const outputDir = join(scratch, `${index}`, 'output');
+  mkdirSync(join(scratch, `${index}`));
+  const result = await trainWithLineage({
+    modelDir,
+    trainingFile: TRAINING_FILE,
+    validationFile: VALIDATION_FILE,
+    outputDir,
+    tuning,
+    hyperparameters: { n_epochs: 4, batch_size: 3, learning_rate: 5e-3, precision: 'f32', ...hyperparameters },
+    seed: index + 1,
+    baseModelName: BASE_MODEL_NAME,
+  });
+  const model = openForInference(tuning.type === 'full' ? { modelDir: outputDir } : { modelDir, adapterDir: outputDir });
+  try {
+    const logits = writeLogits(model, join(scratch, `${index}`));
+    const reloaded = await validationLoss(model, modelDir);
+    // Storing in 16 bits rounds a fully tuned model; an adapter is delivered as it was when the loss was reported.
+    const reported = result.last.fullValidLoss;
+    if (tuning.type !== 'full' && reported !== reloaded) throw new Error(`${name}: the run said ${reported}, its files ${reloaded}`);
+    const inPython = { name, baseModelDir: modelDir, baseModelName: BASE_MODEL_NAME, outputDir, tuning: tuning.type };
+    return { ...inPython, ...logits, validationFile: VALIDATION_FILE, validLoss: reloaded };
+  } finally {
+    model.dispose();
+  }
+}
+
+async function validationLoss(model: CompiledModel, modelDir: string): Promise<number> {
+  const tokenizer = await Tokenizer.open(modelDir);
+  const template = await ChatTemplate.open(tokenizer, new Date());
+  const { vocabSize, maxPositionTokens } = model.config;
+  const { examples } = await readDataset(VALIDATION_FILE, {
+    param: 'validation_file',
+    tokenizer,
+    template,
+    vocabSize,
+    maxLengthTokens: maxPositionTokens,
+    truncation: 'error',
+  });
+  return (await evaluate(model, examples)).loss;
+}
+
+function failures({ problems, logitsDifference = Number.NaN, movedBy = Number.NaN, lossDifference = Number.NaN }: PeftAnswer): string[] {
+  // Written so that NaN fails.
+  const found = [...problems];
+  if (!(logitsDifference <= LOGITS_TOLERANCE)) found.push(`logits differ by ${logitsDifference}; ${LOGITS_TOLERANCE} is allowed`);
+  if (lossDifference !== null && !(lossDifference <= LOSS_TOLERANCE))
+    found.push(`the validation loss differs by ${lossDifference}; ${LOSS_TOLERANCE} is allowed`);
+  if (!(movedBy >= LEAST_MOVE)) found.push(`tuning moved the logits by ${movedBy} only`);
+  return found;
+}
+
+const row = (cells: [string, string, string, string, string, string]): string =>
+  cells.map((cell, column) => (column === 0 ? cell.padEnd(64) : cell.padStart(16))).join('');
+const small = (value: number | null | undefined): string => (value === undefined || value === null ? '–' : value.toExponential(1));
+const plain = (value: number | null | undefined): string => (value === undefined || value === null ? '–' : value.toFixed(4));
+
+async function main(): Promise<number> {
+  const python = pythonEnvironment();
+  const scratch = mkdtempSync(join(tmpdir(), 'graft-peft-'));
+  try {
+    const requests: PeftRequest[] = [];
+    for (const [index, one] of CASES.entries()) {
+      console.error(`training: ${one.name}`);
+      requests.push(await prepareCase(scratch, index, one));
+    }
+    for (const family of FAMILIES) requests.push(randomAdapter(scratch, family, join(FAMILIES_DIR, family, 'model')));
+    const checked = askPython(python, scratch, requests);
+
+    console.log(row(['', 'logits, max |Δ|', 'largest logit', 'tuning moved', 'loss, |Δ|', 'loss']));
+    let failed = 0;
+    for (const one of checked) {
+      const { name, logitsDifference, largestLogit, movedBy, lossDifference, validLoss } = one;
+      const found = failures(one);
+      if (found.length > 0) failed += 1;
+      const numbers = [small(logitsDifference), plain(largestLogit), plain(movedBy), small(lossDifference), plain(validLoss)] as const;
+      console.log(row([`${found.length === 0 ? '✓' : '✗'} ${name}`, ...numbers]));
+      for (const problem of found) console.log(`    ${problem}`);
+    }
+    const missing = requests.length - checked.length;
+    const worst = (pick: (one: PeftAnswer) => number | null | undefined) =>
+      small(
+        Math.max(
+          ...checked
+            .map(pick)
+            .filter((value) => value !== null)
+            .map((value) => value ?? Number.NaN),
+        ),
+      );
+    console.log(
+      `worst: logits ${worst((one) => one.logitsDifference)} (allowed ${LOGITS_TOLERANCE}), loss ${worst((one) => one.lossDifference)} (allowed ${LOSS_TOLERANCE})`,
+    );
+    console.log(`${checked.length - failed} passed, ${failed + missing} failed`);
+    return failed + missing === 0 ? 0 : 1;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await main();

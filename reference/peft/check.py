@@ -1,0 +1,132 @@
+"""
+Loads what the engine delivered with PEFT and transformers, and says how far their numbers are from the engine's.
+
+    python check.py request.json      prints one JSON object for each case
+
+A case: {name, baseModelDir, outputDir, tuning, sequences: ids[][], logitsFile, validationFile, validLoss}; logitsFile holds f32 [tokens of all
+sequences, vocabulary]; without a validationFile (null) no loss is compared.
+"""
+
+import json
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_VERBOSITY"] = "warning"
+
+import torch  # noqa: E402
+from peft import PeftConfig, PeftModel  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
+from transformers.utils import logging as transformers_logging  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "test" / "fixtures" / "reference"))
+from templates import conversation, prompt_completion  # noqa: E402
+
+
+class Complaints(logging.Handler):
+    """Whatever the libraries log or warn about while they load."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+    def warning(self, message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        # transformers' own use of its own deprecated names is not about our files.
+        if not issubclass(category, (FutureWarning, DeprecationWarning)):
+            self.lines.append(str(message))
+
+
+def base_model(directory: str) -> torch.nn.Module:
+    model, info = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+    strange = {kind: sorted(keys) for kind, keys in info.items() if keys}
+    if strange:
+        raise AssertionError(f"{directory} does not load cleanly: {strange}")
+    return model.eval()
+
+
+def tuned_model(case: dict, base: torch.nn.Module | None) -> tuple[torch.nn.Module, list[str]]:
+    if base is None:
+        return base_model(case["outputDir"]), []
+    problems = []
+    config = PeftConfig.from_pretrained(case["outputDir"])
+    if config.base_model_name_or_path != case["baseModelName"]:
+        problems.append(f"base_model_name_or_path is {config.base_model_name_or_path}")
+    model = PeftModel.from_pretrained(base, case["outputDir"]).eval()
+    zero = [name for name, value in model.named_parameters() if "lora_B" in name and not value.any()]
+    if zero:
+        problems.append(f"B is zero: {zero}")
+    return model, problems
+
+
+@torch.no_grad()
+def logits_of(model: torch.nn.Module, sequences: list[list[int]]) -> torch.Tensor:
+    return torch.cat([model(input_ids=torch.tensor([ids])).logits[0] for ids in sequences])
+
+
+@torch.no_grad()
+def validation_loss(model: torch.nn.Module, tokenizer_dir: str, file: str) -> float:
+    """Tokenised, masked and averaged by transformers alone."""
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir)
+    total, count = 0.0, 0
+    for line in Path(file).read_text(encoding="utf-8").splitlines():
+        example = json.loads(line)
+        if "messages" in example:
+            expected = conversation(tokenizer, example["messages"])
+        else:
+            expected = prompt_completion(tokenizer, example["prompt"], example["completion"])
+        ids = torch.tensor([expected["ids"]])
+        wanted = torch.tensor(expected["lossMask"])[1:].bool()
+        logits = model(input_ids=ids).logits[0, :-1][wanted]
+        total += torch.nn.functional.cross_entropy(logits, ids[0, 1:][wanted], reduction="sum").item()
+        count += int(wanted.sum())
+    return total / count
+
+
+def check(case: dict) -> dict:
+    # What the libraries say of somebody else's base model is not about our files.
+    base = None if case["tuning"] == "full" else base_model(case["baseModelDir"])
+    complaints = Complaints()
+    for name in ("peft", "transformers"):
+        logging.getLogger(name).addHandler(complaints)
+    warnings.showwarning = complaints.warning
+    warnings.simplefilter("always")
+    try:
+        model, problems = tuned_model(case, base)
+    finally:
+        for name in ("peft", "transformers"):
+            logging.getLogger(name).removeHandler(complaints)
+    problems += complaints.lines
+    theirs = logits_of(model, case["sequences"])
+    untuned = logits_of(base_model(case["baseModelDir"]), case["sequences"])
+    ours = torch.frombuffer(bytearray(Path(case["logitsFile"]).read_bytes()), dtype=torch.float32).view_as(theirs)
+    loss = validation_loss(model, case["baseModelDir"], case["validationFile"]) if case["validationFile"] else None
+    return {
+        "name": case["name"],
+        "problems": problems,
+        "logitsDifference": (ours - theirs).abs().max().item(),
+        "largestLogit": theirs.abs().max().item(),
+        "movedBy": (theirs - untuned).abs().max().item(),
+        "validLoss": loss,
+        "lossDifference": abs(case["validLoss"] - loss) if loss is not None else None,
+    }
+
+
+def main(request: str) -> None:
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(2)
+    for case in json.loads(Path(request).read_text(encoding="utf-8")):
+        try:
+            print(json.dumps(check(case)), flush=True)
+        except Exception as error:  # noqa: BLE001  one case's failure must not hide the others
+            print(json.dumps({"name": case["name"], "problems": [f"{type(error).__name__}: {error}"]}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,109 @@
+/** How far templates, ids and loss masks are from transformers' and TRL's, on conversations of every kind. */
+import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { type ChatExample, parseExample } from '../src/formats/examples.ts';
+import { tokenizeExample } from '../workers/engine/data/supervision.ts';
+import { ChatTemplate } from '../workers/engine/data/template/chat-template.ts';
+import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
+import { readReference, referencePath } from './fixtures.ts';
+
+type Message = Record<string, unknown> & { role: string };
+
+interface Tried {
+  tools: Record<string, unknown>;
+  conversations: { messages: Message[]; tools: string[] | null }[];
+}
+
+type Refused = { refused: string };
+type Rendered = { text: string; textBeforeLastTurn: string | null; ids: number[]; learned: [number, number][] | null };
+
+interface Expected {
+  tokenizer: string;
+  template: string;
+  conversations: (Refused | Rendered)[];
+}
+
+export const TEMPLATE_FAMILIES = [
+  'llama2',
+  'llama3.1',
+  'llama3.2',
+  'mistral-v0.3',
+  'qwen2.5',
+  'qwen3',
+  'gemma2',
+  'gemma3',
+  'phi3',
+  'smollm2',
+  'smollm3',
+  'olmo2',
+];
+export const TEMPLATE_FALLBACKS = ['zephyr', 'zephyr-neox'];
+export const today = new Date('2026-02-03T04:05:06Z');
+
+/** Each conversation's outcome here, and the one that transformers and TRL have. */
+export async function templateOutcomes(name: string): Promise<{ here: unknown; wanted: unknown }[]> {
+  const { tokenizer: kind, template: file, conversations } = readReference<Expected>('chat-templates', name, 'expected.json');
+  const tokenizer = await Tokenizer.open(referencePath('tokenizers', kind));
+  const source = await readFile(referencePath('chat-templates', file, 'chat_template.jinja'), 'utf8');
+  const template = new ChatTemplate(source, { specialTokens: tokenizer.specialTokens, today });
+  const examples = readExamples();
+  if (examples.length !== conversations.length) throw new Error(`${name} has ${conversations.length} outcomes of ${examples.length} conversations`);
+  return Promise.all(
+    examples.map(async (example, index) => ({ here: await outcome(example, tokenizer, template), wanted: wanted(conversations[index]!) })),
+  );
+}
+
+/** @returns of how many conversations, those whose text, ids, mask or refusal is not the same */
+export async function templateDifference(name: string): Promise<{ tried: number; differing: number }> {
+  const outcomes = await templateOutcomes(name);
+  return { tried: outcomes.length, differing: outcomes.filter(({ here, wanted }) => !isDeepStrictEqual(here, wanted)).length };
+}
+
+/** The conversations as lines of a file, the arguments of calls as OpenAI writes them: JSON in a string. */
+function readExamples(): ChatExample[] {
+  const { tools: known, conversations } = readReference<Tried>('chat-templates', 'conversations.json');
+  return conversations.map(({ messages, tools }) => {
+    const line = { messages: messages.map(withArgumentsInStrings), ...(tools === null ? {} : { tools: tools.map((tool) => known[tool]) }) };
+    const example = parseExample(JSON.stringify(line), 1, 'training_file');
+    if (example.kind !== 'chat') throw new Error('not a chat');
+    return example;
+  });
+}
+
+function withArgumentsInStrings(message: Message): Message {
+  const calls = message['tool_calls'] as { function: { arguments: unknown } }[] | undefined;
+  if (calls === undefined) return message;
+  return {
+    ...message,
+    tool_calls: calls.map((call) => ({ ...call, function: { ...call.function, arguments: JSON.stringify(call.function.arguments) } })),
+  };
+}
+
+async function outcome(example: ChatExample, tokenizer: Tokenizer, template: ChatTemplate) {
+  const render = (count: number, addGenerationPrompt: boolean) => {
+    try {
+      return template.render(example.messages.slice(0, count), { tools: example.tools, addGenerationPrompt }).text;
+    } catch (error) {
+      return { refused: (error as Error).message };
+    }
+  };
+  const text = render(example.messages.length, false);
+  if (typeof text !== 'string') return text;
+  const before = render(example.messages.length - 1, true);
+  const tokenized = await tokenizeExample(example, tokenizer, template).catch((error: Error) => error);
+  return {
+    text,
+    textBeforeLastTurn: typeof before === 'string' ? before : null,
+    ...(tokenized instanceof Error
+      ? { refused: /cannot be told apart|is refused by the model's chat template/.test(tokenized.message) || tokenized.message }
+      : { ids: [...tokenized.inputIds], learned: [...tokenized.lossMask] }),
+  };
+}
+
+function wanted(expected: Refused | Rendered) {
+  if ('refused' in expected) return expected;
+  const { text, textBeforeLastTurn, ids, learned } = expected;
+  if (learned === null) return { text, textBeforeLastTurn, refused: true };
+  const mask = ids.map((_, index) => (learned.some(([from, to]) => index >= from && index < to) ? 1 : 0));
+  return { text, textBeforeLastTurn, ids, learned: mask };
+}

@@ -1,0 +1,128 @@
+import { readdirSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
+import type { ResolvedTuning } from '../../../../src/formats/tuning.ts';
+import type { CompiledModel } from '../../../../workers/engine/compiled/compiled-model.ts';
+import { openForTraining } from '../../../../workers/engine/compiled/open-model.ts';
+import type { Batch } from '../../../../workers/engine/data/batch.ts';
+import { AdamW } from '../../../../workers/engine/eager/adamw.ts';
+import { type EagerModel, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
+import { readAdapterConfig } from '../../../../workers/engine/io/adapter.ts';
+import { clip } from '../../../../workers/engine/optim/clip.ts';
+import { type Tensor, tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
+
+const STEPS = 10;
+const WEIGHT_DECAY = 0.1;
+/** A key's bias moves no softmax: its gradient is rounding, and AdamW makes steps of it. */
+const KEY_BIAS = /k_proj\.bias$|c_attn\.bias$|query_key_value\.bias$/;
+const POSITION = { seed: 1, step: 1, microBatch: 0 };
+
+const disposables: { dispose(): void }[] = [];
+afterEach(() => {
+  for (const disposable of disposables.splice(0)) disposable.dispose();
+});
+
+/** Another size each time: the whole batch, its first row, the row shorter. */
+function batches(name: string): Batch[] {
+  const whole = referenceBatch(name, 'families');
+  const firstRow = (length: number): Batch => ({
+    rows: 1,
+    length,
+    inputIds: whole.inputIds.slice(0, length),
+    attentionMask: whole.attentionMask.slice(0, length),
+    lossMask: whole.lossMask.slice(0, length),
+  });
+  return [whole, firstRow(whole.length), firstRow(whole.length - 8)];
+}
+
+/** Each step another batch, rate and clipping; every third of two passes. */
+const plan = (name: string) => {
+  const all = batches(name);
+  return Array.from({ length: STEPS }, (_, index) => ({
+    learningRate: 1e-4 * (1 + index / 4),
+    maxNorm: index % 2 === 0 ? 0.5 : 0,
+    passes: index % 3 === 0 ? [all[0]!, all[2]!] : [all[index % 3]!],
+  }));
+};
+
+function eagerSteps(model: EagerModel, name: string) {
+  const optimizer = new AdamW(model.trainable, { weightDecay: WEIGHT_DECAY });
+  const norms: number[] = [];
+  const losses: number[] = [];
+  for (const { learningRate, maxNorm, passes } of plan(name)) {
+    const sums = new Map<string, Tensor>();
+    let tokens = 0;
+    let lossSum = 0;
+    for (const batch of passes) {
+      const { gradients, ...one } = model.gradients(batch, POSITION);
+      tokens += one.supervisedTokens;
+      lossSum += one.lossSum;
+      for (const [parameter, gradient] of gradients) {
+        const before = sums.get(parameter);
+        sums.set(parameter, before === undefined ? gradient : tf.add(before, gradient));
+        if (before !== undefined) tf.dispose([before, gradient]);
+      }
+    }
+    for (const [parameter, sum] of sums) {
+      sums.set(parameter, tf.div(sum, tokens));
+      sum.dispose();
+    }
+    norms.push(clip(sums, maxNorm));
+    losses.push(lossSum);
+    optimizer.step(sums, learningRate);
+    tf.dispose([...sums.values()]);
+  }
+  optimizer.dispose();
+  return { norms, losses };
+}
+
+function compiledSteps(training: CompiledModel, name: string) {
+  const norms: number[] = [];
+  const losses: number[] = [];
+  for (const { passes, ...update } of plan(name)) {
+    const sums = passes.map((batch) => training.accumulate(batch, POSITION));
+    const tokens = sums.reduce((sum, { supervisedTokens }) => sum + supervisedTokens, 0);
+    losses.push(sums.reduce((sum, { lossSum }) => sum + lossSum, 0));
+    norms.push(training.update({ ...update, tokens }));
+  }
+  return { norms, losses };
+}
+
+function compare(tuning: ResolvedTuning, name: string): void {
+  const modelDir = referencePath('families', name, 'model');
+  const model = openTunedModel({ modelDir, tuning, seed: 3 });
+  disposables.push(model);
+  const training = openForTraining({ modelDir, tuning, seed: 3, weightDecay: WEIGHT_DECAY });
+  disposables.push(training);
+  const start = training.read();
+  for (const [parameter, variable] of model.trainable) expect(largestDifference(start.get(parameter)!.data, variable.dataSync()), parameter).toBe(0);
+  const [wanted, got] = [eagerSteps(model, name), compiledSteps(training, name)];
+  for (const kind of ['norms', 'losses'] as const)
+    for (const [index, value] of wanted[kind].entries()) expect(Math.abs(got[kind][index]! / value - 1), `${kind} ${index}`).toBeLessThan(1e-4);
+  const end = training.read();
+  for (const [parameter, variable] of model.trainable) {
+    if (KEY_BIAS.test(parameter)) continue;
+    const expected = variable.dataSync();
+    expect(largestDifference(end.get(parameter)!.data, expected), parameter).toBeLessThan(1e-5);
+    expect(largestDifference(expected, start.get(parameter)!.data), parameter).toBeGreaterThan(0);
+  }
+  const [whole] = batches(name);
+  const [eager, compiled] = [model.evaluate(whole!), training.evaluate(whole!)];
+  expect(Math.abs(compiled.lossSum / eager.lossSum - 1)).toBeLessThan(1e-5);
+  expect(compiled.correct).toBe(eager.correct);
+  for (const disposable of disposables.splice(0)) disposable.dispose();
+}
+
+describe.each(readdirSync(referencePath('families')))('CompiledModel › of %s', (name) => {
+  it('is after ten steps of a LoRA, each of another batch, rate and clipping, where eager training is, and leaves no tensor', () => {
+    const before = tf.memory().numTensors;
+    compare(readAdapterConfig(referencePath('families', name, 'adapters', 'all-linear', 'adapter')), name);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('is after ten steps of full fine-tuning where eager training is, and leaves no tensor', () => {
+    const before = tf.memory().numTensors;
+    compare({ type: 'full' }, name);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});

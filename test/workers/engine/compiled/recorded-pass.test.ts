@@ -1,0 +1,67 @@
+import { readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { largest, largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
+import type { CompiledModel } from '../../../../workers/engine/compiled/compiled-model.ts';
+import { openForTraining } from '../../../../workers/engine/compiled/open-model.ts';
+import type { Batch } from '../../../../workers/engine/data/batch.ts';
+import { openForInference } from '../../../../workers/engine/eager/eager-model.ts';
+import { readAdapterConfig } from '../../../../workers/engine/io/adapter.ts';
+import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
+
+const GRADIENT_TOLERANCE = 1e-5;
+const POSITION = { seed: 1, step: 1, microBatch: 0 };
+
+/** Its first row, and that eight tokens shorter. */
+function smaller({ length, inputIds, attentionMask, lossMask }: Batch): Batch {
+  const short = length - 8;
+  const cut = <T extends Int32Array | Uint8Array>(values: T) => values.slice(0, short) as T;
+  return { rows: 1, length: short, inputIds: cut(inputIds), attentionMask: cut(attentionMask), lossMask: cut(lossMask) };
+}
+
+describe.each(readdirSync(referencePath('families')))('a recorded pass of %s', (name) => {
+  it('has the losses, gradients and logits of eager code, for batches of several sizes', () => {
+    const before = tf.memory().numTensors;
+    const modelDir = referencePath('families', name, 'model');
+    const adapterDir = referencePath('families', name, 'adapters', 'all-linear', 'adapter');
+    const eager = openForInference({ modelDir, adapterDir });
+    const compiled = openForTraining({ modelDir, tuning: readAdapterConfig(adapterDir), seed: 0, weightDecay: 0 });
+    compiled.assign(new Map([...eager.read()].map(([parameter, { data }]) => [parameter, data])));
+
+    const whole = referenceBatch(name, 'families');
+    for (const batch of [whole, smaller(whole), whole]) {
+      const wanted = eager.gradients(batch, POSITION);
+      const { lossSum, correct, supervisedTokens } = compiled.accumulate(batch, POSITION);
+      expect(Math.abs(lossSum / wanted.lossSum - 1)).toBeLessThan(1e-6);
+      expect(correct).toBe(wanted.correct);
+      expect(supervisedTokens).toBe(wanted.supervisedTokens);
+      const gradients = compiled.gradients();
+      expect(gradients.size).toBe(wanted.gradients.size);
+      for (const [parameter, gradient] of wanted.gradients) {
+        const expected = gradient.dataSync();
+        expect(largestDifference(gradients.get(parameter)!, expected) / largest(expected), parameter).toBeLessThan(GRADIENT_TOLERANCE);
+      }
+      tf.dispose([...wanted.gradients.values()]);
+      compiled.update({ learningRate: 0, maxNorm: 0, tokens: 1 }); // the next pass's gradients stand alone
+    }
+    const prompt = whole.inputIds.slice(0, whole.length);
+    expect(largestDifference(compiled.allLogits(prompt), eager.allLogits(prompt))).toBeLessThan(1e-5);
+    compiled.dispose();
+    eager.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('has the same gradients when blocks are computed again', () => {
+    const modelDir = referencePath('families', name, 'model');
+    const tuning = { type: 'full' } as const;
+    const [kept, again] = [false, true].map((gradientCheckpointing) =>
+      openForTraining({ modelDir, tuning, seed: 0, weightDecay: 0, gradientCheckpointing }),
+    ) as [CompiledModel, CompiledModel];
+    const batch = referenceBatch(name, 'families');
+    expect(again.accumulate(batch, POSITION)).toEqual(kept.accumulate(batch, POSITION));
+    const gradients = again.gradients();
+    for (const [parameter, gradient] of kept.gradients())
+      expect(largestDifference(gradients.get(parameter)!, gradient), parameter).toBeLessThan(GRADIENT_TOLERANCE * Math.max(largest(gradient), 1e-3));
+    kept.dispose();
+    again.dispose();
+  });
+});

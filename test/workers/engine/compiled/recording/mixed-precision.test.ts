@@ -1,0 +1,42 @@
+import { readdirSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { referenceBatch, referencePath } from '../../../../../reference/fixtures.ts';
+import { openForTraining } from '../../../../../workers/engine/compiled/open-model.ts';
+import { openForInference } from '../../../../../workers/engine/eager/eager-model.ts';
+import { readAdapterConfig } from '../../../../../workers/engine/io/adapter.ts';
+import { tf } from '../../../../../workers/engine/tensorflow/tensorflow.ts';
+
+const POSITION = { seed: 1, step: 1, microBatch: 0 };
+
+/** 1 where two point the same way. */
+function cosine(a: Float32Array, b: Float32Array): number {
+  const [ab, aa, bb] = a.reduce(([x, y, z], value, i) => [x! + value * b[i]!, y! + value * value, z! + b[i]! * b[i]!], [0, 0, 0]) as number[];
+  return ab! / Math.sqrt(aa! * bb!);
+}
+
+describe.each(readdirSync(referencePath('families')))('products in bf16 › of %s', (name) => {
+  it('give the loss of f32 to a hundredth, and gradients of the same length and direction', () => {
+    const before = tf.memory().numTensors;
+    const modelDir = referencePath('families', name, 'model');
+    const adapterDir = referencePath('families', name, 'adapters', 'all-linear', 'adapter');
+    const eager = openForInference({ modelDir, adapterDir });
+    const batch = referenceBatch(name, 'families');
+    const wanted = eager.gradients(batch, POSITION);
+    const compiled = openForTraining({ modelDir, tuning: readAdapterConfig(adapterDir), seed: 0, weightDecay: 0, precision: 'bf16' });
+    compiled.assign(new Map([...eager.read()].map(([parameter, { data }]) => [parameter, data])));
+    const { lossSum } = compiled.accumulate(batch, POSITION);
+    expect(lossSum).not.toBe(wanted.lossSum);
+    expect(Math.abs(lossSum / wanted.lossSum - 1)).toBeLessThan(0.01);
+    const gradients = compiled.gradients();
+    const [all, expected] = [
+      [...wanted.gradients.keys()].flatMap((parameter) => [...gradients.get(parameter)!]),
+      [...wanted.gradients.values()].flatMap((gradient) => [...gradient.dataSync()]),
+    ];
+    expect(cosine(Float32Array.from(all), Float32Array.from(expected))).toBeGreaterThan(0.995);
+    expect(Math.hypot(...all) / Math.hypot(...expected)).toBeCloseTo(1, 1);
+    tf.dispose([...wanted.gradients.values()]);
+    compiled.dispose();
+    eager.dispose();
+    expect(tf.memory().numTensors).toBe(before);
+  });
+});

@@ -1,0 +1,86 @@
+import type { Logger } from 'pino';
+import { describe, expect, it, vi } from 'vitest';
+import type { Device } from '../../../workers/devices.ts';
+import type { ForkedTraining, ForkOptions } from '../../../workers/process/forked.ts';
+import { spareProcess } from '../../../workers/process/spare.ts';
+
+interface StandIn extends ForkedTraining {
+  options: ForkOptions;
+  kill(): Promise<void>;
+}
+
+/** A spare whose processes only remember that they were started. */
+function standIns(device: Device = null) {
+  const started: StandIn[] = [];
+  const fork = (options: ForkOptions): ForkedTraining => {
+    let gone = false;
+    const kill = async () => {
+      gone = true;
+    };
+    const process = { options, kill, isGone: () => gone } as unknown as StandIn;
+    started.push(process);
+    return process;
+  };
+  const log = logger();
+  return { started, log, spare: spareProcess({ device, environment: { PATH: '/bin' }, log, fork }) };
+}
+
+const logger = () => ({ debug: vi.fn() }) as unknown as Logger;
+const lines = (log: Logger) => vi.mocked(log.debug).mock.calls.map(([context]) => (context as unknown as { line: string }).line);
+
+describe('a worker’s spare process', () => {
+  it('that was warmed before › is the one that a job takes, and the next job gets another', () => {
+    const { spare, started } = standIns();
+    spare.warm();
+    spare.warm();
+    expect(started).toHaveLength(1);
+    expect(spare.take(logger())).toBe(started[0]);
+    spare.warm();
+    expect(spare.take(logger())).toBe(started[1]);
+    expect(started).toHaveLength(2);
+  });
+
+  it('that nobody warmed › starts with the job', () => {
+    const { spare, started } = standIns();
+    expect(spare.take(logger())).toBe(started[0]);
+  });
+
+  it('that died while it waited › is replaced', async () => {
+    const { spare, started } = standIns();
+    spare.warm();
+    await started[0]!.kill();
+    expect(spare.take(logger())).toBe(started[1]);
+  });
+
+  it('says what it says to the worker’s log, then to its job’s, also when the next one waits', () => {
+    const { spare, started, log } = standIns();
+    const [job, nextJob] = [logger(), logger()];
+    spare.warm();
+    started[0]!.options.onOutput!('before');
+    spare.take(job);
+    spare.warm();
+    started[0]!.options.onOutput!('in the job');
+    started[1]!.options.onOutput!('the next');
+    spare.take(nextJob);
+    started[0]!.options.onOutput!('still');
+    expect(lines(log)).toEqual(['before', 'the next']);
+    expect(lines(job)).toEqual(['in the job', 'still']);
+    expect(lines(nextJob)).toEqual([]);
+  });
+
+  it.each([
+    [null, ''],
+    ['1', '1'],
+  ])('on the device %j › sees the GPUs "%s" and of the environment what it is given', (device, visible) => {
+    const { spare, started } = standIns(device);
+    spare.warm();
+    expect(started[0]!.options.env).toEqual({ PATH: '/bin', CUDA_DEVICE_ORDER: 'PCI_BUS_ID', CUDA_VISIBLE_DEVICES: visible });
+  });
+
+  it('that waits when the worker stops › is ended', async () => {
+    const { spare, started } = standIns();
+    spare.warm();
+    await spare.close();
+    expect(started[0]!.isGone()).toBe(true);
+  });
+});

@@ -1,0 +1,121 @@
+/** A TensorFlow graph under construction: nodes with inferred shapes, equal ones shared. */
+
+import { currentScope } from '../../tensorflow/scope.ts';
+
+/** TensorFlow's numbers for element types. */
+export const DType = { float32: 1, int32: 3, bool: 10, bfloat16: 14, resource: 20 } as const;
+export type DTypeNumber = (typeof DType)[keyof typeof DType];
+
+export type Attribute =
+  | { kind: 'type'; value: number }
+  | { kind: 'types'; value: readonly number[] }
+  | { kind: 'int'; value: number }
+  | { kind: 'float'; value: number }
+  | { kind: 'bool'; value: boolean }
+  | { kind: 'string'; value: string }
+  | { kind: 'shape'; value: readonly number[] }
+  | { kind: 'tensor'; value: ConstantValue };
+
+/** A constant's content: int32 and float32 as their bytes, bool one byte each. */
+export interface ConstantValue {
+  dtype: number;
+  shape: readonly number[];
+  bytes: Uint8Array;
+}
+
+export interface GraphNode {
+  name: string;
+  op: string;
+  inputs: Output[];
+  /** Run before it, though it reads nothing of theirs. */
+  after: GraphNode[];
+  attributes: ReadonlyMap<string, Attribute>;
+  outputs: Output[];
+  /** The part of the model it was recorded in. */
+  scope: string;
+}
+
+/** One of a node's results. */
+export interface Output {
+  node: GraphNode;
+  index: number;
+  dtype: number;
+  shape: readonly number[];
+}
+
+export type ResultType = Pick<Output, 'dtype' | 'shape'>;
+
+interface NodeOptions {
+  /** Default: made from the operation's name. */
+  name?: string;
+  after?: GraphNode[];
+  /** Two of it are two: it holds state, or changes some. */
+  stateful?: boolean;
+  /** Default: the one being recorded. */
+  scope?: string;
+}
+
+export class Graph {
+  readonly #nodes: GraphNode[] = [];
+  readonly #equal = new Map<string, GraphNode>();
+  readonly #ids = new Map<Output, number>();
+
+  /** Every node as it was added: each after its inputs, but for those that `recompute` puts behind their readers. */
+  get nodes(): readonly GraphNode[] {
+    return this.#nodes;
+  }
+
+  add(op: string, attributes: Record<string, Attribute>, inputs: Output[], results: ResultType[], options: NodeOptions = {}): GraphNode {
+    const { name = `${op}_${this.#nodes.length}`, after = [], stateful = false } = options;
+    const shared = !stateful && after.length === 0 && options.name === undefined;
+    const key = shared ? JSON.stringify([op, Object.entries(attributes).map(asKey), inputs.map((input) => this.#ids.get(input))]) : '';
+    const known = shared ? this.#equal.get(key) : undefined;
+    if (known !== undefined) return known;
+    const node: GraphNode = {
+      name,
+      op,
+      inputs,
+      after,
+      attributes: new Map(Object.entries(attributes)),
+      outputs: [],
+      scope: options.scope ?? currentScope(),
+    };
+    for (const [index, { dtype, shape }] of results.entries()) {
+      const output = { node, index, dtype, shape };
+      node.outputs.push(output);
+      this.#ids.set(output, this.#ids.size);
+    }
+    this.#nodes.push(node);
+    if (shared) this.#equal.set(key, node);
+    return node;
+  }
+
+  constant(value: ConstantValue): Output {
+    const attributes: Record<string, Attribute> = { dtype: { kind: 'type', value: value.dtype }, value: { kind: 'tensor', value } };
+    return this.add('Const', attributes, [], [value]).outputs[0]!;
+  }
+
+  integers(values: readonly number[], shape: readonly number[] = [values.length]): Output {
+    return this.constant({ dtype: DType.int32, shape, bytes: new Uint8Array(Int32Array.from(values).buffer) });
+  }
+
+  /** What is fed. @param shape −1 where the size is the feeder's */
+  placeholder(name: string, dtype: number, shape: readonly number[], recordedShape = shape): Output {
+    const attributes: Record<string, Attribute> = { dtype: { kind: 'type', value: dtype }, shape: { kind: 'shape', value: shape } };
+    return this.add('Placeholder', attributes, [], [{ dtype, shape: recordedShape }], { name, stateful: true }).outputs[0]!;
+  }
+}
+
+function asKey([name, attribute]: [string, Attribute]): unknown {
+  if (attribute.kind !== 'tensor') return [name, attribute];
+  const { dtype, shape, bytes } = attribute.value;
+  return [name, dtype, shape, Buffer.from(bytes).toString('base64')];
+}
+
+/** The integers of a constant; null when the output is computed. */
+export function constantIntegers({ node }: Output): number[] | null {
+  const value = node.attributes.get('value');
+  if (node.op !== 'Const' || value?.kind !== 'tensor' || value.value.dtype !== DType.int32) return null;
+  const { bytes } = value.value;
+  return [...new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)];
+}

@@ -1,0 +1,69 @@
+/** Products with a matrix of few rows, as LoRA's are, go to kernels of their own (kernels/thin-products.cc), and with them what is added to them. */
+import { LARGEST_THIN_RANK } from '../../tensorflow/native.ts';
+import { type Attribute, DType, type Output, type ResultType } from './graph.ts';
+import type { Operation } from './mixed-precision.ts';
+
+export interface ThinProduct extends Operation {
+  result: ResultType;
+}
+
+interface Choices {
+  /** Of the large matrices among what products read and give. */
+  resultType: number;
+  cast(output: Output, dtype: number): Output;
+  /** Whether it is another from run to run, as the number of tokens is. */
+  varies(size: number): boolean;
+}
+
+/** @returns what to record instead; null when the operation is none of these */
+export function asThinProduct({ op, attributes, inputs }: Operation, choices: Choices): ThinProduct | null {
+  if (op === 'BatchMatMulV2')
+    return ofProduct(inputs as [Output, Output], { a: isTrue(attributes, 'adj_x'), b: isTrue(attributes, 'adj_y') }, choices);
+  return op === 'Add' || op === 'AddV2' ? ofSum(inputs as [Output, Output]) : null;
+}
+
+const isTrue = (attributes: Record<string, Attribute>, name: string): boolean => attributes[name]?.value === true;
+const isThin = (size: number, { varies }: Choices): boolean => size <= LARGEST_THIN_RANK && !varies(size);
+
+function ofProduct([a, b]: [Output, Output], adjoint: { a: boolean; b: boolean }, choices: Choices): ThinProduct | null {
+  if (a.shape.length !== 2 || b.shape.length !== 2) return null;
+  const [aRows, aColumns] = a.shape as [number, number];
+  const [bRows, bColumns] = b.shape as [number, number];
+  if (!choices.varies(aRows)) return null;
+  if (!adjoint.a) {
+    const columns = adjoint.b ? bRows : bColumns;
+    if (choices.varies(columns)) return null;
+    if (isThin(aColumns, choices)) return thin('GraftRankUpdate', [a, b], adjoint.b, { dtype: choices.resultType, shape: [aRows, columns] });
+    return isThin(columns, choices)
+      ? thin('GraftRankReduce', [choices.cast(a, choices.resultType), b], !adjoint.b, { dtype: DType.float32, shape: [aRows, columns] })
+      : null;
+  }
+  if (adjoint.b || bRows !== aRows) return null;
+  const result = { dtype: DType.float32, shape: [aColumns, bColumns] };
+  if (isThin(aColumns, choices)) return thin('GraftRankOuter', [a, choices.cast(b, choices.resultType)], false, result);
+  return isThin(bColumns, choices) ? thin('GraftRankOuter', [b, choices.cast(a, choices.resultType)], true, result) : null;
+}
+
+/** Y + H·T in one go. */
+function ofSum(terms: [Output, Output]): ThinProduct | null {
+  const [first, second] = terms.map(asProduced) as [Output, Output];
+  if (first.shape.join() !== second.shape.join()) return null;
+  const update = [first, second].find(({ node }) => node.op === 'GraftRankUpdate' && node.inputs.length === 2);
+  if (update === undefined) return null;
+  const addend = update === first ? second : first;
+  const transposed = update.node.attributes.get('transposed')!.value === true;
+  return thin('GraftRankUpdate', [...update.node.inputs, addend], transposed, addend);
+}
+
+/** Before it was cast to f32. */
+const asProduced = (output: Output): Output =>
+  output.node.op === 'Cast' && output.node.inputs[0]!.dtype === DType.bfloat16 ? output.node.inputs[0]! : output;
+
+function thin(op: string, inputs: Output[], transposed: boolean, result: ResultType): ThinProduct {
+  const attributes: Record<string, Attribute> = {
+    Tin: { kind: 'types', value: inputs.map(({ dtype }) => dtype) },
+    transposed: { kind: 'bool', value: transposed },
+    ...(op === 'GraftRankUpdate' ? { Tout: { kind: 'type', value: result.dtype } } : {}),
+  };
+  return { op, attributes, inputs, result };
+}

@@ -1,0 +1,126 @@
+/** Where a run's time goes: when each operation of the graph began and ended, as TensorFlow itself traced it. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { traceSessionTo } from '../../tensorflow/tensorflow.ts';
+import type { GraphNode, Output } from '../recording/graph.ts';
+
+export interface TimedOperation {
+  op: string;
+  /** The part of the model, as the checkpoint names it. */
+  scope: string;
+  milliseconds: number;
+  /** Of a product; 0 of all else. */
+  flops: number;
+}
+
+interface ProfileOptions {
+  /** What the graph is made of. */
+  nodes: readonly GraphNode[];
+  /** What a recorded size is in this run. */
+  actual(size: number): number;
+}
+
+/** @param run the graph once; times of operations that run side by side are not less for it */
+export function profile(run: () => void, { nodes, actual }: ProfileOptions): TimedOperation[] {
+  const dir = mkdtempSync(join(tmpdir(), 'graft-trace-'));
+  try {
+    const path = join(dir, 'run-metadata.pb');
+    traceSessionTo(path, run);
+    const found = traced(readFileSync(path));
+    return nodes.flatMap((node) => {
+      const trace = found.get(node.name);
+      if (trace === undefined) return [];
+      return [{ op: node.op, scope: node.scope, milliseconds: trace.milliseconds, flops: flopsOf(node, trace.elements, actual) }];
+    });
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** The part of google-protobuf that is used here. */
+interface Reader {
+  nextField(): boolean;
+  isEndGroup(): boolean;
+  getFieldNumber(): number;
+  readMessage(message: object, read: (message: object, reader: Reader) => void): void;
+  readString(): string;
+  readInt64(): number;
+  skipField(): void;
+}
+const ofTfjs = createRequire(createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json'));
+const { BinaryReader } = ofTfjs('google-protobuf') as { BinaryReader: new (bytes: Uint8Array) => Reader };
+
+/** Numbers of the fields in tensorflow/core/protobuf/config.proto and tensorflow/core/framework/step_stats.proto. */
+const RunMetadata = { stepStats: 1 } as const;
+const StepStats = { devices: 1 } as const;
+const DeviceStepStats = { nodes: 2 } as const;
+const NodeExecStats = { name: 1, outputs: 7, opStartNanoseconds: 14, opEndNanoseconds: 15 } as const;
+const NodeOutput = { tensor: 3 } as const;
+const TensorDescription = { shape: 2 } as const;
+const TensorShape = { dimensions: 2 } as const;
+const Dimension = { size: 1 } as const;
+
+interface Traced {
+  milliseconds: number;
+  /** Elements of its results. */
+  elements: number;
+}
+
+/** @param bytes a RunMetadata; @returns what became of each node, by name */
+function traced(bytes: Uint8Array): Map<string, Traced> {
+  const nodes = new Map<string, Traced>();
+  /** Goes into the submessages of one number and skips the rest. */
+  const inside = (number: number, read: (reader: Reader) => void) => (reader: Reader) =>
+    eachField(reader, (field) => (field === number ? reader.readMessage({}, (_, inner) => read(inner)) : reader.skipField()));
+  const readNode = (reader: Reader): void => {
+    let name = '';
+    let nanoseconds = 0;
+    let elements = 0;
+    const readOutput = inside(NodeOutput.tensor, (tensor) => {
+      let product = 1;
+      const readDimension = (dimension: Reader): void =>
+        eachField(dimension, (field) => {
+          if (field === Dimension.size) product *= dimension.readInt64();
+          else dimension.skipField();
+        });
+      inside(TensorDescription.shape, inside(TensorShape.dimensions, readDimension))(tensor);
+      elements += product;
+    });
+    eachField(reader, (field) => {
+      if (field === NodeExecStats.name) name = reader.readString();
+      else if (field === NodeExecStats.opStartNanoseconds) nanoseconds -= reader.readInt64();
+      else if (field === NodeExecStats.opEndNanoseconds) nanoseconds += reader.readInt64();
+      else if (field === NodeExecStats.outputs) reader.readMessage({}, (_, inner) => readOutput(inner));
+      else reader.skipField();
+    });
+    nodes.set(name, { milliseconds: nanoseconds / 1e6, elements });
+  };
+  inside(RunMetadata.stepStats, inside(StepStats.devices, inside(DeviceStepStats.nodes, readNode)))(new BinaryReader(bytes));
+  return nodes;
+}
+
+function eachField(reader: Reader, read: (number: number) => void): void {
+  while (reader.nextField() && !reader.isEndGroup()) read(reader.getFieldNumber());
+}
+
+function flopsOf({ op, inputs, outputs, attributes }: GraphNode, elements: number, actual: (size: number) => number): number {
+  const [a, b] = inputs as [Output, Output];
+  switch (op) {
+    case 'BatchMatMulV2':
+      return 2 * elements * actual(attributes.get('adj_x')?.value === true ? a.shape.at(-2)! : a.shape.at(-1)!);
+    case 'GraftRankUpdate':
+    case 'GraftRankReduce':
+      return 2 * elements * actual(a.shape[1]!);
+    case 'GraftRankOuter':
+      return 2 * outputs[0]!.shape.reduce((product, size) => product * size, 1) * actual(b.shape[0]!);
+    case 'GraftExpansionGradient':
+      return 4 * actual(a.shape[0]!) * a.shape[1]! * b.shape[1]!;
+    case 'GraftAttention': // two products of what each token sees, half of the row at an average; its gradient's five
+    case 'GraftAttentionGradient':
+      return (op === 'GraftAttention' ? 2 : 5) * actual(a.shape[1]!) * a.shape.reduce((product, size) => product * actual(size), 1);
+    default:
+      return 0;
+  }
+}

@@ -1,0 +1,92 @@
+/** A tensor that lives in a session from run to run. */
+import type { HeldFloats } from '../../io/float-formats.ts';
+import { type Tensor, tf } from '../../tensorflow/tensorflow.ts';
+import { type Attribute, DType, type Graph, type Output } from '../recording/graph.ts';
+import { cast, exact } from '../recording/mixed-precision.ts';
+
+export interface SessionVariable {
+  name: string;
+  shape: readonly number[];
+  handle: Output;
+  /** Its value when a run begins. */
+  value: Output;
+  /** That in f32. */
+  exactValue: Output;
+  /** Fetched with `{name}/given` fed as `asGiven` has it, sets it. */
+  assigned: Output;
+  /** Fetched, sets it to zeros. */
+  zeroed: Output;
+}
+
+interface VariableOptions {
+  /** Held in it; default f32. */
+  dtype?: typeof DType.float32 | typeof DType.bfloat16;
+}
+
+/** A variable, unset until `assigned` or `zeroed` has been fetched. */
+export function sessionVariable(
+  graph: Graph,
+  name: string,
+  shape: readonly number[],
+  { dtype = DType.float32 }: VariableOptions = {},
+): SessionVariable {
+  const type: Attribute = { kind: 'type', value: dtype };
+  const attributes: Record<string, Attribute> = {
+    dtype: type,
+    shape: { kind: 'shape', value: shape },
+    shared_name: { kind: 'string', value: name },
+    container: { kind: 'string', value: '' },
+  };
+  const handle = graph.add('VarHandleOp', attributes, [], [{ dtype: DType.resource, shape: [] }], { name: `${name}/handle`, stateful: true })
+    .outputs[0]!;
+  const value = graph.add('ReadVariableOp', { dtype: type }, [handle], [{ dtype, shape }], { name: `${name}/value`, stateful: true });
+  /** @returns what is fetched to set the variable */
+  const set = (node: string, to: Output): Output => {
+    const assign = graph.add('AssignVariableOp', { dtype: type }, [handle, cast(graph, to, dtype)], [], {
+      name: `${name}/${node}/assign`,
+      stateful: true,
+    });
+    const done: Record<string, Attribute> = {
+      dtype: { kind: 'type', value: DType.int32 },
+      value: { kind: 'tensor', value: { dtype: DType.int32, shape: [], bytes: new Uint8Array(4) } },
+    };
+    return graph.add('Const', done, [], [{ dtype: DType.int32, shape: [] }], { name: `${name}/${node}`, after: [assign], stateful: true })
+      .outputs[0]!;
+  };
+  const zero = graph.constant({ dtype: DType.float32, shape: [], bytes: new Uint8Array(4) });
+  const fill: Record<string, Attribute> = { T: { kind: 'type', value: DType.float32 }, index_type: { kind: 'type', value: DType.int32 } };
+  const zeros = graph.add('Fill', fill, [graph.integers(shape), zero], [{ dtype: DType.float32, shape }]).outputs[0]!;
+  return {
+    name,
+    shape,
+    handle,
+    value: value.outputs[0]!,
+    exactValue: exact(graph, value.outputs[0]!),
+    assigned: set('assigned', dtype === DType.bfloat16 ? givenInPairs(graph, name, shape) : graph.placeholder(`${name}/given`, DType.float32, shape)),
+    zeroed: set('zeroed', zeros),
+  };
+}
+
+/** tfjs has no bf16: two of them are fed as one int32. */
+function givenInPairs(graph: Graph, name: string, shape: readonly number[]): Output {
+  const pairs = graph.placeholder(`${name}/given`, DType.int32, halved(shape));
+  const types: Record<string, Attribute> = { T: { kind: 'type', value: DType.int32 }, type: { kind: 'type', value: DType.bfloat16 } };
+  const [split] = graph.add('Bitcast', types, [pairs], [{ dtype: DType.bfloat16, shape: [...halved(shape), 2] }]).outputs;
+  const reshape: Record<string, Attribute> = { T: { kind: 'type', value: DType.bfloat16 }, Tshape: { kind: 'type', value: DType.int32 } };
+  return graph.add('Reshape', reshape, [split!, graph.integers(shape)], [{ dtype: DType.bfloat16, shape }]).outputs[0]!;
+}
+
+/** The class of what a variable is fed. */
+export const givenClass = ({ value }: SessionVariable): (new (length: number) => HeldFloats) =>
+  value.dtype === DType.bfloat16 ? Uint16Array : Float32Array;
+
+/**
+ * What a variable is fed to be set.
+ * @param values row-major, of its `givenClass`; bf16's are an even number
+ */
+export function asGiven({ shape }: SessionVariable, values: HeldFloats): Tensor {
+  if (values instanceof Float32Array) return tf.tensor(values, [...shape]);
+  return tf.tensor(new Int32Array(values.buffer, values.byteOffset, values.length / 2), halved(shape), 'int32');
+}
+
+const halved = (shape: readonly number[]): number[] => [...shape.slice(0, -1), shape.at(-1)! / 2];

@@ -1,0 +1,96 @@
+/** Many tensors side by side as one: a graph then holds, updates and hands over a few large ones instead of hundreds of small ones. */
+import type { HeldFloats } from '../io/float-formats.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+
+/** Elements of a row: 128 bytes in f32, 64 in bf16. TensorFlow hands out rows so aligned without copying them. */
+const COLUMNS = 32;
+
+/** The name of the slab in which norms and biases are, of all blocks together. */
+export const VECTORS = 'vectors';
+
+export interface SlabPart {
+  name: string;
+  shape: readonly number[];
+  size: number;
+  /** The part begins at one and ends with one, zeros after its last element. */
+  rows: number;
+  firstRow: number;
+}
+
+export interface Slab {
+  name: string;
+  parts: readonly SlabPart[];
+  /** [rows, 32] */
+  shape: readonly [number, number];
+}
+
+/**
+ * A slab for the matrices of each block of the decoder, one for those outside of blocks, and one for all vectors.
+ * @param shapes of the tensors by name, of which a block's contain `{blocks}.{i}.`
+ */
+export function slabsOf(shapes: Iterable<readonly [string, readonly number[]]>, blocks: string): Slab[] {
+  const grouped = new Map<string, [string, readonly number[]][]>();
+  for (const [name, shape] of shapes) {
+    const group = shape.length === 1 ? VECTORS : blockOf(name, blocks);
+    grouped.set(group, [...(grouped.get(group) ?? []), [name, shape]]);
+  }
+  return [...grouped].map(([name, members]) => {
+    let end = 0;
+    const parts = members.map(([name, shape]): SlabPart => {
+      const size = shape.reduce((product, length) => product * length, 1);
+      const [firstRow, rows] = [end, Math.ceil(size / COLUMNS)];
+      end += rows;
+      return { name, shape, size, rows, firstRow };
+    });
+    return { name, parts, shape: [end, COLUMNS] };
+  });
+}
+
+function blockOf(name: string, blocks: string): string {
+  const from = name.indexOf(`${blocks}.`);
+  if (from === -1) return 'outside';
+  return name
+    .slice(from)
+    .split('.', blocks.split('.').length + 1)
+    .join('.');
+}
+
+/** Puts a tensor's values, row-major, where they are held. */
+export type Fill = (name: string, held: HeldFloats) => void;
+
+/** @returns a slab's content, row-major, of the class that holds it */
+export function laidOut<T extends HeldFloats>({ parts, shape: [rows] }: Slab, fill: Fill, Content: new (length: number) => T): T {
+  const content = new Content(rows * COLUMNS);
+  for (const { name, firstRow, size } of parts) fill(name, content.subarray(firstRow * COLUMNS, firstRow * COLUMNS + size));
+  return content;
+}
+
+/** @returns each part's values, views of the content */
+export function partsOf({ parts }: Slab, content: Float32Array): Map<string, Float32Array> {
+  return new Map(parts.map(({ name, firstRow, size }) => [name, content.subarray(firstRow * COLUMNS, firstRow * COLUMNS + size)]));
+}
+
+/** @returns the tensors that lie in a slab, by name */
+export function split(slab: Tensor2D, { parts }: Slab): Map<string, Tensor> {
+  const rows = tf.split(
+    slab,
+    parts.map((part) => part.rows),
+    0,
+  );
+  return new Map(
+    parts.map(({ name, shape, size }, index) => {
+      const flat: Tensor1D = tf.reshape(rows[index]!, [-1]);
+      return [name, tf.reshape(flat.size === size ? flat : tf.slice(flat, [0], [size]), [...shape])];
+    }),
+  );
+}
+
+/** @returns [rows, 32] */
+export function join({ parts }: Slab, read: (name: string) => Tensor): Tensor2D {
+  const rows = parts.map(({ name, size, rows }): Tensor2D => {
+    const flat: Tensor1D = tf.reshape(read(name), [size]);
+    const padding = rows * COLUMNS - size;
+    return tf.reshape(padding === 0 ? flat : tf.concat([flat, tf.zeros([padding])]), [rows, COLUMNS]);
+  });
+  return tf.concat(rows, 0);
+}

@@ -1,0 +1,98 @@
+/** AdamW (Loshchilov & Hutter 2019), step for step as `torch.optim.AdamW`: decoupled decay, bias-corrected moments. */
+import { type Tensor, tf, type Variable } from '../tensorflow/tensorflow.ts';
+
+export interface AdamWOptions {
+  /** Decay rates of the two moments; default [0.9, 0.999]. */
+  betas?: readonly [number, number];
+  /** Added to √v̂; default 1e-8. */
+  epsilon?: number;
+  weightDecay: number;
+}
+
+/** First and second moment of one parameter's gradient, in its shape. */
+export interface Moments {
+  m: Tensor;
+  v: Tensor;
+}
+
+export class AdamW {
+  readonly #trainable: ReadonlyMap<string, Variable>;
+  readonly #betas: readonly [number, number];
+  readonly #epsilon: number;
+  readonly #weightDecay: number;
+  readonly #moments = new Map<string, Moments>();
+  /** Steps in which a parameter had no gradient. */
+  readonly #missed = new Map<string, number>();
+  #steps = 0;
+
+  constructor(trainable: ReadonlyMap<string, Variable>, { betas = [0.9, 0.999], epsilon = 1e-8, weightDecay }: AdamWOptions) {
+    this.#trainable = trainable;
+    this.#betas = betas;
+    this.#epsilon = epsilon;
+    this.#weightDecay = weightDecay;
+    for (const [name, variable] of trainable) this.#moments.set(name, { m: tf.zerosLike(variable), v: tf.zerosLike(variable) });
+  }
+
+  /** Steps taken, from which the bias corrections follow. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /**
+   * θ ← θ·(1 − η·λ) − η·m̂ / (√v̂ + ε), with m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ).
+   * A parameter without a gradient this step stays as it is, and so do its moments and its t.
+   * @param gradients by name; remain the caller's
+   */
+  step(gradients: ReadonlyMap<string, Tensor>, learningRate: number): void {
+    this.#steps += 1;
+    const [beta1, beta2] = this.#betas;
+    for (const name of this.#trainable.keys()) if (!gradients.has(name)) this.#missed.set(name, (this.#missed.get(name) ?? 0) + 1);
+    for (const [name, gradient] of gradients) {
+      const variable = this.#trainable.get(name);
+      const old = this.#moments.get(name);
+      if (variable === undefined || old === undefined) throw new Error(`no trainable parameter is called ${name}`);
+      const t = this.#steps - (this.#missed.get(name) ?? 0);
+      const stepSize = learningRate / (1 - beta1 ** t);
+      const secondCorrection = Math.sqrt(1 - beta2 ** t);
+      const next = tf.tidy(() => {
+        const m = tf.add(old.m, tf.mul(tf.sub(gradient, old.m), 1 - beta1)); // PyTorch's lerp
+        const v = tf.add(tf.mul(old.v, beta2), tf.mul(tf.square(gradient), 1 - beta2));
+        const denominator = tf.add(tf.div(tf.sqrt(v), secondCorrection), this.#epsilon);
+        const decayed = this.#weightDecay === 0 ? variable : tf.mul(variable, 1 - learningRate * this.#weightDecay);
+        variable.assign(tf.sub(decayed, tf.div(tf.mul(m, stepSize), denominator)));
+        return { m, v };
+      });
+      old.m.dispose();
+      old.v.dispose();
+      this.#moments.set(name, next);
+    }
+  }
+
+  /** The moments by parameter name; they remain the optimizer's and change with the next step. */
+  state(): ReadonlyMap<string, Moments> {
+    return this.#moments;
+  }
+
+  /**
+   * Goes on where an earlier run stopped.
+   * @param steps   taken by every parameter
+   * @param moments by name, one for every parameter; copied
+   */
+  restore(steps: number, moments: ReadonlyMap<string, Moments>): void {
+    for (const [name, old] of this.#moments) {
+      const saved = moments.get(name);
+      if (saved === undefined) throw new Error(`the saved optimizer state lacks ${name}`);
+      const next = { m: tf.clone(saved.m), v: tf.clone(saved.v) };
+      old.m.dispose();
+      old.v.dispose();
+      this.#moments.set(name, next);
+    }
+    this.#steps = steps;
+    this.#missed.clear();
+  }
+
+  dispose(): void {
+    for (const { m, v } of this.#moments.values()) tf.dispose([m, v]);
+    this.#moments.clear();
+  }
+}

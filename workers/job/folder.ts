@@ -1,0 +1,70 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { ObjectStore } from '../../src/object-store/object-store.ts';
+
+/** What a training process reads and writes: all of a job that is on this machine's disk. Removed when the job leaves it. */
+export interface JobFolder {
+  trainingFile: string;
+  validationFile: string;
+  outputDir: string;
+  /** What was delivered, read back from the object store. */
+  deliveredDir: string;
+  checkpointsDir: string;
+  checkpoint(step: number): string;
+  removeCheckpoint(step: number): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** A folder of each worker process's own, named so that the next one on this machine knows whether its owner lives. */
+export function workerFolder(dataDir: string): string {
+  return join(dataDir, 'work', `${hostname()}-${process.pid}`);
+}
+
+/** What training processes measured of this machine, for those after them. */
+export function machineFile(dataDir: string): string {
+  return join(dataDir, 'machine.json');
+}
+
+/** Empty at first: what an earlier attempt left is not trusted. */
+export async function makeJobFolder(workDir: string, jobId: string): Promise<JobFolder> {
+  const root = join(workDir, jobId);
+  const folder = {
+    trainingFile: join(root, 'training.jsonl'),
+    validationFile: join(root, 'validation.jsonl'),
+    outputDir: join(root, 'output'),
+    deliveredDir: join(root, 'delivered'),
+    checkpointsDir: join(root, 'checkpoints'),
+  };
+  await rm(root, { recursive: true, force: true });
+  await mkdir(folder.checkpointsDir, { recursive: true });
+  const checkpoint = (step: number) => join(folder.checkpointsDir, String(step));
+  const removeCheckpoint = (step: number) => rm(checkpoint(step), { recursive: true, force: true });
+  return { ...folder, checkpoint, removeCheckpoint, remove: () => rm(root, { recursive: true, force: true }) };
+}
+
+/** Removes what workers of this machine left that were killed. */
+export async function removeAbandonedFolders(dataDir: string): Promise<void> {
+  const work = join(dataDir, 'work');
+  for (const name of await readdir(work).catch(() => [])) {
+    const pid = name.startsWith(`${hostname()}-`) ? Number(name.slice(hostname().length + 1)) : Number.NaN;
+    if (Number.isInteger(pid) && (pid === process.pid || !isAlive(pid))) await rm(join(work, name), { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** @throws ObjectNotFound */
+export async function fetchObject(objectStore: ObjectStore, key: string, path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await pipeline(await objectStore.get(key), createWriteStream(path));
+}

@@ -1,0 +1,68 @@
+import type { Job } from '../../src/jobs/job.ts';
+import { keys } from '../../src/object-store/keys.ts';
+import type { ReportKind, Reports } from '../../src/reports/store.ts';
+import type { Services } from '../../src/services.ts';
+import type { CheckpointReport, DatasetFacts, Prepared } from '../engine/contract.ts';
+import { contractMetrics, JobLost } from './journal.ts';
+import { uploadDirectory } from './stored-directory.ts';
+
+type Needs = Pick<Services, 'jobs' | 'objectStore'>;
+
+/** @throws JobLost */
+export async function keepReport<Kind extends ReportKind>(
+  { reports }: Pick<Services, 'reports'>,
+  { id, attempt }: Pick<Job, 'id' | 'attempt'>,
+  kind: Kind,
+  report: Reports[Kind],
+): Promise<void> {
+  if (!(await reports.put(id, attempt, kind, report))) throw new JobLost();
+}
+
+/**
+ * The data has been read and the first step is next: validating_files → queued → running.
+ * @throws JobLost
+ */
+export async function recordPrepared({ jobs }: Needs, job: Job, facts: Prepared): Promise<void> {
+  const { id, attempt } = job;
+  const current = await jobs.find(id);
+  if (current?.status === 'validating_files') {
+    const { training, validation, hyperparameters, tuning, totalSteps, trainableParameters, totalParameters } = facts;
+    const patch = { resolved: hyperparameters, tuning, totalSteps, facts: { training, validation, trainableParameters, totalParameters } };
+    if ((await jobs.move(id, 'read', { attempt, patch })) === null) throw new JobLost();
+    await describeData(jobs, id, 'training', training);
+    if (validation !== null) await describeData(jobs, id, 'validation', validation);
+    for (const message of facts.warnings) await jobs.appendEvent(id, { level: 'warn', message: `The base model: ${message}` });
+    const share = ((100 * trainableParameters) / totalParameters).toPrecision(3);
+    await jobs.appendEvent(id, {
+      level: 'info',
+      message: `Files validated: ${count(totalSteps, 'step')} will train ${count(trainableParameters, 'parameter')}, ${share} % of the model's ${count(totalParameters, 'parameter')}`,
+    });
+  }
+  if (current?.status === 'running') return; // the training process was started again
+  if ((await jobs.move(id, 'start', { attempt })) === null) throw new JobLost();
+  const message = facts.startStep === 0 ? 'Fine-tuning job started' : `Fine-tuning job goes on after step ${facts.startStep}`;
+  await jobs.appendEvent(id, { level: 'info', message });
+}
+
+async function describeData(jobs: Services['jobs'], id: string, which: 'training' | 'validation', facts: DatasetFacts): Promise<void> {
+  const altered = [
+    facts.truncated > 0 ? `${count(facts.truncated, 'example')} cut` : '',
+    facts.dropped > 0 ? `${count(facts.dropped, 'example')} dropped` : '',
+  ].filter((text) => text !== '');
+  await jobs.appendEvent(id, {
+    level: 'info',
+    message: `The ${which} file has ${count(facts.examples, 'example')}, ${count(facts.tokens, 'token')}, ${facts.supervisedTokens.toLocaleString('en')} of them supervised; the longest example has ${count(facts.longestTokens, 'token')}${altered.map((text) => `; ${text}`).join('')}`,
+  });
+  for (const message of facts.warnings) await jobs.appendEvent(id, { level: 'warn', message: `The ${which} file: ${message}` });
+}
+
+const count = (number: number, noun: string) => `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
+
+/** Uploads first, then the row: a checkpoint that has a row is whole. @throws JobLost */
+export async function recordCheckpoint({ jobs, objectStore }: Needs, job: Job, { step, dir, metrics }: CheckpointReport): Promise<void> {
+  const { id, attempt } = job;
+  await uploadDirectory(objectStore, dir, keys.checkpoint(id, step));
+  const checkpoint = await jobs.addCheckpoint(id, attempt, { step, metrics: contractMetrics(metrics) });
+  if (checkpoint === null) throw new JobLost();
+  await jobs.appendEvent(id, { level: 'info', message: `Checkpoint created at step ${step}: ${checkpoint.name}` });
+}

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import type { ObjectStore } from '../../src/object-store/object-store.ts';
+import { fetchObject } from './folder.ts';
+
+export interface DirectoryFile {
+  /** Within the directory, `/` between folders. */
+  name: string;
+  sizeBytes: number;
+  /** Hex. */
+  sha256: string;
+}
+
+export interface UploadedFile extends DirectoryFile {
+  key: string;
+}
+
+/**
+ * Every file of a directory, one object each.
+ * @param prefix ends in `/`; what was there before is replaced
+ */
+export async function uploadDirectory(objectStore: ObjectStore, dir: string, prefix: string): Promise<UploadedFile[]> {
+  await objectStore.deletePrefix(prefix);
+  const uploaded: UploadedFile[] = [];
+  for (const path of await pathsIn(dir)) {
+    const name = nameIn(dir, path);
+    const hash = createHash('sha256');
+    const content = createReadStream(path);
+    content.on('data', (chunk) => hash.update(chunk));
+    const { sizeBytes } = await objectStore.put(prefix + name, content);
+    uploaded.push({ name, key: prefix + name, sizeBytes, sha256: hash.digest('hex') });
+  }
+  return uploaded;
+}
+
+/** Every file of a directory, by name. */
+export async function filesIn(dir: string): Promise<DirectoryFile[]> {
+  const files: DirectoryFile[] = [];
+  for (const path of await pathsIn(dir)) {
+    const hash = createHash('sha256');
+    let sizeBytes = 0;
+    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      sizeBytes += chunk.length;
+    }
+    files.push({ name: nameIn(dir, path), sizeBytes, sha256: hash.digest('hex') });
+  }
+  return files;
+}
+
+async function pathsIn(dir: string): Promise<string[]> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+const nameIn = (dir: string, path: string): string => relative(dir, path).split(sep).join('/');
+
+/** @returns how many files there were */
+export async function downloadDirectory(objectStore: ObjectStore, prefix: string, dir: string): Promise<number> {
+  const objects = await objectStore.list(prefix);
+  for (const { key } of objects) await fetchObject(objectStore, key, join(dir, key.slice(prefix.length)));
+  return objects.length;
+}

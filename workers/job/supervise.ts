@@ -1,0 +1,242 @@
+/** One job, from the queue to its end: claim, fetch, train in a process of its own, record, deliver; cancel, stop, crash. */
+import type { Logger } from 'pino';
+import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
+import type { HashedFile } from '../../src/formats/lineage.ts';
+import type { Job, JobError } from '../../src/jobs/job.ts';
+import { keys } from '../../src/object-store/keys.ts';
+import { ObjectNotFound } from '../../src/object-store/object-store.ts';
+import type { Services } from '../../src/services.ts';
+import type { TrainOptions } from '../engine/contract.ts';
+import { type ForkedTraining, TrainingProcessDied } from '../process/forked.ts';
+import { baseModelOf, canHave, hubModelDir } from './base-model.ts';
+import { deliver } from './delivery.ts';
+import { JobFailed } from './failed.ts';
+import { fetchObject, type JobFolder, machineFile, makeJobFolder } from './folder.ts';
+import { JobLost, openJournal } from './journal.ts';
+import { type JobLineage, openLineage } from './lineage.ts';
+import { keepReport, recordCheckpoint, recordPrepared } from './progress.ts';
+import { downloadDirectory } from './stored-directory.ts';
+import { type JobWatch, watchJob } from './watch.ts';
+
+/** A training process that dies this often in one worker's hands takes the job with it: something in the job kills it. */
+export const MOST_CRASHES = 3;
+/** A worker that stops waits this long for the step under way and its checkpoint. */
+export const STOP_GRACE_MS = 30_000;
+
+export interface Supervision {
+  services: Pick<Services, 'config' | 'jobs' | 'files' | 'reports' | 'objectStore' | 'hub'>;
+  workerId: string;
+  /** Where this worker keeps jobs' folders. */
+  workDir: string;
+  /** @returns the directory of a base model that is this machine's own, null when it is not here */
+  modelDir(model: string): string | null;
+  /** @returns the files that the base model in a directory is made of */
+  baseModelFiles(modelDir: string): Promise<HashedFile[]>;
+  /** A training process that has no job yet. */
+  takeProcess(log: Logger): ForkedTraining;
+  /** Called when the last step is done; the process is needed until its files are delivered and proven. */
+  trained?(): void;
+  /** Aborted when the worker stops: jobs go back to the queue. */
+  stopping: AbortSignal;
+  log: Logger;
+}
+
+/**
+ * Takes the job if it is to be had and this machine has its base model or may download it; returns when it is over, given back or lost.
+ * @throws whatever the database or the object store says: the job is taken up again when its heartbeat is too old
+ */
+export async function superviseJob(jobId: string, supervision: Supervision): Promise<void> {
+  const { services, workerId, workDir, modelDir, stopping } = supervision;
+  const log = supervision.log.child({ jobId });
+  const wanted = await services.jobs.find(jobId);
+  if (wanted === null || stopping.aborted) return;
+  const own = modelDir(wanted.model);
+  if (own === null && !canHave(wanted, supervision)) return; // a worker that has the model will be woken
+  const job = await services.jobs.claim(jobId, workerId);
+  if (job === null) return;
+  log.info({ attempt: job.attempt, model: job.model }, 'job taken');
+
+  const rows = await services.jobs.metrics(jobId);
+  const journal = openJournal(services.jobs, job, { lastRecordedStep: rows.at(-1)?.step ?? 0 });
+  const watch = watchJob(services.jobs, job, { log, tick: () => journal.flush() });
+  const folder = await makeJobFolder(workDir, jobId);
+  try {
+    const signal = AbortSignal.any([watch.lost, stopping]);
+    const modelPath = own ?? (await hubModelDir(job, { services, signal, log }));
+    const lineage = openLineage(job, supervision.baseModelFiles(modelPath));
+    const run: Run = { ...supervision, log, job, modelPath, journal, watch, folder, lineage };
+    await fetchDatasets(run);
+    await trainUntilOver(run);
+  } catch (error) {
+    if (error instanceof JobLost || watch.lost.aborted) log.info('the job was cancelled or taken over: stopped working on it');
+    else if (error instanceof JobFailed) await fail(services, job, error.error, log);
+    else if (stopping.aborted) await giveBack({ services, job, log });
+    else throw error;
+  } finally {
+    await watch.stop();
+    await folder.remove();
+  }
+}
+
+interface Run extends Supervision {
+  job: Job;
+  modelPath: string;
+  journal: ReturnType<typeof openJournal>;
+  watch: JobWatch;
+  folder: JobFolder;
+  lineage: JobLineage;
+}
+
+async function fetchDatasets({ services: { files, objectStore }, job, folder }: Run): Promise<void> {
+  const wanted = [
+    { param: 'training_file', id: job.trainingFileId, path: folder.trainingFile },
+    { param: 'validation_file', id: job.validationFileId, path: folder.validationFile },
+  ];
+  for (const { param, id, path } of wanted) {
+    if (id === null) continue;
+    const file = await files.findEvenDeleted(id);
+    const missing = { code: 'file_not_found', message: `The content of the file "${id}" is gone. Upload it again and make a new job`, param };
+    if (file === null) throw new JobFailed(missing);
+    await fetchObject(objectStore, file.storageKey, path).catch((error) => {
+      throw error instanceof ObjectNotFound ? new JobFailed(missing) : error;
+    });
+  }
+}
+
+/** A process that dies is followed by another, which goes on from the newest checkpoint. */
+async function trainUntilOver(run: Run): Promise<void> {
+  const { services, job, log } = run;
+  for (let crashes = 1; ; crashes++) {
+    const training = run.takeProcess(log);
+    try {
+      return await train(run, training);
+    } catch (error) {
+      if (!(error instanceof TrainingProcessDied) || run.watch.lost.aborted) throw error;
+      if (run.stopping.aborted) return await giveBack(run); // it did not stop in time
+      log.error({ crashes, how: error.how, output: training.output() }, 'the training process died');
+      const memory = error.how === 'SIGKILL' ? ', as a machine does when memory runs out' : '';
+      const what = `The training process ended with ${error.how}${memory}`;
+      if (crashes === MOST_CRASHES) {
+        throw new JobFailed({
+          code: 'training_process_died',
+          message: `${what}, ${crashes} times. Lower hyperparameters.batch_size or hyperparameters.max_length, or ask whoever runs the worker`,
+          param: null,
+        });
+      }
+      await services.jobs.appendEvent(job.id, { level: 'warn', message: `${what}; it is started again from the newest checkpoint` });
+    } finally {
+      await training.kill();
+    }
+  }
+}
+
+/** @throws JobLost, JobFailed, TrainingProcessDied */
+async function train(run: Run, training: ForkedTraining): Promise<void> {
+  const { services, job, journal, watch, stopping, log } = run;
+  const stop = () => {
+    training.stop();
+    setTimeout(() => void training.kill(), STOP_GRACE_MS).unref();
+  };
+  const kill = () => void training.kill();
+  watch.lost.addEventListener('abort', kill);
+  stopping.addEventListener('abort', stop);
+  try {
+    watch.lost.throwIfAborted();
+    const options = await trainOptions(run);
+    if (stopping.aborted) return await giveBack(run);
+    log.info({ trainingPid: training.pid, resumeFrom: options.resumeFrom }, 'training process takes the job');
+    for await (const answer of training.train(options)) {
+      switch (answer.answer) {
+        case 'receipt':
+          run.lineage.receipt(answer.receipt);
+          await keepReport(services, job, 'receipt', answer.receipt);
+          break;
+        case 'prepared':
+          log.info({ seconds: answer.facts.seconds }, 'the job is prepared');
+          run.lineage.prepared(answer.facts);
+          await recordPrepared(services, job, answer.facts);
+          break;
+        case 'step':
+          journal.step(answer.metrics);
+          watch.progress(answer.metrics);
+          break;
+        case 'checkpoint':
+          await journal.flush();
+          await run.lineage.writeToCheckpoint(answer.checkpoint);
+          await recordCheckpoint(services, job, answer.checkpoint);
+          await run.folder.removeCheckpoint(answer.checkpoint.step);
+          break;
+        case 'done':
+          run.trained?.();
+          await journal.flush();
+          await keepReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.last));
+          await deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(training, dir, log) });
+          log.info({ steps: answer.result.steps, seconds: answer.result.seconds }, 'job succeeded');
+          break;
+        case 'stopped':
+          throw new StoppedByWorker();
+        case 'failed':
+          throw failure(answer.error, training, log);
+      }
+    }
+  } catch (error) {
+    if (error instanceof JobFailed || error instanceof StoppedByWorker) await journal.flush();
+    if (!(error instanceof StoppedByWorker)) throw error;
+    await giveBack(run);
+  } finally {
+    watch.lost.removeEventListener('abort', kill);
+    stopping.removeEventListener('abort', stop);
+  }
+}
+
+/** @throws StoppedByWorker, JobFailed, TrainingProcessDied */
+async function verify(training: ForkedTraining, dir: string, log: Logger): Promise<ProofFindings> {
+  const answer = await training.verify(dir);
+  if (answer.answer === 'verified') return answer.findings;
+  if (answer.answer === 'failed') throw failure(answer.error, training, log);
+  throw new StoppedByWorker();
+}
+
+function failure(error: JobError, training: ForkedTraining, log: Logger): JobFailed {
+  if (error.code === 'internal_error') log.error({ output: training.output() }, 'the training failed');
+  return new JobFailed(error);
+}
+
+/** The training process did as the worker told it. */
+class StoppedByWorker extends Error {
+  override readonly name = 'StoppedByWorker';
+}
+
+async function trainOptions({ services, job, folder, modelPath }: Run): Promise<Omit<TrainOptions, 'signal' | 'report'>> {
+  const newest = await services.jobs.newestCheckpoint(job.id);
+  const resumeFrom = newest && folder.checkpoint(newest.step);
+  if (newest !== null) await downloadDirectory(services.objectStore, keys.checkpoint(job.id, newest.step), folder.checkpoint(newest.step));
+  return {
+    modelDir: modelPath,
+    trainingFile: folder.trainingFile,
+    ...(job.validationFileId !== null && { validationFile: folder.validationFile }),
+    outputDir: folder.outputDir,
+    checkpointsDir: folder.checkpointsDir,
+    ...(resumeFrom !== null && { resumeFrom }),
+    tuning: job.tuning,
+    // What an earlier attempt's machine was fastest in stays, so that the job is what its record says.
+    hyperparameters: { ...job.hyperparameters, ...(job.resolved && { precision: job.resolved.precision }) },
+    seed: job.seed,
+    machineFile: machineFile(services.config.dataDir),
+    // The name, not this machine's path: the adapter's bytes depend on the job alone.
+    ...baseModelOf(job),
+  };
+}
+
+/** The worker stops: another one goes on from the newest checkpoint. */
+async function giveBack({ services: { jobs }, job: { id, attempt }, log }: Pick<Run, 'services' | 'job' | 'log'>): Promise<void> {
+  if ((await jobs.move(id, 'requeue', { attempt })) === null) await jobs.release(id, attempt);
+  else await jobs.appendEvent(id, { level: 'info', message: 'The worker stops; the job goes on from its newest checkpoint on another' });
+  log.info('job given back');
+}
+
+async function fail({ jobs }: Pick<Services, 'jobs'>, { id, attempt }: Job, error: JobError, log: Logger): Promise<void> {
+  if ((await jobs.move(id, 'fail', { attempt, patch: { error } })) === null) return;
+  await jobs.appendEvent(id, { level: 'error', message: `The job failed: ${error.message}` });
+  log.info({ error }, 'job failed');
+}

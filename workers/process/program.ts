@@ -1,0 +1,93 @@
+/**
+ * The process that trains: paths in, paths out. It knows no database, queue, storage or credentials; whoever forked it speaks messages.ts with it.
+ * One run blocks its event loop, may take all its memory, and may crash: that is why it is a process of its own.
+ */
+import type { StepMetrics, TrainReport, TrainResult } from '../engine/contract.ts';
+import { prepare, type Run } from '../engine/prepare.ts';
+import { prove } from '../engine/proof/prove.ts';
+import { tf, versions } from '../engine/tensorflow/tensorflow.ts';
+import { trainPrepared } from '../engine/train.ts';
+import { asTrainingError } from './errors.ts';
+import type { Answer, Command, Ready } from './messages.ts';
+
+// A Ctrl-C or a service manager signals the whole group; the worker then says `stop`, and a checkpoint is written.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
+// Nobody is left to hear an answer.
+process.on('disconnect', () => process.exit(0));
+
+type TrainCommand = Extract<Command, { command: 'train' }>;
+type VerifyCommand = Extract<Command, { command: 'verify' }>;
+
+const running = new Map<string, AbortController>();
+/** Trained and delivered, kept to be compared with its files: by the id of its command. */
+const trained = new Map<string, { run: Run; options: TrainCommand['options']; result: TrainResult }>();
+
+process.on('message', (command: Command) => {
+  if (command.command === 'stop') running.get(command.id)?.abort(new Stopped());
+  else void answer(command);
+});
+
+async function answer(command: TrainCommand | VerifyCommand): Promise<void> {
+  const { id } = command;
+  const controller = new AbortController();
+  running.set(id, controller);
+  try {
+    await (command.command === 'train' ? trainJob(command, controller.signal) : verify(command, controller.signal));
+  } catch (error) {
+    if (error instanceof Stopped) {
+      await send({ id, answer: 'stopped' });
+      return;
+    }
+    const failure = asTrainingError(error);
+    if (failure.code === 'internal_error') console.error(error);
+    await send({ id, answer: 'failed', error: failure });
+  } finally {
+    running.delete(id);
+  }
+}
+
+async function trainJob({ id, options }: TrainCommand, signal: AbortSignal): Promise<void> {
+  const report: TrainReport = {
+    receipt: (receipt) => send({ id, answer: 'receipt', receipt }),
+    prepared: (facts) => send({ id, answer: 'prepared', facts }),
+    step: (metrics: StepMetrics) => send({ id, answer: 'step', metrics }),
+    checkpoint: (checkpoint) => send({ id, answer: 'checkpoint', checkpoint }),
+  };
+  const run = await prepare({ ...options, signal, report });
+  try {
+    const result = await trainPrepared(run, { ...options, signal, report });
+    trained.set(id, { run, options, result });
+    await send({ id, answer: 'done', result });
+  } catch (error) {
+    run.dispose();
+    throw error;
+  }
+}
+
+async function verify({ id, deliveredDir }: VerifyCommand, signal: AbortSignal): Promise<void> {
+  const finished = trained.get(id);
+  if (finished === undefined) throw new Error(`there is no run ${id} to compare the files with`);
+  trained.delete(id);
+  const { run, options, result } = finished;
+  const findings = await prove(run, { modelDir: options.modelDir, deliveredDir, last: result.last, signal });
+  await send({ id, answer: 'verified', findings });
+}
+
+/** Resolves when the message has been written: a slow reader slows the loop down instead of filling the memory. */
+function send(message: Answer | Ready): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.send!(message, undefined, undefined, (error: Error | null) => (error === null ? resolve() : reject(error)));
+  });
+}
+
+class Stopped extends Error {
+  override readonly name = 'Stopped';
+}
+
+if (process.send === undefined) {
+  console.error('The training process is started by a worker. To train by hand: npm run train -- --help');
+  process.exit(2);
+}
+await tf.ready();
+await send({ answer: 'ready', device: tf.getBackend(), tensorflow: versions().tensorflow });
