@@ -5,9 +5,9 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { authenticate } from './accounts/api-key.ts';
 import { adapterRoutes } from './adapters/routes.ts';
 import { fileRoutes } from './files/routes.ts';
+import { Refusal } from './formats/refusal.ts';
 import { healthRoutes } from './health.ts';
 import { handleError, handleNotFound } from './http/error-handler.ts';
-import { ServiceError } from './http/errors.ts';
 import { parseJsonBody } from './http/json-body.ts';
 import { compileValidator } from './http/validation.ts';
 import { jobRoutes } from './jobs/routes.ts';
@@ -45,7 +45,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
 
   // Postgres cannot hold it, so nothing that we know is called so.
   app.addHook('onRequest', async ({ url }) => {
-    if (url.includes('%00')) throw new ServiceError('invalid_value', 'The address has a NUL character in it');
+    if (url.includes('%00')) throw new Refusal('invalid_value', 'The address has a NUL character in it');
   });
 
   await app.register(swagger, {

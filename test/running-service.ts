@@ -5,7 +5,7 @@ import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fas
 import OpenAI from 'openai';
 import { buildApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
-import type { ErrorBody } from '../src/http/errors.ts';
+import type { ErrorBody } from '../src/http/statuses.ts';
 import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
 import { openServices, type Services } from '../src/services.ts';
 

@@ -2,7 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
-import { ServiceError } from '../http/errors.ts';
+import { Refusal } from '../formats/refusal.ts';
 
 export interface ApiKey {
   key: string;
@@ -29,16 +29,16 @@ const digest = (text: string): Buffer => createHash('sha256').update(text).diges
 
 /**
  * Checks an `Authorization` header in a time that does not tell how much of the key was right.
- * @throws ServiceError invalid_api_key
+ * @throws Refusal invalid_api_key
  */
 export function authenticate(header: string | undefined, key: string): void {
   const [scheme, token] = (header ?? '').split(' ', 2);
   const given = scheme?.toLowerCase() === 'bearer' ? token : undefined;
   if (given === undefined || given === '') {
-    throw new ServiceError('invalid_api_key', 'There is no API key in the request', { hint: 'Send it as "Authorization: Bearer KEY".' });
+    throw new Refusal('invalid_api_key', 'There is no API key in the request', { hint: 'Send it as "Authorization: Bearer KEY".' });
   }
   if (!timingSafeEqual(digest(given), digest(key))) {
-    throw new ServiceError('invalid_api_key', 'The API key is wrong', {
+    throw new Refusal('invalid_api_key', 'The API key is wrong', {
       hint: "The service's key is ROOT_API_KEY, or the content of DATA_DIR/api-key.",
     });
   }

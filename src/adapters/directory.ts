@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
-import { ServiceError } from '../http/errors.ts';
+import { Refusal } from '../formats/refusal.ts';
 import type { Job } from '../jobs/job.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
@@ -18,7 +18,7 @@ interface AdapterObject {
 /**
  * What a job delivers: the adapter directory, or for full fine-tuning the model directory.
  * @param step  a checkpoint's instead
- * @throws ServiceError adapter_not_found
+ * @throws Refusal adapter_not_found
  */
 export async function adapterObjects(job: Job, { objectStore }: Needs, step?: number): Promise<AdapterObject[]> {
   const prefix = step === undefined ? keys.adapter(job.id) : keys.checkpointAdapter(job.id, step);
@@ -27,21 +27,21 @@ export async function adapterObjects(job: Job, { objectStore }: Needs, step?: nu
   const objects = listed.map(({ key, sizeBytes }) => ({ name: key.slice(prefix.length), key, sizeBytes }));
   if (objects.length > 0) return objects;
   if (step !== undefined) {
-    throw new ServiceError('adapter_not_found', `The job "${job.id}" has no checkpoint of step ${step}`, {
+    throw new Refusal('adapter_not_found', `The job "${job.id}" has no checkpoint of step ${step}`, {
       hint: `GET /v1/fine_tuning/jobs/${job.id}/checkpoints lists them.`,
     });
   }
-  throw new ServiceError('adapter_not_found', `The job "${job.id}" is ${job.status} and has no adapter`, {
+  throw new Refusal('adapter_not_found', `The job "${job.id}" is ${job.status} and has no adapter`, {
     hint: 'The adapter is there when the job has succeeded.',
   });
 }
 
-/** @throws ServiceError adapter_not_found */
+/** @throws Refusal adapter_not_found */
 export async function adapterFile(job: Job, filename: string, services: Needs): Promise<{ content: Readable; sizeBytes: number }> {
   const objects = await adapterObjects(job, services);
   const object = objects.find(({ name }) => name === filename);
   if (object === undefined) {
-    throw new ServiceError('adapter_not_found', `The adapter of "${job.id}" has no file "${filename}"`, {
+    throw new Refusal('adapter_not_found', `The adapter of "${job.id}" has no file "${filename}"`, {
       param: 'filename',
       hint: `It has ${objects.map(({ name }) => name).join(', ')}.`,
     });

@@ -3,7 +3,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
-import { ServiceError } from '../http/errors.ts';
+import { Refusal } from '../formats/refusal.ts';
 import { ErrorResponse } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
 import { FileDeleted, FileList, FileObject, FileParams, FileQuery, fileView, MAX_FILE_BYTES } from './schema.ts';
@@ -20,7 +20,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
 
   const find = async (id: string): Promise<StoredFile> => {
     const file = await files.find(id);
-    if (file === null) throw new ServiceError('file_not_found', `There is no file "${id}"`, { param: 'file_id', hint: 'GET /v1/files lists them.' });
+    if (file === null) throw new Refusal('file_not_found', `There is no file "${id}"`, { param: 'file_id', hint: 'GET /v1/files lists them.' });
     return file;
   };
 

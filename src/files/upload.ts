@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { ServiceError } from '../http/errors.ts';
+import { Refusal } from '../formats/refusal.ts';
 import { newFileId } from '../ids.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
@@ -24,7 +24,7 @@ interface Stored {
 /**
  * The file part comes before the fields that say whether it is welcome: it goes to storage first and is judged after.
  * A refused upload leaves nothing behind.
- * @throws ServiceError
+ * @throws Refusal
  */
 export async function receiveUpload(
   parts: AsyncIterable<UploadPart>,
@@ -39,13 +39,13 @@ export async function receiveUpload(
     }
     const [file, second] = stored;
     if (file === undefined)
-      throw new ServiceError('missing_required_parameter', 'file is missing', {
+      throw new Refusal('missing_required_parameter', 'file is missing', {
         param: 'file',
         hint: 'Send the dataset as the multipart field "file".',
       });
     if (second !== undefined)
-      throw new ServiceError('invalid_value', 'There is more than one file in the upload', { param: 'file', hint: 'Upload them one by one.' });
-    if (file.sizeBytes === 0) throw new ServiceError('invalid_value', `The file ${file.filename} is empty`, { param: 'file' });
+      throw new Refusal('invalid_value', 'There is more than one file in the upload', { param: 'file', hint: 'Upload them one by one.' });
+    if (file.sizeBytes === 0) throw new Refusal('invalid_value', `The file ${file.filename} is empty`, { param: 'file' });
     const { purpose, expiresAt } = judge(fields);
     return await files.create({ ...file, purpose, ...(expiresAt && { expiresAt }) });
   } catch (error) {
@@ -56,7 +56,7 @@ export async function receiveUpload(
 
 async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: Services['objectStore']): Promise<Stored> {
   if (part.name !== 'file')
-    throw new ServiceError('unknown_parameter', `${part.name} is not a known field`, { param: part.name, hint: 'The dataset is the field "file".' });
+    throw new Refusal('unknown_parameter', `${part.name} is not a known field`, { param: part.name, hint: 'The dataset is the field "file".' });
   const id = newFileId();
   const storageKey = keys.file(id);
   const hash = createHash('sha256');
@@ -66,7 +66,7 @@ async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: S
       yield chunk;
     }
     if (part.isCut())
-      throw new ServiceError('file_too_large', `The file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB`, {
+      throw new Refusal('file_too_large', `The file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB`, {
         param: 'file',
         hint: 'Split the dataset.',
       });
@@ -82,19 +82,19 @@ function judge(fields: Map<string, string>): { purpose: 'fine-tune'; expiresAt?:
   const known = ['purpose', 'expires_after[anchor]', 'expires_after[seconds]'];
   for (const name of fields.keys()) {
     if (!known.includes(name))
-      throw new ServiceError('unknown_parameter', `${name} is not a known field`, { param: name, hint: `Known here: file, ${known.join(', ')}.` });
+      throw new Refusal('unknown_parameter', `${name} is not a known field`, { param: name, hint: `Known here: file, ${known.join(', ')}.` });
   }
   const purpose = fields.get('purpose');
   if (purpose === undefined)
-    throw new ServiceError('missing_required_parameter', 'purpose is missing', { param: 'purpose', hint: 'A dataset has the purpose "fine-tune".' });
-  if (purpose !== 'fine-tune') throw new ServiceError('invalid_value', `purpose is "${purpose}"; an upload takes "fine-tune"`, { param: 'purpose' });
+    throw new Refusal('missing_required_parameter', 'purpose is missing', { param: 'purpose', hint: 'A dataset has the purpose "fine-tune".' });
+  if (purpose !== 'fine-tune') throw new Refusal('invalid_value', `purpose is "${purpose}"; an upload takes "fine-tune"`, { param: 'purpose' });
 
   const [anchor, text] = [fields.get('expires_after[anchor]'), fields.get('expires_after[seconds]')];
   if (anchor === undefined && text === undefined) return { purpose };
-  if (anchor !== 'created_at') throw new ServiceError('invalid_value', 'expires_after[anchor] takes "created_at"', { param: 'expires_after.anchor' });
+  if (anchor !== 'created_at') throw new Refusal('invalid_value', 'expires_after[anchor] takes "created_at"', { param: 'expires_after.anchor' });
   const seconds = Number(text);
   if (!Number.isInteger(seconds) || seconds < HOUR_SECONDS || seconds > THIRTY_DAYS_SECONDS) {
-    throw new ServiceError('invalid_value', `expires_after[seconds] is "${text}"; it takes ${HOUR_SECONDS} to ${THIRTY_DAYS_SECONDS}`, {
+    throw new Refusal('invalid_value', `expires_after[seconds] is "${text}"; it takes ${HOUR_SECONDS} to ${THIRTY_DAYS_SECONDS}`, {
       param: 'expires_after.seconds',
     });
   }

@@ -1,5 +1,5 @@
 /** Reads the fields of a `config.json`, remembers which were read, and collects everything that is wrong with them. */
-import { InputError } from './input-error.ts';
+import { Refusal } from './refusal.ts';
 
 type Json = Record<string, unknown>;
 export const isRecord = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -111,10 +111,10 @@ export class ConfigFields {
     }
   }
 
-  /** @throws InputError `unsupported_architecture` or `corrupt_model_file` with everything that was found */
+  /** @throws Refusal `unsupported_architecture` or `corrupt_model_file` with everything that was found */
   finish(where: string, hint: string): void {
     const { impossible, unsupported } = this.#findings;
-    if (unsupported.length > 0) throw new InputError('unsupported_architecture', `${where}: ${unsupported.join('; ')}`, { param: 'model', hint });
-    if (impossible.length > 0) throw new InputError('corrupt_model_file', `${where}: ${impossible.join('; ')}`, { param: 'model' });
+    if (unsupported.length > 0) throw new Refusal('unsupported_architecture', `${where}: ${unsupported.join('; ')}`, { param: 'model', hint });
+    if (impossible.length > 0) throw new Refusal('corrupt_model_file', `${where}: ${impossible.join('; ')}`, { param: 'model' });
   }
 }

@@ -2,8 +2,9 @@
  * The grammar of examples: one JSON object a line, either a chat, `{"messages": [{"role", "content", …}], "tools"?}` as OpenAI and Hugging Face
  * write it, or `{"prompt", "completion"}`. Other keys of a line are ignored.
  */
-import { InputError } from './input-error.ts';
+
 import { readLines } from './lines.ts';
+import { Refusal } from './refusal.ts';
 
 /** A conversation longer than this is a mistake in the file, not a conversation. */
 export const MAX_MESSAGES = 4096;
@@ -48,13 +49,13 @@ const shown = (value: unknown): string => {
 };
 
 /** @returns the error that both the formats and the engine throw for what is wrong in a file of examples */
-export function exampleError(param: ExampleFile, message: string, hint?: string): InputError {
-  return new InputError(`invalid_${param}`, message, { param, ...(hint === undefined ? {} : { hint }) });
+export function exampleError(param: ExampleFile, message: string, hint?: string): Refusal {
+  return new Refusal(`invalid_${param}`, message, { param, ...(hint === undefined ? {} : { hint }) });
 }
 
 /**
  * @param param which file the line is from: the error's param, and its code `invalid_{param}`
- * @throws InputError naming the line and the message in it (both from 1)
+ * @throws Refusal naming the line and the message in it (both from 1)
  */
 export function parseExample(line: string, lineNumber: number, param: ExampleFile): TrainingExample {
   const where = `line ${lineNumber}`;
@@ -79,7 +80,7 @@ export function parseExample(line: string, lineNumber: number, param: ExampleFil
 /**
  * Reads a file of examples as a stream.
  * @param bytes the file, in any chunks
- * @throws InputError naming the first lines that are wrong, all at once
+ * @throws Refusal naming the first lines that are wrong, all at once
  */
 export async function* readExamples(
   bytes: AsyncIterable<Uint8Array>,
@@ -107,14 +108,14 @@ export async function* readExamples(
 
 /** Gathers what is wrong in a file until there is enough to tell, so that a user mends it in one go. */
 export class Problems {
-  readonly #errors: InputError[] = [];
+  readonly #errors: Refusal[] = [];
   constructor(readonly param: ExampleFile) {}
 
   get count(): number {
     return this.#errors.length;
   }
 
-  /** @throws InputError with all of them when this one is the last that fits; anything but an InputError goes through */
+  /** @throws Refusal with all of them when this one is the last that fits; anything but a Refusal goes through */
   collect<T>(work: () => T): T | undefined {
     try {
       return work();
@@ -125,13 +126,13 @@ export class Problems {
   }
 
   add(error: unknown): void {
-    if (!(error instanceof InputError)) throw error;
+    if (!(error instanceof Refusal)) throw error;
     this.#errors.push(error);
     if (this.#errors.length >= MAX_PROBLEMS) this.throwIfAny();
   }
 
   /** Adds one that does not end the reading: those beyond the first are counted elsewhere. */
-  note(error: InputError): void {
+  note(error: Refusal): void {
     if (this.#errors.length < MAX_PROBLEMS) this.#errors.push(error);
   }
 
@@ -141,16 +142,16 @@ export class Problems {
   }
 
   /** Everything gathered, as one error; null when there is none. */
-  get all(): InputError | null {
+  get all(): Refusal | null {
     const [first, ...more] = this.#errors;
     if (first === undefined || more.length === 0) return first ?? null;
     const messages = [first, ...more].map(({ message }) => message).join('; ');
     const intro = this.count >= MAX_PROBLEMS ? `the first ${this.count} problems` : `${this.count} problems`;
-    return new InputError(first.code, `${intro}: ${messages}`, first.details);
+    return new Refusal(first.code, `${intro}: ${messages}`, first);
   }
 }
 
-type Fail = (problem: string, hint?: string) => InputError;
+type Fail = (problem: string, hint?: string) => Refusal;
 
 function parseJson(line: string, where: string, fail: Fail): unknown {
   try {

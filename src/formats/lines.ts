@@ -1,4 +1,4 @@
-import { InputError } from './input-error.ts';
+import { Refusal } from './refusal.ts';
 
 /** An example of 131,072 tokens is about 0.6 MB of text; eight MiB leaves room for escapes, and keeps a file without line ends from filling the memory. */
 export const MAX_LINE_BYTES = 8 * 2 ** 20;
@@ -14,7 +14,7 @@ const NEWLINE = 0x0a;
 /**
  * Splits a stream of bytes into lines of UTF-8, one in memory at a time. Knows `\n` and `\r\n`, skips a byte order mark.
  * @param where the error's code and param
- * @throws InputError for a line that is too long or not UTF-8
+ * @throws Refusal for a line that is too long or not UTF-8
  */
 export async function* readLines(bytes: AsyncIterable<Uint8Array>, where: { code: string; param: string }): AsyncGenerator<Line> {
   const decoder = new TextDecoder('utf-8', { fatal: true }); // drops a byte order mark
@@ -31,7 +31,7 @@ export async function* readLines(bytes: AsyncIterable<Uint8Array>, where: { code
       const text = decoder.decode(line);
       return { number, text: text.endsWith('\r') ? text.slice(0, -1) : text };
     } catch {
-      throw new InputError(where.code, `line ${number} is not UTF-8`, { param: where.param, hint: 'Save the file as UTF-8.' });
+      throw new Refusal(where.code, `line ${number} is not UTF-8`, { param: where.param, hint: 'Save the file as UTF-8.' });
     }
   };
 
@@ -45,7 +45,7 @@ export async function* readLines(bytes: AsyncIterable<Uint8Array>, where: { code
     pieces.push(chunk.subarray(start));
     pendingBytes += chunk.length - start;
     if (pendingBytes > MAX_LINE_BYTES)
-      throw new InputError(where.code, `line ${number + 1} is longer than ${MAX_LINE_BYTES / 2 ** 20} MiB`, {
+      throw new Refusal(where.code, `line ${number + 1} is longer than ${MAX_LINE_BYTES / 2 ** 20} MiB`, {
         param: where.param,
         hint: 'Put one example on each line, ended by a line feed.',
       });

@@ -3,8 +3,8 @@ import type { Family } from './families/family.ts';
 import { gemma, gemma2, gemma3 } from './families/gemma.ts';
 import { gpt2, gptNeox } from './families/gpt.ts';
 import { llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3 } from './families/llama.ts';
-import { InputError } from './input-error.ts';
 import type { ModelConfig } from './model-config.ts';
+import { Refusal } from './refusal.ts';
 
 /** By `model_type`. */
 const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
@@ -42,16 +42,16 @@ const NEUTRAL: Readonly<Record<string, unknown>> = { pretraining_tp: 1 };
  * Reads transformers' `config.json`, as its versions 4 and 5 write it.
  * @param json  the parsed file
  * @param where its path, for messages
- * @throws InputError `unsupported_architecture` when the maths it asks for is not ours; `corrupt_model_file` when a field is missing or no number
+ * @throws Refusal `unsupported_architecture` when the maths it asks for is not ours; `corrupt_model_file` when a field is missing or no number
  */
 export function parseModelConfig(json: unknown, where: string): ModelConfig {
-  if (!isRecord(json)) throw new InputError('corrupt_model_file', `${where} is not a JSON object`, { param: 'model' });
+  if (!isRecord(json)) throw new Refusal('corrupt_model_file', `${where} is not a JSON object`, { param: 'model' });
   const hint = `Families computed: ${[...FAMILIES.keys()].join(', ')}, unquantised.`;
   const fields = new ConfigFields(json);
   const modelType = fields.value('model_type');
   const family = FAMILIES.get(modelType);
   if (family === undefined) {
-    throw new InputError('unsupported_architecture', `${where}: model_type is ${JSON.stringify(modelType) ?? 'missing'}`, { param: 'model', hint });
+    throw new Refusal('unsupported_architecture', `${where}: model_type is ${JSON.stringify(modelType) ?? 'missing'}`, { param: 'model', hint });
   }
   const config = family(fields);
   fields.refuseUnread(MATHEMATICAL.filter((field) => !(field in NEUTRAL) || json[field] !== NEUTRAL[field]));

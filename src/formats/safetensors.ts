@@ -2,7 +2,7 @@
  * The header of a safetensors file: an 8-byte little-endian length, that many bytes of JSON, then the tensors' bytes.
  * Source: https://github.com/huggingface/safetensors#format
  */
-import { InputError } from './input-error.ts';
+import { Refusal } from './refusal.ts';
 
 /** Bytes of one element. The types that base models are published in. */
 export const ELEMENT_BYTES = { F64: 8, I64: 8, F32: 4, I32: 4, F16: 2, BF16: 2, I16: 2, U8: 1, I8: 1, BOOL: 1 } as const;
@@ -27,8 +27,8 @@ export interface SafetensorsHeader {
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 const isNatural = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
-function corrupt(where: string, what: string): InputError {
-  return new InputError('corrupt_model_file', `${where}: ${what}`, { param: 'model', hint: 'Download or export the file again.' });
+function corrupt(where: string, what: string): Refusal {
+  return new Refusal('corrupt_model_file', `${where}: ${what}`, { param: 'model', hint: 'Download or export the file again.' });
 }
 
 /**
@@ -47,7 +47,7 @@ export function parseHeaderLength(first8: Uint8Array, fileBytes: number, where: 
  * Checks that every tensor is of a known type, that its shape and byte range agree, and that the ranges cover the data once, without overlap.
  * @param json      the header's bytes
  * @param fileBytes the whole file's size
- * @throws InputError `corrupt_model_file` naming the file and every tensor at fault
+ * @throws Refusal `corrupt_model_file` naming the file and every tensor at fault
  */
 export function parseHeader(json: Uint8Array, fileBytes: number, where: string): SafetensorsHeader {
   let parsed: unknown;

@@ -1,4 +1,4 @@
-import { ServiceError } from './errors.ts';
+import { Refusal } from '../formats/refusal.ts';
 
 /** Postgres stores neither NUL nor half of a surrogate pair. */
 const unstorable = /[\0\p{Surrogate}]/u;
@@ -6,20 +6,20 @@ const unstorable = /[\0\p{Surrogate}]/u;
 /**
  * A body as JSON, checked for what must not come further: text that the database cannot hold, keys that reach for prototypes.
  * @returns undefined for an empty body: a cancel comes without one
- * @throws ServiceError invalid_json
+ * @throws Refusal invalid_json
  */
 export function parseJsonBody(text: string): unknown {
   if (text.trim() === '') return undefined;
   try {
     return JSON.parse(text, (key, value: unknown) => {
-      if (key === '__proto__') throw new ServiceError('invalid_json', 'The body has a key "__proto__"');
+      if (key === '__proto__') throw new Refusal('invalid_json', 'The body has a key "__proto__"');
       if (unstorable.test(key) || (typeof value === 'string' && unstorable.test(value))) {
-        throw new ServiceError('invalid_json', `The body has a NUL character or half a surrogate pair at "${key}"`);
+        throw new Refusal('invalid_json', `The body has a NUL character or half a surrogate pair at "${key}"`);
       }
       return value;
     });
   } catch (error) {
-    if (error instanceof ServiceError) throw error;
-    throw new ServiceError('invalid_json', `The body is not JSON: ${(error as Error).message}`);
+    if (error instanceof Refusal) throw error;
+    throw new Refusal('invalid_json', `The body is not JSON: ${(error as Error).message}`);
   }
 }

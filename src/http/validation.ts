@@ -1,6 +1,6 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import addFormats from 'ajv-formats';
-import { ServiceError } from './errors.ts';
+import { Refusal } from '../formats/refusal.ts';
 
 const options = { allErrors: true, verbose: true, removeAdditional: false, useDefaults: true, strict: false } as const;
 /** Bodies mean what they say: "8" is not 8, and nothing is stripped. */
@@ -14,11 +14,11 @@ export const compileValidator = ({ schema, httpPart }: { schema: object; httpPar
   (httpPart === 'body' ? bodies : texts).compile(schema);
 
 /** Ajv's list of mismatches → one refusal that names the right field and, when there are more, the others. */
-export function validationError(errors: ErrorObject[]): ServiceError {
+export function validationError(errors: ErrorObject[]): Refusal {
   const [first, ...others] = leaves(errors).map(describe);
   const more = others.filter(({ message }) => message !== first!.message);
   const message = more.length === 0 ? first!.message : `${first!.message}. Also: ${more.map((other) => other.message).join('; ')}`;
-  return new ServiceError(first!.code, message, { ...(first!.param && { param: first!.param }), ...(first!.hint && { hint: first!.hint }) });
+  return new Refusal(first!.code, message, { ...(first!.param && { param: first!.param }), ...(first!.hint && { hint: first!.hint }) });
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Which files of a repository a base model is made of. */
-import { ServiceError } from '../http/errors.ts';
+import { Refusal } from '../formats/refusal.ts';
 
 /** A file as the hub lists it. */
 export interface HubFile {
@@ -24,7 +24,7 @@ const OPTIONAL = [
 /**
  * Never pickles, other formats' weights or sub-directories.
  * @param shards that the index names; null when there is no index to go by
- * @throws ServiceError model_incomplete naming every file that is missing
+ * @throws Refusal model_incomplete naming every file that is missing
  */
 export function neededFiles(model: string, listed: readonly HubFile[], shards: readonly string[] | null): HubFile[] {
   const there = new Map(listed.map((file) => [file.name, file]));
@@ -32,7 +32,7 @@ export function neededFiles(model: string, listed: readonly HubFile[], shards: r
   const required = [CONFIG_FILE, TOKENIZER_FILE, ...new Set(weights)];
   const missing = required.filter((name) => !there.has(name));
   if (missing.length > 0)
-    throw new ServiceError('model_incomplete', `The repository "${model}" lacks ${missing.join(', ')}`, {
+    throw new Refusal('model_incomplete', `The repository "${model}" lacks ${missing.join(', ')}`, {
       param: 'model',
       hint: 'A base model has config.json, tokenizer.json and weights in safetensors; older repositories often have a converted revision or copy.',
     });
@@ -43,10 +43,10 @@ export function neededFiles(model: string, listed: readonly HubFile[], shards: r
 export const indexToRead = (listed: readonly HubFile[]): HubFile | null =>
   listed.some(({ name }) => name === SINGLE_FILE) ? null : (listed.find(({ name }) => name === INDEX_FILE) ?? null);
 
-/** @throws ServiceError model_incomplete when it is no index, or names what is no file beside it */
+/** @throws Refusal model_incomplete when it is no index, or names what is no file beside it */
 export function shardsOf(model: string, index: unknown): string[] {
   const map = (index as { weight_map?: unknown } | null)?.weight_map;
   const shards = typeof map === 'object' && map !== null ? [...new Set(Object.values(map))] : [];
   if (shards.length > 0 && shards.every((shard) => typeof shard === 'string' && /^[\w.-]+\.safetensors$/.test(shard))) return shards as string[];
-  throw new ServiceError('model_incomplete', `"${model}" has a ${INDEX_FILE} that names no safetensors files beside it`, { param: 'model' });
+  throw new Refusal('model_incomplete', `"${model}" has a ${INDEX_FILE} that names no safetensors files beside it`, { param: 'model' });
 }

@@ -1,5 +1,5 @@
 /** What the hub says no with, as our own refusals. Its codes are in `X-Error-Code`, as huggingface_hub reads them. */
-import { ServiceError } from '../http/errors.ts';
+import { Refusal } from '../formats/refusal.ts';
 
 interface Asked {
   model: string;
@@ -7,35 +7,39 @@ interface Asked {
   hasToken: boolean;
 }
 
-export async function hubRefusal(response: Response, { model, endpoint, hasToken }: Asked): Promise<ServiceError> {
+export async function hubRefusal(response: Response, { model, endpoint, hasToken }: Asked): Promise<Refusal> {
   const code = response.headers.get('x-error-code');
   await response.body?.cancel();
   const param = 'model';
   if (code === 'GatedRepo')
-    return new ServiceError('model_gated', `"${model}" is gated: its owner grants access to accounts`, {
+    return new Refusal('model_gated', `"${model}" is gated: its owner grants access to accounts`, {
       param,
       hint: hasToken
         ? `Accept its terms at ${endpoint}/${model} with the account of HF_TOKEN.`
         : `Accept its terms at ${endpoint}/${model} and give the service HF_TOKEN of that account.`,
     });
   if (code === 'RevisionNotFound')
-    return new ServiceError('revision_not_found', `"${model}" has no such revision`, {
+    return new Refusal('revision_not_found', `"${model}" has no such revision`, {
       param,
       hint: 'Name a branch, a tag or a commit after the @.',
     });
   // To those who may not see it, the hub does not tell a private model from none.
   if (code === 'RepoNotFound' || [401, 403, 404].includes(response.status))
-    return new ServiceError('model_not_found', `There is no model "${model}" at ${endpoint}, or it is private`, {
+    return new Refusal('model_not_found', `There is no model "${model}" at ${endpoint}, or it is private`, {
       param,
       hint: hasToken ? 'Check the name, and that HF_TOKEN is valid and may read it.' : 'Check the name; a private model needs HF_TOKEN.',
     });
   return hubUnreachable(endpoint, new Error(`it answers with status ${response.status}`));
 }
 
-/** Worth trying again. */
-export function hubUnreachable(endpoint: string, cause: unknown): ServiceError {
+const UNREACHABLE = 'model_hub_unreachable';
+
+/** The one of the hub's refusals that is worth another try. */
+export const isUnreachable = (error: unknown): boolean => error instanceof Refusal && error.code === UNREACHABLE;
+
+export function hubUnreachable(endpoint: string, cause: unknown): Refusal {
   const { message, cause: deeper } = cause as { message?: string; cause?: { message?: string } };
-  return new ServiceError('model_hub_unreachable', `The model hub at ${endpoint} cannot be reached: ${deeper?.message || message}`, {
+  return new Refusal(UNREACHABLE, `The model hub at ${endpoint} cannot be reached: ${deeper?.message || message}`, {
     param: 'model',
     hint: 'Try again later, or name a model that GET /v1/models lists.',
   });

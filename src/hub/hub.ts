@@ -1,9 +1,8 @@
 /** The Hugging Face hub, or a mirror that speaks its protocol. */
 import { downloadFile, listFiles, modelInfo } from '@huggingface/hub';
 import type { HubConfig } from '../config.ts';
-import { InputError } from '../formats/input-error.ts';
 import { parseModelConfig } from '../formats/parse-model-config.ts';
-import { ServiceError } from '../http/errors.ts';
+import { Refusal } from '../formats/refusal.ts';
 import { CONFIG_FILE, type HubFile, indexToRead, neededFiles, shardsOf } from './hub-files.ts';
 import type { HubName } from './hub-name.ts';
 import { hubRefusal, hubUnreachable } from './hub-refusal.ts';
@@ -34,12 +33,12 @@ export interface Hub {
   allows(name: string): boolean;
   /**
    * What a job would download: nothing of the weights is read.
-   * @throws ServiceError model_not_found, revision_not_found, model_gated, model_incomplete, model_hub_unreachable, unsupported_architecture
+   * @throws Refusal model_not_found, revision_not_found, model_gated, model_incomplete, model_hub_unreachable, unsupported_architecture
    */
   describe(model: HubName): Promise<HubModel>;
   /**
    * @param from the first byte wanted
-   * @throws ServiceError what the hub says; the stream fails with whatever ends the connection
+   * @throws Refusal what the hub says; the stream fails with whatever ends the connection
    */
   read(model: Pick<HubModel, 'name' | 'commit'>, file: string, options: { from: number; signal: AbortSignal }): Promise<ReadableStream<Uint8Array>>;
 }
@@ -61,18 +60,18 @@ export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
   async function open({ name, commit }: Pick<HubModel, 'name' | 'commit'>, file: string, signal: AbortSignal): Promise<Blob> {
     const request = { repo: { type: 'model', name } as const, revision: commit, path: file };
     const blob = await downloadFile({ ...credentials, ...request, fetch: fetchFor(name, signal) });
-    if (blob === null) throw new ServiceError('model_incomplete', `The repository "${name}" lacks ${file}`, { param: 'model' });
+    if (blob === null) throw new Refusal('model_incomplete', `The repository "${name}" lacks ${file}`, { param: 'model' });
     return blob;
   }
 
   async function readJson(model: Pick<HubModel, 'name' | 'commit'>, file: HubFile, signal: AbortSignal): Promise<unknown> {
     if (file.sizeBytes > MAX_JSON_BYTES)
-      throw new ServiceError('model_incomplete', `The ${file.name} of "${model.name}" has ${file.sizeBytes} bytes; the most is ${MAX_JSON_BYTES}`);
+      throw new Refusal('model_incomplete', `The ${file.name} of "${model.name}" has ${file.sizeBytes} bytes; the most is ${MAX_JSON_BYTES}`);
     const text = await (await open(model, file.name, signal)).text();
     try {
       return JSON.parse(text);
     } catch {
-      throw new ServiceError('model_incomplete', `The ${file.name} of "${model.name}" is not JSON`, { param: 'model' });
+      throw new Refusal('model_incomplete', `The ${file.name} of "${model.name}" is not JSON`, { param: 'model' });
     }
   }
 
@@ -101,7 +100,7 @@ export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
         const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
         return { name, commit, family, parameters: total ?? null, files, sizeBytes, lastModified: info.updatedAt };
       } catch (error) {
-        throw error instanceof ServiceError ? error : hubUnreachable(endpoint, error);
+        throw error instanceof Refusal ? error : hubUnreachable(endpoint, error);
       }
     },
 
@@ -112,12 +111,8 @@ export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
   };
 }
 
-/** @throws ServiceError what the engine would say of it, before anything is downloaded */
+/** @throws Refusal what the engine would say of it, before anything is downloaded */
 function checkedConfig(model: string, config: unknown): { model_type: string } {
-  try {
-    parseModelConfig(config, `The config.json of ${model}`);
-    return config as { model_type: string };
-  } catch (error) {
-    throw error instanceof InputError ? ServiceError.from(error) : error;
-  }
+  parseModelConfig(config, `The config.json of ${model}`);
+  return config as { model_type: string };
 }

@@ -1,11 +1,11 @@
-import { ServiceError } from '../http/errors.ts';
+import { Refusal } from '../formats/refusal.ts';
 import type { Services } from '../services.ts';
 import { findJob } from './find.ts';
 import type { Job } from './job.ts';
 
 /**
  * The job is cancelled the moment the row says so; a worker that has it finds out with its next heartbeat.
- * @throws ServiceError when it is unknown, or over already
+ * @throws Refusal when it is unknown, or over already
  */
 export async function cancelJob(id: string, services: Pick<Services, 'jobs' | 'queue' | 'log'>): Promise<Job> {
   const { jobs, queue, log } = services;
@@ -13,7 +13,7 @@ export async function cancelJob(id: string, services: Pick<Services, 'jobs' | 'q
   if (cancelled === null) {
     const { status } = await findJob(id, services);
     // 400, not 409: the official client retries a conflict by itself.
-    throw new ServiceError('fine_tune_already_finished', `The job "${id}" has ${status === 'cancelled' ? 'been cancelled' : status} already`);
+    throw new Refusal('fine_tune_already_finished', `The job "${id}" has ${status === 'cancelled' ? 'been cancelled' : status} already`);
   }
   await jobs.appendEvent(id, { level: 'info', message: 'The job has been cancelled' });
   // One that stays in the queue is not claimed: its row says cancelled.

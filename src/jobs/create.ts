@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Hyperparameters } from '../formats/hyperparameters.ts';
+import { Refusal } from '../formats/refusal.ts';
 import { resolveTuning } from '../formats/tuning.ts';
-import { ServiceError } from '../http/errors.ts';
 import { newJobId } from '../ids.ts';
 import type { Services } from '../services.ts';
 import { commitOfModel } from './base-model.ts';
@@ -16,7 +16,7 @@ type Needs = Pick<Services, 'jobs' | 'files' | 'models' | 'queue' | 'hub' | 'log
 /**
  * Takes a job on, or refuses on the spot what can be known to be wrong without reading the data.
  * @param idempotencyKey  the same key and body give the job made before
- * @throws ServiceError
+ * @throws Refusal
  */
 export async function createJob(body: CreateJob, services: Needs, idempotencyKey?: string): Promise<Job> {
   const { jobs, queue, log } = services;
@@ -39,19 +39,19 @@ export async function createJob(body: CreateJob, services: Needs, idempotencyKey
 
 function newJob(body: CreateJob): NewJob {
   if (body.method && body.method.type !== 'supervised') {
-    throw new ServiceError('unsupported_method', `The method "${body.method.type}" is not supported yet`, {
+    throw new Refusal('unsupported_method', `The method "${body.method.type}" is not supported yet`, {
       param: 'method.type',
       hint: 'Use "supervised".',
     });
   }
   for (const other of ['dpo', 'reinforcement'] as const) {
     if (body.method?.[other] !== undefined)
-      throw new ServiceError('invalid_value', `method.${other} does not go with the type "supervised"`, { param: `method.${other}` });
+      throw new Refusal('invalid_value', `method.${other} does not go with the type "supervised"`, { param: `method.${other}` });
   }
   const { hyperparameters, param } = askedHyperparameters(body);
   const set = (value: unknown) => value !== undefined && value !== 'auto';
   if (set(hyperparameters.learning_rate) && set(hyperparameters.learning_rate_multiplier)) {
-    throw new ServiceError('invalid_value', 'learning_rate and learning_rate_multiplier are both given', {
+    throw new Refusal('invalid_value', 'learning_rate and learning_rate_multiplier are both given', {
       param: `${param}.learning_rate_multiplier`,
       hint: 'Give one of them: the multiplier multiplies the default learning rate.',
     });
@@ -72,7 +72,7 @@ function newJob(body: CreateJob): NewJob {
 function askedHyperparameters({ method, hyperparameters }: CreateJob): { hyperparameters: Hyperparameters; param: string } {
   const ofMethod = method?.supervised?.hyperparameters;
   if (ofMethod && hyperparameters) {
-    throw new ServiceError('invalid_value', 'hyperparameters are given twice', {
+    throw new Refusal('invalid_value', 'hyperparameters are given twice', {
       param: 'hyperparameters',
       hint: 'Give method.supervised.hyperparameters alone; the other place is deprecated.',
     });
@@ -84,9 +84,9 @@ function askedHyperparameters({ method, hyperparameters }: CreateJob): { hyperpa
 async function knowFile(param: 'training_file' | 'validation_file', id: string, { files }: Needs): Promise<void> {
   const file = await files.find(id);
   const code = `invalid_${param}`;
-  if (file === null) throw new ServiceError(code, `There is no file "${id}"`, { param, hint: 'Upload it to POST /v1/files first.' });
+  if (file === null) throw new Refusal(code, `There is no file "${id}"`, { param, hint: 'Upload it to POST /v1/files first.' });
   if (file.purpose !== 'fine-tune') {
-    throw new ServiceError(code, `The file "${id}" has the purpose "${file.purpose}"`, {
+    throw new Refusal(code, `The file "${id}" has the purpose "${file.purpose}"`, {
       param,
       hint: 'Upload the dataset with the purpose "fine-tune".',
     });
@@ -104,7 +104,7 @@ function sameRequest(job: Job, asked: NewJob): Job {
     metadata,
   });
   if (isDeepStrictEqual(request(job), request(asked))) return job;
-  throw new ServiceError('idempotency_key_reused', `The Idempotency-Key has already made the job ${job.id} from another body`, {
+  throw new Refusal('idempotency_key_reused', `The Idempotency-Key has already made the job ${job.id} from another body`, {
     hint: 'Use a new key for a new job.',
   });
 }

@@ -1,7 +1,7 @@
 import type { Static } from 'typebox';
 import { isFamily } from '../formats/parse-model-config.ts';
+import { Refusal } from '../formats/refusal.ts';
 import { TUNING_TYPES } from '../formats/tuning.ts';
-import { ServiceError } from '../http/errors.ts';
 import { unixSeconds } from '../http/list-schema.ts';
 import type { HubModel } from '../hub/hub.ts';
 import { parseHubName } from '../hub/hub-name.ts';
@@ -60,7 +60,7 @@ export async function listModels({ models, jobs }: Needs): Promise<Model[]> {
   return [...(await models.list()).map(viewBase), ...tuned.map((job) => viewTuned(job.fineTunedModel!, job.finishedAt ?? job.createdAt, job))];
 }
 
-/** A base model, a tuned one, a checkpoint's, or one on the hub that may be downloaded. @throws ServiceError model_not_found, or what the hub says */
+/** A base model, a tuned one, a checkpoint's, or one on the hub that may be downloaded. @throws Refusal model_not_found, or what the hub says */
 export async function findModel(id: string, { models, jobs, hub }: Needs): Promise<Model> {
   const base = await models.find(id);
   if (base) return viewBase(base);
@@ -74,13 +74,13 @@ export async function findModel(id: string, { models, jobs, hub }: Needs): Promi
   throw notFound(id);
 }
 
-/** Deletes a tuned model and what it is made of; its job stays. @throws ServiceError */
+/** Deletes a tuned model and what it is made of; its job stays. @throws Refusal */
 export async function deleteModel(id: string, services: Needs): Promise<void> {
   const { jobs, models, files, objectStore } = services;
   const job = await jobs.findByModel(id);
   if (job === null) {
     if (await models.find(id))
-      throw new ServiceError('invalid_value', `"${id}" is a base model`, { param: 'model', hint: 'Only tuned models can be deleted here.' });
+      throw new Refusal('invalid_value', `"${id}" is a base model`, { param: 'model', hint: 'Only tuned models can be deleted here.' });
     throw notFound(id);
   }
   await jobs.forgetModel(id);
@@ -91,5 +91,4 @@ export async function deleteModel(id: string, services: Needs): Promise<void> {
   await objectStore.deletePrefix(keys.adapter(job.id));
 }
 
-const notFound = (id: string) =>
-  new ServiceError('model_not_found', `There is no model "${id}"`, { param: 'model', hint: 'GET /v1/models lists them.' });
+const notFound = (id: string) => new Refusal('model_not_found', `There is no model "${id}"`, { param: 'model', hint: 'GET /v1/models lists them.' });

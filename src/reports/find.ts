@@ -1,4 +1,4 @@
-import { ServiceError } from '../http/errors.ts';
+import { Refusal } from '../formats/refusal.ts';
 import { findJob } from '../jobs/find.ts';
 import { isFinal } from '../jobs/state.ts';
 import type { Services } from '../services.ts';
@@ -11,7 +11,7 @@ const when: Record<ReportKind, string> = {
   lineage: 'It is there when training is done and the files are delivered',
 };
 
-/** @throws ServiceError fine_tune_not_found, report_not_found */
+/** @throws Refusal fine_tune_not_found, report_not_found */
 export async function findReport<Kind extends ReportKind>(
   jobId: string,
   kind: Kind,
@@ -21,5 +21,5 @@ export async function findReport<Kind extends ReportKind>(
   const report = await services.reports.find(jobId, kind);
   if (report !== null) return report;
   const never = isFinal(job.status) ? `; the job ended before that${job.error === null ? '' : ' (its error says why)'}` : '';
-  throw new ServiceError('report_not_found', `The job "${jobId}" is ${job.status} and has no ${kind}`, { hint: `${when[kind]}${never}.` });
+  throw new Refusal('report_not_found', `The job "${jobId}" is ${job.status} and has no ${kind}`, { hint: `${when[kind]}${never}.` });
 }

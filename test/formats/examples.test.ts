@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { MAX_PROBLEMS, parseExample, readExamples } from '../../src/formats/examples.ts';
-import { InputError } from '../../src/formats/input-error.ts';
 import { MAX_LINE_BYTES } from '../../src/formats/lines.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 
 const parse = (value: unknown) => parseExample(typeof value === 'string' ? value : JSON.stringify(value), 3, 'training_file');
 const read = async (text: string | Uint8Array, chunkBytes = 7) => {
@@ -70,8 +70,8 @@ describe('parseExample › of a conversation', () => {
     try {
       parse(value);
     } catch (error) {
-      expect(error).toBeInstanceOf(InputError);
-      expect(error).toMatchObject({ code: 'invalid_training_file', details: { param: 'training_file' } });
+      expect(error).toBeInstanceOf(Refusal);
+      expect(error).toMatchObject({ code: 'invalid_training_file', param: 'training_file' });
     }
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { InputError } from '../../src/formats/input-error.ts';
 import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 
 const llama = {
   model_type: 'llama',
@@ -17,11 +17,11 @@ const llama = {
 };
 const WHERE = 'models/x/config.json';
 
-function refusal(change: Record<string, unknown>): InputError {
+function refusal(change: Record<string, unknown>): Refusal {
   try {
     parseModelConfig({ ...llama, ...change }, WHERE);
   } catch (error) {
-    if (error instanceof InputError) return error;
+    if (error instanceof Refusal) return error;
   }
   throw new Error('not refused');
 }

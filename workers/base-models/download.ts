@@ -7,9 +7,10 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ServiceError } from '../../src/http/errors.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import type { Hub, HubModel } from '../../src/hub/hub.ts';
 import type { HubFile } from '../../src/hub/hub-files.ts';
+import { isUnreachable } from '../../src/hub/hub-refusal.ts';
 import { withFileLock } from './file-lock.ts';
 import { snapshotDir } from './snapshots.ts';
 
@@ -33,7 +34,7 @@ export interface DownloadOptions {
 
 /**
  * @returns the directory, at once when the model is here already
- * @throws ServiceError what the hub says, `download_failed`, `corrupt_download`, `disk_full`; the signal's reason
+ * @throws Refusal what the hub says, `download_failed`, `corrupt_download`, `disk_full`; the signal's reason
  */
 export async function downloadModel(wanted: Pick<HubModel, 'name' | 'commit'>, options: DownloadOptions): Promise<string> {
   const dir = snapshotDir(options.dataDir, wanted);
@@ -60,7 +61,7 @@ async function describePatiently({ name, commit }: Pick<HubModel, 'name' | 'comm
     try {
       return await hub.describe({ name, revision: commit });
     } catch (error) {
-      if (!(error instanceof ServiceError && error.status >= 500) || failures === MOST_TRIES) throw error;
+      if (!isUnreachable(error) || failures === MOST_TRIES) throw error;
       await pauseAfter(failures, signal);
     }
   }
@@ -77,7 +78,7 @@ async function fetchFile(model: HubModel, file: HubFile, path: string, options: 
     if (await isWhole(path, file)) return;
     await rm(path, { force: true });
     if (!again)
-      throw new ServiceError('corrupt_download', `${file.name} of "${model.name}" came damaged twice: its hash is not the hub's`, {
+      throw new Refusal('corrupt_download', `${file.name} of "${model.name}" came damaged twice: its hash is not the hub's`, {
         param: 'model',
         hint: 'Try again later, or check what is between the worker and the hub.',
       });
@@ -103,10 +104,10 @@ async function fetchBytes(model: HubModel, file: HubFile, path: string, { hub, s
       await pipeline(Readable.fromWeb(body as ReadableStream), count, createWriteStream(path, { flags: 'a' }), { signal });
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof ServiceError && error.status < 500) throw error;
+      if (error instanceof Refusal && !isUnreachable(error)) throw error;
       failures = (await sizeOf(path)) > from ? 1 : failures + 1;
       if (failures === MOST_TRIES)
-        throw new ServiceError(
+        throw new Refusal(
           'download_failed',
           `${file.name} of "${model.name}" could not be downloaded: ${error instanceof Error ? error.message : error}`,
           {
@@ -130,7 +131,7 @@ async function enoughDisk(dir: string, model: HubModel, haveBytes: number): Prom
   const { bavail, bsize } = await statfs(dir);
   const needed = model.sizeBytes - haveBytes + SPARE_BYTES;
   if (bavail * bsize >= needed) return;
-  throw new ServiceError(
+  throw new Refusal(
     'disk_full',
     `"${model.name}" takes ${model.sizeBytes} bytes, and the worker's disk has ${bavail * bsize} left at ${dirname(dir)}`,
     {

@@ -1,8 +1,8 @@
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../src/config.ts';
-import { InputError } from '../../src/formats/input-error.ts';
 import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import { parseHeader, parseHeaderLength } from '../../src/formats/safetensors.ts';
 import type { BaseModel } from '../../src/models/store.ts';
 import { newestSnapshots } from './snapshots.ts';
@@ -50,7 +50,7 @@ async function describe(dir: string, config: string): Promise<Pick<BaseModelDire
       facts.sizeBytes += sizeBytes;
     }
   } catch (error) {
-    facts.problem = error instanceof InputError ? error.text : (error as Error).message;
+    facts.problem = error instanceof Refusal ? error.text : (error as Error).message;
   }
   return facts;
 }

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Value } from 'typebox/value';
 import { Hyperparameters } from '../../src/formats/hyperparameters.ts';
-import { InputError } from '../../src/formats/input-error.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import { FullTuning, LoraTuning } from '../../src/formats/tuning.ts';
 import type { Prepared, StepMetrics, TrainOptions } from './contract.ts';
 
@@ -44,7 +44,7 @@ async function trainCommand(args: string[]): Promise<void> {
     },
   });
   const type = values.tuning ?? 'lora';
-  if (type !== 'lora' && type !== 'full') throw new InputError('invalid_option', `--tuning is "${type}"; it takes lora or full`);
+  if (type !== 'lora' && type !== 'full') throw new Refusal('invalid_option', `--tuning is "${type}"; it takes lora or full`);
   const tuning = checked(type === 'lora' ? LoraTuning : FullTuning, 'the tuning', {
     type,
     r: number('r', values.r),
@@ -90,8 +90,8 @@ async function trainCommand(args: string[]): Promise<void> {
   console.log(`wrote ${files.join(', ')} to ${outputDir}`);
 }
 
-function interruption(): InputError {
-  return new InputError('interrupted', 'interrupted', { hint: 'Where --checkpoints was given, --resume with the last one goes on.' });
+function interruption(): Refusal {
+  return new Refusal('interrupted', 'interrupted', { hint: 'Where --checkpoints was given, --resume with the last one goes on.' });
 }
 
 function printPrepared({
@@ -151,14 +151,14 @@ async function generateCommand(args: string[]): Promise<void> {
 }
 
 function required(name: string, value: string | undefined): string {
-  if (value === undefined || value === '') throw new InputError('missing_option', `--${name} is missing`, { hint: 'See --help.' });
+  if (value === undefined || value === '') throw new Refusal('missing_option', `--${name} is missing`, { hint: 'See --help.' });
   return value;
 }
 
 function number(name: string, value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   const parsed = Number(value);
-  if (value.trim() === '' || !Number.isFinite(parsed)) throw new InputError('invalid_option', `--${name} is "${value}"; it takes a number`);
+  if (value.trim() === '' || !Number.isFinite(parsed)) throw new Refusal('invalid_option', `--${name} is "${value}"; it takes a number`);
   return parsed;
 }
 
@@ -170,18 +170,18 @@ function checked<T extends typeof LoraTuning | typeof FullTuning | typeof Hyperp
   // That none of a union's branches fits says less than why each does not; `auto` goes without saying.
   const telling = errors.filter(({ keyword }) => !['anyOf', 'const', 'boolean'].includes(keyword));
   const problems = (telling.length > 0 ? telling : errors).map(({ instancePath, message }) => `${instancePath.slice(1)} ${message}`.trim());
-  throw new InputError('invalid_option', `${what}: ${[...new Set(problems)].join('; ')}`, { hint: 'See --help.' });
+  throw new Refusal('invalid_option', `${what}: ${[...new Set(problems)].join('; ')}`, { hint: 'See --help.' });
 }
 
 async function main([command, ...args]: string[]): Promise<void> {
   if (command === undefined || command === '--help' || args.includes('--help')) console.log(USAGE);
   else if (command === 'train') await trainCommand(args);
   else if (command === 'generate') await generateCommand(args);
-  else throw new InputError('unknown_command', `there is no command "${command}"`, { hint: 'See --help.' });
+  else throw new Refusal('unknown_command', `there is no command "${command}"`, { hint: 'See --help.' });
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {
-  const expected = error instanceof InputError || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true;
-  console.error(error instanceof InputError ? error.text : expected ? (error as Error).message : error);
+  const expected = error instanceof Refusal || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true;
+  console.error(error instanceof Refusal ? error.text : expected ? (error as Error).message : error);
   process.exitCode = 1;
 });

@@ -1,6 +1,6 @@
 /** Text from a model: greedily, or drawn by temperature. */
 import type { ChatMessage } from '../../src/formats/examples.ts';
-import { InputError } from '../../src/formats/input-error.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import { openForInference } from './compiled/open-model.ts';
 import { splitMix32 } from './data/shuffle.ts';
 import { ChatTemplate } from './data/template/chat-template.ts';
@@ -31,7 +31,7 @@ export class Generator {
     readonly template: ChatTemplate | null,
   ) {}
 
-  /** @throws InputError for whatever is wrong with the directories */
+  /** @throws Refusal for whatever is wrong with the directories */
   static async open({ modelDir, adapterDir }: { modelDir: string; adapterDir?: string }): Promise<Generator> {
     const tokenizer = await Tokenizer.open(modelDir);
     const template = await ChatTemplate.open(tokenizer, new Date());
@@ -62,9 +62,9 @@ export class Generator {
 
   async #continue(prompt: Int32Array, { maxTokens, temperature, seed }: GenerateOptions): Promise<Generated> {
     const limit = Math.min(prompt.length + maxTokens, this.model.config.maxPositionTokens);
-    if (prompt.length === 0) throw new InputError('invalid_prompt', 'the prompt has no tokens', { param: 'prompt', hint: 'Give at least one word.' });
+    if (prompt.length === 0) throw new Refusal('invalid_prompt', 'the prompt has no tokens', { param: 'prompt', hint: 'Give at least one word.' });
     if (prompt.length >= this.model.config.maxPositionTokens)
-      throw new InputError('invalid_prompt', `the prompt has ${prompt.length} tokens; the model takes ${this.model.config.maxPositionTokens}`, {
+      throw new Refusal('invalid_prompt', `the prompt has ${prompt.length} tokens; the model takes ${this.model.config.maxPositionTokens}`, {
         param: 'prompt',
       });
     const random = splitMix32(seed);

@@ -1,7 +1,7 @@
 /** Everything a run needs before its first step: the data read and tokenised, every choice made, the model opened, an earlier run's state restored. */
 import { isDeepStrictEqual } from 'node:util';
 import { type ResolvedHyperparameters, resolveHyperparameters } from '../../src/formats/hyperparameters.ts';
-import { InputError } from '../../src/formats/input-error.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning.ts';
 import { openForTraining } from './compiled/open-model.ts';
 import { PREPARATION_PARTS, type Prepared, type TrainOptions } from './contract.ts';
@@ -43,7 +43,7 @@ export interface Run {
 
 /**
  * Data first, weights last: a mistake in a file is told before gigabytes are read.
- * @throws InputError for whatever is wrong with what was given
+ * @throws Refusal for whatever is wrong with what was given
  */
 export async function prepare(options: TrainOptions): Promise<Run> {
   const { modelDir, seed } = options;
@@ -146,7 +146,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
 function checkSameRun(saved: TrainerState, now: Pick<TrainerState, 'seed' | 'tuning' | 'hyperparameters' | 'trainingSha256'>): void {
   const differs = (Object.keys(now) as (keyof typeof now)[]).filter((key) => !isDeepStrictEqual(saved[key], now[key]));
   if (differs.length === 0) return;
-  throw new InputError('checkpoint_mismatch', `the checkpoint was written with another ${differs.join(', ')}`, {
+  throw new Refusal('checkpoint_mismatch', `the checkpoint was written with another ${differs.join(', ')}`, {
     hint: 'Go on with the options and the file of the first run, or start from the beginning.',
   });
 }

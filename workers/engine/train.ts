@@ -1,5 +1,5 @@
 /** The training loop, readable from top to bottom. */
-import { InputError } from '../../src/formats/input-error.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import type { StepMetrics, TrainOptions, TrainResult } from './contract.ts';
 import type { Batch } from './data/batch.ts';
 import { microBatches, stepExamples } from './data/batches.ts';
@@ -12,7 +12,7 @@ import type { LearningModel, Losses } from './tuning/tuned-model.ts';
 
 /**
  * Trains and writes the adapter (or the model) to `outputDir`.
- * @throws InputError for what was given, or `training_diverged`; the signal's reason when it was aborted
+ * @throws Refusal for what was given, or `training_diverged`; the signal's reason when it was aborted
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   options.signal?.throwIfAborted();
@@ -122,8 +122,8 @@ async function accumulate(model: LearningModel, passes: readonly Batch[], { seed
   return sum;
 }
 
-function diverged(step: number, { trainLoss, gradNorm }: { trainLoss: number; gradNorm: number }): InputError {
-  return new InputError('training_diverged', `at step ${step} the loss is ${trainLoss} and the gradient's norm ${gradNorm}`, {
+function diverged(step: number, { trainLoss, gradNorm }: { trainLoss: number; gradNorm: number }): Refusal {
+  return new Refusal('training_diverged', `at step ${step} the loss is ${trainLoss} and the gradient's norm ${gradNorm}`, {
     param: 'hyperparameters.learning_rate',
     hint: 'Lower the learning rate, or warm up longer.',
   });

@@ -1,13 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { ServiceError } from '../../src/http/errors.ts';
 import type { HubModel } from '../../src/hub/hub.ts';
 import { parseHubName } from '../../src/hub/hub-name.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import { downloadModel } from '../base-models/download.ts';
 import { snapshotDir } from '../base-models/snapshots.ts';
-import { JobFailed } from './failed.ts';
 
 type Needs = Pick<Services, 'config' | 'hub' | 'jobs'>;
 
@@ -26,39 +24,33 @@ export function canHave({ model, modelRevision: commit }: Job, { services: { con
 
 /**
  * The directory of a job's model from the hub, downloaded if it is not here.
- * @throws JobFailed; the signal's reason
+ * @throws Refusal; the signal's reason
  */
 export async function hubModelDir(job: Job, { services, signal, log }: { services: Needs; signal: AbortSignal; log: Logger }): Promise<string> {
   const { config, hub, jobs } = services;
   const { baseModelName: name, baseModelRevision: commit } = baseModelOf(job);
   const tell = (message: string) => jobs.appendEvent(job.id, { level: 'info', message });
   let startedMs: number | null = null;
-  try {
-    const dir = await downloadModel(
-      { name, commit: commit! },
-      {
-        hub,
-        dataDir: config.dataDir,
-        signal,
-        async onStart(model, haveBytes) {
-          startedMs = Date.now();
-          log.info({ model: name, commit, sizeBytes: model.sizeBytes, haveBytes }, 'downloading the base model');
-          const rest = haveBytes === 0 ? '' : `, ${megabytes(haveBytes)} of it here already`;
-          await tell(`Downloading ${atCommit(model)}: ${megabytes(model.sizeBytes)}${rest}`);
-        },
-        async onProgress(doneBytes, model) {
-          await tell(`Downloaded ${megabytes(doneBytes)} of ${megabytes(model.sizeBytes)}`);
-        },
+  const dir = await downloadModel(
+    { name, commit: commit! },
+    {
+      hub,
+      dataDir: config.dataDir,
+      signal,
+      async onStart(model, haveBytes) {
+        startedMs = Date.now();
+        log.info({ model: name, commit, sizeBytes: model.sizeBytes, haveBytes }, 'downloading the base model');
+        const rest = haveBytes === 0 ? '' : `, ${megabytes(haveBytes)} of it here already`;
+        await tell(`Downloading ${atCommit(model)}: ${megabytes(model.sizeBytes)}${rest}`);
       },
-    );
-    if (startedMs !== null)
-      await tell(`${atCommit({ name, commit: commit! })} is here and checked, after ${Math.round((Date.now() - startedMs) / 1000)} s`);
-    return dir;
-  } catch (error) {
-    if (!(error instanceof ServiceError)) throw error;
-    const { message, param, code } = error.body.error;
-    throw new JobFailed({ code: code!, message, param });
-  }
+      async onProgress(doneBytes, model) {
+        await tell(`Downloaded ${megabytes(doneBytes)} of ${megabytes(model.sizeBytes)}`);
+      },
+    },
+  );
+  if (startedMs !== null)
+    await tell(`${atCommit({ name, commit: commit! })} is here and checked, after ${Math.round((Date.now() - startedMs) / 1000)} s`);
+  return dir;
 }
 
 const atCommit = ({ name, commit }: Pick<HubModel, 'name' | 'commit'>): string => `${name}@${commit.slice(0, 7)}`;

@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import type { StoredFile } from '../../src/files/store.ts';
 import type { AdapterProof, ProofFindings } from '../../src/formats/adapter-proof.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import { fineTunedModelName, newFileId } from '../../src/ids.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { isFinal } from '../../src/jobs/state.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import type { Services } from '../../src/services.ts';
 import type { TrainResult } from '../engine/contract.ts';
-import { JobFailed } from './failed.ts';
-import { JobLost } from './journal.ts';
+import { JobLost } from './endings.ts';
 import { keepReport } from './progress.ts';
 import { proveFiles } from './proof.ts';
 import { resultsFile } from './results-file.ts';
@@ -33,7 +33,7 @@ export interface Delivery {
 /**
  * The end of a good run: the adapter (or model) into the object store, read back from there and proven, then the results file, each file a row of its
  * own, and the job succeeded. Everything before that may be repeated by another attempt.
- * @throws JobFailed when the proof did not pass, JobLost; then nothing of it is left
+ * @throws Refusal when the proof did not pass, JobLost; then nothing of it is left
  */
 export async function deliver({ services, job, result, deliveredDir, load }: Delivery): Promise<void> {
   const { jobs, objectStore } = services;
@@ -53,18 +53,19 @@ export async function deliver({ services, job, result, deliveredDir, load }: Del
   } catch (error) {
     const now = await jobs.find(id);
     // A later attempt writes the very same files: only a job that is over, or will be, loses them.
-    if (error instanceof JobFailed || (now?.attempt === attempt && isFinal(now.status))) await objectStore.deletePrefix(prefix);
+    if (error instanceof Refusal || (now?.attempt === attempt && isFinal(now.status))) await objectStore.deletePrefix(prefix);
     throw error;
   } finally {
     await rm(deliveredDir, { recursive: true, force: true });
   }
 }
 
-function notProven({ problems }: AdapterProof): JobFailed {
+function notProven({ problems }: AdapterProof): Refusal {
   const shown = problems.slice(0, PROBLEMS_SHOWN).join('; ');
   const more = problems.length > PROBLEMS_SHOWN ? ` and ${problems.length - PROBLEMS_SHOWN} problems more` : '';
-  const message = `The delivered files are not what was trained, so they were not delivered: ${shown}${more}. GET the job's proof for all that was found`;
-  return new JobFailed({ code: 'proof_failed', message, param: null });
+  return new Refusal('proof_failed', `The delivered files are not what was trained, so they were not delivered: ${shown}${more}`, {
+    hint: "GET the job's proof for all that was found.",
+  });
 }
 
 async function succeed(services: Needs, job: Job, { uploaded, trainedTokens }: { uploaded: UploadedFile[]; trainedTokens: number }): Promise<void> {

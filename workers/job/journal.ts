@@ -1,14 +1,10 @@
 import type { CheckpointMetrics, NewEvent } from '../../src/jobs/job.ts';
 import type { JobStore } from '../../src/jobs/store.ts';
 import type { StepMetrics } from '../engine/contract.ts';
+import { JobLost } from './endings.ts';
 
 /** A job has at most about this many metrics events; rows there are for every step. Long jobs thin them out evenly. */
 export const MOST_METRICS_EVENTS = 1_000;
-
-/** The job is not this worker's any more: cancelled, deleted, or taken over after a silence. */
-export class JobLost extends Error {
-  override readonly name = 'JobLost';
-}
 
 /** Steps become rows and events, gathered so that a fast job does not write for each. */
 export interface JobJournal {

@@ -3,7 +3,8 @@ import { keys } from '../../src/object-store/keys.ts';
 import type { ReportKind, Reports } from '../../src/reports/store.ts';
 import type { Services } from '../../src/services.ts';
 import type { CheckpointReport, DatasetFacts, Prepared } from '../engine/contract.ts';
-import { contractMetrics, JobLost } from './journal.ts';
+import { JobLost } from './endings.ts';
+import { contractMetrics } from './journal.ts';
 import { uploadDirectory } from './stored-directory.ts';
 
 type Needs = Pick<Services, 'jobs' | 'objectStore'>;

@@ -2,17 +2,19 @@
 import type { Logger } from 'pino';
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { HashedFile } from '../../src/formats/lineage.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job, JobError } from '../../src/jobs/job.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import { ObjectNotFound } from '../../src/object-store/object-store.ts';
 import type { Services } from '../../src/services.ts';
 import type { TrainOptions } from '../engine/contract.ts';
 import { type ForkedTraining, TrainingProcessDied } from '../process/forked.ts';
+import type { TrainingError } from '../process/messages.ts';
 import { baseModelOf, canHave, hubModelDir } from './base-model.ts';
 import { deliver } from './delivery.ts';
-import { JobFailed } from './failed.ts';
+import { JobLost, StoppedByWorker } from './endings.ts';
 import { fetchObject, type JobFolder, machineFile, makeJobFolder } from './folder.ts';
-import { JobLost, openJournal } from './journal.ts';
+import { openJournal } from './journal.ts';
 import { type JobLineage, openLineage } from './lineage.ts';
 import { keepReport, recordCheckpoint, recordPrepared } from './progress.ts';
 import { downloadDirectory } from './stored-directory.ts';
@@ -69,7 +71,7 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
     await trainUntilOver(run);
   } catch (error) {
     if (error instanceof JobLost || watch.lost.aborted) log.info('the job was cancelled or taken over: stopped working on it');
-    else if (error instanceof JobFailed) await fail(services, job, error.error, log);
+    else if (error instanceof Refusal) await fail(services, job, error, log);
     else if (stopping.aborted) await giveBack({ services, job, log });
     else throw error;
   } finally {
@@ -95,10 +97,11 @@ async function fetchDatasets({ services: { files, objectStore }, job, folder }: 
   for (const { param, id, path } of wanted) {
     if (id === null) continue;
     const file = await files.findEvenDeleted(id);
-    const missing = { code: 'file_not_found', message: `The content of the file "${id}" is gone. Upload it again and make a new job`, param };
-    if (file === null) throw new JobFailed(missing);
+    const missing = () =>
+      new Refusal('file_not_found', `The content of the file "${id}" is gone`, { param, hint: 'Upload it again and make a new job.' });
+    if (file === null) throw missing();
     await fetchObject(objectStore, file.storageKey, path).catch((error) => {
-      throw error instanceof ObjectNotFound ? new JobFailed(missing) : error;
+      throw error instanceof ObjectNotFound ? missing() : error;
     });
   }
 }
@@ -117,10 +120,8 @@ async function trainUntilOver(run: Run): Promise<void> {
       const memory = error.how === 'SIGKILL' ? ', as a machine does when memory runs out' : '';
       const what = `The training process ended with ${error.how}${memory}`;
       if (crashes === MOST_CRASHES) {
-        throw new JobFailed({
-          code: 'training_process_died',
-          message: `${what}, ${crashes} times. Lower hyperparameters.batch_size or hyperparameters.max_length, or ask whoever runs the worker`,
-          param: null,
+        throw new Refusal('training_process_died', `${what}, ${crashes} times`, {
+          hint: 'Lower hyperparameters.batch_size or hyperparameters.max_length, or ask whoever runs the worker.',
         });
       }
       await services.jobs.appendEvent(job.id, { level: 'warn', message: `${what}; it is started again from the newest checkpoint` });
@@ -130,7 +131,7 @@ async function trainUntilOver(run: Run): Promise<void> {
   }
 }
 
-/** @throws JobLost, JobFailed, TrainingProcessDied */
+/** @throws JobLost, Refusal, TrainingProcessDied */
 async function train(run: Run, training: ForkedTraining): Promise<void> {
   const { services, job, journal, watch, stopping, log } = run;
   const stop = () => {
@@ -180,7 +181,7 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
       }
     }
   } catch (error) {
-    if (error instanceof JobFailed || error instanceof StoppedByWorker) await journal.flush();
+    if (error instanceof Refusal || error instanceof StoppedByWorker) await journal.flush();
     if (!(error instanceof StoppedByWorker)) throw error;
     await giveBack(run);
   } finally {
@@ -189,7 +190,7 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
   }
 }
 
-/** @throws StoppedByWorker, JobFailed, TrainingProcessDied */
+/** @throws StoppedByWorker, Refusal, TrainingProcessDied */
 async function verify(training: ForkedTraining, dir: string, log: Logger): Promise<ProofFindings> {
   const answer = await training.verify(dir);
   if (answer.answer === 'verified') return answer.findings;
@@ -197,14 +198,9 @@ async function verify(training: ForkedTraining, dir: string, log: Logger): Promi
   throw new StoppedByWorker();
 }
 
-function failure(error: JobError, training: ForkedTraining, log: Logger): JobFailed {
-  if (error.code === 'internal_error') log.error({ output: training.output() }, 'the training failed');
-  return new JobFailed(error);
-}
-
-/** The training process did as the worker told it. */
-class StoppedByWorker extends Error {
-  override readonly name = 'StoppedByWorker';
+function failure({ code, message, param, hint }: TrainingError, training: ForkedTraining, log: Logger): Refusal {
+  if (code === 'internal_error') log.error({ output: training.output() }, 'the training failed');
+  return new Refusal(code, message, { param, hint });
 }
 
 async function trainOptions({ services, job, folder, modelPath }: Run): Promise<Omit<TrainOptions, 'signal' | 'report'>> {
@@ -235,7 +231,8 @@ async function giveBack({ services: { jobs }, job: { id, attempt }, log }: Pick<
   log.info('job given back');
 }
 
-async function fail({ jobs }: Pick<Services, 'jobs'>, { id, attempt }: Job, error: JobError, log: Logger): Promise<void> {
+async function fail({ jobs }: Pick<Services, 'jobs'>, { id, attempt }: Job, refusal: Refusal, log: Logger): Promise<void> {
+  const error: JobError = { code: refusal.code, message: refusal.text, param: refusal.param };
   if ((await jobs.move(id, 'fail', { attempt, patch: { error } })) === null) return;
   await jobs.appendEvent(id, { level: 'error', message: `The job failed: ${error.message}` });
   log.info({ error }, 'job failed');

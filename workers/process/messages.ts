@@ -3,6 +3,7 @@
  * repeats it, so that one process may later serve several jobs and generate.
  */
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
+import type { Refusal } from '../../src/formats/refusal.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { CheckpointReport, Prepared, StepMetrics, TrainOptions, TrainResult } from '../engine/contract.ts';
 
@@ -24,12 +25,8 @@ export type Answer =
   | { id: string; answer: 'stopped' }
   | { id: string; answer: 'failed'; error: TrainingError };
 
-export interface TrainingError {
-  /** An InputError's code, or `out_of_memory`, `training_diverged`, `internal_error`. */
-  code: string;
-  message: string;
-  param: string | null;
-}
+/** A Refusal, as it passes between processes; also of `out_of_memory` and `internal_error`. */
+export type TrainingError = Pick<Refusal, 'code' | 'message' | 'param' | 'hint'>;
 
 /** Sent once, unasked, when the process has loaded TensorFlow and can take a command. */
 export interface Ready {

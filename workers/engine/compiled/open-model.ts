@@ -28,7 +28,7 @@ interface InferenceChoices {
 
 /**
  * A base model with a fresh adapter, or ready for full fine-tuning.
- * @throws InputError `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
+ * @throws Refusal `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
  */
 export function openForTraining(choices: TrainingChoices): CompiledModel {
   const { modelDir, tuning, seed, weightDecay, precision = 'f32', gradientCheckpointing = false, recorded } = choices;
@@ -37,7 +37,7 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
 
 /**
  * A base model alone, or with a PEFT adapter.
- * @throws InputError also `unsupported_adapter`
+ * @throws Refusal also `unsupported_adapter`
  */
 export function openForInference({ modelDir, adapterDir, precision = 'f32' }: InferenceChoices): CompiledModel {
   const choices = { seed: 0, precision, heldIn: 'f32', learning: null } as const;

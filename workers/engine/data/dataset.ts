@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type ExampleFile, exampleError, Problems, readExamples } from '../../../src/formats/examples.ts';
-import { InputError } from '../../../src/formats/input-error.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
 import type { Example } from './batch.ts';
@@ -25,7 +25,7 @@ export interface ReadDataset extends Dataset {
   /** Every example that is kept, for finding them again in another file. */
   seen: DigestSet;
   /** Why it cannot be trained on: examples that are too long, or none that teaches anything. */
-  problem: InputError | null;
+  problem: Refusal | null;
 }
 
 export interface DatasetOptions {
@@ -42,7 +42,7 @@ export interface DatasetOptions {
 
 /**
  * Reads a JSONL file as a stream, so that its text is never in memory whole.
- * @throws InputError naming the lines at fault, the first ten at once
+ * @throws Refusal naming the lines at fault, the first ten at once
  */
 export async function readDataset(path: string, options: DatasetOptions): Promise<Dataset> {
   const read = await tokenizeFile(path, options);
@@ -52,7 +52,7 @@ export async function readDataset(path: string, options: DatasetOptions): Promis
 
 /**
  * Like readDataset, but of a file whose examples are too long or teach nothing everything is told, and the problem with it.
- * @throws InputError naming the lines that cannot be read
+ * @throws Refusal naming the lines that cannot be read
  */
 export async function tokenizeFile(path: string, options: DatasetOptions): Promise<ReadDataset> {
   const { param, tokenizer, template, maxLengthTokens, truncation, signal } = options;
@@ -81,7 +81,7 @@ export async function tokenizeFile(path: string, options: DatasetOptions): Promi
           examples.push(kept);
         }
       } catch (error) {
-        if (error instanceof InputError) throw error;
+        if (error instanceof Refusal) throw error;
         problems.add(exampleError(param, `line ${lineNumber} ${(error as Error).message}`));
       }
     }
@@ -114,7 +114,7 @@ function shorten(example: Example, maxLengthTokens: number, truncation: DatasetO
   return cut;
 }
 
-function tooLong(lineNumber: number, tokens: number, { param, maxLengthTokens }: DatasetOptions): InputError {
+function tooLong(lineNumber: number, tokens: number, { param, maxLengthTokens }: DatasetOptions): Refusal {
   return exampleError(
     param,
     `line ${lineNumber} has ${tokens} tokens; the limit is ${maxLengthTokens}`,
@@ -122,7 +122,7 @@ function tooLong(lineNumber: number, tokens: number, { param, maxLengthTokens }:
   );
 }
 
-function nothingToLearn({ unsupervised, dropped }: Tally, { param, maxLengthTokens }: DatasetOptions): InputError {
+function nothingToLearn({ unsupervised, dropped }: Tally, { param, maxLengthTokens }: DatasetOptions): Refusal {
   const first = unsupervised.first[0];
   if (first === undefined)
     return exampleError(param, `all ${dropped} examples are longer than ${maxLengthTokens} tokens and were dropped`, 'Shorten them.');
@@ -137,7 +137,7 @@ function nothingToLearn({ unsupervised, dropped }: Tally, { param, maxLengthToke
 function checkVocabulary({ inputIds }: Example, { vocabSize, tokenizer }: DatasetOptions): void {
   const beyond = inputIds.find((id) => id >= vocabSize);
   if (beyond !== undefined)
-    throw new InputError(
+    throw new Refusal(
       'corrupt_model_file',
       `the tokenizer in ${tokenizer.modelDir} gives the id ${beyond}, but the model knows only ${vocabSize} tokens`,
       {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import tokenizers from 'tokenizers';
-import { InputError } from '../../../src/formats/input-error.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 
 export interface Encoded {
   ids: Int32Array;
@@ -28,17 +28,17 @@ export class Tokenizer {
     private readonly core: InstanceType<typeof tokenizers.Tokenizer>,
   ) {}
 
-  /** @throws InputError when a file of the directory is missing or cannot be read */
+  /** @throws Refusal when a file of the directory is missing or cannot be read */
   static async open(modelDir: string): Promise<Tokenizer> {
     const path = join(modelDir, 'tokenizer.json');
     const text = await readFile(path, 'utf8').catch(() => {
-      throw new InputError('corrupt_model_file', `${path} cannot be read`, { param: 'model', hint: 'A model directory needs its tokenizer.json.' });
+      throw new Refusal('corrupt_model_file', `${path} cannot be read`, { param: 'model', hint: 'A model directory needs its tokenizer.json.' });
     });
     let core: InstanceType<typeof tokenizers.Tokenizer>;
     try {
       core = tokenizers.Tokenizer.fromString(text);
     } catch (error) {
-      throw new InputError('corrupt_model_file', `${path} is not a tokenizer: ${(error as Error).message}`, { param: 'model' });
+      throw new Refusal('corrupt_model_file', `${path} is not a tokenizer: ${(error as Error).message}`, { param: 'model' });
     }
     // A tokenizer.json remembers how it was last used; lengths are this engine's business.
     core.disableTruncation();
@@ -83,7 +83,7 @@ async function readJson(path: string): Promise<Json> {
   try {
     return JSON.parse(text) as Json;
   } catch (error) {
-    throw new InputError('corrupt_model_file', `${path} is not valid JSON: ${(error as Error).message}`, { param: 'model' });
+    throw new Refusal('corrupt_model_file', `${path} is not valid JSON: ${(error as Error).message}`, { param: 'model' });
   }
 }
 

@@ -27,7 +27,7 @@ export interface EagerModel extends TunedModel {
 /**
  * A base model with a fresh adapter, or ready for full fine-tuning.
  * @param options.seed of the adapter's first values
- * @throws InputError `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
+ * @throws Refusal `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
  */
 export function openTunedModel({ modelDir, tuning, seed }: { modelDir: string; tuning: ResolvedTuning; seed: number }): EagerModel {
   return open(modelDir, tuning, (weights, config) =>
@@ -37,7 +37,7 @@ export function openTunedModel({ modelDir, tuning, seed }: { modelDir: string; t
 
 /**
  * A base model alone, of which nothing is trainable, or with a PEFT adapter.
- * @throws InputError also `unsupported_adapter`
+ * @throws Refusal also `unsupported_adapter`
  */
 export function openForInference({ modelDir, adapterDir }: { modelDir: string; adapterDir?: string }): EagerModel {
   if (adapterDir === undefined) return open(modelDir, { type: 'full' }, trainNothing);

@@ -1,5 +1,5 @@
 /** PEFT's `adapter_config.json`, in the fields of version 0.21. */
-import { InputError } from '../../../src/formats/input-error.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning.ts';
 
 const PEFT_VERSION = '0.21.2';
@@ -27,12 +27,12 @@ const PLAIN_INITIALISATIONS: unknown[] = [undefined, null, true, false, 'gaussia
 
 /**
  * @param where the file's path, for messages
- * @throws InputError `unsupported_adapter` naming every field that asks for something else than plain LoRA. A field we have never heard of
+ * @throws Refusal `unsupported_adapter` naming every field that asks for something else than plain LoRA. A field we have never heard of
  *   counts when it is set to anything but null, false or empty.
  */
 export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw new InputError('corrupt_model_file', `${where} is not a JSON object`, { param: 'model' });
+    throw new Refusal('corrupt_model_file', `${where} is not a JSON object`, { param: 'model' });
   }
   const fields = json as Record<string, unknown>;
   const problems: string[] = [];
@@ -50,7 +50,7 @@ export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
   check('init_lora_weights', PLAIN_INITIALISATIONS.includes(fields['init_lora_weights']));
   for (const [field, value] of Object.entries(fields)) if (!READ.has(field) && !DESCRIPTIVE.has(field)) check(field, isUnset(value));
   if (problems.length > 0) {
-    throw new InputError('unsupported_adapter', `${where}: ${problems.join('; ')}`, {
+    throw new Refusal('unsupported_adapter', `${where}: ${problems.join('; ')}`, {
       param: 'model',
       hint: 'Adapters read are plain LoRA with one rank: no DoRA, trained biases, saved modules, patterns or layer subsets.',
     });

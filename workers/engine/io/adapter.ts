@@ -1,8 +1,8 @@
 /** PEFT adapter directories: `adapter_config.json` and `adapter_model.safetensors`. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError } from '../../../src/formats/input-error.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import { ALL_LINEAR, type ResolvedLora, type ResolvedTuning } from '../../../src/formats/tuning.ts';
 import type { TensorValues, TunedModel } from '../tuning/tuned-model.ts';
 import { adapterConfigJson, parseAdapterConfig } from './adapter-config.ts';
@@ -43,7 +43,7 @@ export function saveAdapter(
   return [CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
 }
 
-/** @throws InputError `unsupported_adapter` for whatever would change the maths, `corrupt_model_file` for what cannot be read */
+/** @throws Refusal `unsupported_adapter` for whatever would change the maths, `corrupt_model_file` for what cannot be read */
 export function readAdapterConfig(dir: string): ResolvedLora {
   const path = join(dir, CONFIG_FILE);
   return parseAdapterConfig(readJson(path, 'Is this a PEFT adapter directory?'), path);
@@ -51,7 +51,7 @@ export function readAdapterConfig(dir: string): ResolvedLora {
 
 /**
  * Sets a model's A and B to those of an adapter directory.
- * @throws InputError `corrupt_model_file` telling every tensor that is missing, misshapen or too many
+ * @throws Refusal `corrupt_model_file` telling every tensor that is missing, misshapen or too many
  */
 export function loadAdapter(model: Pick<TunedModel, 'trainable' | 'assign'>, dir: string): void {
   const { trainable } = model;
@@ -66,7 +66,7 @@ export function loadAdapter(model: Pick<TunedModel, 'trainable' | 'assign'>, dir
     }
     for (const name of file.header.tensors.keys()) if (!trainable.has(name)) problems.push(`tensor ${name} has no place in the model`);
     if (problems.length > 0) {
-      throw new InputError('corrupt_model_file', `${path} does not fit the base model: ${problems.join('; ')}`, {
+      throw new Refusal('corrupt_model_file', `${path} does not fit the base model: ${problems.join('; ')}`, {
         param: 'model',
         hint: 'Was the adapter trained on another base model?',
       });
@@ -77,7 +77,7 @@ export function loadAdapter(model: Pick<TunedModel, 'trainable' | 'assign'>, dir
   }
 }
 
-/** @returns the model with the adapter loaded. @throws InputError what `loadAdapter` throws, the model then being disposed of */
+/** @returns the model with the adapter loaded. @throws Refusal what `loadAdapter` throws, the model then being disposed of */
 export function withAdapter<M extends TunedModel>(model: M, dir: string): M {
   try {
     loadAdapter(model, dir);

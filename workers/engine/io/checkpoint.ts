@@ -2,7 +2,7 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResolvedHyperparameters } from '../../../src/formats/hyperparameters.ts';
-import { InputError } from '../../../src/formats/input-error.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
 import type { StepMetrics } from '../contract.ts';
 import type { LearningModel, MomentValues, TensorValues } from '../tuning/tuned-model.ts';
@@ -68,7 +68,7 @@ function sync(path: string): void {
   closeSync(file);
 }
 
-/** @throws InputError `corrupt_checkpoint` when it is not a whole checkpoint of this version */
+/** @throws Refusal `corrupt_checkpoint` when it is not a whole checkpoint of this version */
 export function readTrainerState(dir: string): TrainerState {
   const path = join(dir, STATE);
   let state: TrainerState;
@@ -83,7 +83,7 @@ export function readTrainerState(dir: string): TrainerState {
 
 /**
  * Sets the model's parameters and the optimizer's moments to those of a checkpoint.
- * @throws InputError `corrupt_checkpoint`, `corrupt_model_file`
+ * @throws Refusal `corrupt_checkpoint`, `corrupt_model_file`
  */
 export function restoreTensors(dir: string, { model, steps }: { model: LearningModel; steps: number }): void {
   const path = join(dir, TENSORS);
@@ -111,5 +111,5 @@ function readAs(file: SafetensorsFile, name: string, shape: readonly number[], p
   return file.read(name).data as Float32Array;
 }
 
-const corrupt = (message: string): InputError =>
-  new InputError('corrupt_checkpoint', message, { hint: 'Go on from another checkpoint, or start from the beginning.' });
+const corrupt = (message: string): Refusal =>
+  new Refusal('corrupt_checkpoint', message, { hint: 'Go on from another checkpoint, or start from the beginning.' });

@@ -1,20 +1,20 @@
 /** Whole files: read as JSON, or written so that they appear complete or not at all. */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { InputError } from '../../../src/formats/input-error.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 
-/** @throws InputError `corrupt_model_file` when the file cannot be read (with the hint) or is not JSON */
+/** @throws Refusal `corrupt_model_file` when the file cannot be read (with the hint) or is not JSON */
 export function readJson(path: string, hint: string): unknown {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new InputError('corrupt_model_file', `${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, { param: 'model', hint });
+    throw new Refusal('corrupt_model_file', `${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, { param: 'model', hint });
   }
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new InputError('corrupt_model_file', `${path} is not JSON (${(error as Error).message})`, { param: 'model' });
+    throw new Refusal('corrupt_model_file', `${path} is not JSON (${(error as Error).message})`, { param: 'model' });
   }
 }
 

@@ -34,7 +34,7 @@ export interface SafetensorsFile {
   close(): void;
 }
 
-/** @throws InputError `corrupt_model_file` naming the file and the tensors at fault */
+/** @throws Refusal `corrupt_model_file` naming the file and the tensors at fault */
 export function openSafetensors(path: string): SafetensorsFile {
   const file = openSync(path, 'r');
   try {

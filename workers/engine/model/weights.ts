@@ -1,9 +1,9 @@
 /** Reads a base model's weights from a Hugging Face directory. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { InputError } from '../../../src/formats/input-error.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import { readJson } from '../io/files.ts';
 import type { HeldFloats } from '../io/float-formats.ts';
 import { openSafetensors, type SafetensorsFile } from '../io/safetensors.ts';
@@ -34,7 +34,7 @@ export interface StoredWeights {
 
 /**
  * Opens `model.safetensors`, or the shards its index names.
- * @throws InputError `corrupt_model_file` telling every missing, misshapen and unknown tensor at once
+ * @throws Refusal `corrupt_model_file` telling every missing, misshapen and unknown tensor at once
  */
 export function openWeights(modelDir: string, config: ModelConfig): StoredWeights {
   const files = openFiles(modelDir);
@@ -47,7 +47,7 @@ export function openWeights(modelDir: string, config: ModelConfig): StoredWeight
   const problems = mismatches(expected, holder, config);
   if (problems.length > 0) {
     close();
-    throw new InputError('corrupt_model_file', `${modelDir} is not the model its config.json describes: ${problems.join('; ')}`, {
+    throw new Refusal('corrupt_model_file', `${modelDir} is not the model its config.json describes: ${problems.join('; ')}`, {
       param: 'model',
       hint: 'Download or export the directory again, whole.',
     });
@@ -68,7 +68,7 @@ export function openWeights(modelDir: string, config: ModelConfig): StoredWeight
 /**
  * Every weight of `weightShapes` as f32.
  * @returns tensors that the caller owns
- * @throws InputError `corrupt_model_file`
+ * @throws Refusal `corrupt_model_file`
  */
 export function loadWeights(modelDir: string, config: ModelConfig): Map<string, Tensor> {
   const stored = openWeights(modelDir, config);
@@ -112,7 +112,7 @@ function openFiles(modelDir: string): SafetensorsFile[] {
   if (existsSync(single)) return [openSafetensors(single)];
   const index = join(modelDir, INDEX_FILE);
   if (!existsSync(index)) {
-    throw new InputError('corrupt_model_file', `${modelDir} has neither ${SINGLE_FILE} nor ${INDEX_FILE}`, {
+    throw new Refusal('corrupt_model_file', `${modelDir} has neither ${SINGLE_FILE} nor ${INDEX_FILE}`, {
       param: 'model',
       hint: 'Weights are read from safetensors alone.',
     });
@@ -121,13 +121,13 @@ function openFiles(modelDir: string): SafetensorsFile[] {
   const names = [...new Set(Object.values(weightMap ?? {}))];
   const unsafe = names.find((name) => typeof name !== 'string' || name.includes('/') || name.includes('\\'));
   if (names.length === 0 || unsafe !== undefined) {
-    throw new InputError('corrupt_model_file', `${index} names ${unsafe === undefined ? 'no file' : `the file ${JSON.stringify(unsafe)}`}`, {
+    throw new Refusal('corrupt_model_file', `${index} names ${unsafe === undefined ? 'no file' : `the file ${JSON.stringify(unsafe)}`}`, {
       param: 'model',
     });
   }
   const missing = names.filter((name) => !existsSync(join(modelDir, name as string)));
   if (missing.length > 0) {
-    throw new InputError('corrupt_model_file', `${modelDir} lacks ${missing.join(', ')}, which ${INDEX_FILE} names`, { param: 'model' });
+    throw new Refusal('corrupt_model_file', `${modelDir} lacks ${missing.join(', ')}, which ${INDEX_FILE} names`, { param: 'model' });
   }
   const files: SafetensorsFile[] = [];
   try {

@@ -1,7 +1,7 @@
 /** Are the files that a run delivered, read back and loaded, the model that was trained? */
 import { join } from 'node:path';
 import { LOSS_TOLERANCE, type ProofFindings } from '../../../src/formats/adapter-proof.ts';
-import { InputError } from '../../../src/formats/input-error.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning.ts';
 import { openForInference } from '../compiled/open-model.ts';
 import type { StepMetrics } from '../contract.ts';
@@ -47,7 +47,7 @@ export async function prove(run: Run, delivery: Delivery): Promise<ProofFindings
     if (run.tuning.type === 'lora') await proveAdapter(run, run.tuning, delivery, measured);
     else await proveModel(run, delivery, measured);
   } catch (error) {
-    if (!(error instanceof InputError)) throw error;
+    if (!(error instanceof Refusal)) throw error;
     measured.problems.push(error.message);
   } finally {
     run.dispose();

@@ -1,6 +1,7 @@
 /** LoRA (Hu et al. 2021), as PEFT defines it. */
-import { InputError } from '../../../src/formats/input-error.ts';
+
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import { ALL_LINEAR, loraScaling, type ResolvedLora } from '../../../src/formats/tuning.ts';
 import { linearLayers } from '../model/module-shapes.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
@@ -65,7 +66,7 @@ const keyOfModule = (key: Tensor1D, module: string): Tensor1D => tf.add(key, tf.
 
 /**
  * PEFT's matching: a module is targeted when its name is one of the list's or ends with a dot and one of them.
- * @throws InputError `unknown_target_module` naming each that matches nothing
+ * @throws Refusal `unknown_target_module` naming each that matches nothing
  */
 export function targetedModules(modules: string[], targets: ResolvedLora['target_modules']): string[] {
   if (targets === ALL_LINEAR) return modules;
@@ -73,7 +74,7 @@ export function targetedModules(modules: string[], targets: ResolvedLora['target
   const unknown = targets.filter((target) => !modules.some((module) => matches(module, target)));
   if (unknown.length > 0) {
     const existing = [...new Set(modules.map((module) => module.slice(module.lastIndexOf('.') + 1)))];
-    throw new InputError('unknown_target_module', `the model has no linear layer called ${unknown.join(', ')}`, {
+    throw new Refusal('unknown_target_module', `the model has no linear layer called ${unknown.join(', ')}`, {
       param: 'tuning.target_modules',
       hint: `It has ${existing.join(', ')}; ${ALL_LINEAR} takes them all.`,
     });

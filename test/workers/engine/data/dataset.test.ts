@@ -67,7 +67,7 @@ describe('readDataset', () => {
     await expect(read([chat('a', 'b', { weight: 0 })])).rejects.toMatchObject({
       code: 'invalid_training_file',
       message: 'no example has a token to learn, beginning with line 1',
-      details: { param: 'training_file' },
+      param: 'training_file',
     });
   });
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
-import { InputError } from '../../../../src/formats/input-error.ts';
+import { Refusal } from '../../../../src/formats/refusal.ts';
 import type { ResolvedLora } from '../../../../src/formats/tuning.ts';
 import { type EagerModel, openForInference, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
 import { loadAdapter, readAdapterConfig, saveAdapter } from '../../../../workers/engine/io/adapter.ts';
@@ -30,11 +30,11 @@ const opened = (model: EagerModel): EagerModel => {
   return model;
 };
 const json = (path: string): Record<string, unknown> => JSON.parse(readFileSync(path, 'utf8'));
-function refusal(act: () => unknown): InputError {
+function refusal(act: () => unknown): Refusal {
   try {
     act();
   } catch (error) {
-    if (error instanceof InputError) return error;
+    if (error instanceof Refusal) return error;
     throw error;
   }
   throw new Error('not refused');

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readReference, referencePath } from '../../../../reference/fixtures.ts';
-import { InputError } from '../../../../src/formats/input-error.ts';
+import { Refusal } from '../../../../src/formats/refusal.ts';
 import { encodeFloats } from '../../../../workers/engine/io/float-formats.ts';
 import { openSafetensors, readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 
@@ -23,11 +23,11 @@ function fileOf(header: unknown, dataBytes: number): string {
   return path;
 }
 
-function refusal(path: string): InputError {
+function refusal(path: string): Refusal {
   try {
     readSafetensors(path);
   } catch (error) {
-    if (error instanceof InputError) return error;
+    if (error instanceof Refusal) return error;
     throw error;
   }
   throw new Error('not refused');

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
-import { InputError } from '../../../../src/formats/input-error.ts';
+import { Refusal } from '../../../../src/formats/refusal.ts';
 import type { ResolvedLora } from '../../../../src/formats/tuning.ts';
 import { type EagerModel, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
 import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
@@ -138,13 +138,13 @@ describe('targetedModules', () => {
 
   it('refuses a name that matches nothing, saying what exists', () => {
     const act = (): unknown => targetedModules(modules, ['q_proj', 'query', 'proj']);
-    expect(act).toThrow(InputError);
+    expect(act).toThrow(Refusal);
     expect(act).toThrow('no linear layer called query, proj');
     try {
       act();
     } catch (error) {
-      expect(error).toMatchObject({ code: 'unknown_target_module', details: { param: 'tuning.target_modules' } });
-      expect((error as InputError).text).toContain('It has q_proj, up_proj');
+      expect(error).toMatchObject({ code: 'unknown_target_module', param: 'tuning.target_modules' });
+      expect((error as Refusal).text).toContain('It has q_proj, up_proj');
     }
   });
 });

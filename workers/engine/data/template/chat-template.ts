@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import type { ChatMessage } from '../../../../src/formats/examples.ts';
-import { InputError } from '../../../../src/formats/input-error.ts';
+import { Refusal } from '../../../../src/formats/refusal.ts';
 import type { SpecialTokens, Tokenizer } from '../tokenizer.ts';
 import { asPython, pythonFunctions } from './jinja-as-python.ts';
 import { formatDate } from './strftime.ts';
@@ -40,7 +40,7 @@ export class ChatTemplate {
 
   /**
    * @param options.today what `strftime_now` tells: an argument, so that a resumed run renders what the first did
-   * @throws InputError when it is not valid Jinja
+   * @throws Refusal when it is not valid Jinja
    */
   constructor(source: string, { specialTokens, today }: { specialTokens: SpecialTokens; today: Date }) {
     this.#source = source;
@@ -51,7 +51,7 @@ export class ChatTemplate {
     try {
       this.#program = asPython(parse(tokenize(preprocess(source))));
     } catch (error) {
-      throw new InputError('corrupt_model_file', `the model's chat template cannot be parsed: ${(error as Error).message}`, { param: 'model' });
+      throw new Refusal('corrupt_model_file', `the model's chat template cannot be parsed: ${(error as Error).message}`, { param: 'model' });
     }
   }
 

@@ -1,0 +1,42 @@
+import type { Refusal } from '../formats/refusal.ts';
+
+interface Kind {
+  /** OpenAI's clients repeat a request by themselves after 408, 409, 429 and 5xx: only what another try may mend has one of these. */
+  status: number;
+  /** OpenAI's type of error. */
+  type: string;
+}
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  invalid_api_key: { status: 401, type: 'authentication_error' },
+  not_found: { status: 404, type: 'invalid_request_error' },
+  fine_tune_not_found: { status: 404, type: 'invalid_request_error' },
+  file_not_found: { status: 404, type: 'invalid_request_error' },
+  model_not_found: { status: 404, type: 'invalid_request_error' },
+  revision_not_found: { status: 404, type: 'invalid_request_error' },
+  adapter_not_found: { status: 404, type: 'invalid_request_error' },
+  report_not_found: { status: 404, type: 'invalid_request_error' },
+  model_gated: { status: 403, type: 'invalid_request_error' },
+  model_download_not_allowed: { status: 403, type: 'invalid_request_error' },
+  file_too_large: { status: 413, type: 'invalid_request_error' },
+  body_too_large: { status: 413, type: 'invalid_request_error' },
+  unsupported_media_type: { status: 415, type: 'invalid_request_error' },
+  model_hub_unreachable: { status: 503, type: 'server_error' },
+  internal_error: { status: 500, type: 'server_error' },
+};
+
+/** A code that is not in the table is the caller's mistake. */
+const CALLERS_MISTAKE: Kind = { status: 400, type: 'invalid_request_error' };
+
+const kindOf = ({ code }: Refusal): Kind => KINDS[code] ?? CALLERS_MISTAKE;
+
+export const statusOf = (refusal: Refusal): number => kindOf(refusal).status;
+
+/** The body of every refused request: all four keys, always. */
+export interface ErrorBody {
+  error: { message: string; type: string; param: string | null; code: string };
+}
+
+export const errorBody = (refusal: Refusal): ErrorBody => ({
+  error: { message: refusal.text, type: kindOf(refusal).type, param: refusal.param, code: refusal.code },
+});
