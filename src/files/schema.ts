@@ -1,5 +1,6 @@
 import Type from 'typebox';
-import { after, limit, listOf, unixSeconds } from '../http/list-schema.ts';
+import { unixSeconds } from '../formats/unix-seconds.ts';
+import { after, limit, listOf } from '../http/list-schema.ts';
 import type { StoredFile } from './store.ts';
 
 /** The contract's bound on a single upload. */

@@ -22,6 +22,3 @@ export const limit = (fallback: number, maximum = 100) =>
 export const after = Type.Optional(Type.String({ description: 'The id of the last item of the page before.' }));
 
 export const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-
-/** A time as the contract has it: Unix seconds. */
-export const unixSeconds = (time: Date): number => Math.floor(time.getTime() / 1000);

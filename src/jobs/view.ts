@@ -1,5 +1,5 @@
 import type { Static } from 'typebox';
-import { unixSeconds } from '../http/list-schema.ts';
+import { unixSeconds } from '../formats/unix-seconds.ts';
 import { ORGANIZATION } from '../ids.ts';
 import type { Checkpoint, Job, JobEvent } from './job.ts';
 import type { CheckpointObject, EventObject, JobObject } from './schema.ts';

@@ -1,5 +1,5 @@
 import type { AdapterProof, DeliveredFile, ProofFindings } from '../../src/formats/adapter-proof.ts';
-import { unixSeconds } from '../../src/http/list-schema.ts';
+import { unixSeconds } from '../../src/formats/unix-seconds.ts';
 import type { ObjectStore } from '../../src/object-store/object-store.ts';
 import { downloadDirectory, filesIn, type UploadedFile } from './stored-directory.ts';
 
