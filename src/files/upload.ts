@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { hashed } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { newFileId } from '../ids.ts';
 import { keys } from '../object-store/keys.ts';
@@ -60,18 +61,15 @@ async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: S
   const id = newFileId();
   const storageKey = keys.file(id);
   const hash = createHash('sha256');
-  async function* hashed() {
-    for await (const chunk of part.content as AsyncIterable<Buffer>) {
-      hash.update(chunk);
-      yield chunk;
-    }
+  async function* whole() {
+    yield* hashed(part.content as AsyncIterable<Buffer>, hash);
     if (part.isCut())
       throw new Refusal('file_too_large', `The file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB`, {
         param: 'file',
         hint: 'Split the dataset.',
       });
   }
-  const { sizeBytes } = await objectStore.put(storageKey, Readable.from(hashed(), { objectMode: false }));
+  const { sizeBytes } = await objectStore.put(storageKey, Readable.from(whole(), { objectMode: false }));
   return { id, filename: part.filename, storageKey, sizeBytes, sha256: hash.digest('hex') };
 }
 

@@ -1,14 +1,10 @@
 /** The adapter proof: what was found when a job's delivered files were read back from storage and loaded. */
 import { type Static, Type } from 'typebox';
+import { HashedFile } from './hashed-file.ts';
+import { nullable } from './nullable.ts';
 
 /** Nats per supervised token, absolute, by which the loss with the delivered files may differ from the live model's. */
 export const LOSS_TOLERANCE = 1e-3;
-
-const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-
-/** A file as it was read back. */
-export const DeliveredFile = Type.Object({ name: Type.String(), bytes: Type.Integer({ minimum: 0 }), sha256: Type.String() });
-export type DeliveredFile = Static<typeof DeliveredFile>;
 
 /** What the training process found; null is what could not be measured because of a problem before it. */
 export const ProofFindings = Type.Object({
@@ -47,7 +43,7 @@ export const AdapterProof = Type.Object(
     object: Type.Literal('fine_tuning.job.proof'),
     passed: Type.Boolean(),
     created_at: Type.Integer({ description: 'Unix seconds.' }),
-    files: Type.Array(DeliveredFile, { description: 'As they were read back from storage.' }),
+    files: Type.Array(HashedFile, { description: 'As they were read back from storage.' }),
     ...ProofFindings.properties,
   },
   { title: 'AdapterProof' },

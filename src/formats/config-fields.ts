@@ -1,8 +1,8 @@
 /** Reads the fields of a `config.json`, remembers which were read, and collects everything that is wrong with them. */
+import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
 
 type Json = Record<string, unknown>;
-export const isRecord = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 interface Findings {
   /** Values that cannot be. */

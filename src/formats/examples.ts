@@ -4,6 +4,7 @@
  */
 
 import { readLines } from './lines.ts';
+import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
 
 /** A conversation longer than this is a mistake in the file, not a conversation. */
@@ -42,7 +43,6 @@ export type ExampleFile = 'training_file' | 'validation_file';
 
 type Json = Record<string, unknown>;
 
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 const shown = (value: unknown): string => {
   const text = JSON.stringify(value) ?? 'missing';
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
@@ -62,7 +62,7 @@ export function parseExample(line: string, lineNumber: number, param: ExampleFil
   const fail = (problem: string, hint?: string) => exampleError(param, problem, hint);
   if (line.trim() === '') throw fail(`${where} is blank`, 'Remove it: every line holds one example.');
   const value = parseJson(line, where, fail);
-  if (!isObject(value))
+  if (!isRecord(value))
     throw fail(`${where} is ${shown(value)}, not a JSON object`, 'An example is {"messages": [...]} or {"prompt": "...", "completion": "..."}.');
   if ('messages' in value) return parseChat(value, where, fail);
   if ('preferred_output' in value || 'chosen' in value)
@@ -189,7 +189,7 @@ function parseChat({ messages, tools }: Json, where: string, fail: Fail): ChatEx
 }
 
 function parseMessage(message: unknown, where: string, fail: Fail): ChatMessage {
-  if (!isObject(message)) throw fail(`${where} is ${shown(message)}, not an object`, 'A message is {"role": "user", "content": "..."}.');
+  if (!isRecord(message)) throw fail(`${where} is ${shown(message)}, not an object`, 'A message is {"role": "user", "content": "..."}.');
   const { role, content, weight, ...extra } = message;
   if (!ROLES.includes(role as Role)) throw fail(`${where} has the role ${shown(role)}`, `Roles are ${ROLES.join(', ')}.`);
   if (weight !== undefined && weight !== null && weight !== 0 && weight !== 1) throw fail(`${where} has the weight ${shown(weight)}; it is 0 or 1`);
@@ -206,8 +206,8 @@ function parseContent(content: unknown, mayBeMissing: boolean, where: string, fa
   if (!Array.isArray(content)) throw fail(`${where} has content that is ${shown(content)}; it takes a string or an array of text parts`);
   return content
     .map((part: unknown, index) => {
-      if (isObject(part) && part['type'] === 'text' && typeof part['text'] === 'string') return part['text'];
-      const type = isObject(part) ? shown(part['type']) : shown(part);
+      if (isRecord(part) && part['type'] === 'text' && typeof part['text'] === 'string') return part['text'];
+      const type = isRecord(part) ? shown(part['type']) : shown(part);
       throw fail(`${where}, part ${index + 1} is ${type}; only text parts are supported`, 'A part is {"type": "text", "text": "..."}.');
     })
     .join('');

@@ -1,14 +1,10 @@
 /** Where an adapter comes from: the manifest that is delivered beside it. The adapter's own files say nothing of it, so that they depend on the run alone. */
 import { type Static, Type } from 'typebox';
+import { HashedFile, Sha256 } from './hashed-file.ts';
+import { nullable } from './nullable.ts';
 
 /** The manifest's name in the delivered directory, which PEFT and transformers do not know and leave alone. */
 export const MANIFEST_FILE = 'graft_manifest.json';
-
-const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
-const Sha256 = Type.String({ description: 'Hex.' });
-
-export const HashedFile = Type.Object({ name: Type.String(), bytes: Type.Integer(), sha256: Sha256 });
-export type HashedFile = Static<typeof HashedFile>;
 
 const DataFile = Type.Object({
   id: nullable(Type.String({ description: 'Of the uploaded file.' })),

@@ -1,9 +1,10 @@
-import { ConfigFields, isRecord } from './config-fields.ts';
+import { ConfigFields } from './config-fields.ts';
 import type { Family } from './families/family.ts';
 import { gemma, gemma2, gemma3 } from './families/gemma.ts';
 import { gpt2, gptNeox } from './families/gpt.ts';
 import { llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3 } from './families/llama.ts';
 import type { ModelConfig } from './model-config.ts';
+import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
 
 /** By `model_type`. */

@@ -1,5 +1,6 @@
 /** Rotary positions as a `config.json` describes them, in the form of transformers 4 (`rope_theta`, `rope_scaling`) and of 5 (`rope_parameters`). */
-import { type ConfigFields, isRecord } from './config-fields.ts';
+import type { ConfigFields } from './config-fields.ts';
+import { isRecord } from './record.ts';
 
 /** How positions are stretched past the length a model was trained with; the formulas are in the engine. */
 export type RopeScaling =

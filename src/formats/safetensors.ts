@@ -2,6 +2,7 @@
  * The header of a safetensors file: an 8-byte little-endian length, that many bytes of JSON, then the tensors' bytes.
  * Source: https://github.com/huggingface/safetensors#format
  */
+import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
 
 /** Bytes of one element. The types that base models are published in. */
@@ -24,7 +25,6 @@ export interface SafetensorsHeader {
   metadata: Record<string, string>;
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 const isNatural = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 function corrupt(where: string, what: string): Refusal {

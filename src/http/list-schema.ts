@@ -20,5 +20,3 @@ export const limit = (fallback: number, maximum = 100) =>
   Type.Integer({ minimum: 1, maximum, default: fallback, description: 'The most items to return.' });
 
 export const after = Type.Optional(Type.String({ description: 'The id of the last item of the page before.' }));
-
-export const nullable = <T extends Type.TSchema>(schema: T) => Type.Union([schema, Type.Null()]);

@@ -1,7 +1,8 @@
 import Type from 'typebox';
 import { Hyperparameters } from '../formats/hyperparameters.ts';
+import { nullable } from '../formats/nullable.ts';
 import { Tuning } from '../formats/tuning.ts';
-import { after, limit, nullable } from '../http/list-schema.ts';
+import { after, limit } from '../http/list-schema.ts';
 
 /** The contract's bounds on `metadata`. */
 const Metadata = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import type { HashedFile, Lineage } from '../../src/formats/lineage.ts';
+import type { HashedFile } from '../../src/formats/hashed-file.ts';
+import type { Lineage } from '../../src/formats/lineage.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import type { CheckpointReport, Prepared, StepMetrics } from '../engine/contract.ts';

@@ -1,4 +1,5 @@
-import type { AdapterProof, DeliveredFile, ProofFindings } from '../../src/formats/adapter-proof.ts';
+import type { AdapterProof, ProofFindings } from '../../src/formats/adapter-proof.ts';
+import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import { unixSeconds } from '../../src/formats/unix-seconds.ts';
 import type { ObjectStore } from '../../src/object-store/object-store.ts';
 import { downloadDirectory, filesIn, type UploadedFile } from './stored-directory.ts';
@@ -19,7 +20,7 @@ export interface ProofNeeds {
 export async function proveFiles({ objectStore, prefix, uploaded, dir, load }: ProofNeeds): Promise<AdapterProof> {
   const startedMs = performance.now();
   await downloadDirectory(objectStore, prefix, dir);
-  const files = (await filesIn(dir)).map(({ name, sizeBytes, sha256 }): DeliveredFile => ({ name, bytes: sizeBytes, sha256 }));
+  const files = (await filesIn(dir)).map(({ name, sizeBytes, sha256 }): HashedFile => ({ name, bytes: sizeBytes, sha256 }));
   const damage = differences(uploaded, files);
   const unread = (): ProofFindings => ({
     tensors: null,
@@ -33,7 +34,7 @@ export async function proveFiles({ objectStore, prefix, uploaded, dir, load }: P
   return { object: 'fine_tuning.job.proof', passed, created_at: unixSeconds(new Date()), files, ...findings };
 }
 
-function differences(uploaded: readonly UploadedFile[], found: readonly DeliveredFile[]): string[] {
+function differences(uploaded: readonly UploadedFile[], found: readonly HashedFile[]): string[] {
   const problems: string[] = [];
   for (const { name, sizeBytes, sha256 } of uploaded) {
     const file = found.find((one) => one.name === name);

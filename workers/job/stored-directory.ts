@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
+import { Readable } from 'node:stream';
+import { hashed, hashFile } from '../../src/formats/hashing.ts';
 import type { ObjectStore } from '../../src/object-store/object-store.ts';
 import { fetchObject } from './folder.ts';
 
@@ -27,9 +29,7 @@ export async function uploadDirectory(objectStore: ObjectStore, dir: string, pre
   for (const path of await pathsIn(dir)) {
     const name = nameIn(dir, path);
     const hash = createHash('sha256');
-    const content = createReadStream(path);
-    content.on('data', (chunk) => hash.update(chunk));
-    const { sizeBytes } = await objectStore.put(prefix + name, content);
+    const { sizeBytes } = await objectStore.put(prefix + name, Readable.from(hashed(createReadStream(path), hash), { objectMode: false }));
     uploaded.push({ name, key: prefix + name, sizeBytes, sha256: hash.digest('hex') });
   }
   return uploaded;
@@ -39,13 +39,8 @@ export async function uploadDirectory(objectStore: ObjectStore, dir: string, pre
 export async function filesIn(dir: string): Promise<DirectoryFile[]> {
   const files: DirectoryFile[] = [];
   for (const path of await pathsIn(dir)) {
-    const hash = createHash('sha256');
-    let sizeBytes = 0;
-    for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-      hash.update(chunk);
-      sizeBytes += chunk.length;
-    }
-    files.push({ name: nameIn(dir, path), sizeBytes, sha256: hash.digest('hex') });
+    const { size: sizeBytes } = await stat(path);
+    files.push({ name: nameIn(dir, path), sizeBytes, sha256: await hashFile(path) });
   }
   return files;
 }

@@ -1,7 +1,7 @@
 /** One job, from the queue to its end: claim, fetch, train in a process of its own, record, deliver; cancel, stop, crash. */
 import type { Logger } from 'pino';
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
-import type { HashedFile } from '../../src/formats/lineage.ts';
+import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job, JobError } from '../../src/jobs/job.ts';
 import { keys } from '../../src/object-store/keys.ts';

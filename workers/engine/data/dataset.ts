@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type ExampleFile, exampleError, Problems, readExamples } from '../../../src/formats/examples.ts';
+import { hashed } from '../../../src/formats/hashing.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
@@ -93,13 +94,6 @@ export async function tokenizeFile(path: string, options: DatasetOptions): Promi
   const sha256 = hash.digest('hex');
   const problem = lengths.all ?? (examples.length === 0 ? nothingToLearn(tally, options) : null);
   return { examples, facts: tally.facts(options), sha256, receipt: await tally.receipt(sha256, tokenizer), seen: tally.seen, problem };
-}
-
-async function* hashed(bytes: AsyncIterable<Uint8Array>, hash: ReturnType<typeof createHash>): AsyncGenerator<Uint8Array> {
-  for await (const chunk of bytes) {
-    hash.update(chunk);
-    yield chunk;
-  }
 }
 
 /** @returns the example, or what is left of it, or null when it is to be dropped */

@@ -1,9 +1,8 @@
 /** Which base model it was, to the byte. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { HashedFile } from '../../../src/formats/lineage.ts';
+import type { HashedFile } from '../../../src/formats/hashed-file.ts';
+import { hashFile } from '../../../src/formats/hashing.ts';
 
 /** Weights, configuration, tokenizer and chat template; not READMEs or other formats of the same weights. */
 const TELLING = /\.(safetensors|json|jinja|model)$|^(merges|vocab)\.txt$/;
@@ -41,11 +40,4 @@ export function openFileHashes(): (modelDir: string) => Promise<HashedFile[]> {
     }
     return files;
   };
-}
-
-/** A stream: whoever waits for it goes on answering. */
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }

@@ -1,7 +1,8 @@
 /** The manifest beside delivered files: where they come from. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { type HashedFile, type Lineage, MANIFEST_FILE } from '../../../src/formats/lineage.ts';
+import type { HashedFile } from '../../../src/formats/hashed-file.ts';
+import { type Lineage, MANIFEST_FILE } from '../../../src/formats/lineage.ts';
 import type { FileReceipt, TokenReceipt } from '../../../src/formats/token-receipt.ts';
 import type { Prepared, StepMetrics } from '../contract.ts';
 import { writeFileWhole } from './files.ts';
