@@ -2,43 +2,23 @@
  * Who uses a server of one DATA_DIR. Several processes may (a service, and a worker beside it): the first starts
  * it, the last stops it, and after a kill -9 the next one takes over.
  */
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, realpath, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { withFileLock } from '../file-lock.ts';
 import { startTicks } from './command.ts';
 
-const lockPatienceMs = 90_000;
+const LOCK_PATIENCE_MS = 90_000;
 let tenancies = 0;
 
 /** Runs `work` while no other process does so for the same directory. */
 export async function whileLocked<T>(directory: string, work: () => Promise<T>): Promise<T> {
-  // An abstract socket's name is free again the moment its process dies: a lock that cannot go stale.
-  const name = `\0graft-${createHash('sha256')
-    .update(await realpath(directory))
-    .digest('hex')}`;
-  const deadline = Date.now() + lockPatienceMs;
-  let lock = await takeName(name);
-  while (lock === null) {
-    if (Date.now() > deadline) throw new Error(`Another process has been starting or stopping the servers in ${directory} for 90 seconds.`);
-    await delay(50);
-    lock = await takeName(name);
-  }
+  const impatient = AbortSignal.timeout(LOCK_PATIENCE_MS);
   try {
-    return await work();
-  } finally {
-    const held = lock;
-    await new Promise((done) => held.close(done));
+    return await withFileLock(join(directory, 'servers.lock'), impatient, work);
+  } catch (error) {
+    if (error !== impatient.reason) throw error;
+    throw new Error(`Another process has been starting or stopping the servers in ${directory} for ${LOCK_PATIENCE_MS / 1000} seconds`);
   }
-}
-
-function takeName(name: string): Promise<Server | null> {
-  return new Promise((resolve, reject) => {
-    const server = createServer((connection) => connection.destroy());
-    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(null) : reject(error)));
-    server.listen(name, () => resolve(server));
-  });
 }
 
 /** Writes this process into a directory of users. @returns what takes it out again and tells whether it was the last */

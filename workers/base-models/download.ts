@@ -1,17 +1,18 @@
 /** Brings a model from the hub onto this machine: resumed where it stopped, checked, and there only when it is whole. */
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { access, mkdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as delay } from 'node:timers/promises';
+import { withFileLock } from '../../src/file-lock.ts';
+import { hashFile } from '../../src/formats/hashing.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { Hub, HubModel } from '../../src/hub/hub.ts';
 import type { HubFile } from '../../src/hub/hub-files.ts';
 import { isUnreachable } from '../../src/hub/hub-refusal.ts';
-import { withFileLock } from './file-lock.ts';
 import { snapshotDir } from './snapshots.ts';
 
 /** Tries in a row that bring no new byte. */
@@ -121,10 +122,8 @@ async function fetchBytes(model: HubModel, file: HubFile, path: string, { hub, s
 }
 
 async function isWhole(path: string, { sizeBytes, digest }: HubFile): Promise<boolean> {
-  const hash = createHash(digest.kind === 'sha256' ? 'sha256' : 'sha1');
-  if (digest.kind === 'git-sha1') hash.update(`blob ${sizeBytes}\0`);
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex') === digest.hex;
+  const hash = digest.kind === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${sizeBytes}\0`);
+  return (await hashFile(path, hash)) === digest.hex;
 }
 
 async function enoughDisk(dir: string, model: HubModel, haveBytes: number): Promise<void> {

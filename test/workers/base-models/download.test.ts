@@ -42,7 +42,7 @@ describe('downloadModel', () => {
     expect(dir).toBe(snapshotDir(dataDir, model));
     for (const name of await readdir(dir)) expect(await readFile(join(dir, name)), name).toEqual(files.get(name));
     expect(await readdir(dir)).toEqual(expect.arrayContaining(['config.json', 'tokenizer.json', WEIGHTS]));
-    expect(await readdir(dirname(dir))).toEqual([model.commit]);
+    expect((await readdir(dirname(dir))).sort()).toEqual([model.commit, `${model.commit}.lock`]);
     expect(await newestSnapshots(dataDir)).toMatchObject([{ ...model, dir }]);
   });
 
