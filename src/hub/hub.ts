@@ -1,9 +1,10 @@
 /** The Hugging Face hub, or a mirror that speaks its protocol. */
 import { downloadFile, listFiles, modelInfo } from '@huggingface/hub';
 import type { HubConfig } from '../config.ts';
+import { CONFIG_FILE } from '../formats/model-files.ts';
 import { parseModelConfig } from '../formats/parse-model-config.ts';
 import { Refusal } from '../formats/refusal.ts';
-import { CONFIG_FILE, type HubFile, indexToRead, neededFiles, shardsOf } from './hub-files.ts';
+import { type HubFile, indexToRead, neededFiles, shardsInIndex } from './hub-files.ts';
 import type { HubName } from './hub-name.ts';
 import { hubRefusal, hubUnreachable } from './hub-refusal.ts';
 
@@ -94,7 +95,7 @@ export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
         }
         const at = { name, commit };
         const index = indexToRead(listed);
-        const files = neededFiles(name, listed, index && shardsOf(name, await readJson(at, index, signal)));
+        const files = neededFiles(name, listed, index && shardsInIndex(name, await readJson(at, index, signal)));
         const { model_type: family } = checkedConfig(name, await readJson(at, files.find((file) => file.name === CONFIG_FILE)!, signal));
         const total = (info.safetensors as { total?: number } | undefined)?.total;
         const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);

@@ -96,7 +96,7 @@ describe('describe', () => {
     [
       'an index that names files beside it',
       () => withFiles({ 'model.safetensors.index.json': { weight_map: { a: '../weights.safetensors' } } }, without('model.safetensors')),
-      /names no safetensors files beside it/,
+      /names "\.\.\/weights\.safetensors", which is no safetensors file beside it/,
     ],
   ])('of a model without %s names what is missing', async (_, files, message) => {
     server.repositories.set('org/incomplete', repository(files()));

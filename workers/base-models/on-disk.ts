@@ -1,10 +1,11 @@
-import { open, readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../src/config.ts';
+import { CONFIG_FILE } from '../../src/formats/model-files.ts';
 import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import { parseHeader, parseHeaderLength } from '../../src/formats/safetensors.ts';
 import type { BaseModel } from '../../src/models/store.ts';
+import { storedShapes, weightFiles } from '../engine/io/weight-files.ts';
 import { newestSnapshots } from './snapshots.ts';
 
 /** A base model on this machine's disk. */
@@ -25,12 +26,12 @@ export async function findBaseModels({ modelsDirs, dataDir }: Pick<Config, 'mode
     for (const { name } of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
       if (name.startsWith('.') || found.has(name)) continue;
       const dir = join(parent, name);
-      const config = await readFile(join(dir, 'config.json'), 'utf8').catch(() => null);
+      const config = await readFile(join(dir, CONFIG_FILE), 'utf8').catch(() => null);
       if (config !== null) found.set(name, { id: name, dir, revision: null, ...(await describe(dir, config)) });
     }
   }
   for (const { name, commit, dir } of await newestSnapshots(dataDir)) {
-    const config = await readFile(join(dir, 'config.json'), 'utf8');
+    const config = await readFile(join(dir, CONFIG_FILE), 'utf8');
     if (!found.has(name)) found.set(name, { id: name, dir, revision: commit, ...(await describe(dir, config)) });
   }
   return [...found.values()];
@@ -41,33 +42,11 @@ async function describe(dir: string, config: string): Promise<Pick<BaseModelDire
   try {
     const json: unknown = JSON.parse(config);
     facts.family = String((json as { model_type?: unknown } | null)?.model_type ?? 'unknown');
-    parseModelConfig(json, join(dir, 'config.json'));
-    const weights = (await readdir(dir)).filter((name) => name.endsWith('.safetensors'));
-    if (weights.length === 0) facts.problem = `${dir} has no model.safetensors`;
-    for (const name of weights) {
-      const { parameters, sizeBytes } = await readWeights(join(dir, name));
-      facts.parameters += parameters;
-      facts.sizeBytes += sizeBytes;
-    }
+    parseModelConfig(json, join(dir, CONFIG_FILE));
+    for (const shape of storedShapes(dir).values()) facts.parameters += shape.reduce((product, length) => product * length, 1);
+    for (const path of weightFiles(dir)) facts.sizeBytes += (await stat(path)).size;
   } catch (error) {
     facts.problem = error instanceof Refusal ? error.text : (error as Error).message;
   }
   return facts;
-}
-
-/** Reads the header alone, however large the file. */
-async function readWeights(path: string): Promise<{ parameters: number; sizeBytes: number }> {
-  const { size } = await stat(path);
-  const file = await open(path);
-  try {
-    const first8 = Buffer.alloc(Math.min(8, size));
-    await file.read(first8, 0, first8.length, 0);
-    const header = Buffer.alloc(parseHeaderLength(first8, size, path));
-    await file.read(header, 0, header.length, 8);
-    const { tensors } = parseHeader(header, size, path);
-    const parameters = [...tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((product, length) => product * length, 1), 0);
-    return { parameters, sizeBytes: size };
-  } finally {
-    await file.close();
-  }
 }

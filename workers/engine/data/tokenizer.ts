@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import tokenizers from 'tokenizers';
+import { CONFIG_FILE, GENERATION_CONFIG_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 
 export interface Encoded {
@@ -30,7 +31,7 @@ export class Tokenizer {
 
   /** @throws Refusal when a file of the directory is missing or cannot be read */
   static async open(modelDir: string): Promise<Tokenizer> {
-    const path = join(modelDir, 'tokenizer.json');
+    const path = join(modelDir, TOKENIZER_FILE);
     const text = await readFile(path, 'utf8').catch(() => {
       throw new Refusal('corrupt_model_file', `${path} cannot be read`, { param: 'model', hint: 'A model directory needs its tokenizer.json.' });
     });
@@ -43,10 +44,10 @@ export class Tokenizer {
     // A tokenizer.json remembers how it was last used; lengths are this engine's business.
     core.disableTruncation();
     core.disablePadding();
-    const config = await readJson(join(modelDir, 'tokenizer_config.json'));
-    const specialTokens = readSpecialTokens(config, await readJson(join(modelDir, 'special_tokens_map.json')));
+    const config = await readJson(join(modelDir, TOKENIZER_CONFIG_FILE));
+    const specialTokens = readSpecialTokens(config, await readJson(join(modelDir, SPECIAL_TOKENS_FILE)));
     const stopTokenIds = new Set<number>();
-    for (const file of ['generation_config.json', 'config.json']) {
+    for (const file of [GENERATION_CONFIG_FILE, CONFIG_FILE]) {
       const eos = (await readJson(join(modelDir, file)))['eos_token_id'];
       for (const id of Array.isArray(eos) ? eos : [eos]) if (typeof id === 'number') stopTokenIds.add(id);
     }

@@ -2,15 +2,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { ALL_LINEAR, type ResolvedLora, type ResolvedTuning } from '../../../src/formats/tuning.ts';
 import type { TensorValues, TunedModel } from '../tuning/tuned-model.ts';
 import { adapterConfigJson, parseAdapterConfig } from './adapter-config.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { openSafetensors, writeSafetensors } from './safetensors.ts';
-
-const CONFIG_FILE = 'adapter_config.json';
-export const ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors';
 
 /** What of a tuned model an adapter is on disk. Tensors by PEFT's names: A [r, in], B [out, r]. */
 interface Adapted {
@@ -39,13 +37,13 @@ export function saveAdapter(
     { ...tuning, target_modules: shortNames(tuning, tensors.keys()) },
     { name: baseModelName, revision: baseModelRevision, inputFirst: config.inputFirst },
   );
-  writeFileWhole(join(dir, CONFIG_FILE), `${JSON.stringify(written, null, 2)}\n`);
-  return [CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
+  writeFileWhole(join(dir, ADAPTER_CONFIG_FILE), `${JSON.stringify(written, null, 2)}\n`);
+  return [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
 }
 
 /** @throws Refusal `unsupported_adapter` for whatever would change the maths, `corrupt_model_file` for what cannot be read */
 export function readAdapterConfig(dir: string): ResolvedLora {
-  const path = join(dir, CONFIG_FILE);
+  const path = join(dir, ADAPTER_CONFIG_FILE);
   return parseAdapterConfig(readJson(path, 'Is this a PEFT adapter directory?'), path);
 }
 

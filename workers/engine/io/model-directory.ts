@@ -1,15 +1,11 @@
 /** Hugging Face model directories, as full fine-tuning delivers them. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { COMPANION_FILES, CONFIG_FILE, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { writeSafetensors } from './safetensors.ts';
-
-/** Copied as they are when the base model has them. */
-const COPIED = [
-  ...['generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'vocab.json'],
-  ...['merges.txt', 'tokenizer.model', 'chat_template.jinja', 'chat_template.json'],
-];
+import { MODEL_DIRECTORY_HINT } from './weight-files.ts';
 
 /** config.json's names of what the weights are stored in. */
 const TORCH_NAMES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
@@ -27,20 +23,20 @@ export interface SaveModelOptions {
 export function saveModel(model: Pick<TunedModel, 'tuning' | 'read'>, dir: string, { sourceDir, dtype }: SaveModelOptions): string[] {
   if (model.tuning.type !== 'full') throw new Error('only a fully fine-tuned model is saved whole; save the adapter');
   mkdirSync(dir, { recursive: true });
-  writeSafetensors(join(dir, 'model.safetensors'), model.read(), { dtype });
+  writeSafetensors(join(dir, WEIGHTS_FILE), model.read(), { dtype });
 
-  const config = readJson(join(sourceDir, 'config.json'), 'Is this a Hugging Face model directory?') as Record<string, unknown>;
+  const config = readJson(join(sourceDir, CONFIG_FILE), MODEL_DIRECTORY_HINT) as Record<string, unknown>;
   // transformers 4 calls it torch_dtype, 5 dtype.
   config['torch_dtype' in config ? 'torch_dtype' : 'dtype'] = TORCH_NAMES[dtype];
-  writeFileWhole(join(dir, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  const copied = COPIED.filter((name) => existsSync(join(sourceDir, name)));
+  writeFileWhole(join(dir, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
+  const copied = COMPANION_FILES.filter((name) => existsSync(join(sourceDir, name)));
   for (const name of copied) writeFileWhole(join(dir, name), readFileSync(join(sourceDir, name)));
-  return ['config.json', 'model.safetensors', ...copied].sort();
+  return [CONFIG_FILE, WEIGHTS_FILE, ...copied].sort();
 }
 
 /** What the weights of a directory are stored in; a fully tuned model is stored as its base was. */
 export function storedDtype(modelDir: string): 'F32' | 'F16' | 'BF16' {
-  const config = JSON.parse(readFileSync(join(modelDir, 'config.json'), 'utf8')) as { dtype?: string; torch_dtype?: string };
+  const config = JSON.parse(readFileSync(join(modelDir, CONFIG_FILE), 'utf8')) as { dtype?: string; torch_dtype?: string };
   const dtype = config.dtype ?? config.torch_dtype;
   return dtype === 'bfloat16' ? 'BF16' : dtype === 'float16' ? 'F16' : 'F32';
 }

@@ -1,26 +1,22 @@
 /** Reads a base model's weights from a Hugging Face directory. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { readJson } from '../io/files.ts';
 import type { HeldFloats } from '../io/float-formats.ts';
 import { openSafetensors, type SafetensorsFile } from '../io/safetensors.ts';
+import { MODEL_DIRECTORY_HINT, weightFiles } from '../io/weight-files.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { canonicalName, weightShapes } from './module-shapes.ts';
-
-const SINGLE_FILE = 'model.safetensors';
-const INDEX_FILE = 'model.safetensors.index.json';
-
-const HINT = 'Is this a Hugging Face model directory?';
 
 /** Left over in old checkpoints; computed from the configuration: rotary frequencies, causal masks. */
 const COMPUTED = /(\.rotary_emb\.inv_freq|\.(attn|attention)\.(bias|masked_bias))$/;
 
 export function readModelConfig(modelDir: string): ModelConfig {
-  const path = join(modelDir, 'config.json');
-  return parseModelConfig(readJson(path, HINT), path);
+  const path = join(modelDir, CONFIG_FILE);
+  return parseModelConfig(readJson(path, MODEL_DIRECTORY_HINT), path);
 }
 
 /** A model directory's weights, opened and compared with its configuration. */
@@ -108,30 +104,9 @@ function mismatches(expected: ReadonlyMap<string, number[]>, holder: ReadonlyMap
 }
 
 function openFiles(modelDir: string): SafetensorsFile[] {
-  const single = join(modelDir, SINGLE_FILE);
-  if (existsSync(single)) return [openSafetensors(single)];
-  const index = join(modelDir, INDEX_FILE);
-  if (!existsSync(index)) {
-    throw new Refusal('corrupt_model_file', `${modelDir} has neither ${SINGLE_FILE} nor ${INDEX_FILE}`, {
-      param: 'model',
-      hint: 'Weights are read from safetensors alone.',
-    });
-  }
-  const { weight_map: weightMap } = readJson(index, HINT) as { weight_map?: Record<string, unknown> };
-  const names = [...new Set(Object.values(weightMap ?? {}))];
-  const unsafe = names.find((name) => typeof name !== 'string' || name.includes('/') || name.includes('\\'));
-  if (names.length === 0 || unsafe !== undefined) {
-    throw new Refusal('corrupt_model_file', `${index} names ${unsafe === undefined ? 'no file' : `the file ${JSON.stringify(unsafe)}`}`, {
-      param: 'model',
-    });
-  }
-  const missing = names.filter((name) => !existsSync(join(modelDir, name as string)));
-  if (missing.length > 0) {
-    throw new Refusal('corrupt_model_file', `${modelDir} lacks ${missing.join(', ')}, which ${INDEX_FILE} names`, { param: 'model' });
-  }
   const files: SafetensorsFile[] = [];
   try {
-    for (const name of names) files.push(openSafetensors(join(modelDir, name as string)));
+    for (const path of weightFiles(modelDir)) files.push(openSafetensors(path));
   } catch (error) {
     for (const file of files) file.close();
     throw error;

@@ -1,9 +1,9 @@
 /** Does an adapter's file hold what PEFT will look for in it? Told from the base model's own files, not from the model that was trained. */
 import { join } from 'node:path';
+import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning.ts';
-import { ADAPTER_WEIGHTS_FILE } from '../io/adapter.ts';
 import { openSafetensors } from '../io/safetensors.ts';
-import { modelShapes } from './stored-shapes.ts';
+import { storedShapes } from '../io/weight-files.ts';
 
 /** PEFT's names: `base_model.model.` and the module's, then A [r, in] or B [out, r]. */
 const KEY = /^base_model\.model\.(.+)\.lora_([AB])\.weight$/;
@@ -45,7 +45,7 @@ export function adapterProblems(adapterDir: string, modelDir: string, config: Re
 
 /** Shapes of the two-dimensional weights, by module. */
 function linearLayers(modelDir: string): Map<string, number[]> {
-  const weights = [...modelShapes(modelDir)].filter(([name, shape]) => shape.length === 2 && name.endsWith('.weight'));
+  const weights = [...storedShapes(modelDir)].filter(([name, shape]) => shape.length === 2 && name.endsWith('.weight'));
   return new Map(weights.map(([name, shape]) => [name.slice(0, -'.weight'.length), shape]));
 }
 

@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { readJson } from '../io/files.ts';
+import { MODEL_DIRECTORY_HINT, storedShapes } from '../io/weight-files.ts';
 import { canonicalName, weightShapes } from '../model/module-shapes.ts';
 import { readModelConfig } from '../model/weights.ts';
-import { modelShapes } from './stored-shapes.ts';
 
 /** What storing a model may change in its config.json. */
 const STORED_AS = ['dtype', 'torch_dtype'];
@@ -18,8 +19,8 @@ export function modelProblems(deliveredDir: string, modelDir: string): string[] 
   const config = readModelConfig(modelDir);
   const known = weightShapes(config);
   // The base may have been saved under shorter names than ours, which transformers reads alike.
-  const base = new Map([...modelShapes(modelDir)].map(([stored, shape]) => [canonicalName(stored, config, known), shape]));
-  for (const [name, shape] of modelShapes(deliveredDir)) {
+  const base = new Map([...storedShapes(modelDir)].map(([stored, shape]) => [canonicalName(stored, config, known), shape]));
+  for (const [name, shape] of storedShapes(deliveredDir)) {
     const expected = base.get(name);
     if (expected === undefined) problems.push(`tensor ${name} is none of the base model's`);
     else if (expected.join() !== shape.join()) problems.push(`tensor ${name} is [${shape}] where the base model has [${expected}]`);
@@ -32,6 +33,6 @@ export function modelProblems(deliveredDir: string, modelDir: string): string[] 
 }
 
 function configOf(dir: string): Record<string, unknown> {
-  const config = readJson(join(dir, 'config.json'), 'Is this a Hugging Face model directory?') as Record<string, unknown>;
+  const config = readJson(join(dir, CONFIG_FILE), MODEL_DIRECTORY_HINT) as Record<string, unknown>;
   return Object.fromEntries(Object.entries(config).filter(([field]) => !STORED_AS.includes(field)));
 }

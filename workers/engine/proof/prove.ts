@@ -1,21 +1,23 @@
 /** Are the files that a run delivered, read back and loaded, the model that was trained? */
 import { join } from 'node:path';
 import { LOSS_TOLERANCE, type ProofFindings } from '../../../src/formats/adapter-proof.ts';
+import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning.ts';
 import { openForInference } from '../compiled/open-model.ts';
 import type { StepMetrics } from '../contract.ts';
 import type { Example } from '../data/batch.ts';
 import { evaluate } from '../evaluate.ts';
-import { ADAPTER_WEIGHTS_FILE, loadAdapter, readAdapterConfig } from '../io/adapter.ts';
+import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
 import { decodeFloats, encodeFloats } from '../io/float-formats.ts';
 import { storedDtype } from '../io/model-directory.ts';
+import { weightFiles } from '../io/weight-files.ts';
 import type { Run } from '../prepare.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 import { adapterProblems } from './adapter-layout.ts';
 import { largestDifference, type Predictions, predict } from './base-predictions.ts';
 import { modelProblems } from './model-layout.ts';
-import { contentOf, weightFiles } from './stored-shapes.ts';
+import { contentOf } from './stored-content.ts';
 
 /** Without a validation file the loss is measured on so many training examples, or as many as have so many tokens. */
 const SAMPLE_EXAMPLES = 64;

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import type { ChatMessage } from '../../../../src/formats/examples.ts';
+import { CHAT_TEMPLATE_FILE } from '../../../../src/formats/model-files.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
 import type { SpecialTokens, Tokenizer } from '../tokenizer.ts';
 import { asPython, pythonFunctions } from './jinja-as-python.ts';
@@ -61,7 +62,7 @@ export class ChatTemplate {
    */
   static async open(tokenizer: Tokenizer, today: Date): Promise<ChatTemplate | null> {
     const options = { specialTokens: tokenizer.specialTokens, today };
-    const file = await readFile(join(tokenizer.modelDir, 'chat_template.jinja'), 'utf8').catch(() => null);
+    const file = await readFile(join(tokenizer.modelDir, CHAT_TEMPLATE_FILE), 'utf8').catch(() => null);
     if (file !== null) return new ChatTemplate(file, options);
     const given = tokenizer.config['chat_template'];
     if (typeof given === 'string') return new ChatTemplate(given, options);

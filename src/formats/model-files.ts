@@ -1,0 +1,35 @@
+/** The names of the files that Hugging Face model directories and PEFT adapter directories are made of. */
+import { isRecord } from './record.ts';
+
+export const CONFIG_FILE = 'config.json';
+/** The weights in one file. Larger models have shards, which the index names. */
+export const WEIGHTS_FILE = 'model.safetensors';
+export const WEIGHTS_INDEX_FILE = 'model.safetensors.index.json';
+export const TOKENIZER_FILE = 'tokenizer.json';
+export const TOKENIZER_CONFIG_FILE = 'tokenizer_config.json';
+export const SPECIAL_TOKENS_FILE = 'special_tokens_map.json';
+export const GENERATION_CONFIG_FILE = 'generation_config.json';
+export const CHAT_TEMPLATE_FILE = 'chat_template.jinja';
+
+/** What may stand beside config and weights: generation defaults, the tokenizer in its several forms, the chat template. */
+export const COMPANION_FILES: readonly string[] = [
+  ...[GENERATION_CONFIG_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE, 'added_tokens.json', 'vocab.json', 'merges.txt'],
+  ...['tokenizer.model', CHAT_TEMPLATE_FILE, 'chat_template.json'],
+];
+
+export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
+export const ADAPTER_WEIGHTS_FILE = 'adapter_model.safetensors';
+
+const SHARD = /^[\w.-]+\.safetensors$/;
+
+/**
+ * @param index a parsed WEIGHTS_INDEX_FILE
+ * @returns the shards that it names, or what is wrong with it, for a message: `names …`
+ */
+export function shardsOf(index: unknown): { shards: string[] } | { problem: string } {
+  const map = isRecord(index) ? index['weight_map'] : undefined;
+  const names = isRecord(map) ? [...new Set(Object.values(map))] : [];
+  if (names.length === 0) return { problem: 'names no file' };
+  const wrong = names.find((name) => typeof name !== 'string' || !SHARD.test(name));
+  return wrong === undefined ? { shards: names as string[] } : { problem: `names ${JSON.stringify(wrong)}, which is no safetensors file beside it` };
+}

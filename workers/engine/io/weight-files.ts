@@ -1,0 +1,44 @@
+/** The files in which a model directory's weights are stored. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { shardsOf, WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from '../../../src/formats/model-files.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
+import { readJson } from './files.ts';
+import { openSafetensors } from './safetensors.ts';
+
+/** For what is read of a model directory and is not there. */
+export const MODEL_DIRECTORY_HINT = 'Is this a Hugging Face model directory?';
+
+/**
+ * @returns their paths: one file, or the shards that the index names
+ * @throws Refusal `corrupt_model_file` when they are not all there
+ */
+export function weightFiles(modelDir: string): string[] {
+  const single = join(modelDir, WEIGHTS_FILE);
+  if (existsSync(single)) return [single];
+  const index = join(modelDir, WEIGHTS_INDEX_FILE);
+  if (!existsSync(index)) {
+    throw new Refusal('corrupt_model_file', `${modelDir} has neither ${WEIGHTS_FILE} nor ${WEIGHTS_INDEX_FILE}`, {
+      param: 'model',
+      hint: 'Weights are read from safetensors alone.',
+    });
+  }
+  const named = shardsOf(readJson(index, MODEL_DIRECTORY_HINT));
+  if ('problem' in named) throw new Refusal('corrupt_model_file', `${index} ${named.problem}`, { param: 'model' });
+  const { shards } = named;
+  const missing = shards.filter((name) => !existsSync(join(modelDir, name)));
+  if (missing.length > 0)
+    throw new Refusal('corrupt_model_file', `${modelDir} lacks ${missing.join(', ')}, which ${WEIGHTS_INDEX_FILE} names`, { param: 'model' });
+  return shards.map((name) => join(modelDir, name));
+}
+
+/** The shape of every tensor stored in a model directory, by name. Reads headers alone. */
+export function storedShapes(modelDir: string): Map<string, number[]> {
+  const shapes = new Map<string, number[]>();
+  for (const path of weightFiles(modelDir)) {
+    const file = openSafetensors(path);
+    for (const [name, { shape }] of file.header.tensors) shapes.set(name, shape);
+    file.close();
+  }
+  return shapes;
+}
