@@ -36,7 +36,7 @@ interface Pair {
   theirs: string[];
 }
 
-const python = pythonEnvironment({ beside: join(import.meta.dirname, 'peers/requirements.txt') });
+const python = await pythonEnvironment({ beside: join(import.meta.dirname, 'peers/requirements.txt') });
 const work = mkdtempSync(join(tmpdir(), 'graft-peers-'));
 const data = join(work, 'chats.jsonl');
 execFileSync(python, [program('trl_sft.py'), '--write-data', data]);

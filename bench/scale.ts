@@ -89,7 +89,7 @@ function row(axis: string, { parameters, length, rank, stepSeconds, utilisation,
 const axes = chosenAxes(asked.only);
 const plot = asked.plot ?? (asked.only === undefined ? join(import.meta.dirname, 'scale.svg') : null);
 // Before anything is measured: a machine on which it cannot be made says so at once.
-const python = plot === null ? null : pythonEnvironment({ beside: join(import.meta.dirname, 'peers/requirements.txt') });
+const python = plot === null ? null : await pythonEnvironment({ beside: join(import.meta.dirname, 'peers/requirements.txt') });
 
 const measured = measureAll(axes.flatMap((axis) => AXES[axis]));
 const points = Object.fromEntries(axes.map((axis) => [axis, AXES[axis].map((point) => ({ ...point, ...measured.get(keyOf(point))! }))]));

@@ -50,8 +50,8 @@ function remembered(measure: (name: string) => Promise<Count>): (names: readonly
 }
 
 /** By fixture. @throws Error when the answers are not those asked for, or PEFT finds fault with the files */
-function differencesInPeft(fixtures: readonly (readonly [string, string])[]): Map<string, number> {
-  const python = pythonEnvironment();
+async function differencesInPeft(fixtures: readonly (readonly [string, string])[]): Promise<Map<string, number>> {
+  const python = await pythonEnvironment();
   const scratch = mkdtempSync(join(tmpdir(), 'graft-reference-'));
   try {
     const requests = fixtures.map((where) => randomAdapter(scratch, where[1], referencePath(...where, 'model')));
@@ -74,7 +74,7 @@ const beyond = ({ tokenizer, template, peft, ...differences }: Measured): boolea
   (template?.differing ?? 0) > 0 ||
   (peft !== null && !(peft <= LOGITS_TOLERANCE));
 
-const inPeft = process.argv.includes('--without-peft') ? null : differencesInPeft(FAMILIES.flatMap(({ fixtures }) => fixtures));
+const inPeft = process.argv.includes('--without-peft') ? null : await differencesInPeft(FAMILIES.flatMap(({ fixtures }) => fixtures));
 const tokenizers = remembered(async (kind) => tokenizerDifference(await Tokenizer.open(referencePath('tokenizers', kind)), kind));
 const templates = remembered(templateDifference);
 

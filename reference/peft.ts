@@ -111,7 +111,7 @@ const small = (value: number | null | undefined): string => (value === undefined
 const plain = (value: number | null | undefined): string => (value === undefined || value === null ? '–' : value.toFixed(4));
 
 async function main(): Promise<number> {
-  const python = pythonEnvironment();
+  const python = await pythonEnvironment();
   const scratch = mkdtempSync(join(tmpdir(), 'graft-peft-'));
   try {
     const requests: PeftRequest[] = [];

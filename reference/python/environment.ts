@@ -6,11 +6,11 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { GPU_PACKAGES, installGpuStandIns } from './gpu-placeholders.ts';
+import { onceInCache } from '../../scripts/setup/cache.mjs';
+import { GPU_PACKAGES, installGpuPlaceholders } from './gpu-placeholders.ts';
 
 const REQUIREMENTS = join(import.meta.dirname, 'requirements.txt');
 /** Raise it when this program makes an environment differently from the same requirements. */
@@ -26,31 +26,13 @@ interface EnvironmentOptions {
 }
 
 /** @returns the path of the environment's python */
-export function pythonEnvironment({ beside, say = (line) => console.error(line) }: EnvironmentOptions = {}): string {
+export async function pythonEnvironment({ beside, say = (line) => console.error(line) }: EnvironmentOptions = {}): Promise<string> {
   const files = [REQUIREMENTS, ...(beside === undefined ? [] : [beside])];
   const requirements = files.map((file) => readFileSync(file, 'utf8')).join('');
   const key = createHash('sha256').update(`${RECIPE} ${process.arch}\n${requirements}`).digest('hex').slice(0, 12);
-  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'graft');
-  const home = join(cache, `python-${key}`);
-  const python = (root: string) => join(root, 'bin', 'python');
-  if (existsSync(python(home))) return python(home);
-
-  mkdirSync(cache, { recursive: true });
-  // Made beside its place and renamed when it works: an interrupted run leaves nothing that looks finished.
-  const unfinished = `${home}.unfinished-${process.pid}`;
-  try {
-    build(unfinished, { requirements, files, say });
-    try {
-      renameSync(unfinished, home);
-    } catch (error) {
-      // Another process was faster; its environment is the same.
-      if (!existsSync(python(home))) throw error;
-    }
-  } finally {
-    rmSync(unfinished, { recursive: true, force: true });
-  }
-  say(`Python environment ready in ${home}`);
-  return python(home);
+  const { folder, filled } = await onceInCache(`python-${key}`, async (into) => build(into, { requirements, files, say }));
+  if (filled) say(`Python environment ready in ${folder}`);
+  return join(folder, 'bin', 'python');
 }
 
 interface Build {
@@ -72,7 +54,7 @@ function build(root: string, { requirements, files, say }: Build): void {
     writeFileSync(list, `${requirements}\n${GPU_PACKAGES.join('\n')}\n`);
     try {
       pip(python, ['--no-deps', '-r', list]);
-      installGpuStandIns(python);
+      installGpuPlaceholders(python);
       importTorch(python);
       say(`… made in ${Math.round((Date.now() - started) / 1000)} s, without GPU libraries`);
       return;
@@ -117,4 +99,4 @@ function findPython(): string {
 const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? '';
 const firstLine = (error: unknown) => (error instanceof Error ? error.message : String(error)).split('\n')[0];
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) console.log(pythonEnvironment());
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) console.log(await pythonEnvironment());

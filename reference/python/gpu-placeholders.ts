@@ -11,7 +11,7 @@ import { join } from 'node:path';
 export const GPU_PACKAGES = ['nvidia-cuda-runtime==13.0.96', 'nvidia-cuda-cupti==13.0.85'];
 
 /** File name → the version its functions carry, as `nm -D` shows it; null where they carry none. */
-const STAND_INS: Record<string, { version: string | null; functions: RegExp }> = {
+const PLACEHOLDERS: Record<string, { version: string | null; functions: RegExp }> = {
   'libcublas.so.13': { version: 'libcublas.so.13', functions: /^cublas/ },
   'libcublasLt.so.13': { version: 'libcublasLt.so.13', functions: /^cublasLt/ },
   'libcudnn.so.9': { version: 'libcudnn.so.9', functions: /^cudnn/ },
@@ -26,16 +26,16 @@ const STAND_INS: Record<string, { version: string | null; functions: RegExp }> =
 const USERS = ['libtorch_cuda.so', 'libtorch_python.so', 'libtorch_nvshmem.so'];
 
 /** @param python of an environment with torch installed; needs `cc` and `nm` */
-export function installGpuStandIns(python: string): void {
+export function installGpuPlaceholders(python: string): void {
   const find = 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])';
   const libraries = join(execFileSync(python, ['-c', find], { encoding: 'utf8' }).trim(), 'lib');
   const wanted = undefinedFunctions(USERS.map((file) => join(libraries, file)));
-  const scratch = mkdtempSync(join(tmpdir(), 'graft-stand-ins-'));
+  const scratch = mkdtempSync(join(tmpdir(), 'graft-placeholders-'));
   try {
-    for (const [file, { version, functions }] of Object.entries(STAND_INS)) {
+    for (const [file, { version, functions }] of Object.entries(PLACEHOLDERS)) {
       const names = wanted.filter((symbol) => symbol.version === version && functions.test(symbol.name)).map(({ name }) => name);
       const source = join(scratch, `${file}.c`);
-      writeFileSync(source, [...names.map((name) => `void ${name}(void) { __builtin_trap(); }`), 'int graft_stand_in;', ''].join('\n'));
+      writeFileSync(source, [...names.map((name) => `void ${name}(void) { __builtin_trap(); }`), 'int graft_placeholder;', ''].join('\n'));
       const args = ['-shared', '-fPIC', '-w', '-fno-builtin', `-Wl,-soname,${file}`, '-o', join(libraries, file), source];
       if (version !== null) {
         const script = join(scratch, `${file}.map`);

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
-import { pythonTool } from '../python-tool.ts';
+import { pythonTool } from '../../reference/python/tool.ts';
 
 export interface S3Server {
   endpoint: string;
@@ -12,7 +12,7 @@ export interface S3Server {
 
 /** A real server that speaks S3, moto's, on a free port, with one empty bucket. Sets the AWS credentials of this process. */
 export async function startS3Server(): Promise<S3Server> {
-  const child = spawn(pythonTool('s3'), ['-c', 'from moto.server import main; main()', '-H', '127.0.0.1', '-p', '0'], {
+  const child = spawn(await pythonTool('s3'), ['-c', 'from moto.server import main; main()', '-H', '127.0.0.1', '-p', '0'], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const endpoint = await new Promise<string>((resolve, reject) => {

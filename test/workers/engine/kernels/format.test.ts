@@ -2,15 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { pythonTool } from '../../../python-tool.ts';
+import { pythonTool } from '../../../../reference/python/tool.ts';
 
 describe('the kernels’ C++', () => {
-  it('is formatted as its .clang-format says', () => {
+  it('is formatted as its .clang-format says', async () => {
     const folder = join(import.meta.dirname, '../../../../workers/engine/kernels');
     const files = readdirSync(folder).filter((name) => /\.(cc|h)$/.test(name));
     expect(files.length).toBeGreaterThan(0);
     const program = ['-c', 'from clang_format import clang_format; clang_format()'];
-    const { status, stderr } = spawnSync(pythonTool('clang-format'), [...program, '--dry-run', '-Werror', ...files], {
+    const { status, stderr } = spawnSync(await pythonTool('clang-format'), [...program, '--dry-run', '-Werror', ...files], {
       cwd: folder,
       encoding: 'utf8',
     });
