@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { resolveTuning } from '../src/formats/tuning.ts';
+import { resolveTuning } from '../src/formats/tuning/tuning.ts';
 import type { Example } from '../workers/engine/data/batch.ts';
 import { microBatches, stepExamples } from '../workers/engine/data/batches.ts';
 import { peakMemoryMb } from './measures.ts';
@@ -28,8 +28,8 @@ const examples = readFileSync(asked.data, 'utf8')
   .split('\n')
   .filter((line) => line !== '')
   .map((line): Example => {
-    const { input_ids: inputIds, completion_mask: mask } = JSON.parse(line) as { input_ids: number[]; completion_mask: number[] };
-    return { inputIds: Int32Array.from(inputIds), lossMask: Uint8Array.from(mask) };
+    const { input_ids: inputIds, completion_mask: weights } = JSON.parse(line) as { input_ids: number[]; completion_mask: number[] };
+    return { inputIds: Int32Array.from(inputIds), lossWeights: Float32Array.from(weights) };
   });
 const tuning = resolveTuning({ type: 'lora', r: rank, lora_alpha: 2 * rank });
 const model = openBenchModel(asked.model, { tuning, precision, learning: { weightDecay: 0 } });
@@ -38,13 +38,13 @@ const startedMs = performance.now();
 let supervised = 0;
 let paddedTokens = 0;
 for (let step = 1; step <= Math.ceil(examples.length / batchSize); step++) {
-  let tokens = 0;
+  let weight = 0;
   for (const [microBatch, batch] of microBatches(stepExamples(examples, step - 1, { batchSize, seed: 0 })).entries()) {
-    tokens += model.accumulate(batch, { seed: 0, step, microBatch }).supervisedTokens;
+    weight += model.accumulate(batch, { seed: 0, step, microBatch }).weight;
     paddedTokens += batch.rows * batch.length;
   }
-  model.update({ learningRate: 1e-4, maxNorm: 1, tokens });
-  supervised += tokens;
+  model.update({ learningRate: 1e-4, maxNorm: 1, weight });
+  supervised += weight;
 }
 const seconds = (performance.now() - startedMs) / 1000;
 const tokens = examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);

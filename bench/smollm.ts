@@ -5,6 +5,7 @@ import { CompiledModel, type CompileOptions } from '../workers/engine/compiled/c
 import { convertInto } from '../workers/engine/io/float-formats.ts';
 import { weightShapes } from '../workers/engine/model/module-shapes.ts';
 import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
+import { supervised } from '../workers/engine/objectives/supervised.ts';
 import { configJson, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';
 
 function randomModel(shape: Shape) {
@@ -39,7 +40,7 @@ type BenchOptions = Pick<CompileOptions, 'tuning' | 'precision' | 'learning'> & 
 
 /** @param modelDir of a Hugging Face model */
 export function openBenchModel(modelDir: string | undefined, { shape = SMOLLM2_135M, ...options }: BenchOptions): CompiledModel {
-  const common = { ...options, heldIn: options.precision, seed: 0 };
+  const common = { ...options, objective: supervised, heldIn: options.precision, seed: 0 };
   if (modelDir === undefined) return new CompiledModel({ ...common, ...randomModel(shape) });
   const config = readModelConfig(modelDir);
   const stored = openWeights(modelDir, config);

@@ -4,7 +4,7 @@
  * program.
  */
 import { parseArgs } from 'node:util';
-import { resolveTuning } from '../src/formats/tuning.ts';
+import { resolveTuning } from '../src/formats/tuning/tuning.ts';
 import { layOut } from '../workers/engine/data/batches.ts';
 import { matmulRate } from '../workers/engine/machine/matmul-rate.ts';
 import { linearLayers } from '../workers/engine/model/module-shapes.ts';
@@ -60,14 +60,14 @@ const batch = layOut(
   Array.from({ length: rows }, (_, row) => [
     {
       inputIds: Int32Array.from({ length }, (_, index) => (row * 7919 + index * 104729) % config.vocabSize),
-      lossMask: new Uint8Array(length).fill(1, 1),
+      lossWeights: new Float32Array(length).fill(1, 1),
     },
   ]),
 );
 const seconds = Array.from({ length: steps }, (_, index) => {
   const startedMs = performance.now();
-  const { supervisedTokens } = training.accumulate(batch, { seed: 0, step: index + 1, microBatch: 0 });
-  training.update({ learningRate: 1e-4, maxNorm: 1, tokens: supervisedTokens });
+  const { weight } = training.accumulate(batch, { seed: 0, step: index + 1, microBatch: 0 });
+  training.update({ learningRate: 1e-4, maxNorm: 1, weight });
   return (performance.now() - startedMs) / 1000;
 });
 if (asked.profile) printProfile(training.profile(batch, { seed: 0, step: 1, microBatch: 0 }));

@@ -20,19 +20,25 @@ export interface ExpectedLoss {
 export const referencePath = (...parts: string[]): string => [root.replace(/\/$/, ''), ...parts].join('/');
 export const readReference = <T>(...parts: string[]): T => JSON.parse(readFileSync(referencePath(...parts), 'utf8')) as T;
 
+interface StoredBatch {
+  rows: number;
+  length: number;
+  inputIds: number[];
+  /** 1 where a token is real. */
+  attentionMask: number[];
+  /** 1 where a token is a target. */
+  lossMask: number[];
+}
+
 export function referenceBatch(name: string, kind = 'cases'): Batch {
-  const { rows, length, inputIds, attentionMask, lossMask } = readReference<Record<keyof Batch, number[]> & { rows: number; length: number }>(
-    kind,
-    name,
-    'batch.json',
-  );
-  return {
-    rows,
-    length,
-    inputIds: Int32Array.from(inputIds),
-    attentionMask: Uint8Array.from(attentionMask),
-    lossMask: Uint8Array.from(lossMask),
-  };
+  const { rows, length, inputIds, lossMask } = readReference<StoredBatch>(kind, name, 'batch.json');
+  return { rows, length, inputIds: Int32Array.from(inputIds), lossWeights: Float32Array.from(lossMask) };
+}
+
+/** @returns how many tokens each row of the batch has */
+export function referenceRowTokens(name: string, kind = 'cases'): number[] {
+  const { rows, length, attentionMask } = readReference<StoredBatch>(kind, name, 'batch.json');
+  return Array.from({ length: rows }, (_, row) => attentionMask.slice(row * length, (row + 1) * length).reduce((sum, real) => sum + real, 0));
 }
 
 /** Tensors of a fixture, by name. */

@@ -14,6 +14,7 @@ import {
   readReference,
   referenceBatch,
   referencePath,
+  referenceRowTokens,
   referenceTensors,
   relativeWalk,
 } from './fixtures.ts';
@@ -47,11 +48,11 @@ export function withModel<M extends { dispose(): void }, T>(open: () => M, use: 
 export function logitsDifference(model: Model, batch: Batch, where: string[]): number {
   const logits = referenceTensors(...where, 'logits.safetensors').get('logits')!;
   const { vocabSize } = model.config;
+  const tokens = referenceRowTokens(where[1]!, where[0]);
   let worst = 0;
   for (let row = 0; row < batch.rows; row++) {
     const first = row * batch.length;
-    const tokens = batch.attentionMask.subarray(first, first + batch.length).reduce((sum, real) => sum + real, 0);
-    const wanted = logits.subarray(first * vocabSize, (first + tokens) * vocabSize);
+    const wanted = logits.subarray(first * vocabSize, (first + tokens[row]!) * vocabSize);
     const padded = batch.inputIds.slice(first, first + batch.length);
     worst = Math.max(worst, largestDifference(model.allLogits(padded).subarray(0, wanted.length), wanted));
   }
@@ -60,32 +61,32 @@ export function logitsDifference(model: Model, batch: Batch, where: string[]): n
 
 /** @returns |Δ| of the mean loss, nats */
 export function lossDifference(model: Model, batch: Batch, where: string[]): number {
-  const { lossSum, supervisedTokens } = model.evaluate(batch);
-  return Math.abs(lossSum / supervisedTokens - readReference<ExpectedLoss>(...where, 'expected.json').loss);
+  const { loss, weight } = model.evaluate(batch);
+  return Math.abs(loss / weight - readReference<ExpectedLoss>(...where, 'expected.json').loss);
 }
 
 /** @returns the worst parameter's max |Δ| ÷ max |g|; infinite when the parameters are not the same ones */
 export function gradientsDifference(model: Model, batch: Batch, file: string[]): number {
   const expected = referenceTensors(...file);
-  const { gradients, supervisedTokens } = summedGradients(model, batch);
+  const { gradients, weight } = summedGradients(model, batch);
   let worst = gradients.size === expected.size ? 0 : Number.POSITIVE_INFINITY;
   for (const [parameter, gradient] of gradients) {
     const wanted = expected.get(parameter) ?? [];
-    const got = gradient.map((value) => value / supervisedTokens);
+    const got = gradient.map((value) => value / weight);
     worst = Math.max(worst, largestDifference(got, wanted) / largest(wanted));
   }
   return worst;
 }
 
-function summedGradients(model: Model, batch: Batch): { gradients: Map<string, Float32Array>; supervisedTokens: number } {
+function summedGradients(model: Model, batch: Batch): { gradients: Map<string, Float32Array>; weight: number } {
   if (model instanceof CompiledModel) {
-    const { supervisedTokens } = model.accumulate(batch, POSITION);
-    return { supervisedTokens, gradients: model.gradients() };
+    const { weight } = model.accumulate(batch, POSITION);
+    return { weight, gradients: model.gradients() };
   }
-  const { gradients, supervisedTokens } = model.gradients(batch, POSITION);
+  const { gradients, sums } = model.gradients(batch, POSITION);
   const values = new Map([...gradients].map(([parameter, gradient]) => [parameter, gradient.dataSync<'float32'>()]));
   tf.dispose([...gradients.values()]);
-  return { supervisedTokens, gradients: values };
+  return { weight: sums.weight, gradients: values };
 }
 
 /**
@@ -109,8 +110,8 @@ export function stepsDifference(model: Model, batch: Batch, file: string[], weig
 
 function compiledStep(model: CompiledModel, batch: Batch) {
   const take = (): void => {
-    const { supervisedTokens } = model.accumulate(batch, POSITION);
-    model.update({ learningRate: LEARNING_RATE, maxNorm: 0, tokens: supervisedTokens });
+    const { weight } = model.accumulate(batch, POSITION);
+    model.update({ learningRate: LEARNING_RATE, maxNorm: 0, weight });
   };
   return { take, dispose: () => {} };
 }
@@ -118,8 +119,8 @@ function compiledStep(model: CompiledModel, batch: Batch) {
 function eagerStep(model: EagerModel, batch: Batch, weightDecay: number) {
   const optimizer = new AdamW(model.trainable, { weightDecay });
   const take = (): void => {
-    const { gradients, supervisedTokens } = model.gradients(batch, POSITION);
-    const means = new Map([...gradients].map(([parameter, gradient]) => [parameter, tf.div(gradient, supervisedTokens)]));
+    const { gradients, sums } = model.gradients(batch, POSITION);
+    const means = new Map([...gradients].map(([parameter, gradient]) => [parameter, tf.div(gradient, sums.weight)]));
     optimizer.step(means, LEARNING_RATE);
     tf.dispose([...gradients.values(), ...means.values()]);
   };

@@ -2,10 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { resolveTuning, type Tuning } from '../src/formats/tuning.ts';
+import { loraFormat } from '../src/formats/tuning/lora.ts';
+import type { Tuning } from '../src/formats/tuning/tuning.ts';
 import type { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
 import { openForInference } from '../workers/engine/compiled/open-model.ts';
-import { openTunedModel } from '../workers/engine/eager/eager-model.ts';
+import { openEagerForTraining } from '../workers/engine/eager/eager-model.ts';
 import { saveAdapter } from '../workers/engine/io/adapter.ts';
 import { tf } from '../workers/engine/tensorflow/tensorflow.ts';
 import { uniform } from '../workers/engine/tuning/random.ts';
@@ -55,11 +56,12 @@ export function askPython(python: string, scratch: string, requests: readonly Pe
 export function randomAdapter(scratch: string, family: string, modelDir: string): PeftRequest {
   const outputDir = join(scratch, family, 'output');
   mkdirSync(outputDir, { recursive: true });
-  const fresh = openTunedModel({ modelDir, tuning: resolveTuning({ type: 'lora', r: 4 }), seed: 1 });
+  const tuning = loraFormat.resolve({ type: 'lora', r: 4 });
+  const fresh = openEagerForTraining({ modelDir, tuning, seed: 1 });
   for (const [name, B] of fresh.trainable) {
     if (name.includes('lora_B')) tf.tidy(() => B.assign(tf.tensor(uniform(B.size, { bound: 0.3, seed: 2, name }), B.shape)));
   }
-  saveAdapter(fresh, outputDir, { baseModelName: BASE_MODEL_NAME });
+  saveAdapter(fresh, outputDir, { tuning, baseModelName: BASE_MODEL_NAME });
   fresh.dispose();
   const model = openForInference({ modelDir, adapterDir: outputDir });
   const logits = writeLogits(model, join(scratch, family));

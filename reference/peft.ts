@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Hyperparameters } from '../src/formats/hyperparameters.ts';
-import type { Tuning } from '../src/formats/tuning.ts';
+import type { Tuning } from '../src/formats/tuning/tuning.ts';
 import type { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
 import { openForInference } from '../workers/engine/compiled/open-model.ts';
 import { readDataset } from '../workers/engine/data/dataset.ts';

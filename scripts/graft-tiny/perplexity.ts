@@ -30,8 +30,8 @@ export async function perplexity(modelDir: string, file: string): Promise<HeldOu
   });
   const model = openForInference({ modelDir });
   try {
-    const { loss, meanTokenAccuracy } = await evaluate(model, examples);
-    return { perplexity: Math.exp(loss), accuracy: meanTokenAccuracy, examples: facts.examples, supervisedTokens: facts.supervisedTokens };
+    const { loss, mean_token_accuracy: accuracy } = await evaluate(model, examples);
+    return { perplexity: Math.exp(loss), accuracy: accuracy!, examples: facts.examples, supervisedTokens: facts.supervisedTokens };
   } finally {
     model.dispose();
   }

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import type { ResolvedTuning } from './tuning.ts';
+import { baseLearningRate, type ResolvedTuning, TUNING_TYPES } from './tuning/tuning.ts';
 
 const orAuto = <T extends Type.TSchema>(schema: T, description: string) => Type.Optional(Type.Union([Type.Literal('auto'), schema], { description }));
 
@@ -10,7 +10,7 @@ export const Hyperparameters = Type.Object(
     batch_size: orAuto(Type.Integer({ minimum: 1, maximum: 256 }), 'Examples per optimizer step.'),
     learning_rate_multiplier: orAuto(
       Type.Number({ exclusiveMinimum: 0, maximum: 1000 }),
-      "Multiplies the method's base learning rate (LoRA 2e-4, full 2e-5); not together with learning_rate.",
+      `Multiplies the method's base learning rate (${TUNING_TYPES.map((type) => `${type} ${baseLearningRate(type)}`).join(', ')}); not together with learning_rate.`,
     ),
     learning_rate: orAuto(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), 'Peak learning rate of AdamW.'),
     lr_scheduler_type: Type.Optional(Type.Union([Type.Literal('linear'), Type.Literal('cosine'), Type.Literal('constant')], { default: 'linear' })),
@@ -68,9 +68,6 @@ export interface ResolvedHyperparameters {
   gradient_checkpointing: boolean;
 }
 
-/** Peak learning rates that a multiplier of 1 stands for: LoRA wants about ten times full fine-tuning's (Thinking Machines 2025). */
-export const BASE_LEARNING_RATE = { lora: 2e-4, full: 2e-5 } as const;
-
 const given = <T extends number | string>(value: T | 'auto' | undefined): T | undefined => (value === 'auto' ? undefined : value);
 
 /**
@@ -83,7 +80,7 @@ export function resolveHyperparameters(
   asked: Hyperparameters,
   facts: { examples: number; modelMaxLength: number; tuning: ResolvedTuning; fastestPrecision(): Precision },
 ): ResolvedHyperparameters {
-  const base = BASE_LEARNING_RATE[facts.tuning.type];
+  const base = baseLearningRate(facts.tuning.type);
   const batchSize = given(asked.batch_size) ?? Math.min(16, Math.max(1, Math.round(facts.examples / 50)));
   const stepsPerEpoch = Math.ceil(facts.examples / batchSize);
   // Small datasets need more passes: aim at 100 steps or more, within 3 to 10 epochs.

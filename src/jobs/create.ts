@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Hyperparameters } from '../formats/hyperparameters.ts';
 import { Refusal } from '../formats/refusal.ts';
-import { resolveTuning } from '../formats/tuning.ts';
+import { resolveTuning } from '../formats/tuning/tuning.ts';
 import { newJobId } from '../ids.ts';
 import type { Services } from '../services.ts';
 import { commitOfModel } from './base-model.ts';

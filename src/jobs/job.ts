@@ -1,5 +1,5 @@
 import type { Hyperparameters, ResolvedHyperparameters } from '../formats/hyperparameters.ts';
-import type { Tuning } from '../formats/tuning.ts';
+import type { Tuning } from '../formats/tuning/tuning.ts';
 import type { JobStatus } from './state.ts';
 
 /** Why a job failed, as the job object shows it. */

@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { Hyperparameters } from '../formats/hyperparameters.ts';
 import { nullable } from '../formats/nullable.ts';
-import { Tuning } from '../formats/tuning.ts';
+import { Tuning } from '../formats/tuning/tuning.ts';
 import { after, limit } from '../http/list-schema.ts';
 
 /** The contract's bounds on `metadata`. */

@@ -1,7 +1,7 @@
 import type { Static } from 'typebox';
 import { isFamily } from '../formats/parse-model-config.ts';
 import { Refusal } from '../formats/refusal.ts';
-import { TUNING_TYPES } from '../formats/tuning.ts';
+import { TUNING_TYPES } from '../formats/tuning/tuning.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
 import type { HubModel } from '../hub/hub.ts';
 import { parseHubName } from '../hub/hub-name.ts';

@@ -2,10 +2,11 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { Hyperparameters } from '../../src/formats/hyperparameters.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import { FullTuning, LoraTuning } from '../../src/formats/tuning.ts';
+import { resolveTuning, TUNING_TYPES, type Tuning, tuningSchema } from '../../src/formats/tuning/tuning.ts';
 import type { Prepared, StepMetrics, TrainOptions } from './contract.ts';
 
 const USAGE = `Usage:
@@ -13,7 +14,7 @@ const USAGE = `Usage:
     --validation FILE        examples to measure on
     --checkpoints DIR        write checkpoints here; Ctrl-C then leaves one
     --resume DIR             go on after a checkpoint
-    --tuning lora|full       default lora
+    --tuning ${TUNING_TYPES.join('|')}       default lora
     --r N  --alpha N  --dropout N  --target-modules a,b|all-linear  --rslora
     --epochs N  --batch-size N  --learning-rate N  --scheduler linear|cosine|constant
     --warmup-ratio N  --weight-decay N  --max-grad-norm N  --max-length N
@@ -43,10 +44,11 @@ async function trainCommand(args: string[]): Promise<void> {
       ...{ 'base-model-name': text },
     },
   });
-  const type = values.tuning ?? 'lora';
-  if (type !== 'lora' && type !== 'full') throw new Refusal('invalid_option', `--tuning is "${type}"; it takes lora or full`);
-  const tuning = checked(type === 'lora' ? LoraTuning : FullTuning, 'the tuning', {
-    type,
+  const { type } = resolveTuning();
+  const asked = TUNING_TYPES.find((known) => known === (values.tuning ?? type));
+  if (asked === undefined) throw new Refusal('invalid_option', `--tuning is "${values.tuning}"; it takes ${TUNING_TYPES.join(' or ')}`);
+  const tuning = checked<Tuning>(tuningSchema(asked), 'the tuning', {
+    type: asked,
     r: number('r', values.r),
     lora_alpha: number('alpha', values.alpha),
     lora_dropout: number('dropout', values.dropout),
@@ -54,7 +56,7 @@ async function trainCommand(args: string[]): Promise<void> {
       values['target-modules'] === undefined || values['target-modules'] === 'all-linear' ? undefined : values['target-modules'].split(','),
     use_rslora: values.rslora,
   });
-  const hyperparameters = checked(Hyperparameters, 'the hyperparameters', {
+  const hyperparameters = checked<Hyperparameters>(Hyperparameters, 'the hyperparameters', {
     n_epochs: number('epochs', values.epochs),
     batch_size: number('batch-size', values['batch-size']),
     learning_rate: number('learning-rate', values['learning-rate']),
@@ -163,9 +165,9 @@ function number(name: string, value: string | undefined): number | undefined {
 }
 
 /** Leaves out what was not given and holds the rest against the schema that the service uses. */
-function checked<T extends typeof LoraTuning | typeof FullTuning | typeof Hyperparameters>(schema: T, what: string, value: Record<string, unknown>) {
+function checked<T>(schema: Type.TSchema, what: string, value: Record<string, unknown>): T {
   const given = Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined));
-  if (Value.Check(schema, given)) return given;
+  if (Value.Check(schema, given)) return given as T;
   const errors = Value.Errors(schema, given);
   // That none of a union's branches fits says less than why each does not; `auto` goes without saying.
   const telling = errors.filter(({ keyword }) => !['anyOf', 'const', 'boolean'].includes(keyword));

@@ -1,8 +1,9 @@
 /** What goes into a training run and what comes out: the engine's public types. */
 import type { Hyperparameters, ResolvedHyperparameters } from '../../src/formats/hyperparameters.ts';
 import type { Lineage } from '../../src/formats/lineage.ts';
+import type { ObjectiveName } from '../../src/formats/objective.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
-import type { ResolvedTuning, Tuning } from '../../src/formats/tuning.ts';
+import type { ResolvedTuning, Tuning } from '../../src/formats/tuning/tuning.ts';
 
 export interface TrainOptions {
   /** A Hugging Face model directory. */
@@ -17,6 +18,8 @@ export interface TrainOptions {
   /** A checkpoint directory written by an earlier run of the same options; training goes on after it, to the bit. */
   resumeFrom?: string;
   tuning: Tuning;
+  /** What is minimised; default: supervised. */
+  objective?: ObjectiveName;
   hyperparameters: Hyperparameters;
   /** The same seed, data and model give the same bytes. */
   seed: number;

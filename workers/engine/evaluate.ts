@@ -2,30 +2,20 @@
 import type { Example } from './data/batch.ts';
 import { microBatches } from './data/batches.ts';
 import { rowLimit } from './model/token-grid.ts';
+import { added, type Metrics, NO_SUMS } from './objectives/objective.ts';
 import type { TunedModel } from './tuning/tuned-model.ts';
-
-export interface Evaluation {
-  /** Cross-entropy per supervised token, nats. */
-  loss: number;
-  /** Share of supervised tokens whose most probable prediction was right. */
-  meanTokenAccuracy: number;
-}
 
 /** Lets the event loop turn between passes: messages, timers and signals are not kept waiting. */
 export const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-export async function evaluate(model: TunedModel, examples: readonly Example[]): Promise<Evaluation> {
-  let lossSum = 0;
-  let correct = 0;
-  let supervisedTokens = 0;
+/** The objective's metrics over all the examples. */
+export async function evaluate(model: TunedModel, examples: readonly Example[]): Promise<Metrics> {
+  let sums = NO_SUMS;
   for (const batch of microBatches(examples, { sharedRowLimit: rowLimit(model.config) })) {
-    const losses = model.evaluate(batch);
-    lossSum += losses.lossSum;
-    correct += losses.correct;
-    supervisedTokens += losses.supervisedTokens;
+    sums = added(sums, model.evaluate(batch));
     await breathe();
   }
-  return { loss: lossSum / supervisedTokens, meanTokenAccuracy: correct / supervisedTokens };
+  return model.objective.metrics(sums);
 }
 
 /**

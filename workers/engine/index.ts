@@ -1,8 +1,9 @@
 /** The engine's public face: what a program that trains without the service imports. */
 export type { CheckpointReport, DatasetFacts, Prepared, StepMetrics, TrainOptions, TrainReport, TrainResult } from './contract.ts';
 export { type Dataset, type DatasetOptions, readDataset } from './data/dataset.ts';
-export { type Evaluation, evaluate } from './evaluate.ts';
+export { evaluate } from './evaluate.ts';
 export { type Generated, type GenerateOptions, Generator } from './generate.ts';
+export type { Metrics } from './objectives/objective.ts';
 export { prepare, type Run } from './prepare.ts';
 export { type Delivery, prove } from './proof/prove.ts';
 export { train, trainPrepared } from './train.ts';

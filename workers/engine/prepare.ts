@@ -2,21 +2,22 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type ResolvedHyperparameters, resolveHyperparameters } from '../../src/formats/hyperparameters.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning.ts';
+import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning/tuning.ts';
 import { openForTraining } from './compiled/open-model.ts';
 import { PREPARATION_PARTS, type Prepared, type TrainOptions } from './contract.ts';
 import { type Dataset, tokenizeFile } from './data/dataset.ts';
 import { overlapWarning, tokenReceipt } from './data/receipt.ts';
 import { ChatTemplate } from './data/template/chat-template.ts';
 import { Tokenizer } from './data/tokenizer.ts';
-import { saveAdapter } from './io/adapter.ts';
 import { readTrainerState, restoreTensors, type TrainerState } from './io/checkpoint.ts';
-import { saveModel, storedDtype } from './io/model-directory.ts';
 import { fastestPrecision } from './machine/precision.ts';
 import { readModelConfig } from './model/weights.ts';
+import { objectiveOf } from './objectives/objectives.ts';
 import { basePredictions, type Predictions } from './proof/base-predictions.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { versions } from './tensorflow/tensorflow.ts';
+import type { TunedBase } from './tuning/method.ts';
+import { methodOf } from './tuning/methods.ts';
 import type { LearningModel } from './tuning/tuned-model.ts';
 import { GRAFT_VERSION } from './version.ts';
 
@@ -82,6 +83,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const model = openForTraining({
     modelDir,
     tuning,
+    objective: objectiveOf(options.objective ?? 'supervised'),
     seed,
     weightDecay: hyperparameters.weight_decay,
     precision: hyperparameters.precision,
@@ -115,10 +117,8 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },
     seconds: watch.seconds,
   };
-  const deliver = (dir: string): string[] =>
-    tuning.type === 'full'
-      ? saveModel(model, dir, { sourceDir: modelDir, dtype: storedDtype(modelDir) })
-      : saveAdapter(model, dir, { baseModelName: options.baseModelName ?? modelDir, baseModelRevision: options.baseModelRevision ?? null });
+  const tunedBase: TunedBase = { modelDir, name: options.baseModelName ?? modelDir, revision: options.baseModelRevision ?? null };
+  const deliver = (dir: string): string[] => methodOf(tuning).save(model, dir, { tuning, base: tunedBase });
   let disposed = false;
   const dispose = (): void => {
     if (disposed) return;

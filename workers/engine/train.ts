@@ -1,14 +1,15 @@
 /** The training loop, readable from top to bottom. */
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { StepMetrics, TrainOptions, TrainResult } from './contract.ts';
-import type { Batch } from './data/batch.ts';
+import { type Batch, supervisedTokens } from './data/batch.ts';
 import { microBatches, stepExamples } from './data/batches.ts';
 import { breathe, evaluate, validationBatch } from './evaluate.ts';
 import { writeCheckpoint } from './io/checkpoint.ts';
 import { rowLimit } from './model/token-grid.ts';
+import { added, NO_SUMS, type Sums } from './objectives/objective.ts';
 import { learningRate, type Schedule } from './optim/schedule.ts';
 import { prepare, type Run } from './prepare.ts';
-import type { LearningModel, Losses } from './tuning/tuned-model.ts';
+import type { LearningModel } from './tuning/tuned-model.ts';
 
 /**
  * Trains and writes the adapter (or the model) to `outputDir`.
@@ -44,10 +45,10 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
     const tokens = examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 
     // Step.
-    const { lossSum, correct, supervisedTokens } = await accumulate(model, microBatches(examples, { sharedRowLimit }), { seed, step });
-    const trainLoss = lossSum / supervisedTokens;
+    const sums = await accumulate(model, microBatches(examples, { sharedRowLimit }), { seed, step });
+    const { loss: trainLoss, mean_token_accuracy: accuracy } = model.objective.metrics(sums);
     const rate = learningRate(step - 1, schedule);
-    const gradNorm = Number.isFinite(trainLoss) ? model.update({ learningRate: rate, maxNorm, tokens: supervisedTokens }) : Number.NaN;
+    const gradNorm = Number.isFinite(trainLoss) ? model.update({ learningRate: rate, maxNorm, weight: sums.weight }) : Number.NaN;
     if (!Number.isFinite(gradNorm)) throw diverged(step, { trainLoss, gradNorm });
     trainedTokens += tokens;
     const metrics: StepMetrics = {
@@ -55,11 +56,11 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
       totalSteps,
       epoch: step / stepsPerEpoch,
       trainLoss,
-      trainMeanTokenAccuracy: correct / supervisedTokens,
+      trainMeanTokenAccuracy: accuracy!,
       learningRate: rate,
       gradNorm,
       tokens,
-      supervisedTokens,
+      supervisedTokens: examples.reduce((sum, example) => sum + supervisedTokens(example), 0),
       seconds: (performance.now() - stepStartedMs) / 1000,
     };
 
@@ -67,11 +68,14 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
     const isLast = step === totalSteps;
     const saves = isLast || step % stepsPerEpoch === 0 || (saveSteps > 0 && step % saveSteps === 0);
     if (validation !== null && step % evalSteps === 0) {
-      const { loss, meanTokenAccuracy } = await evaluate(model, validationBatch(validation.examples, step / evalSteps - 1, batchSize));
+      const { loss, mean_token_accuracy: meanTokenAccuracy } = await evaluate(
+        model,
+        validationBatch(validation.examples, step / evalSteps - 1, batchSize),
+      );
       Object.assign(metrics, { validLoss: loss, validMeanTokenAccuracy: meanTokenAccuracy });
     }
     if (validation !== null && saves) {
-      const { loss, meanTokenAccuracy } = await evaluate(model, validation.examples);
+      const { loss, mean_token_accuracy: meanTokenAccuracy } = await evaluate(model, validation.examples);
       Object.assign(metrics, { fullValidLoss: loss, fullValidMeanTokenAccuracy: meanTokenAccuracy });
     }
 
@@ -109,17 +113,14 @@ function scheduleOf({ hyperparameters, totalSteps }: Run): Schedule {
   return { type, peak, warmupSteps: Math.ceil(totalSteps * ratio), totalSteps };
 }
 
-/** The passes of a step, summed over every supervised token of them, so that neither padding nor the split into passes weighs. */
-async function accumulate(model: LearningModel, passes: readonly Batch[], { seed, step }: { seed: number; step: number }): Promise<Losses> {
-  const sum = { lossSum: 0, correct: 0, supervisedTokens: 0 };
+/** The passes of a step, summed over everything that is learned in them, so that neither padding nor the split into passes weighs. */
+async function accumulate(model: LearningModel, passes: readonly Batch[], { seed, step }: { seed: number; step: number }): Promise<Sums> {
+  let sums = NO_SUMS;
   for (const [microBatch, batch] of passes.entries()) {
-    const { lossSum, correct, supervisedTokens } = model.accumulate(batch, { seed, step, microBatch });
-    sum.lossSum += lossSum;
-    sum.correct += correct;
-    sum.supervisedTokens += supervisedTokens;
+    sums = added(sums, model.accumulate(batch, { seed, step, microBatch }));
     await breathe();
   }
-  return sum;
+  return sums;
 }
 
 function diverged(step: number, { trainLoss, gradNorm }: { trainLoss: number; gradNorm: number }): Refusal {

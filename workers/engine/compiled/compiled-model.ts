@@ -1,20 +1,18 @@
 /** A tuned model whose passes and steps are each one run of one graph. Its weights are in the graph's session and nowhere else. */
 
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
+import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
 import { type GridContent, rotariesOf, tokenGrid } from '../model/token-grid.ts';
-import { partSizes } from '../objectives/cross-entropy.ts';
-import { type SupervisedPositions, supervisedPositions } from '../objectives/supervised-positions.ts';
+import { type FedBatch, fedTensors, NO_SUMS, type Objective, type Sums } from '../objectives/objective.ts';
 import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
-import type { LearningModel, Losses, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
+import type { LearningModel, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { updateScalars } from './adamw-update.ts';
-import { type HeldSlab, type Learning, type ModelChoices, recordModel, type TrainedSlab } from './recorded-model.ts';
-import { FEEDS } from './recorded-pass.ts';
+import { type HeldSlab, type Learning, type ModelChoices, type RecordedModel, recordModel } from './recorded-model.ts';
+import { FEEDS, type RecordedPass } from './recorded-pass.ts';
 import type { Output } from './recording/graph.ts';
-import type { Recorder } from './recording/recorder.ts';
 import { fuseRows } from './rewriting/fuse.ts';
 import { profile, type TimedOperation } from './session/profile.ts';
 import { GraphSession, uploaded } from './session/session.ts';
@@ -26,47 +24,42 @@ export interface CompileOptions extends ModelChoices {
   readWeight: Fill;
 }
 
-/** With what it shall hold. */
+/** With what it will hold. */
 interface FilledSlab extends HeldSlab {
   fill: Fill;
 }
 
 export class CompiledModel implements LearningModel {
   readonly config: ModelConfig;
-  readonly tuning: ResolvedTuning;
+  readonly tuning: ResolvedTuning | null;
+  readonly objective: Objective;
   readonly trainable: ReadonlyMap<string, { readonly shape: readonly number[] }>;
   readonly trainableParameters: number;
   readonly totalParameters: number;
-  readonly #trainsHead: boolean;
-  readonly #recorder: Recorder;
+  readonly #recorded: RecordedModel;
   readonly #session: GraphSession;
-  readonly #base: readonly HeldSlab[];
-  readonly #trained: readonly TrainedSlab[];
-  readonly #evaluation: [lossSum: Output, correct: Output];
-  readonly #logits: Output;
-  readonly #learning: Learning | null;
   #steps = 0;
 
   constructor({ readWeight, ...choices }: CompileOptions) {
     const recorded = recordModel(choices);
-    const { recorder, base, trained, first } = recorded;
+    const { recorder, frozen, trained, added } = recorded;
     this.config = choices.config;
-    this.tuning = choices.tuning ?? { type: 'full' };
+    this.tuning = choices.tuning;
+    this.objective = choices.objective;
     this.trainable = recorded.trainable;
     this.trainableParameters = recorded.trainableParameters;
     this.totalParameters = recorded.totalParameters;
-    this.#trainsHead = choices.tuning?.type === 'full';
-    this.#recorder = recorder;
-    this.#base = base;
-    this.#trained = trained;
-    this.#evaluation = recorded.evaluation;
-    this.#logits = recorded.logits;
-    this.#learning = recorded.learning;
+    this.#recorded = recorded;
     if (!backend.isUsingGpuDevice) fuseRows(recorder.graph, this.#runs());
     this.#session = new GraphSession(recorder.graph, this.#allFetches());
+    const fill: Fill = (name, held) => {
+      const first = added.get(name);
+      if (first === undefined) readWeight(name, held);
+      else held.set(first);
+    };
     try {
       this.#assign(
-        [...base.map((held) => ({ ...held, fill: readWeight })), ...(first === null ? [] : this.#values((name) => first.get(name)!))],
+        [...frozen, ...trained].map((held) => ({ ...held, fill })),
         trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m.zeroed, learning.v.zeroed, learning.gradients.zeroed])),
       );
     } catch (error) {
@@ -79,19 +72,19 @@ export class CompiledModel implements LearningModel {
     return this.#steps;
   }
 
-  evaluate(batch: Batch): Losses {
-    return this.#pass(batch, this.#evaluation);
+  evaluate(batch: Batch): Sums {
+    return this.#pass(batch, this.#recorded.evaluation);
   }
 
-  accumulate(batch: Batch, position: DropoutPosition): Losses {
+  accumulate(batch: Batch, position: DropoutPosition): Sums {
     return this.#pass(batch, this.#mustLearn().pass, position);
   }
 
-  update({ learningRate, maxNorm, tokens }: Update): number {
-    const { update, adamw, weightDecay } = this.#mustLearn();
+  update(step: Update): number {
+    const { update, weightDecay } = this.#mustLearn();
     this.#steps += 1;
     return tf.tidy(() => {
-      const scalars = updateScalars({ t: this.#steps, learningRate, maxNorm, tokens, weightDecay }, adamw);
+      const scalars = updateScalars({ ...step, t: this.#steps }, weightDecay);
       const feeds = Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, tf.scalar(value)]));
       return this.#session.run(feeds, [update])[0]!.dataSync()[0]!;
     }) as unknown as number;
@@ -99,13 +92,15 @@ export class CompiledModel implements LearningModel {
 
   /** Where a pass's time goes. Its gradients are added to those before, as `accumulate` does. */
   profile(batch: Batch, position: DropoutPosition): TimedOperation[] {
-    const sizes: Record<string, number> = {
-      [FEEDS.rows]: batch.rows,
-      [FEEDS.length]: batch.length,
-      [FEEDS.supervisedCount]: supervisedPositions(batch).targets.length,
-    };
-    const actual = (size: number): number => this.#recorder.actualSize(size, sizes);
-    return profile(() => this.accumulate(batch, position), { nodes: this.#recorder.graph.nodes, actual });
+    const { rows, length } = batch;
+    const fed = this.objective.feed(batch, this.#recorded.context);
+    const ofObjective = Object.entries(fed?.sizes ?? {}).map(([name, size]) => [FEEDS.sizeOfObjective(name), size]);
+    const sizes: Record<string, number> = { [FEEDS.rows]: rows, [FEEDS.length]: length, ...Object.fromEntries(ofObjective) };
+    const { recorder } = this.#recorded;
+    return profile(() => this.accumulate(batch, position), {
+      nodes: recorder.graph.nodes,
+      actual: (size) => recorder.actualSize(size, sizes),
+    });
   }
 
   nextTokenLogits(inputIds: Int32Array): Float32Array {
@@ -121,7 +116,7 @@ export class CompiledModel implements LearningModel {
   }
 
   read(): Map<string, TensorValues> {
-    const [values] = this.#fetch(this.#trained.map(({ variable }) => [variable]));
+    const [values] = this.#fetch(this.#recorded.trained.map(({ variable }) => [variable]));
     return new Map([...this.trainable].map(([name, { shape }]) => [name, { shape, data: values!.get(name)! }]));
   }
 
@@ -131,14 +126,14 @@ export class CompiledModel implements LearningModel {
 
   moments(): Map<string, MomentValues> {
     this.#mustLearn();
-    const [m, v] = this.#fetch(this.#trained.map(({ learning }) => [learning!.m, learning!.v]));
+    const [m, v] = this.#fetch(this.#recorded.trained.map(({ learning }) => [learning!.m, learning!.v]));
     return new Map([...this.trainable.keys()].map((name) => [name, { m: m!.get(name)!, v: v!.get(name)! }]));
   }
 
   /** Of the loss summed since the last update, by parameter. */
   gradients(): Map<string, Float32Array> {
     this.#mustLearn();
-    const [gradients] = this.#fetch(this.#trained.map(({ learning }) => [learning!.gradients]));
+    const [gradients] = this.#fetch(this.#recorded.trained.map(({ learning }) => [learning!.gradients]));
     return gradients!;
   }
 
@@ -157,19 +152,22 @@ export class CompiledModel implements LearningModel {
   }
 
   #mustLearn(): Learning {
-    if (this.#learning === null) throw new Error('this model was opened for inference');
-    return this.#learning;
+    if (this.#recorded.learning === null) throw new Error('this model was opened for inference');
+    return this.#recorded.learning;
   }
 
   /** What is computed in one run each. */
   #runs(): Output[][] {
-    return [this.#evaluation, [this.#logits], ...(this.#learning === null ? [] : [this.#learning.pass, [this.#learning.update]])];
+    const { evaluation, logits, learning } = this.#recorded;
+    const learns = learning === null ? [] : [Object.values(learning.pass), [learning.update]];
+    return [Object.values(evaluation), [logits], ...learns];
   }
 
   /** Everything that will be asked of the session. */
   #allFetches(): Output[] {
-    const held = [...this.#base, ...this.#trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
-    const state = this.#trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m, learning.v, learning.gradients]));
+    const { frozen, trained } = this.#recorded;
+    const held = [...frozen, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
+    const state = trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m, learning.v, learning.gradients]));
     const ofState = state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]);
     return [...this.#runs().flat(), ...held, ...ofState];
   }
@@ -177,7 +175,7 @@ export class CompiledModel implements LearningModel {
   /** @param part what of the trained slabs is given: themselves, or what the optimizer keeps */
   #values(valuesOf: (name: string) => Float32Array, part?: 'm' | 'v'): FilledSlab[] {
     const fill: Fill = (name, held) => held.set(valuesOf(name));
-    return this.#trained.map(({ slab, variable, learning }) => ({ slab, variable: part === undefined ? variable : learning![part], fill }));
+    return this.#recorded.trained.map(({ slab, variable, learning }) => ({ slab, variable: part === undefined ? variable : learning![part], fill }));
   }
 
   #assign(given: readonly FilledSlab[], alsoFetched: readonly Output[] = []): void {
@@ -200,39 +198,39 @@ export class CompiledModel implements LearningModel {
     tf.dispose(tensors);
     const each = variables[0]?.length ?? 0;
     return Array.from({ length: each }, (_, kind) => {
-      const parts = this.#trained.flatMap(({ slab }, index) => [...partsOf(slab, contents[index * each + kind]!)]);
+      const parts = this.#recorded.trained.flatMap(({ slab }, index) => [...partsOf(slab, contents[index * each + kind]!)]);
       return new Map(parts);
     });
   }
 
   #logitsAt(inputIds: Int32Array, positions: Int32Array): Float32Array {
     return tf.tidy(() => {
-      const feeds = { ...this.#gridFeeds({ rows: 1, length: inputIds.length, inputIds }), [FEEDS.supervised]: tf.tensor1d(positions, 'int32') };
-      return this.#session.run(feeds, [this.#logits])[0]!.dataSync<'float32'>();
+      const feeds = {
+        ...this.#gridFeeds({ rows: 1, length: inputIds.length, inputIds }),
+        [FEEDS.logitPositions]: tf.tensor1d(positions, 'int32'),
+        [FEEDS.logitCount]: tf.scalar(positions.length, 'int32'),
+      };
+      return this.#session.run(feeds, [this.#recorded.logits])[0]!.dataSync<'float32'>();
     }) as unknown as Float32Array;
   }
 
-  #pass(batch: Batch, fetches: Output[], position?: DropoutPosition): Losses {
-    const supervised = supervisedPositions(batch);
-    const supervisedTokens = supervised.targets.length;
-    if (supervisedTokens === 0) return { lossSum: 0, correct: 0, supervisedTokens };
+  #pass(batch: Batch, sums: RecordedPass['sums'], position?: DropoutPosition): Sums {
+    const fed = this.objective.feed(batch, this.#recorded.context);
+    if (fed === null) return NO_SUMS;
     return tf.tidy(() => {
-      const values = this.#session.run(this.#feeds(batch, supervised, position), fetches);
-      const [lossSum, correct] = values.map((tensor) => tensor.dataSync()[0]!) as [number, number];
-      return { lossSum, correct, supervisedTokens };
-    }) as unknown as Losses;
+      const dropout: Record<string, Tensor> = position === undefined ? {} : { [FEEDS.dropoutKey]: dropoutKey(position) };
+      const feeds = { ...this.#gridFeeds(batch), ...this.#objectiveFeeds(fed), ...dropout };
+      const values = this.#session.run(feeds, Object.values(sums)).map((tensor) => tensor.dataSync()[0]!);
+      const computed = Object.fromEntries(Object.keys(sums).map((name, index) => [name, values[index]!]));
+      return { ...fed.known, ...computed };
+    }) as unknown as Sums;
   }
 
-  #feeds(batch: Batch, { positions, targets }: SupervisedPositions, position?: DropoutPosition): Record<string, Tensor> {
-    const sizes = partSizes(targets.length, { vocabSize: this.config.vocabSize, trainedHead: this.#trainsHead });
-    return {
-      ...this.#gridFeeds(batch),
-      [FEEDS.supervised]: tf.tensor1d(positions, 'int32'),
-      [FEEDS.targets]: tf.tensor1d(targets, 'int32'),
-      [FEEDS.supervisedCount]: tf.scalar(targets.length, 'int32'),
-      [FEEDS.partSizes]: tf.tensor1d(sizes, 'int32'),
-      ...(position === undefined ? {} : { [FEEDS.dropoutKey]: dropoutKey(position) }),
-    };
+  #objectiveFeeds({ values, sizes }: FedBatch): Record<string, Tensor> {
+    const tensors = Object.entries(fedTensors(this.objective, { values, sizes }, this.#recorded.context));
+    const fed = tensors.map(([name, tensor]) => [FEEDS.ofObjective(name), tensor] as const);
+    const ofSizes = Object.entries(sizes).map(([name, size]) => [FEEDS.sizeOfObjective(name), tf.scalar(size, 'int32')] as const);
+    return Object.fromEntries<Tensor>([...fed, ...ofSizes]);
   }
 
   #gridFeeds(content: GridContent): Record<string, Tensor> {

@@ -1,14 +1,18 @@
 /** Models opened for work. */
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
-import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
-import { readAdapterConfig, withAdapter } from '../io/adapter.ts';
+import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
+import type { Objective } from '../objectives/objective.ts';
+import { supervised } from '../objectives/supervised.ts';
+import { readAdapterTuning, withAdapter } from '../tuning/methods.ts';
 import { CompiledModel, type CompileOptions } from './compiled-model.ts';
 
 interface TrainingChoices {
   modelDir: string;
   tuning: ResolvedTuning;
+  /** Default: supervised. */
+  objective?: Objective;
   seed: number;
   weightDecay: number;
   /** Of products, and of frozen matrices; default f32. */
@@ -31,8 +35,8 @@ interface InferenceChoices {
  * @throws Refusal `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
  */
 export function openForTraining(choices: TrainingChoices): CompiledModel {
-  const { modelDir, tuning, seed, weightDecay, precision = 'f32', gradientCheckpointing = false, recorded } = choices;
-  return open(modelDir, { tuning, seed, precision, heldIn: precision, learning: { weightDecay, gradientCheckpointing } }, recorded);
+  const { modelDir, tuning, objective = supervised, seed, weightDecay, precision = 'f32', gradientCheckpointing = false, recorded } = choices;
+  return open(modelDir, { tuning, objective, seed, precision, heldIn: precision, learning: { weightDecay, gradientCheckpointing } }, recorded);
 }
 
 /**
@@ -40,10 +44,10 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
  * @throws Refusal also `unsupported_adapter`
  */
 export function openForInference({ modelDir, adapterDir, precision = 'f32' }: InferenceChoices): CompiledModel {
-  const choices = { seed: 0, precision, heldIn: 'f32', learning: null } as const;
+  const choices = { objective: supervised, seed: 0, precision, heldIn: 'f32', learning: null } as const;
   if (adapterDir === undefined) return open(modelDir, { ...choices, tuning: null });
-  const model = open(modelDir, { ...choices, tuning: readAdapterConfig(adapterDir) });
-  return withAdapter(model, adapterDir);
+  const tuning = readAdapterTuning(adapterDir);
+  return withAdapter(open(modelDir, { ...choices, tuning }), tuning, adapterDir);
 }
 
 function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'readWeight'>, recorded?: () => void): CompiledModel {

@@ -1,9 +1,10 @@
-/** One pass of a model over a batch of any size, recorded: its losses, and the gradients of what is trained. */
+/** One pass of a model over a batch of any size, recorded: the sums of its objective, and the gradients of what is trained. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { Decoder, type TokenGrid } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { rotariesOf } from '../model/token-grid.ts';
-import { crossEntropy, partSizes, softCapped } from '../objectives/cross-entropy.ts';
+import { softCapped } from '../objectives/cross-entropy.ts';
+import type { ComputedSums, Forward, Objective, ObjectiveContext } from '../objectives/objective.ts';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import type { Output } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
@@ -16,45 +17,43 @@ export const FEEDS = {
   inputIds: 'input_ids',
   positions: 'positions',
   segments: 'segments',
-  supervised: 'supervised',
-  targets: 'targets',
-  supervisedCount: 'supervised_count',
-  partSizes: 'part_sizes',
-  dropoutKey: 'dropout_key',
   frequencies: (index: number) => `frequencies_${index}`,
+  dropoutKey: 'dropout_key',
+  /** The positions after which logits are asked for, and how many. */
+  logitPositions: 'logit_positions',
+  logitCount: 'logit_count',
+  /** By the objective's name of it. */
+  ofObjective: (name: string) => `objective/${name}`,
+  sizeOfObjective: (name: string) => `objective/sizes/${name}`,
 } as const;
-
-export interface RecordedPass {
-  lossSum: Output;
-  correct: Output;
-  /** Of the summed loss, by name; none without gradients. */
-  gradients: Map<string, Output>;
-}
 
 /** What a pass reads, declared once for all passes of a graph. */
 export interface PassFeeds {
   grid: TokenGrid;
-  /** [supervised] int32 into [rows · length] */
-  supervised: Tensor1D;
-  /** [supervised] int32 */
-  targets: Tensor1D;
-  /** [parts] int32 */
-  partSizes: Tensor1D;
   /** [2] int32 */
   dropoutKey: Tensor1D;
+  /** [logit_count] int32 into [rows · length] */
+  logitPositions: Tensor1D;
+  /** By the objective's names. */
+  ofObjective: Readonly<Record<string, Tensor>>;
 }
 
-/** The sizes that vary, as primes that divide none of the model's own sizes. */
-export function feedsOfPass(
-  recorder: Recorder,
-  config: ModelConfig,
-  { fixedSizes, trainedHead }: { fixedSizes: Iterable<number>; trainedHead: boolean },
-): PassFeeds {
-  const [rows, length, supervised] = primesBeside(fixedSizes) as [number, number, number];
-  recorder.size(FEEDS.rows, rows);
-  recorder.size(FEEDS.length, length);
-  recorder.size(FEEDS.supervisedCount, supervised);
-  const frequencies = rotariesOf(config).map(
+interface FeedOptions extends ObjectiveContext {
+  objective: Objective;
+  /** Every size in the model's tensors. */
+  fixedSizes: Iterable<number>;
+}
+
+/** Sizes that vary are recorded as primes that divide none of the model's own sizes. */
+export function feedsOfPass(recorder: Recorder, { objective, fixedSizes, ...context }: FeedOptions): PassFeeds {
+  const feeds = Object.entries(objective.feeds(context));
+  const ofObjective = new Set(feeds.flatMap(([, { shape }]) => shape.filter((size) => typeof size === 'string')));
+  const varying = [FEEDS.rows, FEEDS.length, FEEDS.logitCount, ...[...ofObjective].map(FEEDS.sizeOfObjective)];
+  const primes = primesBeside(fixedSizes, varying.length);
+  const sizes = new Map(varying.map((name, index) => [name, primes[index]!]));
+  for (const [name, prime] of sizes) recorder.size(name, prime);
+  const [rows, length, logitCount] = primes as [number, number, number];
+  const frequencies = rotariesOf(context.config).map(
     (rotary, index) => [rotary, recorder.feed(FEEDS.frequencies(index), 'float32', [rotary.dimensions / 2]) as Tensor1D] as const,
   );
   return {
@@ -64,52 +63,59 @@ export function feedsOfPass(
       segments: recorder.feed(FEEDS.segments, 'int32', [rows, length]) as Tensor2D,
       frequencies: new Map(frequencies),
     },
-    supervised: recorder.feed(FEEDS.supervised, 'int32', [supervised]) as Tensor1D,
-    targets: recorder.feed(FEEDS.targets, 'int32', [supervised]) as Tensor1D,
-    partSizes: recorder.feed(FEEDS.partSizes, 'int32', [partSizes(0, { vocabSize: config.vocabSize, trainedHead }).length]) as Tensor1D,
     dropoutKey: recorder.feed(FEEDS.dropoutKey, 'int32', [2]) as Tensor1D,
+    logitPositions: recorder.feed(FEEDS.logitPositions, 'int32', [logitCount]) as Tensor1D,
+    ofObjective: Object.fromEntries(
+      feeds.map(([name, { dtype, shape }]) => {
+        const recorded = shape.map((size) => (typeof size === 'string' ? sizes.get(FEEDS.sizeOfObjective(size))! : size));
+        return [name, recorder.feed(FEEDS.ofObjective(name), dtype, recorded)];
+      }),
+    ),
   };
+}
+
+export interface RecordedPass {
+  /** `loss`, then the other sums that the objective computes. */
+  sums: Readonly<Record<string, Output>>;
+  /** Of the loss, by name; none without gradients. */
+  gradients: ReadonlyMap<string, Output>;
 }
 
 interface PassOptions {
   config: ModelConfig;
+  objective: Objective;
   parameters: Parameters;
   /** By name, bound to the recorder; with none the pass has no gradients. */
   trainable: ReadonlyMap<string, Variable>;
-  /** Whether blocks are computed again in the backward half instead of kept. */
+  /** Whether the backward pass computes blocks again instead of keeping them. */
   checkpointing?: boolean;
 }
 
-export function recordPass(
-  recorder: Recorder,
-  { grid, supervised, targets, partSizes }: PassFeeds,
-  { config, parameters, trainable, checkpointing = false }: PassOptions,
-): RecordedPass {
-  const decoder = new Decoder(config);
-  const losses = () => {
-    const states = decoder.statesAt(grid, supervised, parameters);
-    const options = { withGradient: trainable.size > 0, softCap: config.logitSoftCap };
-    return crossEntropy({ states, head: decoder.head(parameters), targets, partSizes }, options);
-  };
+export function recordPass(recorder: Recorder, feeds: PassFeeds, options: PassOptions): RecordedPass {
+  const { config, objective, parameters, trainable, checkpointing = false } = options;
+  const forward: Forward = { config, decoder: new Decoder(config), grid: feeds.grid, parameters };
+  const compute = () => objective.compute(forward, feeds.ofObjective, { withGradient: trainable.size > 0 });
+  const outputsOf = (loss: Scalar, others: ComputedSums['others']): Record<string, Output> =>
+    Object.fromEntries(Object.entries({ loss, ...others }).map(([name, sum]) => [name, recorder.outputOf(sum)]));
   let pass: RecordedPass | undefined;
   let begin = 0;
   recorder.record(() =>
     tf.tidy(() => {
       if (trainable.size === 0) {
-        const { lossSum, correct } = losses();
-        pass = { lossSum: recorder.outputOf(lossSum), correct: recorder.outputOf(correct), gradients: new Map() };
+        const { loss, others } = compute();
+        pass = { sums: outputsOf(loss, others), gradients: new Map() };
         return;
       }
-      let correct: Scalar | undefined;
+      let others: ComputedSums['others'] = {};
       const { value, grads } = tf.variableGrads(() => {
-        const both = losses();
-        correct = both.correct;
+        const sums = compute();
+        others = sums.others;
         begin = recorder.graph.nodes.length;
-        return both.lossSum;
+        return sums.loss;
       }, [...trainable.values()]);
       const gradients = new Map([...trainable].map(([name, variable]) => [name, recorder.outputOf(grads[variable.name] as Tensor)]));
-      pass = { lossSum: recorder.outputOf(value), correct: recorder.outputOf(correct!), gradients };
-      correct!.dispose(); // crossEntropy keeps it
+      pass = { sums: outputsOf(value, others), gradients };
+      tf.dispose(others); // they outlive the tidy
     }),
   );
   if (trainable.size > 0) {
@@ -119,17 +125,17 @@ export function recordPass(
   return pass!;
 }
 
-/** @returns [supervised, vocab], what is predicted after each position */
+/** @returns [logit_count, vocab], what is predicted after each position */
 export function recordLogits(
   recorder: Recorder,
-  { grid, supervised }: PassFeeds,
+  { grid, logitPositions }: PassFeeds,
   { config, parameters }: { config: ModelConfig; parameters: Parameters },
 ): Output {
   const decoder = new Decoder(config);
   let logits: Output | undefined;
   recorder.record(() =>
     tf.tidy(() => {
-      const products: Tensor2D = tf.matMul(decoder.statesAt(grid, supervised, parameters), decoder.head(parameters), false, true);
+      const products: Tensor2D = tf.matMul(decoder.statesAt(grid, logitPositions, parameters), decoder.head(parameters), false, true);
       logits = recorder.outputOf(softCapped(products, config.logitSoftCap));
     }),
   );
@@ -139,11 +145,11 @@ export function recordLogits(
 /** Above any number of operands, which stand in shapes too. */
 const FIRST_PRIME = 211;
 
-/** Three primes that divide none of the sizes, so that a multiple of one in a shape can only be what varies. */
-function primesBeside(sizes: Iterable<number>): number[] {
+/** Primes that divide none of the sizes, so that a multiple of one in a shape can only be what varies. */
+function primesBeside(sizes: Iterable<number>, count: number): number[] {
   const fixed = [...new Set(sizes)];
   const found: number[] = [];
-  for (let candidate = FIRST_PRIME; found.length < 3; candidate += 2) {
+  for (let candidate = FIRST_PRIME; found.length < count; candidate += 2) {
     const prime = Array.from({ length: Math.floor(Math.sqrt(candidate)) - 1 }, (_, index) => index + 2).every((divisor) => candidate % divisor !== 0);
     if (prime && fixed.every((size) => size % candidate !== 0)) found.push(candidate);
   }

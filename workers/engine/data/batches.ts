@@ -95,19 +95,17 @@ export function layOut(rows: readonly (readonly Example[])[], length = longestRo
     rows: rows.length,
     length,
     inputIds: new Int32Array(size),
-    attentionMask: new Uint8Array(size),
-    lossMask: new Uint8Array(size),
+    lossWeights: new Float32Array(size),
     positions: new Int32Array(size),
     segments: new Int32Array(size).fill(PADDING_SEGMENT),
   };
   for (const [row, members] of rows.entries()) {
     let at = row * length;
-    for (const [segment, { inputIds, lossMask }] of members.entries()) {
+    for (const [segment, { inputIds, lossWeights }] of members.entries()) {
       const end = at + inputIds.length;
       batch.inputIds.set(inputIds, at);
-      batch.lossMask.set(lossMask, at);
-      batch.lossMask[at] = 0; // nothing of its own predicts a first token
-      batch.attentionMask.fill(1, at, end);
+      batch.lossWeights.set(lossWeights, at);
+      batch.lossWeights[at] = 0; // nothing of its own predicts a first token
       batch.segments.fill(segment, at, end);
       for (let position = 0; position < inputIds.length; position++) batch.positions[at + position] = position;
       at = end;

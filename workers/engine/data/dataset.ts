@@ -6,8 +6,7 @@ import { hashed } from '../../../src/formats/hashing.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
-import type { Example } from './batch.ts';
-import type { DigestSet } from './digest-set.ts';
+import { type Example, supervisedTokens } from './batch.ts';
 import { tokenizeExample } from './supervision.ts';
 import { Tally } from './tally.ts';
 import type { ChatTemplate } from './template/chat-template.ts';
@@ -23,8 +22,8 @@ export interface Dataset {
 /** A file that could be tokenised, whether or not it can be trained on. */
 export interface ReadDataset extends Dataset {
   receipt: FileReceipt;
-  /** Every example that is kept, for finding them again in another file. */
-  seen: DigestSet;
+  /** Digests of all examples that are kept, by which they are found again in another file. */
+  seen: ReadonlySet<string>;
   /** Why it cannot be trained on: examples that are too long, or none that teaches anything. */
   problem: Refusal | null;
 }
@@ -74,7 +73,7 @@ export async function tokenizeFile(path: string, options: DatasetOptions): Promi
           lengths.note(tooLong(lineNumber, whole.inputIds.length, options));
         } else if (kept === null) {
           tally.dropped += 1;
-        } else if (!kept.lossMask.includes(1)) {
+        } else if (supervisedTokens(kept) === 0) {
           tally.nothingToLearn(lineNumber, whole);
         } else {
           if (kept !== whole) tally.truncated += 1;
@@ -103,8 +102,8 @@ function shorten(example: Example, maxLengthTokens: number, truncation: DatasetO
   if (truncation === 'error') return 'too long';
   if (truncation === 'drop') return null;
   const [start, end] = truncation === 'right' ? [0, maxLengthTokens] : [length - maxLengthTokens, length];
-  const cut = { inputIds: example.inputIds.slice(start, end), lossMask: example.lossMask.slice(start, end) };
-  cut.lossMask[0] = 0; // what predicted it is gone
+  const cut = { inputIds: example.inputIds.slice(start, end), lossWeights: example.lossWeights.slice(start, end) };
+  cut.lossWeights[0] = 0; // what predicted it is gone
   return cut;
 }
 

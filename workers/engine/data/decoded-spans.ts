@@ -13,17 +13,18 @@ const UNFINISHED = /\uFFFD+$/;
  * the second.
  * @param maxTokens what is beyond is not shown
  */
-export async function decodeSpans({ inputIds, lossMask }: Example, tokenizer: Tokenizer, maxTokens: number): Promise<Span[]> {
+export async function decodeSpans({ inputIds, lossWeights }: Example, tokenizer: Tokenizer, maxTokens: number): Promise<Span[]> {
   const length = Math.min(inputIds.length, maxTokens);
   const whole = await tokenizer.decode(inputIds.subarray(0, length), { specialTokens: true });
+  const isLearned = (at: number): boolean => lossWeights[at] !== 0;
   const spans: Span[] = [];
   let shown = 0;
   for (let start = 0; start < length; ) {
     let end = start + 1;
-    while (end < length && lossMask[end] === lossMask[start]) end += 1;
+    while (end < length && isLearned(end) === isLearned(start)) end += 1;
     const upTo = end === length ? whole : (await tokenizer.decode(inputIds.subarray(0, end), { specialTokens: true })).replace(UNFINISHED, '');
     const textEnd = Math.max(shown, Math.min(upTo.length, whole.length));
-    spans.push({ text: storable(whole.slice(shown, textEnd)), supervised: lossMask[start] === 1 });
+    spans.push({ text: storable(whole.slice(shown, textEnd)), supervised: isLearned(start) });
     shown = textEnd;
     start = end;
   }

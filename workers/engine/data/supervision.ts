@@ -13,11 +13,11 @@ export async function tokenizeExample(example: TrainingExample, tokenizer: Token
   const { messages, tools } = example;
   const whole = render(template, messages, { tools, addGenerationPrompt: false });
   const encoded = await tokenizer.encode(whole.text, { addSpecialTokens: false });
-  const lossMask =
+  const lossWeights =
     whole.generated === null
       ? await addedByTurns(example, { text: whole.text, ids: encoded.ids, template, tokenizer })
       : maskOf(encoded, markedSpans(example, whole.generated));
-  return withoutFirst({ inputIds: encoded.ids, lossMask });
+  return withoutFirst({ inputIds: encoded.ids, lossWeights });
 }
 
 function render(template: ChatTemplate, ...[messages, options]: Parameters<ChatTemplate['render']>): Rendering {
@@ -50,8 +50,8 @@ interface Whole {
  * @param whole the conversation, rendered and tokenised
  * @returns [tokens]
  */
-async function addedByTurns({ messages, tools }: ChatExample, whole: Whole): Promise<Uint8Array> {
-  const mask = new Uint8Array(whole.ids.length);
+async function addedByTurns({ messages, tools }: ChatExample, whole: Whole): Promise<Float32Array> {
+  const mask = new Float32Array(whole.ids.length);
   for (const [index, { role, weight }] of messages.entries()) {
     if (role !== 'assistant' || weight === 0) continue;
     const before = render(whole.template, messages.slice(0, index), { tools, addGenerationPrompt: true }).text;
@@ -84,8 +84,8 @@ function whyNot(before: string, after: string, whole: string): string {
  * is spread over several tokens (the bytes of an emoji), all of them are learned; transformers stops at the first.
  * @returns [tokens]
  */
-function maskOf({ ids, offsets }: Encoded, spans: readonly Span[]): Uint8Array {
-  const mask = new Uint8Array(ids.length);
+function maskOf({ ids, offsets }: Encoded, spans: readonly Span[]): Float32Array {
+  const mask = new Float32Array(ids.length);
   for (const [start, end] of spans) {
     const touches = ([from, to]: [number, number]) => from < end && to > start && from < to;
     const first = offsets.findIndex(touches);
@@ -99,11 +99,11 @@ async function tokenizeCompletion({ prompt, completion }: CompletionExample, tok
   const ended = completion.endsWith(tokenizer.eosToken) ? completion : completion + tokenizer.eosToken;
   const before = await tokenizer.encode(prompt, { addSpecialTokens: true });
   const { ids } = await tokenizer.encode(prompt + ended, { addSpecialTokens: true });
-  return withoutFirst({ inputIds: ids, lossMask: new Uint8Array(ids.length).fill(1, Math.min(before.ids.length, ids.length)) });
+  return withoutFirst({ inputIds: ids, lossWeights: new Float32Array(ids.length).fill(1, Math.min(before.ids.length, ids.length)) });
 }
 
 /** Nothing predicts the first token, so it is never learned. */
 function withoutFirst(example: Example): Example {
-  example.lossMask[0] = 0;
+  example.lossWeights[0] = 0;
   return example;
 }

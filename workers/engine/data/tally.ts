@@ -2,9 +2,9 @@
 import type { ExampleFile } from '../../../src/formats/examples.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
-import type { Example } from './batch.ts';
+import { type Example, supervisedTokens } from './batch.ts';
 import { decodeSpans } from './decoded-spans.ts';
-import { DigestSet } from './digest-set.ts';
+import { exampleDigest } from './example-digest.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** OpenAI refuses fewer than ten examples; here they train, with a warning. */
@@ -21,8 +21,8 @@ export class Tally {
   dropped = 0;
   truncated = 0;
   duplicates = 0;
-  /** Every example that is kept. */
-  readonly seen = new DigestSet();
+  /** Digests of all examples that are kept. */
+  readonly seen = new Set<string>();
   readonly tooLong = new NamedLines();
   readonly unsupervised = new NamedLines();
   #examples = 0;
@@ -44,14 +44,16 @@ export class Tally {
     this.#examples += 1;
     this.#tokens += example.inputIds.length;
     this.#supervisedTokens += supervisedTokens(example);
-    if (!this.seen.add(example)) this.duplicates += 1;
+    const digest = exampleDigest(example);
+    if (this.seen.has(digest)) this.duplicates += 1;
+    this.seen.add(digest);
     if (this.#samples.length < SAMPLES) this.#samples.push({ line, example });
   }
 
   /** @param before the example as it is in the file */
   nothingToLearn(line: number, before: Example): void {
     this.unsupervised.add(line);
-    if (before.lossMask.includes(1)) this.#emptied += 1;
+    if (supervisedTokens(before) > 0) this.#emptied += 1;
   }
 
   facts({ param, maxLengthTokens }: { param: ExampleFile; maxLengthTokens: number }): DatasetFacts {
@@ -111,10 +113,4 @@ class NamedLines {
     this.count += 1;
     if (this.first.length < LINES_NAMED) this.first.push(line);
   }
-}
-
-function supervisedTokens({ lossMask }: Example): number {
-  let sum = 0;
-  for (const supervised of lossMask) sum += supervised;
-  return sum;
 }

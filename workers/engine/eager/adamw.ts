@@ -1,16 +1,18 @@
-/** AdamW (Loshchilov & Hutter 2019), step for step as `torch.optim.AdamW`: decoupled decay, bias-corrected moments. */
+/**
+ * AdamW (Loshchilov & Hutter 2019), step for step as `torch.optim.AdamW`: decoupled decay, bias-corrected moments. What trains is
+ * `compiled/adamw-update.ts`; this plain reading is what it is compared with.
+ */
+import { BETAS, EPSILON } from '../optim/adamw.ts';
 import { type Tensor, tf, type Variable } from '../tensorflow/tensorflow.ts';
 
 export interface AdamWOptions {
-  /** Decay rates of the two moments; default [0.9, 0.999]. */
   betas?: readonly [number, number];
-  /** Added to √v̂; default 1e-8. */
   epsilon?: number;
   weightDecay: number;
 }
 
 /** First and second moment of one parameter's gradient, in its shape. */
-export interface Moments {
+interface Moments {
   m: Tensor;
   v: Tensor;
 }
@@ -25,7 +27,7 @@ export class AdamW {
   readonly #missed = new Map<string, number>();
   #steps = 0;
 
-  constructor(trainable: ReadonlyMap<string, Variable>, { betas = [0.9, 0.999], epsilon = 1e-8, weightDecay }: AdamWOptions) {
+  constructor(trainable: ReadonlyMap<string, Variable>, { betas = BETAS, epsilon = EPSILON, weightDecay }: AdamWOptions) {
     this.#trainable = trainable;
     this.#betas = betas;
     this.#epsilon = epsilon;
@@ -66,29 +68,6 @@ export class AdamW {
       old.v.dispose();
       this.#moments.set(name, next);
     }
-  }
-
-  /** The moments by parameter name; they remain the optimizer's and change with the next step. */
-  state(): ReadonlyMap<string, Moments> {
-    return this.#moments;
-  }
-
-  /**
-   * Goes on where an earlier run stopped.
-   * @param steps   taken by every parameter
-   * @param moments by name, one for every parameter; copied
-   */
-  restore(steps: number, moments: ReadonlyMap<string, Moments>): void {
-    for (const [name, old] of this.#moments) {
-      const saved = moments.get(name);
-      if (saved === undefined) throw new Error(`the saved optimizer state lacks ${name}`);
-      const next = { m: tf.clone(saved.m), v: tf.clone(saved.v) };
-      old.m.dispose();
-      old.v.dispose();
-      this.#moments.set(name, next);
-    }
-    this.#steps = steps;
-    this.#missed.clear();
   }
 
   dispose(): void {

@@ -1,6 +1,6 @@
 /** PEFT's `adapter_config.json`, in the fields of version 0.21. */
 import { Refusal } from '../../../src/formats/refusal.ts';
-import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning.ts';
+import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora.ts';
 
 const PEFT_VERSION = '0.21.2';
 

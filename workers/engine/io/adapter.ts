@@ -1,41 +1,41 @@
 /** PEFT adapter directories: `adapter_config.json` and `adapter_model.safetensors`. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
-import { ALL_LINEAR, type ResolvedLora, type ResolvedTuning } from '../../../src/formats/tuning.ts';
-import type { TensorValues, TunedModel } from '../tuning/tuned-model.ts';
+import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora.ts';
+import type { TunedModel } from '../tuning/tuned-model.ts';
 import { adapterConfigJson, parseAdapterConfig } from './adapter-config.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { openSafetensors, writeSafetensors } from './safetensors.ts';
 
-/** What of a tuned model an adapter is on disk. Tensors by PEFT's names: A [r, in], B [out, r]. */
-interface Adapted {
-  readonly config: Pick<ModelConfig, 'inputFirst'>;
-  readonly tuning: ResolvedTuning;
-  read(): ReadonlyMap<string, TensorValues>;
+/** For what is read of an adapter directory and is not there. */
+export const ADAPTER_DIRECTORY_HINT = 'Is this a PEFT adapter directory?';
+
+interface AdapterOptions {
+  tuning: ResolvedLora;
+  /** PEFT's `base_model_name_or_path`. */
+  baseModelName: string;
+  /** PEFT's `revision`. */
+  baseModelRevision?: string | null;
 }
 
 /**
  * Writes the adapter so that PEFT loads it, in f32.
- * @param options.baseModelName PEFT's `base_model_name_or_path`
- * @param options.baseModelRevision PEFT's `revision`
+ * @param model whose tensors have PEFT's names: A [r, in], B [out, r]
  * @returns the file names written
  */
 export function saveAdapter(
-  model: Adapted,
+  model: Pick<TunedModel, 'config' | 'read'>,
   dir: string,
-  { baseModelName, baseModelRevision = null }: { baseModelName: string; baseModelRevision?: string | null },
+  { tuning, baseModelName, baseModelRevision = null }: AdapterOptions,
 ): string[] {
-  const { config, tuning } = model;
-  if (tuning.type !== 'lora') throw new Error('only a LoRA model has an adapter to save');
   mkdirSync(dir, { recursive: true });
   const tensors = model.read();
   writeSafetensors(join(dir, ADAPTER_WEIGHTS_FILE), tensors);
   const written = adapterConfigJson(
     { ...tuning, target_modules: shortNames(tuning, tensors.keys()) },
-    { name: baseModelName, revision: baseModelRevision, inputFirst: config.inputFirst },
+    { name: baseModelName, revision: baseModelRevision, inputFirst: model.config.inputFirst },
   );
   writeFileWhole(join(dir, ADAPTER_CONFIG_FILE), `${JSON.stringify(written, null, 2)}\n`);
   return [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
@@ -44,7 +44,7 @@ export function saveAdapter(
 /** @throws Refusal `unsupported_adapter` for whatever would change the maths, `corrupt_model_file` for what cannot be read */
 export function readAdapterConfig(dir: string): ResolvedLora {
   const path = join(dir, ADAPTER_CONFIG_FILE);
-  return parseAdapterConfig(readJson(path, 'Is this a PEFT adapter directory?'), path);
+  return parseAdapterConfig(readJson(path, ADAPTER_DIRECTORY_HINT), path);
 }
 
 /**
@@ -72,17 +72,6 @@ export function loadAdapter(model: Pick<TunedModel, 'trainable' | 'assign'>, dir
     model.assign(new Map([...trainable.keys()].map((name) => [name, file.read(name).data as Float32Array])));
   } finally {
     file.close();
-  }
-}
-
-/** @returns the model with the adapter loaded. @throws Refusal what `loadAdapter` throws, the model then being disposed of */
-export function withAdapter<M extends TunedModel>(model: M, dir: string): M {
-  try {
-    loadAdapter(model, dir);
-    return model;
-  } catch (error) {
-    model.dispose();
-    throw error;
   }
 }
 

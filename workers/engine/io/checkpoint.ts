@@ -3,7 +3,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, r
 import { join } from 'node:path';
 import type { ResolvedHyperparameters } from '../../../src/formats/hyperparameters.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
-import type { ResolvedTuning } from '../../../src/formats/tuning.ts';
+import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { StepMetrics } from '../contract.ts';
 import type { LearningModel, MomentValues, TensorValues } from '../tuning/tuned-model.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';

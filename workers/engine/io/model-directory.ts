@@ -20,8 +20,7 @@ export interface SaveModelOptions {
  * Writes a fully fine-tuned model in one safetensors file. A tied head is not written: it is the embedding.
  * @returns the file names written
  */
-export function saveModel(model: Pick<TunedModel, 'tuning' | 'read'>, dir: string, { sourceDir, dtype }: SaveModelOptions): string[] {
-  if (model.tuning.type !== 'full') throw new Error('only a fully fine-tuned model is saved whole; save the adapter');
+export function saveModel(model: Pick<TunedModel, 'read'>, dir: string, { sourceDir, dtype }: SaveModelOptions): string[] {
   mkdirSync(dir, { recursive: true });
   writeSafetensors(join(dir, WEIGHTS_FILE), model.read(), { dtype });
 

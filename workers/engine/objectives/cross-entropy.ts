@@ -1,19 +1,18 @@
-/** Cross-entropy over the vocabulary, computed for the supervised tokens alone. */
+/** Cross-entropy over the vocabulary, computed for the supervised tokens alone, each with its weight. */
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { after, elementsAt, gatherRows, splitRows } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
-/** Logits of a part: 64 MB. A long batch's go through the head in parts, since a large vocabulary's outweigh all else. */
+/** Logits of a part: 64 MB. A long batch goes through the head in parts, because the logits of a large vocabulary outweigh all else. */
 const MAX_LOGITS = 16 * 1024 * 1024;
-/** As many parts as there may be; what is left over is empty and costs nothing. */
-const PARTS = 16;
-/** Each part of a trained head has a gradient as large as the head itself, an empty one too. */
-const PARTS_OF_TRAINED_HEAD = 2;
+/** The most parts; those that are left over are empty and cost nothing. */
+export const PARTS = 16;
+/** Each part of a trained head, an empty one too, has a gradient as large as the head itself. */
+export const PARTS_OF_TRAINED_HEAD = 2;
 
 /** @returns how many supervised tokens go through the head at a time, [parts] */
-export function partSizes(tokens: number, { vocabSize, trainedHead }: { vocabSize: number; trainedHead: boolean }): Int32Array {
-  const parts = trainedHead ? PARTS_OF_TRAINED_HEAD : PARTS;
+export function partSizes(tokens: number, { vocabSize, parts }: { vocabSize: number; parts: number }): Int32Array {
   const size = Math.max(1, Math.floor(MAX_LOGITS / vocabSize), Math.ceil(tokens / parts));
   return Int32Array.from({ length: parts }, (_, part) => Math.max(0, Math.min(size, tokens - part * size)));
 }
@@ -25,6 +24,8 @@ export interface Predictions {
   head: Tensor2D;
   /** [supervised] int32, the tokens they should predict */
   targets: Tensor1D;
+  /** [supervised], how much each counts */
+  weights: Tensor1D;
   /** [parts] int32, as `partSizes` gives them */
   partSizes: Tensor1D;
 }
@@ -38,15 +39,15 @@ interface CrossEntropyOptions {
 
 // A type alias: tf.tidy takes no interface.
 export type CrossEntropy = {
-  /** Summed over the tokens, nats. */
-  lossSum: Scalar;
+  /** The weighted sum over the tokens, nats. */
+  loss: Scalar;
   /** int32: how often the largest logit was the target's. */
   correct: Scalar;
 };
 
 /**
- * −Σ log softmax(h·Wᵀ)[target]. With the gradient, part for part in the same go: d logits = P − onehot, P the softmax, so dh = P·W − W[target] and,
- * when W is trained, dW = Pᵀ·h less each h at its target's row. So no logits outlive their part.
+ * −Σ w·log softmax(h·Wᵀ)[target]. With the gradient, part for part in the same go: d logits = w·(P − onehot), P being the softmax, so
+ * dh = w·(P·W − W[target]) and, when W is trained, dW = Pᵀ·(w·h) less each w·h at its target's row. So no logits outlive their part.
  */
 export function crossEntropy(predictions: Predictions, options: CrossEntropyOptions): CrossEntropy {
   return within('head', () => losses(predictions, options));
@@ -59,20 +60,23 @@ function losses(predictions: Predictions, { withGradient, softCap = null }: Cros
       const parts = inOrder(
         split(predictions),
         (part) => summed(part, head, softCap),
-        ({ lossSum }) => lossSum,
+        ({ loss }) => loss,
       );
-      return { lossSum: tf.addN(parts.map(({ lossSum }) => lossSum)), correct: tf.addN(parts.map(({ correct }) => correct)) };
+      return { loss: tf.addN(parts.map(({ loss }) => loss)), correct: tf.addN(parts.map(({ correct }) => correct)) };
     });
   }
   const trained = head instanceof tf.Variable;
   let correct: Scalar | undefined;
-  const lossSum = differentiable<Scalar>(trained ? [states, head] : [states], () => {
+  const loss = differentiable<Scalar>(trained ? [states, head] : [states], () => {
     const gradients = (part: Part): PartialGradients => {
       const { P, slope, ...sums } = summed(part, head, softCap);
       const dLogits = slope === null ? P : tf.mul(P, slope.everywhere); // the targets' own −1 comes after
       const atTargets = (x: Tensor2D): Tensor2D => (slope === null ? x : tf.mul(x, slope.atTargets));
-      const dStates = tf.sub(tf.matMul(dLogits, head), atTargets(gatherRows(head, part.targets))) as Tensor2D;
-      return { ...sums, dStates, dHead: trained ? [tf.matMul(dLogits, part.states, true, false), atTargets(part.states)] : [] };
+      const weights: Tensor2D = tf.reshape(part.weights, [-1, 1]);
+      const dStates: Tensor2D = tf.mul(tf.sub(tf.matMul(dLogits, head), atTargets(gatherRows(head, part.targets))), weights);
+      if (!trained) return { ...sums, dStates, dHead: [] };
+      const weighted: Tensor2D = tf.mul(part.states, weights);
+      return { ...sums, dStates, dHead: [tf.matMul(dLogits, weighted, true, false), atTargets(weighted)] };
     };
     const parts = inOrder(split(predictions), gradients, ({ dStates, dHead }) => dHead[0] ?? dStates);
     correct = tf.keep(tf.addN(parts.map((part) => part.correct)));
@@ -83,20 +87,20 @@ function losses(predictions: Predictions, { withGradient, softCap = null }: Cros
       saved.push(tf.sub(tf.addN(parts.map(({ dHead }) => dHead[0]!)), atTargets));
     }
     return {
-      value: tf.addN(parts.map((part) => part.lossSum)),
+      value: tf.addN(parts.map((part) => part.loss)),
       saved,
       gradient: (dy, saved) => saved.map((gradient) => tf.mul(gradient, dy)),
     };
   });
-  return { lossSum, correct: correct! };
+  return { loss, correct: correct! };
 }
 
 /** Each part when the one before it is through: their logits are never in memory together. */
 function inOrder<T extends CrossEntropy>(parts: readonly Part[], compute: (part: Part) => T, last: (result: T) => Tensor): T[] {
   const results: T[] = [];
-  for (const { states, targets } of parts) {
+  for (const { states, ...rest } of parts) {
     const before = results.at(-1);
-    results.push(tf.tidy(() => compute({ states: after(states, before && last(before)), targets })));
+    results.push(tf.tidy(() => compute({ states: after(states, before && last(before)), ...rest })));
   }
   return results;
 }
@@ -108,14 +112,11 @@ type PartialGradients = CrossEntropy & {
   dHead: Tensor2D[];
 };
 
-interface Part {
-  states: Tensor2D;
-  targets: Tensor1D;
-}
+type Part = Pick<Predictions, 'states' | 'targets' | 'weights'>;
 
-function split({ states, targets, partSizes }: Predictions): Part[] {
-  const targetParts = splitRows(targets, partSizes);
-  return splitRows(states, partSizes).map((states, index) => ({ states, targets: targetParts[index]! }));
+function split({ states, targets, weights, partSizes }: Predictions): Part[] {
+  const [targetParts, weightParts] = [splitRows(targets, partSizes), splitRows(weights, partSizes)];
+  return splitRows(states, partSizes).map((states, index) => ({ states, targets: targetParts[index]!, weights: weightParts[index]! }));
 }
 
 interface PartSums extends CrossEntropy {
@@ -129,7 +130,7 @@ interface PartSums extends CrossEntropy {
  * With m the largest logit and p its probability, log Σ eᶻ = m − log p. So the logits are gone over three times: for the products, for the softmax and for
  * where they are largest.
  */
-function summed({ states, targets }: Part, head: Tensor2D, softCap: number | null): PartSums {
+function summed({ states, targets, weights }: Part, head: Tensor2D, softCap: number | null): PartSums {
   const logits = softCapped(tf.matMul(states, head, false, true) as Tensor2D, softCap);
   const P = tf.softmax(logits) as Tensor2D;
   const best = tf.argMax(logits, 1) as Tensor1D;
@@ -137,7 +138,7 @@ function summed({ states, targets }: Part, head: Tensor2D, softCap: number | nul
   const logSums = tf.sub(at(logits, best), tf.log(at(P, best)));
   const slope = softCap === null ? null : (tf.sub(1, tf.square(tf.div(logits, softCap))) as Tensor2D);
   return {
-    lossSum: tf.sum(tf.sub(logSums, at(logits, targets))) as Scalar,
+    loss: tf.sum(tf.mul(tf.sub(logSums, at(logits, targets)), weights)) as Scalar,
     correct: tf.sum(tf.cast(tf.equal(best, targets), 'int32')) as Scalar,
     P,
     slope: slope && { everywhere: slope, atTargets: tf.reshape(at(slope, targets), [-1, 1]) },

@@ -1,12 +1,23 @@
 /** Does an adapter's file hold what PEFT will look for in it? Told from the base model's own files, not from the model that was trained. */
 import { join } from 'node:path';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
-import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning.ts';
+import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora.ts';
 import { openSafetensors } from '../io/safetensors.ts';
 import { storedShapes } from '../io/weight-files.ts';
 
 /** PEFT's names: `base_model.model.` and the module's, then A [r, in] or B [out, r]. */
 const KEY = /^base_model\.model\.(.+)\.lora_([AB])\.weight$/;
+
+/** @returns in what an adapter's adapter_config.json differs from what was trained */
+export function configProblems(written: ResolvedLora, trained: ResolvedLora): string[] {
+  const problems: string[] = [];
+  for (const field of ['r', 'lora_alpha', 'lora_dropout', 'use_rslora'] as const) {
+    if (written[field] !== trained[field]) problems.push(`adapter_config.json says ${field} ${written[field]}; trained was ${trained[field]}`);
+  }
+  if (trained.target_modules !== ALL_LINEAR && [...trained.target_modules].sort().join() !== [...written.target_modules].sort().join())
+    problems.push(`adapter_config.json says target_modules ${written.target_modules}; trained were ${trained.target_modules}`);
+  return problems;
+}
 
 /**
  * @param config what the adapter's adapter_config.json says

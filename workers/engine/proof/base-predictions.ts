@@ -15,8 +15,8 @@ export interface Predictions {
 
 /** @param model whose adapter is fresh, B being zero, or which is not tuned yet */
 export function basePredictions(model: TunedModel, examples: readonly Example[]): Predictions {
-  const prompts = examples.slice(0, PROMPTS).map(({ inputIds, lossMask }) => {
-    const end = lossMask.indexOf(1);
+  const prompts = examples.slice(0, PROMPTS).map(({ inputIds, lossWeights }) => {
+    const end = lossWeights.findIndex((weight) => weight !== 0);
     return inputIds.slice(Math.max(0, end - PROMPT_TOKENS), end);
   });
   return { prompts, logits: predict(model, prompts) };

@@ -1,22 +1,17 @@
 /** Are the files that a run delivered, read back and loaded, the model that was trained? */
 import { join } from 'node:path';
 import { LOSS_TOLERANCE, type ProofFindings } from '../../../src/formats/adapter-proof.ts';
-import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
-import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning.ts';
 import { openForInference } from '../compiled/open-model.ts';
 import type { StepMetrics } from '../contract.ts';
 import type { Example } from '../data/batch.ts';
 import { evaluate } from '../evaluate.ts';
-import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
 import { decodeFloats, encodeFloats } from '../io/float-formats.ts';
 import { storedDtype } from '../io/model-directory.ts';
-import { weightFiles } from '../io/weight-files.ts';
 import type { Run } from '../prepare.ts';
+import { methodOf } from '../tuning/methods.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
-import { adapterProblems } from './adapter-layout.ts';
 import { largestDifference, type Predictions, predict } from './base-predictions.ts';
-import { modelProblems } from './model-layout.ts';
 import { contentOf } from './stored-content.ts';
 
 /** Without a validation file the loss is measured on so many training examples, or as many as have so many tokens. */
@@ -46,8 +41,10 @@ export async function prove(run: Run, delivery: Delivery): Promise<ProofFindings
   const startedMs = performance.now();
   const measured: Measured = { tensors: null, effect: null, loss: null, problems: [] };
   try {
-    if (run.tuning.type === 'lora') await proveAdapter(run, run.tuning, delivery, measured);
-    else await proveModel(run, delivery, measured);
+    const method = methodOf(run.tuning);
+    measured.problems.push(...method.layoutProblems(delivery.deliveredDir, { tuning: run.tuning, modelDir: delivery.modelDir }));
+    describeTensors(measured, method.tensorFiles(delivery.deliveredDir));
+    if (measured.problems.length === 0) await (method.adapter === null ? proveModel : proveAdapter)(run, delivery, measured);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     measured.problems.push(error.message);
@@ -58,18 +55,8 @@ export async function prove(run: Run, delivery: Delivery): Promise<ProofFindings
   return { ...measured, problems, seconds: (performance.now() - startedMs) / 1000 };
 }
 
-async function proveAdapter(run: Run, tuning: ResolvedLora, { modelDir, deliveredDir, last, signal }: Delivery, measured: Measured): Promise<void> {
+async function proveAdapter(run: Run, { deliveredDir, last, signal }: Delivery, measured: Measured): Promise<void> {
   const { model } = run;
-  const config = readAdapterConfig(deliveredDir);
-  for (const field of ['r', 'lora_alpha', 'lora_dropout', 'use_rslora'] as const) {
-    if (config[field] !== tuning[field]) measured.problems.push(`adapter_config.json says ${field} ${config[field]}; trained was ${tuning[field]}`);
-  }
-  if (tuning.target_modules !== ALL_LINEAR && [...tuning.target_modules].sort().join() !== [...config.target_modules].sort().join())
-    measured.problems.push(`adapter_config.json says target_modules ${config.target_modules}; trained were ${tuning.target_modules}`);
-  measured.problems.push(...adapterProblems(deliveredDir, modelDir, config));
-  describeTensors(measured, [join(deliveredDir, ADAPTER_WEIGHTS_FILE)]);
-  if (measured.problems.length > 0) return;
-
   const sample = lossSample(run);
   const live = last.fullValidLoss ?? (await evaluate(model, sample.examples)).loss;
   signal?.throwIfAborted();
@@ -77,17 +64,13 @@ async function proveAdapter(run: Run, tuning: ResolvedLora, { modelDir, delivere
   model.assign(new Map([...model.trainable].map(([name, { shape }]) => [name, new Float32Array(shape.reduce((size, length) => size * length, 1))])));
   const drift = largestDifference(predict(model, run.base.prompts), run.base.logits);
   if (!(drift <= BASE_TOLERANCE)) measured.problems.push(`without its adapter the model's predictions differ from the base model's by ${drift}`);
-  loadAdapter(model, deliveredDir);
+  methodOf(run.tuning).adapter!.load(model, deliveredDir);
   measureEffect(measured, run.base, model);
   signal?.throwIfAborted();
   await measureLoss(measured, { model, sample, live });
 }
 
 async function proveModel(run: Run, { modelDir, deliveredDir, last, signal }: Delivery, measured: Measured): Promise<void> {
-  measured.problems.push(...modelProblems(deliveredDir, modelDir));
-  describeTensors(measured, weightFiles(deliveredDir));
-  if (measured.problems.length > 0) return;
-
   const sample = lossSample(run);
   const dtype = storedDtype(modelDir);
   if (dtype !== 'F32') roundWeights(run.model, dtype);

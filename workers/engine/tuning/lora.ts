@@ -1,15 +1,20 @@
 /** LoRA (Hu et al. 2021), as PEFT defines it. */
 
+import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
-import { ALL_LINEAR, loraScaling, type ResolvedLora } from '../../../src/formats/tuning.ts';
+import { ALL_LINEAR, loraScaling, type ResolvedLora } from '../../../src/formats/tuning/lora.ts';
+import { loadAdapter, readAdapterConfig, saveAdapter } from '../io/adapter.ts';
 import { linearLayers } from '../model/module-shapes.ts';
+import { adapterProblems, configProblems } from '../proof/adapter-layout.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { expansionGradientKernel, LARGEST_THIN_RANK, ownKernels, statelessUniform } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import type { Method } from './method.ts';
 import { hashName, uniform } from './random.ts';
-import { plainParameters, type Trained, variable } from './trained.ts';
+import { byName, plainParameters, type Trained, variable } from './trained.ts';
 
 /** PEFT's name of a trained matrix in `adapter_model.safetensors`. */
 export const peftName = (module: string, matrix: 'A' | 'B'): string => `base_model.model.${module}.lora_${matrix}.weight`;
@@ -21,8 +26,21 @@ interface LoraPair {
   B: Variable;
 }
 
+export const lora: Method<ResolvedLora> = {
+  peftType: 'LORA',
+  trainsWeight: () => false,
+  join: joinPairs,
+  save: (model, dir, { tuning, base }) => saveAdapter(model, dir, { tuning, baseModelName: base.name, baseModelRevision: base.revision }),
+  tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
+  layoutProblems(dir, { tuning, modelDir }) {
+    const written = readAdapterConfig(dir);
+    return [...configProblems(written, tuning), ...adapterProblems(dir, modelDir, written)];
+  },
+  adapter: { readTuning: readAdapterConfig, load: loadAdapter },
+};
+
 /** Pairs on every targeted layer of a frozen base. */
-export function trainLora(weights: ReadonlyMap<string, Tensor>, options: { config: ModelConfig; tuning: ResolvedLora; seed: number }): Trained {
+function joinPairs(weights: ReadonlyMap<string, Tensor>, options: { config: ModelConfig; tuning: ResolvedLora; seed: number }): Trained {
   const { config, tuning, seed } = options;
   const layers = linearLayers(config);
   const pairs = new Map<string, LoraPair>();
@@ -38,7 +56,7 @@ export function trainLora(weights: ReadonlyMap<string, Tensor>, options: { confi
   const scaling = loraScaling(tuning);
   const plain = plainParameters(weights, config);
   return {
-    trainable: new Map([...trainable].sort(([a], [b]) => (a < b ? -1 : 1))),
+    trainable: byName(trainable),
     parameters(key) {
       const linears = (modules: readonly string[], x: Tensor2D): Tensor2D[] => {
         const frozen = plain.linears(modules, x);

@@ -1,4 +1,4 @@
-/** The one idea of what is trained: which variables, and how they join the base model. */
+/** What is trained: which variables, and how they join the base model. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
@@ -56,20 +56,15 @@ function plainLinear(x: Tensor2D, { W, b, inputFirst }: LinearWeights): Tensor2D
   return b === undefined ? y : tf.add(y, b);
 }
 
-/**
- * Full fine-tuning: every weight is a variable, embedding, norms and head included; a tied head is one with the embedding.
- * Takes over the tensors and puts the variables in their place.
- */
-export function trainAll(weights: Map<string, Tensor>, layout: Layout): Trained {
-  for (const [name, weight] of weights) weights.set(name, variable(weight));
-  const trainable = new Map([...weights].sort(([a], [b]) => (a < b ? -1 : 1))) as Map<string, Variable>;
-  return { trainable, parameters: () => plainParameters(weights, layout) };
-}
+/** Sorted by name, so that sums over them have one order. */
+export const byName = (trainable: ReadonlyMap<string, Variable>): Map<string, Variable> =>
+  new Map([...trainable].sort(([a], [b]) => (a < b ? -1 : 1)));
 
 /** The base model as it is. */
-export function trainNothing(weights: ReadonlyMap<string, Tensor>, layout: Layout): Trained {
-  return { trainable: new Map(), parameters: () => plainParameters(weights, layout) };
-}
+export const untuned = (weights: ReadonlyMap<string, Tensor>, layout: Layout): Trained => ({
+  trainable: new Map(),
+  parameters: () => plainParameters(weights, layout),
+});
 
 export function plainParameters(weights: ReadonlyMap<string, Tensor>, layout: Layout): Parameters {
   const linear = (module: string, x: Tensor2D): Tensor2D => within(module, () => plainLinear(x, linearWeights(weights, module, layout)));

@@ -5,7 +5,7 @@ import { epochOrder, splitMix32 } from '../../../../workers/engine/data/shuffle.
 
 const example = (length: number, first = 1): Example => ({
   inputIds: Int32Array.from({ length }, (_, index) => first + index),
-  lossMask: Uint8Array.from({ length }, (_, index) => (index === 0 ? 0 : 1)),
+  lossWeights: Float32Array.from({ length }, (_, index) => (index === 0 ? 0 : 1)),
 });
 
 describe('epochOrder', () => {
@@ -53,13 +53,13 @@ describe('microBatches', () => {
 
   it('lays every example out once, whole, with its own places, apart from the others of its row', () => {
     const found: number[][] = [];
-    for (const { rows, length, inputIds, attentionMask, lossMask, positions, segments } of microBatches(examples, { tokenBudget: 128 })) {
+    for (const { rows, length, inputIds, lossWeights, positions, segments } of microBatches(examples, { tokenBudget: 128 })) {
       for (let row = 0; row < rows; row++) {
-        const real = Array.from({ length }, (_, column) => row * length + column).filter((at) => attentionMask[at] === 1);
+        const real = Array.from({ length }, (_, column) => row * length + column).filter((at) => segments![at] !== -1);
         for (const segment of new Set(real.map((at) => segments![at]!))) {
           const places = real.filter((at) => segments![at] === segment);
           expect(places.map((at) => positions![at])).toEqual(places.map((_, index) => index));
-          expect(places.map((at) => lossMask[at])).toEqual(places.map((_, index) => Number(index > 0)));
+          expect(places.map((at) => lossWeights[at])).toEqual(places.map((_, index) => Number(index > 0)));
           found.push(places.map((at) => inputIds[at]!));
         }
       }
@@ -86,10 +86,10 @@ describe('microBatches', () => {
 
 describe('layOut', () => {
   it('pads on the right to a multiple of eight', () => {
-    const { rows, length, inputIds, attentionMask, lossMask } = layOut([[example(2)], [example(9, 5)]]);
+    const { rows, length, inputIds, lossWeights, segments } = layOut([[example(2)], [example(9, 5)]]);
     expect([rows, length]).toEqual([2, 16]);
     expect([...inputIds.subarray(0, 4)]).toEqual([1, 2, 0, 0]);
-    expect([...attentionMask.subarray(16)]).toEqual([1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
-    expect([...lossMask.subarray(0, 4)]).toEqual([0, 1, 0, 0]);
+    expect([...segments!.subarray(16)]).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1]);
+    expect([...lossWeights.subarray(0, 4)]).toEqual([0, 1, 0, 0]);
   });
 });

@@ -44,7 +44,7 @@ describe('readDataset', () => {
     expect(facts).toEqual({
       examples: 10,
       tokens: count(examples.map(({ inputIds }) => inputIds.length)),
-      supervisedTokens: count(examples.map(({ lossMask }) => count(lossMask))),
+      supervisedTokens: count(examples.map(({ lossWeights }) => count(lossWeights))),
       longestTokens: Math.max(...examples.map(({ inputIds }) => inputIds.length)),
       truncated: 0,
       dropped: 0,

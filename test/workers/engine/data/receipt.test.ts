@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Example } from '../../../../workers/engine/data/batch.ts';
 import { type DatasetOptions, tokenizeFile } from '../../../../workers/engine/data/dataset.ts';
 import { decodeSpans } from '../../../../workers/engine/data/decoded-spans.ts';
-import { DigestSet } from '../../../../workers/engine/data/digest-set.ts';
+import { exampleDigest } from '../../../../workers/engine/data/example-digest.ts';
 import { tokenReceipt } from '../../../../workers/engine/data/receipt.ts';
 import { SAMPLE_TOKENS } from '../../../../workers/engine/data/tally.ts';
 import { ChatTemplate } from '../../../../workers/engine/data/template/chat-template.ts';
@@ -86,8 +86,8 @@ describe('a sample', () => {
 
   it('whose run ends within a character shows it once, in the run that ends it', async () => {
     const { ids } = await base.tokenizer.encode('a🌳b', { addSpecialTokens: false });
-    const lossMask = Uint8Array.from(ids, (_, index) => (index >= 3 ? 1 : 0)); // within the tree's four bytes
-    const spans = await decodeSpans({ inputIds: ids, lossMask }, base.tokenizer, SAMPLE_TOKENS);
+    const lossWeights = Float32Array.from(ids, (_, index) => (index >= 3 ? 1 : 0)); // within the tree's four bytes
+    const spans = await decodeSpans({ inputIds: ids, lossWeights }, base.tokenizer, SAMPLE_TOKENS);
     expect(spans.map(({ text }) => text)).toEqual(['a', '🌳b']);
   });
 
@@ -100,15 +100,13 @@ describe('a sample', () => {
   });
 });
 
-describe('DigestSet', () => {
-  const example = (id: number, mask = 1): Example => ({ inputIds: Int32Array.of(id, 7), lossMask: Uint8Array.of(0, mask) });
+describe('exampleDigest', () => {
+  const example = (id: number, weight = 1): Example => ({ inputIds: Int32Array.of(id, 7), lossWeights: Float32Array.of(0, weight) });
 
-  it('of many examples knows each of them, and the mask as well as the tokens', () => {
-    const set = new DigestSet();
-    for (let id = 0; id < 5000; id++) expect(set.add(example(id))).toBe(true);
-    for (let id = 0; id < 5000; id++) expect(set.add(example(id))).toBe(false);
-    expect(set.has(example(4999))).toBe(true);
-    expect(set.has(example(5000))).toBe(false);
-    expect(set.has(example(1, 0))).toBe(false);
+  it('tells examples apart by their tokens and by what is learned of them', () => {
+    const digests = new Set(Array.from({ length: 5000 }, (_, id) => exampleDigest(example(id))));
+    expect(digests.size).toBe(5000);
+    expect(exampleDigest(example(1))).toBe(exampleDigest(example(1)));
+    expect(digests.has(exampleDigest(example(1, 0.5)))).toBe(false);
   });
 });

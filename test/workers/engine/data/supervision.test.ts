@@ -31,9 +31,9 @@ describe.each(['chatml', 'chatml-generation', 'llama3', 'forgets-thoughts'])('to
         await expect(tokenized).rejects.toThrow(/cannot be told apart, because .* a longer conversation does not begin like a shorter one/);
         continue;
       }
-      const { inputIds, lossMask: mask } = await tokenized;
+      const { inputIds, lossWeights } = await tokenized;
       expect([...inputIds]).toEqual(ids);
-      expect([...mask]).toEqual(withoutFirst(lossMask));
+      expect([...lossWeights]).toEqual(withoutFirst(lossMask));
     }
   });
 
@@ -53,9 +53,9 @@ describe.each(['chatml', 'chatml-generation', 'llama3', 'forgets-thoughts'])('to
     const tokenizer = await Tokenizer.open(reference(`${name}/tokenizer`));
     const { prompts } = await readJson<Expected>(`${name}/expected.json`);
     for (const { prompt, completion, ids, lossMask } of prompts) {
-      const { inputIds, lossMask: mask } = await tokenizeExample({ kind: 'completion', prompt, completion }, tokenizer, null);
+      const { inputIds, lossWeights } = await tokenizeExample({ kind: 'completion', prompt, completion }, tokenizer, null);
       expect([...inputIds]).toEqual(ids);
-      expect([...mask]).toEqual(withoutFirst(lossMask));
+      expect([...lossWeights]).toEqual(withoutFirst(lossMask));
     }
   });
 });

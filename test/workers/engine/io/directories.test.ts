@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
-import type { ResolvedLora } from '../../../../src/formats/tuning.ts';
-import { type EagerModel, openForInference, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
+import type { ResolvedLora } from '../../../../src/formats/tuning/lora.ts';
+import { type EagerModel, openEagerForInference, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { loadAdapter, readAdapterConfig, saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { saveModel } from '../../../../workers/engine/io/model-directory.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
@@ -44,8 +44,11 @@ describe('saveAdapter', () => {
   const lora: ResolvedLora = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0.1, target_modules: 'all-linear', use_rslora: false };
 
   it('of a PEFT adapter gives the same tensors and an equal configuration', () => {
-    const model = opened(openForInference({ modelDir: tied, adapterDir: peftAdapter }));
-    expect(saveAdapter(model, dir, { baseModelName: 'llama-gqa-tied' })).toEqual(['adapter_config.json', 'adapter_model.safetensors']);
+    const model = opened(openEagerForInference({ modelDir: tied, adapterDir: peftAdapter }));
+    expect(saveAdapter(model, dir, { tuning: readAdapterConfig(peftAdapter), baseModelName: 'llama-gqa-tied' })).toEqual([
+      'adapter_config.json',
+      'adapter_model.safetensors',
+    ]);
     expect(readSafetensors(join(dir, 'adapter_model.safetensors'))).toEqual(readSafetensors(join(peftAdapter, 'adapter_model.safetensors')));
     expect(readAdapterConfig(dir)).toEqual(readAdapterConfig(peftAdapter));
     const theirs = json(join(peftAdapter, 'adapter_config.json'));
@@ -54,8 +57,8 @@ describe('saveAdapter', () => {
   });
 
   it('of a fresh adapter, loaded again, gives the base model’s logits: B is zero', () => {
-    const model = opened(openTunedModel({ modelDir: tied, tuning: lora, seed: 7 }));
-    saveAdapter(model, dir, { baseModelName: 'base' });
+    const model = opened(openEagerForTraining({ modelDir: tied, tuning: lora, seed: 7 }));
+    saveAdapter(model, dir, { tuning: lora, baseModelName: 'base' });
     expect(json(join(dir, 'adapter_config.json'))['target_modules']).toEqual([
       'down_proj',
       'gate_proj',
@@ -65,8 +68,8 @@ describe('saveAdapter', () => {
       'up_proj',
       'v_proj',
     ]);
-    const again = opened(openForInference({ modelDir: tied, adapterDir: dir }));
-    const base = opened(openForInference({ modelDir: tied }));
+    const again = opened(openEagerForInference({ modelDir: tied, adapterDir: dir }));
+    const base = opened(openEagerForInference({ modelDir: tied }));
     expect(largestDifference(again.allLogits(ids), base.allLogits(ids))).toBe(0);
     for (const [name, variable] of model.trainable) expect(again.trainable.get(name)!.dataSync()).toEqual(variable.dataSync());
   });
@@ -84,20 +87,20 @@ describe('an adapter', () => {
   ])('whose %s is %j is refused by name', (field, value) => {
     cpSync(peftAdapter, dir, { recursive: true });
     writeFileSync(join(dir, 'adapter_config.json'), JSON.stringify({ ...json(join(peftAdapter, 'adapter_config.json')), [field]: value }));
-    const error = refusal(() => openForInference({ modelDir: tied, adapterDir: dir }));
+    const error = refusal(() => openEagerForInference({ modelDir: tied, adapterDir: dir }));
     expect(error.code).toBe('unsupported_adapter');
     expect(error.message).toContain(field);
   });
 
   it('of another base model is refused, naming its tensors', () => {
-    const error = refusal(() => openForInference({ modelDir: untied, adapterDir: peftAdapter }));
+    const error = refusal(() => openEagerForInference({ modelDir: untied, adapterDir: peftAdapter }));
     expect(error.code).toBe('corrupt_model_file');
     expect(error.message).toContain('layers.2.self_attn.q_proj.lora_A.weight is missing');
     expect(error.message).toContain('where the model needs');
   });
 
   it('that is not there is refused', () => {
-    expect(refusal(() => openForInference({ modelDir: tied, adapterDir: join(dir, 'none') })).message).toContain('adapter_config.json');
+    expect(refusal(() => openEagerForInference({ modelDir: tied, adapterDir: join(dir, 'none') })).message).toContain('adapter_config.json');
   });
 });
 
@@ -106,11 +109,11 @@ describe('saveModel', () => {
     ['tied', tied],
     ['untied, sharded', untied],
   ])('of a %s model, opened again, has the same logits', (_, modelDir) => {
-    const model = opened(openTunedModel({ modelDir, tuning: { type: 'full' }, seed: 1 }));
+    const model = opened(openEagerForTraining({ modelDir, tuning: { type: 'full' }, seed: 1 }));
     const files = saveModel(model, dir, { sourceDir: modelDir, dtype: 'F32' });
     expect(files).toEqual(expect.arrayContaining(['config.json', 'model.safetensors', 'tokenizer.json', 'chat_template.jinja']));
     expect(files).not.toContain('model.safetensors.index.json');
-    const again = opened(openForInference({ modelDir: dir }));
+    const again = opened(openEagerForInference({ modelDir: dir }));
     expect(largestDifference(again.allLogits(ids), model.allLogits(ids))).toBe(0);
     expect(json(join(dir, 'config.json'))[modelDir === untied ? 'torch_dtype' : 'dtype']).toBe('float32');
   });
@@ -124,7 +127,7 @@ describe('a model directory', () => {
     tensors.set('model.layers.0.mlp.up_proj.weight', { shape: [2, 2], data: new Float32Array(4) });
     tensors.set('model.layers.0.self_attn.q_norm.weight', { shape: [2], data: new Float32Array(2) });
     writeSafetensors(join(dir, 'model.safetensors'), tensors);
-    const error = refusal(() => openForInference({ modelDir: dir }));
+    const error = refusal(() => openEagerForInference({ modelDir: dir }));
     expect(error.code).toBe('corrupt_model_file');
     for (const text of ['model.norm.weight is missing', 'mlp.up_proj.weight is [2,2]', 'q_norm.weight is none'])
       expect(error.message).toContain(text);
@@ -133,21 +136,21 @@ describe('a model directory', () => {
   it('that lacks a shard, or everything, is refused, naming the file', () => {
     cpSync(untied, dir, { recursive: true });
     rmSync(join(dir, 'model-00002-of-00002.safetensors'));
-    expect(refusal(() => openForInference({ modelDir: dir })).message).toContain('model-00002-of-00002.safetensors');
+    expect(refusal(() => openEagerForInference({ modelDir: dir })).message).toContain('model-00002-of-00002.safetensors');
     rmSync(join(dir, 'config.json'));
-    expect(refusal(() => openForInference({ modelDir: dir })).message).toContain('config.json');
+    expect(refusal(() => openEagerForInference({ modelDir: dir })).message).toContain('config.json');
   });
 
   it('whose index leads outside is refused', () => {
     cpSync(untied, dir, { recursive: true });
     writeFileSync(join(dir, 'model.safetensors.index.json'), JSON.stringify({ weight_map: { x: '../../secret' } }));
-    expect(refusal(() => openForInference({ modelDir: dir })).message).toContain('../../secret');
+    expect(refusal(() => openEagerForInference({ modelDir: dir })).message).toContain('../../secret');
   });
 });
 
 describe('loadAdapter', () => {
   it('of a truncated file is refused and leaves the model as it was', () => {
-    const model = opened(openForInference({ modelDir: tied, adapterDir: peftAdapter }));
+    const model = opened(openEagerForInference({ modelDir: tied, adapterDir: peftAdapter }));
     const before = model.allLogits(ids);
     cpSync(peftAdapter, dir, { recursive: true });
     const file = join(dir, 'adapter_model.safetensors');

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referencePath } from '../../../../reference/fixtures.ts';
 import { withModel } from '../../../../reference/measures.ts';
-import { resolveTuning } from '../../../../src/formats/tuning.ts';
-import { openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
+import { loraFormat } from '../../../../src/formats/tuning/lora.ts';
+import { openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { openSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 
@@ -28,6 +28,8 @@ function shapesOf(path: string): Map<string, number[]> {
   return new Map([...file.header.tensors].map(([name, { shape }]) => [name, shape]));
 }
 
+const tuning = loraFormat.resolve({ type: 'lora', r: RANK });
+
 describe.each(readdirSync(referencePath('families')))('an adapter for %s', (name) => {
   const modelDir = referencePath('families', name, 'model');
   let config: Record<string, unknown>;
@@ -35,8 +37,8 @@ describe.each(readdirSync(referencePath('families')))('an adapter for %s', (name
   beforeAll(() => {
     const out = join(dir, name);
     withModel(
-      () => openTunedModel({ modelDir, tuning: resolveTuning({ type: 'lora', r: RANK }), seed: 1 }),
-      (model) => saveAdapter(model, out, { baseModelName: 'org/base' }),
+      () => openEagerForTraining({ modelDir, tuning, seed: 1 }),
+      (model) => saveAdapter(model, out, { tuning, baseModelName: 'org/base' }),
     );
     config = JSON.parse(readFileSync(join(out, 'adapter_config.json'), 'utf8')) as Record<string, unknown>;
     tensors = shapesOf(join(out, 'adapter_model.safetensors'));

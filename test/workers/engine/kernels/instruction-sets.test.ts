@@ -8,10 +8,10 @@ const { referenceBatch, referencePath } = await import('./reference/fixtures.ts'
 const tuning = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0, use_rslora: false, target_modules: 'all-linear' };
 const found = ['f32', 'bf16'].map((precision) => {
   const model = openForTraining({ modelDir: referencePath('families', 'qwen3', 'model'), tuning, seed: 1, weightDecay: 0, precision });
-  const { lossSum } = model.accumulate(referenceBatch('qwen3', 'families'), { seed: 1, step: 1, microBatch: 0 });
+  const { loss } = model.accumulate(referenceBatch('qwen3', 'families'), { seed: 1, step: 1, microBatch: 0 });
   const squares = [...model.gradients().values()].flatMap((values) => [...values]).reduce((sum, value) => sum + value * value, 0);
   model.dispose();
-  return [precision, { loss: lossSum, gradient: Math.sqrt(squares) }];
+  return [precision, { loss, gradient: Math.sqrt(squares) }];
 });
 console.log(JSON.stringify(Object.fromEntries(found)));`;
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type ExpectedLoss, readReference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
 import { gradientsDifference, logitsDifference, referenceDifferences, TOLERANCES, withModel } from '../../../../reference/measures.ts';
-import { openForInference, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
+import { openEagerForInference, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 import { linearLayers } from '../../../../workers/engine/model/module-shapes.ts';
 import { readModelConfig } from '../../../../workers/engine/model/weights.ts';
@@ -25,7 +25,7 @@ async function withCopy(name: string, use: (dir: string) => Promise<void>): Prom
 
 function expectLogits(modelDir: string, name: string): void {
   const difference = withModel(
-    () => openForInference({ modelDir }),
+    () => openEagerForInference({ modelDir }),
     (model) => logitsDifference(model, referenceBatch(name, 'families'), ['families', name]),
   );
   expect(difference).toBeLessThanOrEqual(TOLERANCES.logits);
@@ -43,7 +43,7 @@ describe.each(families)('%s', (name) => {
 
   it('has as many weights as transformers counts', () => {
     withModel(
-      () => openForInference({ modelDir }),
+      () => openEagerForInference({ modelDir }),
       (model) => expect(model.totalParameters).toBe(readReference<ExpectedLoss>('families', name, 'expected.json').parameters),
     );
   });
@@ -86,14 +86,14 @@ describe('a checkpoint as it is found on the hub', () => {
   it('with a weight that is none of the family is refused by its name', () =>
     withCopy('mistral', async (dir) => {
       await renamed(dir, (name) => name, [['model.layers.0.self_attn.q_norm.weight', [8]]]);
-      expect(() => openForInference({ modelDir: dir })).toThrow(/model\.layers\.0\.self_attn\.q_norm\.weight/);
+      expect(() => openEagerForInference({ modelDir: dir })).toThrow(/model\.layers\.0\.self_attn\.q_norm\.weight/);
     }));
 });
 
 describe('fully fine-tuned', () => {
   it.each(fullyTuned)('%s has the gradients of PyTorch for every weight', (name) => {
     const difference = withModel(
-      () => openTunedModel({ modelDir: referencePath('families', name, 'model'), tuning: { type: 'full' }, seed: 1 }),
+      () => openEagerForTraining({ modelDir: referencePath('families', name, 'model'), tuning: { type: 'full' }, seed: 1 }),
       (model) => gradientsDifference(model, referenceBatch(name, 'families'), ['families', name, 'full-gradients.safetensors']),
     );
     expect(difference).toBeLessThanOrEqual(TOLERANCES.gradients);

@@ -18,100 +18,108 @@ const head = [
   [-2, 0.75],
 ];
 const targetIds = Int32Array.of(1, 0, 2, 1, 2);
+const ONES = [1, 1, 1, 1, 1];
+/** Exact in f32. */
+const UNEVEN = [0.5, 2, 1, 0.25, 0];
 
-/** The definition, in double precision: −log softmax(h·Wᵀ)[target], and p − onehot through both factors. */
-function byDefinition() {
+/** The definition, in double precision: −w·log softmax(h·Wᵀ)[target], and w·(p − onehot) through both factors. */
+function byDefinition(weights: readonly number[]) {
   const byStates = states.map(() => [0, 0]);
   const byHead = head.map(() => [0, 0]);
-  let lossSum = 0;
+  let loss = 0;
   let correct = 0;
   for (const [position, h] of states.entries()) {
     const logits = head.map((w) => w[0]! * h[0]! + w[1]! * h[1]!);
     const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0);
     const target = targetIds[position]!;
-    lossSum += Math.log(total) - logits[target]!;
+    loss += weights[position]! * (Math.log(total) - logits[target]!);
     if (logits.indexOf(Math.max(...logits)) === target) correct += 1;
     for (const [token, logit] of logits.entries()) {
-      const slope = Math.exp(logit) / total - (token === target ? 1 : 0);
+      const slope = weights[position]! * (Math.exp(logit) / total - (token === target ? 1 : 0));
       for (let i = 0; i < HIDDEN; i++) {
         byStates[position]![i]! += slope * head[token]![i]!;
         byHead[token]![i]! += slope * h[i]!;
       }
     }
   }
-  return { lossSum, correct, byStates: byStates.flat(), byHead: byHead.flat() };
+  return { loss, correct, byStates: byStates.flat(), byHead: byHead.flat() };
 }
 
-function withGradients(hidden: Variable, weights: Tensor2D | Variable, sizes: number[]) {
-  const targets = tf.tensor1d(targetIds, 'int32');
-  const parts = tf.tensor1d(sizes, 'int32');
-  const trained = weights instanceof tf.Variable ? [hidden, weights as Variable] : [hidden];
+/** What is fed, besides the states and the head. */
+const fed = (weights: readonly number[], sizes: readonly number[]) => ({
+  targets: tf.tensor1d(targetIds, 'int32'),
+  weights: tf.tensor1d([...weights]),
+  partSizes: tf.tensor1d([...sizes], 'int32'),
+});
+
+function withGradients(hidden: Variable, head: Tensor2D | Variable, feeds: ReturnType<typeof fed>) {
+  const trained = head instanceof tf.Variable ? [hidden, head as Variable] : [hidden];
   let correct: Scalar | undefined;
   const { value, grads } = tf.variableGrads(() => {
-    const predictions = { states: hidden as unknown as Tensor2D, head: weights as Tensor2D, targets, partSizes: parts };
+    const predictions = { states: hidden as unknown as Tensor2D, head: head as Tensor2D, ...feeds };
     const losses = crossEntropy(predictions, { withGradient: true });
     correct = losses.correct;
-    return losses.lossSum;
+    return losses.loss;
   }, trained);
   const read = (variable: Variable) => grads[variable.name]!.dataSync().slice();
-  const answer = { lossSum: value.dataSync()[0]!, correct: correct!.dataSync()[0]!, gradients: trained.map(read) };
-  tf.dispose([targets, parts, value, correct!, ...Object.values(grads)]);
+  const answer = { loss: value.dataSync()[0]!, correct: correct!.dataSync()[0]!, gradients: trained.map(read) };
+  tf.dispose([...Object.values(feeds), value, correct!, ...Object.values(grads)]);
   return answer;
 }
 
 describe('partSizes', () => {
   it.each([
-    [1000, { vocabSize: 50_000, trainedHead: false }, 16, [335, 335, 330, 0]],
-    [16 * 335 + 1, { vocabSize: 50_000, trainedHead: false }, 16, [336, 336]],
-    [1000, { vocabSize: 50_000, trainedHead: true }, 2, [500, 500]],
-    [0, { vocabSize: 50_000, trainedHead: false }, 16, [0, 0]],
-    [3, { vocabSize: 1e9, trainedHead: false }, 16, [1, 1, 1, 0]],
-  ])('of %i tokens under %j are %i, of which the first are %j, and cover them all', (tokens, head, count, first) => {
+    [1000, { vocabSize: 50_000, parts: 16 }, [335, 335, 330, 0]],
+    [16 * 335 + 1, { vocabSize: 50_000, parts: 16 }, [336, 336]],
+    [1000, { vocabSize: 50_000, parts: 2 }, [500, 500]],
+    [0, { vocabSize: 50_000, parts: 16 }, [0, 0]],
+    [3, { vocabSize: 1e9, parts: 16 }, [1, 1, 1, 0]],
+  ])('of %i tokens under %j begin with %j and cover them all', (tokens, head, first) => {
     const sizes = [...partSizes(tokens, head)];
-    expect(sizes).toHaveLength(count);
+    expect(sizes).toHaveLength(head.parts);
     expect(sizes.slice(0, first.length)).toEqual(first);
     expect(sizes.reduce((sum, size) => sum + size)).toBe(tokens);
   });
 });
 
-describe.each([[[5]], [[2, 2, 1]], [[1, 0, 3, 1, 0]]])('crossEntropy › in parts of %j', (sizes) => {
-  const expected = byDefinition();
+describe.each([
+  [[5], ONES],
+  [[2, 2, 1], ONES],
+  [[1, 0, 3, 1, 0], ONES],
+  [[2, 2, 1], UNEVEN],
+])('crossEntropy › in parts of %j with weights %j', (sizes, weights) => {
+  const expected = byDefinition(weights);
 
-  it('is the sum of −log softmax at the targets, and so are its gradients, by the head too when it is trained', () => {
+  it('is the weighted sum of −log softmax at the targets, with its gradients, by the head too when it is trained', () => {
     const before = tf.memory().numTensors;
-    const [hidden, weights] = tf.tidy(() => [tf.variable(tf.tensor2d(states)), tf.variable(tf.tensor2d(head))]) as [Variable, Variable];
-    const { lossSum, correct, gradients } = withGradients(hidden, weights, sizes);
-    expect(Math.abs(lossSum - expected.lossSum)).toBeLessThanOrEqual(1e-5);
+    const [hidden, trainedHead] = tf.tidy(() => [tf.variable(tf.tensor2d(states)), tf.variable(tf.tensor2d(head))]) as [Variable, Variable];
+    const { loss, correct, gradients } = withGradients(hidden, trainedHead, fed(weights, sizes));
+    expect(Math.abs(loss - expected.loss)).toBeLessThanOrEqual(1e-5);
     expect(correct).toBe(expected.correct);
     expect(largestDifference(gradients[0]!, expected.byStates)).toBeLessThanOrEqual(1e-6);
     expect(largestDifference(gradients[1]!, expected.byHead)).toBeLessThanOrEqual(1e-6);
-    tf.dispose([hidden, weights]);
+    tf.dispose([hidden, trainedHead]);
     expect(tf.memory().numTensors).toBe(before);
   });
 
   it('of a frozen head has the gradient by the states alone', () => {
     const before = tf.memory().numTensors;
     const hidden = tf.tidy(() => tf.variable(tf.tensor2d(states)));
-    const weights = tf.tensor2d(head);
-    const { gradients } = withGradients(hidden, weights, sizes);
+    const frozenHead = tf.tensor2d(head);
+    const { gradients } = withGradients(hidden, frozenHead, fed(weights, sizes));
     expect(gradients).toHaveLength(1);
     expect(largestDifference(gradients[0]!, expected.byStates)).toBeLessThanOrEqual(1e-6);
-    tf.dispose([hidden, weights]);
+    tf.dispose([hidden, frozenHead]);
     expect(tf.memory().numTensors).toBe(before);
   });
 
   it('without gradients is the same', () => {
     const before = tf.memory().numTensors;
-    const predictions = {
-      states: tf.tensor2d(states),
-      head: tf.tensor2d(head),
-      targets: tf.tensor1d(targetIds, 'int32'),
-      partSizes: tf.tensor1d(sizes, 'int32'),
-    };
-    const { lossSum, correct } = crossEntropy(predictions, { withGradient: false });
-    expect(Math.abs(lossSum.dataSync()[0]! - expected.lossSum)).toBeLessThanOrEqual(1e-5);
+    const predictions = { states: tf.tensor2d(states), head: tf.tensor2d(head), ...fed(weights, sizes) };
+    const { loss, correct } = crossEntropy(predictions, { withGradient: false });
+    expect(Math.abs(loss.dataSync()[0]! - expected.loss)).toBeLessThanOrEqual(1e-5);
     expect(correct.dataSync()[0]).toBe(expected.correct);
-    tf.dispose([...Object.values(predictions), lossSum, correct]);
+    tf.dispose([...Object.values(predictions), loss, correct]);
     expect(tf.memory().numTensors).toBe(before);
   });
 });

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referencePath } from '../../../../reference/fixtures.ts';
 import { withModel } from '../../../../reference/measures.ts';
-import { resolveTuning } from '../../../../src/formats/tuning.ts';
-import { openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
+import { loraFormat } from '../../../../src/formats/tuning/lora.ts';
+import { openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { readAdapterConfig, saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { saveModel } from '../../../../workers/engine/io/model-directory.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
@@ -18,14 +18,16 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
+const tuning = loraFormat.resolve({ type: 'lora', r: 3 });
+
 describe.each(readdirSync(referencePath('families')))('what is delivered for %s', (name) => {
   const modelDir = referencePath('families', name, 'model');
 
   it('with LoRA › has the layout that PEFT looks for', () => {
     const out = join(dir, name, 'adapter');
     withModel(
-      () => openTunedModel({ modelDir, tuning: resolveTuning({ type: 'lora', r: 3 }), seed: 1 }),
-      (model) => saveAdapter(model, out, { baseModelName: name }),
+      () => openEagerForTraining({ modelDir, tuning, seed: 1 }),
+      (model) => saveAdapter(model, out, { tuning, baseModelName: name }),
     );
     expect(adapterProblems(out, modelDir, readAdapterConfig(out))).toEqual([]);
   });
@@ -33,7 +35,7 @@ describe.each(readdirSync(referencePath('families')))('what is delivered for %s'
   it("fully fine-tuned › has the base model's layout", () => {
     const out = join(dir, name, 'model');
     withModel(
-      () => openTunedModel({ modelDir, tuning: { type: 'full' }, seed: 1 }),
+      () => openEagerForTraining({ modelDir, tuning: { type: 'full' }, seed: 1 }),
       (model) => saveModel(model, out, { sourceDir: modelDir, dtype: 'F32' }),
     );
     expect(modelProblems(out, modelDir)).toEqual([]);
@@ -49,12 +51,12 @@ describe('what is delivered for a GPT-2 that was saved without its prefix', () =
     writeSafetensors(file, new Map(tensors as [string, { shape: number[]; data: Float32Array }][]));
     const [adapter, model] = [join(dir, 'unprefixed-adapter'), join(dir, 'unprefixed-model')];
     withModel(
-      () => openTunedModel({ modelDir, tuning: resolveTuning({ type: 'lora', r: 3 }), seed: 1 }),
-      (tuned) => saveAdapter(tuned, adapter, { baseModelName: 'gpt2' }),
+      () => openEagerForTraining({ modelDir, tuning, seed: 1 }),
+      (tuned) => saveAdapter(tuned, adapter, { tuning, baseModelName: 'gpt2' }),
     );
     expect(adapterProblems(adapter, modelDir, readAdapterConfig(adapter))).toEqual([]);
     withModel(
-      () => openTunedModel({ modelDir, tuning: { type: 'full' }, seed: 1 }),
+      () => openEagerForTraining({ modelDir, tuning: { type: 'full' }, seed: 1 }),
       (tuned) => saveModel(tuned, model, { sourceDir: modelDir, dtype: 'F32' }),
     );
     expect(modelProblems(model, modelDir)).toEqual([]);

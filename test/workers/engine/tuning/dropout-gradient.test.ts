@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
-import { type EagerModel, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
+import { type EagerModel, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { type Tensor, tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 
 const name = 'llama-gqa-tied';
@@ -11,7 +11,7 @@ const STEP = 2e-3;
 
 let model: EagerModel;
 beforeAll(() => {
-  model = openTunedModel({ modelDir: referencePath('cases', name, 'model'), tuning, seed: 9 });
+  model = openEagerForTraining({ modelDir: referencePath('cases', name, 'model'), tuning, seed: 9 });
   let seed = 0;
   for (const variable of model.trainable.values()) {
     seed += 1;
@@ -21,9 +21,9 @@ beforeAll(() => {
 afterAll(() => model.dispose());
 
 function lossSum(): number {
-  const { lossSum, gradients } = model.gradients(referenceBatch(name), POSITION);
+  const { sums, gradients } = model.gradients(referenceBatch(name), POSITION);
   tf.dispose([...gradients.values()]);
-  return lossSum;
+  return sums.loss;
 }
 
 function move(direction: ReadonlyMap<string, Tensor>, distance: number): void {

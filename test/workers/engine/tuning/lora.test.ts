@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
-import type { ResolvedLora } from '../../../../src/formats/tuning.ts';
-import { type EagerModel, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
+import type { ResolvedLora } from '../../../../src/formats/tuning/lora.ts';
+import { type EagerModel, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 import { targetedModules } from '../../../../workers/engine/tuning/lora.ts';
 
@@ -12,7 +12,7 @@ const lora: ResolvedLora = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0,
 
 let models: EagerModel[] = [];
 const opened = (tuning: ResolvedLora, seed: number): EagerModel => {
-  const model = openTunedModel({ modelDir, tuning, seed });
+  const model = openEagerForTraining({ modelDir, tuning, seed });
   models.push(model);
   return model;
 };
@@ -106,11 +106,11 @@ describe('dropout', () => {
 describe('a batch', () => {
   it('without a supervised token has a loss and gradients of zero', () => {
     const model = opened(lora, 1);
-    const { gradients: found, ...losses } = model.gradients(
-      { ...batch, lossMask: new Uint8Array(batch.lossMask.length) },
+    const { gradients: found, sums } = model.gradients(
+      { ...batch, lossWeights: new Float32Array(batch.lossWeights.length) },
       { seed: 1, step: 1, microBatch: 0 },
     );
-    expect(losses).toEqual({ lossSum: 0, correct: 0, supervisedTokens: 0 });
+    expect(sums).toEqual({ loss: 0, weight: 0 });
     for (const gradient of found.values()) expect(gradient.dataSync().every((value) => value === 0)).toBe(true);
     tf.dispose([...found.values()]);
   });

@@ -7,20 +7,22 @@ import {
   referenceBatch,
   referenceCases,
   referencePath,
+  referenceRowTokens,
 } from '../../../../reference/fixtures.ts';
 import { gradientsDifference, logitsDifference, lossDifference, stepsDifference, TOLERANCES, withModel } from '../../../../reference/measures.ts';
-import type { ResolvedTuning } from '../../../../src/formats/tuning.ts';
-import { type EagerModel, openForInference, openTunedModel } from '../../../../workers/engine/eager/eager-model.ts';
+import type { ResolvedTuning } from '../../../../src/formats/tuning/tuning.ts';
+import { type EagerModel, openEagerForInference, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 
 function expectLogitsAndLoss(model: EagerModel, name: string, where: string[]): void {
   const batch = referenceBatch(name);
   const expected = readReference<ExpectedLoss>(...where, 'expected.json');
   expect(logitsDifference(model, batch, where)).toBeLessThanOrEqual(TOLERANCES.logits);
   expect(lossDifference(model, batch, where)).toBeLessThanOrEqual(TOLERANCES.loss);
-  const { correct, supervisedTokens } = model.evaluate(batch);
-  expect(supervisedTokens).toBe(expected.supervisedTokens);
+  const { correct, weight, targets } = model.evaluate(batch);
+  expect(weight).toBe(expected.supervisedTokens);
+  expect(targets).toBe(expected.supervisedTokens);
   expect(correct).toBe(expected.correctTokens);
-  const firstRow = batch.inputIds.slice(0, batch.attentionMask.subarray(0, batch.length).lastIndexOf(1) + 1);
+  const firstRow = batch.inputIds.slice(0, referenceRowTokens(name)[0]);
   const all = model.allLogits(firstRow);
   expect(largestDifference(model.nextTokenLogits(firstRow), all.subarray(-model.config.vocabSize))).toBeLessThanOrEqual(1e-5);
 }
@@ -36,7 +38,7 @@ describe.each(referenceCases)('the base model %s', (name) => {
 
   it('gives the logits and the loss of transformers', () => {
     withModel(
-      () => openForInference({ modelDir }),
+      () => openEagerForInference({ modelDir }),
       (model) => {
         expectLogitsAndLoss(model, name, ['cases', name]);
         expect(model.totalParameters).toBe(readReference<ExpectedLoss>('cases', name, 'expected.json').parameters);
@@ -48,7 +50,7 @@ describe.each(referenceCases)('the base model %s', (name) => {
   const full: ResolvedTuning = { type: 'full' };
   it('fully fine-tuned has the gradients of PyTorch for every weight', () => {
     withModel(
-      () => openTunedModel({ modelDir, tuning: full, seed: 1 }),
+      () => openEagerForTraining({ modelDir, tuning: full, seed: 1 }),
       (model) => {
         expectGradients(model, name, ['cases', name, 'full-gradients.safetensors']);
         expect(model.trainableParameters).toBe(model.totalParameters);
@@ -61,14 +63,14 @@ describe.each(referenceCases)('the base model %s', (name) => {
     { weightDecay: 0.1, suffix: '-decay' },
   ])('fully fine-tuned for ten steps with decay $weightDecay is where torch.optim.AdamW is', ({ weightDecay, suffix }) => {
     withModel(
-      () => openTunedModel({ modelDir, tuning: full, seed: 1 }),
+      () => openEagerForTraining({ modelDir, tuning: full, seed: 1 }),
       (model) => expectTenSteps(model, name, { file: ['cases', name, `full-after-10-steps${suffix}.safetensors`], weightDecay }),
     );
   });
 
   describe.each(referenceAdapters)('with the PEFT adapter %s', (adapter) => {
     const where = ['cases', name, 'adapters', adapter];
-    const open = (): EagerModel => openForInference({ modelDir, adapterDir: referencePath(...where, 'adapter') });
+    const open = (): EagerModel => openEagerForInference({ modelDir, adapterDir: referencePath(...where, 'adapter') });
 
     it('gives the logits and the loss of PEFT', () => {
       withModel(open, (model) => {

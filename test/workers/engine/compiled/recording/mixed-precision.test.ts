@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { referenceBatch, referencePath } from '../../../../../reference/fixtures.ts';
 import { openForTraining } from '../../../../../workers/engine/compiled/open-model.ts';
-import { openForInference } from '../../../../../workers/engine/eager/eager-model.ts';
+import { openEagerForInference } from '../../../../../workers/engine/eager/eager-model.ts';
 import { readAdapterConfig } from '../../../../../workers/engine/io/adapter.ts';
 import { tf } from '../../../../../workers/engine/tensorflow/tensorflow.ts';
 
@@ -19,14 +19,14 @@ describe.each(readdirSync(referencePath('families')))('products in bf16 › of %
     const before = tf.memory().numTensors;
     const modelDir = referencePath('families', name, 'model');
     const adapterDir = referencePath('families', name, 'adapters', 'all-linear', 'adapter');
-    const eager = openForInference({ modelDir, adapterDir });
+    const eager = openEagerForInference({ modelDir, adapterDir });
     const batch = referenceBatch(name, 'families');
     const wanted = eager.gradients(batch, POSITION);
     const compiled = openForTraining({ modelDir, tuning: readAdapterConfig(adapterDir), seed: 0, weightDecay: 0, precision: 'bf16' });
     compiled.assign(new Map([...eager.read()].map(([parameter, { data }]) => [parameter, data])));
-    const { lossSum } = compiled.accumulate(batch, POSITION);
-    expect(lossSum).not.toBe(wanted.lossSum);
-    expect(Math.abs(lossSum / wanted.lossSum - 1)).toBeLessThan(0.01);
+    const { loss } = compiled.accumulate(batch, POSITION);
+    expect(loss).not.toBe(wanted.sums.loss);
+    expect(Math.abs(loss / wanted.sums.loss - 1)).toBeLessThan(0.01);
     const gradients = compiled.gradients();
     const [all, expected] = [
       [...wanted.gradients.keys()].flatMap((parameter) => [...gradients.get(parameter)!]),

@@ -1,13 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { largestDifference, readReference } from '../../../../reference/fixtures.ts';
 import { AdamW } from '../../../../workers/engine/eager/adamw.ts';
-import { clip, globalNorm } from '../../../../workers/engine/optim/clip.ts';
-import { learningRate, type Schedule } from '../../../../workers/engine/optim/schedule.ts';
+import { clip, globalNorm } from '../../../../workers/engine/eager/clip.ts';
 import { type Tensor, tf, type Variable } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 
 type Nested = number[] | number[][];
 interface OptimFixture {
-  schedules: { name: Schedule['type'] | 'constant_with_warmup'; peak: number; totalSteps: number; warmupSteps: number; learningRates: number[] }[];
   clipping: { maxNorm: number; gradients: Record<string, Nested>; norm: number; clipped: Record<string, Nested> }[];
 }
 interface AdamWRun {
@@ -31,15 +29,6 @@ beforeEach(() => {
 });
 afterEach(() => {
   expect(tf.memory().numTensors).toBe(before);
-});
-
-describe('learningRate', () => {
-  it.each(optim.schedules)('$name with $warmupSteps of $totalSteps steps warming up is what transformers schedules', (schedule) => {
-    const { name, learningRates, ...rest } = schedule;
-    const type = name === 'constant_with_warmup' ? 'constant' : name; // ours always warms up when there are steps for it
-    const got = learningRates.map((_, step) => learningRate(step, { type, ...rest }));
-    expect(largestDifference(got, learningRates)).toBeLessThanOrEqual(1e-12);
-  });
 });
 
 describe('clip', () => {
@@ -86,29 +75,5 @@ describe('AdamW', () => {
     expect(optimizer.steps).toBe(10);
     optimizer.dispose();
     disposeAll(trainable);
-  });
-
-  it('restored in the middle goes on to the bit', () => {
-    const [run] = runs;
-    const whole = variables(run!.initial);
-    const halves = variables(run!.initial);
-    const straight = start(run!, whole);
-    let resumed = start(run!, halves);
-    for (const [i, { gradients: values }] of run!.steps.slice(4).entries()) {
-      const gradients = tensors(values);
-      straight.step(gradients, 1e-3);
-      resumed.step(gradients, 1e-3);
-      disposeAll(gradients);
-      if (i !== 2) continue;
-      const next = start(run!, halves);
-      next.restore(resumed.steps, resumed.state());
-      resumed.dispose();
-      resumed = next;
-    }
-    for (const [name, variable] of whole) expect(halves.get(name)!.dataSync()).toEqual(variable.dataSync());
-    straight.dispose();
-    resumed.dispose();
-    disposeAll(whole);
-    disposeAll(halves);
   });
 });

@@ -1,0 +1,23 @@
+/** The tuning methods that a job may choose from; the engine's half of each is in `workers/engine/tuning`. */
+import { Type } from 'typebox';
+import type { TuningFormat } from './format.ts';
+import { FullTuning, fullFormat } from './full.ts';
+import { LoraTuning, loraFormat, type ResolvedLora } from './lora.ts';
+
+/** What a job may ask for in `tuning`. */
+export const Tuning = Type.Union([LoraTuning, FullTuning]);
+export type Tuning = LoraTuning | FullTuning;
+export type TuningType = Tuning['type'];
+/** What is trained, every default filled in. */
+export type ResolvedTuning = ResolvedLora | FullTuning;
+
+const FORMATS: { [T in TuningType]: TuningFormat<never, Extract<ResolvedTuning, { type: T }>> } = { lora: loraFormat, full: fullFormat };
+
+export const TUNING_TYPES = Object.keys(FORMATS) as TuningType[];
+
+export const tuningSchema = (type: TuningType): Type.TSchema => FORMATS[type].schema;
+
+/** Graft's default is LoRA, r 16, alpha 32, on every linear layer. */
+export const resolveTuning = (tuning: Tuning = { type: 'lora' }): ResolvedTuning => FORMATS[tuning.type].resolve(tuning as never);
+
+export const baseLearningRate = (type: TuningType): number => FORMATS[type].baseLearningRate;

@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest';
+import { largestDifference, readReference } from '../../../../reference/fixtures.ts';
+import { learningRate, type Schedule } from '../../../../workers/engine/optim/schedule.ts';
+
+interface ScheduleFixture {
+  schedules: { name: Schedule['type'] | 'constant_with_warmup'; peak: number; totalSteps: number; warmupSteps: number; learningRates: number[] }[];
+}
+const optim = readReference<ScheduleFixture>('optim.json');
+
+describe('learningRate', () => {
+  it.each(optim.schedules)('$name with $warmupSteps of $totalSteps steps warming up is what transformers schedules', (schedule) => {
+    const { name, learningRates, ...rest } = schedule;
+    const type = name === 'constant_with_warmup' ? 'constant' : name; // ours always warms up when there are steps for it
+    const got = learningRates.map((_, step) => learningRate(step, { type, ...rest }));
+    expect(largestDifference(got, learningRates)).toBeLessThanOrEqual(1e-12);
+  });
+});

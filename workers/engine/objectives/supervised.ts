@@ -1,0 +1,40 @@
+/** Supervised fine-tuning: cross-entropy on the tokens to learn, each with its weight. */
+import type { Tensor1D } from '../tensorflow/tensorflow.ts';
+import { crossEntropy, PARTS, PARTS_OF_TRAINED_HEAD, partSizes } from './cross-entropy.ts';
+import type { Objective, ObjectiveContext } from './objective.ts';
+import { supervisedPositions } from './supervised-positions.ts';
+
+const partsOf = ({ trainsHead }: ObjectiveContext): number => (trainsHead ? PARTS_OF_TRAINED_HEAD : PARTS);
+
+export const supervised: Objective = {
+  name: 'supervised',
+
+  feeds: (context) => ({
+    positions: { dtype: 'int32', shape: ['targets'] },
+    targets: { dtype: 'int32', shape: ['targets'] },
+    weights: { dtype: 'float32', shape: ['targets'] },
+    part_sizes: { dtype: 'int32', shape: [partsOf(context)] },
+  }),
+
+  feed(batch, context) {
+    const { positions, targets, weights } = supervisedPositions(batch);
+    if (targets.length === 0) return null;
+    const sizes = partSizes(targets.length, { vocabSize: context.config.vocabSize, parts: partsOf(context) });
+    const weight = weights.reduce((sum, each) => sum + each, 0);
+    return {
+      values: { positions, targets, weights, part_sizes: sizes },
+      sizes: { targets: targets.length },
+      known: { weight, targets: targets.length },
+    };
+  },
+
+  compute({ config, decoder, grid, parameters }, fed, { withGradient }) {
+    const { positions, targets, weights, part_sizes: sizes } = fed as Record<string, Tensor1D>;
+    const states = decoder.statesAt(grid, positions!, parameters);
+    const predictions = { states, head: decoder.head(parameters), targets: targets!, weights: weights!, partSizes: sizes! };
+    const { loss, correct } = crossEntropy(predictions, { withGradient, softCap: config.logitSoftCap });
+    return { loss, others: { correct } };
+  },
+
+  metrics: ({ loss, weight, correct, targets }) => ({ loss: loss / weight, mean_token_accuracy: correct! / targets! }),
+};

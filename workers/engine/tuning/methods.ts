@@ -1,0 +1,45 @@
+/** The tuning methods. This is the one place where a method is looked up by its name. */
+import { join } from 'node:path';
+import { ADAPTER_CONFIG_FILE } from '../../../src/formats/model-files.ts';
+import { isRecord } from '../../../src/formats/record.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
+import type { ResolvedTuning, TuningType } from '../../../src/formats/tuning/tuning.ts';
+import { ADAPTER_DIRECTORY_HINT } from '../io/adapter.ts';
+import { readJson } from '../io/files.ts';
+import { full } from './full.ts';
+import { lora } from './lora.ts';
+import type { Method } from './method.ts';
+import type { TunedModel } from './tuned-model.ts';
+
+const METHODS: { readonly [T in TuningType]: Method<Extract<ResolvedTuning, { type: T }>> } = { lora, full };
+
+/** The method of a job's tuning, whose functions take that tuning. */
+export const methodOf = (tuning: ResolvedTuning): Method<ResolvedTuning> => METHODS[tuning.type] as unknown as Method<ResolvedTuning>;
+
+/**
+ * What the adapter in a directory says that it is.
+ * @throws Refusal `unsupported_adapter` for a method that is not known, or whatever the method cannot read
+ */
+export function readAdapterTuning(dir: string): ResolvedTuning {
+  const path = join(dir, ADAPTER_CONFIG_FILE);
+  const json = readJson(path, ADAPTER_DIRECTORY_HINT);
+  const peftType = isRecord(json) ? json['peft_type'] : undefined;
+  const adapters = Object.values(METHODS).filter(({ adapter }) => adapter !== null);
+  const method = adapters.find((one) => one.peftType === peftType);
+  if (method?.adapter) return method.adapter.readTuning(dir);
+  throw new Refusal('unsupported_adapter', `${path}: peft_type is ${JSON.stringify(peftType) ?? 'missing'}`, {
+    param: 'model',
+    hint: `Adapters read are of ${adapters.map((one) => one.peftType).join(', ')}.`,
+  });
+}
+
+/** @returns the model with an adapter loaded. @throws Refusal what loading throws, the model then being disposed of */
+export function withAdapter<M extends TunedModel>(model: M, tuning: ResolvedTuning, dir: string): M {
+  try {
+    methodOf(tuning).adapter!.load(model, dir);
+    return model;
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
