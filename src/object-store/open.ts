@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { openLocalStore } from './local.ts';
 import type { ObjectStore } from './object-store.ts';
-import { openS3Store, type S3Location } from './s3.ts';
+import type { S3Location } from './s3.ts';
 
 /** What servers other than Amazon's answer to when nobody says. */
 const DEFAULT_REGION = 'us-east-1';
@@ -12,7 +12,11 @@ const DEFAULT_REGION = 'us-east-1';
  */
 export async function openObjectStore(url: string): Promise<ObjectStore> {
   if (url.startsWith('file://')) return openLocalStore(fileURLToPath(url).replace(/\/+$/, ''));
-  if (url.startsWith('s3://')) return openS3Store(s3Location(url));
+  if (url.startsWith('s3://')) {
+    const location = s3Location(url);
+    const { openS3Store } = await import('./s3.ts'); // not loaded for a directory
+    return openS3Store(location);
+  }
   throw new Error(`"${url}" is no object store: it begins with file:// or s3://`);
 }
 
