@@ -5,10 +5,10 @@
 import { createRequire } from 'node:module';
 import nodeUtil from 'node:util';
 
-// tfjs-node 4.22 calls these two, which Node 23 removed.
+// tfjs-node 4.22 calls these two, of which newer versions of Node warn or which they no longer have.
 const legacy = nodeUtil as unknown as Record<string, unknown>;
-legacy['isNullOrUndefined'] ??= (value: unknown) => value === null || value === undefined;
-legacy['isArray'] ??= Array.isArray;
+legacy['isNullOrUndefined'] = (value: unknown) => value === null || value === undefined;
+legacy['isArray'] = Array.isArray;
 
 // Silence the start-up chatter and let a GPU's memory grow as needed instead of being taken whole.
 process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
