@@ -1,14 +1,15 @@
 /**
  * `npm run bench:peers -- [--rounds 3] [--precision f32,bf16] [--only TEXT] [--write]`: Graft beside PyTorch's libraries, each pair in turn on the same
- * machine. Prints medians and ratios as a table and one JSON line; with --write its rows go into README.md's table. Makes the peers' Python environment first.
+ * machine. Prints medians and ratios as a table and one JSON line; with --write its rows go into docs/results.md. Makes the peers' Python environment first.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pythonEnvironment } from '../reference/python/environment.ts';
 import { median } from './measures.ts';
+import { readResult, table, thisMachine, writeResult } from './results-page.ts';
 
 const { values: asked } = parseArgs({
   options: {
@@ -18,9 +19,6 @@ const { values: asked } = parseArgs({
     write: { type: 'boolean', default: false },
   },
 });
-const README = join(import.meta.dirname, '../README.md');
-const BEGIN = '<!-- peers: npm run bench:peers -- --write -->';
-const END = '<!-- /peers -->';
 
 interface Result {
   tokensPerSecond: number;
@@ -90,35 +88,34 @@ function compare({ name, peer, ours, theirs }: Pair) {
   };
 }
 
-const HEAD = [
-  '| | against | tokens/s | faster | peak memory | memory | of the matmul peak | rounds |',
-  '| --- | --- | --- | --- | --- | --- | --- | --- |',
-];
+const HEAD = ['', 'against', 'tokens/s', 'faster', 'peak memory', 'memory', 'of the matmul peak', 'rounds'];
 const pairOf = (row: string): string => row.split('|').slice(1, 3).join('|');
+const isRow = (line: string): boolean => line.startsWith('| ') && line.includes('×');
 
-/** Puts rows into README's table in the place of those of the same pairs; what was not measured now stays. */
-function writeRows(rows: readonly string[]): void {
-  const readme = readFileSync(README, 'utf8');
-  const [before, after] = [readme.split(BEGIN)[0]!, readme.split(END)[1]];
-  if (after === undefined) throw new Error(`README.md has no ${BEGIN} … ${END}`);
-  const known = readme.slice(before.length, readme.length - after.length).split('\n');
-  const now = new Map(rows.map((row) => [pairOf(row), row]));
-  const old = known.filter((line) => line.startsWith('| ') && !line.startsWith('| | ') && !line.startsWith('| --'));
-  const merged = new Map([...old.map((row) => [pairOf(row), row] as const), ...now]);
-  const where = `Measured on ${cpus().length} cores of ${cpus()[0]?.model.trim()}, medians of the rounds; chats count supervised tokens.`;
-  writeFileSync(README, `${before}${BEGIN}\n${[...HEAD, ...merged.values()].join('\n')}\n\n${where}\n${END}${after}`);
+/** Puts rows into the page's table in the place of those of the same pairs; what was not measured now stays. */
+function writeRows(measured: string): void {
+  const rows = (page: string) =>
+    page
+      .split('\n')
+      .filter(isRow)
+      .map((row) => [pairOf(row), row] as const);
+  const merged = new Map([...rows(readResult('peers')), ...rows(measured)]);
+  const head = measured.split('\n').slice(0, 2);
+  const where = `Measured last on ${thisMachine()}; medians of the rounds. Chats count supervised tokens.`;
+  writeResult('peers', [...head, ...merged.values(), '', where].join('\n'));
 }
 
 try {
   const chosen = asked.precision.split(',').flatMap(pairs);
   const results = chosen.filter(({ name, peer }) => `${name} ${peer}`.includes(asked.only)).map(compare);
-  const measured = results.map(({ name, peer, tokensPerSecond: [ours, theirs], faster, memoryMb: [mb, theirMb], memory, utilisation }) => {
+  const rows = results.map(({ name, peer, tokensPerSecond: [ours, theirs], faster, memoryMb: [mb, theirMb], memory, utilisation }) => {
     const rates = `${ours.toFixed(0)} to ${theirs.toFixed(0)}`;
     const sizes = `${(mb / 1000).toFixed(1)} to ${(theirMb / 1000).toFixed(1)} GB`;
     const peak = utilisation === null ? '' : utilisation.toFixed(2);
-    return `| ${name} | ${peer} | ${rates} | **${faster.toFixed(2)}×** | ${sizes} | **${memory.toFixed(2)}×** | ${peak} | ${asked.rounds} |`;
+    return [name, peer, rates, `**${faster.toFixed(2)}×**`, sizes, `**${memory.toFixed(2)}×**`, peak, asked.rounds];
   });
-  console.log([...HEAD, ...measured].join('\n'));
+  const measured = table(HEAD, rows);
+  console.log(measured);
   if (asked.write) writeRows(measured);
   console.log(JSON.stringify({ bench: 'peers', rounds: Number(asked.rounds), results }));
 } finally {

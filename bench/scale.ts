@@ -1,15 +1,15 @@
 /**
- * `npm run bench:scale -- [--only length|size|rank] [--precision f32|bf16] [--steps 6] [--rounds 1] [--plot FILE]`: how a LoRA step's time and peak memory
+ * `npm run bench:scale -- [--only length|size|rank] [--precision f32|bf16] [--steps 6] [--rounds 1] [--plot FILE] [--write]`: how a LoRA step's time and peak memory
  * grow with the sequence length, the model and the rank, one varied at a time. Prints a table and one JSON line and draws bench/scale.svg, for which it makes
  * the peers' Python environment first; with --only it draws where --plot says, or not at all. More rounds, each of all points in turn, tell growth from a
  * shared machine's drift: what is printed are their medians.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pythonEnvironment } from '../reference/python/environment.ts';
 import { median } from './measures.ts';
+import { table, thisMachine, writeResult } from './results-page.ts';
 import { SHAPES, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';
 
 const { values: asked } = parseArgs({
@@ -19,6 +19,7 @@ const { values: asked } = parseArgs({
     steps: { type: 'string', default: '6' },
     rounds: { type: 'string', default: '1' },
     plot: { type: 'string' },
+    write: { type: 'boolean', default: false },
   },
 });
 const { precision } = asked;
@@ -80,10 +81,10 @@ function measureAll(points: readonly Point[]): Map<string, Measured> {
 
 const keyOf = ({ shape, length, rank }: Point): string => `${shape}, ${length} tokens, rank ${rank}`;
 
-function row(axis: string, { parameters, length, rank, stepSeconds, utilisation, peakMemoryMb }: Point & Measured): string {
+function row(axis: string, { parameters, length, rank, stepSeconds, utilisation, peakMemoryMb }: Point & Measured): string[] {
   const size = `${(parameters / 1e6).toFixed(0)}M`;
   const costs = [stepSeconds.toFixed(2), (length / stepSeconds).toFixed(0), `${(peakMemoryMb / 1000).toFixed(2)} GB`, utilisation.toFixed(2)];
-  return `| ${[axis, size, length, rank, ...costs].join(' | ')} |`;
+  return [axis, size, String(length), String(rank), ...costs];
 }
 
 const axes = chosenAxes(asked.only);
@@ -93,11 +94,11 @@ const python = plot === null ? null : await pythonEnvironment({ beside: join(imp
 
 const measured = measureAll(axes.flatMap((axis) => AXES[axis]));
 const points = Object.fromEntries(axes.map((axis) => [axis, AXES[axis].map((point) => ({ ...point, ...measured.get(keyOf(point))! }))]));
-console.log('| varied | parameters | length | rank | s/step | tokens/s | peak memory | of the matmul peak |');
-console.log(`|${' --- |'.repeat(8)}`);
-for (const [axis, along] of Object.entries(points)) for (const point of along) console.log(row(axis, point));
-const machine = `${cpus().length} cores of ${cpus()[0]?.model.trim()}`;
-const result = JSON.stringify({ bench: 'scale', precision, machine, rounds: Number(asked.rounds), base: BASE, axes: points });
+const rows = Object.entries(points).flatMap(([axis, along]) => along.map((point) => row(axis, point)));
+const shown = table(['varied', 'parameters', 'length', 'rank', 's/step', 'tokens/s', 'peak memory', 'of the matmul peak'], rows);
+console.log(shown);
+if (asked.write) writeResult('scale', `${shown}\n\nMeasured on ${thisMachine()} in ${precision}; medians of ${asked.rounds} rounds.`);
+const result = JSON.stringify({ bench: 'scale', precision, machine: thisMachine(), rounds: Number(asked.rounds), base: BASE, axes: points });
 console.log(`\n${result}`);
 if (python !== null && plot !== null)
   execFileSync(python, [join(import.meta.dirname, 'plot_scale.py'), plot], { input: result, stdio: ['pipe', 2, 2] });

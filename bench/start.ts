@@ -1,5 +1,5 @@
 /**
- * `npm run bench:start -- [--rounds 3] [--precision auto] [--batch-size 4] [--words 150] [--only TEXT]`: how long a job waits for its first step, from
+ * `npm run bench:start -- [--rounds 3] [--precision auto] [--batch-size 4] [--words 150] [--only TEXT] [--write]`: how long a job waits for its first step, from
  * the moment the worker has taken it. A warm process was started before, as a worker's is; a cold one starts with the job, on a machine that nobody
  * measured yet. Prints medians as a table and one JSON line.
  */
@@ -13,6 +13,7 @@ import { PREPARATION_PARTS, type PreparationPart } from '../workers/engine/contr
 import { forkTraining } from '../workers/process/forked.ts';
 import type { Answer } from '../workers/process/messages.ts';
 import { median } from './measures.ts';
+import { table, thisMachine, writeResult } from './results-page.ts';
 import { writeConversations, writeSmolLm } from './start-job.ts';
 
 const { values: asked } = parseArgs({
@@ -22,6 +23,7 @@ const { values: asked } = parseArgs({
     only: { type: 'string', default: '' },
     'batch-size': { type: 'string', default: '4' },
     words: { type: 'string', default: '150' },
+    write: { type: 'boolean', default: false },
   },
 });
 const STEPS = 3;
@@ -132,7 +134,9 @@ try {
     ...[firstStepAfter, preparedAfter, ...PARTS.map((part) => parts[part])].map((seconds) => `${seconds.toFixed(2)} s`),
     ...[loadingMb, trainingMb].map((mb) => `${mb.toFixed(0)} MB`),
   ]);
-  for (const row of [head, head.map(() => '---'), ...rows]) console.log(`| ${row.join(' | ')} |`);
+  const measured = table(head, rows);
+  console.log(measured);
+  if (asked.write) writeResult('start', `${measured}\n\nMeasured on ${thisMachine()}; medians of ${asked.rounds} rounds.`);
   console.log(JSON.stringify({ bench: 'start', rounds: Number(asked.rounds), precision: asked.precision, results }));
 } finally {
   rmSync(work, { recursive: true, force: true });

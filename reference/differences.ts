@@ -1,10 +1,12 @@
 /**
  * `npm run bench:reference`: how far Graft is from transformers, tokenizers, TRL and PEFT, family by family; a table and one JSON line.
- * The last column asks PEFT itself, in the Python environment that `npm run test:peft` makes; `--without-peft` leaves it out, visibly.
+ * The last column asks PEFT itself, in the Python environment that `npm run test:peft` makes; `--without-peft` leaves it out, visibly. `--write` puts
+ * the table into docs/results.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { table, writeResult } from '../bench/results-page.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { FAMILIES, type Family } from './families.ts';
 import { referencePath } from './fixtures.ts';
@@ -66,7 +68,6 @@ async function differencesInPeft(fixtures: readonly (readonly [string, string])[
 
 const cell = (value: number): string => (value === 0 ? '0' : value.toExponential(1));
 const counted = ({ tried, differing }: Count): string => `${differing} of ${tried.toLocaleString('en')}`;
-const row = (cells: string[]): string => `| ${cells.join(' | ')} |`;
 
 const beyond = ({ tokenizer, template, peft, ...differences }: Measured): boolean =>
   COLUMNS.some((column) => !(differences[column] <= TOLERANCES[column])) ||
@@ -79,8 +80,8 @@ const tokenizers = remembered(async (kind) => tokenizerDifference(await Tokenize
 const templates = remembered(templateDifference);
 
 const heads = ['logits', 'loss', 'gradients', 'ten steps'].map((head, index) => `${head} (${cell(TOLERANCES[COLUMNS[index]!])})`);
-console.log(row(['family', ...heads, 'tokenizer', 'template', `adapter in PEFT (${cell(LOGITS_TOLERANCE)})`]));
-console.log(row(Array.from({ length: 8 }, () => '---')));
+const head = ['family', ...heads, 'tokenizer', 'template', `adapter in PEFT (${cell(LOGITS_TOLERANCE)})`];
+const rows: string[][] = [];
 const measured: Record<string, Measured> = {};
 for (const family of FAMILIES) {
   const one: Measured = {
@@ -91,16 +92,11 @@ for (const family of FAMILIES) {
   };
   measured[family.name] = one;
   const template = one.template === null ? 'none' : counted(one.template);
-  console.log(
-    row([
-      family.name,
-      ...COLUMNS.map((column) => cell(one[column])),
-      counted(one.tokenizer),
-      template,
-      one.peft === null ? 'not asked' : cell(one.peft),
-    ]),
-  );
+  const peft = one.peft === null ? 'not asked' : cell(one.peft);
+  rows.push([family.name, ...COLUMNS.map((column) => cell(one[column])), counted(one.tokenizer), template, peft]);
 }
+console.log(table(head, rows));
+if (process.argv.includes('--write')) writeResult('reference', table(head, rows));
 console.log(`\n${JSON.stringify({ bench: 'reference', measured })}`);
 const worse = Object.keys(measured).filter((name) => beyond(measured[name]!));
 if (worse.length > 0) {

@@ -1,7 +1,11 @@
-/** `npm run test:peft`: trains with the engine, loads the result with PEFT and transformers, and compares the two's numbers. */
+/**
+ * `npm run test:peft -- [--write]`: trains with the engine, loads the result with PEFT and transformers, and compares their numbers. With --write the worst
+ * of them goes into docs/results.md.
+ */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeResult } from '../bench/results-page.ts';
 import type { Hyperparameters } from '../src/formats/hyperparameters.ts';
 import type { Tuning } from '../src/formats/tuning/tuning.ts';
 import type { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
@@ -142,10 +146,11 @@ async function main(): Promise<number> {
             .map((value) => value ?? Number.NaN),
         ),
       );
-    console.log(
-      `worst: logits ${worst((one) => one.logitsDifference)} (allowed ${LOGITS_TOLERANCE}), loss ${worst((one) => one.lossDifference)} (allowed ${LOSS_TOLERANCE})`,
-    );
-    console.log(`${checked.length - failed} passed, ${failed + missing} failed`);
+    const logits = `logits ${worst((one) => one.logitsDifference)} (allowed ${small(LOGITS_TOLERANCE)})`;
+    const loss = `loss ${worst((one) => one.lossDifference)} (allowed ${small(LOSS_TOLERANCE)})`;
+    const verdict = `${checked.length - failed} passed, ${failed + missing} failed; worst: ${logits}, ${loss}`;
+    console.log(verdict);
+    if (process.argv.includes('--write')) writeResult('peft', verdict);
     return failed + missing === 0 ? 0 : 1;
   } finally {
     rmSync(scratch, { recursive: true, force: true });
