@@ -4,7 +4,6 @@ import { currentScope } from '../../tensorflow/scope.ts';
 
 /** TensorFlow's numbers for element types. */
 export const DType = { float32: 1, int32: 3, bool: 10, bfloat16: 14, resource: 20 } as const;
-export type DTypeNumber = (typeof DType)[keyof typeof DType];
 
 export type Attribute =
   | { kind: 'type'; value: number }
