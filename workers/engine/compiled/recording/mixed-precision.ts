@@ -5,7 +5,7 @@
 import type { Precision } from '../../../../src/formats/hyperparameters.ts';
 import { type Attribute, DType, type Graph, type Output } from './graph.ts';
 
-const PRODUCTS = new Set(['BatchMatMulV2', 'MatMul']);
+const PRODUCTS = new Set(['BatchMatMulV2']);
 /** Which inputs of the engine's own kernels are of products' type. */
 const OF_PRODUCTS: Readonly<Record<string, readonly number[]>> = {
   GraftAttention: [0, 1, 2],

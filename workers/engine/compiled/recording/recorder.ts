@@ -22,7 +22,6 @@ const FIRST_RECORDED_ID = 1 << 30;
 const SHAPING: Readonly<Record<string, readonly number[]>> = {
   Reshape: [1],
   Fill: [0],
-  BroadcastTo: [1],
   Tile: [1],
   Slice: [2],
   SplitV: [1],

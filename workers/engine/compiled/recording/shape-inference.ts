@@ -14,15 +14,6 @@ const reduced: Rule = ([x, axes], { keep_dims: keep }) => {
   return [{ dtype: x!.dtype, shape }];
 };
 
-const matMul =
-  (transposeA: string, transposeB: string): Rule =>
-  ([a, b], attributes) => {
-    const [rows, inner] = lastTwo(a!.shape, attributes[transposeA]?.value === true);
-    const [inner2, columns] = lastTwo(b!.shape, attributes[transposeB]?.value === true);
-    if (inner !== inner2) throw new Error(`a product of [${a!.shape}] and [${b!.shape}]`);
-    return [{ dtype: a!.dtype, shape: [...broadcastShape(a!.shape.slice(0, -2), b!.shape.slice(0, -2)), rows, columns] }];
-  };
-
 const each = (names: readonly string[], rule: Rule) => Object.fromEntries(names.map((name) => [name, rule]));
 
 const RULES: Readonly<Record<string, Rule>> = {
@@ -30,11 +21,15 @@ const RULES: Readonly<Record<string, Rule>> = {
     ['Neg', 'Square', 'Sqrt', 'Rsqrt', 'Exp', 'Log', 'Tanh', 'Sigmoid', 'Erf', 'Cos', 'Sin', 'Softmax', 'ZerosLike', 'Identity', 'Roll', 'AddN'],
     same,
   ),
-  ...each(['Add', 'AddV2', 'Sub', 'Mul', 'Div', 'RealDiv', 'Maximum', 'Minimum', 'Pow', 'SquaredDifference', 'LogicalOr', 'LogicalAnd'], broadcast),
+  ...each(['Add', 'Sub', 'Mul', 'RealDiv', 'Maximum', 'Minimum', 'Pow', 'SquaredDifference', 'LogicalOr', 'LogicalAnd'], broadcast),
   ...each(['Less', 'LessEqual', 'Greater', 'GreaterEqual', 'Equal', 'NotEqual'], compared),
   ...each(['Sum', 'Mean', 'Max', 'Min'], reduced),
-  BatchMatMulV2: matMul('adj_x', 'adj_y'),
-  MatMul: matMul('transpose_a', 'transpose_b'),
+  BatchMatMulV2([a, b], { adj_x: transposeA, adj_y: transposeB }) {
+    const [rows, inner] = lastTwo(a!.shape, transposeA?.value === true);
+    const [inner2, columns] = lastTwo(b!.shape, transposeB?.value === true);
+    if (inner !== inner2) throw new Error(`a product of [${a!.shape}] and [${b!.shape}]`);
+    return [{ dtype: a!.dtype, shape: [...broadcastShape(a!.shape.slice(0, -2), b!.shape.slice(0, -2)), rows, columns] }];
+  },
   Cast: ([x], { DstT }) => [{ dtype: DstT!.value as number, shape: x!.shape }],
   Reshape([x, shape]) {
     const wanted = integers(shape);
@@ -67,9 +62,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   UnsortedSegmentSum: ([x, ids, count]) => [{ dtype: x!.dtype, shape: [integers(count)[0]!, ...x!.shape.slice(ids!.shape.length)] }],
   ArgMax: ([x, axis]) => [{ dtype: DType.int32, shape: x!.shape.filter((_, index) => index !== integers(axis)[0]!) }],
   Select: ([, a]) => [{ dtype: a!.dtype, shape: a!.shape }],
-  SelectV2: ([condition, a, b]) => [{ dtype: a!.dtype, shape: broadcastShape(condition!.shape, broadcastShape(a!.shape, b!.shape)) }],
   Fill: ([shape, value]) => [{ dtype: value!.dtype, shape: integers(shape) }],
-  BroadcastTo: ([x, shape]) => [{ dtype: x!.dtype, shape: integers(shape) }],
   Tile: ([x, times]) => [{ dtype: x!.dtype, shape: x!.shape.map((size, axis) => size * integers(times)[axis]!) }],
   GraftAttention: ([q]) => [q!, { dtype: DType.float32, shape: [q!.shape[0]!, q!.shape[2]!, q!.shape[1]!] }],
   GraftAttentionGradient: ([q, k, v]) => [q!, k!, v!],

@@ -19,7 +19,7 @@ interface Choices {
 export function asThinProduct({ op, attributes, inputs }: Operation, choices: Choices): ThinProduct | null {
   if (op === 'BatchMatMulV2')
     return ofProduct(inputs as [Output, Output], { a: isTrue(attributes, 'adj_x'), b: isTrue(attributes, 'adj_y') }, choices);
-  return op === 'Add' || op === 'AddV2' ? ofSum(inputs as [Output, Output]) : null;
+  return op === 'Add' ? ofSum(inputs as [Output, Output]) : null;
 }
 
 const isTrue = (attributes: Record<string, Attribute>, name: string): boolean => attributes[name]?.value === true;

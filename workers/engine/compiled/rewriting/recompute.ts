@@ -10,9 +10,9 @@ import { spaceOf } from './row-program.ts';
 /** Operations that cost about what reading their inputs costs. */
 const CHEAP = new Set([
   ...['Neg', 'Square', 'Sqrt', 'Rsqrt', 'Exp', 'Log', 'Tanh', 'Sigmoid', 'Erf', 'Cos', 'Sin', 'Softmax', 'Identity', 'Roll', 'AddN', 'Cast'],
-  ...['Add', 'AddV2', 'Sub', 'Mul', 'Div', 'RealDiv', 'Maximum', 'Minimum', 'Pow', 'SquaredDifference', 'LogicalOr', 'LogicalAnd'],
-  ...['Less', 'LessEqual', 'Greater', 'GreaterEqual', 'Equal', 'NotEqual', 'Select', 'SelectV2', 'StatelessRandomUniform'],
-  ...['Reshape', 'Transpose', 'ConcatV2', 'SplitV', 'Slice', 'Fill', 'BroadcastTo', 'Tile', 'ZerosLike'],
+  ...['Add', 'Sub', 'Mul', 'RealDiv', 'Maximum', 'Minimum', 'Pow', 'SquaredDifference', 'LogicalOr', 'LogicalAnd'],
+  ...['Less', 'LessEqual', 'Greater', 'GreaterEqual', 'Equal', 'NotEqual', 'Select', 'StatelessRandomUniform'],
+  ...['Reshape', 'Transpose', 'ConcatV2', 'SplitV', 'Slice', 'Fill', 'Tile', 'ZerosLike'],
 ]);
 /** Products over so few elements are cheap too: attention's scores, and what a LoRA's B makes of the little that A leaves. */
 const CHEAP_INNER_SIZE = 128;

@@ -4,9 +4,9 @@ import { type Attribute, constantIntegers, DType, type GraphNode, type Output } 
 /** TensorFlow's names of what a program can do element by element. */
 const ELEMENTWISE: Readonly<Record<string, string>> = {
   ...{ Neg: 'neg', Square: 'square', Sqrt: 'sqrt', Rsqrt: 'rsqrt', Exp: 'exp', Tanh: 'tanh', Sigmoid: 'sigmoid' },
-  ...{ Add: 'add', AddV2: 'add', Sub: 'sub', Mul: 'mul', RealDiv: 'div', Div: 'div', Maximum: 'maximum', Minimum: 'minimum' },
+  ...{ Add: 'add', Sub: 'sub', Mul: 'mul', RealDiv: 'div', Maximum: 'maximum', Minimum: 'minimum' },
   ...{ Less: 'less', LessEqual: 'less_equal', Greater: 'greater', GreaterEqual: 'greater_equal', Equal: 'equal', NotEqual: 'not_equal' },
-  ...{ Select: 'select', SelectV2: 'select' },
+  ...{ Select: 'select' },
 };
 const REDUCTIONS: Readonly<Record<string, string>> = { Sum: 'sum', Mean: 'mean', Max: 'max', Min: 'min' };
 const FLOATS: ReadonlySet<number> = new Set([DType.float32, DType.bfloat16]);
@@ -42,7 +42,7 @@ export function spaceOf(node: GraphNode): readonly number[] | null {
       return FLOATS.has(x.dtype) ? x.shape : null;
     default: {
       if (ELEMENTWISE[node.op] === undefined) return null;
-      const chooses = node.op.startsWith('Select');
+      const chooses = node.op === 'Select';
       if (chooses && !node.inputs.every(({ shape }) => sameShape(shape, result.shape))) return null;
       return node.inputs.every(({ dtype }, index) => FLOATS.has(dtype) || (chooses && index === 0)) ? result.shape : null;
     }
