@@ -132,9 +132,7 @@ export class Recorder {
       const results = inferResults(name, inputs, attributes, count);
       const shaping = SHAPING[name] ?? [];
       const varying = inputs.map((input, index) => (shaping.includes(index) ? this.#withSizes(input) : input));
-      return this.graph
-        .add(name, { ...attributes, ...countAttribute(name, inputs) }, varying, results)
-        .outputs.map((output) => this.#metadata(output));
+      return this.graph.add(name, attributes, varying, results).outputs.map((output) => this.#metadata(output));
     });
     return stand;
   }
@@ -213,13 +211,6 @@ export class Recorder {
     if (rest !== 1 || product === null) times(this.graph.integers([rest], []));
     return product!;
   }
-}
-
-/** Operations that count their inputs: eager calls leave the number to the binding. */
-function countAttribute(op: string, inputs: readonly Output[]): Record<string, Attribute> {
-  if (op === 'ConcatV2') return { N: { kind: 'int', value: inputs.length - 1 } };
-  if (op === 'Pack' || op === 'AddN') return { N: { kind: 'int', value: inputs.length } };
-  return {};
 }
 
 function asAttribute(binding: Binding, { name, type, value }: OpAttribute): Attribute {
