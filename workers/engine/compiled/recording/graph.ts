@@ -44,6 +44,13 @@ export interface Output {
 
 export type ResultType = Pick<Output, 'dtype' | 'shape'>;
 
+/** What tfjs asks for, before it becomes a node. */
+export interface Call {
+  op: string;
+  attributes: Record<string, Attribute>;
+  inputs: Output[];
+}
+
 interface NodeOptions {
   /** Default: made from the operation's name. */
   name?: string;
@@ -111,10 +118,22 @@ function asKey([name, attribute]: [string, Attribute]): unknown {
   return [name, dtype, shape, Buffer.from(bytes).toString('base64')];
 }
 
-/** The integers of a constant; null when the output is computed. */
-export function constantIntegers({ node }: Output): number[] | null {
-  const value = node.attributes.get('value');
-  if (node.op !== 'Const' || value?.kind !== 'tensor' || value.value.dtype !== DType.int32) return null;
-  const { bytes } = value.value;
+/** @returns the integers of a constant; null when the output is computed, or is no int32 */
+export function constantIntegers(output: Output): number[] | null {
+  const value = constantValue(output);
+  if (value?.dtype !== DType.int32) return null;
+  const { bytes } = value;
   return [...new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)];
+}
+
+/** @returns the number that is an f32 constant without axes; null when the output is anything else */
+export function constantNumber(output: Output): number | null {
+  const value = constantValue(output);
+  if (value?.dtype !== DType.float32 || output.shape.length > 0) return null;
+  return new DataView(value.bytes.buffer, value.bytes.byteOffset).getFloat32(0, true);
+}
+
+function constantValue({ node }: Output): ConstantValue | null {
+  const value = node.attributes.get('value');
+  return value?.kind === 'tensor' ? value.value : null;
 }

@@ -10,24 +10,13 @@ import type { Precision } from '../../../../src/formats/hyperparameters.ts';
 import { type Binding, backend, type OpAttribute, type TensorMetadata } from '../../tensorflow/backend.ts';
 import { ownKernels } from '../../tensorflow/native.ts';
 import { type Tensor, tf } from '../../tensorflow/tensorflow.ts';
-import { type Attribute, constantIntegers, DType, Graph, type Output } from './graph.ts';
-import { cast, exact, type Operation, typed } from './mixed-precision.ts';
-import { inferResults } from './shape-inference.ts';
+import { type Attribute, type Call, constantIntegers, DType, Graph, type Output } from './graph.ts';
+import { cast, exact, typed } from './mixed-precision.ts';
+import { lookUp } from './operations.ts';
 import { asThinProduct, type ThinProduct } from './thin-products.ts';
 
 /** Real tensors' ids count up from 0 and never come so far. */
 const FIRST_RECORDED_ID = 1 << 30;
-
-/** Operands that shape the result, by operation: in them a varying size may stand. */
-const SHAPING: Readonly<Record<string, readonly number[]>> = {
-  Reshape: [1],
-  Fill: [0],
-  Tile: [1],
-  Slice: [2],
-  SplitV: [1],
-  UnsortedSegmentSum: [2],
-  StatelessRandomUniform: [0],
-};
 
 export class Recorder {
   readonly graph = new Graph();
@@ -125,21 +114,26 @@ export class Recorder {
       if (name === 'Checkpoint') return [this.#metadata(this.#checkpoint(this.#found(ids[0]!)))];
       if (name === 'After') return [this.#metadata(this.#ordered(this.#found(ids[0]!), this.#found(ids[1]!)))];
       const asked = Object.fromEntries(given.map((attribute) => [attribute.name, asAttribute(real, attribute)]));
-      const operation = { op: name, attributes: asked, inputs: ids.map((id) => this.#found(id)) };
-      const thin = this.#thin(operation);
-      if (thin !== null) return [this.#metadata(this.graph.add(thin.op, thin.attributes, thin.inputs, [thin.result]).outputs[0]!)];
-      const { attributes, inputs } = typed(this.graph, operation, this.#precision);
-      const results = inferResults(name, inputs, attributes, count);
-      const shaping = SHAPING[name] ?? [];
-      const varying = inputs.map((input, index) => (shaping.includes(index) ? this.#withSizes(input) : input));
-      return this.graph.add(name, attributes, varying, results).outputs.map((output) => this.#metadata(output));
+      return this.#call({ op: name, attributes: asked, inputs: ids.map((id) => this.#found(id)) }, count).map((output) => this.#metadata(output));
     });
     return stand;
   }
 
-  #thin(operation: Operation): ThinProduct | null {
+  #call(call: Call, results: number): Output[] {
+    const thin = this.#thin(call);
+    if (thin !== null) return this.graph.add(thin.op, thin.attributes, thin.inputs, [thin.result]).outputs;
+    const { results: rule, shapedBy } = lookUp(call.op);
+    if (rule === undefined)
+      throw new Error(`the operation ${call.op} cannot be recorded: its row in recording/operations.ts has no rule for results`);
+    const { attributes, inputs } = typed(this.graph, call, this.#precision);
+    const inferred = rule(inputs, attributes, results);
+    const varying = inputs.map((input, index) => (shapedBy?.includes(index) ? this.#withSizes(input) : input));
+    return this.graph.add(call.op, attributes, varying, inferred).outputs;
+  }
+
+  #thin(call: Call): ThinProduct | null {
     if (!ownKernels()) return null;
-    return asThinProduct(operation, {
+    return asThinProduct(call, {
       resultType: this.#precision === 'bf16' ? DType.bfloat16 : DType.float32,
       cast: (output, dtype) => cast(this.graph, output, dtype),
       varies: (size) => this.#varies(size),

@@ -1,9 +1,10 @@
 /** Products with a matrix of few rows, as LoRA's are, go to kernels of their own (kernels/thin-products.cc), and with them what is added to them. */
 import { LARGEST_THIN_RANK } from '../../tensorflow/native.ts';
-import { type Attribute, DType, type Output, type ResultType } from './graph.ts';
-import type { Operation } from './mixed-precision.ts';
+import { type Attribute, type Call, DType, type Output, type ResultType } from './graph.ts';
+import { beforeCast } from './mixed-precision.ts';
+import { lookUp } from './operations.ts';
 
-export interface ThinProduct extends Operation {
+export interface ThinProduct extends Call {
   result: ResultType;
 }
 
@@ -16,10 +17,11 @@ interface Choices {
 }
 
 /** @returns what to record instead; null when the operation is none of these */
-export function asThinProduct({ op, attributes, inputs }: Operation, choices: Choices): ThinProduct | null {
-  if (op === 'BatchMatMulV2')
-    return ofProduct(inputs as [Output, Output], { a: isTrue(attributes, 'adj_x'), b: isTrue(attributes, 'adj_y') }, choices);
-  return op === 'Add' ? ofSum(inputs as [Output, Output]) : null;
+export function asThinProduct({ op, attributes, inputs }: Call, choices: Choices): ThinProduct | null {
+  const { thin } = lookUp(op);
+  if (thin === undefined) return null;
+  const operands = inputs as [Output, Output];
+  return thin === 'sum' ? ofSum(operands) : ofProduct(operands, { a: isTrue(attributes, 'adj_x'), b: isTrue(attributes, 'adj_y') }, choices);
 }
 
 const isTrue = (attributes: Record<string, Attribute>, name: string): boolean => attributes[name]?.value === true;
@@ -46,7 +48,7 @@ function ofProduct([a, b]: [Output, Output], adjoint: { a: boolean; b: boolean }
 
 /** Y + H·T in one go. */
 function ofSum(terms: [Output, Output]): ThinProduct | null {
-  const [first, second] = terms.map(asProduced) as [Output, Output];
+  const [first, second] = terms.map(beforeCast) as [Output, Output];
   if (first.shape.join() !== second.shape.join()) return null;
   const update = [first, second].find(({ node }) => node.op === 'GraftRankUpdate' && node.inputs.length === 2);
   if (update === undefined) return null;
@@ -54,10 +56,6 @@ function ofSum(terms: [Output, Output]): ThinProduct | null {
   const transposed = update.node.attributes.get('transposed')!.value === true;
   return thin('GraftRankUpdate', [...update.node.inputs, addend], transposed, addend);
 }
-
-/** Before it was cast to f32. */
-const asProduced = (output: Output): Output =>
-  output.node.op === 'Cast' && output.node.inputs[0]!.dtype === DType.bfloat16 ? output.node.inputs[0]! : output;
 
 function thin(op: string, inputs: Output[], transposed: boolean, result: ResultType): ThinProduct {
   const attributes: Record<string, Attribute> = {

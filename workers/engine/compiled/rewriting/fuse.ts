@@ -6,10 +6,11 @@
  * wave, so no cluster ever waits for itself; and what is not needed yet waits for a cluster that reads it.
  */
 import type { Attribute, Graph, GraphNode, Output } from '../recording/graph.ts';
+import { lookUp } from '../recording/operations.ts';
 import { rowShape, spaceOf, writeProgram } from './row-program.ts';
 
 /** One alone is as good as it is, but for a softmax. */
-const worthIt = (members: readonly GraphNode[]): boolean => members.length > 1 || members[0]!.op === 'Softmax';
+const worthIt = (members: readonly GraphNode[]): boolean => members.length > 1 || lookUp(members[0]!.op).rows?.worthItAlone === true;
 
 /** Some of a wave's nodes; a forest in which a node's cluster is that of its root. */
 interface Cluster {

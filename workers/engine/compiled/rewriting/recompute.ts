@@ -4,26 +4,18 @@
  * With checkpoints (Chen et al. 2016) everything else is computed again, products too.
  */
 import { DType, type Graph, type GraphNode, type Output } from '../recording/graph.ts';
+import { lookUp } from '../recording/operations.ts';
 import { FlowNetwork } from './minimum-cut.ts';
 import { spaceOf } from './row-program.ts';
 
-/** Operations that cost about what reading their inputs costs. */
-const CHEAP = new Set([
-  ...['Neg', 'Square', 'Sqrt', 'Rsqrt', 'Exp', 'Log', 'Tanh', 'Sigmoid', 'Erf', 'Cos', 'Sin', 'Softmax', 'Identity', 'Roll', 'AddN', 'Cast'],
-  ...['Add', 'Sub', 'Mul', 'RealDiv', 'Maximum', 'Minimum', 'Pow', 'SquaredDifference', 'LogicalOr', 'LogicalAnd'],
-  ...['Less', 'LessEqual', 'Greater', 'GreaterEqual', 'Equal', 'NotEqual', 'Select', 'StatelessRandomUniform'],
-  ...['Reshape', 'Transpose', 'ConcatV2', 'SplitV', 'Slice', 'Fill', 'Tile', 'ZerosLike'],
-]);
-/** Products over so few elements are cheap too: attention's scores, and what a LoRA's B makes of the little that A leaves. */
-const CHEAP_INNER_SIZE = 128;
-/** Held for the whole run anyway. */
-const FREE = new Set(['Const', 'Placeholder', 'VarHandleOp', 'ReadVariableOp']);
-/** Of what is held for the whole run they are views. */
-const VIEWS = new Set(['Reshape', 'SplitV', 'Slice']);
 /** What more parts of the model read, such as masks and rotary tables, would be computed again for each of them. */
 const SHARED_BY_PARTS = 4;
 
-const isFree = ({ op, inputs }: GraphNode): boolean => FREE.has(op) || (VIEWS.has(op) && isFree(inputs[0]!.node));
+/** Held for the whole run anyway, or a view of what is. */
+function isFree({ op, inputs }: GraphNode): boolean {
+  const { held = false, view = false } = lookUp(op);
+  return held || (view && isFree(inputs[0]!.node));
+}
 
 const ELEMENT_BYTES: Readonly<Record<number, number>> = { [DType.float32]: 4, [DType.int32]: 4, [DType.bool]: 1, [DType.bfloat16]: 2 };
 
@@ -94,11 +86,8 @@ function isBetween(checkpoints: ReadonlySet<Output>, output: Output): boolean {
 
 function isCheap({ node }: Output): boolean {
   if (node.after.length > 0) return false;
-  if (CHEAP.has(node.op)) return true;
-  if (node.op !== 'BatchMatMulV2') return false;
-  const [a] = node.inputs;
-  const inner = node.attributes.get('adj_x')?.value === true ? a!.shape.at(-2) : a!.shape.at(-1);
-  return inner! <= CHEAP_INNER_SIZE;
+  const { cheap = false } = lookUp(node.op);
+  return typeof cheap === 'boolean' ? cheap : cheap(node);
 }
 
 /** @returns the tensors that together are smallest and from which the late nodes' inputs can be had cheaply */

@@ -4,7 +4,8 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { traceSessionTo } from '../../tensorflow/tensorflow.ts';
-import type { GraphNode, Output } from '../recording/graph.ts';
+import type { GraphNode } from '../recording/graph.ts';
+import { lookUp } from '../recording/operations.ts';
 
 export interface TimedOperation {
   op: string;
@@ -32,7 +33,14 @@ export function profile(run: () => void, { nodes, actual }: ProfileOptions): Tim
     return nodes.flatMap((node) => {
       const trace = found.get(node.name);
       if (trace === undefined) return [];
-      return [{ op: node.op, scope: node.scope, milliseconds: trace.milliseconds, flops: flopsOf(node, trace.elements, actual) }];
+      return [
+        {
+          op: node.op,
+          scope: node.scope,
+          milliseconds: trace.milliseconds,
+          flops: lookUp(node.op).flops?.(node, { elements: trace.elements, actual }) ?? 0,
+        },
+      ];
     });
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -103,24 +111,4 @@ function traced(bytes: Uint8Array): Map<string, Traced> {
 
 function eachField(reader: Reader, read: (number: number) => void): void {
   while (reader.nextField() && !reader.isEndGroup()) read(reader.getFieldNumber());
-}
-
-function flopsOf({ op, inputs, outputs, attributes }: GraphNode, elements: number, actual: (size: number) => number): number {
-  const [a, b] = inputs as [Output, Output];
-  switch (op) {
-    case 'BatchMatMulV2':
-      return 2 * elements * actual(attributes.get('adj_x')?.value === true ? a.shape.at(-2)! : a.shape.at(-1)!);
-    case 'GraftRankUpdate':
-    case 'GraftRankReduce':
-      return 2 * elements * actual(a.shape[1]!);
-    case 'GraftRankOuter':
-      return 2 * outputs[0]!.shape.reduce((product, size) => product * size, 1) * actual(b.shape[0]!);
-    case 'GraftExpansionGradient':
-      return 4 * actual(a.shape[0]!) * a.shape[1]! * b.shape[1]!;
-    case 'GraftAttention': // two products of what each token sees, half of the row at an average; its gradient's five
-    case 'GraftAttentionGradient':
-      return (op === 'GraftAttention' ? 2 : 5) * actual(a.shape[1]!) * a.shape.reduce((product, size) => product * actual(size), 1);
-    default:
-      return 0;
-  }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { backend } from '../../tensorflow/backend.ts';
 import type { Tensor } from '../../tensorflow/tensorflow.ts';
 import type { Graph, GraphNode, Output } from '../recording/graph.ts';
+import { lookUp } from '../recording/operations.ts';
 import { savedModel } from './saved-model.ts';
 
 /** Hands a tensor's numbers to TensorFlow now instead of when it is first used: JavaScript's copy need not wait. @returns the tensor */
@@ -61,5 +62,5 @@ function neededNodes(graph: Graph, fetches: Iterable<Output>): GraphNode[] {
     waiting.push(...node.inputs.map((input) => input.node), ...node.after);
   }
   // What is fed is there to be fed, also when nothing reads it.
-  return graph.nodes.filter((node) => needed.has(node) || node.op === 'Placeholder');
+  return graph.nodes.filter((node) => needed.has(node) || lookUp(node.op).fed);
 }

@@ -1,0 +1,106 @@
+/** For each operation of the table, tfjs code that asks for it. */
+import {
+  attentionGradientKernel,
+  attentionKernel,
+  checkpoint,
+  elementsAt,
+  expansionGradientKernel,
+  rollLastAxis,
+  statelessUniform,
+} from '../../../../../workers/engine/tensorflow/native.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, tf } from '../../../../../workers/engine/tensorflow/tensorflow.ts';
+
+/** The placeholder for the number of rows, and the number that is fed. */
+export const RECORDED_ROWS = 101;
+export const ROWS = 7;
+
+interface Example {
+  /** @param x [rows, 6], no two elements alike. @param w [6, 5] */
+  body(x: Tensor2D, w: Tensor2D): unknown;
+  /** Counted by hand, for ROWS rows. */
+  flops?: number;
+}
+
+const example = (body: Example['body'], flops?: number): Example => (flops === undefined ? { body } : { body, flops });
+const pairs = (x: Tensor2D): Tensor3D => tf.reshape(x, [x.shape[0], 2, 3]);
+/** [6], for operands that are broadcast. */
+const firstRow = (x: Tensor2D): Tensor1D => tf.slice(x, [0, 0], [1, 6]).reshape([6]);
+const integers = (...values: number[]): Tensor1D => tf.tensor1d(values, 'int32');
+/** Queries, keys and values [1, tokens, 2 heads, 3], and the segments of one text. */
+const attentionInputs = (x: Tensor2D): [Tensor, Tensor, Tensor, Tensor] => {
+  const q = tf.reshape(x, [1, x.shape[0], 2, 3]);
+  return [q, q, q, tf.fill([1, x.shape[0]], 0, 'int32')];
+};
+const ATTENTION = { scale: 0.5, softCap: null, windowTokens: null };
+
+/** By operation, tfjs code that asks for it. */
+export const EXAMPLES: Readonly<Record<string, Example>> = {
+  Neg: example((x) => tf.neg(x)),
+  Square: example((x) => tf.square(x)),
+  Sqrt: example((x) => tf.sqrt(x)),
+  Rsqrt: example((x) => tf.rsqrt(x)),
+  Exp: example((x) => tf.exp(x)),
+  Tanh: example((x) => tf.tanh(x)),
+  Sigmoid: example((x) => tf.sigmoid(x)),
+  Log: example((x) => tf.log(x)),
+  Erf: example((x) => tf.erf(x)),
+  Cos: example((x) => tf.cos(x)),
+  Sin: example((x) => tf.sin(x)),
+  Cast: example((x) => tf.cast(tf.sub(x, 0.5), 'bool')),
+  Add: example((x) => tf.add(firstRow(x), x)),
+  Sub: example((x) => tf.sub(firstRow(x), x)),
+  Mul: example((x) => tf.mul(tf.sum(x, 1, true), x)),
+  RealDiv: example((x) => tf.div(3, x)),
+  Maximum: example((x) => tf.maximum(firstRow(x), x)),
+  Minimum: example((x) => tf.minimum(firstRow(x), x)),
+  Pow: example((x) => tf.pow(firstRow(x), x)),
+  SquaredDifference: example((x) => tf.squaredDifference(firstRow(x), x)),
+  AddN: example((x) => tf.addN([x, tf.square(x), tf.sqrt(x)])),
+  Less: example((x) => tf.less(firstRow(x), x)),
+  LessEqual: example((x) => tf.lessEqual(firstRow(x), x)),
+  Greater: example((x) => tf.greater(firstRow(x), x)),
+  GreaterEqual: example((x) => tf.greaterEqual(firstRow(x), x)),
+  Equal: example((x) => tf.equal(firstRow(x), x)),
+  NotEqual: example((x) => tf.notEqual(firstRow(x), x)),
+  LogicalAnd: example((x) => tf.logicalAnd(tf.less(firstRow(x), 0.1), tf.less(0.5, x))),
+  LogicalOr: example((x) => tf.logicalOr(tf.less(firstRow(x), 0.1), tf.less(0.5, x))),
+  Select: example((x) => tf.where(tf.less(x, 0.5), x, tf.square(x))),
+  Sum: example((x) => tf.sum(x, 1)),
+  Mean: example((x) => tf.mean(x, 1, true)),
+  Max: example((x) => tf.max(x, -1)),
+  Min: example((x) => tf.min(x, 1)),
+  ArgMax: example((x) => tf.argMax(x, 1)),
+  Softmax: example((x) => tf.softmax(tf.mul(x, 100))),
+  Roll: example((x) => rollLastAxis(x, 2)),
+  UnsortedSegmentSum: example((x, w) => tf.unsortedSegmentSum(w, integers(0, 1, 0, 3, 2, 6), x.shape[0])),
+  Identity: example((x) => checkpoint(x)),
+  Reshape: example((x) => tf.reshape(x, [x.shape[0] * 2, 3])),
+  SplitV: example((x) => tf.split(tf.concat([x, x], 0), [x.shape[0], x.shape[0]], 0)),
+  Transpose: example((x) => tf.transpose(pairs(x), [2, 0, 1])),
+  ConcatV2: example((x) => tf.concat([x, x], 1)),
+  Slice: example((x) => tf.slice(x, [0, 1], [x.shape[0], 3])),
+  GatherV2: example((x) => elementsAt(x, tf.fill([x.shape[0]], 4, 'int32') as Tensor1D)),
+  Pack: example((x) => tf.stack([x, tf.square(x)])),
+  Tile: example((x, w) => tf.tile(w, [x.shape[0], 1])),
+  Fill: example((x) => tf.fill([x.shape[0], 2], 3)),
+  ZerosLike: example((x) => tf.zerosLike(x)),
+  StatelessRandomUniform: example((x) => statelessUniform([x.shape[0], 2], integers(1, 2))),
+  BatchMatMulV2: example((x) => tf.matMul(pairs(x), pairs(x), false, true), 2 * (ROWS * 2 * 2) * 3),
+  // In each of 2 heads a token sees half of the tokens on average. The forward pass has two products of 3 terms for that, the backward pass five.
+  GraftAttention: example((x) => attentionKernel(attentionInputs(x), ATTENTION), 2 * 2 * (2 * ROWS * (ROWS / 2)) * 3),
+  GraftAttentionGradient: example(
+    (x) => {
+      const inputs = attentionInputs(x);
+      const [O, logs] = attentionKernel(inputs, ATTENTION);
+      return attentionGradientKernel(inputs, [logs, tf.square(O)], ATTENTION);
+    },
+    5 * 2 * (2 * ROWS * (ROWS / 2)) * 3,
+  ),
+  GraftExpansionGradient: example(
+    (x, w) => expansionGradientKernel(x, tf.slice(x, [0, 0], [x.shape[0], 5]), w),
+    2 * (ROWS * 5) * 6 + 2 * (6 * 5) * ROWS,
+  ),
+  GraftRankUpdate: example((x, w) => tf.matMul(tf.slice(x, [0, 0], [x.shape[0], 5]), w, false, true), 2 * (ROWS * 6) * 5),
+  GraftRankReduce: example((x) => tf.matMul(x, tf.ones([70, 6]), false, true).matMul(tf.ones([70, 2])), 2 * (ROWS * 2) * 70),
+  GraftRankOuter: example((x) => tf.matMul(tf.square(x), x, true, false), 2 * (6 * 6) * ROWS),
+};

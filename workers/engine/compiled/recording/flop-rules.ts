@@ -1,0 +1,30 @@
+/** How many floating-point operations a product takes; an addition and a multiplication are two. */
+import type { GraphNode } from './graph.ts';
+import { innerSize } from './shape-rules.ts';
+
+export interface TracedRun {
+  /** How many elements the node's results had. */
+  elements: number;
+  /** The size in this run that was recorded as `size`. */
+  actual(size: number): number;
+}
+
+export type FlopRule = (node: GraphNode, run: TracedRun) => number;
+
+export const product: FlopRule = (node, { elements, actual }) => 2 * elements * actual(innerSize(node));
+
+/** [tokens, r]·[r, columns], or [tokens, columns]·[columns, r]. */
+export const rankProduct: FlopRule = ({ inputs: [a] }, { elements, actual }) => 2 * elements * actual(a!.shape[1]!);
+
+/** A sum over the tokens. */
+export const outerProduct: FlopRule = ({ inputs: [, b], outputs: [result] }, { actual }) =>
+  2 * result!.shape.reduce((product, size) => product * size, 1) * actual(b!.shape[0]!);
+
+/** Two products of [tokens, out], [tokens, r] and [out, r]. */
+export const expansionGradient: FlopRule = ({ inputs: [dy, H] }, { actual }) => 4 * actual(dy!.shape[0]!) * dy!.shape[1]! * H!.shape[1]!;
+
+/** @param products of queries or scores with what each token sees, which is half of the row on average */
+export const attention =
+  (products: number): FlopRule =>
+  ({ inputs: [q] }, { actual }) =>
+    products * actual(q!.shape[1]!) * q!.shape.reduce((product, size) => product * actual(size), 1);
