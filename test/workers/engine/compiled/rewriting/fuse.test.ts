@@ -1,77 +1,221 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import type { GraphNode, Output } from '../../../../../workers/engine/compiled/recording/graph.ts';
-import { Recorder } from '../../../../../workers/engine/compiled/recording/recorder.ts';
-import { fuseRows } from '../../../../../workers/engine/compiled/rewriting/fuse.ts';
-import { GraphSession } from '../../../../../workers/engine/compiled/session/session.ts';
-import { elementsAt, rollLastAxis } from '../../../../../workers/engine/tensorflow/native.ts';
-import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../../../../../workers/engine/tensorflow/tensorflow.ts';
+import { describe, expect, it } from 'vitest';
+import type { GraphNode } from '../../../../../workers/engine/compiled/recording/graph.ts';
+import { within } from '../../../../../workers/engine/tensorflow/scope.ts';
+import { tf } from '../../../../../workers/engine/tensorflow/tensorflow.ts';
+import { fusedNodes, matrix, SIZE } from './fused-nodes.ts';
 
-const ROWS = 101;
-let session: GraphSession | undefined;
-afterEach(() => session?.dispose());
+const FUSED = 'GraftFusedRows';
+const programOf = ({ attributes }: GraphNode) => attributes.get('program')?.value;
 
-interface Fused {
-  run(x: Tensor2D): Tensor[];
-  /** What the results are computed by, the fused operations among them. */
-  nodes: GraphNode[];
-}
+describe('fuseRows', () => {
+  it('makes two independent chains over rows of different shapes two fused operations', () => {
+    const { wide, narrow } = fusedNodes({
+      body: (x) => ({ wide: tf.neg(tf.square(x)), narrow: tf.exp(tf.sigmoid(tf.slice(x, [0, 0], [SIZE, 3]))) }),
+      runs: [['wide', 'narrow']],
+    });
+    expect([wide.op, narrow.op]).toEqual([FUSED, FUSED]);
+    expect(narrow).not.toBe(wide);
+  });
 
-/** A function of [rows, columns], rows varying, recorded and fused. */
-function fused(body: (x: Tensor2D) => Tensor[], columns: number): Fused {
-  const recorder = new Recorder();
-  recorder.size('rows', ROWS);
-  const x = recorder.feed('x', 'float32', [ROWS, columns]) as Tensor2D;
-  let results: Output[] = [];
-  recorder.record(() =>
-    tf.tidy(() => {
-      results = body(x).map((result) => recorder.outputOf(result));
-    }),
-  );
-  recorder.dispose();
-  fuseRows(recorder.graph, [results]);
-  session = new GraphSession(recorder.graph, results);
-  return {
-    run: (given) => session!.run({ x: given, rows: tf.scalar(given.shape[0], 'int32') }, results),
-    nodes: [...new Set(results.map(({ node }) => node))],
-  };
-}
+  it('keeps a chain apart from one that it reads, if their rows differ in number', () => {
+    const { weights, weighted } = fusedNodes({
+      body: (x) => {
+        const weights = tf.exp(tf.square(tf.slice(x, [0, 0], [1, SIZE]).reshape([SIZE])));
+        return { weights, weighted: tf.tanh(tf.mul(x, weights)) };
+      },
+      runs: [['weighted']],
+    });
+    expect([weights.op, weighted.op]).toEqual([FUSED, FUSED]);
+    expect(weighted).not.toBe(weights);
+    expect(weighted.inputs.map(({ node }) => node)).toContain(weights);
+  });
 
-const input = (rows: number, columns: number): Tensor2D =>
-  tf.tensor2d(
-    Float32Array.from({ length: rows * columns }, (_, index) => 4 * Math.sin(index * 1.7)),
-    [rows, columns],
-  );
+  it('keeps a chain apart from one that it reads, if their rows differ in length', () => {
+    const { means, end } = fusedNodes({
+      body: (x) => {
+        const means = tf.mean(tf.square(x), 1, true);
+        return { means, end: tf.exp(tf.tanh(tf.mul(tf.slice(x, [0, 0], [SIZE, 3]), means))) };
+      },
+      runs: [['end']],
+    });
+    expect([programOf(means), programOf(end)]).toEqual([
+      'in full square v0 mean v1 out keep v2',
+      'in full in row mul v0 v1 tanh v2 exp v3 out full v4',
+    ]);
+  });
 
-const ramp = (columns: number): Tensor1D => tf.tensor1d(Float32Array.from({ length: columns }, (_, index) => index / columns));
+  it('keeps what has one number a row apart from what has one number for all rows', () => {
+    const { forAll, end } = fusedNodes({
+      body: (x) => {
+        const forAll = tf.exp(tf.slice(x, [0, 0], [1, 1]));
+        const end = tf.mul(tf.mean(x, 1, true), forAll);
+        return { forAll, end, ofEnd: tf.matMul(end, end, true, false) };
+      },
+      runs: [['ofEnd']],
+    });
+    expect(forAll.op).toBe('Exp');
+    expect(programOf(end)).toBe('in full in row mean v0 mul v2 v1 out keep v3');
+  });
 
-const chains: [string, number, (x: Tensor2D) => Tensor[]][] = [
-  ['arithmetic', 6, (x) => [tf.div(tf.sub(tf.mul(x, 2), tf.square(x)), tf.add(tf.square(x), 1))]],
-  ['exponentials', 70, (x) => [tf.mul(tf.exp(x), tf.sigmoid(x)), tf.sub(tf.tanh(x), tf.tanh(tf.mul(x, 0.1)))]],
-  ['roots', 6, (x) => [tf.mul(tf.sqrt(tf.add(tf.square(x), 1)), tf.rsqrt(tf.add(tf.square(x), 2)))]],
-  ['a norm, with a weight for each column', 576, (x) => [tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), 1, true), 1e-5))), ramp(576))]],
-  ['a softmax', 1500, (x) => [tf.softmax(tf.mul(x, 2)), tf.max(tf.mul(x, 2), 1)]],
-  ['sums, largest and smallest', 33, (x) => [tf.sub(tf.sum(x, 1, true), tf.mul(x, tf.sub(tf.max(x, 1, true), tf.min(x, 1, true))))]],
-  ['a turn of pairs', 64, (x) => [tf.add(tf.mul(x, ramp(64)), tf.mul(rollLastAxis(x, 32), tf.sub(1, ramp(64))))]],
-  ['comparisons and choices', 6, (x) => [tf.where(tf.greater(tf.mul(x, 2), tf.square(x)), tf.mul(x, 3), tf.neg(x))]],
-  ['a mask made of truth values', 6, (x) => [tf.mul(tf.cast(tf.lessEqual(x, tf.mul(x, x)), 'float32'), x)]],
-  ['where it is largest', 300, (x) => [tf.argMax(tf.mul(x, -1), 1), tf.mul(x, -1)]],
-  ['one element a row', 300, (x) => [elementsAt(tf.mul(tf.square(x), 2), tf.fill([x.shape[0]], 7, 'int32') as Tensor1D)]],
-];
+  it('fuses operations on one number a row into the chain that computes these numbers', () => {
+    const { norm } = fusedNodes({ body: (x) => ({ norm: tf.sqrt(tf.add(tf.mean(tf.square(x), 1, true), 1)) }), runs: [['norm']] });
+    expect(programOf(norm)).toBe('in full square v0 mean v1 add v2 c1 sqrt v3 out keep v4');
+  });
 
-describe.each(chains)('fused %s', (_, columns, body) => {
-  it('are one operation that gives what eager code gives, for any number of rows', () => {
-    const { run, nodes } = fused(body, columns);
-    expect(new Set(nodes.map(({ op, inputs }) => (op === 'Reshape' ? inputs[0]!.node.op : op)))).toEqual(new Set(['GraftFusedRows']));
-    for (const rows of [1, 4, 33]) {
-      tf.tidy(() => {
-        const x = input(rows, columns);
-        for (const [index, got] of run(x).entries()) {
-          const wanted = body(x)[index]!;
-          expect(got.shape).toEqual(wanted.shape);
-          const scale = Math.max(1, tf.max(tf.abs(wanted)).dataSync()[0]!);
-          expect(tf.max(tf.abs(tf.sub(got, wanted))).dataSync()[0]! / scale).toBeLessThan(1e-6);
-        }
-      });
-    }
+  it('splits a chain whose end waits for a product of its middle', () => {
+    const { middle, product, end } = fusedNodes({
+      body: (x) => {
+        const middle = tf.tanh(tf.square(x));
+        const product = tf.matMul(middle, matrix());
+        const end = tf.sigmoid(tf.add(middle, product));
+        return { middle, product, end, ofEnd: tf.matMul(end, matrix()) };
+      },
+      runs: [['ofEnd']],
+    });
+    expect([middle.op, product.op, end.op]).toEqual([FUSED, 'BatchMatMulV2', FUSED]);
+    expect(product.inputs[0]!.node).toBe(middle);
+    expect(end.inputs.map(({ node }) => node)).toEqual(expect.arrayContaining([middle, product]));
+  });
+
+  it('splits a chain whose end waits for another chain that its middle feeds', () => {
+    const { squares, scales, end } = fusedNodes({
+      body: (x) => {
+        const squares = tf.square(x);
+        const scales = tf.exp(tf.neg(tf.mean(squares, 1))); // over a single row [6]
+        return { squares, scales, end: tf.tanh(tf.mul(squares, scales)) };
+      },
+      runs: [['end']],
+    });
+    expect([squares.op, scales.op, end.op]).toEqual([FUSED, FUSED, FUSED]);
+    expect(new Set([squares, scales, end]).size).toBe(3);
+  });
+
+  it('leaves an operation that nothing needs yet for the chain that reads it', () => {
+    const { chain, end } = fusedNodes({
+      body: (x) => {
+        const chain = tf.neg(tf.exp(x));
+        const early = tf.square(x); // could run with the chain, but the product does not need it
+        return { chain, end: tf.add(tf.matMul(chain, matrix()), early) };
+      },
+      runs: [['end']],
+    });
+    expect(programOf(chain)).toBe('in full exp v0 neg v1 out full v2');
+    expect(programOf(end)).toMatch(/^in full in full square v\d add v\d v2 out full v3$/);
+  });
+
+  it('leaves operations that nothing needs yet for a chain that waits for rows of another shape', () => {
+    const { squares, end } = fusedNodes({
+      body: (x) => {
+        const squares = tf.square(x);
+        const scales = tf.exp(tf.neg(tf.mean(squares, 1)));
+        const end = tf.add(tf.mul(squares, scales), tf.sqrt(tf.sigmoid(x)));
+        return { squares, end, ofEnd: tf.matMul(end, matrix()) };
+      },
+      runs: [['ofEnd']],
+    });
+    expect(programOf(squares)).not.toContain('sigmoid');
+    expect(programOf(end)).toContain('sigmoid');
+  });
+
+  it('puts the fused operation into the part of the model of its first member', () => {
+    const { end } = fusedNodes({ body: (x) => within('model.norm', () => ({ end: tf.neg(tf.square(x)) })), runs: [['end']] });
+    expect(end).toMatchObject({ op: FUSED, scope: 'model.norm' });
+  });
+
+  it('moves control dependencies from and to members to the fused operation, and drops those between members', () => {
+    const { before, last, product } = fusedNodes({
+      body: (x) => {
+        const [before, product] = [tf.matMul(matrix(), matrix()), tf.matMul(x, matrix())];
+        const first = tf.square(x);
+        return { before, first, last: tf.neg(first), product };
+      },
+      runs: [['before', 'last', 'product']],
+      order: ({ before, first, last, product }) => {
+        first.node.after = [before.node];
+        last.node.after = [first.node, before.node];
+        product.node.after = [first.node, last.node];
+      },
+    });
+    expect(last).toMatchObject({ op: FUSED, after: [before] });
+    expect(product.after).toEqual([last]);
+  });
+
+  it('keeps a chain apart from one that it only waits for', () => {
+    const { one, other } = fusedNodes({
+      body: (x) => {
+        const first = tf.exp(x);
+        return { one: tf.neg(tf.square(x)), first, other: tf.tanh(first) };
+      },
+      runs: [['one', 'other']],
+      order: ({ one, first }) => {
+        first.node.after = [one.node];
+      },
+    });
+    expect([one, other]).toMatchObject([{ op: FUSED, after: [] }, { op: FUSED }]);
+    expect(other.after).toEqual([one]);
+  });
+
+  it('splits a chain whose end waits by a control dependency for a product of its middle', () => {
+    const { middle, product, end } = fusedNodes({
+      body: (x) => {
+        const middle = tf.tanh(tf.square(x));
+        const end = tf.sigmoid(tf.neg(middle));
+        return { middle, product: tf.matMul(middle, matrix()), end, ofEnd: tf.matMul(end, matrix()) };
+      },
+      runs: [['product', 'ofEnd']],
+      order: ({ product, end }) => {
+        end.node.after = [product.node];
+        end.node.inputs[0]!.node.after = [product.node];
+      },
+    });
+    expect([middle.op, end.op, end.after]).toEqual([FUSED, FUSED, [product]]);
+    expect(end).not.toBe(middle);
+  });
+
+  it('returns a result that is both fetched and read inside the chain', () => {
+    const { middle, end } = fusedNodes({
+      body: (x) => {
+        const middle = tf.exp(tf.square(tf.sigmoid(x)));
+        return { middle, end: tf.neg(tf.sqrt(middle)) };
+      },
+      runs: [['middle', 'end']],
+    });
+    expect(middle).toBe(end);
+    expect(end.outputs.length).toBe(2);
+  });
+
+  it('returns a result that is read both outside and inside the chain', () => {
+    const { middle, end, ...products } = fusedNodes({
+      body: (x) => {
+        const middle = tf.exp(tf.square(tf.sigmoid(x)));
+        const end = tf.neg(tf.sqrt(middle));
+        return { middle, end, ofMiddle: tf.matMul(middle, matrix()), ofEnd: tf.matMul(end, matrix()) };
+      },
+      runs: [['ofMiddle', 'ofEnd']],
+    });
+    expect(middle).toBe(end);
+    expect([products.ofMiddle, products.ofEnd].map(({ inputs }) => inputs[0])).toEqual(end.outputs);
+  });
+
+  it('keeps operations apart that different runs need', () => {
+    const { shared, one, other } = fusedNodes({
+      body: (x) => {
+        const shared = tf.exp(tf.sigmoid(x));
+        return { shared, one: tf.neg(tf.square(shared)), other: tf.sqrt(tf.tanh(shared)) };
+      },
+      runs: [['one'], ['one', 'other']],
+    });
+    // Both runs need the chain up to `one`; only the second needs `other`.
+    expect(shared).toBe(one);
+    expect([one.op, other.op]).toEqual([FUSED, FUSED]);
+    expect(other).not.toBe(one);
+  });
+
+  it('leaves a single operation as it is, except for a softmax', () => {
+    const { single, softmax } = fusedNodes({
+      body: (x) => ({ single: tf.square(x), softmax: tf.softmax(tf.slice(x, [0, 0], [SIZE, 3])) }),
+      runs: [['single', 'softmax']],
+    });
+    expect([single.op, softmax.op]).toEqual(['Square', FUSED]);
   });
 });
