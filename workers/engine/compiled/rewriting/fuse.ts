@@ -17,8 +17,6 @@ interface Cluster {
   parent: Cluster | null;
   /** null: so far all are of one number a row. */
   space: readonly number[] | null;
-  /** Of how many rows, and wanted for which runs. */
-  kind: string;
 }
 
 /**
@@ -93,6 +91,7 @@ function clustersOf(wantedBy: ReadonlyMap<GraphNode, string>): FoundCluster[] {
       return count === 0;
     });
 
+  /** Of how many rows, and wanted for which runs. */
   const kind = (node: GraphNode): string => `${rowShape(spaceOf(node)!)} ${wantedBy.get(node)}`;
   const clusters: FoundCluster[] = [];
   enqueue(ready.splice(0));
@@ -101,7 +100,7 @@ function clustersOf(wantedBy: ReadonlyMap<GraphNode, string>): FoundCluster[] {
     const wave = new Map<GraphNode, Cluster>();
     for (const node of nextWave(waiting, kind, complete)) {
       if (missing.get(node) !== 0) continue; // one before it was put off
-      const cluster = joined(node, wave, kind(node));
+      const cluster = joined(node, wave);
       if (cluster === null) continue; // in a later wave
       wave.set(node, cluster);
       waiting.delete(node);
@@ -157,12 +156,12 @@ function rootsOf(wave: ReadonlyMap<GraphNode, Cluster>): FoundCluster[] {
 }
 
 /** @returns the node's cluster, with which those of the wave's nodes before it are united; null when they cannot be */
-function joined(node: GraphNode, wave: ReadonlyMap<GraphNode, Cluster>, kind: string): Cluster | null {
+function joined(node: GraphNode, wave: ReadonlyMap<GraphNode, Cluster>): Cluster | null {
   const space = spaceOf(node)!;
-  const own: Cluster = { parent: null, space: space.at(-1) === 1 ? null : space, kind };
+  const own: Cluster = { parent: null, space: space.at(-1) === 1 ? null : space };
   const before = [...new Set(predecessors(node).flatMap((earlier) => (wave.has(earlier) ? [rootOf(wave.get(earlier)!)] : [])))];
   const spaces = new Set([own, ...before].flatMap(({ space }) => (space === null ? [] : [space.join()])));
-  if (spaces.size > 1 || before.some((earlier) => earlier.kind !== kind)) return null;
+  if (spaces.size > 1) return null;
   // Only what it reads makes it one with others.
   if (!node.inputs.some((input) => wave.has(input.node)) && before.length > 0) return null;
   for (const cluster of before) {
