@@ -4,13 +4,16 @@ import { recompute } from '../../../../../workers/engine/compiled/rewriting/reco
 
 const FLOAT: Record<string, Attribute> = { T: { kind: 'type', value: DType.float32 } };
 
-/** Forward: product → sigmoid → square → sum. Backward reads the square and the sigmoid. */
-function small() {
+/**
+ * Forward: product → sigmoid → square → sum. Backward reads the square and the sigmoid.
+ * @param terms that each element of the product sums
+ */
+function small(terms = 512) {
   const graph = new Graph();
   const result = (shape: number[]) => [{ dtype: DType.float32, shape }];
   const add = (op: string, inputs: Output[], shape: number[]): Output => graph.add(op, FLOAT, inputs, result(shape)).outputs[0]!;
-  const x = graph.placeholder('x', DType.float32, [8, 512]);
-  const product = add('BatchMatMulV2', [x, graph.placeholder('w', DType.float32, [512, 4])], [8, 4]);
+  const x = graph.placeholder('x', DType.float32, [8, terms]);
+  const product = add('BatchMatMulV2', [x, graph.placeholder('w', DType.float32, [terms, 4])], [8, 4]);
   const sigmoid = add('Sigmoid', [product], [8, 4]);
   const square = add('Square', [sigmoid], [8, 4]);
   const loss = add('Sum', [square], []);
@@ -31,6 +34,17 @@ describe('recompute', () => {
     expect(square.node.inputs).toEqual([sigmoid]);
     expect(second.node.inputs[1]).toBe(sigmoid);
     expect(sigmoid.node.inputs).toEqual([product]);
+  });
+
+  it('computes a product again that sums few terms, and keeps one that sums many', () => {
+    for (const [terms, kept] of [
+      [128, false],
+      [129, true],
+    ] as const) {
+      const { graph, begin, end, sigmoid, second } = small(terms);
+      recompute(graph, { begin, end, checkpoints: null });
+      expect(second.node.inputs[1] === sigmoid).toBe(kept);
+    }
   });
 
   it('with checkpoints computes products again too', () => {
