@@ -1,4 +1,4 @@
-/** A TensorFlow graph under construction: nodes with inferred shapes, equal ones shared. */
+/** A TensorFlow graph under construction. Its nodes have inferred shapes, and equal nodes are one. */
 
 import { currentScope } from '../../tensorflow/scope.ts';
 
@@ -15,7 +15,7 @@ export type Attribute =
   | { kind: 'shape'; value: readonly number[] }
   | { kind: 'tensor'; value: ConstantValue };
 
-/** A constant's content: int32 and float32 as their bytes, bool one byte each. */
+/** A constant's content: the bytes of its int32 or float32 elements, or a byte for each bool. */
 export interface ConstantValue {
   dtype: number;
   shape: readonly number[];
@@ -26,11 +26,11 @@ export interface GraphNode {
   name: string;
   op: string;
   inputs: Output[];
-  /** Run before it, though it reads nothing of theirs. */
+  /** Control dependencies: nodes that must run first although this one does not read them. */
   after: GraphNode[];
   attributes: ReadonlyMap<string, Attribute>;
   outputs: Output[];
-  /** The part of the model it was recorded in. */
+  /** The part of the model that was being recorded. */
   scope: string;
 }
 
@@ -52,12 +52,12 @@ export interface Call {
 }
 
 interface NodeOptions {
-  /** Default: made from the operation's name. */
+  /** Default: the operation's name and a number. */
   name?: string;
   after?: GraphNode[];
-  /** Two of it are two: it holds state, or changes some. */
+  /** Never shared with an equal node, because it holds or changes state. */
   stateful?: boolean;
-  /** Default: the one being recorded. */
+  /** Default: the part that is being recorded. */
   scope?: string;
 }
 
@@ -66,7 +66,7 @@ export class Graph {
   readonly #equal = new Map<string, GraphNode>();
   readonly #ids = new Map<Output, number>();
 
-  /** Every node as it was added: each after its inputs, but for those that `recompute` puts behind their readers. */
+  /** All nodes in the order in which they were added: after their inputs, except that `recompute` adds nodes after their readers. */
   get nodes(): readonly GraphNode[] {
     return this.#nodes;
   }
@@ -105,7 +105,7 @@ export class Graph {
     return this.constant({ dtype: DType.int32, shape, bytes: new Uint8Array(Int32Array.from(values).buffer) });
   }
 
-  /** What is fed. @param shape −1 where the size is the feeder's */
+  /** @param shape as TensorFlow checks it: −1 for a size that varies. @param recordedShape as later shapes are inferred from it */
   placeholder(name: string, dtype: number, shape: readonly number[], recordedShape = shape): Output {
     const attributes: Record<string, Attribute> = { dtype: { kind: 'type', value: dtype }, shape: { kind: 'shape', value: shape } };
     return this.add('Placeholder', attributes, [], [{ dtype, shape: recordedShape }], { name, stateful: true }).outputs[0]!;

@@ -1,24 +1,24 @@
 /**
- * Mixed precision as a rule for recording (Micikevicius et al. 2018, with bf16): products read and give bf16, what only moves elements leaves them in the
- * type they are of, and everything else computes in f32. tfjs knows no bf16: to its eyes all is f32.
+ * Mixed precision (Micikevicius et al. 2018, with bf16) as a rule for recording. Products read and give bf16, operations that only move elements keep
+ * their type, and all others compute in f32. tfjs has no bf16, so it takes everything for f32.
  */
 import type { Precision } from '../../../../src/formats/hyperparameters.ts';
 import { type Attribute, type Call, DType, type Graph, type Output } from './graph.ts';
 import { inRange, lookUp } from './operations.ts';
 
-/** @returns attributes and inputs of the types that the operation computes in */
+/** @returns attributes and inputs in the types that the operation computes in */
 export function typed(graph: Graph, { op, attributes, inputs }: Call, precision: Precision): Pick<Call, 'attributes' | 'inputs'> {
   const { products, moves, movedType = 'T' } = lookUp(op);
   if (precision === 'bf16' && products !== undefined) {
-    const casted = inputs.map((input, index) => (products.includes(index) ? cast(graph, input, DType.bfloat16) : exact(graph, input)));
-    return { attributes: { ...attributes, T: typeOf(DType.bfloat16) }, inputs: casted };
+    const converted = inputs.map((input, index) => (products.includes(index) ? cast(graph, input, DType.bfloat16) : exact(graph, input)));
+    return { attributes: { ...attributes, T: typeOf(DType.bfloat16) }, inputs: converted };
   }
   if (moves !== undefined && inRange(inputs, moves).every(({ dtype }) => dtype === DType.bfloat16))
     return { attributes: { ...attributes, [movedType]: typeOf(DType.bfloat16) }, inputs };
   return { attributes, inputs: inputs.map((input) => exact(graph, input)) };
 }
 
-/** What is in bf16, in f32. */
+/** @returns the output, cast to f32 if it is in bf16 */
 export const exact = (graph: Graph, output: Output): Output => (output.dtype === DType.bfloat16 ? cast(graph, output, DType.float32) : output);
 
 export function cast(graph: Graph, output: Output, dtype: number): Output {
@@ -26,7 +26,7 @@ export function cast(graph: Graph, output: Output, dtype: number): Output {
   const { node, index } = output;
   const { permutes, moves, movedType = 'T' } = lookUp(node.op);
   if (dtype === DType.bfloat16 && permutes && moves !== undefined) {
-    // Half the bytes are moved faster, and the parts of one tensor are cast together.
+    // Casting first leaves half the bytes to move, and one cast serves all parts of a tensor.
     const moved = inRange(node.inputs, moves).map((input) => cast(graph, input, dtype));
     const attributes = { ...Object.fromEntries(node.attributes), [movedType]: typeOf(dtype) };
     const results = node.outputs.map(({ shape }) => ({ dtype, shape }));
@@ -37,7 +37,7 @@ export function cast(graph: Graph, output: Output, dtype: number): Output {
   return graph.add('Cast', attributes, [output], [{ dtype, shape: output.shape }]).outputs[0]!;
 }
 
-/** @returns what was computed in bf16, if the output is that in f32; otherwise the output */
+/** @returns the bf16 output that was cast to this one; without such a cast, this one */
 export const beforeCast = (output: Output): Output =>
   output.node.op === 'Cast' && output.node.inputs[0]!.dtype === DType.bfloat16 ? output.node.inputs[0]! : output;
 

@@ -1,9 +1,10 @@
 /**
- * Ordinary tfjs code, recorded as a TensorFlow graph instead of computed. Every kernel of tfjs-node ends in its binding's `executeOp`: while
- * recording, that adds a node whose shape is inferred. So recording takes an instant and no memory, and what is recorded is what eager code does.
+ * Records ordinary tfjs code as a TensorFlow graph instead of computing it. Every kernel of tfjs-node ends in its binding's `executeOp`, which adds
+ * a node with inferred shapes while a recording runs. Recording therefore takes an instant and no memory, and the graph does what eager code does.
  *
- * A size that differs from run to run is recorded as a prime that divides none of the model's own sizes. Wherever an operand that shapes a result
- * (of Reshape, Slice, …) has a multiple of it, that number is computed from the fed size instead. One recording then serves every batch.
+ * A size that varies from run to run is recorded as a placeholder, a prime that divides none of the model's own sizes. Where an operand holds sizes
+ * of the result (Reshape's, Slice's, …), the graph computes each multiple of the prime from the size that is fed. One recording then serves every
+ * batch.
  */
 
 import type { Precision } from '../../../../src/formats/hyperparameters.ts';
@@ -15,13 +16,14 @@ import { cast, exact, typed } from './mixed-precision.ts';
 import { lookUp } from './operations.ts';
 import { asThinProduct, type ThinProduct } from './thin-products.ts';
 
-/** Real tensors' ids count up from 0 and never come so far. */
+/** Ids of real tensors count up from 0 and never get this far. */
 const FIRST_RECORDED_ID = 1 << 30;
 
 export class Recorder {
   readonly graph = new Graph();
-  /** What the code marked as worth keeping where all else is computed again. */
+  /** What the code marked with `checkpoint`: the backward pass keeps it and computes the rest again. */
   readonly checkpoints = new Set<Output>();
+  /** The sizes that are fed, by their placeholders. */
   readonly #sizes = new Map<number, Output>();
   readonly #outputs = new Map<number, Output>();
   readonly #kept: Tensor[] = [];
@@ -34,49 +36,49 @@ export class Recorder {
   }
 
   /**
-   * A size that is fed.
-   * @param stand the prime it is recorded as
+   * Declares a size that is fed.
+   * @param prime its placeholder in recorded shapes
    */
-  size(name: string, stand: number): Output {
+  size(name: string, prime: number): Output {
     const output = this.graph.placeholder(name, DType.int32, []);
-    this.#sizes.set(stand, output);
+    this.#sizes.set(prime, output);
     return output;
   }
 
-  /** What a recorded size is where these are fed. */
+  /** @returns the size for which `recorded` is the placeholder, when these sizes are fed */
   actualSize(recorded: number, fed: Readonly<Record<string, number>>): number {
     let actual = recorded;
-    for (const [stand, { node }] of this.#sizes)
-      for (let rest = recorded; rest !== 0 && rest % stand === 0; rest /= stand) actual = (actual / stand) * fed[node.name]!;
+    for (const [prime, { node }] of this.#sizes)
+      for (let rest = recorded; rest !== 0 && rest % prime === 0; rest /= prime) actual = (actual / prime) * fed[node.name]!;
     return actual;
   }
 
-  /** A tensor that is fed; sizes that vary stand in its shape as their primes. */
+  /** @param shape with the primes of the sizes that vary. @returns a tensor that is fed */
   feed(name: string, dtype: 'float32' | 'int32', shape: number[]): Tensor {
     const open = shape.map((size) => (this.#varies(size) ? -1 : size));
     return this.tensor(this.graph.placeholder(name, DType[dtype], open, shape));
   }
 
-  /** The tensor that stands for an output; the recorder's own. */
+  /** @returns a tensor that code can use as this output; the recorder disposes of it */
   tensor(output: Output): Tensor {
     const tensor = tf.keep(backend.createOutputTensor(this.#metadata(output)));
     this.#kept.push(tensor);
     return tensor;
   }
 
-  /** From now on an existing tensor stands for an output: a variable whose value lives in the session. */
+  /** Makes the code's uses of a tensor uses of an output, as for a variable whose value is in the session. */
   bind(tensor: Tensor, output: Output): void {
     this.#outputs.set(backend.getInputTensorIds([tensor])[0]!, output);
   }
 
-  /** @returns it in f32 where it is a number of bf16. @throws Error when the tensor was neither recorded nor bound */
+  /** @returns the output of a recorded or bound tensor, cast to f32 if it is in bf16. @throws Error for any other tensor */
   outputOf(tensor: Tensor): Output {
     return exact(this.graph, this.#found(backend.getInputTensorIds([tensor])[0]!));
   }
 
   /**
-   * Runs the code; nothing in it is computed, and nothing can be read.
-   * @returns what the code returns; its recorded tensors mean something to `outputOf` alone
+   * Runs the code without computing anything, so the code cannot read a tensor's values.
+   * @returns what the code returns; only `outputOf` can use its tensors
    */
   record<T>(code: () => T): T {
     const real = backend.binding;
@@ -88,15 +90,15 @@ export class Recorder {
     }
   }
 
-  /** The graph stays. */
+  /** Disposes of the recorder's tensors. The graph can still be used. */
   dispose(): void {
     this.record(() => tf.dispose(this.#kept.splice(0)));
   }
 
   #recording(real: Binding): Binding {
-    // The native binding's properties cannot be replaced, so another object stands before it.
-    const stand = Object.create(real) as Binding;
-    const define = <K extends keyof Binding>(name: K, value: Binding[K]) => Object.defineProperty(stand, name, { value });
+    // The native binding's properties cannot be replaced, so this object inherits from it.
+    const recording = Object.create(real) as Binding;
+    const define = <K extends keyof Binding>(name: K, value: Binding[K]) => Object.defineProperty(recording, name, { value });
     define('createTensor', (shape, dtype, values) => {
       const numbers = values as ArrayLike<number>;
       if (shape.some((size) => this.#varies(size))) return this.#metadata(this.#filled(shape, dtype, numbers)).id;
@@ -106,7 +108,7 @@ export class Recorder {
       if (id < FIRST_RECORDED_ID) real.deleteTensor(id);
     });
     define('tensorDataSync', (id) => {
-      if (id >= FIRST_RECORDED_ID) throw new Error('a tensor is read while its computation is being recorded');
+      if (id >= FIRST_RECORDED_ID) throw new Error('a tensor cannot be read while the code that computes it is being recorded');
       return real.tensorDataSync(id);
     });
     define('recording', true);
@@ -116,7 +118,7 @@ export class Recorder {
       const asked = Object.fromEntries(given.map((attribute) => [attribute.name, asAttribute(real, attribute)]));
       return this.#call({ op: name, attributes: asked, inputs: ids.map((id) => this.#found(id)) }, count).map((output) => this.#metadata(output));
     });
-    return stand;
+    return recording;
   }
 
   #call(call: Call, results: number): Output[] {
@@ -160,25 +162,25 @@ export class Recorder {
 
   #found(id: number): Output {
     const output = this.#outputs.get(id);
-    if (output === undefined) throw new Error('a tensor from outside the recording is used in it: bind it to a variable first');
+    if (output === undefined) throw new Error('a tensor from outside the recording is used inside it: bind it to an output first');
     return output;
   }
 
-  /** Ones and zeros, as gradients begin with. @throws Error for other constants of a size that varies */
+  /** A constant of a size that varies, such as the ones and zeros that gradients begin with. @throws Error if its elements differ */
   #filled(shape: readonly number[], dtype: number, values: ArrayLike<number>): Output {
     const [first = 0] = Array.prototype.slice.call(values, 0, 1) as number[];
     if (!Array.prototype.every.call(values, (value) => value === first))
-      throw new Error(`a constant of shape [${shape}] has a size that varies from run to run`);
+      throw new Error(`a constant of shape [${shape}] has a size that varies from run to run, so all its elements must be equal`);
     const value = this.graph.constant({ dtype, shape: [], bytes: bytesOf(dtype, [first]) });
     const types: Record<string, Attribute> = { T: { kind: 'type', value: dtype }, index_type: { kind: 'type', value: DType.int32 } };
     return this.graph.add('Fill', types, [this.#withSizes(this.graph.integers(shape)), value], [{ dtype, shape }]).outputs[0]!;
   }
 
   #varies(size: number): boolean {
-    return [...this.#sizes.keys()].some((stand) => size !== 0 && size % stand === 0);
+    return [...this.#sizes.keys()].some((prime) => size !== 0 && size % prime === 0);
   }
 
-  /** A shape in which the primes are the sizes that they stand for. */
+  /** @returns the operand with sizes that are fed in place of their primes */
   #withSizes(operand: Output): Output {
     const values = constantIntegers(operand);
     if (values === null || !values.some((value) => this.#varies(value))) return operand;
@@ -192,6 +194,7 @@ export class Recorder {
     return this.graph.add('Pack', attributes, parts, [operand]).outputs[0]!;
   }
 
+  /** @returns a recorded size as the product of the sizes that are fed and a constant */
   #product(value: number): Output {
     let rest = value;
     let product: Output | null = null;
@@ -199,8 +202,8 @@ export class Recorder {
       const type: Record<string, Attribute> = { T: { kind: 'type', value: DType.int32 } };
       product = product === null ? factor : this.graph.add('Mul', type, [product, factor], [{ dtype: DType.int32, shape: [] }]).outputs[0]!;
     };
-    for (const [stand, size] of this.#sizes) {
-      for (; rest !== 0 && rest % stand === 0; rest /= stand) times(size);
+    for (const [prime, size] of this.#sizes) {
+      for (; rest !== 0 && rest % prime === 0; rest /= prime) times(size);
     }
     if (rest !== 1 || product === null) times(this.graph.integers([rest], []));
     return product!;
@@ -220,7 +223,7 @@ function asAttribute(binding: Binding, { name, type, value }: OpAttribute): Attr
     case binding.TF_ATTR_STRING:
       return { kind: 'string', value: value as string };
     default:
-      throw new Error(`the attribute ${name} is of a kind that cannot be recorded`);
+      throw new Error(`the attribute ${name} has a type that cannot be recorded`);
   }
 }
 

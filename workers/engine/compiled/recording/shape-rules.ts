@@ -102,6 +102,6 @@ function lastTwo(shape: readonly number[], transposed: boolean): [number, number
 /** The content of an operand that is a parameter: a shape, axes, an order. */
 function integers(output: Output | undefined): number[] {
   const values = output && constantIntegers(output);
-  if (!values) throw new Error('an operand that shapes the result is not a constant');
+  if (!values) throw new Error('the shape of the result depends on an operand that is not a constant');
   return values;
 }

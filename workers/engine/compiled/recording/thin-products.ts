@@ -1,4 +1,7 @@
-/** Products with a matrix of few rows, as LoRA's are, go to kernels of their own (kernels/thin-products.cc), and with them what is added to them. */
+/**
+ * Products with narrow matrices, which are LoRA's, get kernels of their own (kernels/thin-products.cc). One of them also does an addition that
+ * follows.
+ */
 import { LARGEST_THIN_RANK } from '../../tensorflow/native.ts';
 import { type Attribute, type Call, DType, type Output, type ResultType } from './graph.ts';
 import { beforeCast } from './mixed-precision.ts';
@@ -9,14 +12,14 @@ export interface ThinProduct extends Call {
 }
 
 interface Choices {
-  /** Of the large matrices among what products read and give. */
+  /** The type of the wide matrices that products read and give. */
   resultType: number;
   cast(output: Output, dtype: number): Output;
-  /** Whether it is another from run to run, as the number of tokens is. */
+  /** Whether a size varies from run to run, as the number of tokens does. */
   varies(size: number): boolean;
 }
 
-/** @returns what to record instead; null when the operation is none of these */
+/** @returns what to record instead; null if the call is no such product */
 export function asThinProduct({ op, attributes, inputs }: Call, choices: Choices): ThinProduct | null {
   const { thin } = lookUp(op);
   if (thin === undefined) return null;
@@ -35,18 +38,18 @@ function ofProduct([a, b]: [Output, Output], adjoint: { a: boolean; b: boolean }
   if (!adjoint.a) {
     const columns = adjoint.b ? bRows : bColumns;
     if (choices.varies(columns)) return null;
-    if (isThin(aColumns, choices)) return thin('GraftRankUpdate', [a, b], adjoint.b, { dtype: choices.resultType, shape: [aRows, columns] });
+    if (isThin(aColumns, choices)) return thinProduct('GraftRankUpdate', [a, b], adjoint.b, { dtype: choices.resultType, shape: [aRows, columns] });
     return isThin(columns, choices)
-      ? thin('GraftRankReduce', [choices.cast(a, choices.resultType), b], !adjoint.b, { dtype: DType.float32, shape: [aRows, columns] })
+      ? thinProduct('GraftRankReduce', [choices.cast(a, choices.resultType), b], !adjoint.b, { dtype: DType.float32, shape: [aRows, columns] })
       : null;
   }
   if (adjoint.b || bRows !== aRows) return null;
   const result = { dtype: DType.float32, shape: [aColumns, bColumns] };
-  if (isThin(aColumns, choices)) return thin('GraftRankOuter', [a, choices.cast(b, choices.resultType)], false, result);
-  return isThin(bColumns, choices) ? thin('GraftRankOuter', [b, choices.cast(a, choices.resultType)], true, result) : null;
+  if (isThin(aColumns, choices)) return thinProduct('GraftRankOuter', [a, choices.cast(b, choices.resultType)], false, result);
+  return isThin(bColumns, choices) ? thinProduct('GraftRankOuter', [b, choices.cast(a, choices.resultType)], true, result) : null;
 }
 
-/** Y + H·T in one go. */
+/** Y + H·T, or Y + H·Tᵀ, as one operation. */
 function ofSum(terms: [Output, Output]): ThinProduct | null {
   const [first, second] = terms.map(beforeCast) as [Output, Output];
   if (first.shape.join() !== second.shape.join()) return null;
@@ -54,10 +57,10 @@ function ofSum(terms: [Output, Output]): ThinProduct | null {
   if (update === undefined) return null;
   const addend = update === first ? second : first;
   const transposed = update.node.attributes.get('transposed')!.value === true;
-  return thin('GraftRankUpdate', [...update.node.inputs, addend], transposed, addend);
+  return thinProduct('GraftRankUpdate', [...update.node.inputs, addend], transposed, addend);
 }
 
-function thin(op: string, inputs: Output[], transposed: boolean, result: ResultType): ThinProduct {
+function thinProduct(op: string, inputs: Output[], transposed: boolean, result: ResultType): ThinProduct {
   const attributes: Record<string, Attribute> = {
     Tin: { kind: 'types', value: inputs.map(({ dtype }) => dtype) },
     transposed: { kind: 'bool', value: transposed },

@@ -8,7 +8,7 @@ const ROWS = 101;
 let session: GraphSession | undefined;
 afterEach(() => session?.dispose());
 
-/** Records a function of [rows, 6], rows varying, and gives a function that runs it. */
+/** Records a function of x [rows, 6], where the number of rows varies. @returns a function that runs the recording */
 function recorded(body: (x: Tensor2D) => Tensor): (x: Tensor2D) => Tensor {
   const recorder = new Recorder();
   recorder.size('rows', ROWS);
@@ -33,10 +33,10 @@ const input = (rows: number): Tensor2D =>
 const bodies: [string, (x: Tensor2D) => Tensor][] = [
   ['elementwise', (x) => tf.add(tf.mul(tf.tanh(x), 2), tf.rsqrt(tf.add(tf.square(x), 1)))],
   ['a product and its softmax', (x) => tf.softmax(tf.matMul(x, tf.ones([6, 4])))],
-  ['reshapes in which the rows stand', (x) => tf.transpose(tf.reshape(x, [x.shape[0], 2, 3]), [1, 0, 2]).reshape([x.shape[0] * 2, 3])],
-  ['parts and wholes', (x) => tf.concat([...tf.split(x, [2, 4], 1)].reverse(), 1)],
+  ['reshapes to sizes with the number of rows', (x) => tf.transpose(tf.reshape(x, [x.shape[0], 2, 3]), [1, 0, 2]).reshape([x.shape[0] * 2, 3])],
+  ['a split and a concatenation', (x) => tf.concat([...tf.split(x, [2, 4], 1)].reverse(), 1)],
   ['sums and means', (x) => tf.sub(tf.sum(x, 1, true), tf.mean(x, 0))],
-  ['a part that has all rows', (x) => tf.slice(x, [0, 1], [x.shape[0], 3])],
+  ['a slice of all rows', (x) => tf.slice(x, [0, 1], [x.shape[0], 3])],
   [
     'a gradient',
     (x) => {
@@ -47,7 +47,7 @@ const bodies: [string, (x: Tensor2D) => Tensor][] = [
 ];
 
 describe.each(bodies)('a recording of %s', (_, body) => {
-  it('gives what eager code gives, for any number of rows', () => {
+  it('computes what the eager code computes, for any number of rows', () => {
     const before = tf.memory().numTensors;
     const run = recorded(body);
     for (const rows of [1, 4, 33]) {
@@ -64,22 +64,22 @@ describe.each(bodies)('a recording of %s', (_, body) => {
 });
 
 describe('recording', () => {
-  it('computes nothing: what would be read cannot be', () => {
-    expect(() => recorded((x) => tf.scalar(x.dataSync()[0]!))).toThrow('is read while its computation is being recorded');
+  it('computes nothing, so that code which reads a value is refused', () => {
+    expect(() => recorded((x) => tf.scalar(x.dataSync()[0]!))).toThrow('a tensor cannot be read while the code that computes it is being recorded');
   });
 
-  it('refuses a tensor from outside that stands for nothing', () => {
+  it('refuses a tensor from outside that is not bound to an output', () => {
     const outside = tf.add(tf.ones([6]), 1);
     expect(() => recorded((x) => tf.add(x, outside))).toThrow('a tensor from outside the recording');
     outside.dispose();
   });
 
-  it('refuses a constant as long as the rows, which would be of one length for ever', () => {
+  it('refuses a constant with the number of rows in its shape, because the number varies', () => {
     const ramp = Float32Array.from({ length: ROWS * 6 }, (_, index) => index);
     expect(() => recorded((x) => tf.add(x, tf.tensor2d(ramp, [ROWS, 6])))).toThrow('has a size that varies');
   });
 
-  it('shares what is the same', () => {
+  it('records equal computations once', () => {
     const recorder = new Recorder();
     const x = recorder.feed('x', 'float32', [2, 2]);
     recorder.record(() =>
