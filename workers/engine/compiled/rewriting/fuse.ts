@@ -1,27 +1,28 @@
 /**
- * Chains of operations on rows become one operation each, GraftFusedRows: what passes between them then never goes through memory.
+ * Replaces chains of operations over rows by one operation each, GraftFusedRows. Their intermediate results then stay in the cache.
  *
- * Clusters are found in waves. Of the operations that could run, those that cannot be fused run until none is left. Then run, of all that can be fused and
- * could run, those without which no other could: they are the wave, and what is connected in it is a cluster. Whatever a cluster waits for has run before its
- * wave, so no cluster ever waits for itself; and what is not needed yet waits for a cluster that reads it.
+ * The order in which the graph could run decides what is fused. It is played through in turns. First, operations that cannot be fused run until none
+ * of them is ready. Then a wave runs: operations that can be fused, are ready or become so within the wave, and are needed before more of the others
+ * can run. Connected operations of a wave form a cluster. All that a cluster waits for ran before its wave, so no cluster waits for itself.
+ * Operations that are not needed yet are left for a later wave, where they can join the cluster that reads them.
  */
 import type { Attribute, Graph, GraphNode, Output } from '../recording/graph.ts';
 import { lookUp } from '../recording/operations.ts';
 import { rowShape, spaceOf, writeProgram } from './row-program.ts';
 
-/** One alone is as good as it is, but for a softmax. */
+/** A program for a single operation is no faster than the operation, except where the table says so. */
 const worthIt = (members: readonly GraphNode[]): boolean => members.length > 1 || lookUp(members[0]!.op).rows?.worthItAlone === true;
 
-/** Some of a wave's nodes; a forest in which a node's cluster is that of its root. */
+/** Connected nodes of a wave. Clusters form a forest (union-find): a node belongs to the root above the cluster that it was given. */
 interface Cluster {
   parent: Cluster | null;
-  /** null: so far all are of one number a row. */
+  /** The shape of the rows; null while all nodes have one number a row. */
   space: readonly number[] | null;
 }
 
 /**
  * Rewrites the graph in place.
- * @param runs what is fetched together; nodes that one run needs and another does not are kept apart
+ * @param runs what is fetched together. Nodes that different runs need are kept apart, so that no run computes what only another needs
  */
 export function fuseRows(graph: Graph, runs: readonly (readonly Output[])[]): void {
   const wantedBy = new Map<GraphNode, string>();
@@ -65,7 +66,7 @@ interface FoundCluster {
 function clustersOf(wantedBy: ReadonlyMap<GraphNode, string>): FoundCluster[] {
   const missing = new Map<GraphNode, number>();
   const successors = new Map<GraphNode, GraphNode[]>();
-  const ready: GraphNode[] = []; // could run, and cannot be fused
+  const ready: GraphNode[] = []; // that cannot be fused
   for (const node of wantedBy.keys()) {
     const before = predecessors(node);
     missing.set(node, before.length);
@@ -76,14 +77,14 @@ function clustersOf(wantedBy: ReadonlyMap<GraphNode, string>): FoundCluster[] {
       else known.push(node);
     }
   }
-  const waiting = new Set<GraphNode>(); // could run, and can be fused
+  const waiting = new Set<GraphNode>(); // ready, and can be fused
   const enqueue = (nodes: readonly GraphNode[]): void => {
     for (const node of nodes) {
       if (spaceOf(node) === null) ready.push(node);
       else waiting.add(node);
     }
   };
-  /** @returns what then can run too */
+  /** @returns the nodes that are ready once this one has run */
   const complete = (node: GraphNode, counts: Map<GraphNode, number>): GraphNode[] =>
     (successors.get(node) ?? []).filter((next) => {
       const count = (counts.get(next) ?? missing.get(next)!) - 1;
@@ -91,7 +92,7 @@ function clustersOf(wantedBy: ReadonlyMap<GraphNode, string>): FoundCluster[] {
       return count === 0;
     });
 
-  /** Of how many rows, and wanted for which runs. */
+  /** The number of rows, and the runs that need the node. */
   const kind = (node: GraphNode): string => `${rowShape(spaceOf(node)!)} ${wantedBy.get(node)}`;
   const clusters: FoundCluster[] = [];
   enqueue(ready.splice(0));
@@ -99,9 +100,9 @@ function clustersOf(wantedBy: ReadonlyMap<GraphNode, string>): FoundCluster[] {
     for (let node = ready.pop(); node !== undefined; node = ready.pop()) enqueue(complete(node, missing));
     const wave = new Map<GraphNode, Cluster>();
     for (const node of nextWave(waiting, kind, complete)) {
-      if (missing.get(node) !== 0) continue; // one before it was put off
+      if (missing.get(node) !== 0) continue; // it reads one that is left for a later wave
       const cluster = joined(node, wave);
-      if (cluster === null) continue; // in a later wave
+      if (cluster === null) continue; // left for a later wave
       wave.set(node, cluster);
       waiting.delete(node);
       enqueue(complete(node, missing));
@@ -112,9 +113,10 @@ function clustersOf(wantedBy: ReadonlyMap<GraphNode, string>): FoundCluster[] {
 }
 
 /**
- * @param waiting what can be fused and could run
- * @param kind    only nodes of one kind can be of one cluster
- * @returns those of them, and of what could run after them, that something else waits for; all when nothing does. Each after those it reads
+ * @param waiting nodes that are ready and can be fused
+ * @param kind    nodes of different kinds are never in one cluster
+ * @returns which of them, and of those that become ready after them, are needed before a node that cannot be fused is ready; all of them if there is
+ *   no such node. Each comes after those that it reads
  */
 function nextWave(
   waiting: Iterable<GraphNode>,
@@ -124,7 +126,7 @@ function nextWave(
   const counts = new Map<GraphNode, number>();
   const possible = new Set(waiting);
   const others: GraphNode[] = [];
-  /** How many waves must come before a node's. */
+  /** How many waves must run before a node's own: one for each change of kind on the way to it. */
   const wavesBefore = new Map<GraphNode, number>();
   for (const node of possible) {
     const before = predecessors(node).filter((earlier) => possible.has(earlier));
@@ -139,7 +141,7 @@ function nextWave(
   for (let node = behind.pop(); node !== undefined; node = behind.pop()) {
     if (!possible.has(node) || needed.has(node)) continue;
     needed.add(node);
-    // Of its own kind, what could run before its wave waits for it.
+    // A node of the same kind that could run in an earlier wave waits for this one's, to be fused with it.
     for (const earlier of predecessors(node))
       if (possible.has(earlier) && (wavesBefore.get(earlier) === wavesBefore.get(node) || kind(earlier) !== kind(node))) behind.push(earlier);
   }
@@ -155,14 +157,14 @@ function rootsOf(wave: ReadonlyMap<GraphNode, Cluster>): FoundCluster[] {
   return [...members].flatMap(([{ space }, nodes]) => (space === null ? [] : [{ members: nodes, space }]));
 }
 
-/** @returns the node's cluster, with which those of the wave's nodes before it are united; null when they cannot be */
+/** @returns a cluster that unites the node with the clusters of the wave that it waits for; null if they cannot be one */
 function joined(node: GraphNode, wave: ReadonlyMap<GraphNode, Cluster>): Cluster | null {
   const space = spaceOf(node)!;
   const own: Cluster = { parent: null, space: space.at(-1) === 1 ? null : space };
   const before = [...new Set(predecessors(node).flatMap((earlier) => (wave.has(earlier) ? [rootOf(wave.get(earlier)!)] : [])))];
   const spaces = new Set([own, ...before].flatMap(({ space }) => (space === null ? [] : [space.join()])));
   if (spaces.size > 1) return null;
-  // Only what it reads makes it one with others.
+  // Only reading unites, not a control dependency alone.
   if (!node.inputs.some((input) => wave.has(input.node)) && before.length > 0) return null;
   for (const cluster of before) {
     own.space ??= cluster.space;

@@ -1,17 +1,18 @@
 /**
- * What the backward half of a pass reads of the forward half is in memory from the one to the other. Much of it is computed faster again than kept:
- * this decides which tensors to keep, as a minimum cut (as PyTorch's AOTAutograd does), and rewrites the backward half to compute the others anew.
- * With checkpoints (Chen et al. 2016) everything else is computed again, products too.
+ * Decides which tensors the backward pass reads from memory and which it computes again. A tensor of the forward pass that the backward pass reads
+ * stays in memory in between, and for many tensors this costs more than recomputing them. A minimum cut finds the cheapest set to keep (as in
+ * PyTorch's AOTAutograd), and the backward pass is rewritten to recompute the others. With checkpoints (Chen et al. 2016) it recomputes all else,
+ * products too.
  */
 import { DType, type Graph, type GraphNode, type Output } from '../recording/graph.ts';
 import { lookUp } from '../recording/operations.ts';
 import { FlowNetwork } from './minimum-cut.ts';
 import { spaceOf } from './row-program.ts';
 
-/** What more parts of the model read, such as masks and rotary tables, would be computed again for each of them. */
+/** A tensor that more parts of the model read, such as a mask or a rotary table, is kept: each part would compute it again. */
 const SHARED_BY_PARTS = 4;
 
-/** Held for the whole run anyway, or a view of what is. */
+/** Keeping its results costs nothing: they are in memory during the whole run, or are views of such tensors. */
 function isFree({ op, inputs }: GraphNode): boolean {
   const { held = false, view = false } = lookUp(op);
   return held || (view && isFree(inputs[0]!.node));
@@ -19,20 +20,20 @@ function isFree({ op, inputs }: GraphNode): boolean {
 
 const ELEMENT_BYTES: Readonly<Record<number, number>> = { [DType.float32]: 4, [DType.int32]: 4, [DType.bool]: 1, [DType.bfloat16]: 2 };
 
-export interface BackwardHalf {
-  /** How many nodes the graph had when the forward half was recorded. */
+export interface BackwardPass {
+  /** How many nodes the graph had after the forward pass was recorded. */
   begin: number;
-  /** How many it had after the backward half. */
+  /** How many it had after the backward pass. */
   end: number;
-  /** null: only what is cheap is computed again. */
+  /** null: only cheap operations are computed again. */
   checkpoints: ReadonlySet<Output> | null;
 }
 
 /**
- * Rewrites the backward half in place. Nodes it adds stand after those that read them. What rows of fused operations cost nothing is computed again for
- * each of the stages that read it; anything else once.
+ * Rewrites the backward pass in place; the nodes that it adds come after their readers. Operations over rows are computed again for each stage that
+ * reads them, because they will be fused with their readers. All others are computed again once.
  */
-export function recompute(graph: Graph, { begin, end, checkpoints }: BackwardHalf): void {
+export function recompute(graph: Graph, { begin, end, checkpoints }: BackwardPass): void {
   const late = lateNodes(graph.nodes.slice(begin, end));
   const shared = sharedOutputs(graph.nodes.slice(0, begin));
   const mayRecompute = (output: Output): boolean => !shared.has(output) && (checkpoints === null ? isCheap(output) : isBetween(checkpoints, output));
@@ -40,7 +41,7 @@ export function recompute(graph: Graph, { begin, end, checkpoints }: BackwardHal
   const once = new Map<Output, Output>();
   const perStage = new Map<GraphNode, Map<Output, Output>>();
 
-  /** @param stage what must have been computed before: without it TensorFlow would compute everything at once, early */
+  /** @param stage the node to wait for: without one TensorFlow would recompute everything early, and at once */
   const anew = (output: Output, stage: GraphNode): Output => {
     const { node, index } = output;
     if (kept.has(output) || isFree(node) || !mayRecompute(output) || late.has(node)) return output;
@@ -61,7 +62,7 @@ export function recompute(graph: Graph, { begin, end, checkpoints }: BackwardHal
     const before = node.inputs.flatMap((input) => (late.has(input.node) ? [stages.get(input.node)!] : []));
     const stage = before.toSorted((a, b) => order.get(a)! - order.get(b)!).at(-1);
     if (stage !== undefined) node.inputs = node.inputs.map((input) => anew(input, stage));
-    // A chain of fused operations is one stage: that of what it begins with.
+    // Operations over rows belong to the stage before them: they will be fused into one operation.
     stages.set(node, stage === undefined || spaceOf(node) === null ? node : stage);
   }
 }
@@ -72,7 +73,7 @@ function sharedOutputs(nodes: readonly GraphNode[]): Set<Output> {
   return new Set([...parts].filter(([, scopes]) => scopes.size > SHARED_BY_PARTS).map(([output]) => output));
 }
 
-/** Those that come of the loss's gradient; the others only look at the forward half and could run with it. */
+/** @returns the nodes that depend on the gradient of the loss. The others read the forward pass alone, and could run during it */
 function lateNodes(nodes: readonly GraphNode[]): Set<GraphNode> {
   const first = nodes.find((node) => !isFree(node));
   const late = new Set<GraphNode>(first === undefined ? [] : [first]);
@@ -90,7 +91,7 @@ function isCheap({ node }: Output): boolean {
   return typeof cheap === 'boolean' ? cheap : cheap(node);
 }
 
-/** @returns the tensors that together are smallest and from which the late nodes' inputs can be had cheaply */
+/** @returns the smallest tensors, together, from which everything that the late nodes read can be recomputed */
 function cheapestToKeep(late: ReadonlySet<GraphNode>, mayRecompute: (output: Output) => boolean): Set<Output> {
   const network = new FlowNetwork();
   const gates = new Map<Output, { enter: number; leave: number }>();

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FlowNetwork } from '../../../../../workers/engine/compiled/rewriting/minimum-cut.ts';
 
 describe('FlowNetwork', () => {
-  it('cuts where the edges are thinnest together', () => {
+  it('cuts the edges whose capacities have the smallest sum', () => {
     const network = new FlowNetwork();
     const [a, b, c] = [network.vertex(), network.vertex(), network.vertex()] as const;
     network.connect(network.source, a, 3);
@@ -13,14 +13,14 @@ describe('FlowNetwork', () => {
     expect([...network.behindMinimumCut()].sort()).toEqual([network.sink, a, b, c]); // 3 + 2 < 7
   });
 
-  it('of equal cuts takes the one nearest to the sink', () => {
+  it('chooses the cut nearest to the sink among equal ones', () => {
     const network = new FlowNetwork();
     const chain = [network.source, network.vertex(), network.vertex(), network.sink];
     for (let i = 0; i < 3; i++) network.connect(chain[i]!, chain[i + 1]!, 5);
     expect([...network.behindMinimumCut()]).toEqual([network.sink]);
   });
 
-  it('sends flow back where a first way was in the way of two others', () => {
+  it('takes flow back from a path that blocks two others', () => {
     const network = new FlowNetwork();
     const [a, b] = [network.vertex(), network.vertex()] as const;
     network.connect(network.source, a, 1);

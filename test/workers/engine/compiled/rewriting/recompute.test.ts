@@ -25,12 +25,12 @@ function small(terms = 512) {
 }
 
 describe('recompute', () => {
-  it('keeps one tensor where two would be kept, and computes the others of it, not before the gradient arrives', () => {
+  it('keeps one tensor instead of two, and computes the other from it once the gradient is there', () => {
     const { graph, begin, end, product, sigmoid, slope, first, second } = small();
     recompute(graph, { begin, end, checkpoints: null });
     const square = first.node.inputs[1]!;
     expect(square.node).toMatchObject({ op: 'Square', after: [slope.node] });
-    // Of product and sigmoid, equally large, what is nearer is kept.
+    // Product and sigmoid are equally large. The nearer one is kept.
     expect(square.node.inputs).toEqual([sigmoid]);
     expect(second.node.inputs[1]).toBe(sigmoid);
     expect(sigmoid.node.inputs).toEqual([product]);
@@ -47,7 +47,7 @@ describe('recompute', () => {
     }
   });
 
-  it('with checkpoints computes products again too', () => {
+  it('computes products again too if there are checkpoints', () => {
     const { graph, begin, end, x, product, slope, first } = small();
     recompute(graph, { begin, end, checkpoints: new Set() });
     const again = first.node.inputs[1]!.node.inputs[0]!.node.inputs[0]!.node;
@@ -56,7 +56,7 @@ describe('recompute', () => {
     expect(again.inputs[0]).toBe(x);
   });
 
-  it('leaves the forward half as it was', () => {
+  it('leaves the forward pass as it was', () => {
     const { graph, begin, end } = small();
     const before = graph.nodes.slice(0, begin).map(({ op, inputs }) => [op, [...inputs]]);
     recompute(graph, { begin, end, checkpoints: new Set() });
