@@ -1,4 +1,4 @@
-/** Where a run's time goes: when each operation of the graph began and ended, as TensorFlow itself traced it. */
+/** Tells where the time of a run goes, from TensorFlow's own trace of when each operation began and ended. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -9,21 +9,21 @@ import { lookUp } from '../recording/operations.ts';
 
 export interface TimedOperation {
   op: string;
-  /** The part of the model, as the checkpoint names it. */
+  /** The part of the model, named as in the checkpoint. */
   scope: string;
   milliseconds: number;
-  /** Of a product; 0 of all else. */
+  /** Floating-point operations of a product; 0 for all other operations. */
   flops: number;
 }
 
 interface ProfileOptions {
-  /** What the graph is made of. */
+  /** All nodes of the graph. */
   nodes: readonly GraphNode[];
-  /** What a recorded size is in this run. */
+  /** The size in this run that was recorded as `size`. */
   actual(size: number): number;
 }
 
-/** @param run the graph once; times of operations that run side by side are not less for it */
+/** @param run runs the graph once. Operations that run side by side each count in full */
 export function profile(run: () => void, { nodes, actual }: ProfileOptions): TimedOperation[] {
   const dir = mkdtempSync(join(tmpdir(), 'graft-trace-'));
   try {
@@ -47,7 +47,7 @@ export function profile(run: () => void, { nodes, actual }: ProfileOptions): Tim
   }
 }
 
-/** The part of google-protobuf that is used here. */
+/** The part of google-protobuf that this file uses. */
 interface Reader {
   nextField(): boolean;
   isEndGroup(): boolean;
@@ -60,7 +60,7 @@ interface Reader {
 const ofTfjs = createRequire(createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json'));
 const { BinaryReader } = ofTfjs('google-protobuf') as { BinaryReader: new (bytes: Uint8Array) => Reader };
 
-/** Numbers of the fields in tensorflow/core/protobuf/config.proto and tensorflow/core/framework/step_stats.proto. */
+/** Field numbers from tensorflow/core/protobuf/config.proto and tensorflow/core/framework/step_stats.proto. */
 const RunMetadata = { stepStats: 1 } as const;
 const StepStats = { devices: 1 } as const;
 const DeviceStepStats = { nodes: 2 } as const;
@@ -72,14 +72,14 @@ const Dimension = { size: 1 } as const;
 
 interface Traced {
   milliseconds: number;
-  /** Elements of its results. */
+  /** How many elements its results had. */
   elements: number;
 }
 
-/** @param bytes a RunMetadata; @returns what became of each node, by name */
+/** @param bytes a RunMetadata message. @returns time and elements of each node, by name */
 function traced(bytes: Uint8Array): Map<string, Traced> {
   const nodes = new Map<string, Traced>();
-  /** Goes into the submessages of one number and skips the rest. */
+  /** Reads the submessages with this field number and skips the other fields. */
   const inside = (number: number, read: (reader: Reader) => void) => (reader: Reader) =>
     eachField(reader, (field) => (field === number ? reader.readMessage({}, (_, inner) => read(inner)) : reader.skipField()));
   const readNode = (reader: Reader): void => {

@@ -1,8 +1,8 @@
-/** A graph as TensorFlow's SavedModel file, with the messages that tfjs-node carries for reading such files. */
+/** Writes a graph as a TensorFlow SavedModel file, with the protobuf messages that tfjs-node has for reading such files. */
 import { createRequire } from 'node:module';
 import type { Attribute, GraphNode, Output } from '../recording/graph.ts';
 
-/** The part of google-protobuf's generated classes that is used here. */
+/** The part of google-protobuf's generated classes that this file uses. */
 interface Message {
   [method: string]: (...values: unknown[]) => unknown;
   serializeBinary(): Uint8Array;
@@ -11,7 +11,7 @@ type MessageClass = (new () => Message) & Record<string, unknown>;
 
 const messages = createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu/dist/proto/api_pb.js') as Record<string, MessageClass>;
 
-/** The oldest TensorFlow graph version that has every operation used here; newer libraries read it. */
+/** The oldest version of TensorFlow's graphs that has every operation used here. Newer libraries read it. */
 const PRODUCER = 1882;
 const TAG = 'serve';
 
@@ -39,7 +39,7 @@ export function savedModel(nodes: readonly GraphNode[]): SavedGraph {
   return { bytes: model.serializeBinary(), tag: TAG };
 }
 
-/** An output's name as the graph's own inputs have it. */
+/** @returns an output's name as nodes of the graph name their inputs */
 export const outputName = ({ node, index }: Output): string => (index === 0 ? node.name : `${node.name}:${index}`);
 
 function nodeMessage({ name, op, inputs, after, attributes }: GraphNode): Message {

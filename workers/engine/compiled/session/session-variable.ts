@@ -1,4 +1,4 @@
-/** A tensor that lives in a session from run to run. */
+/** A tensor that a session keeps from run to run. */
 import type { HeldFloats } from '../../io/float-formats.ts';
 import { type Tensor, tf } from '../../tensorflow/tensorflow.ts';
 import { type Attribute, DType, type Graph, type Output } from '../recording/graph.ts';
@@ -8,22 +8,22 @@ export interface SessionVariable {
   name: string;
   shape: readonly number[];
   handle: Output;
-  /** Its value when a run begins. */
+  /** Its value at the beginning of a run. */
   value: Output;
-  /** That in f32. */
+  /** The value in f32. */
   exactValue: Output;
-  /** Fetched with `{name}/given` fed as `asGiven` has it, sets it. */
+  /** Fetching it sets the variable to the feed `{name}/given`, which `asGiven` makes. */
   assigned: Output;
-  /** Fetched, sets it to zeros. */
+  /** Fetching it sets the variable to zeros. */
   zeroed: Output;
 }
 
 interface VariableOptions {
-  /** Held in it; default f32. */
+  /** Of its elements; default f32. */
   dtype?: typeof DType.float32 | typeof DType.bfloat16;
 }
 
-/** A variable, unset until `assigned` or `zeroed` has been fetched. */
+/** Adds a variable. It has no value until `assigned` or `zeroed` is fetched. */
 export function sessionVariable(
   graph: Graph,
   name: string,
@@ -40,7 +40,7 @@ export function sessionVariable(
   const handle = graph.add('VarHandleOp', attributes, [], [{ dtype: DType.resource, shape: [] }], { name: `${name}/handle`, stateful: true })
     .outputs[0]!;
   const value = graph.add('ReadVariableOp', { dtype: type }, [handle], [{ dtype, shape }], { name: `${name}/value`, stateful: true });
-  /** @returns what is fetched to set the variable */
+  /** @returns the output that sets the variable when it is fetched */
   const set = (node: string, to: Output): Output => {
     const assign = graph.add('AssignVariableOp', { dtype: type }, [handle, cast(graph, to, dtype)], [], {
       name: `${name}/${node}/assign`,
@@ -67,7 +67,7 @@ export function sessionVariable(
   };
 }
 
-/** tfjs has no bf16: two of them are fed as one int32. */
+/** Feeds two bf16 as one int32, because tfjs has no bf16. */
 function givenInPairs(graph: Graph, name: string, shape: readonly number[]): Output {
   const pairs = graph.placeholder(`${name}/given`, DType.int32, halved(shape));
   const types: Record<string, Attribute> = { T: { kind: 'type', value: DType.int32 }, type: { kind: 'type', value: DType.bfloat16 } };
@@ -76,13 +76,13 @@ function givenInPairs(graph: Graph, name: string, shape: readonly number[]): Out
   return graph.add('Reshape', reshape, [split!, graph.integers(shape)], [{ dtype: DType.bfloat16, shape }]).outputs[0]!;
 }
 
-/** The class of what a variable is fed. */
+/** @returns the class of the array that `asGiven` takes */
 export const givenClass = ({ value }: SessionVariable): (new (length: number) => HeldFloats) =>
   value.dtype === DType.bfloat16 ? Uint16Array : Float32Array;
 
 /**
- * What a variable is fed to be set.
- * @param values row-major, of its `givenClass`; bf16's are an even number
+ * The tensor to feed as `{name}/given`.
+ * @param values row-major, in the variable's `givenClass`; an even number of them for bf16
  */
 export function asGiven({ shape }: SessionVariable, values: HeldFloats): Tensor {
   if (values instanceof Float32Array) return tf.tensor(values, [...shape]);

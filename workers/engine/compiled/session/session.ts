@@ -1,4 +1,4 @@
-/** A graph, run by TensorFlow as a whole. Its variables live in the session from run to run. */
+/** Runs a graph as a whole in TensorFlow. The session keeps the graph's variables from run to run. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import type { Graph, GraphNode, Output } from '../recording/graph.ts';
 import { lookUp } from '../recording/operations.ts';
 import { savedModel } from './saved-model.ts';
 
-/** Hands a tensor's numbers to TensorFlow now instead of when it is first used: JavaScript's copy need not wait. @returns the tensor */
+/** Copies a tensor's values to TensorFlow now rather than at its first use, so that JavaScript's copy can be freed. @returns the tensor */
 export function uploaded<T extends Tensor>(tensor: T): T {
   backend.getInputTensorIds([tensor]);
   return tensor;
@@ -19,9 +19,9 @@ export class GraphSession {
   #open = true;
 
   /**
-   * @param graph of which only what the fetches need is taken
-   * @param fetches all that will ever be asked for
-   * @throws Error what TensorFlow says of a node that is wrong
+   * @param graph   only the part that the fetches need is loaded
+   * @param fetches everything that any run will ask for
+   * @throws Error with TensorFlow's message if it refuses a node
    */
   constructor(graph: Graph, fetches: Iterable<Output>) {
     const { bytes, tag } = savedModel(neededNodes(graph, fetches));
@@ -35,9 +35,9 @@ export class GraphSession {
   }
 
   /**
-   * The first run of the same feeds and fetches prepares them, which takes longer.
-   * @param feeds by the placeholders' names; remain the caller's
-   * @returns a tensor for each fetch, the caller's
+   * The first run with a set of feeds and fetches takes longer, because TensorFlow prepares it.
+   * @param feeds by placeholder; the caller still owns them
+   * @returns a tensor for each fetch, owned by the caller
    */
   run(feeds: Readonly<Record<string, Tensor>>, fetches: readonly Output[]): Tensor[] {
     const names = Object.keys(feeds);
@@ -61,6 +61,6 @@ function neededNodes(graph: Graph, fetches: Iterable<Output>): GraphNode[] {
     needed.add(node);
     waiting.push(...node.inputs.map((input) => input.node), ...node.after);
   }
-  // What is fed is there to be fed, also when nothing reads it.
+  // Callers feed the same placeholders to every run, whether a fetch needs them or not.
   return graph.nodes.filter((node) => needed.has(node) || lookUp(node.op).fed);
 }
