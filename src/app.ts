@@ -5,7 +5,6 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { authenticate } from './accounts/api-key.ts';
 import { adapterRoutes } from './adapters/routes.ts';
 import { fileRoutes } from './files/routes.ts';
-import { Refusal } from './formats/refusal.ts';
 import { healthRoutes } from './health.ts';
 import { handleError, handleNotFound } from './http/error-handler.ts';
 import { parseJsonBody } from './http/json-body.ts';
@@ -41,11 +40,6 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
     } catch (error) {
       done(error as Error);
     }
-  });
-
-  // Postgres cannot hold it, so nothing that we know is called so.
-  app.addHook('onRequest', async ({ url }) => {
-    if (url.includes('%00')) throw new Refusal('invalid_value', 'The address has a NUL character in it');
   });
 
   await app.register(swagger, {

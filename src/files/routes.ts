@@ -12,6 +12,8 @@ import { sweepFiles } from './sweep.ts';
 import { receiveUpload, type UploadPart } from './upload.ts';
 
 const tags = ['Files'];
+/** As long as a file's name may be on most disks. */
+const LONGEST_FILENAME = 255;
 
 /** `/v1/files` */
 export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
@@ -99,9 +101,8 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
 async function* uploadParts(request: FastifyRequest): AsyncGenerator<UploadPart> {
   for await (const part of request.parts()) {
     if (part.type === 'field') yield { type: 'field', name: part.fieldname, value: String(part.value) };
-    else yield { type: 'file', name: part.fieldname, filename: storable(part.filename), content: part.file, isCut: () => part.file.truncated };
+    else yield { type: 'file', name: part.fieldname, filename: nameOf(part), content: part.file, isCut: () => part.file.truncated };
   }
 }
 
-/** Postgres stores neither NUL nor half of a surrogate pair. */
-const storable = (filename: string | undefined): string => (filename || 'upload.jsonl').replace(/[\0\p{Surrogate}]/gu, '_').slice(0, 255);
+const nameOf = ({ filename }: { filename?: string }): string => (filename || 'upload.jsonl').slice(0, LONGEST_FILENAME);

@@ -1,7 +1,5 @@
+import { isStorable } from '../database/storable.ts';
 import { Refusal } from '../formats/refusal.ts';
-
-/** Postgres stores neither NUL nor half of a surrogate pair. */
-const unstorable = /[\0\p{Surrogate}]/u;
 
 /**
  * A body as JSON, checked for what must not come further: text that the database cannot hold, keys that reach for prototypes.
@@ -13,7 +11,7 @@ export function parseJsonBody(text: string): unknown {
   try {
     return JSON.parse(text, (key, value: unknown) => {
       if (key === '__proto__') throw new Refusal('invalid_json', 'The body has a key "__proto__"');
-      if (unstorable.test(key) || (typeof value === 'string' && unstorable.test(value))) {
+      if (!isStorable(key) || (typeof value === 'string' && !isStorable(value))) {
         throw new Refusal('invalid_json', `The body has a NUL character or half a surrogate pair at "${key}"`);
       }
       return value;

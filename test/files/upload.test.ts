@@ -86,6 +86,16 @@ describe('upload', () => {
     expect(refusal(await service.post('/v1/files', {}))).toMatchObject({ status: 415, code: 'unsupported_media_type' });
   });
 
+  it('whose name is cut in the middle of an emoji can be read and downloaded', async () => {
+    const response = await send([
+      ['file', new File(['{}\n'], `${'x'.repeat(254)}🌱.jsonl`)],
+      ['purpose', 'fine-tune'],
+    ]);
+    const { id, filename } = response.json();
+    expect(filename).toBe(`${'x'.repeat(254)}\ufffd`);
+    expect((await service.inject({ url: `/v1/files/${id}/content` })).body).toBe('{}\n');
+  });
+
   it('with an expiry shows it', async () => {
     const response = await send([
       ['file', data],

@@ -25,9 +25,17 @@ describe('the error object', () => {
     expect(refusal(await send('{"__proto__":{}}'))).toMatchObject({ status: 400, code: 'invalid_json' });
   });
 
+  it('comes for an id with a NUL character, which nothing has', async () => {
+    const nowhere = { status: 404, code: 'model_not_found', param: 'model' };
+    expect(refusal(await service.inject({ url: '/v1/models/a%00b' }))).toMatchObject(nowhere);
+    expect(refusal(await service.inject({ url: '/v1/files/file-%00' }))).toMatchObject({ status: 404, code: 'file_not_found' });
+    expect(refusal(await service.inject({ url: '/v1/fine_tuning/jobs/a%00/events' }))).toMatchObject({ status: 404, code: 'fine_tune_not_found' });
+    expect(refusal(await service.inject({ url: '/v1/fine_tuning/jobs?after=%00' }))).toMatchObject({ status: 400, param: 'after' });
+    expect((await service.inject({ url: '/v1/fine_tuning/jobs?metadata[a%00]=%00' })).json()).toMatchObject({ data: [], has_more: false });
+  });
+
   it('comes for a path that cannot be decoded, and for a query out of range', async () => {
     expect(refusal(await service.inject({ url: '/v1/models/%zz' }))).toMatchObject({ status: 400 });
-    expect(refusal(await service.inject({ url: '/v1/models/a%00b' }))).toMatchObject({ status: 400 });
     expect(refusal(await service.inject({ url: '/v1/fine_tuning/jobs?limit=0' }))).toMatchObject({ status: 400, param: 'limit' });
     expect(refusal(await service.inject({ url: '/v1/fine_tuning/jobs?after=ftjob-none' }))).toMatchObject({ status: 400, param: 'after' });
   });

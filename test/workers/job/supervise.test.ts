@@ -231,6 +231,24 @@ describe('a job that is supervised', () => {
     expect(await weights(id)).toEqual(undisturbed);
   });
 
+  it('and fails with an error that holds a NUL and half an emoji › has failed, with both replaced', async () => {
+    const id = await makeJob();
+    const takeProcess = () => {
+      const training = fork();
+      const error = { code: 'corrupt_model_file', message: 'The tensor "a\0\ud83d" is cut off', param: 'model', hint: null };
+      return {
+        ...training,
+        async *train() {
+          yield { id, answer: 'failed' as const, error };
+        },
+      };
+    };
+    await supervise(id, { takeProcess });
+    const { status, error } = (await get(id)).json();
+    expect(status).toBe('failed');
+    expect(error).toEqual({ code: 'corrupt_model_file', message: 'The tensor "a\ufffd\ufffd" is cut off', param: 'model' });
+  });
+
   it('that is cancelled while its files are proven › leaves none of them', async () => {
     const id = await makeJob();
     const takeProcess = () => {

@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isStorable, storable } from '../../src/database/storable.ts';
+import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
+import { newEventId, newJobId } from '../../src/ids.ts';
+import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
+import { openReportStore } from '../../src/reports/store.ts';
+import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
+
+/** NUL, the first half of an emoji, its second half, and a whole one, which stays. */
+const bad = 'a\0b \ud83d c \udf31 d 🌱';
+const cleaned = 'a\ufffdb \ufffd c \ufffd d 🌱';
+
+describe('storable', () => {
+  it('replaces NUL and half surrogate pairs wherever a string is, in keys too', () => {
+    const value = { [bad]: bad, list: [1, bad, { deep: [bad] }], fine: 'fine' };
+    expect(storable(value)).toEqual({ [cleaned]: cleaned, list: [1, cleaned, { deep: [cleaned] }], fine: 'fine' });
+    expect(isStorable(bad)).toBe(false);
+    expect(isStorable(cleaned)).toBe(true);
+  });
+
+  it('of what can be stored gives the same object, not a copy', () => {
+    const value = { text: 'Grüße 🌱', list: [{ a: [1, Number.NaN, null, undefined, true] }], big: 1n };
+    expect(storable(value)).toBe(value);
+  });
+
+  it('copies only the branch that changes, and leaves what it was given as it was', () => {
+    const kept = { a: ['b'] };
+    const value = { kept, changed: { text: 'x\0' } };
+    const result = storable(value);
+    expect(result.kept).toBe(kept);
+    expect(result.changed).toEqual({ text: 'x\ufffd' });
+    expect(value.changed.text).toBe('x\0');
+  });
+
+  it('passes dates, bytes and instances of classes as they are', () => {
+    class Value {
+      text = 'x\0';
+    }
+    const value = { date: new Date(0), bytes: new Uint8Array([0]), instance: new Value() };
+    const result = storable({ ...value, text: bad });
+    for (const key of ['date', 'bytes', 'instance'] as const) expect(result[key]).toBe(value[key]);
+  });
+
+  it('keeps a key __proto__ an ordinary key', () => {
+    const result = storable(JSON.parse('{"__proto__": {"admin": "x\\u0000"}}'));
+    expect(Object.keys(result)).toEqual(['__proto__']);
+    expect(result.admin).toBeUndefined();
+  });
+});
+
+describe('the database', () => {
+  let embedded: EmbeddedDatabase;
+  let jobs: JobStore;
+  beforeAll(async () => {
+    embedded = await openEmbeddedDatabase();
+    jobs = openJobStore(embedded.database);
+  });
+  afterAll(() => embedded.close());
+
+  const makeJob = async (metadata: Record<string, string> | null = null) => {
+    const files = { trainingFileId: 'file-training', validationFileId: null };
+    const asked = { ...files, model: 'graft-tiny', suffix: null, seed: 1, hyperparameters: {}, tuning: { type: 'lora' as const }, metadata };
+    return (await jobs.create({ id: newJobId(), ...asked })).job;
+  };
+
+  it('holds an event, an error and metadata with such characters cleaned', async () => {
+    const { id } = await makeJob({ [bad]: bad });
+    await jobs.appendEvent(id, { level: 'error', message: bad, data: { [bad]: [bad] } });
+    const error = { code: 'internal_error', message: bad, param: null };
+    expect(await jobs.move(id, 'fail', { patch: { error } })).toMatchObject({ status: 'failed', error: { ...error, message: cleaned } });
+    expect((await jobs.find(id))!.metadata).toEqual({ [cleaned]: cleaned });
+    expect((await jobs.events(id, { limit: 1 })).data[0]).toMatchObject({ message: cleaned, data: { [cleaned]: [cleaned] } });
+  });
+
+  it('is asked for what it can hold alone', async () => {
+    const { id } = await makeJob({ team: bad });
+    expect((await jobs.list({ limit: 10, metadata: { team: bad } })).data.map((job) => job.id)).toEqual([id]);
+    expect(await jobs.find(`${id}\0`)).toBeNull();
+  });
+
+  it('holds a report cleaned, which is written in a transaction', async () => {
+    const { id } = await makeJob();
+    const { attempt } = (await jobs.claim(id, 'worker'))!;
+    const reports = openReportStore(embedded.database);
+    const receipt = { object: 'fine_tuning.job.receipt', template: bad } as unknown as TokenReceipt;
+    expect(await reports.put(id, attempt, 'receipt', receipt)).toBe(true);
+    expect(await reports.find(id, 'receipt')).toEqual({ ...receipt, template: cleaned });
+  });
+
+  it('cleans in both kinds of transaction', async () => {
+    const { database } = embedded;
+    const { id: jobId } = await makeJob();
+    const event = (message: string) => ({ id: newEventId(), jobId, level: 'info', type: 'message', message });
+    await database.$transaction((tx) => tx.jobEvent.create({ data: event('one \0') }));
+    await database.$transaction([database.jobEvent.createMany({ data: [event('two \ud83d'), event('three')] })]);
+    const messages = (await jobs.eventsSince(jobId, null, 10)).map(({ message }) => message);
+    expect(messages).toEqual(['one \ufffd', 'two \ufffd', 'three']);
+  });
+});
