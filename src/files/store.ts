@@ -1,9 +1,9 @@
 import type { Database } from '../database/client.ts';
 import type { File as FileRow } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
+import { finalStatuses } from '../jobs/state.ts';
 
-export const filePurposes = ['fine-tune', 'fine-tune-results'] as const;
-export type FilePurpose = (typeof filePurposes)[number];
+export type FilePurpose = 'fine-tune' | 'fine-tune-results';
 
 export interface StoredFile {
   id: string;
@@ -89,8 +89,7 @@ export function openFileStore(db: Database) {
 
     /** Whether an unfinished job reads this file, or another living file names the same object: its bytes must stay. */
     async isInUse({ id, storageKey }: StoredFile): Promise<boolean> {
-      const finished = ['succeeded', 'failed', 'cancelled'] as const;
-      const jobs = await db.job.count({ where: { status: { notIn: [...finished] }, OR: [{ trainingFileId: id }, { validationFileId: id }] } });
+      const jobs = await db.job.count({ where: { status: { notIn: [...finalStatuses] }, OR: [{ trainingFileId: id }, { validationFileId: id }] } });
       const others = await db.file.count({ where: { id: { not: id }, storageKey, deletedAt: null } });
       return jobs + others > 0;
     },

@@ -1,7 +1,6 @@
 /** The one table of how a job's status may change. */
 
-export const jobStatuses = ['validating_files', 'queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled'] as const;
-export type JobStatus = (typeof jobStatuses)[number];
+export type JobStatus = 'validating_files' | 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
 
 interface Move {
   from: readonly JobStatus[];

@@ -5,10 +5,8 @@ import { checkpointModelName, newCheckpointId, newEventId } from '../ids.ts';
 import type { Checkpoint, CheckpointMetrics, Job, JobEvent, JobPatch, NewEvent, NewJob, StepMetric } from './job.ts';
 import { isFinal, type MoveName, moves } from './state.ts';
 
-/** A worker that has not written for this long has lost its job. Three missed heartbeats of ten seconds, and slack for clocks. */
+/** A worker that has not written for this long has lost its job: long enough for a database that is away or a clock that is wrong for half a minute. */
 export const HEARTBEAT_BOUND_MS = 45_000;
-/** How often a worker that has a job calls `heartbeat`. */
-export const HEARTBEAT_EVERY_MS = 10_000;
 
 export type JobStore = ReturnType<typeof openJobStore>;
 

@@ -3,7 +3,6 @@ export const keys = {
   file: (fileId: string) => `files/${fileId}`,
   /** The delivered adapter directory (or model directory) of a job. */
   adapter: (jobId: string) => `jobs/${jobId}/adapter/`,
-  checkpoints: (jobId: string) => `jobs/${jobId}/checkpoints/`,
   /** What a checkpoint delivers, and beside it the state that resumes it. */
   checkpointAdapter: (jobId: string, step: number) => `jobs/${jobId}/checkpoints/${step}/adapter/`,
   checkpoint: (jobId: string, step: number) => `jobs/${jobId}/checkpoints/${step}/`,

@@ -4,7 +4,7 @@ import type { StepMetrics } from '../engine/contract.ts';
 import { JobLost } from './endings.ts';
 
 /** A job has at most about this many metrics events; rows there are for every step. Long jobs thin them out evenly. */
-export const MOST_METRICS_EVENTS = 1_000;
+const MOST_METRICS_EVENTS = 1_000;
 
 /** Steps become rows and events, gathered so that a fast job does not write for each. */
 export interface JobJournal {

@@ -21,9 +21,9 @@ import { downloadDirectory } from './stored-directory.ts';
 import { type JobWatch, watchJob } from './watch.ts';
 
 /** A training process that dies this often in one worker's hands takes the job with it: something in the job kills it. */
-export const MOST_CRASHES = 3;
+const MOST_CRASHES = 3;
 /** A worker that stops waits this long for the step under way and its checkpoint. */
-export const STOP_GRACE_MS = 30_000;
+const STOP_GRACE_MS = 30_000;
 
 export interface Supervision {
   services: Pick<Services, 'config' | 'jobs' | 'files' | 'reports' | 'objectStore' | 'hub'>;

@@ -3,7 +3,7 @@ import type { Job } from '../../src/jobs/job.ts';
 import type { JobStore } from '../../src/jobs/store.ts';
 
 /** How soon a cancelled job's process is stopped; also the heartbeat, far below its bound. */
-export const WATCH_EVERY_MS = 1_000;
+const WATCH_EVERY_MS = 1_000;
 
 export interface JobWatch {
   /** Aborted when the job is not this worker's any more. */
