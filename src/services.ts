@@ -5,6 +5,7 @@ import { migrate } from './database/migrate.ts';
 import { type FileStore, openFileStore } from './files/store.ts';
 import { type Hub, openHub } from './hub/hub.ts';
 import { type JobQueue, openQueue } from './jobs/queue.ts';
+import { type JobRecord, openJobRecord } from './jobs/record-store.ts';
 import { type JobStore, openJobStore } from './jobs/store.ts';
 import { type ModelStore, openModelStore } from './models/store.ts';
 import type { ObjectStore } from './object-store/object-store.ts';
@@ -20,6 +21,7 @@ export interface Services {
   database: Database;
   files: FileStore;
   jobs: JobStore;
+  jobRecord: JobRecord;
   models: ModelStore;
   reports: ReportStore;
   queue: JobQueue;
@@ -55,6 +57,7 @@ export async function openServices(config: Config, log: Logger = pino({ level: c
     const stores = {
       files: openFileStore(database),
       jobs: openJobStore(database),
+      jobRecord: openJobRecord(database),
       models: openModelStore(database),
       reports: openReportStore(database),
     };

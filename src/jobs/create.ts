@@ -11,7 +11,7 @@ import type { CreateJob } from './schema.ts';
 
 const LARGEST_SEED = 2 ** 31 - 1;
 
-type Needs = Pick<Services, 'jobs' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
+type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
 
 /**
  * Takes a job on, or refuses on the spot what can be known to be wrong without reading the data.
@@ -19,7 +19,7 @@ type Needs = Pick<Services, 'jobs' | 'files' | 'models' | 'queue' | 'hub' | 'log
  * @throws Refusal
  */
 export async function createJob(body: CreateJob, services: Needs, idempotencyKey?: string): Promise<Job> {
-  const { jobs, queue, log } = services;
+  const { jobs, jobRecord, queue, log } = services;
   const asked = newJob(body);
   const earlier = idempotencyKey === undefined ? null : await jobs.findByIdempotencyKey(idempotencyKey);
   if (earlier) return sameRequest(earlier, asked);
@@ -30,8 +30,8 @@ export async function createJob(body: CreateJob, services: Needs, idempotencyKey
 
   const { job, created } = await jobs.create({ ...asked, modelRevision, ...(idempotencyKey !== undefined && { idempotencyKey }) });
   if (!created) return sameRequest(job, asked);
-  await jobs.appendEvent(job.id, { level: 'info', message: `Created fine-tuning job: ${job.id}` });
-  await jobs.appendEvent(job.id, { level: 'info', message: `Validating training file: ${job.trainingFileId}` });
+  await jobRecord.appendEvent(job.id, { level: 'info', message: `Created fine-tuning job: ${job.id}` });
+  await jobRecord.appendEvent(job.id, { level: 'info', message: `Validating training file: ${job.trainingFileId}` });
   // The row is what counts: if Redis is away now, the reconciler wakes a worker later.
   await queue.enqueue(job.id).catch((error: unknown) => log.warn({ err: error, jobId: job.id }, 'the job could not be queued yet'));
   return job;

@@ -11,7 +11,7 @@ const AT_ONCE = 500;
 /** A job's events as server-sent events, from the one named on; ends when the job is over and all has been told. */
 export async function* followEvents(
   jobId: string,
-  { jobs }: Pick<Services, 'jobs'>,
+  { jobs, jobRecord }: Pick<Services, 'jobs' | 'jobRecord'>,
   from: { after: string | null; signal: AbortSignal },
 ): AsyncGenerator<string> {
   let { after } = from;
@@ -19,7 +19,7 @@ export async function* followEvents(
   while (!from.signal.aborted) {
     // Looked up before the events: what happens in between is told in the next round.
     const job = await jobs.find(jobId);
-    const events = await jobs.eventsSince(jobId, after, AT_ONCE);
+    const events = await jobRecord.eventsSince(jobId, after, AT_ONCE);
     for (const event of events) yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(eventView(event))}\n\n`;
     after = events.at(-1)?.id ?? after;
     if (events.length > 0) saidAt = Date.now();

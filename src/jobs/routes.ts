@@ -21,7 +21,7 @@ const CheckpointList = Type.Object({
 
 /** `/v1/fine_tuning/jobs`: create, look, cancel */
 export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
-  const { jobs } = services;
+  const { jobs, jobRecord } = services;
   const closing = new AbortController();
   app.addHook('preClose', async () => closing.abort());
 
@@ -103,7 +103,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
           .header('cache-control', 'no-store')
           .send(stream as never); // the schema's 200 is the list's
       }
-      const { data, hasMore } = await jobs.events(id, query);
+      const { data, hasMore } = await jobRecord.events(id, query);
       return { object: 'list' as const, data: data.map(eventView), has_more: hasMore };
     },
   );
@@ -121,7 +121,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
     },
     async ({ params, query }) => {
       const { id } = await findJob(params.job_id, services);
-      const { data, hasMore } = await jobs.checkpoints(id, query);
+      const { data, hasMore } = await jobRecord.checkpoints(id, query);
       return {
         object: 'list' as const,
         data: data.map(checkpointView),

@@ -1,8 +1,7 @@
 import type { Database } from '../database/client.ts';
-import { type Checkpoint as CheckpointRow, type JobEvent as EventRow, type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
+import { type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
-import { checkpointModelName, newCheckpointId, newEventId } from '../ids.ts';
-import type { Checkpoint, CheckpointMetrics, Job, JobEvent, JobPatch, NewEvent, NewJob, StepMetric } from './job.ts';
+import type { Job, JobPatch, NewJob } from './job.ts';
 import { isFinal, type MoveName, moves } from './state.ts';
 
 /** A worker that has not written for this long has lost its job: long enough for a database that is away or a clock that is wrong for half a minute. */
@@ -17,7 +16,7 @@ export interface JobFilter {
   metadata?: Record<string, string> | null;
 }
 
-/** Jobs and what belongs to them. Every write of a worker carries its attempt: null or false means that the job is no longer its own. */
+/** Jobs: who has each and how far it is. Every write of a worker carries its attempt: null means that the job is no longer its own. */
 export function openJobStore(db: Database) {
   return {
     /** @returns the job, and whether it was made now: a known idempotency key gives the job it made before */
@@ -134,78 +133,6 @@ export function openJobStore(db: Database) {
       return rows.map(asJob);
     },
 
-    /** Steps that are there already stay as they are. @returns false when the attempt is not the newest */
-    async recordMetrics(id: string, attempt: number, metrics: StepMetric[]): Promise<boolean> {
-      return db.$transaction(async (tx) => {
-        if (!(await fence(tx, id, attempt))) return false;
-        await tx.stepMetric.createMany({ data: metrics.map((metric) => ({ ...metric, jobId: id })), skipDuplicates: true });
-        return true;
-      });
-    },
-
-    /** Every step's metrics, in order. */
-    metrics(id: string): Promise<StepMetric[]> {
-      return db.stepMetric.findMany({ where: { jobId: id }, orderBy: { step: 'asc' }, omit: { jobId: true } });
-    },
-
-    /** @returns the event */
-    async appendEvent(id: string, { level, message, type = 'message', data }: NewEvent): Promise<JobEvent> {
-      return asEvent(await db.jobEvent.create({ data: { id: newEventId(), jobId: id, level, message, type, data: data ?? Prisma.DbNull } }));
-    },
-
-    /** Newest first. */
-    async events(jobId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<JobEvent>> {
-      const cursor = await cursorOf(after, (id) => db.jobEvent.findFirst({ where: { id, jobId }, select: { seq: true } }));
-      const where = { jobId, ...(cursor && { seq: { lt: cursor.seq } }) };
-      const rows = await db.jobEvent.findMany({ where, orderBy: { seq: 'desc' }, take: limit + 1 });
-      return pageOf(rows.map(asEvent), limit);
-    },
-
-    /** In order, those after the event named, for following a job. */
-    async eventsSince(id: string, after: string | null, limit: number): Promise<JobEvent[]> {
-      const cursor = after === null ? null : await db.jobEvent.findFirst({ where: { id: after, jobId: id }, select: { seq: true } });
-      const rows = await db.jobEvent.findMany({
-        where: { jobId: id, ...(cursor && { seq: { gt: cursor.seq } }) },
-        orderBy: { seq: 'asc' },
-        take: limit,
-      });
-      return rows.map(asEvent);
-    },
-
-    /** A checkpoint of the same step replaces the one before. @returns null when the attempt is not the newest */
-    async addCheckpoint(id: string, attempt: number, { step, metrics }: { step: number; metrics: CheckpointMetrics }): Promise<Checkpoint | null> {
-      return db.$transaction(async (tx) => {
-        if (!(await fence(tx, id, attempt))) return null;
-        const job = asJob(await tx.job.findUniqueOrThrow({ where: { id } }));
-        const json = metrics as unknown as Prisma.InputJsonObject;
-        const row = await tx.checkpoint.upsert({
-          where: { jobId_step: { jobId: id, step } },
-          create: { id: newCheckpointId(), jobId: id, step, name: checkpointModelName(job, step), metrics: json },
-          update: { metrics: json },
-        });
-        return asCheckpoint(row);
-      });
-    },
-
-    /** Newest first. */
-    async checkpoints(jobId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<Checkpoint>> {
-      const cursor = await cursorOf(after, (id) => db.checkpoint.findFirst({ where: { id, jobId }, select: { step: true } }));
-      const where = { jobId, ...(cursor && { step: { lt: cursor.step } }) };
-      const rows = await db.checkpoint.findMany({ where, orderBy: { step: 'desc' }, take: limit + 1 });
-      return pageOf(rows.map(asCheckpoint), limit);
-    },
-
-    /** By its model name, `ft:…:ckpt-step-N`. */
-    async findCheckpoint(name: string): Promise<Checkpoint | null> {
-      const row = await db.checkpoint.findUnique({ where: { name } });
-      return row && asCheckpoint(row);
-    },
-
-    async newestCheckpoint(id: string): Promise<Checkpoint | null> {
-      const row = await db.checkpoint.findFirst({ where: { jobId: id }, orderBy: { step: 'desc' } });
-      return row && asCheckpoint(row);
-    },
-
     /** The tuned model is gone; the job stays. */
     async forgetModel(fineTunedModel: string): Promise<void> {
       await db.job.updateMany({ where: { fineTunedModel }, data: { fineTunedModel: null } });
@@ -233,10 +160,6 @@ const isUniqueViolation = (error: unknown): boolean => error instanceof Prisma.P
 /** JSON columns are written by this store alone, so what comes out has the type that went in. */
 const asJob = ({ method, integrations, idempotencyKey, trainedTokens, ...row }: JobRow): Job =>
   ({ ...row, trainedTokens: trainedTokens === null ? null : Number(trainedTokens) }) as unknown as Job;
-
-const asEvent = ({ jobId, ...row }: EventRow): JobEvent => row as unknown as JobEvent;
-
-const asCheckpoint = (row: CheckpointRow): Checkpoint => row as unknown as Checkpoint;
 
 /** null in a JSON column is SQL's NULL. */
 function asColumns({ resolved, facts, error, tuning, ...plain }: JobPatch): Prisma.JobUpdateManyMutationInput {

@@ -13,7 +13,7 @@ import type { ModelObject } from './schema.ts';
 import type { BaseModel } from './store.ts';
 
 type Model = Static<typeof ModelObject>;
-type Needs = Pick<Services, 'models' | 'jobs' | 'files' | 'objectStore' | 'hub'>;
+type Needs = Pick<Services, 'models' | 'jobs' | 'jobRecord' | 'files' | 'objectStore' | 'hub'>;
 
 /** Who owns a base model: it was here before any job. */
 const BASE_OWNER = 'system';
@@ -61,12 +61,12 @@ export async function listModels({ models, jobs }: Needs): Promise<Model[]> {
 }
 
 /** A base model, a tuned one, a checkpoint's, or one on the hub that may be downloaded. @throws Refusal model_not_found, or what the hub says */
-export async function findModel(id: string, { models, jobs, hub }: Needs): Promise<Model> {
+export async function findModel(id: string, { models, jobs, jobRecord, hub }: Needs): Promise<Model> {
   const base = await models.find(id);
   if (base) return viewBase(base);
   const job = await jobs.findByModel(id);
   if (job) return viewTuned(id, job.finishedAt ?? job.createdAt, job);
-  const checkpoint = await jobs.findCheckpoint(id);
+  const checkpoint = await jobRecord.findCheckpoint(id);
   const maker = checkpoint && (await jobs.find(checkpoint.jobId));
   if (maker) return viewTuned(id, checkpoint.createdAt, maker);
   const onHub = parseHubName(id);

@@ -12,7 +12,7 @@ let jobId: string;
 let modelName: string;
 beforeAll(async () => {
   service = await runService();
-  const { jobs, files, objectStore } = service.services;
+  const { jobs, jobRecord, files, objectStore } = service.services;
   const training_file = await service.upload();
   jobId = (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, suffix: 'a/b c' })).json().id;
   const job = (await jobs.claim(jobId, 'worker-test'))!;
@@ -22,7 +22,7 @@ beforeAll(async () => {
     await objectStore.put(keys.adapter(jobId) + name, content);
     await objectStore.put(keys.checkpointAdapter(jobId, 5) + name, content);
   }
-  await jobs.addCheckpoint(jobId, 1, { step: 5, metrics: { step: 5, train_loss: 1.5 } });
+  await jobRecord.addCheckpoint(jobId, 1, { step: 5, metrics: { step: 5, train_loss: 1.5 } });
   modelName = fineTunedModelName(job);
   const storageKey = `${keys.adapter(jobId)}adapter_config.json`;
   const result = { id: newFileId(), filename: 'adapter_config.json', purpose: 'fine-tune-results' as const, sizeBytes: 7, sha256: '', storageKey };

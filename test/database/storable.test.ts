@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isStorable, storable } from '../../src/database/storable.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
-import { newEventId, newJobId } from '../../src/ids.ts';
+import { newEventId } from '../../src/ids.ts';
+import { type JobRecord, openJobRecord } from '../../src/jobs/record-store.ts';
 import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
 import { openReportStore } from '../../src/reports/store.ts';
+import { newJob } from '../jobs/new-job.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 
 /** NUL, the first half of an emoji, its second half, and a whole one, which stays. */
@@ -51,25 +53,23 @@ describe('storable', () => {
 describe('the database', () => {
   let embedded: EmbeddedDatabase;
   let jobs: JobStore;
+  let jobRecord: JobRecord;
   beforeAll(async () => {
     embedded = await openEmbeddedDatabase();
     jobs = openJobStore(embedded.database);
+    jobRecord = openJobRecord(embedded.database);
   });
   afterAll(() => embedded.close());
 
-  const makeJob = async (metadata: Record<string, string> | null = null) => {
-    const files = { trainingFileId: 'file-training', validationFileId: null };
-    const asked = { ...files, model: 'graft-tiny', suffix: null, seed: 1, hyperparameters: {}, tuning: { type: 'lora' as const }, metadata };
-    return (await jobs.create({ id: newJobId(), ...asked })).job;
-  };
+  const makeJob = async (metadata: Record<string, string> | null = null) => (await jobs.create(newJob({ metadata }))).job;
 
   it('holds an event, an error and metadata with such characters cleaned', async () => {
     const { id } = await makeJob({ [bad]: bad });
-    await jobs.appendEvent(id, { level: 'error', message: bad, data: { [bad]: [bad] } });
+    await jobRecord.appendEvent(id, { level: 'error', message: bad, data: { [bad]: [bad] } });
     const error = { code: 'internal_error', message: bad, param: null };
     expect(await jobs.move(id, 'fail', { patch: { error } })).toMatchObject({ status: 'failed', error: { ...error, message: cleaned } });
     expect((await jobs.find(id))!.metadata).toEqual({ [cleaned]: cleaned });
-    expect((await jobs.events(id, { limit: 1 })).data[0]).toMatchObject({ message: cleaned, data: { [cleaned]: [cleaned] } });
+    expect((await jobRecord.events(id, { limit: 1 })).data[0]).toMatchObject({ message: cleaned, data: { [cleaned]: [cleaned] } });
   });
 
   it('is asked for what it can hold alone', async () => {
@@ -93,7 +93,7 @@ describe('the database', () => {
     const event = (message: string) => ({ id: newEventId(), jobId, level: 'info', type: 'message', message });
     await database.$transaction((tx) => tx.jobEvent.create({ data: event('one \0') }));
     await database.$transaction([database.jobEvent.createMany({ data: [event('two \ud83d'), event('three')] })]);
-    const messages = (await jobs.eventsSince(jobId, null, 10)).map(({ message }) => message);
+    const messages = (await jobRecord.eventsSince(jobId, null, 10)).map(({ message }) => message);
     expect(messages).toEqual(['one \ufffd', 'two \ufffd', 'three']);
   });
 });

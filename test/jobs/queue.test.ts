@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newJobId } from '../../src/ids.ts';
 import { reconcile } from '../../src/jobs/reconcile.ts';
 import { HEARTBEAT_BOUND_MS } from '../../src/jobs/store.ts';
 import { type RunningService, runService } from '../running-service.ts';
+import { newJob } from './new-job.ts';
 
 let service: RunningService;
 beforeAll(async () => {
@@ -32,20 +32,7 @@ async function take(count: number, handler: (id: string) => Promise<void> = asyn
   return taken;
 }
 
-const newJob = async () => {
-  const { job } = await service.services.jobs.create({
-    id: newJobId(),
-    model: 'graft-tiny',
-    trainingFileId: 'file-a',
-    validationFileId: null,
-    suffix: null,
-    seed: 1,
-    hyperparameters: {},
-    tuning: { type: 'lora' },
-    metadata: null,
-  });
-  return job;
-};
+const makeJob = async () => (await service.services.jobs.create(newJob())).job;
 
 describe('the queue', () => {
   it('given a job three times wakes one worker once, and takes it again after it is done', async () => {
@@ -77,7 +64,7 @@ describe('the queue', () => {
 describe('reconcile', () => {
   it('puts jobs that Redis lost back into the queue, but not those that a worker has or that are over', async () => {
     const { jobs } = service.services;
-    const [lost, claimed, cancelled] = [await newJob(), await newJob(), await newJob()];
+    const [lost, claimed, cancelled] = [await makeJob(), await makeJob(), await makeJob()];
     await jobs.claim(claimed.id, 'worker-a');
     await jobs.move(cancelled.id, 'cancel');
     await reconcile(service.services);
@@ -86,8 +73,8 @@ describe('reconcile', () => {
   });
 
   it('gives a running job whose worker fell silent to the next, and gives up after ten', async () => {
-    const { jobs, database } = service.services;
-    const { id } = await newJob();
+    const { jobs, jobRecord, database } = service.services;
+    const { id } = await makeJob();
     let attempt = (await jobs.claim(id, 'worker-a'))!.attempt;
     await jobs.move(id, 'read', { attempt });
     for (;;) {
@@ -105,12 +92,12 @@ describe('reconcile', () => {
       attempt = (await jobs.claim(id, 'worker-b'))!.attempt;
     }
     expect(await jobs.find(id)).toMatchObject({ attempt: 10, error: { code: 'too_many_attempts' } });
-    expect((await jobs.events(id, { limit: 100 })).data).toHaveLength(9);
+    expect((await jobRecord.events(id, { limit: 100 })).data).toHaveLength(9);
   });
 
   it('gives up a job that loses its workers before training', async () => {
     const { jobs, database } = service.services;
-    const { id } = await newJob();
+    const { id } = await makeJob();
     for (let attempt = 1; attempt <= 10; attempt++) {
       expect(await jobs.claim(id, 'worker-a')).toMatchObject({ attempt, status: 'validating_files' });
       await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_BOUND_MS - 1) } });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fineTunedModelName, newJobId } from '../../src/ids.ts';
-import type { NewJob, StepMetric } from '../../src/jobs/job.ts';
+import { fineTunedModelName } from '../../src/ids.ts';
+import type { NewJob } from '../../src/jobs/job.ts';
 import { HEARTBEAT_BOUND_MS, type JobStore, openJobStore } from '../../src/jobs/store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
+import { newJob } from './new-job.ts';
 
 let embedded: EmbeddedDatabase;
 let jobs: JobStore;
@@ -11,19 +12,6 @@ beforeAll(async () => {
   jobs = openJobStore(embedded.database);
 });
 afterAll(() => embedded.close());
-
-const newJob = (fields: Partial<NewJob> = {}): NewJob => ({
-  id: newJobId(),
-  model: 'graft-tiny',
-  trainingFileId: 'file-training',
-  validationFileId: null,
-  suffix: null,
-  seed: 7,
-  hyperparameters: { n_epochs: 'auto' },
-  tuning: { type: 'lora', r: 8 },
-  metadata: null,
-  ...fields,
-});
 
 const make = async (fields: Partial<NewJob> = {}) => (await jobs.create(newJob(fields))).job;
 
@@ -36,18 +24,6 @@ const running = async () => {
 
 const silence = (id: string) =>
   embedded.database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_BOUND_MS - 1000) } });
-
-const metric = (step: number, trainLoss = 1): StepMetric => ({
-  step,
-  epoch: step / 10,
-  trainLoss,
-  trainMeanTokenAccuracy: 0.5,
-  learningRate: 1e-4,
-  gradNorm: 1,
-  tokens: 10,
-  supervisedTokens: 5,
-  seconds: 0.1,
-});
 
 describe('create', () => {
   it('keeps what was asked for', async () => {
@@ -121,8 +97,6 @@ describe('claim', () => {
     const second = (await jobs.claim(id, 'worker-b'))!;
     expect(second.attempt).toBe(first.attempt + 1);
     expect(await jobs.heartbeat(id, first.attempt)).toBeNull();
-    expect(await jobs.recordMetrics(id, first.attempt, [metric(1)])).toBe(false);
-    expect(await jobs.addCheckpoint(id, first.attempt, { step: 1, metrics: { step: 1 } })).toBeNull();
     expect(await jobs.heartbeat(id, second.attempt)).not.toBeNull();
   });
 });
@@ -153,31 +127,5 @@ describe('list', () => {
     expect([first.hasMore, second.hasMore]).toEqual([true, false]);
     expect((await jobs.list({ limit: 100, metadata: { list: 'paged', n: '3' } })).data).toHaveLength(1);
     expect((await jobs.list({ limit: 100, metadata: null })).data.every((job) => job.metadata === null)).toBe(true);
-  });
-});
-
-describe('events, metrics and checkpoints', () => {
-  it('come back in their order, a repeated step and checkpoint once', async () => {
-    const { id, attempt } = await running();
-    for (const message of ['one', 'two', 'three']) await jobs.appendEvent(id, { level: 'info', message });
-    const { data, hasMore } = await jobs.events(id, { limit: 2 });
-    expect(data.map((event) => event.message)).toEqual(['three', 'two']);
-    expect(hasMore).toBe(true);
-    expect((await jobs.events(id, { limit: 2, after: data[1]!.id })).data.map((event) => event.message)).toEqual(['one']);
-    expect((await jobs.eventsSince(id, data[1]!.id, 10)).map((event) => event.message)).toEqual(['three']);
-
-    await jobs.recordMetrics(id, attempt, [metric(1), metric(2)]);
-    await jobs.recordMetrics(id, attempt, [metric(2, 9), metric(3)]);
-    expect((await jobs.metrics(id)).map(({ step, trainLoss }) => [step, trainLoss])).toEqual([
-      [1, 1],
-      [2, 1],
-      [3, 1],
-    ]);
-
-    await jobs.addCheckpoint(id, attempt, { step: 2, metrics: { step: 2 } });
-    await jobs.addCheckpoint(id, attempt, { step: 3, metrics: { step: 3, train_loss: 1 } });
-    await jobs.addCheckpoint(id, attempt, { step: 3, metrics: { step: 3, train_loss: 2 } });
-    expect(await jobs.newestCheckpoint(id)).toMatchObject({ step: 3, metrics: { train_loss: 2 } });
-    expect((await jobs.checkpoints(id, { limit: 10 })).data.map((checkpoint) => checkpoint.step)).toEqual([3, 2]);
   });
 });

@@ -7,7 +7,7 @@ import type { Services } from '../../src/services.ts';
 import { downloadModel } from '../base-models/download.ts';
 import { snapshotDir } from '../base-models/snapshots.ts';
 
-type Needs = Pick<Services, 'config' | 'hub' | 'jobs'>;
+type Needs = Pick<Services, 'config' | 'hub' | 'jobRecord'>;
 
 /** What the adapter says of its base: the hub's name and commit, or the directory's name. */
 export function baseModelOf({ model, modelRevision }: Pick<Job, 'model' | 'modelRevision'>): { baseModelName: string; baseModelRevision?: string } {
@@ -27,9 +27,9 @@ export function canHave({ model, modelRevision: commit }: Job, { services: { con
  * @throws Refusal; the signal's reason
  */
 export async function hubModelDir(job: Job, { services, signal, log }: { services: Needs; signal: AbortSignal; log: Logger }): Promise<string> {
-  const { config, hub, jobs } = services;
+  const { config, hub, jobRecord } = services;
   const { baseModelName: name, baseModelRevision: commit } = baseModelOf(job);
-  const tell = (message: string) => jobs.appendEvent(job.id, { level: 'info', message });
+  const tell = (message: string) => jobRecord.appendEvent(job.id, { level: 'info', message });
   let startedMs: number | null = null;
   const dir = await downloadModel(
     { name, commit: commit! },

@@ -18,7 +18,7 @@ import { type UploadedFile, uploadDirectory } from './stored-directory.ts';
 /** So many are told in the job's error; the proof has them all. */
 const PROBLEMS_SHOWN = 5;
 
-type Needs = Pick<Services, 'jobs' | 'files' | 'reports' | 'objectStore'>;
+type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'files' | 'reports' | 'objectStore'>;
 
 export interface Delivery {
   services: Needs;
@@ -36,7 +36,7 @@ export interface Delivery {
  * @throws Refusal when the proof did not pass, JobLost; then nothing of it is left
  */
 export async function deliver({ services, job, result, deliveredDir, load }: Delivery): Promise<void> {
-  const { jobs, objectStore } = services;
+  const { jobs, jobRecord, objectStore } = services;
   const { id, attempt } = job;
   const prefix = keys.adapter(id);
   try {
@@ -48,7 +48,7 @@ export async function deliver({ services, job, result, deliveredDir, load }: Del
     if (!proof.passed) throw notProven(proof);
     const { measured_on: on, live, delivered } = proof.loss!;
     const message = `The delivered files were read back and proven: loss ${delivered.toFixed(4)} on the ${on.replace('_', ' ')}, ${live.toFixed(4)} before`;
-    await jobs.appendEvent(id, { level: 'info', message });
+    await jobRecord.appendEvent(id, { level: 'info', message });
     await succeed(services, job, { uploaded, trainedTokens: result.trainedTokens });
   } catch (error) {
     const now = await jobs.find(id);
@@ -69,7 +69,7 @@ function notProven({ problems }: AdapterProof): Refusal {
 }
 
 async function succeed(services: Needs, job: Job, { uploaded, trainedTokens }: { uploaded: UploadedFile[]; trainedTokens: number }): Promise<void> {
-  const { jobs, files, objectStore } = services;
+  const { jobs, jobRecord, files, objectStore } = services;
   const { id, attempt } = job;
   // An attempt that was killed between here and its success has left its rows.
   for (const left of (await jobs.find(id))?.resultFileIds ?? []) await files.delete(left);
@@ -85,12 +85,12 @@ async function succeed(services: Needs, job: Job, { uploaded, trainedTokens }: {
     await objectStore.delete(keys.file(results));
     throw new JobLost();
   }
-  await jobs.appendEvent(id, { level: 'info', message: `New fine-tuned model created: ${fineTunedModel}` });
-  await jobs.appendEvent(id, { level: 'info', message: 'The job has successfully completed' });
+  await jobRecord.appendEvent(id, { level: 'info', message: `New fine-tuned model created: ${fineTunedModel}` });
+  await jobRecord.appendEvent(id, { level: 'info', message: 'The job has successfully completed' });
 }
 
-async function putResults({ jobs, files, objectStore }: Needs, jobId: string, id: string): Promise<StoredFile> {
-  const csv = resultsFile(await jobs.metrics(jobId));
+async function putResults({ jobRecord, files, objectStore }: Needs, jobId: string, id: string): Promise<StoredFile> {
+  const csv = resultsFile(await jobRecord.metrics(jobId));
   const storageKey = keys.file(id);
   const { sizeBytes } = await objectStore.put(storageKey, csv);
   const sha256 = createHash('sha256').update(csv).digest('hex');

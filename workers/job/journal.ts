@@ -1,5 +1,5 @@
 import type { CheckpointMetrics, NewEvent } from '../../src/jobs/job.ts';
-import type { JobStore } from '../../src/jobs/store.ts';
+import type { JobRecord } from '../../src/jobs/record-store.ts';
 import type { StepMetrics } from '../engine/contract.ts';
 import { JobLost } from './endings.ts';
 
@@ -14,7 +14,11 @@ export interface JobJournal {
 }
 
 /** @param options.lastRecordedStep of an earlier attempt, whose rows and events are there already: a resumed run repeats steps, its record does not */
-export function openJournal(jobs: JobStore, { id, attempt }: { id: string; attempt: number }, options: { lastRecordedStep: number }): JobJournal {
+export function openJournal(
+  jobRecord: JobRecord,
+  { id, attempt }: { id: string; attempt: number },
+  options: { lastRecordedStep: number },
+): JobJournal {
   let gathered: StepMetrics[] = [];
   let recorded = options.lastRecordedStep;
   let writing: Promise<void> = Promise.resolve();
@@ -23,9 +27,9 @@ export function openJournal(jobs: JobStore, { id, attempt }: { id: string; attem
     const steps = gathered.filter(({ step }) => step > recorded);
     gathered = [];
     if (steps.length === 0) return;
-    if (!(await jobs.recordMetrics(id, attempt, steps.map(asRow)))) throw new JobLost();
+    if (!(await jobRecord.addMetrics(id, attempt, steps.map(asRow)))) throw new JobLost();
     recorded = steps.at(-1)!.step;
-    for (const metrics of steps) if (isShown(metrics)) await jobs.appendEvent(id, metricsEvent(metrics));
+    for (const metrics of steps) if (isShown(metrics)) await jobRecord.appendEvent(id, metricsEvent(metrics));
   }
 
   return {

@@ -7,7 +7,7 @@ import { JobLost } from './endings.ts';
 import { contractMetrics } from './journal.ts';
 import { uploadDirectory } from './stored-directory.ts';
 
-type Needs = Pick<Services, 'jobs' | 'objectStore'>;
+type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'objectStore'>;
 
 /** @throws JobLost */
 export async function keepReport<Kind extends ReportKind>(
@@ -23,18 +23,18 @@ export async function keepReport<Kind extends ReportKind>(
  * The data has been read and the first step is next: validating_files → queued → running.
  * @throws JobLost
  */
-export async function recordPrepared({ jobs }: Needs, job: Job, facts: Prepared): Promise<void> {
+export async function recordPrepared({ jobs, jobRecord }: Needs, job: Job, facts: Prepared): Promise<void> {
   const { id, attempt } = job;
   const current = await jobs.find(id);
   if (current?.status === 'validating_files') {
     const { training, validation, hyperparameters, tuning, totalSteps, trainableParameters, totalParameters } = facts;
     const patch = { resolved: hyperparameters, tuning, totalSteps, facts: { training, validation, trainableParameters, totalParameters } };
     if ((await jobs.move(id, 'read', { attempt, patch })) === null) throw new JobLost();
-    await describeData(jobs, id, 'training', training);
-    if (validation !== null) await describeData(jobs, id, 'validation', validation);
-    for (const message of facts.warnings) await jobs.appendEvent(id, { level: 'warn', message: `The base model: ${message}` });
+    await describeData(jobRecord, id, 'training', training);
+    if (validation !== null) await describeData(jobRecord, id, 'validation', validation);
+    for (const message of facts.warnings) await jobRecord.appendEvent(id, { level: 'warn', message: `The base model: ${message}` });
     const share = ((100 * trainableParameters) / totalParameters).toPrecision(3);
-    await jobs.appendEvent(id, {
+    await jobRecord.appendEvent(id, {
       level: 'info',
       message: `Files validated: ${count(totalSteps, 'step')} will train ${count(trainableParameters, 'parameter')}, ${share} % of the model's ${count(totalParameters, 'parameter')}`,
     });
@@ -42,28 +42,28 @@ export async function recordPrepared({ jobs }: Needs, job: Job, facts: Prepared)
   if (current?.status === 'running') return; // the training process was started again
   if ((await jobs.move(id, 'start', { attempt })) === null) throw new JobLost();
   const message = facts.startStep === 0 ? 'Fine-tuning job started' : `Fine-tuning job goes on after step ${facts.startStep}`;
-  await jobs.appendEvent(id, { level: 'info', message });
+  await jobRecord.appendEvent(id, { level: 'info', message });
 }
 
-async function describeData(jobs: Services['jobs'], id: string, which: 'training' | 'validation', facts: DatasetFacts): Promise<void> {
+async function describeData(jobRecord: Services['jobRecord'], id: string, which: 'training' | 'validation', facts: DatasetFacts): Promise<void> {
   const altered = [
     facts.truncated > 0 ? `${count(facts.truncated, 'example')} cut` : '',
     facts.dropped > 0 ? `${count(facts.dropped, 'example')} dropped` : '',
   ].filter((text) => text !== '');
-  await jobs.appendEvent(id, {
+  await jobRecord.appendEvent(id, {
     level: 'info',
     message: `The ${which} file has ${count(facts.examples, 'example')}, ${count(facts.tokens, 'token')}, ${facts.supervisedTokens.toLocaleString('en')} of them supervised; the longest example has ${count(facts.longestTokens, 'token')}${altered.map((text) => `; ${text}`).join('')}`,
   });
-  for (const message of facts.warnings) await jobs.appendEvent(id, { level: 'warn', message: `The ${which} file: ${message}` });
+  for (const message of facts.warnings) await jobRecord.appendEvent(id, { level: 'warn', message: `The ${which} file: ${message}` });
 }
 
 const count = (number: number, noun: string) => `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
 
 /** Uploads first, then the row: a checkpoint that has a row is whole. @throws JobLost */
-export async function recordCheckpoint({ jobs, objectStore }: Needs, job: Job, { step, dir, metrics }: CheckpointReport): Promise<void> {
+export async function recordCheckpoint({ jobRecord, objectStore }: Needs, job: Job, { step, dir, metrics }: CheckpointReport): Promise<void> {
   const { id, attempt } = job;
   await uploadDirectory(objectStore, dir, keys.checkpoint(id, step));
-  const checkpoint = await jobs.addCheckpoint(id, attempt, { step, metrics: contractMetrics(metrics) });
+  const checkpoint = await jobRecord.addCheckpoint(id, attempt, { step, metrics: contractMetrics(metrics) });
   if (checkpoint === null) throw new JobLost();
-  await jobs.appendEvent(id, { level: 'info', message: `Checkpoint created at step ${step}: ${checkpoint.name}` });
+  await jobRecord.appendEvent(id, { level: 'info', message: `Checkpoint created at step ${step}: ${checkpoint.name}` });
 }

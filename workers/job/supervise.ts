@@ -26,7 +26,7 @@ const MOST_CRASHES = 3;
 const STOP_GRACE_MS = 30_000;
 
 export interface Supervision {
-  services: Pick<Services, 'config' | 'jobs' | 'files' | 'reports' | 'objectStore' | 'hub'>;
+  services: Pick<Services, 'config' | 'jobs' | 'jobRecord' | 'files' | 'reports' | 'objectStore' | 'hub'>;
   workerId: string;
   /** Where this worker keeps jobs' folders. */
   workDir: string;
@@ -58,8 +58,8 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
   if (job === null) return;
   log.info({ attempt: job.attempt, model: job.model }, 'job taken');
 
-  const rows = await services.jobs.metrics(jobId);
-  const journal = openJournal(services.jobs, job, { lastRecordedStep: rows.at(-1)?.step ?? 0 });
+  const rows = await services.jobRecord.metrics(jobId);
+  const journal = openJournal(services.jobRecord, job, { lastRecordedStep: rows.at(-1)?.step ?? 0 });
   const watch = watchJob(services.jobs, job, { log, tick: () => journal.flush() });
   const folder = await makeJobFolder(workDir, jobId);
   try {
@@ -124,7 +124,7 @@ async function trainUntilOver(run: Run): Promise<void> {
           hint: 'Lower hyperparameters.batch_size or hyperparameters.max_length, or ask whoever runs the worker.',
         });
       }
-      await services.jobs.appendEvent(job.id, { level: 'warn', message: `${what}; it is started again from the newest checkpoint` });
+      await services.jobRecord.appendEvent(job.id, { level: 'warn', message: `${what}; it is started again from the newest checkpoint` });
     } finally {
       await training.kill();
     }
@@ -204,7 +204,7 @@ function failure({ code, message, param, hint }: TrainingError, training: Forked
 }
 
 async function trainOptions({ services, job, folder, modelPath }: Run): Promise<Omit<TrainOptions, 'signal' | 'report'>> {
-  const newest = await services.jobs.newestCheckpoint(job.id);
+  const newest = await services.jobRecord.newestCheckpoint(job.id);
   const resumeFrom = newest && folder.checkpoint(newest.step);
   if (newest !== null) await downloadDirectory(services.objectStore, keys.checkpoint(job.id, newest.step), folder.checkpoint(newest.step));
   return {
@@ -225,15 +225,15 @@ async function trainOptions({ services, job, folder, modelPath }: Run): Promise<
 }
 
 /** The worker stops: another one goes on from the newest checkpoint. */
-async function giveBack({ services: { jobs }, job: { id, attempt }, log }: Pick<Run, 'services' | 'job' | 'log'>): Promise<void> {
+async function giveBack({ services: { jobs, jobRecord }, job: { id, attempt }, log }: Pick<Run, 'services' | 'job' | 'log'>): Promise<void> {
   if ((await jobs.move(id, 'requeue', { attempt })) === null) await jobs.release(id, attempt);
-  else await jobs.appendEvent(id, { level: 'info', message: 'The worker stops; the job goes on from its newest checkpoint on another' });
+  else await jobRecord.appendEvent(id, { level: 'info', message: 'The worker stops; the job goes on from its newest checkpoint on another' });
   log.info('job given back');
 }
 
-async function fail({ jobs }: Pick<Services, 'jobs'>, { id, attempt }: Job, refusal: Refusal, log: Logger): Promise<void> {
+async function fail({ jobs, jobRecord }: Pick<Services, 'jobs' | 'jobRecord'>, { id, attempt }: Job, refusal: Refusal, log: Logger): Promise<void> {
   const error: JobError = { code: refusal.code, message: refusal.text, param: refusal.param };
   if ((await jobs.move(id, 'fail', { attempt, patch: { error } })) === null) return;
-  await jobs.appendEvent(id, { level: 'error', message: `The job failed: ${error.message}` });
+  await jobRecord.appendEvent(id, { level: 'error', message: `The job failed: ${error.message}` });
   log.info({ error }, 'job failed');
 }

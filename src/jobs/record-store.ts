@@ -1,0 +1,90 @@
+import type { Database } from '../database/client.ts';
+import { type Checkpoint as CheckpointRow, type JobEvent as EventRow, Prisma } from '../generated/prisma/client.ts';
+import { cursorOf, type Page, pageOf } from '../http/paging.ts';
+import { checkpointModelName, newCheckpointId, newEventId } from '../ids.ts';
+import type { Checkpoint, CheckpointMetrics, JobEvent, NewEvent, StepMetric } from './job.ts';
+import { fence } from './store.ts';
+
+export type JobRecord = ReturnType<typeof openJobRecord>;
+
+/** What jobs leave behind while they run: events, the metrics of each step, checkpoints. A worker's writes carry its attempt, as in the job store. */
+export function openJobRecord(db: Database) {
+  return {
+    /** Steps that are there already stay as they are. @returns false when the attempt is not the newest */
+    async addMetrics(id: string, attempt: number, metrics: StepMetric[]): Promise<boolean> {
+      return db.$transaction(async (tx) => {
+        if (!(await fence(tx, id, attempt))) return false;
+        await tx.stepMetric.createMany({ data: metrics.map((metric) => ({ ...metric, jobId: id })), skipDuplicates: true });
+        return true;
+      });
+    },
+
+    /** Every step's metrics, in order. */
+    metrics(id: string): Promise<StepMetric[]> {
+      return db.stepMetric.findMany({ where: { jobId: id }, orderBy: { step: 'asc' }, omit: { jobId: true } });
+    },
+
+    /** @returns the event */
+    async appendEvent(id: string, { level, message, type = 'message', data }: NewEvent): Promise<JobEvent> {
+      return asEvent(await db.jobEvent.create({ data: { id: newEventId(), jobId: id, level, message, type, data: data ?? Prisma.DbNull } }));
+    },
+
+    /** Newest first. */
+    async events(jobId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<JobEvent>> {
+      const cursor = await cursorOf(after, (id) => db.jobEvent.findFirst({ where: { id, jobId }, select: { seq: true } }));
+      const where = { jobId, ...(cursor && { seq: { lt: cursor.seq } }) };
+      const rows = await db.jobEvent.findMany({ where, orderBy: { seq: 'desc' }, take: limit + 1 });
+      return pageOf(rows.map(asEvent), limit);
+    },
+
+    /** In order, those after the event named, for following a job. */
+    async eventsSince(id: string, after: string | null, limit: number): Promise<JobEvent[]> {
+      const cursor = after === null ? null : await db.jobEvent.findFirst({ where: { id: after, jobId: id }, select: { seq: true } });
+      const rows = await db.jobEvent.findMany({
+        where: { jobId: id, ...(cursor && { seq: { gt: cursor.seq } }) },
+        orderBy: { seq: 'asc' },
+        take: limit,
+      });
+      return rows.map(asEvent);
+    },
+
+    /** A checkpoint of the same step replaces the one before. @returns null when the attempt is not the newest */
+    async addCheckpoint(id: string, attempt: number, { step, metrics }: { step: number; metrics: CheckpointMetrics }): Promise<Checkpoint | null> {
+      return db.$transaction(async (tx) => {
+        if (!(await fence(tx, id, attempt))) return null;
+        const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { id: true, model: true, suffix: true } });
+        const json = metrics as unknown as Prisma.InputJsonObject;
+        const row = await tx.checkpoint.upsert({
+          where: { jobId_step: { jobId: id, step } },
+          create: { id: newCheckpointId(), jobId: id, step, name: checkpointModelName(job, step), metrics: json },
+          update: { metrics: json },
+        });
+        return asCheckpoint(row);
+      });
+    },
+
+    /** Newest first. */
+    async checkpoints(jobId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<Checkpoint>> {
+      const cursor = await cursorOf(after, (id) => db.checkpoint.findFirst({ where: { id, jobId }, select: { step: true } }));
+      const where = { jobId, ...(cursor && { step: { lt: cursor.step } }) };
+      const rows = await db.checkpoint.findMany({ where, orderBy: { step: 'desc' }, take: limit + 1 });
+      return pageOf(rows.map(asCheckpoint), limit);
+    },
+
+    /** By its model name, `ft:…:ckpt-step-N`. */
+    async findCheckpoint(name: string): Promise<Checkpoint | null> {
+      const row = await db.checkpoint.findUnique({ where: { name } });
+      return row && asCheckpoint(row);
+    },
+
+    async newestCheckpoint(id: string): Promise<Checkpoint | null> {
+      const row = await db.checkpoint.findFirst({ where: { jobId: id }, orderBy: { step: 'desc' } });
+      return row && asCheckpoint(row);
+    },
+  };
+}
+
+/** JSON columns are written by this store alone, so what comes out has the type that went in. */
+const asEvent = ({ jobId, ...row }: EventRow): JobEvent => row as unknown as JobEvent;
+
+const asCheckpoint = (row: CheckpointRow): Checkpoint => row as unknown as Checkpoint;

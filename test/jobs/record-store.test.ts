@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { StepMetric } from '../../src/jobs/job.ts';
+import { type JobRecord, openJobRecord } from '../../src/jobs/record-store.ts';
+import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
+import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
+import { newJob } from './new-job.ts';
+
+let embedded: EmbeddedDatabase;
+let jobs: JobStore;
+let jobRecord: JobRecord;
+beforeAll(async () => {
+  embedded = await openEmbeddedDatabase();
+  jobs = openJobStore(embedded.database);
+  jobRecord = openJobRecord(embedded.database);
+});
+afterAll(() => embedded.close());
+
+const claimed = async () => {
+  const { job } = await jobs.create(newJob());
+  return (await jobs.claim(job.id, 'worker-a'))!;
+};
+
+const metric = (step: number, trainLoss = 1): StepMetric => ({
+  step,
+  epoch: step / 10,
+  trainLoss,
+  trainMeanTokenAccuracy: 0.5,
+  learningRate: 1e-4,
+  gradNorm: 1,
+  tokens: 10,
+  supervisedTokens: 5,
+  seconds: 0.1,
+});
+
+describe('events', () => {
+  it('are paged newest first, and followed in their order', async () => {
+    const { id } = await claimed();
+    for (const message of ['one', 'two', 'three']) await jobRecord.appendEvent(id, { level: 'info', message });
+    const { data, hasMore } = await jobRecord.events(id, { limit: 2 });
+    expect(data.map((event) => event.message)).toEqual(['three', 'two']);
+    expect(hasMore).toBe(true);
+    expect((await jobRecord.events(id, { limit: 2, after: data[1]!.id })).data.map((event) => event.message)).toEqual(['one']);
+    expect((await jobRecord.eventsSince(id, data[1]!.id, 10)).map((event) => event.message)).toEqual(['three']);
+  });
+});
+
+describe('metrics', () => {
+  it('come back in their order, a repeated step as it was first', async () => {
+    const { id, attempt } = await claimed();
+    await jobRecord.addMetrics(id, attempt, [metric(1), metric(2)]);
+    await jobRecord.addMetrics(id, attempt, [metric(2, 9), metric(3)]);
+    expect((await jobRecord.metrics(id)).map(({ step, trainLoss }) => [step, trainLoss])).toEqual([
+      [1, 1],
+      [2, 1],
+      [3, 1],
+    ]);
+  });
+});
+
+describe('checkpoints', () => {
+  it('come back newest first, a repeated one as it was last', async () => {
+    const { id, attempt } = await claimed();
+    await jobRecord.addCheckpoint(id, attempt, { step: 2, metrics: { step: 2 } });
+    await jobRecord.addCheckpoint(id, attempt, { step: 3, metrics: { step: 3, train_loss: 1 } });
+    await jobRecord.addCheckpoint(id, attempt, { step: 3, metrics: { step: 3, train_loss: 2 } });
+    expect(await jobRecord.newestCheckpoint(id)).toMatchObject({ step: 3, metrics: { train_loss: 2 } });
+    expect((await jobRecord.checkpoints(id, { limit: 10 })).data.map((checkpoint) => checkpoint.step)).toEqual([3, 2]);
+  });
+});
+
+describe('an attempt that is not the newest', () => {
+  it('writes neither metrics nor checkpoints', async () => {
+    const { id, attempt } = await claimed();
+    await jobs.release(id, attempt);
+    await jobs.claim(id, 'worker-b');
+    expect(await jobRecord.addMetrics(id, attempt, [metric(1)])).toBe(false);
+    expect(await jobRecord.addCheckpoint(id, attempt, { step: 1, metrics: { step: 1 } })).toBeNull();
+    expect(await jobRecord.metrics(id)).toEqual([]);
+    expect(await jobRecord.newestCheckpoint(id)).toBeNull();
+  });
+});
