@@ -3,6 +3,7 @@ import swaggerUi from '@fastify/swagger-ui';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance } from 'fastify';
 import { authenticate } from './accounts/api-key.ts';
+import type { Principal } from './accounts/principal.ts';
 import { adapterRoutes } from './adapters/routes.ts';
 import { fileRoutes } from './files/routes.ts';
 import { healthRoutes } from './health.ts';
@@ -13,6 +14,13 @@ import { jobRoutes } from './jobs/routes.ts';
 import { modelRoutes } from './models/routes.ts';
 import { reportRoutes } from './reports/routes.ts';
 import type { Services } from './services.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who calls. Set before any route under /v1 runs, and there alone. */
+    principal: Principal;
+  }
+}
 
 /** Larger than any job's body; datasets are streamed past it. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
@@ -57,7 +65,10 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
   await app.register(healthRoutes, services);
   await app.register(
     async (v1) => {
-      v1.addHook('onRequest', async (request) => authenticate(request.headers.authorization, apiKey));
+      v1.decorateRequest('principal');
+      v1.addHook('onRequest', async (request) => {
+        request.principal = authenticate(request.headers.authorization, apiKey);
+      });
       v1.setNotFoundHandler(handleNotFound);
       await v1.register(fileRoutes, services);
       await v1.register(jobRoutes, services);

@@ -3,6 +3,8 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { Refusal } from '../formats/refusal.ts';
+import { ORGANIZATION } from '../ids.ts';
+import type { Principal } from './principal.ts';
 
 export interface ApiKey {
   key: string;
@@ -29,9 +31,10 @@ const digest = (text: string): Buffer => createHash('sha256').update(text).diges
 
 /**
  * Checks an `Authorization` header in a time that does not tell how much of the key was right.
+ * @returns who calls: with one key, always the one organization
  * @throws Refusal invalid_api_key
  */
-export function authenticate(header: string | undefined, key: string): void {
+export function authenticate(header: string | undefined, key: string): Principal {
   const [scheme, token] = (header ?? '').split(' ', 2);
   const given = scheme?.toLowerCase() === 'bearer' ? token : undefined;
   if (given === undefined || given === '') {
@@ -42,4 +45,5 @@ export function authenticate(header: string | undefined, key: string): void {
       hint: "The service's key is ROOT_API_KEY, or the content of DATA_DIR/api-key.",
     });
   }
+  return { organization: ORGANIZATION };
 }
