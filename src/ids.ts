@@ -12,18 +12,25 @@ export const newJobId = (): string => `ftjob-${random()}`;
 export const newEventId = (): string => `ftevent-${random()}`;
 export const newCheckpointId = (): string => `ftckpt_${random()}`;
 
-/** Whose models these are: the third part of a tuned model's name and the `owned_by` of every model. */
+/** The only organization there is: it owns all files, jobs and tuned models. */
 export const ORGANIZATION = 'graft';
 
 /** Characters of the job's id that end a tuned model's name: 62⁸, and the column is unique besides. */
 const MODEL_ID_CHARACTERS = 8;
 
+interface ModelMaker {
+  id: string;
+  owner: string;
+  model: string;
+  suffix: string | null;
+}
+
 /** `ft:{base}:{organization}:{suffix}:{id}`; the same job always gets the same name. */
-export function fineTunedModelName(job: { id: string; model: string; suffix: string | null }): string {
-  return `ft:${job.model}:${ORGANIZATION}:${job.suffix ?? ''}:${job.id.slice(-MODEL_ID_CHARACTERS)}`;
+export function fineTunedModelName(job: ModelMaker): string {
+  return `ft:${job.model}:${job.owner}:${job.suffix ?? ''}:${job.id.slice(-MODEL_ID_CHARACTERS)}`;
 }
 
 /** `ft:…:ckpt-step-N` */
-export function checkpointModelName(job: { id: string; model: string; suffix: string | null }, step: number): string {
+export function checkpointModelName(job: ModelMaker, step: number): string {
   return `${fineTunedModelName(job)}:ckpt-step-${step}`;
 }

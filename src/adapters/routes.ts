@@ -26,8 +26,8 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
         response,
       },
     },
-    async ({ params }, reply) => {
-      const job = await findJob(params.job_id, services);
+    async ({ principal, params }, reply) => {
+      const job = await findJob(principal, params.job_id, services);
       const objects = await adapterObjects(job, services);
       return reply.type('application/x-tar').header('content-disposition', `attachment; filename="${job.id}.tar"`).send(tarOf(objects, services));
     },
@@ -36,8 +36,8 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
   app.get(
     '/fine_tuning/jobs/:job_id/adapter/:filename',
     { schema: { tags, summary: 'Download one file of the adapter', params: FileParams, produces: ['application/octet-stream'], response } },
-    async ({ params }, reply) => {
-      const job = await findJob(params.job_id, services);
+    async ({ principal, params }, reply) => {
+      const job = await findJob(principal, params.job_id, services);
       const { content, sizeBytes } = await adapterFile(job, params.filename, services);
       return reply.type('application/octet-stream').header('content-length', sizeBytes).send(content);
     },
@@ -46,8 +46,8 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
   app.get(
     '/fine_tuning/jobs/:job_id/checkpoints/:step/adapter',
     { schema: { tags, summary: "Download a checkpoint's adapter as a tar", params: CheckpointParams, produces: ['application/x-tar'], response } },
-    async ({ params }, reply) => {
-      const job = await findJob(params.job_id, services);
+    async ({ principal, params }, reply) => {
+      const job = await findJob(principal, params.job_id, services);
       const objects = await adapterObjects(job, services, params.step);
       const filename = `${job.id}-step-${params.step}.tar`;
       return reply.type('application/x-tar').header('content-disposition', `attachment; filename="${filename}"`).send(tarOf(objects, services));

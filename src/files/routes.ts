@@ -3,6 +3,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
 import Type from 'typebox';
+import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { ErrorResponse } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
@@ -20,8 +21,8 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
   const { files, objectStore } = services;
   await app.register(multipart, { limits: { fileSize: MAX_FILE_BYTES, files: 2, fields: 10 }, throwFileSizeLimit: false });
 
-  const find = async (id: string): Promise<StoredFile> => {
-    const file = await files.find(id);
+  const find = async ({ organization }: Principal, id: string): Promise<StoredFile> => {
+    const file = await files.find(organization, id);
     if (file === null) throw new Refusal('file_not_found', `There is no file "${id}"`, { param: 'file_id', hint: 'GET /v1/files lists them.' });
     return file;
   };
@@ -37,14 +38,14 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
         response: { 200: FileObject, '4xx': ErrorResponse },
       },
     },
-    async (request) => fileView(await receiveUpload(uploadParts(request), services)),
+    async (request) => fileView(await receiveUpload(request.principal, uploadParts(request), services)),
   );
 
   app.get(
     '/files',
     { schema: { tags, summary: 'List files', querystring: FileQuery, response: { 200: FileList, '4xx': ErrorResponse } } },
-    async ({ query }) => {
-      const { data, hasMore } = await files.list(query);
+    async ({ principal, query }) => {
+      const { data, hasMore } = await files.list(principal.organization, query);
       return { object: 'list' as const, data: data.map(fileView), has_more: hasMore };
     },
   );
@@ -52,7 +53,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
   app.get(
     '/files/:file_id',
     { schema: { tags, summary: 'Retrieve a file', params: FileParams, response: { 200: FileObject, '4xx': ErrorResponse } } },
-    async ({ params }) => fileView(await find(params.file_id)),
+    async ({ principal, params }) => fileView(await find(principal, params.file_id)),
   );
 
   app.get(
@@ -66,8 +67,8 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
         response: { 200: Type.Any(), '4xx': ErrorResponse },
       },
     },
-    async ({ params }, reply) => {
-      const file = await find(params.file_id);
+    async ({ principal, params }, reply) => {
+      const file = await find(principal, params.file_id);
       const content: Readable = await objectStore.get(file.storageKey);
       return reply
         .type('application/octet-stream')
@@ -88,9 +89,9 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
         response: { 200: FileDeleted, '4xx': ErrorResponse },
       },
     },
-    async ({ params }) => {
-      const { id } = await find(params.file_id);
-      await files.delete(id);
+    async ({ principal, params }) => {
+      const { id } = await find(principal, params.file_id);
+      await files.delete(principal.organization, id);
       await sweepFiles(services);
       return { id, object: 'file' as const, deleted: true };
     },

@@ -7,6 +7,8 @@ export type FilePurpose = 'fine-tune' | 'fine-tune-results';
 
 export interface StoredFile {
   id: string;
+  /** The organization that it belongs to. */
+  owner: string;
   filename: string;
   purpose: FilePurpose;
   sizeBytes: number;
@@ -31,16 +33,16 @@ export interface FileFilter {
 
 export type FileStore = ReturnType<typeof openFileStore>;
 
-/** What is known of files; the bytes are the object store's. Deleted and expired ones are not seen. */
+/** What is known of files; the bytes are the object store's. An owner sees their own, without deleted and expired ones; the sweep sees all. */
 export function openFileStore(db: Database) {
   const alive = () => ({ deletedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] });
   return {
-    async create(file: NewFile): Promise<StoredFile> {
-      return asFile(await db.file.create({ data: file }));
+    async create(owner: string, file: NewFile): Promise<StoredFile> {
+      return asFile(await db.file.create({ data: { ...file, owner } }));
     },
 
-    async find(id: string): Promise<StoredFile | null> {
-      const row = await db.file.findFirst({ where: { id, ...alive() } });
+    async find(owner: string, id: string): Promise<StoredFile | null> {
+      const row = await db.file.findFirst({ where: { id, owner, ...alive() } });
       return row && asFile(row);
     },
 
@@ -48,19 +50,19 @@ export function openFileStore(db: Database) {
      * A job's own files stay readable to it after their deletion, until it is over.
      * @returns the file even when it is deleted or expired; null when it never was
      */
-    async findEvenDeleted(id: string): Promise<StoredFile | null> {
-      const row = await db.file.findUnique({ where: { id } });
+    async findEvenDeleted(owner: string, id: string): Promise<StoredFile | null> {
+      const row = await db.file.findUnique({ where: { id, owner } });
       return row && asFile(row);
     },
 
-    async list({ purpose, order, after, limit }: FileFilter): Promise<Page<StoredFile>> {
-      const cursor = await cursorOf(after, (id) => db.file.findUnique({ where: { id }, select: { createdAt: true, id: true } }));
+    async list(owner: string, { purpose, order, after, limit }: FileFilter): Promise<Page<StoredFile>> {
+      const cursor = await cursorOf(after, (id) => db.file.findUnique({ where: { id, owner }, select: { createdAt: true, id: true } }));
       const beyond = order === 'asc' ? 'gt' : 'lt';
       const afterCursor = cursor && {
         OR: [{ createdAt: { [beyond]: cursor.createdAt } }, { createdAt: cursor.createdAt, id: { [beyond]: cursor.id } }],
       };
       const rows = await db.file.findMany({
-        where: { AND: [alive(), purpose === undefined ? {} : { purpose }, afterCursor ?? {}] },
+        where: { AND: [{ owner }, alive(), purpose === undefined ? {} : { purpose }, afterCursor ?? {}] },
         orderBy: [{ createdAt: order }, { id: order }],
         take: limit + 1,
       });
@@ -68,8 +70,8 @@ export function openFileStore(db: Database) {
     },
 
     /** Its row stays, marked: a running job may still read it. @returns false when there was no such file */
-    async delete(id: string): Promise<boolean> {
-      const { count } = await db.file.updateMany({ where: { id, deletedAt: null }, data: { deletedAt: new Date() } });
+    async delete(owner: string, id: string): Promise<boolean> {
+      const { count } = await db.file.updateMany({ where: { id, owner, deletedAt: null }, data: { deletedAt: new Date() } });
       return count === 1;
     },
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import type { Principal } from '../accounts/principal.ts';
 import { hashed } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { newFileId } from '../ids.ts';
@@ -28,6 +29,7 @@ interface Stored {
  * @throws Refusal
  */
 export async function receiveUpload(
+  { organization }: Principal,
   parts: AsyncIterable<UploadPart>,
   { files, objectStore }: Pick<Services, 'files' | 'objectStore'>,
 ): Promise<StoredFile> {
@@ -48,7 +50,7 @@ export async function receiveUpload(
       throw new Refusal('invalid_value', 'There is more than one file in the upload', { param: 'file', hint: 'Upload them one by one.' });
     if (file.sizeBytes === 0) throw new Refusal('invalid_value', `The file ${file.filename} is empty`, { param: 'file' });
     const { purpose, expiresAt } = judge(fields);
-    return await files.create({ ...file, purpose, ...(expiresAt && { expiresAt }) });
+    return await files.create(organization, { ...file, purpose, ...(expiresAt && { expiresAt }) });
   } catch (error) {
     for (const { storageKey } of stored) await objectStore.delete(storageKey);
     throw error;

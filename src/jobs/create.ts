@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import type { Principal } from '../accounts/principal.ts';
 import type { Hyperparameters } from '../formats/hyperparameters.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { resolveTuning } from '../formats/tuning/tuning.ts';
@@ -18,17 +19,17 @@ type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'files' | 'models' | 'queue' 
  * @param idempotencyKey  the same key and body give the job made before
  * @throws Refusal
  */
-export async function createJob(body: CreateJob, services: Needs, idempotencyKey?: string): Promise<Job> {
+export async function createJob({ organization: owner }: Principal, body: CreateJob, services: Needs, idempotencyKey?: string): Promise<Job> {
   const { jobs, jobRecord, queue, log } = services;
   const asked = newJob(body);
-  const earlier = idempotencyKey === undefined ? null : await jobs.findByIdempotencyKey(idempotencyKey);
+  const earlier = idempotencyKey === undefined ? null : await jobs.findByIdempotencyKey(owner, idempotencyKey);
   if (earlier) return sameRequest(earlier, asked);
 
-  await knowFile('training_file', asked.trainingFileId, services);
-  if (asked.validationFileId !== null) await knowFile('validation_file', asked.validationFileId, services);
+  await knowFile(owner, { param: 'training_file', id: asked.trainingFileId }, services);
+  if (asked.validationFileId !== null) await knowFile(owner, { param: 'validation_file', id: asked.validationFileId }, services);
   const modelRevision = await commitOfModel(body.model, services);
 
-  const { job, created } = await jobs.create({ ...asked, modelRevision, ...(idempotencyKey !== undefined && { idempotencyKey }) });
+  const { job, created } = await jobs.create(owner, { ...asked, modelRevision, ...(idempotencyKey !== undefined && { idempotencyKey }) });
   if (!created) return sameRequest(job, asked);
   await jobRecord.appendEvent(job.id, { level: 'info', message: `Created fine-tuning job: ${job.id}` });
   await jobRecord.appendEvent(job.id, { level: 'info', message: `Validating training file: ${job.trainingFileId}` });
@@ -81,8 +82,8 @@ function askedHyperparameters({ method, hyperparameters }: CreateJob): { hyperpa
   return { hyperparameters: ofMethod ?? {}, param: 'method.supervised.hyperparameters' };
 }
 
-async function knowFile(param: 'training_file' | 'validation_file', id: string, { files }: Needs): Promise<void> {
-  const file = await files.find(id);
+async function knowFile(owner: string, { param, id }: { param: 'training_file' | 'validation_file'; id: string }, { files }: Needs): Promise<void> {
+  const file = await files.find(owner, id);
   const code = `invalid_${param}`;
   if (file === null) throw new Refusal(code, `There is no file "${id}"`, { param, hint: 'Upload it to POST /v1/files first.' });
   if (file.purpose !== 'fine-tune') {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Principal } from '../accounts/principal.ts';
 import type { Services } from '../services.ts';
 import { isFinal } from './state.ts';
 import { eventView } from './view.ts';
@@ -10,6 +11,7 @@ const AT_ONCE = 500;
 
 /** A job's events as server-sent events, from the one named on; ends when the job is over and all has been told. */
 export async function* followEvents(
+  { organization }: Principal,
   jobId: string,
   { jobs, jobRecord }: Pick<Services, 'jobs' | 'jobRecord'>,
   from: { after: string | null; signal: AbortSignal },
@@ -18,8 +20,8 @@ export async function* followEvents(
   let saidAt = Date.now();
   while (!from.signal.aborted) {
     // Looked up before the events: what happens in between is told in the next round.
-    const job = await jobs.find(jobId);
-    const events = await jobRecord.eventsSince(jobId, after, AT_ONCE);
+    const job = await jobs.find(organization, jobId);
+    const events = await jobRecord.eventsSince(organization, jobId, after, AT_ONCE);
     for (const event of events) yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(eventView(event))}\n\n`;
     after = events.at(-1)?.id ?? after;
     if (events.length > 0) saidAt = Date.now();

@@ -12,6 +12,8 @@ export interface JobError {
 /** A fine-tuning job as the service and the workers see it; the row behind it is the store's affair. */
 export interface Job {
   id: string;
+  /** The organization that it belongs to. */
+  owner: string;
   status: JobStatus;
   /** The base model's id, or `org/name[@revision]` on the hub. */
   model: string;

@@ -7,7 +7,10 @@ import { fence } from './store.ts';
 
 export type JobRecord = ReturnType<typeof openJobRecord>;
 
-/** What jobs leave behind while they run: events, the metrics of each step, checkpoints. A worker's writes carry its attempt, as in the job store. */
+/**
+ * What jobs leave behind while they run: events, the metrics of each step, checkpoints. As in the job store, what users reach takes the owner first, and
+ * a worker's writes carry its attempt.
+ */
 export function openJobRecord(db: Database) {
   return {
     /** Steps that are there already stay as they are. @returns false when the attempt is not the newest */
@@ -30,18 +33,18 @@ export function openJobRecord(db: Database) {
     },
 
     /** Newest first. */
-    async events(jobId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<JobEvent>> {
-      const cursor = await cursorOf(after, (id) => db.jobEvent.findFirst({ where: { id, jobId }, select: { seq: true } }));
-      const where = { jobId, ...(cursor && { seq: { lt: cursor.seq } }) };
+    async events(owner: string, jobId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<JobEvent>> {
+      const cursor = await cursorOf(after, (id) => db.jobEvent.findFirst({ where: { id, jobId, job: { owner } }, select: { seq: true } }));
+      const where = { jobId, job: { owner }, ...(cursor && { seq: { lt: cursor.seq } }) };
       const rows = await db.jobEvent.findMany({ where, orderBy: { seq: 'desc' }, take: limit + 1 });
       return pageOf(rows.map(asEvent), limit);
     },
 
     /** In order, those after the event named, for following a job. */
-    async eventsSince(id: string, after: string | null, limit: number): Promise<JobEvent[]> {
-      const cursor = after === null ? null : await db.jobEvent.findFirst({ where: { id: after, jobId: id }, select: { seq: true } });
+    async eventsSince(owner: string, jobId: string, after: string | null, limit: number): Promise<JobEvent[]> {
+      const cursor = after === null ? null : await db.jobEvent.findFirst({ where: { id: after, jobId, job: { owner } }, select: { seq: true } });
       const rows = await db.jobEvent.findMany({
-        where: { jobId: id, ...(cursor && { seq: { gt: cursor.seq } }) },
+        where: { jobId, job: { owner }, ...(cursor && { seq: { gt: cursor.seq } }) },
         orderBy: { seq: 'asc' },
         take: limit,
       });
@@ -52,7 +55,7 @@ export function openJobRecord(db: Database) {
     async addCheckpoint(id: string, attempt: number, { step, metrics }: { step: number; metrics: CheckpointMetrics }): Promise<Checkpoint | null> {
       return db.$transaction(async (tx) => {
         if (!(await fence(tx, id, attempt))) return null;
-        const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { id: true, model: true, suffix: true } });
+        const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { id: true, owner: true, model: true, suffix: true } });
         const json = metrics as unknown as Prisma.InputJsonObject;
         const row = await tx.checkpoint.upsert({
           where: { jobId_step: { jobId: id, step } },
@@ -64,16 +67,16 @@ export function openJobRecord(db: Database) {
     },
 
     /** Newest first. */
-    async checkpoints(jobId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<Checkpoint>> {
-      const cursor = await cursorOf(after, (id) => db.checkpoint.findFirst({ where: { id, jobId }, select: { step: true } }));
-      const where = { jobId, ...(cursor && { step: { lt: cursor.step } }) };
+    async checkpoints(owner: string, jobId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<Checkpoint>> {
+      const cursor = await cursorOf(after, (id) => db.checkpoint.findFirst({ where: { id, jobId, job: { owner } }, select: { step: true } }));
+      const where = { jobId, job: { owner }, ...(cursor && { step: { lt: cursor.step } }) };
       const rows = await db.checkpoint.findMany({ where, orderBy: { step: 'desc' }, take: limit + 1 });
       return pageOf(rows.map(asCheckpoint), limit);
     },
 
     /** By its model name, `ft:…:ckpt-step-N`. */
-    async findCheckpoint(name: string): Promise<Checkpoint | null> {
-      const row = await db.checkpoint.findUnique({ where: { name } });
+    async findCheckpoint(owner: string, name: string): Promise<Checkpoint | null> {
+      const row = await db.checkpoint.findUnique({ where: { name, job: { owner } } });
       return row && asCheckpoint(row);
     },
 

@@ -38,7 +38,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
       },
     },
     async (request) => {
-      const job = await createJob(request.body, services, request.headers['idempotency-key']);
+      const job = await createJob(request.principal, request.body, services, request.headers['idempotency-key']);
       request.log.info({ jobId: job.id, model: job.model }, 'job created');
       return jobView(job);
     },
@@ -55,8 +55,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
         response: { 200: JobList, '4xx': ErrorResponse },
       },
     },
-    async ({ query }) => {
-      const { data, hasMore } = await jobs.list({
+    async ({ principal, query }) => {
+      const { data, hasMore } = await jobs.list(principal.organization, {
         limit: query.limit,
         ...(query.after !== undefined && { after: query.after }),
         ...metadataFilter(query),
@@ -68,14 +68,14 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
   app.get(
     '/fine_tuning/jobs/:job_id',
     { schema: { tags, summary: 'Retrieve a fine-tuning job', params: JobParams, response: { 200: JobObject, '4xx': ErrorResponse } } },
-    async ({ params }) => jobView(await findJob(params.job_id, services)),
+    async ({ principal, params }) => jobView(await findJob(principal, params.job_id, services)),
   );
 
   app.post(
     '/fine_tuning/jobs/:job_id/cancel',
     { schema: { tags, summary: 'Cancel a fine-tuning job', params: JobParams, response: { 200: JobObject, '4xx': ErrorResponse } } },
     async (request) => {
-      const job = await cancelJob(request.params.job_id, services);
+      const job = await cancelJob(request.principal, request.params.job_id, services);
       request.log.info({ jobId: job.id }, 'job cancelled');
       return jobView(job);
     },
@@ -92,18 +92,18 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
         response: { 200: EventList, '4xx': ErrorResponse },
       },
     },
-    async ({ params, query, headers }, reply) => {
-      const { id } = await findJob(params.job_id, services);
+    async ({ principal, params, query, headers }, reply) => {
+      const { id } = await findJob(principal, params.job_id, services);
       if (query.stream === true) {
         const lastEventId = headers['last-event-id'];
         const after = query.after ?? (typeof lastEventId === 'string' ? lastEventId : null);
-        const stream = Readable.from(followEvents(id, services, { after, signal: closing.signal }));
+        const stream = Readable.from(followEvents(principal, id, services, { after, signal: closing.signal }));
         return reply
           .type('text/event-stream; charset=utf-8')
           .header('cache-control', 'no-store')
           .send(stream as never); // the schema's 200 is the list's
       }
-      const { data, hasMore } = await jobRecord.events(id, query);
+      const { data, hasMore } = await jobRecord.events(principal.organization, id, query);
       return { object: 'list' as const, data: data.map(eventView), has_more: hasMore };
     },
   );
@@ -119,9 +119,9 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
         response: { 200: CheckpointList, '4xx': ErrorResponse },
       },
     },
-    async ({ params, query }) => {
-      const { id } = await findJob(params.job_id, services);
-      const { data, hasMore } = await jobRecord.checkpoints(id, query);
+    async ({ principal, params, query }) => {
+      const { id } = await findJob(principal, params.job_id, services);
+      const { data, hasMore } = await jobRecord.checkpoints(principal.organization, id, query);
       return {
         object: 'list' as const,
         data: data.map(checkpointView),

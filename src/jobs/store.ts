@@ -16,72 +16,91 @@ export interface JobFilter {
   metadata?: Record<string, string> | null;
 }
 
-/** Jobs: who has each and how far it is. Every write of a worker carries its attempt: null means that the job is no longer its own. */
+/**
+ * Jobs: who has each and how far it is. What users reach takes the owner first and knows no other's jobs; workers and the reconciler act on all.
+ * Every write of a worker carries its attempt: null means that the job is no longer its own.
+ */
 export function openJobStore(db: Database) {
+  /** Moves the job, if there is one and it may be moved from where it is: the database decides who wins. */
+  async function moveIf(where: Prisma.JobWhereInput, name: MoveName, patch: JobPatch = {}): Promise<Job | null> {
+    const { from, to } = moves[name];
+    const now = new Date();
+    const [row] = await db.job.updateManyAndReturn({
+      where: { ...where, status: { in: [...from] } },
+      data: {
+        ...asColumns(patch),
+        status: to,
+        ...(name === 'start' && { startedAt: now }),
+        ...(name === 'requeue' && { workerId: null, heartbeatAt: null, estimatedFinish: null }),
+        ...(isFinal(to) && { finishedAt: now, estimatedFinish: null }),
+      },
+    });
+    return row ? asJob(row) : null;
+  }
+
   return {
-    /** @returns the job, and whether it was made now: a known idempotency key gives the job it made before */
-    async create(job: NewJob): Promise<{ job: Job; created: boolean }> {
+    /** @returns the job, and whether it was made now: a known idempotency key of this owner gives the job it made before */
+    async create(owner: string, job: NewJob): Promise<{ job: Job; created: boolean }> {
       const { idempotencyKey = null, metadata, ...rest } = job;
       const method = { type: 'supervised' };
-      const data = { ...rest, method, metadata: metadata ?? Prisma.DbNull, idempotencyKey } as Prisma.JobCreateInput;
+      const data = { ...rest, owner, method, metadata: metadata ?? Prisma.DbNull, idempotencyKey } as Prisma.JobCreateInput;
       try {
         return { job: asJob(await db.job.create({ data })), created: true };
       } catch (error) {
         if (idempotencyKey === null || !isUniqueViolation(error)) throw error;
-        return { job: asJob(await db.job.findUniqueOrThrow({ where: { idempotencyKey } })), created: false };
+        return { job: asJob(await db.job.findUniqueOrThrow({ where: { owner_idempotencyKey: { owner, idempotencyKey } } })), created: false };
       }
     },
 
-    async find(id: string): Promise<Job | null> {
+    async find(owner: string, id: string): Promise<Job | null> {
+      const row = await db.job.findUnique({ where: { id, owner } });
+      return row && asJob(row);
+    },
+
+    /** Of any owner: the queue gives a worker ids alone. */
+    async findAny(id: string): Promise<Job | null> {
       const row = await db.job.findUnique({ where: { id } });
       return row && asJob(row);
     },
 
-    async findByIdempotencyKey(idempotencyKey: string): Promise<Job | null> {
-      const row = await db.job.findUnique({ where: { idempotencyKey } });
+    async findByIdempotencyKey(owner: string, idempotencyKey: string): Promise<Job | null> {
+      const row = await db.job.findUnique({ where: { owner_idempotencyKey: { owner, idempotencyKey } } });
       return row && asJob(row);
     },
 
     /** By the tuned model's name. */
-    async findByModel(fineTunedModel: string): Promise<Job | null> {
-      const row = await db.job.findUnique({ where: { fineTunedModel } });
+    async findByModel(owner: string, fineTunedModel: string): Promise<Job | null> {
+      const row = await db.job.findUnique({ where: { fineTunedModel, owner } });
       return row && asJob(row);
     },
 
     /** Jobs whose tuned model can be had, newest first. */
-    async listTuned(): Promise<Job[]> {
-      const rows = await db.job.findMany({ where: { fineTunedModel: { not: null } }, orderBy: newestFirst });
+    async listTuned(owner: string): Promise<Job[]> {
+      const rows = await db.job.findMany({ where: { owner, fineTunedModel: { not: null } }, orderBy: newestFirst });
       return rows.map(asJob);
     },
 
-    async list({ after, limit, metadata }: JobFilter): Promise<Page<Job>> {
-      const cursor = await cursorOf(after, (id) => db.job.findUnique({ where: { id }, select: { createdAt: true, id: true } }));
+    async list(owner: string, { after, limit, metadata }: JobFilter): Promise<Page<Job>> {
+      const cursor = await cursorOf(after, (id) => db.job.findUnique({ where: { id, owner }, select: { createdAt: true, id: true } }));
       const conditions: Prisma.JobWhereInput[] = Object.entries(metadata ?? {}).map(([key, value]) => ({ metadata: { path: [key], equals: value } }));
       if (metadata === null) conditions.push({ metadata: { equals: Prisma.DbNull } });
       if (cursor) conditions.push({ OR: [{ createdAt: { lt: cursor.createdAt } }, { createdAt: cursor.createdAt, id: { lt: cursor.id } }] });
-      const rows = await db.job.findMany({ where: { AND: conditions }, orderBy: newestFirst, take: limit + 1 });
+      const rows = await db.job.findMany({ where: { owner, AND: conditions }, orderBy: newestFirst, take: limit + 1 });
       return pageOf(rows.map(asJob), limit);
     },
 
+    /** A user moves a job of their own. @returns the job after the move, or null if it cannot be moved so, or is not theirs */
+    moveOwn(owner: string, id: string, name: MoveName): Promise<Job | null> {
+      return moveIf({ id, owner }, name);
+    },
+
     /**
-     * Moves a job on, if it may be moved from where it is: the database decides who wins.
+     * A worker or the reconciler moves a job.
      * @param options.attempt  a worker's own attempt; an older one than the job's changes nothing
      * @returns the job after the move, or null if someone else moved it first
      */
-    async move(id: string, name: MoveName, { attempt, patch = {} }: { attempt?: number; patch?: JobPatch } = {}): Promise<Job | null> {
-      const { from, to } = moves[name];
-      const now = new Date();
-      const [row] = await db.job.updateManyAndReturn({
-        where: { id, status: { in: [...from] }, ...(attempt !== undefined && { attempt }) },
-        data: {
-          ...asColumns(patch),
-          status: to,
-          ...(name === 'start' && { startedAt: now }),
-          ...(name === 'requeue' && { workerId: null, heartbeatAt: null, estimatedFinish: null }),
-          ...(isFinal(to) && { finishedAt: now, estimatedFinish: null }),
-        },
-      });
-      return row ? asJob(row) : null;
+    move(id: string, name: MoveName, { attempt, patch }: { attempt?: number; patch?: JobPatch } = {}): Promise<Job | null> {
+      return moveIf({ id, ...(attempt !== undefined && { attempt }) }, name, patch);
     },
 
     /**
@@ -134,8 +153,8 @@ export function openJobStore(db: Database) {
     },
 
     /** The tuned model is gone; the job stays. */
-    async forgetModel(fineTunedModel: string): Promise<void> {
-      await db.job.updateMany({ where: { fineTunedModel }, data: { fineTunedModel: null } });
+    async forgetModel(owner: string, fineTunedModel: string): Promise<void> {
+      await db.job.updateMany({ where: { fineTunedModel, owner }, data: { fineTunedModel: null } });
     },
   };
 }

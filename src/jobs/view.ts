@@ -1,6 +1,5 @@
 import type { Static } from 'typebox';
 import { unixSeconds } from '../formats/unix-seconds.ts';
-import { ORGANIZATION } from '../ids.ts';
 import type { Checkpoint, Job, JobEvent } from './job.ts';
 import type { CheckpointObject, EventObject, JobObject } from './schema.ts';
 
@@ -19,7 +18,7 @@ export function jobView(job: Job): Static<typeof JobObject> {
     finished_at: secondsOrNull(job.finishedAt),
     hyperparameters,
     model: job.model,
-    organization_id: ORGANIZATION,
+    organization_id: job.owner,
     // Named a moment before they are there.
     result_files: job.status === 'succeeded' ? job.resultFileIds : [],
     seed: job.seed,

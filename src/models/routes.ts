@@ -11,20 +11,20 @@ export const modelRoutes: FastifyPluginAsyncTypebox<Services> = async (app, serv
   app.get(
     '/models',
     { schema: { tags, summary: 'List base models and tuned models', response: { 200: ModelList, '4xx': ErrorResponse } } },
-    async () => ({ object: 'list' as const, data: await listModels(services), has_more: false }),
+    async ({ principal }) => ({ object: 'list' as const, data: await listModels(principal, services), has_more: false }),
   );
 
   app.get(
     '/models/:model',
     { schema: { tags, summary: 'Retrieve a model', params: ModelParams, response: { 200: ModelObject, '4xx': ErrorResponse } } },
-    async ({ params }) => findModel(params.model, services),
+    async ({ principal, params }) => findModel(principal, params.model, services),
   );
 
   app.delete(
     '/models/:model',
     { schema: { tags, summary: 'Delete a tuned model', params: ModelParams, response: { 200: ModelDeleted, '4xx': ErrorResponse } } },
-    async ({ params }) => {
-      await deleteModel(params.model, services);
+    async ({ principal, params }) => {
+      await deleteModel(principal, params.model, services);
       return { id: params.model, object: 'model' as const, deleted: true };
     },
   );

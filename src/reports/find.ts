@@ -1,3 +1,4 @@
+import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { findJob } from '../jobs/find.ts';
 import { isFinal } from '../jobs/state.ts';
@@ -13,12 +14,13 @@ const when: Record<ReportKind, string> = {
 
 /** @throws Refusal fine_tune_not_found, report_not_found */
 export async function findReport<Kind extends ReportKind>(
+  principal: Principal,
   jobId: string,
   kind: Kind,
   services: Pick<Services, 'jobs' | 'reports'>,
 ): Promise<Reports[Kind]> {
-  const job = await findJob(jobId, services);
-  const report = await services.reports.find(jobId, kind);
+  const job = await findJob(principal, jobId, services);
+  const report = await services.reports.find(principal.organization, jobId, kind);
   if (report !== null) return report;
   const never = isFinal(job.status) ? `; the job ended before that${job.error === null ? '' : ' (its error says why)'}` : '';
   throw new Refusal('report_not_found', `The job "${jobId}" is ${job.status} and has no ${kind}`, { hint: `${when[kind]}${never}.` });

@@ -23,7 +23,7 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
         response: { 200: TokenReceipt, '4xx': ErrorResponse },
       },
     },
-    ({ params: { job_id: id } }) => findReport(id, 'receipt', services),
+    ({ principal, params }) => findReport(principal, params.job_id, 'receipt', services),
   );
 
   app.get(
@@ -38,7 +38,7 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
         response: { 200: AdapterProof, '4xx': ErrorResponse },
       },
     },
-    ({ params: { job_id: id } }) => findReport(id, 'proof', services),
+    ({ principal, params }) => findReport(principal, params.job_id, 'proof', services),
   );
 
   app.get(
@@ -52,6 +52,6 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
         response: { 200: Lineage, '4xx': ErrorResponse },
       },
     },
-    ({ params: { job_id: id } }) => findReport(id, 'lineage', services),
+    ({ principal, params }) => findReport(principal, params.job_id, 'lineage', services),
   );
 };

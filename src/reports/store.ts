@@ -33,8 +33,8 @@ export function openReportStore(db: Database) {
     },
 
     /** @returns null when the job has none, or not yet */
-    async find<Kind extends ReportKind>(jobId: string, kind: Kind): Promise<Reports[Kind] | null> {
-      const row = await db.jobReport.findUnique({ where: { jobId_kind: { jobId, kind } } });
+    async find<Kind extends ReportKind>(owner: string, jobId: string, kind: Kind): Promise<Reports[Kind] | null> {
+      const row = await db.jobReport.findUnique({ where: { jobId_kind: { jobId, kind }, job: { owner } } });
       return row && (row.content as unknown as Reports[Kind]);
     },
   };

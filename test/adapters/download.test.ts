@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fineTunedModelName, newFileId } from '../../src/ids.ts';
+import { fineTunedModelName, newFileId, ORGANIZATION } from '../../src/ids.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
   modelName = fineTunedModelName(job);
   const storageKey = `${keys.adapter(jobId)}adapter_config.json`;
   const result = { id: newFileId(), filename: 'adapter_config.json', purpose: 'fine-tune-results' as const, sizeBytes: 7, sha256: '', storageKey };
-  await files.create(result);
+  await files.create(ORGANIZATION, result);
   await jobs.move(jobId, 'succeed', { attempt: 1, patch: { fineTunedModel: modelName, trainedTokens: 100, resultFileIds: [result.id] } });
 });
 afterAll(() => service.close());

@@ -1,9 +1,11 @@
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/database/migrate.ts';
 import { Prisma } from '../../src/generated/prisma/client.ts';
+import { ORGANIZATION } from '../../src/ids.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 
 let embedded: EmbeddedDatabase;
@@ -39,6 +41,26 @@ describe('migrate', () => {
     expect(Object.keys(Prisma.ModelName).length).toBe(new Set(rows.map((row) => row.table_name)).size);
   });
 
+  it('of a database from before owners › leaves its files and jobs to the one owner there was', async () => {
+    const before = await mkdtemp(join(tmpdir(), 'graft-migrations-'));
+    const databaseUrl = await emptyDatabase('before_owners');
+    try {
+      const earlier = (await readdir('prisma/migrations')).filter((name) => name < '20261126');
+      for (const name of earlier) await cp(join('prisma/migrations', name), join(before, name), { recursive: true });
+      await migrate(databaseUrl, before);
+      await query(databaseUrl, `INSERT INTO "files" (id, filename, purpose, size_bytes, sha256, storage_key) VALUES ('file-a', '', '', 0, '', '')`);
+      const job = `INSERT INTO "jobs" (id, model, training_file_id, seed, method, hyperparameters, tuning, idempotency_key)`;
+      await query(databaseUrl, `${job} VALUES ('ftjob-a', 'm', 'file-a', 1, '{}', '{}', '{}', 'once')`);
+      expect(await migrate(databaseUrl)).toContain('20261126000000_owners');
+      expect(await query(databaseUrl, 'SELECT id, owner FROM files UNION SELECT id, owner FROM jobs ORDER BY id')).toEqual([
+        { id: 'file-a', owner: ORGANIZATION },
+        { id: 'ftjob-a', owner: ORGANIZATION },
+      ]);
+    } finally {
+      await rm(before, { recursive: true });
+    }
+  });
+
   it('of a migration whose file changed since it was applied refuses and names it', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'graft-migrations-'));
     try {
@@ -50,6 +72,24 @@ describe('migrate', () => {
     }
   });
 });
+
+async function query(databaseUrl: string, sql: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+/** Another database on the same server. @returns its URL */
+async function emptyDatabase(name: string): Promise<string> {
+  await query(embedded.databaseUrl, `CREATE DATABASE ${name}`);
+  const url = new URL(embedded.databaseUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
 
 /** The scalar columns of prisma/schema.prisma, read from its text. */
 async function schemaColumns(): Promise<{ table: string; column: string; optional: boolean }[]> {

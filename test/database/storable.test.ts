@@ -61,21 +61,21 @@ describe('the database', () => {
   });
   afterAll(() => embedded.close());
 
-  const makeJob = async (metadata: Record<string, string> | null = null) => (await jobs.create(newJob({ metadata }))).job;
+  const makeJob = async (metadata: Record<string, string> | null = null) => (await jobs.create('acme', newJob({ metadata }))).job;
 
   it('holds an event, an error and metadata with such characters cleaned', async () => {
     const { id } = await makeJob({ [bad]: bad });
     await jobRecord.appendEvent(id, { level: 'error', message: bad, data: { [bad]: [bad] } });
     const error = { code: 'internal_error', message: bad, param: null };
     expect(await jobs.move(id, 'fail', { patch: { error } })).toMatchObject({ status: 'failed', error: { ...error, message: cleaned } });
-    expect((await jobs.find(id))!.metadata).toEqual({ [cleaned]: cleaned });
-    expect((await jobRecord.events(id, { limit: 1 })).data[0]).toMatchObject({ message: cleaned, data: { [cleaned]: [cleaned] } });
+    expect((await jobs.findAny(id))!.metadata).toEqual({ [cleaned]: cleaned });
+    expect((await jobRecord.events('acme', id, { limit: 1 })).data[0]).toMatchObject({ message: cleaned, data: { [cleaned]: [cleaned] } });
   });
 
   it('is asked for what it can hold alone', async () => {
     const { id } = await makeJob({ team: bad });
-    expect((await jobs.list({ limit: 10, metadata: { team: bad } })).data.map((job) => job.id)).toEqual([id]);
-    expect(await jobs.find(`${id}\0`)).toBeNull();
+    expect((await jobs.list('acme', { limit: 10, metadata: { team: bad } })).data.map((job) => job.id)).toEqual([id]);
+    expect(await jobs.findAny(`${id}\0`)).toBeNull();
   });
 
   it('holds a report cleaned, which is written in a transaction', async () => {
@@ -84,7 +84,7 @@ describe('the database', () => {
     const reports = openReportStore(embedded.database);
     const receipt = { object: 'fine_tuning.job.receipt', template: bad } as unknown as TokenReceipt;
     expect(await reports.put(id, attempt, 'receipt', receipt)).toBe(true);
-    expect(await reports.find(id, 'receipt')).toEqual({ ...receipt, template: cleaned });
+    expect(await reports.find('acme', id, 'receipt')).toEqual({ ...receipt, template: cleaned });
   });
 
   it('cleans in both kinds of transaction', async () => {
@@ -93,7 +93,7 @@ describe('the database', () => {
     const event = (message: string) => ({ id: newEventId(), jobId, level: 'info', type: 'message', message });
     await database.$transaction((tx) => tx.jobEvent.create({ data: event('one \0') }));
     await database.$transaction([database.jobEvent.createMany({ data: [event('two \ud83d'), event('three')] })]);
-    const messages = (await jobRecord.eventsSince(jobId, null, 10)).map(({ message }) => message);
+    const messages = (await jobRecord.eventsSince('acme', jobId, null, 10)).map(({ message }) => message);
     expect(messages).toEqual(['one \ufffd', 'two \ufffd', 'three']);
   });
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newFileId } from '../../src/ids.ts';
+import { newFileId, ORGANIZATION } from '../../src/ids.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 
 let service: RunningService;
@@ -72,7 +72,8 @@ describe('create', () => {
 
   it('with a file of another purpose is refused', async () => {
     const id = newFileId();
-    await service.services.files.create({ id, filename: 'r.csv', purpose: 'fine-tune-results', sizeBytes: 1, sha256: '', storageKey: 'files/none' });
+    const file = { id, filename: 'r.csv', purpose: 'fine-tune-results' as const, sizeBytes: 1, sha256: '', storageKey: 'files/none' };
+    await service.services.files.create(ORGANIZATION, file);
     expect(refusal(await create({ training_file: id }))).toMatchObject({ status: 400, param: 'training_file', code: 'invalid_training_file' });
   });
 

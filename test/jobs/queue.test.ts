@@ -32,7 +32,7 @@ async function take(count: number, handler: (id: string) => Promise<void> = asyn
   return taken;
 }
 
-const makeJob = async () => (await service.services.jobs.create(newJob())).job;
+const makeJob = async () => (await service.services.jobs.create('acme', newJob())).job;
 
 describe('the queue', () => {
   it('given a job three times wakes one worker once, and takes it again after it is done', async () => {
@@ -80,10 +80,10 @@ describe('reconcile', () => {
     for (;;) {
       await jobs.move(id, 'start', { attempt });
       await reconcile(service.services);
-      expect((await jobs.find(id))!.status).toBe('running');
+      expect((await jobs.findAny(id))!.status).toBe('running');
       await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_BOUND_MS - 1) } });
       await reconcile(service.services);
-      const job = (await jobs.find(id))!;
+      const job = (await jobs.findAny(id))!;
       if (job.status === 'failed') break;
       expect(job).toMatchObject({ status: 'queued', workerId: null });
       // The old worker wakes up late: nothing of it counts any more.
@@ -91,8 +91,8 @@ describe('reconcile', () => {
       expect(await jobs.move(id, 'succeed', { attempt })).toBeNull();
       attempt = (await jobs.claim(id, 'worker-b'))!.attempt;
     }
-    expect(await jobs.find(id)).toMatchObject({ attempt: 10, error: { code: 'too_many_attempts' } });
-    expect((await jobRecord.events(id, { limit: 100 })).data).toHaveLength(9);
+    expect(await jobs.findAny(id)).toMatchObject({ attempt: 10, error: { code: 'too_many_attempts' } });
+    expect((await jobRecord.events('acme', id, { limit: 100 })).data).toHaveLength(9);
   });
 
   it('gives up a job that loses its workers before training', async () => {
@@ -103,6 +103,6 @@ describe('reconcile', () => {
       await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_BOUND_MS - 1) } });
       await reconcile(service.services);
     }
-    expect(await jobs.find(id)).toMatchObject({ status: 'failed', error: { code: 'too_many_attempts' } });
+    expect(await jobs.findAny(id)).toMatchObject({ status: 'failed', error: { code: 'too_many_attempts' } });
   });
 });

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => embedded.close());
 
 const claimed = async () => {
-  const { job } = await jobs.create(newJob());
+  const { job } = await jobs.create('acme', newJob());
   return (await jobs.claim(job.id, 'worker-a'))!;
 };
 
@@ -36,11 +36,11 @@ describe('events', () => {
   it('are paged newest first, and followed in their order', async () => {
     const { id } = await claimed();
     for (const message of ['one', 'two', 'three']) await jobRecord.appendEvent(id, { level: 'info', message });
-    const { data, hasMore } = await jobRecord.events(id, { limit: 2 });
+    const { data, hasMore } = await jobRecord.events('acme', id, { limit: 2 });
     expect(data.map((event) => event.message)).toEqual(['three', 'two']);
     expect(hasMore).toBe(true);
-    expect((await jobRecord.events(id, { limit: 2, after: data[1]!.id })).data.map((event) => event.message)).toEqual(['one']);
-    expect((await jobRecord.eventsSince(id, data[1]!.id, 10)).map((event) => event.message)).toEqual(['three']);
+    expect((await jobRecord.events('acme', id, { limit: 2, after: data[1]!.id })).data.map((event) => event.message)).toEqual(['one']);
+    expect((await jobRecord.eventsSince('acme', id, data[1]!.id, 10)).map((event) => event.message)).toEqual(['three']);
   });
 });
 
@@ -64,7 +64,7 @@ describe('checkpoints', () => {
     await jobRecord.addCheckpoint(id, attempt, { step: 3, metrics: { step: 3, train_loss: 1 } });
     await jobRecord.addCheckpoint(id, attempt, { step: 3, metrics: { step: 3, train_loss: 2 } });
     expect(await jobRecord.newestCheckpoint(id)).toMatchObject({ step: 3, metrics: { train_loss: 2 } });
-    expect((await jobRecord.checkpoints(id, { limit: 10 })).data.map((checkpoint) => checkpoint.step)).toEqual([3, 2]);
+    expect((await jobRecord.checkpoints('acme', id, { limit: 10 })).data.map((checkpoint) => checkpoint.step)).toEqual([3, 2]);
   });
 });
 

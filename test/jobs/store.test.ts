@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => embedded.close());
 
-const make = async (fields: Partial<NewJob> = {}) => (await jobs.create(newJob(fields))).job;
+const make = async (fields: Partial<NewJob> = {}) => (await jobs.create('acme', newJob(fields))).job;
 
 const running = async () => {
   const { id } = await make();
@@ -28,7 +28,7 @@ const silence = (id: string) =>
 describe('create', () => {
   it('keeps what was asked for', async () => {
     const job = newJob({ metadata: { team: 'a' }, suffix: 'mine' });
-    expect(await jobs.find((await jobs.create(job)).job.id)).toMatchObject({
+    expect(await jobs.find('acme', (await jobs.create('acme', job)).job.id)).toMatchObject({
       ...job,
       status: 'validating_files',
       attempt: 0,
@@ -38,7 +38,7 @@ describe('create', () => {
   });
 
   it('twice with one idempotency key gives the first job twice, even at once', async () => {
-    const results = await Promise.all([1, 2, 3].map(() => jobs.create(newJob({ idempotencyKey: 'same' }))));
+    const results = await Promise.all([1, 2, 3].map(() => jobs.create('acme', newJob({ idempotencyKey: 'same' }))));
     expect(new Set(results.map(({ job }) => job.id)).size).toBe(1);
     expect(results.filter(({ created }) => created)).toHaveLength(1);
   });
@@ -50,13 +50,16 @@ describe('move', () => {
       const { id, attempt } = await running();
       const outcomes = await Promise.all([
         jobs.move(id, 'cancel'),
-        jobs.move(id, 'succeed', { attempt, patch: { fineTunedModel: fineTunedModelName({ id, model: 'graft-tiny', suffix: null }) } }),
+        jobs.move(id, 'succeed', {
+          attempt,
+          patch: { fineTunedModel: fineTunedModelName({ id, owner: 'acme', model: 'graft-tiny', suffix: null }) },
+        }),
         jobs.move(id, 'cancel'),
         jobs.move(id, 'fail', { attempt, patch: { error: { code: 'x', message: 'y', param: null } } }),
       ]);
       const winners = outcomes.filter((outcome) => outcome !== null);
       expect(winners).toHaveLength(1);
-      const job = (await jobs.find(id))!;
+      const job = (await jobs.find('acme', id))!;
       expect(job.status).toBe(winners[0]!.status);
       expect(job.fineTunedModel === null).toBe(job.status !== 'succeeded');
       expect(job.finishedAt).not.toBeNull();
@@ -70,7 +73,7 @@ describe('move', () => {
     await jobs.move(id, 'start', { attempt: newer });
     expect(newer).toBe(attempt + 1);
     expect(await jobs.move(id, 'succeed', { attempt })).toBeNull();
-    expect((await jobs.find(id))!.status).toBe('running');
+    expect((await jobs.find('acme', id))!.status).toBe('running');
   });
 
   it('of a finished job is refused', async () => {
@@ -121,11 +124,11 @@ describe('list', () => {
   it('pages newest first and filters by metadata', async () => {
     const made = [];
     for (const n of [1, 2, 3, 4, 5]) made.push((await make({ metadata: { list: 'paged', n: String(n) } })).id);
-    const first = await jobs.list({ limit: 2, metadata: { list: 'paged' } });
-    const second = await jobs.list({ limit: 3, metadata: { list: 'paged' }, after: first.data[1]!.id });
+    const first = await jobs.list('acme', { limit: 2, metadata: { list: 'paged' } });
+    const second = await jobs.list('acme', { limit: 3, metadata: { list: 'paged' }, after: first.data[1]!.id });
     expect([...first.data, ...second.data].map((job) => job.id)).toEqual(made.reverse());
     expect([first.hasMore, second.hasMore]).toEqual([true, false]);
-    expect((await jobs.list({ limit: 100, metadata: { list: 'paged', n: '3' } })).data).toHaveLength(1);
-    expect((await jobs.list({ limit: 100, metadata: null })).data.every((job) => job.metadata === null)).toBe(true);
+    expect((await jobs.list('acme', { limit: 100, metadata: { list: 'paged', n: '3' } })).data).toHaveLength(1);
+    expect((await jobs.list('acme', { limit: 100, metadata: null })).data.every((job) => job.metadata === null)).toBe(true);
   });
 });

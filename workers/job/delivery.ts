@@ -51,7 +51,7 @@ export async function deliver({ services, job, result, deliveredDir, load }: Del
     await jobRecord.appendEvent(id, { level: 'info', message });
     await succeed(services, job, { uploaded, trainedTokens: result.trainedTokens });
   } catch (error) {
-    const now = await jobs.find(id);
+    const now = await jobs.findAny(id);
     // A later attempt writes the very same files: only a job that is over, or will be, loses them.
     if (error instanceof Refusal || (now?.attempt === attempt && isFinal(now.status))) await objectStore.deletePrefix(prefix);
     throw error;
@@ -70,18 +70,18 @@ function notProven({ problems }: AdapterProof): Refusal {
 
 async function succeed(services: Needs, job: Job, { uploaded, trainedTokens }: { uploaded: UploadedFile[]; trainedTokens: number }): Promise<void> {
   const { jobs, jobRecord, files, objectStore } = services;
-  const { id, attempt } = job;
+  const { id, owner, attempt } = job;
   // An attempt that was killed between here and its success has left its rows.
-  for (const left of (await jobs.find(id))?.resultFileIds ?? []) await files.delete(left);
+  for (const left of (await jobs.findAny(id))?.resultFileIds ?? []) await files.delete(owner, left);
   const results = newFileId();
   const rows = uploaded.map((file) => ({ id: newFileId(), file }));
   const resultFileIds = [results, ...rows.map((row) => row.id)];
   if ((await jobs.heartbeat(id, attempt, { resultFileIds })) === null) throw new JobLost();
-  await putResults(services, id, results);
-  for (const row of rows) await addAdapterFile(services, row);
+  await putResults(services, job, results);
+  for (const row of rows) await addAdapterFile(services, owner, row);
   const fineTunedModel = fineTunedModelName(job);
   if ((await jobs.move(id, 'succeed', { attempt, patch: { fineTunedModel, trainedTokens } })) === null) {
-    for (const row of resultFileIds) await files.delete(row);
+    for (const row of resultFileIds) await files.delete(owner, row);
     await objectStore.delete(keys.file(results));
     throw new JobLost();
   }
@@ -89,15 +89,15 @@ async function succeed(services: Needs, job: Job, { uploaded, trainedTokens }: {
   await jobRecord.appendEvent(id, { level: 'info', message: 'The job has successfully completed' });
 }
 
-async function putResults({ jobRecord, files, objectStore }: Needs, jobId: string, id: string): Promise<StoredFile> {
-  const csv = resultsFile(await jobRecord.metrics(jobId));
+async function putResults({ jobRecord, files, objectStore }: Needs, job: Job, id: string): Promise<StoredFile> {
+  const csv = resultsFile(await jobRecord.metrics(job.id));
   const storageKey = keys.file(id);
   const { sizeBytes } = await objectStore.put(storageKey, csv);
   const sha256 = createHash('sha256').update(csv).digest('hex');
-  return files.create({ id, filename: 'step_metrics.csv', purpose: 'fine-tune-results', sizeBytes, sha256, storageKey });
+  return files.create(job.owner, { id, filename: 'step_metrics.csv', purpose: 'fine-tune-results', sizeBytes, sha256, storageKey });
 }
 
-function addAdapterFile({ files }: Needs, { id, file }: { id: string; file: UploadedFile }): Promise<StoredFile> {
+function addAdapterFile({ files }: Needs, owner: string, { id, file }: { id: string; file: UploadedFile }): Promise<StoredFile> {
   const { name, key, sizeBytes, sha256 } = file;
-  return files.create({ id, filename: name, purpose: 'fine-tune-results', sizeBytes, sha256, storageKey: key });
+  return files.create(owner, { id, filename: name, purpose: 'fine-tune-results', sizeBytes, sha256, storageKey: key });
 }

@@ -25,7 +25,7 @@ export async function keepReport<Kind extends ReportKind>(
  */
 export async function recordPrepared({ jobs, jobRecord }: Needs, job: Job, facts: Prepared): Promise<void> {
   const { id, attempt } = job;
-  const current = await jobs.find(id);
+  const current = await jobs.findAny(id);
   if (current?.status === 'validating_files') {
     const { training, validation, hyperparameters, tuning, totalSteps, trainableParameters, totalParameters } = facts;
     const patch = { resolved: hyperparameters, tuning, totalSteps, facts: { training, validation, trainableParameters, totalParameters } };

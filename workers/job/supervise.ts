@@ -50,7 +50,7 @@ export interface Supervision {
 export async function superviseJob(jobId: string, supervision: Supervision): Promise<void> {
   const { services, workerId, workDir, modelDir, stopping } = supervision;
   const log = supervision.log.child({ jobId });
-  const wanted = await services.jobs.find(jobId);
+  const wanted = await services.jobs.findAny(jobId);
   if (wanted === null || stopping.aborted) return;
   const own = modelDir(wanted.model);
   if (own === null && !canHave(wanted, supervision)) return; // a worker that has the model will be woken
@@ -96,7 +96,7 @@ async function fetchDatasets({ services: { files, objectStore }, job, folder }: 
   ];
   for (const { param, id, path } of wanted) {
     if (id === null) continue;
-    const file = await files.findEvenDeleted(id);
+    const file = await files.findEvenDeleted(job.owner, id);
     const missing = () =>
       new Refusal('file_not_found', `The content of the file "${id}" is gone`, { param, hint: 'Upload it again and make a new job.' });
     if (file === null) throw missing();

@@ -6,6 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { trainingEnvironment } from '../../../src/config.ts';
+import { ORGANIZATION } from '../../../src/ids.ts';
 import { keys } from '../../../src/object-store/keys.ts';
 import type { ObjectStore } from '../../../src/object-store/object-store.ts';
 import { openFileHashes } from '../../../workers/engine/io/base-model-files.ts';
@@ -181,7 +182,7 @@ describe('a job that is supervised', () => {
     const job = (await get(id)).json();
     expect(job).toMatchObject({ status: 'succeeded', error: null });
     expect(await weights(id)).toEqual(undisturbed);
-    const { data } = await service.services.files.list({ purpose: 'fine-tune-results', order: 'asc', limit: 1000 });
+    const { data } = await service.services.files.list(ORGANIZATION, { purpose: 'fine-tune-results', order: 'asc', limit: 1000 });
     const mine = data.filter(({ storageKey, id: file }) => storageKey.startsWith(keys.job(id)) || job.result_files.includes(file));
     expect(mine.map((file) => file.id).sort()).toEqual([...job.result_files].sort());
     expect(mine.map(({ filename }) => filename).sort()).toEqual(['adapter_config.json', WEIGHTS, 'graft_manifest.json', 'step_metrics.csv']);
@@ -204,7 +205,7 @@ describe('a job that is supervised', () => {
       };
     };
     await expect(supervise(id, { takeProcess: dying })).rejects.toThrow('the worker is lost');
-    const { precision } = (await service.services.jobs.find(id))!.resolved!;
+    const { precision } = (await service.services.jobs.findAny(id))!.resolved!;
     await workerWasLost(id);
     await supervise(id, { takeProcess: dying });
     expect(asked).toEqual([undefined, precision]);

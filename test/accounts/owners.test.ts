@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type FileStore, openFileStore } from '../../src/files/store.ts';
+import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
+import { fineTunedModelName, newFileId } from '../../src/ids.ts';
+import type { Job } from '../../src/jobs/job.ts';
+import { type JobRecord, openJobRecord } from '../../src/jobs/record-store.ts';
+import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
+import { openReportStore, type ReportStore } from '../../src/reports/store.ts';
+import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
+import { newJob } from '../jobs/new-job.ts';
+
+const MINE = 'acme';
+const THEIRS = 'globex';
+
+let embedded: EmbeddedDatabase;
+let files: FileStore;
+let jobs: JobStore;
+let jobRecord: JobRecord;
+let reports: ReportStore;
+beforeAll(async () => {
+  embedded = await openEmbeddedDatabase();
+  const { database } = embedded;
+  files = openFileStore(database);
+  jobs = openJobStore(database);
+  jobRecord = openJobRecord(database);
+  reports = openReportStore(database);
+});
+afterAll(() => embedded.close());
+
+describe('a file', () => {
+  const upload = (owner: string) => {
+    const id = newFileId();
+    return files.create(owner, { id, filename: 'a.jsonl', purpose: 'fine-tune', sizeBytes: 1, sha256: '', storageKey: `files/${id}` });
+  };
+
+  it('is found, listed and deleted by its owner alone', async () => {
+    const [mine, theirs] = [await upload(MINE), await upload(THEIRS)];
+    expect(mine.owner).toBe(MINE);
+    expect(await files.find(MINE, mine.id)).toEqual(mine);
+    expect(await files.find(THEIRS, mine.id)).toBeNull();
+    expect(await files.findEvenDeleted(THEIRS, mine.id)).toBeNull();
+    for (const [owner, own] of [[MINE, mine] as const, [THEIRS, theirs] as const])
+      expect((await files.list(owner, { order: 'desc', limit: 10 })).data).toEqual([own]);
+    expect(await files.delete(THEIRS, mine.id)).toBe(false);
+    expect(await files.find(MINE, mine.id)).toEqual(mine);
+    expect(await files.delete(MINE, mine.id)).toBe(true);
+  });
+
+  it("of another's is no cursor of a list", async () => {
+    const { id } = await upload(MINE);
+    const page = { order: 'asc', limit: 10, after: id } as const;
+    await expect(files.list(THEIRS, page)).rejects.toMatchObject({ code: 'invalid_value', param: 'after' });
+    expect((await files.list(MINE, page)).data).toEqual([]);
+  });
+
+  it('that is gone is found by the sweep, whoever had it', async () => {
+    const gone = [await upload(MINE), await upload(THEIRS)];
+    for (const { owner, id } of gone) await files.delete(owner, id);
+    expect((await files.findGone()).map(({ id }) => id)).toEqual(expect.arrayContaining(gone.map(({ id }) => id)));
+  });
+});
+
+describe('a job', () => {
+  it('is found, listed and cancelled by its owner alone', async () => {
+    const { job } = await jobs.create(MINE, newJob());
+    expect(job.owner).toBe(MINE);
+    expect(await jobs.find(MINE, job.id)).toEqual(job);
+    expect(await jobs.find(THEIRS, job.id)).toBeNull();
+    expect((await jobs.list(MINE, { limit: 10 })).data).toContainEqual(job);
+    expect((await jobs.list(THEIRS, { limit: 10 })).data).toEqual([]);
+    await expect(jobs.list(THEIRS, { limit: 10, after: job.id })).rejects.toMatchObject({ param: 'after' });
+    expect(await jobs.moveOwn(THEIRS, job.id, 'cancel')).toBeNull();
+    expect(await jobs.find(MINE, job.id)).toEqual(job);
+    expect(await jobs.moveOwn(MINE, job.id, 'cancel')).toMatchObject({ status: 'cancelled' });
+  });
+
+  it('of any owner is due, claimed and found by a worker', async () => {
+    const { id } = (await jobs.create(THEIRS, newJob())).job;
+    expect(await jobs.findDue(100)).toContain(id);
+    expect(await jobs.findAny(id)).toMatchObject({ id, owner: THEIRS });
+    expect(await jobs.claim(id, 'worker')).toMatchObject({ id, owner: THEIRS });
+  });
+
+  it('is made once under an idempotency key by each owner', async () => {
+    const key = { idempotencyKey: 'same' };
+    const [mine, theirs] = [await jobs.create(MINE, newJob(key)), await jobs.create(THEIRS, newJob(key))];
+    expect([mine.created, theirs.created]).toEqual([true, true]);
+    const again = await jobs.create(THEIRS, newJob(key));
+    expect([again.created, again.job.id]).toEqual([false, theirs.job.id]);
+    expect((await jobs.findByIdempotencyKey(MINE, 'same'))!.id).toBe(mine.job.id);
+    expect((await jobs.findByIdempotencyKey(THEIRS, 'same'))!.id).toBe(theirs.job.id);
+    expect(await jobs.findByIdempotencyKey('initech', 'same')).toBeNull();
+  });
+});
+
+describe('what a job leaves behind', () => {
+  let job: Job;
+  beforeAll(async () => {
+    const { id } = (await jobs.create(MINE, newJob())).job;
+    const { attempt } = (await jobs.claim(id, 'worker'))!;
+    await jobs.move(id, 'read', { attempt });
+    job = (await jobs.move(id, 'start', { attempt }))!;
+  });
+
+  it('in events is seen by its owner alone', async () => {
+    const event = await jobRecord.appendEvent(job.id, { level: 'info', message: 'Created' });
+    expect((await jobRecord.events(MINE, job.id, { limit: 10 })).data).toEqual([event]);
+    expect((await jobRecord.events(THEIRS, job.id, { limit: 10 })).data).toEqual([]);
+    await expect(jobRecord.events(THEIRS, job.id, { limit: 10, after: event.id })).rejects.toMatchObject({ param: 'after' });
+    expect(await jobRecord.eventsSince(MINE, job.id, null, 10)).toEqual([event]);
+    expect(await jobRecord.eventsSince(THEIRS, job.id, null, 10)).toEqual([]);
+  });
+
+  it('in checkpoints is seen by its owner alone', async () => {
+    const checkpoint = (await jobRecord.addCheckpoint(job.id, job.attempt, { step: 1, metrics: { step: 1 } }))!;
+    expect(checkpoint.name).toMatch(/^ft:graft-tiny:acme:/);
+    expect((await jobRecord.checkpoints(MINE, job.id, { limit: 10 })).data).toEqual([checkpoint]);
+    expect((await jobRecord.checkpoints(THEIRS, job.id, { limit: 10 })).data).toEqual([]);
+    expect(await jobRecord.findCheckpoint(MINE, checkpoint.name)).toEqual(checkpoint);
+    expect(await jobRecord.findCheckpoint(THEIRS, checkpoint.name)).toBeNull();
+  });
+
+  it('in reports is seen by its owner alone', async () => {
+    const receipt = { object: 'fine_tuning.job.receipt' } as TokenReceipt;
+    await reports.put(job.id, job.attempt, 'receipt', receipt);
+    expect(await reports.find(MINE, job.id, 'receipt')).toEqual(receipt);
+    expect(await reports.find(THEIRS, job.id, 'receipt')).toBeNull();
+  });
+
+  it('as a model is found, listed and deleted by its owner alone', async () => {
+    const fineTunedModel = fineTunedModelName(job);
+    await jobs.move(job.id, 'succeed', { attempt: job.attempt, patch: { fineTunedModel } });
+    expect(await jobs.findByModel(MINE, fineTunedModel)).toMatchObject({ id: job.id });
+    expect(await jobs.findByModel(THEIRS, fineTunedModel)).toBeNull();
+    expect((await jobs.listTuned(MINE)).map(({ id }) => id)).toEqual([job.id]);
+    expect(await jobs.listTuned(THEIRS)).toEqual([]);
+    await jobs.forgetModel(THEIRS, fineTunedModel);
+    expect(await jobs.findByModel(MINE, fineTunedModel)).not.toBeNull();
+    await jobs.forgetModel(MINE, fineTunedModel);
+    expect(await jobs.findByModel(MINE, fineTunedModel)).toBeNull();
+  });
+});
