@@ -3,12 +3,12 @@ import { readdir } from 'node:fs/promises';
 /** Where the NVIDIA driver shows its GPUs, one directory each. */
 const GPUS = '/proc/driver/nvidia/gpus';
 
-/** What one training process may see: a GPU's number or UUID for CUDA_VISIBLE_DEVICES, or null for the CPU. */
+/** What a training process may see: a GPU's number or UUID for CUDA_VISIBLE_DEVICES, or null for the CPU. */
 export type Device = string | null;
 
 /**
  * @param visible CUDA_VISIBLE_DEVICES of this process: the GPUs it may use, all when it is not set
- * @returns one entry for each job that can train at once
+ * @returns the GPUs, or the CPU where there is none
  */
 export async function findDevices(visible: string | undefined): Promise<Device[]> {
   const gpus = await readdir(GPUS).catch(() => []);

@@ -5,17 +5,14 @@ import type { Logger } from 'pino';
 import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
 import type { Services } from '../src/services.ts';
 import { type BaseModelDirectory, findBaseModels } from './base-models/on-disk.ts';
-import { type Device, deviceName } from './devices.ts';
+import { deviceName } from './devices.ts';
 import { openFileHashes } from './engine/io/base-model-files.ts';
 import { removeAbandonedFolders, workerFolder } from './job/folder.ts';
 import { superviseJob } from './job/supervise.ts';
-import { spareProcess } from './process/spare.ts';
+import { openPlaces, type PlacesOptions } from './placement/places.ts';
+import { slotsOf } from './placement/slots.ts';
 
-export interface WorkerOptions {
-  devices: Device[];
-  /** What training processes see of the environment. */
-  trainingEnvironment: Record<string, string>;
-}
+type WorkerOptions = Pick<PlacesOptions, 'devices' | 'trainingEnvironment' | 'fork'>;
 
 export interface RunningWorker {
   id: string;
@@ -23,8 +20,8 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-/** Announces this machine's base models and takes jobs off the queue, one a device. */
-export async function startWorker(services: Services, { devices, trainingEnvironment }: WorkerOptions): Promise<RunningWorker> {
+/** Announces this machine's base models and takes jobs off the queue, as many as it has slots for. */
+export async function startWorker(services: Services, { devices, ...training }: WorkerOptions): Promise<RunningWorker> {
   const { config, models, queue } = services;
   const id = `worker-${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   const log = services.log.child({ workerId: id });
@@ -41,15 +38,8 @@ export async function startWorker(services: Services, { devices, trainingEnviron
   }, ANNOUNCE_EVERY_MS);
 
   const baseModelFiles = openFileHashes();
-  const freeDevices = [...devices];
-  const spares = new Map(devices.map((device) => [device, spareProcess({ device, environment: trainingEnvironment, log })]));
+  const places = openPlaces({ devices, ...training, stopping: stopping.signal, log });
   const handle = async (jobId: string) => {
-    const device = freeDevices.shift()!; // there are as many as jobs at once
-    const spare = spares.get(device)!;
-    // Beside a job that trains there is none: it would share its memory. On a GPU what a job took is free only when its process is gone.
-    const warm = () => {
-      if (!stopping.signal.aborted) spare.warm();
-    };
     try {
       await superviseJob(jobId, {
         services,
@@ -57,21 +47,16 @@ export async function startWorker(services: Services, { devices, trainingEnviron
         workDir,
         modelDir: baseModels.dirOf,
         baseModelFiles,
-        takeProcess: spare.take,
-        trained: device === null ? warm : () => {},
+        takePlace: (job) => places.take(slotsOf(job)),
         stopping: stopping.signal,
         log,
       });
     } catch (error) {
       log.error({ err: error, jobId }, 'a job could not be carried on; it is taken up again later');
-    } finally {
-      freeDevices.push(device);
-      warm();
     }
   };
-  for (const spare of spares.values()) spare.warm();
   const consumer = queue.consume(handle, {
-    concurrency: devices.length,
+    concurrency: places.mostJobs,
     onError: (error) => log.error({ err: error }, 'the queue has a problem'),
   });
   log.info({ devices: identity.device, models: baseModels.ids() }, 'worker is ready');
@@ -82,7 +67,7 @@ export async function startWorker(services: Services, { devices, trainingEnviron
       stopping.abort();
       clearInterval(announcing);
       await consumer.close();
-      await Promise.all([...spares.values()].map((spare) => spare.close()));
+      await places.close();
       await models.removeWorker(id);
       await rm(workDir, { recursive: true, force: true });
       log.info('worker stopped');

@@ -3,16 +3,17 @@ import type { Logger } from 'pino';
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import type { Job, JobError } from '../../src/jobs/job.ts';
+import type { Job } from '../../src/jobs/job.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import { ObjectNotFound } from '../../src/object-store/object-store.ts';
 import type { Services } from '../../src/services.ts';
 import type { TrainOptions } from '../engine/contract.ts';
+import type { Place } from '../placement/places.ts';
 import { type ForkedTraining, TrainingProcessDied } from '../process/forked.ts';
 import type { TrainingError } from '../process/messages.ts';
 import { baseModelOf, canHave, hubModelDir } from './base-model.ts';
 import { deliver } from './delivery.ts';
-import { JobLost, StoppedByWorker } from './endings.ts';
+import { fail, giveBack, JobLost, StoppedByWorker } from './endings.ts';
 import { fetchObject, type JobFolder, machineFile, makeJobFolder } from './folder.ts';
 import { openJournal } from './journal.ts';
 import { type JobLineage, openLineage } from './lineage.ts';
@@ -34,44 +35,57 @@ export interface Supervision {
   modelDir(model: string): string | null;
   /** @returns the files that the base model in a directory is made of */
   baseModelFiles(modelDir: string): Promise<HashedFile[]>;
-  /** A training process that has no job yet. */
-  takeProcess(log: Logger): ForkedTraining;
-  /** Called when the last step is done; the process is needed until its files are delivered and proven. */
-  trained?(): void;
+  /** Waits for the slots that a job asks for. @returns null when this worker has too few, or stops */
+  takePlace(job: Job): Promise<Place | null>;
   /** Aborted when the worker stops: jobs go back to the queue. */
   stopping: AbortSignal;
   log: Logger;
 }
 
 /**
- * Takes the job if it is to be had and this machine has its base model or may download it; returns when it is over, given back or lost.
+ * Takes the job if it is to be had, and this machine has its base model or may download it and has as many slots as the job asks for; returns when it is
+ * over, given back or lost.
  * @throws whatever the database or the object store says: the job is taken up again when its heartbeat is too old
  */
 export async function superviseJob(jobId: string, supervision: Supervision): Promise<void> {
-  const { services, workerId, workDir, modelDir, stopping } = supervision;
+  const { services, workerId, modelDir, stopping } = supervision;
   const log = supervision.log.child({ jobId });
   const wanted = await services.jobs.findAny(jobId);
   if (wanted === null || stopping.aborted) return;
   const own = modelDir(wanted.model);
   if (own === null && !canHave(wanted, supervision)) return; // a worker that has the model will be woken
-  const job = await services.jobs.claim(jobId, workerId);
-  if (job === null) return;
-  log.info({ attempt: job.attempt, model: job.model }, 'job taken');
+  const place = await supervision.takePlace(wanted);
+  if (place === null) return; // a worker that has the slots will be woken
+  try {
+    const job = await services.jobs.claim(jobId, workerId);
+    if (job === null) return;
+    log.info({ attempt: job.attempt, model: job.model }, 'job taken');
+    await carryOut(job, own, { ...supervision, place, log });
+  } finally {
+    place.leave();
+  }
+}
 
-  const rows = await services.jobRecord.metrics(jobId);
+interface Placed extends Supervision {
+  place: Place;
+}
+
+async function carryOut(job: Job, own: string | null, placed: Placed): Promise<void> {
+  const { services, workDir, stopping, log } = placed;
+  const rows = await services.jobRecord.metrics(job.id);
   const journal = openJournal(services.jobRecord, job, { lastRecordedStep: rows.at(-1)?.step ?? 0 });
   const watch = watchJob(services.jobs, job, { log, tick: () => journal.flush() });
-  const folder = await makeJobFolder(workDir, jobId);
+  const folder = await makeJobFolder(workDir, job.id);
   try {
     const signal = AbortSignal.any([watch.lost, stopping]);
     const modelPath = own ?? (await hubModelDir(job, { services, signal, log }));
-    const lineage = openLineage(job, supervision.baseModelFiles(modelPath));
-    const run: Run = { ...supervision, log, job, modelPath, journal, watch, folder, lineage };
+    const lineage = openLineage(job, placed.baseModelFiles(modelPath));
+    const run: Run = { ...placed, job, modelPath, journal, watch, folder, lineage };
     await fetchDatasets(run);
     await trainUntilOver(run);
   } catch (error) {
     if (error instanceof JobLost || watch.lost.aborted) log.info('the job was cancelled or taken over: stopped working on it');
-    else if (error instanceof Refusal) await fail(services, job, error, log);
+    else if (error instanceof Refusal) await fail({ services, job, log }, error);
     else if (stopping.aborted) await giveBack({ services, job, log });
     else throw error;
   } finally {
@@ -80,7 +94,7 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
   }
 }
 
-interface Run extends Supervision {
+interface Run extends Placed {
   job: Job;
   modelPath: string;
   journal: ReturnType<typeof openJournal>;
@@ -110,7 +124,7 @@ async function fetchDatasets({ services: { files, objectStore }, job, folder }: 
 async function trainUntilOver(run: Run): Promise<void> {
   const { services, job, log } = run;
   for (let crashes = 1; ; crashes++) {
-    const training = run.takeProcess(log);
+    const training = run.place.takeProcess(log);
     try {
       return await train(run, training);
     } catch (error) {
@@ -168,7 +182,7 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
           await run.folder.removeCheckpoint(answer.checkpoint.step);
           break;
         case 'done':
-          run.trained?.();
+          run.place.trained();
           await journal.flush();
           await keepReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.last));
           await deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(training, dir, log) });
@@ -222,18 +236,4 @@ async function trainOptions({ services, job, folder, modelPath }: Run): Promise<
     // The name, not this machine's path: the adapter's bytes depend on the job alone.
     ...baseModelOf(job),
   };
-}
-
-/** The worker stops: another one goes on from the newest checkpoint. */
-async function giveBack({ services: { jobs, jobRecord }, job: { id, attempt }, log }: Pick<Run, 'services' | 'job' | 'log'>): Promise<void> {
-  if ((await jobs.move(id, 'requeue', { attempt })) === null) await jobs.release(id, attempt);
-  else await jobRecord.appendEvent(id, { level: 'info', message: 'The worker stops; the job goes on from its newest checkpoint on another' });
-  log.info('job given back');
-}
-
-async function fail({ jobs, jobRecord }: Pick<Services, 'jobs' | 'jobRecord'>, { id, attempt }: Job, refusal: Refusal, log: Logger): Promise<void> {
-  const error: JobError = { code: refusal.code, message: refusal.text, param: refusal.param };
-  if ((await jobs.move(id, 'fail', { attempt, patch: { error } })) === null) return;
-  await jobRecord.appendEvent(id, { level: 'error', message: `The job failed: ${error.message}` });
-  log.info({ error }, 'job failed');
 }

@@ -12,15 +12,17 @@ export interface SpareProcess {
 }
 
 interface SpareOptions {
-  device: Device;
+  /** What its processes see; the CPU alone where none is a GPU. */
+  devices: readonly Device[];
   /** What training processes see of the environment. */
   environment: Record<string, string>;
   log: Logger;
   fork?(options: ForkOptions): ForkedTraining;
 }
 
-export function spareProcess({ device, environment, log, fork = forkTraining }: SpareOptions): SpareProcess {
-  const env = { ...environment, CUDA_DEVICE_ORDER: 'PCI_BUS_ID', CUDA_VISIBLE_DEVICES: device ?? '' };
+export function spareProcess({ devices, environment, log, fork = forkTraining }: SpareOptions): SpareProcess {
+  const gpus = devices.filter((device) => device !== null);
+  const env = { ...environment, CUDA_DEVICE_ORDER: 'PCI_BUS_ID', CUDA_VISIBLE_DEVICES: gpus.join(',') };
   let spare: { training: ForkedTraining; log: Logger } | null = null;
 
   /** One that died while it waited, as when memory runs out, is no spare. */

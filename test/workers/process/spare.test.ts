@@ -10,7 +10,7 @@ interface StandIn extends ForkedTraining {
 }
 
 /** A spare whose processes only remember that they were started. */
-function standIns(device: Device = null) {
+function standIns(devices: Device[] = [null]) {
   const started: StandIn[] = [];
   const fork = (options: ForkOptions): ForkedTraining => {
     let gone = false;
@@ -22,7 +22,7 @@ function standIns(device: Device = null) {
     return process;
   };
   const log = logger();
-  return { started, log, spare: spareProcess({ device, environment: { PATH: '/bin' }, log, fork }) };
+  return { started, log, spare: spareProcess({ devices, environment: { PATH: '/bin' }, log, fork }) };
 }
 
 const logger = () => ({ debug: vi.fn() }) as unknown as Logger;
@@ -69,10 +69,11 @@ describe('a worker’s spare process', () => {
   });
 
   it.each([
-    [null, ''],
-    ['1', '1'],
-  ])('on the device %j › sees the GPUs "%s" and of the environment what it is given', (device, visible) => {
-    const { spare, started } = standIns(device);
+    [[null], ''],
+    [['1'], '1'],
+    [['0', 'GPU-8f1c'], '0,GPU-8f1c'],
+  ])('on the devices %j › sees the GPUs "%s" and of the environment what it is given', (devices, visible) => {
+    const { spare, started } = standIns(devices);
     spare.warm();
     expect(started[0]!.options.env).toEqual({ PATH: '/bin', CUDA_DEVICE_ORDER: 'PCI_BUS_ID', CUDA_VISIBLE_DEVICES: visible });
   });
