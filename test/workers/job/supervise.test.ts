@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { trainingEnvironment } from '../../../src/config.ts';
 import { ORGANIZATION } from '../../../src/ids.ts';
 import { keys } from '../../../src/object-store/keys.ts';
@@ -42,12 +42,10 @@ async function makeJob(): Promise<string> {
 }
 
 /** What differs from an undisturbed run. */
-interface Disturbances extends Partial<Pick<Supervision, 'takePlace' | 'stopping'>>, Partial<Pick<Place, 'takeProcess' | 'trained'>> {
-  services?: Partial<Supervision['services']>;
-}
+type Disturbances = Partial<Pick<Supervision, 'stopping'> & Pick<Place, 'takeProcess' | 'trained'> & { services: Partial<Supervision['services']> }>;
 
 /** A worker's hands on one job: the service's own stores and a real training process, unless something is made to go wrong. */
-function supervise(jobId: string, { services = {}, takeProcess = fork, trained = () => {}, ...given }: Disturbances = {}) {
+function supervise(jobId: string, { services = {}, takeProcess = fork, trained = () => {}, ...rest }: Disturbances = {}) {
   return superviseJob(jobId, {
     services: { ...service.services, ...services },
     workerId: 'worker-a',
@@ -57,7 +55,7 @@ function supervise(jobId: string, { services = {}, takeProcess = fork, trained =
     takePlace: async () => ({ takeProcess, trained, leave: () => {} }),
     stopping: new AbortController().signal,
     log: service.services.log,
-    ...given,
+    ...rest,
   });
 }
 
@@ -233,54 +231,6 @@ describe('a job that is supervised', () => {
     if (status === 'queued') await supervise(id);
     expect((await get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
     expect(await weights(id)).toEqual(undisturbed);
-  });
-
-  it('and gets no place on this machine › stays as it was, for another worker', async () => {
-    const id = await makeJob();
-    await supervise(id, { takePlace: async () => null });
-    expect(await service.services.jobs.findAny(id)).toMatchObject({ status: 'validating_files', workerId: null, attempt: 0 });
-  });
-
-  it('and is cancelled while it waits for a place, or throws › leaves its place', async () => {
-    const place = (takeProcess: Place['takeProcess']) => {
-      const leave = vi.fn();
-      return { leave, takePlace: async () => ({ takeProcess, trained: () => {}, leave }) };
-    };
-    const cancelled = await makeJob();
-    const unused = place(() => {
-      throw new Error('nothing to train');
-    });
-    await supervise(cancelled, {
-      takePlace: async () => {
-        await service.post(`/v1/fine_tuning/jobs/${cancelled}/cancel`, {});
-        return unused.takePlace();
-      },
-    });
-    expect(unused.leave).toHaveBeenCalledOnce();
-
-    const broken = place(() => {
-      throw new Error('no process can be started');
-    });
-    await expect(supervise(await makeJob(), broken)).rejects.toThrow('no process can be started');
-    expect(broken.leave).toHaveBeenCalledOnce();
-  });
-
-  it('and fails with an error that holds a NUL and half an emoji › has failed, with both replaced', async () => {
-    const id = await makeJob();
-    const takeProcess = () => {
-      const training = fork();
-      const error = { code: 'corrupt_model_file', message: 'The tensor "a\0\ud83d" is cut off', param: 'model', hint: null };
-      return {
-        ...training,
-        async *train() {
-          yield { id, answer: 'failed' as const, error };
-        },
-      };
-    };
-    await supervise(id, { takeProcess });
-    const { status, error } = (await get(id)).json();
-    expect(status).toBe('failed');
-    expect(error).toEqual({ code: 'corrupt_model_file', message: 'The tensor "a\ufffd\ufffd" is cut off', param: 'model' });
   });
 
   it('that is cancelled while its files are proven › leaves none of them', async () => {

@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Refusal } from '../../../src/formats/refusal.ts';
+import { fail, giveBack } from '../../../workers/job/endings.ts';
+import { type RunningService, runService } from '../../running-service.ts';
+
+let service: RunningService;
+let training_file: string;
+beforeAll(async () => {
+  service = await runService();
+  training_file = await service.upload();
+});
+afterAll(() => service.close());
+
+async function claimedJob() {
+  const { id } = (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file })).json();
+  return (await service.services.jobs.claim(id, 'worker-a'))!;
+}
+
+const ending = (job: Awaited<ReturnType<typeof claimedJob>>) => ({ services: service.services, job, log: service.services.log });
+const get = async (id: string, path = '') => (await service.inject({ url: `/v1/fine_tuning/jobs/${id}${path}` })).json();
+
+describe('fail', () => {
+  it('with a NUL and half an emoji in the text › records the error with both replaced', async () => {
+    const job = await claimedJob();
+    await fail(ending(job), new Refusal('corrupt_model_file', 'The tensor "a\0\ud83d" is cut off', { param: 'model' }));
+    const message = 'The tensor "a\ufffd\ufffd" is cut off';
+    expect(await get(job.id)).toMatchObject({ status: 'failed', error: { code: 'corrupt_model_file', message, param: 'model' } });
+    expect((await get(job.id, '/events')).data[0]).toMatchObject({ level: 'error', message: `The job failed: ${message}` });
+  });
+
+  it('of a job that was cancelled › changes nothing', async () => {
+    const job = await claimedJob();
+    await service.post(`/v1/fine_tuning/jobs/${job.id}/cancel`, {});
+    await fail(ending(job), new Refusal('out_of_memory', 'It is too large'));
+    expect(await get(job.id)).toMatchObject({ status: 'cancelled', error: null });
+    expect((await get(job.id, '/events')).data[0].message).toBe('The job has been cancelled');
+  });
+});
+
+describe('giveBack', () => {
+  it('before the data has been read › lets go of the job at once', async () => {
+    const job = await claimedJob();
+    await giveBack(ending(job));
+    expect(await service.services.jobs.findAny(job.id)).toMatchObject({ status: 'validating_files', workerId: null, heartbeatAt: null });
+  });
+
+  it('of a running job › puts it back into the queue and says so', async () => {
+    const job = await claimedJob();
+    for (const move of ['read', 'start'] as const) await service.services.jobs.move(job.id, move);
+    await giveBack(ending(job));
+    expect(await service.services.jobs.findAny(job.id)).toMatchObject({ status: 'queued', workerId: null, heartbeatAt: null });
+    expect((await get(job.id, '/events')).data[0].message).toMatch(/^The worker stops/);
+  });
+});
