@@ -24,12 +24,9 @@ export async function decodeSpans({ inputIds, lossWeights }: Example, tokenizer:
     while (end < length && isLearned(end) === isLearned(start)) end += 1;
     const upTo = end === length ? whole : (await tokenizer.decode(inputIds.subarray(0, end), { specialTokens: true })).replace(UNFINISHED, '');
     const textEnd = Math.max(shown, Math.min(upTo.length, whole.length));
-    spans.push({ text: storable(whole.slice(shown, textEnd)), supervised: isLearned(start) });
+    spans.push({ text: whole.slice(shown, textEnd), supervised: isLearned(start) });
     shown = textEnd;
     start = end;
   }
   return spans;
 }
-
-/** Postgres' JSON holds neither NUL nor half a surrogate pair. */
-const storable = (text: string): string => text.replaceAll('\0', '\uFFFD').replace(/\p{Surrogate}/gu, '\uFFFD');
