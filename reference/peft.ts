@@ -75,7 +75,7 @@ async function prepareCase(scratch: string, index: number, { name, modelDir, tun
     const logits = writeLogits(model, join(scratch, `${index}`));
     const reloaded = await validationLoss(model, modelDir);
     // Storing in 16 bits rounds a fully tuned model; an adapter is delivered as it was when the loss was reported.
-    const reported = result.last.fullValidLoss;
+    const reported = result.last.metrics['full_valid_loss'];
     if (tuning.type !== 'full' && reported !== reloaded) throw new Error(`${name}: the run said ${reported}, its files ${reloaded}`);
     const inPython = { name, baseModelDir: modelDir, baseModelName: BASE_MODEL_NAME, outputDir, tuning: tuning.type };
     return { ...inPython, ...logits, validationFile: VALIDATION_FILE, validLoss: reloaded };

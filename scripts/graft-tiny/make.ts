@@ -9,7 +9,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { StepMetrics } from '../../workers/engine/contract.ts';
+import type { StepReport } from '../../workers/engine/contract.ts';
 import { readSafetensors, writeSafetensors } from '../../workers/engine/io/safetensors.ts';
 import { train } from '../../workers/engine/train.ts';
 import { CONFIG } from './architecture.ts';
@@ -62,7 +62,7 @@ const result = await train({
   seed: SEED,
   report: {
     prepared: (facts) => console.log(JSON.stringify(facts)),
-    step: (metrics) => console.log(lineOf(metrics)),
+    step: (report) => console.log(lineOf(report)),
   },
 });
 
@@ -84,10 +84,11 @@ function ship(dir: string): void {
   for (const name of COPIED) copyFileSync(join(initialDir, name), join(SHIPPED, name));
 }
 
-function lineOf({ step, totalSteps, trainLoss, learningRate, gradNorm, tokens, seconds, validLoss, fullValidLoss }: StepMetrics): string {
-  const parts = [`step ${step}/${totalSteps}`, `loss ${trainLoss.toFixed(4)}`, `lr ${learningRate.toExponential(2)}`, `norm ${gradNorm.toFixed(2)}`];
-  parts.push(`${Math.round(tokens / seconds)} tokens/s`);
-  if (validLoss !== undefined) parts.push(`validation ${validLoss.toFixed(4)}`);
-  if (fullValidLoss !== undefined) parts.push(`all validation ${fullValidLoss.toFixed(4)}`);
+function lineOf({ step, totalSteps, metrics }: StepReport): string {
+  const { train_loss: loss, learning_rate: rate, grad_norm: norm, tokens, seconds, valid_loss: valid, full_valid_loss: fullValid } = metrics;
+  const parts = [`step ${step}/${totalSteps}`, `loss ${loss!.toFixed(4)}`, `lr ${rate!.toExponential(2)}`, `norm ${norm!.toFixed(2)}`];
+  parts.push(`${Math.round(tokens! / seconds!)} tokens/s`);
+  if (valid !== undefined) parts.push(`validation ${valid.toFixed(4)}`);
+  if (fullValid !== undefined) parts.push(`all validation ${fullValid.toFixed(4)}`);
   return parts.join('  ');
 }

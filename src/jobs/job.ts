@@ -1,4 +1,5 @@
 import type { Hyperparameters, ResolvedHyperparameters } from '../formats/hyperparameters.ts';
+import type { Metrics } from '../formats/metrics.ts';
 import type { Tuning } from '../formats/tuning/tuning.ts';
 import type { JobStatus } from './state.ts';
 
@@ -77,34 +78,15 @@ export interface JobEvent {
 
 export type NewEvent = Pick<JobEvent, 'level' | 'message'> & { type?: JobEvent['type']; data?: object };
 
-/** One optimizer step; losses per supervised token, accuracies from 0 to 1. */
+/** One optimizer step. */
 export interface StepMetric {
   /** From 1. */
   step: number;
-  epoch: number;
-  trainLoss: number;
-  trainMeanTokenAccuracy: number;
-  learningRate: number;
-  gradNorm: number;
-  tokens: number;
-  supervisedTokens: number;
-  seconds: number;
-  validLoss?: number | null;
-  validMeanTokenAccuracy?: number | null;
-  fullValidLoss?: number | null;
-  fullValidMeanTokenAccuracy?: number | null;
+  metrics: Metrics;
 }
 
-/** The contract's names, as events and checkpoints show them. */
-export interface CheckpointMetrics {
-  step: number;
-  train_loss?: number;
-  train_mean_token_accuracy?: number;
-  valid_loss?: number;
-  valid_mean_token_accuracy?: number;
-  full_valid_loss?: number;
-  full_valid_mean_token_accuracy?: number;
-}
+/** As events and checkpoints show them, with the contract's names. */
+export type CheckpointMetrics = { step: number } & Metrics;
 
 export interface Checkpoint {
   id: string;

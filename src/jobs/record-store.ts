@@ -1,4 +1,5 @@
 import type { Database } from '../database/client.ts';
+import type { Metrics } from '../formats/metrics.ts';
 import { type Checkpoint as CheckpointRow, type JobEvent as EventRow, Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 import { checkpointModelName, newCheckpointId, newEventId } from '../ids.ts';
@@ -17,14 +18,16 @@ export function openJobRecord(db: Database) {
     async addMetrics(id: string, attempt: number, metrics: StepMetric[]): Promise<boolean> {
       return db.$transaction(async (tx) => {
         if (!(await fence(tx, id, attempt))) return false;
-        await tx.stepMetric.createMany({ data: metrics.map((metric) => ({ ...metric, jobId: id })), skipDuplicates: true });
+        const data = metrics.map(({ step, metrics: named }) => ({ jobId: id, step, metrics: inJson(named) }));
+        await tx.stepMetric.createMany({ data, skipDuplicates: true });
         return true;
       });
     },
 
     /** Every step's metrics, in order. */
-    metrics(id: string): Promise<StepMetric[]> {
-      return db.stepMetric.findMany({ where: { jobId: id }, orderBy: { step: 'asc' }, omit: { jobId: true } });
+    async metrics(id: string): Promise<StepMetric[]> {
+      const rows = await db.stepMetric.findMany({ where: { jobId: id }, orderBy: { step: 'asc' }, omit: { jobId: true } });
+      return rows as StepMetric[];
     },
 
     /** @returns the event */
@@ -56,7 +59,7 @@ export function openJobRecord(db: Database) {
       return db.$transaction(async (tx) => {
         if (!(await fence(tx, id, attempt))) return null;
         const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { id: true, owner: true, model: true, suffix: true } });
-        const json = metrics as unknown as Prisma.InputJsonObject;
+        const json = inJson(metrics);
         const row = await tx.checkpoint.upsert({
           where: { jobId_step: { jobId: id, step } },
           create: { id: newCheckpointId(), jobId: id, step, name: checkpointModelName(job, step), metrics: json },
@@ -86,6 +89,10 @@ export function openJobRecord(db: Database) {
     },
   };
 }
+
+/** JSON has no NaN and no infinity: a metric that is not finite is left out. */
+const inJson = (metrics: Metrics): Record<string, number> =>
+  Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
 
 /** JSON columns are written by this store alone, so what comes out has the type that went in. */
 const asEvent = ({ jobId, ...row }: EventRow): JobEvent => row as unknown as JobEvent;

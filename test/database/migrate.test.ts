@@ -42,12 +42,7 @@ describe('migrate', () => {
   });
 
   it('of a database from before owners › leaves its files and jobs to the one owner there was', async () => {
-    const before = await mkdtemp(join(tmpdir(), 'graft-migrations-'));
-    const databaseUrl = await emptyDatabase('before_owners');
-    try {
-      const earlier = (await readdir('prisma/migrations')).filter((name) => name < '20261126');
-      for (const name of earlier) await cp(join('prisma/migrations', name), join(before, name), { recursive: true });
-      await migrate(databaseUrl, before);
+    await withMigrationsBefore('20261126000000_owners', async (databaseUrl) => {
       await query(databaseUrl, `INSERT INTO "files" (id, filename, purpose, size_bytes, sha256, storage_key) VALUES ('file-a', '', '', 0, '', '')`);
       const job = `INSERT INTO "jobs" (id, model, training_file_id, seed, method, hyperparameters, tuning, idempotency_key)`;
       await query(databaseUrl, `${job} VALUES ('ftjob-a', 'm', 'file-a', 1, '{}', '{}', '{}', 'once')`);
@@ -56,9 +51,22 @@ describe('migrate', () => {
         { id: 'file-a', owner: ORGANIZATION },
         { id: 'ftjob-a', owner: ORGANIZATION },
       ]);
-    } finally {
-      await rm(before, { recursive: true });
-    }
+    });
+  });
+
+  it('of a database whose metrics have a column each › moves them into one map', async () => {
+    await withMigrationsBefore('20261126010000_step_metrics', async (databaseUrl) => {
+      const job = `INSERT INTO "jobs" (id, owner, model, training_file_id, seed, method, hyperparameters, tuning)`;
+      await query(databaseUrl, `${job} VALUES ('ftjob-a', 'acme', 'm', 'file-a', 1, '{}', '{}', '{}')`);
+      const columns = 'job_id, step, epoch, train_loss, train_mean_token_accuracy, learning_rate, grad_norm, tokens, supervised_tokens, seconds';
+      const step = `INSERT INTO "step_metrics" (${columns}, valid_loss, full_valid_loss)`;
+      await query(databaseUrl, `${step} VALUES ('ftjob-a', 1, 0.5, 2.25, 0.125, 1e-4, 3, 10, 5, 0.1, 'NaN', 2.5)`);
+      expect(await migrate(databaseUrl)).toContain('20261126010000_step_metrics');
+      const run = { epoch: 0.5, learning_rate: 1e-4, grad_norm: 3, tokens: 10, supervised_tokens: 5, seconds: 0.1 };
+      expect(await query(databaseUrl, 'SELECT step, metrics FROM step_metrics')).toEqual([
+        { step: 1, metrics: { ...run, train_loss: 2.25, train_mean_token_accuracy: 0.125, full_valid_loss: 2.5 } },
+      ]);
+    });
   });
 
   it('of a migration whose file changed since it was applied refuses and names it', async () => {
@@ -73,6 +81,20 @@ describe('migrate', () => {
   });
 });
 
+/** A database to which the migrations before one have been applied. */
+async function withMigrationsBefore(migration: string, use: (databaseUrl: string) => Promise<void>): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'graft-migrations-'));
+  try {
+    const earlier = (await readdir('prisma/migrations')).filter((name) => name < migration);
+    for (const name of earlier) await cp(join('prisma/migrations', name), join(dir, name), { recursive: true });
+    const databaseUrl = await emptyDatabase(`before_${migration}`);
+    await migrate(databaseUrl, dir);
+    await use(databaseUrl);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}
+
 async function query(databaseUrl: string, sql: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
@@ -85,7 +107,7 @@ async function query(databaseUrl: string, sql: string): Promise<unknown[]> {
 
 /** Another database on the same server. @returns its URL */
 async function emptyDatabase(name: string): Promise<string> {
-  await query(embedded.databaseUrl, `CREATE DATABASE ${name}`);
+  await query(embedded.databaseUrl, `CREATE DATABASE "${name}"`);
   const url = new URL(embedded.databaseUrl);
   url.pathname = `/${name}`;
   return url.href;

@@ -20,17 +20,7 @@ const claimed = async () => {
   return (await jobs.claim(job.id, 'worker-a'))!;
 };
 
-const metric = (step: number, trainLoss = 1): StepMetric => ({
-  step,
-  epoch: step / 10,
-  trainLoss,
-  trainMeanTokenAccuracy: 0.5,
-  learningRate: 1e-4,
-  gradNorm: 1,
-  tokens: 10,
-  supervisedTokens: 5,
-  seconds: 0.1,
-});
+const metric = (step: number, train_loss = 1): StepMetric => ({ step, metrics: { train_loss, epoch: step / 10, tokens: 10 } });
 
 describe('events', () => {
   it('are paged newest first, and followed in their order', async () => {
@@ -49,11 +39,15 @@ describe('metrics', () => {
     const { id, attempt } = await claimed();
     await jobRecord.addMetrics(id, attempt, [metric(1), metric(2)]);
     await jobRecord.addMetrics(id, attempt, [metric(2, 9), metric(3)]);
-    expect((await jobRecord.metrics(id)).map(({ step, trainLoss }) => [step, trainLoss])).toEqual([
-      [1, 1],
-      [2, 1],
-      [3, 1],
+    expect(await jobRecord.metrics(id)).toEqual([metric(1), metric(2), metric(3)]);
+  });
+
+  it('may have any name, and are left out where they are not finite', async () => {
+    const { id, attempt } = await claimed();
+    await jobRecord.addMetrics(id, attempt, [
+      { step: 1, metrics: { train_rewards_margin: 0.25, valid_loss: Number.NaN, full_valid_loss: Infinity } },
     ]);
+    expect(await jobRecord.metrics(id)).toEqual([{ step: 1, metrics: { train_rewards_margin: 0.25 } }]);
   });
 });
 

@@ -7,7 +7,7 @@ import { Value } from 'typebox/value';
 import { Hyperparameters } from '../../src/formats/hyperparameters.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { resolveTuning, TUNING_TYPES, type Tuning, tuningSchema } from '../../src/formats/tuning/tuning.ts';
-import type { Prepared, StepMetrics, TrainOptions } from './contract.ts';
+import type { Prepared, StepReport, TrainOptions } from './contract.ts';
 
 const USAGE = `Usage:
   npm run train -- --model DIR --data FILE --out DIR [options]
@@ -115,14 +115,15 @@ function printPrepared({
   );
 }
 
-function printStep({ step, totalSteps, trainLoss, trainMeanTokenAccuracy, gradNorm, tokens, seconds, validLoss, fullValidLoss }: StepMetrics): void {
-  const valid = fullValidLoss ?? validLoss;
+function printStep({ step, totalSteps, metrics }: StepReport): void {
+  const { train_loss: loss, train_mean_token_accuracy: accuracy, grad_norm: norm, tokens, seconds, valid_loss, full_valid_loss } = metrics;
+  const valid = full_valid_loss ?? valid_loss;
   const parts = [
     `step ${step}/${totalSteps}`,
-    `loss ${trainLoss.toFixed(4)}`,
-    `accuracy ${trainMeanTokenAccuracy.toFixed(3)}`,
-    `norm ${gradNorm.toFixed(3)}`,
-    `${Math.round(tokens / seconds)} tokens/s`,
+    `loss ${loss!.toFixed(4)}`,
+    ...(accuracy === undefined ? [] : [`accuracy ${accuracy.toFixed(3)}`]),
+    `norm ${norm!.toFixed(3)}`,
+    `${Math.round(tokens! / seconds!)} tokens/s`,
     ...(valid === undefined ? [] : [`validation loss ${valid.toFixed(4)}`]),
   ];
   console.log(parts.join('  '));

@@ -1,6 +1,7 @@
 /** What goes into a training run and what comes out: the engine's public types. */
 import type { Hyperparameters, ResolvedHyperparameters } from '../../src/formats/hyperparameters.ts';
 import type { Lineage } from '../../src/formats/lineage.ts';
+import type { Metrics } from '../../src/formats/metrics.ts';
 import type { ObjectiveName } from '../../src/formats/objective.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { ResolvedTuning, Tuning } from '../../src/formats/tuning/tuning.ts';
@@ -40,7 +41,7 @@ export interface TrainReport {
   receipt?(receipt: TokenReceipt): void | Promise<void>;
   /** The data has been read and tokenised, the model opened; the first step comes next. */
   prepared?(facts: Prepared): void | Promise<void>;
-  step?(metrics: StepMetrics): void | Promise<void>;
+  step?(report: StepReport): void | Promise<void>;
   /** The checkpoint's directory is complete and synced. */
   checkpoint?(checkpoint: CheckpointReport): void | Promise<void>;
 }
@@ -78,34 +79,25 @@ export interface Prepared {
 export const PREPARATION_PARTS = ['data', 'precision', 'graph', 'weights', 'predictions'] as const;
 export type PreparationPart = (typeof PREPARATION_PARTS)[number];
 
-export interface StepMetrics {
+/** An optimizer step that is done. */
+export interface StepReport {
   /** From 1. */
   step: number;
   totalSteps: number;
-  /** Fractional epochs finished, e.g. 1.5. */
-  epoch: number;
-  trainLoss: number;
-  trainMeanTokenAccuracy: number;
-  learningRate: number;
-  /** Global norm before clipping. */
-  gradNorm: number;
-  /** Unpadded tokens in this step's examples. */
-  tokens: number;
-  supervisedTokens: number;
-  seconds: number;
-  /** On evaluation steps: one batch of the validation file. */
-  validLoss?: number;
-  validMeanTokenAccuracy?: number;
-  /** At each checkpoint when there is a validation file: all of it. Loss per supervised token. */
-  fullValidLoss?: number;
-  fullValidMeanTokenAccuracy?: number;
+  /**
+   * `train_…`: the objective on the step's examples. `valid_…`, on evaluation steps: on one batch of the validation file. `full_valid_…`, at each checkpoint
+   * when there is a validation file: on all of it. `epoch`: epochs finished, e.g. 1.5. `learning_rate`. `grad_norm`: global norm before clipping. `tokens`,
+   * `supervised_tokens`: of the step's examples. `seconds`.
+   */
+  metrics: Metrics;
 }
 
 export interface CheckpointReport {
   step: number;
   /** Holds `adapter/` (what is delivered) and `trainer_state.*` (moments, cursor, step). */
   dir: string;
-  metrics: StepMetrics;
+  /** The step after which it was written. */
+  last: StepReport;
   /** The last checkpoint: what it holds is what the job delivers. */
   final: boolean;
 }
@@ -117,7 +109,7 @@ export interface TrainResult {
   steps: number;
   /** Unpadded tokens times the epochs they were seen. */
   trainedTokens: number;
-  last: StepMetrics;
+  last: StepReport;
   /** Seconds in the loop, this run. */
   seconds: number;
 }

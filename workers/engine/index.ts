@@ -1,5 +1,5 @@
 /** The engine's public face: what a program that trains without the service imports. */
-export type { CheckpointReport, DatasetFacts, Prepared, StepMetrics, TrainOptions, TrainReport, TrainResult } from './contract.ts';
+export type { CheckpointReport, DatasetFacts, Prepared, StepReport, TrainOptions, TrainReport, TrainResult } from './contract.ts';
 export { type Dataset, type DatasetOptions, readDataset } from './data/dataset.ts';
 export { evaluate } from './evaluate.ts';
 export { type Generated, type GenerateOptions, Generator } from './generate.ts';

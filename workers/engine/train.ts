@@ -1,6 +1,7 @@
 /** The training loop, readable from top to bottom. */
+import { type Metrics, measuredOn } from '../../src/formats/metrics.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import type { StepMetrics, TrainOptions, TrainResult } from './contract.ts';
+import type { TrainOptions, TrainResult } from './contract.ts';
 import { type Batch, supervisedTokens } from './data/batch.ts';
 import { microBatches, stepExamples } from './data/batches.ts';
 import { breathe, evaluate, validationBatch } from './evaluate.ts';
@@ -46,42 +47,34 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
 
     // Step.
     const sums = await accumulate(model, microBatches(examples, { sharedRowLimit }), { seed, step });
-    const { loss: trainLoss, mean_token_accuracy: accuracy } = model.objective.metrics(sums);
+    const learned = model.objective.metrics(sums);
     const rate = learningRate(step - 1, schedule);
-    const gradNorm = Number.isFinite(trainLoss) ? model.update({ learningRate: rate, maxNorm, weight: sums.weight }) : Number.NaN;
-    if (!Number.isFinite(gradNorm)) throw diverged(step, { trainLoss, gradNorm });
+    const gradNorm = Number.isFinite(learned.loss) ? model.update({ learningRate: rate, maxNorm, weight: sums.weight }) : Number.NaN;
+    if (!Number.isFinite(gradNorm)) throw diverged(step, { loss: learned.loss, gradNorm });
     trainedTokens += tokens;
-    const metrics: StepMetrics = {
-      step,
-      totalSteps,
-      epoch: step / stepsPerEpoch,
-      trainLoss,
-      trainMeanTokenAccuracy: accuracy!,
-      learningRate: rate,
-      gradNorm,
-      tokens,
-      supervisedTokens: examples.reduce((sum, example) => sum + supervisedTokens(example), 0),
-      seconds: (performance.now() - stepStartedMs) / 1000,
-    };
+    const seconds = (performance.now() - stepStartedMs) / 1000;
 
     // Evaluate.
     const isLast = step === totalSteps;
     const saves = isLast || step % stepsPerEpoch === 0 || (saveSteps > 0 && step % saveSteps === 0);
-    if (validation !== null && step % evalSteps === 0) {
-      const { loss, mean_token_accuracy: meanTokenAccuracy } = await evaluate(
-        model,
-        validationBatch(validation.examples, step / evalSteps - 1, batchSize),
-      );
-      Object.assign(metrics, { validLoss: loss, validMeanTokenAccuracy: meanTokenAccuracy });
-    }
-    if (validation !== null && saves) {
-      const { loss, mean_token_accuracy: meanTokenAccuracy } = await evaluate(model, validation.examples);
-      Object.assign(metrics, { fullValidLoss: loss, fullValidMeanTokenAccuracy: meanTokenAccuracy });
-    }
+    const evaluates = validation !== null && step % evalSteps === 0;
+    const valid = evaluates ? await evaluate(model, validationBatch(validation.examples, step / evalSteps - 1, batchSize)) : {};
+    const fullValid = validation !== null && saves ? await evaluate(model, validation.examples) : {};
 
     // Report.
-    last = metrics;
-    await report?.step?.(metrics);
+    const metrics: Metrics = {
+      epoch: step / stepsPerEpoch,
+      ...measuredOn('train', learned),
+      ...measuredOn('valid', valid),
+      ...measuredOn('full_valid', fullValid),
+      learning_rate: rate,
+      grad_norm: gradNorm,
+      tokens,
+      supervised_tokens: examples.reduce((sum, example) => sum + supervisedTokens(example), 0),
+      seconds,
+    };
+    last = { step, totalSteps, metrics };
+    await report?.step?.(last);
 
     // Checkpoint; an abort from now on waits for the end of the next step.
     await breathe();
@@ -95,10 +88,10 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
         trainingSha256: training.sha256,
         today: run.today.toISOString(),
         trainedTokens,
-        last: metrics,
+        last,
       };
       const dir = writeCheckpoint(checkpointsDir, { model, state, deliver: run.deliver });
-      await report?.checkpoint?.({ step, dir, metrics, final: isLast });
+      await report?.checkpoint?.({ step, dir, last, final: isLast });
     }
     if (stops) throw signal?.reason;
   }
@@ -123,8 +116,8 @@ async function accumulate(model: LearningModel, passes: readonly Batch[], { seed
   return sums;
 }
 
-function diverged(step: number, { trainLoss, gradNorm }: { trainLoss: number; gradNorm: number }): Refusal {
-  return new Refusal('training_diverged', `at step ${step} the loss is ${trainLoss} and the gradient's norm ${gradNorm}`, {
+function diverged(step: number, { loss, gradNorm }: { loss: number; gradNorm: number }): Refusal {
+  return new Refusal('training_diverged', `at step ${step} the loss is ${loss} and the gradient's norm ${gradNorm}`, {
     param: 'hyperparameters.learning_rate',
     hint: 'Lower the learning rate, or warm up longer.',
   });

@@ -1,6 +1,7 @@
-import type { CheckpointMetrics, NewEvent } from '../../src/jobs/job.ts';
+import { ofModel } from '../../src/formats/metrics.ts';
+import type { NewEvent } from '../../src/jobs/job.ts';
 import type { JobRecord } from '../../src/jobs/record-store.ts';
-import type { StepMetrics } from '../engine/contract.ts';
+import type { StepReport } from '../engine/contract.ts';
 import { JobLost } from './endings.ts';
 
 /** A job has at most about this many metrics events; rows there are for every step. Long jobs thin them out evenly. */
@@ -8,7 +9,7 @@ const MOST_METRICS_EVENTS = 1_000;
 
 /** Steps become rows and events, gathered so that a fast job does not write for each. */
 export interface JobJournal {
-  step(metrics: StepMetrics): void;
+  step(report: StepReport): void;
   /** Writes what has been gathered. @throws JobLost */
   flush(): Promise<void>;
 }
@@ -19,7 +20,7 @@ export function openJournal(
   { id, attempt }: { id: string; attempt: number },
   options: { lastRecordedStep: number },
 ): JobJournal {
-  let gathered: StepMetrics[] = [];
+  let gathered: StepReport[] = [];
   let recorded = options.lastRecordedStep;
   let writing: Promise<void> = Promise.resolve();
 
@@ -27,14 +28,14 @@ export function openJournal(
     const steps = gathered.filter(({ step }) => step > recorded);
     gathered = [];
     if (steps.length === 0) return;
-    if (!(await jobRecord.addMetrics(id, attempt, steps.map(asRow)))) throw new JobLost();
+    if (!(await jobRecord.addMetrics(id, attempt, steps))) throw new JobLost();
     recorded = steps.at(-1)!.step;
-    for (const metrics of steps) if (isShown(metrics)) await jobRecord.appendEvent(id, metricsEvent(metrics));
+    for (const report of steps) if (isShown(report)) await jobRecord.appendEvent(id, metricsEvent(report));
   }
 
   return {
-    step: (metrics) => {
-      gathered.push(metrics);
+    step: (report) => {
+      gathered.push(report);
     },
     flush: () => {
       // One after the other, also when a timer and a checkpoint ask at once.
@@ -44,33 +45,22 @@ export function openJournal(
   };
 }
 
-const asRow = ({ totalSteps, ...row }: StepMetrics) => row;
-
-function isShown({ step, totalSteps, validLoss, fullValidLoss }: StepMetrics): boolean {
+function isShown({ step, totalSteps, metrics }: StepReport): boolean {
   const every = Math.ceil(totalSteps / MOST_METRICS_EVENTS);
-  return step % every === 0 || step === totalSteps || validLoss !== undefined || fullValidLoss !== undefined;
+  return step % every === 0 || step === totalSteps || 'valid_loss' in metrics || 'full_valid_loss' in metrics;
 }
 
-function metricsEvent(metrics: StepMetrics): NewEvent {
-  const validation = metrics.validLoss === undefined ? '' : `, validation loss=${metrics.validLoss.toFixed(4)}`;
-  const full = metrics.fullValidLoss === undefined ? '' : `, full validation loss=${metrics.fullValidLoss.toFixed(4)}`;
+function metricsEvent({ step, totalSteps, metrics }: StepReport): NewEvent {
+  const shown = {
+    'training loss': metrics['train_loss'],
+    'validation loss': metrics['valid_loss'],
+    'full validation loss': metrics['full_valid_loss'],
+  };
+  const losses = Object.entries(shown).flatMap(([name, loss]) => (loss === undefined ? [] : [`${name}=${loss.toFixed(4)}`]));
   return {
     level: 'info',
     type: 'metrics',
-    message: `Step ${metrics.step}/${metrics.totalSteps}: training loss=${metrics.trainLoss.toFixed(4)}${validation}${full}`,
-    data: { total_steps: metrics.totalSteps, ...contractMetrics(metrics) },
-  };
-}
-
-/** The contract's names; what was not measured is left out. */
-export function contractMetrics(metrics: StepMetrics): CheckpointMetrics {
-  return {
-    step: metrics.step,
-    train_loss: metrics.trainLoss,
-    train_mean_token_accuracy: metrics.trainMeanTokenAccuracy,
-    ...(metrics.validLoss !== undefined && { valid_loss: metrics.validLoss }),
-    ...(metrics.validMeanTokenAccuracy !== undefined && { valid_mean_token_accuracy: metrics.validMeanTokenAccuracy }),
-    ...(metrics.fullValidLoss !== undefined && { full_valid_loss: metrics.fullValidLoss }),
-    ...(metrics.fullValidMeanTokenAccuracy !== undefined && { full_valid_mean_token_accuracy: metrics.fullValidMeanTokenAccuracy }),
+    message: `Step ${step}/${totalSteps}: ${losses.join(', ')}`,
+    data: { step, total_steps: totalSteps, ...ofModel(metrics) },
   };
 }

@@ -3,7 +3,7 @@ import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import type { Lineage } from '../../src/formats/lineage.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { Job } from '../../src/jobs/job.ts';
-import type { CheckpointReport, Prepared, StepMetrics } from '../engine/contract.ts';
+import type { CheckpointReport, Prepared, StepReport } from '../engine/contract.ts';
 import { lineageOf, writeManifest } from '../engine/io/manifest.ts';
 import { baseModelOf } from './base-model.ts';
 
@@ -17,7 +17,7 @@ export interface JobLineage {
   /** Into what a checkpoint delivers. */
   writeToCheckpoint(checkpoint: CheckpointReport): Promise<void>;
   /** Into what the job delivers. @returns the manifest */
-  write(dir: string, last: StepMetrics): Promise<Lineage>;
+  write(dir: string, last: StepReport): Promise<Lineage>;
 }
 
 /** @param baseModelFiles under way: a large model is hashed while it trains */
@@ -26,7 +26,7 @@ export function openLineage(job: Job, baseModelFiles: Promise<HashedFile[]>): Jo
   let receipt: TokenReceipt | undefined;
   let prepared: Prepared | undefined;
 
-  async function write(dir: string, last: StepMetrics): Promise<Lineage> {
+  async function write(dir: string, last: StepReport): Promise<Lineage> {
     if (receipt === undefined || prepared === undefined)
       throw new Error('a training process tells the receipt and what it prepared before its files');
     const fileIds = { training: job.trainingFileId, validation: job.validationFileId };
@@ -43,8 +43,8 @@ export function openLineage(job: Job, baseModelFiles: Promise<HashedFile[]>): Jo
     prepared: (told) => {
       prepared = told;
     },
-    writeToCheckpoint: async ({ dir, metrics }) => {
-      await write(join(dir, DELIVERABLE), metrics);
+    writeToCheckpoint: async ({ dir, last }) => {
+      await write(join(dir, DELIVERABLE), last);
     },
     write,
   };

@@ -1,10 +1,10 @@
+import { ofModel } from '../../src/formats/metrics.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import type { ReportKind, Reports } from '../../src/reports/store.ts';
 import type { Services } from '../../src/services.ts';
 import type { CheckpointReport, DatasetFacts, Prepared } from '../engine/contract.ts';
 import { JobLost } from './endings.ts';
-import { contractMetrics } from './journal.ts';
 import { uploadDirectory } from './stored-directory.ts';
 
 type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'objectStore'>;
@@ -60,10 +60,10 @@ async function describeData(jobRecord: Services['jobRecord'], id: string, which:
 const count = (number: number, noun: string) => `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
 
 /** Uploads first, then the row: a checkpoint that has a row is whole. @throws JobLost */
-export async function recordCheckpoint({ jobRecord, objectStore }: Needs, job: Job, { step, dir, metrics }: CheckpointReport): Promise<void> {
+export async function recordCheckpoint({ jobRecord, objectStore }: Needs, job: Job, { step, dir, last }: CheckpointReport): Promise<void> {
   const { id, attempt } = job;
   await uploadDirectory(objectStore, dir, keys.checkpoint(id, step));
-  const checkpoint = await jobRecord.addCheckpoint(id, attempt, { step, metrics: contractMetrics(metrics) });
+  const checkpoint = await jobRecord.addCheckpoint(id, attempt, { step, metrics: { step, ...ofModel(last.metrics) } });
   if (checkpoint === null) throw new JobLost();
   await jobRecord.appendEvent(id, { level: 'info', message: `Checkpoint created at step ${step}: ${checkpoint.name}` });
 }

@@ -1,11 +1,18 @@
 import type { StepMetric } from '../../src/jobs/job.ts';
 
-const HEADER = 'step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy';
+/** OpenAI's columns after `step`, by the metric that each holds. */
+const CONTRACT_COLUMNS: Readonly<Record<string, string>> = {
+  train_loss: 'train_loss',
+  train_mean_token_accuracy: 'train_accuracy',
+  valid_loss: 'valid_loss',
+  valid_mean_token_accuracy: 'valid_mean_token_accuracy',
+};
 
-/** The contract's results file: a line a step; what was not measured at a step is empty. */
-export function resultsFile(metrics: readonly StepMetric[]): string {
-  const lines = metrics.map(({ step, trainLoss, trainMeanTokenAccuracy, validLoss, validMeanTokenAccuracy }) =>
-    [step, trainLoss, trainMeanTokenAccuracy, validLoss ?? '', validMeanTokenAccuracy ?? ''].join(','),
-  );
-  return `${[HEADER, ...lines].join('\n')}\n`;
+/** The results file: a line for each step, OpenAI's columns first, then one for every other metric. What was not measured at a step is empty. */
+export function resultsFile(rows: readonly StepMetric[]): string {
+  const others = [...new Set(rows.flatMap(({ metrics }) => Object.keys(metrics)))].filter((name) => !(name in CONTRACT_COLUMNS)).sort();
+  const names = [...Object.keys(CONTRACT_COLUMNS), ...others];
+  const header = ['step', ...Object.values(CONTRACT_COLUMNS), ...others];
+  const lines = rows.map(({ step, metrics }) => [step, ...names.map((name) => metrics[name] ?? '')]);
+  return [header, ...lines].map((line) => `${line.join(',')}\n`).join('');
 }

@@ -172,8 +172,8 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
           await recordPrepared(services, job, answer.facts);
           break;
         case 'step':
-          journal.step(answer.metrics);
-          watch.progress(answer.metrics);
+          journal.step(answer.report);
+          watch.progress(answer.report);
           break;
         case 'checkpoint':
           await journal.flush();

@@ -5,7 +5,7 @@
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { Refusal } from '../../src/formats/refusal.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
-import type { CheckpointReport, Prepared, StepMetrics, TrainOptions, TrainResult } from '../engine/contract.ts';
+import type { CheckpointReport, Prepared, StepReport, TrainOptions, TrainResult } from '../engine/contract.ts';
 
 export type Command =
   /** Train; paths in, paths out. */
@@ -18,7 +18,7 @@ export type Command =
 export type Answer =
   | { id: string; answer: 'receipt'; receipt: TokenReceipt }
   | { id: string; answer: 'prepared'; facts: Prepared }
-  | { id: string; answer: 'step'; metrics: StepMetrics }
+  | { id: string; answer: 'step'; report: StepReport }
   | { id: string; answer: 'checkpoint'; checkpoint: CheckpointReport }
   | { id: string; answer: 'done'; result: TrainResult }
   | { id: string; answer: 'verified'; findings: ProofFindings }

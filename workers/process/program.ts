@@ -2,7 +2,7 @@
  * The process that trains: paths in, paths out. It knows no database, queue, storage or credentials; whoever forked it speaks messages.ts with it.
  * One run blocks its event loop, may take all its memory, and may crash: that is why it is a process of its own.
  */
-import type { StepMetrics, TrainReport, TrainResult } from '../engine/contract.ts';
+import type { TrainReport, TrainResult } from '../engine/contract.ts';
 import { prepare, type Run } from '../engine/prepare.ts';
 import { prove } from '../engine/proof/prove.ts';
 import { tf, versions } from '../engine/tensorflow/tensorflow.ts';
@@ -51,7 +51,7 @@ async function trainJob({ id, options }: TrainCommand, signal: AbortSignal): Pro
   const report: TrainReport = {
     receipt: (receipt) => send({ id, answer: 'receipt', receipt }),
     prepared: (facts) => send({ id, answer: 'prepared', facts }),
-    step: (metrics: StepMetrics) => send({ id, answer: 'step', metrics }),
+    step: (report) => send({ id, answer: 'step', report }),
     checkpoint: (checkpoint) => send({ id, answer: 'checkpoint', checkpoint }),
   };
   const run = await prepare({ ...options, signal, report });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { CheckpointReport, StepMetrics, TrainOptions } from '../../../workers/engine/contract.ts';
+import type { CheckpointReport, StepReport, TrainOptions } from '../../../workers/engine/contract.ts';
 import { MICRO_BATCH_TOKENS } from '../../../workers/engine/data/batches.ts';
 import { readSafetensors, writeSafetensors } from '../../../workers/engine/io/safetensors.ts';
 import { tf } from '../../../workers/engine/tensorflow/tensorflow.ts';
@@ -52,7 +52,7 @@ function options(name: string, given: Partial<TrainOptions> = {}): TrainOptions 
 /** Stops after a step as a cancelled job does. */
 function stoppingAfter(step: number): Pick<TrainOptions, 'signal' | 'report'> {
   const controller = new AbortController();
-  const report = { step: (metrics: StepMetrics) => (metrics.step === step ? controller.abort(new Error('cancelled')) : undefined) };
+  const report = { step: (done: StepReport) => (done.step === step ? controller.abort(new Error('cancelled')) : undefined) };
   return { signal: controller.signal, report };
 }
 
@@ -61,23 +61,23 @@ const adapterFile = 'adapter_model.safetensors';
 
 describe('train › with LoRA', () => {
   it('learns, reports every step in order and writes an adapter whose B is not zero', async () => {
-    const steps: StepMetrics[] = [];
+    const steps: StepReport[] = [];
     const checkpoints: CheckpointReport[] = [];
     const result = await train(
       options('learns', {
         validationFile: trainingFile,
         hyperparameters: { n_epochs: 6, batch_size: 4, learning_rate: 0.01, eval_steps: 2 },
-        report: { step: (metrics) => void steps.push(metrics), checkpoint: (checkpoint) => void checkpoints.push(checkpoint) },
+        report: { step: (done) => void steps.push(done), checkpoint: (checkpoint) => void checkpoints.push(checkpoint) },
       }),
     );
     expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: 18 }, (_, index) => index + 1));
-    expect(steps.filter(({ validLoss }) => validLoss !== undefined).map(({ step }) => step)).toEqual([2, 4, 6, 8, 10, 12, 14, 16, 18]);
+    expect(steps.filter(({ metrics }) => 'valid_loss' in metrics).map(({ step }) => step)).toEqual([2, 4, 6, 8, 10, 12, 14, 16, 18]);
     expect(checkpoints.map(({ step, final }) => [step, final])).toEqual([3, 6, 9, 12, 15, 18].map((step) => [step, step === 18]));
-    expect(result.last.fullValidLoss!).toBeLessThan(0.8 * checkpoints[0]!.metrics.fullValidLoss!);
+    expect(result.last.metrics['full_valid_loss']!).toBeLessThan(0.8 * checkpoints[0]!.last.metrics['full_valid_loss']!);
     expect(result).toMatchObject({
       steps: 18,
       files: ['adapter_config.json', adapterFile],
-      trainedTokens: steps.reduce((sum, { tokens }) => sum + tokens, 0),
+      trainedTokens: steps.reduce((sum, { metrics }) => sum + metrics['tokens']!, 0),
     });
     const tensors = [...readSafetensors(join(result.outputDir, adapterFile))];
     for (const [name, { data }] of tensors.filter(([name]) => name.includes('lora_B')))
@@ -140,14 +140,14 @@ describe('train › with LoRA', () => {
       completion: `${'tree '.repeat(1 + (index % 20))}${index}`,
     }));
     const file = await write('long.jsonl', long);
-    const steps: StepMetrics[] = [];
+    const steps: StepReport[] = [];
     // The first step of a warm-up has a learning rate of 0, so the validation after it meets the same weights.
     const hyperparameters = { n_epochs: 1, batch_size: 60, warmup_ratio: 1 };
-    const report = { step: (metrics: StepMetrics) => void steps.push(metrics) };
+    const report = { step: (done: StepReport) => void steps.push(done) };
     await train(options('passes', { trainingFile: file, validationFile: file, hyperparameters, report, tuning: { type: 'lora', r: 2 } }));
-    expect(steps[0]!.tokens).toBeGreaterThan(MICRO_BATCH_TOKENS);
-    expect(steps[0]!.learningRate).toBe(0);
-    expect(steps[0]!.trainLoss).toBeCloseTo(steps[0]!.fullValidLoss!, 6);
+    expect(steps[0]!.metrics['tokens']).toBeGreaterThan(MICRO_BATCH_TOKENS);
+    expect(steps[0]!.metrics['learning_rate']).toBe(0);
+    expect(steps[0]!.metrics['train_loss']).toBeCloseTo(steps[0]!.metrics['full_valid_loss']!, 6);
   });
 });
 
@@ -158,7 +158,7 @@ describe('train › in bf16', () => {
     const hyperparameters = { n_epochs: 8, batch_size: 4, learning_rate: tuning.type === 'lora' ? 0.01 : 2e-3 };
     const losses = async (precision: 'f32' | 'bf16'): Promise<number[]> => {
       const steps: number[] = [];
-      const report = { step: ({ trainLoss }: StepMetrics) => void steps.push(trainLoss) };
+      const report = { step: ({ metrics }: StepReport) => void steps.push(metrics['train_loss']!) };
       await train(options(`learns-${tuning.type}-${precision}`, { tuning, hyperparameters: { ...hyperparameters, precision }, report }));
       return steps;
     };

@@ -102,7 +102,7 @@ describe('a job that is supervised', () => {
         ...training,
         async *train(options: Parameters<ForkedTraining['train']>[0]) {
           for await (const answer of training.train(options)) {
-            if (answer.answer === 'step') told.push(`step ${answer.metrics.step}`);
+            if (answer.answer === 'step') told.push(`step ${answer.report.step}`);
             yield answer;
           }
         },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ResolvedHyperparameters } from '../../../src/formats/hyperparameters.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
-import type { StepMetrics } from '../contract.ts';
+import type { StepReport } from '../contract.ts';
 import type { LearningModel, MomentValues, TensorValues } from '../tuning/tuned-model.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 
@@ -12,7 +12,7 @@ import { openSafetensors, type SafetensorsFile, writeSafetensors } from './safet
 export const DELIVERABLE = 'adapter';
 const STATE = 'trainer_state.json';
 const TENSORS = 'trainer_state.safetensors';
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** What the tensors do not say. Randomness has no state: it is a function of seed and step. */
 export interface TrainerState {
@@ -27,7 +27,7 @@ export interface TrainerState {
   /** ISO 8601; what chat templates are told the date is. */
   today: string;
   trainedTokens: number;
-  last: StepMetrics;
+  last: StepReport;
 }
 
 export interface CheckpointParts {
@@ -77,8 +77,17 @@ export function readTrainerState(dir: string): TrainerState {
   } catch (error) {
     throw corrupt(`${path} cannot be read: ${(error as Error).message}`);
   }
+  if ((state.format as number) === 1) return { ...state, format: FORMAT, last: asReport(state.last as unknown as FormerReport) };
   if (state.format !== FORMAT) throw corrupt(`${path} has the format ${JSON.stringify(state.format)}; this version reads ${FORMAT}`);
   return state;
+}
+
+/** A step as format 1 had it: a field for each metric. */
+type FormerReport = Record<string, number> & Pick<StepReport, 'step' | 'totalSteps'>;
+
+function asReport({ step, totalSteps, ...fields }: FormerReport): StepReport {
+  const named = Object.entries(fields).map(([field, value]) => [field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value] as const);
+  return { step, totalSteps, metrics: Object.fromEntries(named) };
 }
 
 /**

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { HashedFile } from '../../../src/formats/hashed-file.ts';
 import { type Lineage, MANIFEST_FILE } from '../../../src/formats/lineage.ts';
 import type { FileReceipt, TokenReceipt } from '../../../src/formats/token-receipt.ts';
-import type { Prepared, StepMetrics } from '../contract.ts';
+import type { Prepared, StepReport } from '../contract.ts';
 import { writeFileWhole } from './files.ts';
 
 export interface Origin {
@@ -20,7 +20,7 @@ export interface Origin {
   /** Ids of the uploaded files. */
   fileIds?: { training: string; validation: string | null };
   /** The step that the files are of. */
-  last: StepMetrics;
+  last: StepReport;
   now: Date;
 }
 
@@ -47,7 +47,11 @@ export function lineageOf({ job, baseModelName, baseModelRevision, baseModelFile
     hyperparameters: prepared.hyperparameters,
     step: last.step,
     total_steps: last.totalSteps,
-    losses: { train_loss: last.trainLoss, valid_loss: last.validLoss ?? null, full_valid_loss: last.fullValidLoss ?? null },
+    losses: {
+      train_loss: last.metrics['train_loss']!,
+      valid_loss: last.metrics['valid_loss'] ?? null,
+      full_valid_loss: last.metrics['full_valid_loss'] ?? null,
+    },
     versions: prepared.versions,
   };
 }

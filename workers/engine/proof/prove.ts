@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { LOSS_TOLERANCE, type ProofFindings } from '../../../src/formats/adapter-proof.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { openForInference } from '../compiled/open-model.ts';
-import type { StepMetrics } from '../contract.ts';
+import type { StepReport } from '../contract.ts';
 import type { Example } from '../data/batch.ts';
 import { evaluate } from '../evaluate.ts';
 import { decodeFloats, encodeFloats } from '../io/float-formats.ts';
@@ -26,7 +26,7 @@ export interface Delivery {
   /** Holds the files as they were read back. */
   deliveredDir: string;
   /** Of the run's last step: its full_valid_loss is the live model's. */
-  last: StepMetrics;
+  last: StepReport;
   signal?: AbortSignal;
 }
 
@@ -58,7 +58,7 @@ export async function prove(run: Run, delivery: Delivery): Promise<ProofFindings
 async function proveAdapter(run: Run, { deliveredDir, last, signal }: Delivery, measured: Measured): Promise<void> {
   const { model } = run;
   const sample = lossSample(run);
-  const live = last.fullValidLoss ?? (await evaluate(model, sample.examples)).loss;
+  const live = last.metrics['full_valid_loss'] ?? (await evaluate(model, sample.examples)).loss;
   signal?.throwIfAborted();
   // Nothing of what was trained stays: without the adapter the model is its base, with the files' it is what was delivered.
   model.assign(new Map([...model.trainable].map(([name, { shape }]) => [name, new Float32Array(shape.reduce((size, length) => size * length, 1))])));
@@ -74,7 +74,7 @@ async function proveModel(run: Run, { modelDir, deliveredDir, last, signal }: De
   const sample = lossSample(run);
   const dtype = storedDtype(modelDir);
   if (dtype !== 'F32') roundWeights(run.model, dtype);
-  const reported = dtype === 'F32' ? last.fullValidLoss : undefined;
+  const reported = dtype === 'F32' ? last.metrics['full_valid_loss'] : undefined;
   const live = reported ?? (await evaluate(run.model, sample.examples)).loss;
   signal?.throwIfAborted();
   run.dispose(); // two models need not be in memory at once
