@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Principal } from '../accounts/principal.ts';
 import type { Hyperparameters } from '../formats/hyperparameters.ts';
+import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { resolveTuning } from '../formats/tuning/tuning.ts';
 import { newJobId } from '../ids.ts';
@@ -39,10 +40,10 @@ export async function createJob({ organization: owner }: Principal, body: Create
 }
 
 function newJob(body: CreateJob): NewJob {
-  if (body.method && body.method.type !== 'supervised') {
+  if (body.method && !isObjective(body.method.type)) {
     throw new Refusal('unsupported_method', `The method "${body.method.type}" is not supported yet`, {
       param: 'method.type',
-      hint: 'Use "supervised".',
+      hint: `Use ${OBJECTIVE_NAMES.map((name) => `"${name}"`).join(' or ')}.`,
     });
   }
   for (const other of ['dpo', 'reinforcement'] as const) {
