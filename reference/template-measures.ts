@@ -95,7 +95,7 @@ async function outcome(example: ChatExample, tokenizer: Tokenizer, template: Cha
     text,
     textBeforeLastTurn: typeof before === 'string' ? before : null,
     ...(tokenized instanceof Error
-      ? { refused: /cannot be told apart|is refused by the model's chat template/.test(tokenized.message) || tokenized.message }
+      ? { refused: /cannot be separated from the rest|is refused by the model's chat template/.test(tokenized.message) || tokenized.message }
       : { ids: [...tokenized.inputIds], learned: [...tokenized.lossWeights] }),
   };
 }

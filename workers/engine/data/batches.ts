@@ -1,21 +1,21 @@
-/** Which examples an optimizer step sees, and how they lie in memory. */
+/** Which examples an optimizer step sees, and how they are packed into passes. */
 import type { Batch, Example } from './batch.ts';
 import { epochOrder } from './shuffle.ts';
 
-/** Padded tokens of one forward and backward pass: what of a step is in memory at once, and more than matrix kernels need to be busy. */
+/** Padded tokens of one forward and backward pass: bounds a step's memory, yet keeps matrix kernels busy. */
 export const MICRO_BATCH_TOKENS = 1024;
-/** Lengths are rounded up to it: rows that matrix kernels like. */
+/** Row lengths are rounded up to this multiple, which matrix kernels prefer. */
 const LENGTH_MULTIPLE = 8;
-/** No example's. */
+/** The segment of padding, unlike any example's. */
 const PADDING_SEGMENT = -1;
-/** Examples laid out together: so many are tried for every gap. */
+/** Number of examples packed together: the candidates for every gap. */
 const WINDOW = 64;
-/** A token costs twice as much in a row so long, since it is compared with every other of its row; of usual sizes of models. */
+/** Row length at which attention doubles the cost of a token, for models of usual size. */
 const ROW_DOUBLING_COST = 1536;
 
 /**
  * @param step from 0
- * @returns the examples of that optimizer step; an epoch's last step takes what is left of it
+ * @returns the examples of that optimizer step; an epoch's last step takes what is left
  */
 export function stepExamples(examples: readonly Example[], step: number, { batchSize, seed }: { batchSize: number; seed: number }): Example[] {
   const stepsPerEpoch = Math.ceil(examples.length / batchSize);
@@ -25,25 +25,24 @@ export function stepExamples(examples: readonly Example[], step: number, { batch
 }
 
 export interface PackOptions {
-  /** Padded tokens of a pass. */
+  /** Largest number of padded tokens in a pass. */
   tokenBudget?: number;
-  /** Longer rows hold one example alone. */
+  /** Rows longer than this hold a single example. */
   sharedRowLimit?: number;
 }
 
 /**
- * Splits examples into passes of at most `tokenBudget` padded tokens (a longer example is a pass of its own) and packs several into a row, longest first,
- * each where it fits (first-fit decreasing). Tokens of a row see their own example alone. Which row and pass an example falls into changes rounding only:
- * the step's loss is a sum over its tokens.
+ * Splits examples into passes of at most `tokenBudget` padded tokens (a longer example gets its own pass) and packs several into a row, first-fit
+ * decreasing. Tokens see only their own example. The packing affects rounding only: the step's loss is a sum over its tokens.
  */
 export function microBatches(examples: readonly Example[], options: PackOptions = {}): Batch[] {
   const byLength = examples.toSorted((a, b) => b.inputIds.length - a.inputIds.length);
   const batches: Batch[] = [];
   for (let first = 0; first < byLength.length; first += WINDOW) {
-    for (let waiting = byLength.slice(first, first + WINDOW); waiting.length > 0; ) {
-      const { rows, length } = bestPass(waiting, options);
+    for (let remaining = byLength.slice(first, first + WINDOW); remaining.length > 0; ) {
+      const { rows, length } = bestPass(remaining, options);
       const taken = new Set(rows.flat());
-      waiting = waiting.filter((example) => !taken.has(example));
+      remaining = remaining.filter((example) => !taken.has(example));
       batches.push(layOut(rows, length));
     }
   }
@@ -55,7 +54,7 @@ interface Pass {
   length: number;
 }
 
-/** Of the row lengths that the longest example allows, the one that wastes least. @param examples longest first */
+/** Packs one pass, with the row length that wastes least. @param examples longest first */
 function bestPass(examples: readonly Example[], { tokenBudget = MICRO_BATCH_TOKENS, sharedRowLimit = Number.POSITIVE_INFINITY }: PackOptions): Pass {
   const shortest = paddedLength(examples[0]!.inputIds.length);
   const longest = Math.max(shortest, Math.min(2 * shortest, tokenBudget, sharedRowLimit));
@@ -86,8 +85,8 @@ function fill(examples: readonly Example[], { length, count, shared }: { length:
 const paddedLength = (length: number): number => Math.ceil(length / LENGTH_MULTIPLE) * LENGTH_MULTIPLE;
 
 /**
- * @param rows of one example or several each
- * @param length default: of the longest row
+ * @param rows the examples of each row
+ * @param length padded length; default: that of the longest row
  */
 export function layOut(rows: readonly (readonly Example[])[], length = longestRow(rows)): Batch {
   const size = rows.length * length;
@@ -105,7 +104,7 @@ export function layOut(rows: readonly (readonly Example[])[], length = longestRo
       const end = at + inputIds.length;
       batch.inputIds.set(inputIds, at);
       batch.lossWeights.set(lossWeights, at);
-      batch.lossWeights[at] = 0; // nothing of its own predicts a first token
+      batch.lossWeights[at] = 0; // nothing predicts an example's first token
       batch.segments.fill(segment, at, end);
       for (let position = 0; position < inputIds.length; position++) batch.positions[at + position] = position;
       at = end;

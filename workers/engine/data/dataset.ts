@@ -15,16 +15,16 @@ import type { Tokenizer } from './tokenizer.ts';
 export interface Dataset {
   examples: Example[];
   facts: DatasetFacts;
-  /** Of the file's bytes, hex. */
+  /** SHA-256 of the file, hex. */
   sha256: string;
 }
 
-/** A file that could be tokenised, whether or not it can be trained on. */
+/** A file that was tokenised, whether or not it can be trained on. */
 export interface ReadDataset extends Dataset {
   receipt: FileReceipt;
-  /** Digests of all examples that are kept, by which they are found again in another file. */
+  /** Digests of the kept examples, to find them in another file. */
   seen: ReadonlySet<string>;
-  /** Why it cannot be trained on: examples that are too long, or none that teaches anything. */
+  /** Why it cannot be trained on: examples are too long, or none has a supervised token. */
   problem: Refusal | null;
 }
 
@@ -36,13 +36,13 @@ export interface DatasetOptions {
   vocabSize: number;
   maxLengthTokens: number;
   truncation: 'error' | 'right' | 'left' | 'drop';
-  /** Large files take minutes: aborting stops between two examples. */
+  /** Large files take minutes; aborting stops between two examples. */
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Reads a JSONL file as a stream, so that its text is never in memory whole.
- * @throws Refusal naming the lines at fault, the first ten at once
+ * Reads a JSONL file as a stream, so that its whole text is never in memory.
+ * @throws Refusal naming the first ten lines at fault
  */
 export async function readDataset(path: string, options: DatasetOptions): Promise<Dataset> {
   const read = await tokenizeFile(path, options);
@@ -51,7 +51,7 @@ export async function readDataset(path: string, options: DatasetOptions): Promis
 }
 
 /**
- * Like readDataset, but of a file whose examples are too long or teach nothing everything is told, and the problem with it.
+ * Like readDataset, but if examples are too long or none has a supervised token, returns the file with that problem instead of throwing.
  * @throws Refusal naming the lines that cannot be read
  */
 export async function tokenizeFile(path: string, options: DatasetOptions): Promise<ReadDataset> {
@@ -95,7 +95,7 @@ export async function tokenizeFile(path: string, options: DatasetOptions): Promi
   return { examples, facts: tally.facts(options), sha256, receipt: await tally.receipt(sha256, tokenizer), seen: tally.seen, problem };
 }
 
-/** @returns the example, or what is left of it, or null when it is to be dropped */
+/** @returns the example, cut if need be; null to drop it */
 function shorten(example: Example, maxLengthTokens: number, truncation: DatasetOptions['truncation']): Example | 'too long' | null {
   const { length } = example.inputIds;
   if (length <= maxLengthTokens) return example;
@@ -103,7 +103,7 @@ function shorten(example: Example, maxLengthTokens: number, truncation: DatasetO
   if (truncation === 'drop') return null;
   const [start, end] = truncation === 'right' ? [0, maxLengthTokens] : [length - maxLengthTokens, length];
   const cut = { inputIds: example.inputIds.slice(start, end), lossWeights: example.lossWeights.slice(start, end) };
-  cut.lossWeights[0] = 0; // what predicted it is gone
+  cut.lossWeights[0] = 0; // the token that predicted it was cut off
   return cut;
 }
 
@@ -121,21 +121,21 @@ function nothingToLearn({ unsupervised, dropped }: Tally, { param, maxLengthToke
     return exampleError(param, `all ${dropped} examples are longer than ${maxLengthTokens} tokens and were dropped`, 'Shorten them.');
   return exampleError(
     param,
-    `no example has a token to learn, beginning with line ${first}`,
-    'What the assistant says is learned unless its weight is 0 or it is cut off at max_length.',
+    `no example has a token to train on, starting with line ${first}`,
+    'Assistant messages are trained on unless their weight is 0 or max_length cuts them off.',
   );
 }
 
-/** An id past the embedding would read beyond the model's weights. */
+/** An id past the embedding would read outside the model's weights. */
 function checkVocabulary({ inputIds }: Example, { vocabSize, tokenizer }: DatasetOptions): void {
   const beyond = inputIds.find((id) => id >= vocabSize);
   if (beyond !== undefined)
     throw new Refusal(
       'corrupt_model_file',
-      `the tokenizer in ${tokenizer.modelDir} gives the id ${beyond}, but the model knows only ${vocabSize} tokens`,
+      `the tokenizer in ${tokenizer.modelDir} produces the id ${beyond}, but the model knows only ${vocabSize} tokens`,
       {
         param: 'model',
-        hint: 'Use the tokenizer that the model was made with.',
+        hint: 'Use the tokenizer that the model was trained with.',
       },
     );
 }

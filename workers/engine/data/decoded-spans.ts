@@ -4,27 +4,27 @@ import type { Tokenizer } from './tokenizer.ts';
 
 type Span = FileReceipt['samples'][number]['spans'][number];
 
-/** What a decoder writes for a character of which it has only some of the bytes. */
-const UNFINISHED = /\uFFFD+$/;
+/** The decoder's output for a character that lacks some of its bytes. */
+const INCOMPLETE = /\uFFFD+$/;
 
 /**
- * An example as text, in runs of tokens that are learned or not. Each run ends where the decoding of everything up to it does, because a run decoded by
- * itself may lose what stands between it and the one before (a leading space, with SentencePiece). A character whose bytes lie in two runs is shown in
- * the second.
- * @param maxTokens what is beyond is not shown
+ * An example as text, split into supervised and unsupervised runs. A run ends where the decoding of everything up to it ends, because a run decoded
+ * alone may lose what separates it from the one before (a leading space, with SentencePiece). A character whose bytes fall into two runs is shown
+ * in the second.
+ * @param maxTokens tokens beyond this are not shown
  */
 export async function decodeSpans({ inputIds, lossWeights }: Example, tokenizer: Tokenizer, maxTokens: number): Promise<Span[]> {
   const length = Math.min(inputIds.length, maxTokens);
   const whole = await tokenizer.decode(inputIds.subarray(0, length), { specialTokens: true });
-  const isLearned = (at: number): boolean => lossWeights[at] !== 0;
+  const isSupervised = (at: number): boolean => lossWeights[at] !== 0;
   const spans: Span[] = [];
   let shown = 0;
   for (let start = 0; start < length; ) {
     let end = start + 1;
-    while (end < length && isLearned(end) === isLearned(start)) end += 1;
-    const upTo = end === length ? whole : (await tokenizer.decode(inputIds.subarray(0, end), { specialTokens: true })).replace(UNFINISHED, '');
+    while (end < length && isSupervised(end) === isSupervised(start)) end += 1;
+    const upTo = end === length ? whole : (await tokenizer.decode(inputIds.subarray(0, end), { specialTokens: true })).replace(INCOMPLETE, '');
     const textEnd = Math.max(shown, Math.min(upTo.length, whole.length));
-    spans.push({ text: whole.slice(shown, textEnd), supervised: isLearned(start) });
+    spans.push({ text: whole.slice(shown, textEnd), supervised: isSupervised(start) });
     shown = textEnd;
     start = end;
   }

@@ -1,4 +1,4 @@
-/** A job's token receipt, of what its files' tallies say. */
+/** A job's token receipt, from the tallies of its files. */
 import type { TokenReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetOptions, ReadDataset } from './dataset.ts';
 import { exampleDigest } from './example-digest.ts';
@@ -9,12 +9,12 @@ interface Files {
   validation: ReadDataset | null;
 }
 
-interface How extends Pick<DatasetOptions, 'maxLengthTokens' | 'truncation'> {
+interface ReceiptOptions extends Pick<DatasetOptions, 'maxLengthTokens' | 'truncation'> {
   template: ChatTemplate | null;
   today: Date;
 }
 
-export function tokenReceipt({ training, validation }: Files, { maxLengthTokens, truncation, template, today }: How): TokenReceipt {
+export function tokenReceipt({ training, validation }: Files, { maxLengthTokens, truncation, template, today }: ReceiptOptions): TokenReceipt {
   return {
     object: 'fine_tuning.job.receipt',
     max_length: maxLengthTokens,
@@ -26,10 +26,10 @@ export function tokenReceipt({ training, validation }: Files, { maxLengthTokens,
   };
 }
 
-/** Whole sentences, none when there is nothing to warn of. */
+/** @returns the warning as a whole sentence, or nothing */
 export function overlapWarning({ overlap, validation }: TokenReceipt): string[] {
   if (overlap === null || validation === null || overlap === 0) return [];
   return [
-    `${overlap} of ${validation.examples} examples in the validation file are in the training file too; their loss says little about new ones.`,
+    `${overlap} of ${validation.examples} examples in the validation file are also in the training file; their loss says little about unseen examples.`,
   ];
 }

@@ -1,6 +1,6 @@
 /**
- * The order in which an epoch visits the examples: a pure function of seed and epoch, so a resumed run needs no state of a generator.
- * Fisher–Yates over SplitMix32.
+ * The order in which an epoch visits the examples, by Fisher–Yates over SplitMix32: a pure function of seed and epoch, so a resumed run needs no
+ * generator state.
  * @param epoch from 0
  * @returns a permutation of 0 … count − 1
  */

@@ -1,4 +1,4 @@
-/** What is counted while a file of examples goes by, and what is told of it. */
+/** Counts a file's examples as they are read, for the facts, warnings and receipt of the file. */
 import type { ExampleFile } from '../../../src/formats/examples.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
@@ -7,12 +7,12 @@ import { decodeSpans } from './decoded-spans.ts';
 import { exampleDigest } from './example-digest.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** OpenAI refuses fewer than ten examples; here they train, with a warning. */
-export const FEW_EXAMPLES = 10;
-/** Examples that are shown decoded, and how much of each: enough to see what is learned, little enough to keep with the job. */
-export const SAMPLES = 3;
+/** OpenAI refuses fewer than ten examples; here they only cause a warning. */
+const FEW_EXAMPLES = 10;
+/** Number of examples shown decoded, and tokens shown of each: enough to see what is supervised, few enough to store with the job. */
+const SAMPLES = 3;
 export const SAMPLE_TOKENS = 1024;
-/** So many lines are named of each kind. */
+/** Largest number of lines listed of a kind. */
 const LINES_NAMED = 10;
 
 export class Tally {
@@ -21,25 +21,25 @@ export class Tally {
   dropped = 0;
   truncated = 0;
   duplicates = 0;
-  /** Digests of all examples that are kept. */
+  /** Digests of the kept examples. */
   readonly seen = new Set<string>();
   readonly tooLong = new NamedLines();
   readonly unsupervised = new NamedLines();
   #examples = 0;
   #tokens = 0;
   #supervisedTokens = 0;
-  #emptied = 0;
+  #cutToNothing = 0;
   #longest = { tokens: 0, line: 1 };
   readonly #samples: { line: number; example: Example }[] = [];
 
-  /** An example as it is in the file. */
+  /** Counts an example as it is in the file. */
   read(line: number, tokens: number, maxLengthTokens: number): void {
     this.lines += 1;
     if (tokens > this.#longest.tokens) this.#longest = { tokens, line };
     if (tokens > maxLengthTokens) this.tooLong.add(line);
   }
 
-  /** An example as it is trained on. */
+  /** Counts an example as it is trained on. */
   keep(line: number, example: Example): void {
     this.#examples += 1;
     this.#tokens += example.inputIds.length;
@@ -53,7 +53,7 @@ export class Tally {
   /** @param before the example as it is in the file */
   nothingToLearn(line: number, before: Example): void {
     this.unsupervised.add(line);
-    if (supervisedTokens(before) > 0) this.#emptied += 1;
+    if (supervisedTokens(before) > 0) this.#cutToNothing += 1;
   }
 
   facts({ param, maxLengthTokens }: { param: ExampleFile; maxLengthTokens: number }): DatasetFacts {
@@ -62,11 +62,11 @@ export class Tally {
     const file = param.replace('_', ' ');
     const warnings: string[] = [];
     if (examples < FEW_EXAMPLES && param === 'training_file')
-      warnings.push(`The ${file} has ${examples} examples; fewer than ${FEW_EXAMPLES} rarely teach more than themselves.`);
+      warnings.push(`The ${file} has ${examples} examples; fewer than ${FEW_EXAMPLES} are rarely enough.`);
     if (duplicates > 0) warnings.push(`${duplicates} of ${examples} examples in the ${file} repeat an earlier one.`);
     if (unsupervised.count > 0)
       warnings.push(
-        `${unsupervised.count} examples in the ${file} have no token to learn and were left out, the first on line ${unsupervised.first[0]}.`,
+        `${unsupervised.count} examples in the ${file} have no token to train on and were left out, the first on line ${unsupervised.first[0]}.`,
       );
     if (truncated > 0) warnings.push(`${truncated} examples in the ${file} were cut to ${maxLengthTokens} tokens.`);
     if (this.dropped > 0) warnings.push(`${this.dropped} examples in the ${file} are longer than ${maxLengthTokens} tokens and were dropped.`);
@@ -97,14 +97,14 @@ export class Tally {
       supervised_tokens: this.#supervisedTokens,
       longest: this.#longest,
       too_long: { examples: tooLong.count, truncated: this.truncated, dropped: this.dropped, lines: tooLong.first },
-      nothing_to_learn: { examples: unsupervised.count, after_truncation: this.#emptied, lines: unsupervised.first },
+      nothing_to_learn: { examples: unsupervised.count, after_truncation: this.#cutToNothing, lines: unsupervised.first },
       duplicates: this.duplicates,
       samples,
     };
   }
 }
 
-/** How many, and the first of them by line. */
+/** A count of lines, and the first of them by number. */
 class NamedLines {
   count = 0;
   readonly first: number[] = [];

@@ -7,11 +7,11 @@ import { Refusal } from '../../../src/formats/refusal.ts';
 
 export interface Encoded {
   ids: Int32Array;
-  /** For every token the code points [start, end) of the text that it stands for. Several tokens may share one character's bytes. */
+  /** For every token, the code points [start, end) of the text that it covers. Several tokens may share one character's bytes. */
   offsets: [number, number][];
 }
 
-/** Special tokens by the names chat templates know them: `bos_token`, `eos_token`, … */
+/** Special tokens by their names in chat templates: `bos_token`, `eos_token`, … */
 export type SpecialTokens = Readonly<Record<string, string | string[]>>;
 
 const SPECIAL_NAMES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token', 'additional_special_tokens'];
@@ -24,7 +24,7 @@ export class Tokenizer {
     /** `tokenizer_config.json`, or {} without one. */
     readonly config: Json,
     readonly specialTokens: SpecialTokens,
-    /** Tokens at which generation ends, as `generation_config.json`, `config.json` and the tokenizer name them. */
+    /** Tokens that end generation, from `generation_config.json`, `config.json` and the tokenizer. */
     readonly stopTokenIds: ReadonlySet<number>,
     private readonly core: InstanceType<typeof tokenizers.Tokenizer>,
   ) {}
@@ -41,7 +41,7 @@ export class Tokenizer {
     } catch (error) {
       throw new Refusal('corrupt_model_file', `${path} is not a tokenizer: ${(error as Error).message}`, { param: 'model' });
     }
-    // A tokenizer.json remembers how it was last used; lengths are this engine's business.
+    // tokenizer.json keeps the truncation and padding it was last used with; the engine does both itself.
     core.disableTruncation();
     core.disablePadding();
     const config = await readJson(join(modelDir, TOKENIZER_CONFIG_FILE));
@@ -65,20 +65,20 @@ export class Tokenizer {
   }
 
   /**
-   * @param addSpecialTokens what `tokenizer(text)` does in Python: bos where the tokenizer adds it. Rendered chat templates hold theirs already.
+   * @param addSpecialTokens as `tokenizer(text)` does in Python, e.g. bos. Rendered chat templates already contain theirs.
    */
   async encode(text: string, { addSpecialTokens }: { addSpecialTokens: boolean }): Promise<Encoded> {
     const encoding = await this.core.encode(text, null, { addSpecialTokens });
     return { ids: Int32Array.from(encoding.getIds()), offsets: encoding.getOffsets() as [number, number][] };
   }
 
-  /** @returns the text, without special tokens unless they are asked for */
+  /** @returns the text, by default without special tokens */
   async decode(ids: Iterable<number>, { specialTokens = false }: { specialTokens?: boolean } = {}): Promise<string> {
     return this.core.decode([...ids], !specialTokens);
   }
 }
 
-/** @returns the object in the file, {} when there is no such file */
+/** @returns the object in the file; {} when the file does not exist */
 async function readJson(path: string): Promise<Json> {
   const text = await readFile(path, 'utf8').catch(() => '{}');
   try {

@@ -9,7 +9,7 @@ const example = (length: number, first = 1): Example => ({
 });
 
 describe('epochOrder', () => {
-  it('is a permutation, the same for the same seed and epoch, another for the next', () => {
+  it('is a permutation, the same for the same seed and epoch, different for others', () => {
     const order = epochOrder(1000, { seed: 1, epoch: 0 });
     expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, index) => index));
     expect(epochOrder(1000, { seed: 1, epoch: 0 })).toEqual(order);
@@ -17,7 +17,7 @@ describe('epochOrder', () => {
     expect(epochOrder(1000, { seed: 2, epoch: 0 })).not.toEqual(order);
   });
 
-  it('over many seeds puts every example first equally often', () => {
+  it('puts every example first equally often over many seeds', () => {
     const firsts = new Array<number>(5).fill(0);
     for (let seed = 0; seed < 5000; seed++) firsts[epochOrder(5, { seed, epoch: 0 })[0]!]! += 1;
     // 1000 ± 28 (binomial); five standard deviations.
@@ -26,7 +26,7 @@ describe('epochOrder', () => {
 });
 
 describe('stepExamples', () => {
-  it('visits every example once an epoch, the last step taking what is left', () => {
+  it('visits every example once per epoch, the last step taking what is left', () => {
     const examples = Array.from({ length: 10 }, (_, index) => example(2, index * 10));
     const sizes: number[] = [];
     const seen = [0, 1, 2].flatMap((step) => {
@@ -43,7 +43,7 @@ describe('microBatches', () => {
   const lengths = (batches: readonly Batch[]) => batches.map(({ rows, length }) => [rows, length]);
   const examples = [3, 40, 9, 16, 8, 100].map((length) => example(length, length));
 
-  it('keeps every pass within the budget, and gives a longer example one of its own', () => {
+  it('keeps every pass within the budget and gives a longer example its own pass', () => {
     expect(lengths(microBatches(examples, { tokenBudget: 64 }))).toEqual([
       [1, 104],
       [1, 40],
@@ -51,7 +51,7 @@ describe('microBatches', () => {
     ]);
   });
 
-  it('lays every example out once, whole, with its own places, apart from the others of its row', () => {
+  it('lays out every example once and whole, with its own positions and a segment of its row', () => {
     const found: number[][] = [];
     for (const { rows, length, inputIds, lossWeights, positions, segments } of microBatches(examples, { tokenBudget: 128 })) {
       for (let row = 0; row < rows; row++) {
@@ -67,7 +67,7 @@ describe('microBatches', () => {
     expect(found.sort((a, b) => a.length - b.length)).toEqual([3, 8, 9, 16, 40, 100].map((length) => [...example(length, length).inputIds]));
   });
 
-  it('wastes little on lengths as chats have them', () => {
+  it('wastes little on the lengths of typical chats', () => {
     const random = splitMix32(1);
     const chats = Array.from({ length: 200 }, () => example(24 + Math.floor(400 * random() ** 3)));
     const batches = microBatches(chats);
@@ -77,7 +77,7 @@ describe('microBatches', () => {
     expect(Math.max(...batches.map(({ rows, length }) => rows * length))).toBeLessThanOrEqual(MICRO_BATCH_TOKENS);
   });
 
-  it('lets no examples share a row where a longer row would change them', () => {
+  it('lets no examples share a row that is longer than the limit', () => {
     const alike = Array.from({ length: 4 }, () => example(20));
     expect(lengths(microBatches(alike, { tokenBudget: 96 }))).toEqual([[2, 40]]);
     expect(lengths(microBatches(alike, { tokenBudget: 96, sharedRowLimit: 39 }))).toEqual([[4, 24]]);

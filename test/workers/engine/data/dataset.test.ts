@@ -38,7 +38,7 @@ const ten = Array.from({ length: 10 }, (_, index) => chat(`Question ${index}`, `
 const long = chat('word '.repeat(200), 'yes');
 
 describe('readDataset', () => {
-  it('counts examples, tokens and learned tokens, and names the file by its hash', async () => {
+  it('counts examples, tokens and supervised tokens, and hashes the file', async () => {
     const { examples, facts, sha256, text } = await read(ten);
     const count = (values: Iterable<number>) => [...values].reduce((sum, value) => sum + value, 0);
     expect(facts).toEqual({
@@ -53,31 +53,31 @@ describe('readDataset', () => {
     expect(sha256).toBe(createHash('sha256').update(text).digest('hex'));
   });
 
-  it('warns of few examples, of repeated ones and of those without a token to learn', async () => {
+  it('warns about few examples, repeated ones and those without a token to train on', async () => {
     const { facts } = await read([...ten.slice(0, 3), ten[0]!, chat('a', 'b', { weight: 0 })]);
     expect(facts).toMatchObject({ examples: 4, dropped: 1 });
     expect(facts.warnings).toEqual([
-      'The training file has 4 examples; fewer than 10 rarely teach more than themselves.',
+      'The training file has 4 examples; fewer than 10 are rarely enough.',
       '1 of 4 examples in the training file repeat an earlier one.',
-      '1 examples in the training file have no token to learn and were left out, the first on line 5.',
+      '1 examples in the training file have no token to train on and were left out, the first on line 5.',
     ]);
   });
 
-  it('without any token to learn is refused, naming the first line', async () => {
+  it('refuses a file without a token to train on and names the first line', async () => {
     await expect(read([chat('a', 'b', { weight: 0 })])).rejects.toMatchObject({
       code: 'invalid_training_file',
-      message: 'no example has a token to learn, beginning with line 1',
+      message: 'no example has a token to train on, starting with line 1',
       param: 'training_file',
     });
   });
 
-  it('with examples that are too long names every one, its tokens and the limit', async () => {
+  it('names every example that is too long, its tokens and the limit', async () => {
     await expect(read([ten[0]!, long, long])).rejects.toThrow(
       /^2 problems: line 2 has \d{3} tokens; the limit is 128; line 3 has \d{3} tokens; the limit is 128$/,
     );
   });
 
-  it('asked to cut on the left keeps the end, on the right the beginning, and asked to drop leaves out', async () => {
+  it('keeps the end when it cuts on the left, the beginning on the right, and drops examples when told to drop', async () => {
     const left = await read([...ten, long], { truncation: 'left' });
     expect(left.facts).toMatchObject({ examples: 11, truncated: 1 });
     const cut = left.examples[10]!;
@@ -89,7 +89,7 @@ describe('readDataset', () => {
     expect(dropped.facts).toMatchObject({ examples: 10, dropped: 1 });
   });
 
-  it('of a conversation that the template refuses tells its words and the line', async () => {
+  it('reports the template’s message and the line of a conversation that the template refuses', async () => {
     const template = new ChatTemplate("{{ raise_exception('roles must alternate') }}", { specialTokens: {}, today: new Date(0) });
     await expect(read(ten.slice(0, 1), { template, param: 'validation_file' })).rejects.toMatchObject({
       code: 'invalid_validation_file',
@@ -97,11 +97,11 @@ describe('readDataset', () => {
     });
   });
 
-  it('with a tokenizer that knows more tokens than the model says so', async () => {
-    await expect(read(ten, { vocabSize: 5 })).rejects.toThrow(/gives the id \d+, but the model knows only 5 tokens/);
+  it('refuses a tokenizer with more tokens than the model', async () => {
+    await expect(read(ten, { vocabSize: 5 })).rejects.toThrow(/produces the id \d+, but the model knows only 5 tokens/);
   });
 
-  it('with a file that is not there names it', async () => {
+  it('names a file that does not exist', async () => {
     await expect(readDataset(join(dir, 'missing.jsonl'), base)).rejects.toThrow(/missing.jsonl does not exist/);
   });
 });

@@ -39,7 +39,7 @@ const longPrompt = pair('word '.repeat(200), 'Done');
 describe('the receipt of a file with examples that are too long', () => {
   const file = [...short, longAnswer, longPrompt];
 
-  it('asked to cut on the right counts those cut, and those of which nothing to learn was left', async () => {
+  it('counts those cut on the right, and those left with nothing to learn', async () => {
     const { receipt, problem } = await read(file, { truncation: 'right' });
     expect(problem).toBeNull();
     expect(receipt).toMatchObject({
@@ -51,13 +51,13 @@ describe('the receipt of a file with examples that are too long', () => {
     expect(receipt.longest.tokens).toBeGreaterThan(128);
   });
 
-  it('asked to cut on the left keeps both, and asked to drop counts those dropped', async () => {
+  it('counts those cut on the left, or dropped', async () => {
     expect((await read(file, { truncation: 'left' })).receipt.too_long).toEqual({ examples: 2, truncated: 2, dropped: 0, lines: [5, 6] });
     const { receipt } = await read(file, { truncation: 'drop' });
     expect(receipt).toMatchObject({ examples: 4, too_long: { examples: 2, truncated: 0, dropped: 2 }, nothing_to_learn: { examples: 0 } });
   });
 
-  it('not told what to do counts every one, more than the error names', async () => {
+  it('counts every one when truncation is "error", even more than the error names', async () => {
     const { receipt, problem } = await read([...short, ...Array.from({ length: 25 }, () => longAnswer)]);
     expect(receipt.too_long).toMatchObject({ examples: 25, truncated: 0, dropped: 0, lines: [5, 6, 7, 8, 9, 10, 11, 12, 13, 14] });
     expect(problem?.message).toMatch(/^the first 10 problems: line 5 has \d+ tokens/);
@@ -65,7 +65,7 @@ describe('the receipt of a file with examples that are too long', () => {
 });
 
 describe('the receipt of two files', () => {
-  it('counts the validation examples that are in the training file, and no more of them than there are', async () => {
+  it('counts the validation examples that are also in the training file', async () => {
     const training = await read(short);
     const validation = await read([short[1]!, pair('Question 1 ', 'Another answer'), short[1]!], { param: 'validation_file' });
     const how = { ...base, today: new Date(0) };
@@ -74,8 +74,8 @@ describe('the receipt of two files', () => {
   });
 });
 
-describe('a sample', () => {
-  it('is what the model reads, the learned spans marked, to the last character of an emoji', async () => {
+describe('a sample of the receipt', () => {
+  it('shows what the model reads, with supervised spans marked and emoji intact', async () => {
     const { examples } = await read([pair('Say 🌳: ', 'A 👩‍🌾 says "é" \u0000')]);
     const spans = await decodeSpans(examples[0]!, base.tokenizer, SAMPLE_TOKENS);
     expect(spans.map(({ supervised }) => supervised)).toEqual([false, true]);
@@ -83,14 +83,14 @@ describe('a sample', () => {
     expect(spans[1]!.text).toBe(`A 👩‍🌾 says "é" \0${base.tokenizer.eosToken}`);
   });
 
-  it('whose run ends within a character shows it once, in the run that ends it', async () => {
+  it('shows a character that is split between two runs once, in the second', async () => {
     const { ids } = await base.tokenizer.encode('a🌳b', { addSpecialTokens: false });
     const lossWeights = Float32Array.from(ids, (_, index) => (index >= 3 ? 1 : 0)); // within the tree's four bytes
     const spans = await decodeSpans({ inputIds: ids, lossWeights }, base.tokenizer, SAMPLE_TOKENS);
     expect(spans.map(({ text }) => text)).toEqual(['a', '🌳b']);
   });
 
-  it('of a long example ends where the receipt says', async () => {
+  it('of a long example ends after the tokens that the receipt states', async () => {
     const { receipt } = await read([pair('Count ', 'one '.repeat(1500))], { maxLengthTokens: 10_000 });
     const [sample] = receipt.samples;
     expect(sample!.tokens).toBeGreaterThan(SAMPLE_TOKENS);
@@ -102,7 +102,7 @@ describe('a sample', () => {
 describe('exampleDigest', () => {
   const example = (id: number, weight = 1): Example => ({ inputIds: Int32Array.of(id, 7), lossWeights: Float32Array.of(0, weight) });
 
-  it('tells examples apart by their tokens and by what is learned of them', () => {
+  it('distinguishes examples by their tokens and their weights in the loss', () => {
     const digests = new Set(Array.from({ length: 5000 }, (_, id) => exampleDigest(example(id))));
     expect(digests.size).toBe(5000);
     expect(exampleDigest(example(1))).toBe(exampleDigest(example(1)));

@@ -20,7 +20,7 @@ const chat = (messages: object[]) => parseExample(JSON.stringify({ messages }), 
 const withoutFirst = (mask: number[]) => mask.map((value, index) => (index === 0 ? 0 : value));
 
 describe.each(['chatml', 'chatml-generation', 'llama3', 'forgets-thoughts'])('tokenizeExample › with the template %s', (name) => {
-  it('gives the ids and the masks of transformers, and refuses where turns cannot be told apart', async () => {
+  it('gives the ids and masks of transformers, and refuses turns that cannot be separated', async () => {
     const tokenizer = await Tokenizer.open(reference(`${name}/tokenizer`));
     const template = await ChatTemplate.open(tokenizer, today);
     const { conversations } = await readJson<Expected>(`${name}/expected.json`);
@@ -28,7 +28,9 @@ describe.each(['chatml', 'chatml-generation', 'llama3', 'forgets-thoughts'])('to
     for (const { messages, ids, lossMask } of conversations) {
       const tokenized = tokenizeExample(chat(messages), tokenizer, template);
       if (lossMask === null) {
-        await expect(tokenized).rejects.toThrow(/cannot be told apart, because .* a longer conversation does not begin like a shorter one/);
+        await expect(tokenized).rejects.toThrow(
+          /cannot be separated from the rest, because .* renders earlier messages differently once others follow/,
+        );
         continue;
       }
       const { inputIds, lossWeights } = await tokenized;
@@ -60,8 +62,8 @@ describe.each(['chatml', 'chatml-generation', 'llama3', 'forgets-thoughts'])('to
   });
 });
 
-describe('tokenizeExample › of a conversation', () => {
-  it('for a model without a chat template says what to use instead', async () => {
+describe('tokenizeExample › a conversation', () => {
+  it('is refused for a model without a chat template, with what to use instead', async () => {
     const tokenizer = await Tokenizer.open(reference('chatml/tokenizer'));
     const example = chat([
       { role: 'user', content: 'a' },
@@ -72,7 +74,7 @@ describe('tokenizeExample › of a conversation', () => {
 });
 
 describe('Tokenizer', () => {
-  it('on 200 hard lines gives the ids of Python', async () => {
+  it('gives the ids of Python on 200 hard lines', async () => {
     const tokenizer = await Tokenizer.open(reference('chatml/tokenizer'));
     for (const { text, ids } of await readJson<{ text: string; ids: number[] }[]>('hard-lines.json'))
       expect([...(await tokenizer.encode(text, { addSpecialTokens: true })).ids], JSON.stringify(text)).toEqual(ids);
@@ -85,24 +87,24 @@ const renderOnce = (source: string, messages = turns) =>
   new ChatTemplate(source, options).render(messages, { tools: null, addGenerationPrompt: false });
 
 describe('ChatTemplate', () => {
-  it('with generation tags on lines of their own strips what Jinja strips', () => {
+  it('strips what Jinja strips around generation tags on their own lines', () => {
     // Witness: transformers 5.23 renders this to "A\nokB\n" and marks characters 2 to 4.
     const source = "A\n  {% for m in messages %}\n  {% generation %}\n{{ m['content'] }}{% endgeneration %}\nB\n{% endfor %}\n";
     expect(renderOnce(source)).toEqual({ text: 'A\nokB\n', generated: [[2, 4]] });
   });
 
-  it('with content that holds the characters it would mark with takes others', () => {
+  it('marks with other characters when the content contains its first choice', () => {
     const message = { role: 'assistant' as const, content: '\ue000\ue001 \u{1f642}', weight: 1 as const, extra: {} };
     const { text, generated } = renderOnce("{% generation %}{{ messages[0]['content'] }}{% endgeneration %}!", [message]);
     expect(text).toBe('\ue000\ue001 \u{1f642}!');
     expect(generated).toEqual([[0, 4]]);
   });
 
-  it('asked for the date tells the one it was given', () => {
+  it('renders the date that it was given', () => {
     expect(renderOnce("{{ strftime_now('%d %b %Y') }}").text).toBe('03 Feb 2026');
   });
 
-  it('that refuses a conversation passes its words on', () => {
+  it('passes on the message with which a template refuses a conversation', () => {
     expect(() => renderOnce("{{ raise_exception('roles must alternate') }}")).toThrow('roles must alternate');
   });
 });

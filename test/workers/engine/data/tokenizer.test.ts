@@ -3,8 +3,8 @@ import { readReference, referencePath } from '../../../../reference/fixtures.ts'
 import { corpusBlocks, type ExpectedTokens, hashes, TOKENIZER_KINDS } from '../../../../reference/tokenizer-measures.ts';
 import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
 
-describe.each(TOKENIZER_KINDS)('Tokenizer › built as the family %s builds its own', (kind) => {
-  it("on 10,000 hard lines gives Python's ids, offsets and texts", { timeout: 120_000 }, async () => {
+describe.each(TOKENIZER_KINDS)('Tokenizer › of the kind that %s uses', (kind) => {
+  it("gives Python's ids, offsets and texts on 10,000 hard lines", { timeout: 120_000 }, async () => {
     const { first, blocks: wanted } = readReference<ExpectedTokens>('tokenizers', kind, 'expected.json');
     const blocks = corpusBlocks();
     const lines = blocks.flat();

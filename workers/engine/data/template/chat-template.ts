@@ -1,5 +1,5 @@
 /**
- * A model's chat template (Jinja), rendered as transformers' `apply_chat_template` does, and told which characters
+ * A model's chat template (Jinja), rendered as transformers' `apply_chat_template` does, with the characters that
  * `{% generation %}` … `{% endgeneration %}` enclosed.
  */
 import { createHash } from 'node:crypto';
@@ -21,11 +21,11 @@ export interface Rendering {
 
 export interface RenderOptions {
   tools: unknown[] | null;
-  /** Ends with the opening of an assistant's turn. */
+  /** Ends the text with the opening of an assistant turn. */
   addGenerationPrompt: boolean;
 }
 
-// Names no template uses, for the two characters that mark a generation block's edges.
+// Names that no template uses, for the two characters that mark the edges of a generation block.
 const BEGIN = '__generation_begin';
 const END = '__generation_end';
 
@@ -34,13 +34,13 @@ export class ChatTemplate {
   readonly #source: string;
   readonly #specialTokens: SpecialTokens;
   readonly #today: Date;
-  /** Whether the template says which characters the assistant generated. */
+  /** Whether the template marks the characters that the assistant generated. */
   readonly marksGeneration: boolean;
-  /** Of its source, hex. */
+  /** SHA-256 of the source, hex. */
   readonly sha256: string;
 
   /**
-   * @param options.today what `strftime_now` tells: an argument, so that a resumed run renders what the first did
+   * @param options.today the date for `strftime_now`; an argument, so that a resumed run renders the same text
    * @throws Refusal when it is not valid Jinja
    */
   constructor(source: string, { specialTokens, today }: { specialTokens: SpecialTokens; today: Date }) {
@@ -57,7 +57,7 @@ export class ChatTemplate {
   }
 
   /**
-   * `chat_template.jinja`, or `chat_template` of `tokenizer_config.json`: a string, or a list of named ones of which `default` is taken.
+   * Reads `chat_template.jinja`, or `chat_template` in `tokenizer_config.json`: a string, or a list of named templates with one called `default`.
    * @returns null when the model has none
    */
   static async open(tokenizer: Tokenizer, today: Date): Promise<ChatTemplate | null> {
@@ -72,7 +72,7 @@ export class ChatTemplate {
     return typeof chosen?.template === 'string' ? new ChatTemplate(chosen.template, options) : null;
   }
 
-  /** @throws Error with the template's own words when it refuses the messages */
+  /** @throws Error with the template's own message when it refuses the conversation */
   render(messages: readonly ChatMessage[], { tools, addGenerationPrompt }: RenderOptions): Rendering {
     const context = {
       ...this.#specialTokens,
@@ -89,12 +89,12 @@ export class ChatTemplate {
     return readMarks(result.value, begin, end, this.marksGeneration);
   }
 
-  /** Messages as templates expect them: plain objects, arguments of tool calls parsed, `developer` where it is known. */
+  /** A message as templates expect it: tool-call arguments parsed, and `developer` renamed to `system` if the template does not know it. */
   #forTemplate({ role, content, extra }: ChatMessage): Record<string, unknown> {
     const named = role === 'developer' && !this.#source.includes('developer') ? 'system' : role;
     const message: Record<string, unknown> = { ...extra, role: named, content };
     if (Array.isArray(extra['tool_calls'])) message['tool_calls'] = extra['tool_calls'].map(withParsedArguments);
-    // The names reasoning is passed under; transformers fills the standard one from the others, and gpt-oss's.
+    // Reasoning is passed under several names; transformers fills the standard name and gpt-oss's from the others.
     const reasoning = extra['reasoning_content'] ?? extra['thinking'] ?? extra['reasoning'];
     if (reasoning !== undefined && reasoning !== null)
       Object.assign(message, { thinking: extra['thinking'] ?? reasoning, reasoning_content: reasoning });
@@ -114,8 +114,8 @@ function withParsedArguments(call: unknown): unknown {
 }
 
 /**
- * What transformers' Jinja environment does before parsing — line ends made one, the last dropped, `lstrip_blocks`, `trim_blocks` — and then each
- * generation tag turned into the output of a mark, with the tag's own whitespace control. The library's preprocessing would delete the tags.
+ * Does what transformers' Jinja environment does before parsing (normalises line ends, drops the last one, `lstrip_blocks`, `trim_blocks`), then
+ * turns each generation tag into the output of a mark, keeping the tag's whitespace control. The library's preprocessing would delete the tags.
  */
 function preprocess(source: string): string {
   const blocks = source
@@ -128,7 +128,7 @@ function preprocess(source: string): string {
     .replace(/\{%(-?)\s*(end)?generation\s*(-?)%\}/g, (_, left: string, closes: string | undefined, right: string) => {
       return `{{${left} ${closes === undefined ? BEGIN : END} ${right}}}`;
     });
-  return `${blocks}\n`; // the library drops one newline more
+  return `${blocks}\n`; // the library drops one more newline
 }
 
 /** Two private-use characters that occur nowhere in the text, and so cannot be content. */
@@ -143,7 +143,7 @@ function absentCharacters(text: string): [string, string] {
   return [begin, end];
 }
 
-/** Takes the marks out of the rendered text and tells where, in code points of what remains, they stood. */
+/** Removes the marks from the rendered text and returns where they were, in code points of what remains. */
 function readMarks(marked: string, begin: string, end: string, marks: boolean): Rendering {
   if (!marks) return { text: marked, generated: null };
   const generated: [number, number][] = [];

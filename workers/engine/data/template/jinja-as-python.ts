@@ -1,7 +1,7 @@
 /**
- * Makes a template that was parsed by the JavaScript library mean what it means to Jinja in Python. The library goes JavaScript's own way in places, mostly
- * without a word: `strip('x')` forgets its argument, dicts are equal only to themselves, `{{ true }}` prints "true", a dict prints as JSON, a variable
- * that a loop's body sets is still set the next time round. Those expressions are replaced by calls of the functions below.
+ * Makes a template parsed by the JavaScript library behave as in Python's Jinja. In places the library follows JavaScript, mostly without an error:
+ * `strip('x')` ignores its argument, dicts are equal only by identity, `{{ true }}` prints "true", a dict prints as JSON, and a variable set in a
+ * loop's body is still set in the next iteration. Such expressions are replaced by calls to the functions below.
  */
 import type { parse } from '@huggingface/jinja';
 import { JSON_PARAMETERS, pythonJson } from './python-json.ts';
@@ -25,12 +25,12 @@ type Program = ReturnType<typeof parse>;
 /** A node of the library's syntax tree, whose classes it does not export. */
 type Node = { type: string } & Record<string, unknown>;
 
-// Names no template uses.
+// A prefix for names that no template uses.
 const PREFIX = '__python_';
 
 type Pair = [TemplateValue, TemplateValue];
 
-/** For the template's environment. The library unwraps arguments, which loses their kind; a list keeps its members as they are, so operands come in lists. */
+/** Functions for the template's environment. The library unwraps arguments, losing their type, but not a list's members: operands come in lists. */
 export const pythonFunctions: Record<string, unknown> = Object.fromEntries(
   Object.entries({
     str: ([each]: [TemplateValue]) => pythonStr(each),
@@ -46,7 +46,7 @@ export const pythonFunctions: Record<string, unknown> = Object.fromEntries(
     json: ([each]: [TemplateValue], parameters = new Map<string, TemplateValue>()) => pythonJson(each, parameters),
     title_filter: ([each]: [TemplateValue]) => jinjaTitle(pythonStr(each)),
     test: ([each]: [TemplateValue], name: string) => pythonTests[name]!(each),
-  }).map(([name, work]) => [PREFIX + name, work]),
+  }).map(([name, implementation]) => [PREFIX + name, implementation]),
 );
 
 const STATEMENTS = ['Program', 'If', 'For', 'Break', 'Continue', 'Set', 'Macro', 'Comment', 'CallStatement', 'FilterStatement'];
@@ -57,16 +57,16 @@ const DICT_METHODS = ['items', 'keys', 'values', 'get'];
 const text = (value: string): Node => ({ type: 'StringLiteral', value });
 const list = (value: Node[]): Node => ({ type: 'ArrayLiteral', value });
 const name = (value: string): Node => ({ type: 'Identifier', value });
-const call = (work: string, operands: Node[], ...more: Node[]): Node => ({
+const call = (callee: string, operands: Node[], ...more: Node[]): Node => ({
   type: 'CallExpression',
-  callee: name(PREFIX + work),
+  callee: name(PREFIX + callee),
   args: [list(operands), ...more],
 });
 const set = (assignee: Node, value: Node): Node => ({ type: 'Set', assignee, value, body: [] });
 
 const keyword = (key: string, value: Node): Node => ({ type: 'KeywordArgumentExpression', key: name(key), value });
 
-/** @returns the same tree, its nodes replaced where they are; to be run with `pythonFunctions` */
+/** @returns the same tree with nodes replaced in place, to run with `pythonFunctions` */
 export function asPython(program: Program): Program {
   return rewrite(program, { loops: 0 }) as Program;
 }
@@ -81,11 +81,11 @@ function rewrite(node: unknown, counter: { loops: number }): unknown {
     const isBlock = Array.isArray(child) && ['body', 'alternate', 'defaultBlock'].includes(key);
     rewritten[key] = isBlock ? block(child as Node[], counter) : rewrite(child, counter);
   }
-  if (rewritten.type === 'For') rewritten['forgets'] = assigned;
+  if (rewritten.type === 'For') rewritten['resets'] = assigned;
   return replacement(rewritten);
 }
 
-/** A block's expressions are printed; its loops get a body that begins with the variables as they were before the loop. */
+/** Prints a block's expressions as Python does, and makes each iteration of its loops begin with the variables as they were before the loop. */
 function block(statements: Node[], counter: { loops: number }): Node[] {
   return statements.flatMap((statement) => {
     const each = rewrite(statement, counter) as Node;
@@ -93,13 +93,13 @@ function block(statements: Node[], counter: { loops: number }): Node[] {
     if (!STATEMENTS.includes(each.type)) return [call('str', [each])];
     if (each.type !== 'For') return [each];
     const loop = counter.loops++;
-    const kept = (each['forgets'] as string[]).map((variable) => ({ variable, outer: `${PREFIX}outer_${loop}_${variable}` }));
+    const kept = (each['resets'] as string[]).map((variable) => ({ variable, outer: `${PREFIX}outer_${loop}_${variable}` }));
     each['body'] = [...kept.map(({ variable, outer }) => set(name(variable), name(outer))), ...(each['body'] as Node[])];
     return [...kept.map(({ variable, outer }) => set(name(outer), name(variable))), each];
   });
 }
 
-/** What a loop's body sets, loops and macros within it aside: they have variables of their own. */
+/** The variables that a loop's body sets, except in nested loops and macros, which have their own scope. */
 function assignedNames({ loopvar, body }: Node): string[] {
   const found = new Set<string>();
   const visit = (statements: Node[]) => {
@@ -133,8 +133,8 @@ function replacement(node: Node): Node {
     }
     case 'For': {
       const iterable = node['iterable'] as Node;
-      if (iterable.type === 'SelectExpression') iterable['lhs'] = orNothing(iterable['lhs'] as Node);
-      else node['iterable'] = orNothing(iterable);
+      if (iterable.type === 'SelectExpression') iterable['lhs'] = orEmpty(iterable['lhs'] as Node);
+      else node['iterable'] = orEmpty(iterable);
       return node;
     }
     default:
@@ -145,14 +145,14 @@ function replacement(node: Node): Node {
 function binary(node: Node): Node {
   const operator = node['operator'] as Node;
   const [left, right] = [node['left'] as Node, node['right'] as Node];
-  const work = OPERATORS[operator['value'] as string];
-  if (work !== undefined) return call(work, [left, right]);
+  const callee = OPERATORS[operator['value'] as string];
+  if (callee !== undefined) return call(callee, [left, right]);
   if (operator['value'] === '+') return concatenation(node);
   if (operator['value'] !== '~') return node;
   return { ...node, operator: { ...operator, value: '+' }, left: call('str', [left]), right: call('str', [right]) };
 }
 
-/** A sum with a string in it is one of strings only: the library would make text of a dict or a number without a word. */
+/** A sum with a string literal must be of strings only: the library would silently convert a dict or a number to text. */
 function concatenation(node: Node): Node {
   const operands = [node['left'] as Node, node['right'] as Node].flatMap((each) =>
     isConcat(each) ? (each['args'] as [{ value: Node[] }])[0].value : [each],
@@ -188,7 +188,7 @@ function filtered(node: Node, operand: Node, filter: Node): Node {
   }
 }
 
-/** Methods of strings, and those of dicts, which a key of the same name ("items" in a JSON schema) does not hide. */
+/** Methods of strings, and of dicts even if a key has the method's name ("items" in a JSON schema). */
 function called(node: Node, callee: Node, args: Node[]): Node {
   if (callee.type !== 'MemberExpression' || callee['computed'] === true) return node;
   const object = callee['object'] as Node;
@@ -200,8 +200,8 @@ function called(node: Node, callee: Node, args: Node[]): Node {
   return { type: 'FilterExpression', operand: object, filter };
 }
 
-/** Python goes through an undefined list no time; the library throws. */
-const orNothing = (iterable: Node): Node => ({
+/** Python iterates zero times over an undefined list; the library throws. */
+const orEmpty = (iterable: Node): Node => ({
   type: 'Ternary',
   condition: { type: 'TestExpression', operand: iterable, negate: false, test: name('defined') },
   trueExpr: iterable,

@@ -1,19 +1,19 @@
 /** `json.dumps` as transformers' `tojson` calls it: spaces after commas and colons, floats as Python writes them, keys sorted by code point. */
 import { pythonFloat, type TemplateValue } from './python-values.ts';
 
-/** The filter's parameters, in their order. */
+/** The filter's parameters, in order. */
 export const JSON_PARAMETERS = ['ensure_ascii', 'indent', 'separators', 'sort_keys'];
 
 interface Layout {
   ensureAscii: boolean;
-  /** What a level is indented by; null for all on one line. */
+  /** Indentation of a level; null for a single line. */
   indent: string | null;
   item: string;
   key: string;
   sortKeys: boolean;
 }
 
-/** @throws Error as Python does, for what JSON does not know: undefined values, functions */
+/** @throws Error as Python does, for values that JSON cannot hold: undefined values, functions */
 export function pythonJson(each: TemplateValue, parameters: ReadonlyMap<string, TemplateValue>): string {
   const given = (name: string): unknown => parameters.get(name)?.value ?? null;
   const indent = given('indent');
@@ -59,7 +59,7 @@ function dump({ type, value }: TemplateValue, lineStart: string, layout: Layout)
       );
     }
     default:
-      throw new Error(`it makes JSON of a ${type}`);
+      throw new Error(`it converts a ${type} to JSON`);
   }
 }
 

@@ -1,6 +1,6 @@
-/** What Python makes of values where JavaScript, and the Jinja library with it, makes something else. Checked against CPython 3.11 and Jinja 3.1. */
+/** Python's operations on values, where the Jinja library follows JavaScript instead. Checked against CPython 3.11 and Jinja 3.1. */
 
-/** A value while a template runs, as the Jinja library holds it; members of lists and dicts are of this kind too. */
+/** A value at run time, as the Jinja library represents it; members of lists and dicts have this type too. */
 export interface TemplateValue {
   type: string;
   value: unknown;
@@ -14,7 +14,7 @@ const isDict = (each: TemplateValue): each is { type: string; value: Map<string,
 const isText = (each: TemplateValue): each is { type: string; value: string } => each.type === 'StringValue';
 const isUndefined = ({ type }: TemplateValue): boolean => type === 'UndefinedValue';
 
-// str.isspace: no byte order mark, but the information separators and next line.
+// As str.isspace: without the byte order mark, with the information separators and next line.
 const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 const SHORT_ESCAPES: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t', '\\': '\\\\' };
 
@@ -24,8 +24,8 @@ export function pythonStr(each: TemplateValue): string {
   return isUndefined(each) ? '' : pythonRepr(each);
 }
 
-/** `repr(value)` @throws Error for what has no text, as functions */
-export function pythonRepr(each: TemplateValue): string {
+/** `repr(value)` @throws Error for values without a text form, such as functions */
+function pythonRepr(each: TemplateValue): string {
   if (isText(each)) return quoted(each.value);
   if (isList(each)) {
     const items = each.value.map(pythonRepr);
@@ -44,11 +44,11 @@ export function pythonRepr(each: TemplateValue): string {
     case 'FloatValue':
       return pythonFloat(each.value as number);
     default:
-      throw new Error(`it prints a ${each.type}, which has no text`);
+      throw new Error(`it prints a ${each.type}, which has no text form`);
   }
 }
 
-/** Single quotes unless that saves escapes; what cannot be printed as its code. */
+/** In double quotes only where that saves escapes; unprintable characters as their codes. */
 function quoted(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
   const escaped = text.replace(/[\p{C}\p{Z}\\'"]/gu, (character) => {
@@ -63,14 +63,14 @@ function quoted(text: string): string {
   return quote + escaped + quote;
 }
 
-/** `repr` of a float: the shortest digits, with an exponent below 1e-4 and from 1e16 on. */
+/** `repr` of a float: the shortest digits, with an exponent below 1e-4 and from 1e16. */
 export function pythonFloat(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-4 || size >= 1e16)) return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
   return Number.isInteger(value) ? `${Object.is(value, -0) ? '-0' : value}.0` : String(value);
 }
 
-/** `a == b`: dicts and lists by what is in them, True as 1, and nothing across kinds. */
+/** `a == b`: dicts and lists by content, True equals 1, values of different types differ. */
 export function pythonEquals(a: TemplateValue, b: TemplateValue): boolean {
   if (NUMBERS.includes(a.type) && NUMBERS.includes(b.type)) return Number(a.value) === Number(b.value);
   if (isList(a) && isList(b)) return a.value.length === b.value.length && a.value.every((item, index) => pythonEquals(item, b.value[index]!));
@@ -81,24 +81,24 @@ export function pythonEquals(a: TemplateValue, b: TemplateValue): boolean {
   return a.type === b.type && a.value === b.value;
 }
 
-/** `item in container` @throws Error as Python does, where it is no container */
+/** `item in container` @throws Error as Python does, when it is not a container */
 export function pythonIn(item: TemplateValue, container: TemplateValue): boolean {
   if (isUndefined(container)) return false;
   if (isList(container)) return container.value.some((each) => pythonEquals(each, item));
   if (isDict(container)) return isText(item) && container.value.has(item.value);
-  if (!isText(container)) throw new Error(`it looks into a ${container.type}, which holds nothing`);
+  if (!isText(container)) throw new Error(`it looks into a ${container.type}, which is not a container`);
   if (!isText(item)) throw new Error(`it looks for a ${item.type} in a string`);
   return container.value.includes(item.value);
 }
 
-/** `a + b + …` of strings @throws Error as Python does, where one is something else */
+/** `a + b + …` of strings @throws Error as Python does, when one is not a string */
 export function pythonConcat(operands: readonly TemplateValue[]): string {
   const other = operands.find((each) => !isText(each));
   if (other !== undefined) throw new Error(`it adds a ${other.type} to a string`);
   return operands.map(({ value }) => value).join('');
 }
 
-/** `len(value)`, of strings in code points */
+/** `len(value)`; for strings in code points */
 export function pythonLength(each: TemplateValue): number {
   if (isText(each)) return [...each.value].length;
   if (isList(each)) return each.value.length;
@@ -111,12 +111,12 @@ export type Side = 'strip' | 'lstrip' | 'rstrip';
 
 /** `value.strip(characters)` @param characters white space when undefined or None */
 export function pythonStrip(each: TemplateValue, side: Side, characters?: string | null): string {
-  if (!isText(each)) throw new Error(`it strips a ${each.type}, which is no string`);
+  if (!isText(each)) throw new Error(`it strips a ${each.type}, which is not a string`);
   const set = characters === undefined || characters === null ? SPACE : characters.replace(/[\\\]^-]/g, '\\$&');
   if (set === '') return each.value;
   const start = side === 'rstrip' ? each.value : each.value.replace(new RegExp(`^[${set}]+`, 'u'), '');
   if (side === 'lstrip') return start;
-  // Not by a pattern: one that looks for the end begins anew at every run, which takes forever on long runs.
+  // Not by a pattern anchored at the end, which retries at every character: quadratic on long runs.
   const inSet = new RegExp(`^[${set}]$`, 'u');
   const rest = [...start];
   let end = rest.length;
@@ -124,19 +124,19 @@ export function pythonStrip(each: TemplateValue, side: Side, characters?: string
   return end === rest.length ? start : rest.slice(0, end).join('');
 }
 
-/** `value.capitalize()`: the rest becomes small. */
+/** `value.capitalize()`: the first character in upper case, the rest in lower case. */
 export const pythonCapitalize = (text: string): string => {
   const [first = '', ...rest] = text;
   return first.toUpperCase() + rest.join('').toLowerCase();
 };
 
-/** `value.title()`: a letter after anything but a letter is large, every other small. */
+/** `value.title()`: a letter after a non-letter in upper case, every other in lower case. */
 export const pythonTitle = (text: string): string => text.replace(/\p{L}+/gu, pythonCapitalize);
 
-/** Jinja's filter of that name, where words end only at white space, a hyphen or an opening bracket. */
+/** Jinja's `title` filter, where words end only at white space, a hyphen or an opening bracket. */
 export const jinjaTitle = (text: string): string => text.replace(new RegExp(`[^-${SPACE}({[<]+`, 'gu'), pythonCapitalize);
 
-/** Jinja's tests that ask for the kind of a value. */
+/** Jinja's tests for the type of a value. */
 export const pythonTests: Record<string, (each: TemplateValue) => boolean> = {
   iterable: (each) => isText(each) || isList(each) || isDict(each) || isUndefined(each),
   sequence: (each) => isText(each) || isList(each) || isDict(each) || isUndefined(each),

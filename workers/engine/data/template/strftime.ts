@@ -1,7 +1,7 @@
 const MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December'];
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 
-/** C's strftime in English and UTC, for the directives that chat templates use; others stay as they are. */
+/** C's strftime in English and UTC, for the directives that chat templates use; others are left as they are. */
 export function formatDate(date: Date, format: string): string {
   const two = (value: number) => String(value).padStart(2, '0');
   const month = MONTHS[date.getUTCMonth()]!;

@@ -15,8 +15,8 @@ describe.each([...TEMPLATE_FAMILIES, ...TEMPLATE_FALLBACKS])('tokenizeExample �
   });
 });
 
-describe('tokenizeExample › of an answer that begins with line ends', () => {
-  it('where the first of them would join the one of the prompt refuses, and says so', async () => {
+describe('tokenizeExample › an answer that begins with line breaks', () => {
+  it('is refused when the first would merge with the one that ends the prompt', async () => {
     const tokenizer = await Tokenizer.open(referencePath('tokenizers', 'qwen'));
     const source = await readFile(referencePath('chat-templates', 'qwen2.5', 'chat_template.jinja'), 'utf8');
     const template = new ChatTemplate(source, { specialTokens: tokenizer.specialTokens, today });
@@ -27,7 +27,7 @@ describe('tokenizeExample › of an answer that begins with line ends', () => {
       ];
       return tokenizeExample(parseExample(JSON.stringify({ messages }), 1, 'training_file'), tokenizer, template);
     };
-    await expect(answered('\n\nHello')).rejects.toThrow('its first or last token joins it to the text around it');
+    await expect(answered('\n\nHello')).rejects.toThrow('its first or last token also covers text around it');
     await expect(answered('Hello\n\n')).resolves.toBeDefined();
   });
 });

@@ -10,7 +10,7 @@ interface Reference {
 
 const { values, preamble, snippets } = readReference<Reference>('jinja.json');
 
-describe('ChatTemplate › where JavaScript and Python are of two minds', () => {
+describe('ChatTemplate › where JavaScript and Python differ', () => {
   it.each(snippets)('renders $template as Python does', ({ template, text, refused }) => {
     const chat = new ChatTemplate(preamble + template, { specialTokens: {}, today: new Date(0) });
     const render = () => chat.render([{ role: 'user', content: '', weight: 1, extra: { values } }], { tools: null, addGenerationPrompt: false }).text;
@@ -18,7 +18,7 @@ describe('ChatTemplate › where JavaScript and Python are of two minds', () => 
     else expect(render()).toBe(text);
   });
 
-  it('rendered twice forgets what the first time set', () => {
+  it('forgets between two renderings what the first one set', () => {
     const source = "{% for message in messages %}{% if message.content == 'a' %}{% set seen = true %}{% endif %}{{ seen }}{% endfor %}";
     const chat = new ChatTemplate(source, { specialTokens: {}, today: new Date(0) });
     const render = (content: string) =>
