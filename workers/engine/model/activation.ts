@@ -1,45 +1,45 @@
 import type { Activation } from '../../../src/formats/model-config.ts';
 import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
-/** A function of each element and its derivative, from what is kept between the two. */
+/** An elementwise function, and its derivative computed from its value and the tensors kept. */
 export interface ElementwiseFunction {
   apply(x: Tensor2D): { value: Tensor2D; kept: Tensor2D[] };
-  slope(value: Tensor2D, kept: Tensor2D[]): Tensor2D;
+  derivative(value: Tensor2D, kept: Tensor2D[]): Tensor2D;
 }
 
 const ROOT_2_OVER_PI = Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;
 
 export const ACTIVATIONS: Readonly<Record<Activation, ElementwiseFunction>> = {
-  /** x·σ, σ = 1 / (1 + e⁻ˣ); its slope σ·(1 + x·(1 − σ)) = y + σ·(1 − y). */
+  /** x·σ, σ = 1 / (1 + e⁻ˣ); its derivative σ·(1 + x·(1 − σ)) = y + σ·(1 − y). */
   silu: {
     apply(x) {
       const sigma = tf.sigmoid(x);
       return { value: tf.mul(x, sigma), kept: [sigma] };
     },
-    slope: (y, [sigma]) => tf.add(y, tf.mul(sigma!, tf.sub(1, y))),
+    derivative: (y, [sigma]) => tf.add(y, tf.mul(sigma!, tf.sub(1, y))),
   },
-  /** x·Φ(x), Φ the normal distribution; its slope Φ + x·φ, φ its density. */
+  /** x·Φ(x), Φ the normal distribution; its derivative Φ + x·φ, φ its density. */
   gelu: {
     apply(x) {
       const phi: Tensor2D = tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
       return { value: tf.mul(x, phi), kept: [x, phi] };
     },
-    slope(_, [x, phi]) {
+    derivative(_, [x, phi]) {
       const density = tf.mul(tf.exp(tf.mul(tf.square(x!), -0.5)), 1 / Math.sqrt(2 * Math.PI));
       return tf.add(phi!, tf.mul(x!, density));
     },
   },
-  /** ½x·(1 + t), t = tanh(√(2/π)·(x + 0.044715x³)); its slope ½(1 + t) + ½x·(1 − t²)·√(2/π)·(1 + 3·0.044715x²). */
+  /** ½x·(1 + t), t = tanh(√(2/π)·(x + 0.044715x³)); its derivative ½(1 + t) + ½x·(1 − t²)·√(2/π)·(1 + 3·0.044715x²). */
   gelu_tanh: {
     apply(x) {
       const inner = tf.mul(tf.mul(x, tf.add(tf.mul(tf.square(x), CUBIC), 1)), ROOT_2_OVER_PI);
       const t: Tensor2D = tf.tanh(inner as Tensor2D);
       return { value: tf.mul(tf.mul(x, tf.add(t, 1)), 0.5), kept: [x, t] };
     },
-    slope(_, [x, t]) {
-      const innerSlope = tf.mul(tf.add(tf.mul(tf.square(x!), 3 * CUBIC), 1), ROOT_2_OVER_PI);
-      const second = tf.mul(tf.mul(x!, tf.sub(1, tf.square(t!))), innerSlope);
+    derivative(_, [x, t]) {
+      const innerDerivative = tf.mul(tf.add(tf.mul(tf.square(x!), 3 * CUBIC), 1), ROOT_2_OVER_PI);
+      const second = tf.mul(tf.mul(x!, tf.sub(1, tf.square(t!))), innerDerivative);
       return tf.mul(tf.add(tf.add(t!, 1), second), 0.5);
     },
   },

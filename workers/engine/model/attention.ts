@@ -6,42 +6,42 @@ import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
 import { type RotaryTables, rotate, rotateGradient } from './rope.ts';
 
-/** Far below any score, and finite: a row of −∞ alone would be NaN. */
+/** Far below any score, yet finite: softmax over a row of −∞ is NaN. */
 const HIDDEN = -1e30;
 
-/** Where each token of a grid stands: [rows, length] int32 both. */
+/** The place of each token in a grid; both are [rows, length] int32. */
 export interface TokenPlaces {
-  /** In its own text, from 0. */
+  /** Position in its own text, from 0. */
   positions: Tensor2D;
-  /** Which text of the row it is of; tokens look at their own alone. */
+  /** Index of its text in the row; tokens attend to their own text only. */
   segments: Tensor2D;
 }
 
 /**
- * @param windowTokens how far back a token looks, itself included
- * @returns [rows, 1, length, length]: 0 where a token may look, very negative elsewhere
+ * @param windowTokens how many tokens back a token attends, itself included
+ * @returns [rows, 1, length, length]: 0 where a token may attend, very negative elsewhere
  */
 export function attentionMask({ positions, segments }: TokenPlaces, windowTokens: number | null): Tensor4D {
   const [rows, length] = positions.shape;
   return tf.tidy(() => {
     const ofQuery = (x: Tensor2D) => tf.reshape(x, [rows, 1, length, 1]);
     const ofKey = (x: Tensor2D) => tf.reshape(x, [rows, 1, 1, length]);
-    const behind = tf.sub(ofQuery(positions), ofKey(positions)); // of the key, seen from the query
+    const behind = tf.sub(ofQuery(positions), ofKey(positions)); // distance of the key behind the query
     const elsewhere = tf.logicalOr(tf.less(behind, 0), tf.notEqual(ofQuery(segments), ofKey(segments)));
     const hidden = windowTokens === null ? elsewhere : tf.logicalOr(elsewhere, tf.greaterEqual(behind, windowTokens));
     return tf.mul(tf.cast(hidden, 'float32'), HIDDEN) as Tensor4D;
   });
 }
 
-/** What a layer needs to know of the pass under way. */
+/** What a layer needs to know about the current pass. */
 export interface AttentionPass {
   rows: number;
   length: number;
-  /** null: queries and keys do not turn. */
+  /** null: queries and keys are not rotated. */
   rotary: RotaryTables | null;
   /** [rows, 1, length, length] */
   mask: Tensor4D;
-  /** What the mask is made of: [rows, length] int32, and how far back a token looks. */
+  /** [rows, length] int32; the mask is made of these and `windowTokens`. */
   segments: Tensor2D;
   windowTokens: number | null;
 }
@@ -52,11 +52,11 @@ interface Attended {
   pass: AttentionPass;
 }
 
-/** What `attend` reads of the configuration. */
+/** The part of the configuration that `attend` uses. */
 type Heads = Pick<ModelConfig, 'heads' | 'kvHeads' | 'headSize'> & Pick<ModelConfig['attention'], 'scale' | 'softCap'>;
 
 /**
- * Causal self-attention with grouped queries (Ainslie et al. 2023). Padding stands on the right, where no real token looks.
+ * Causal self-attention with grouped queries (Ainslie et al. 2023). Padding is on the right, where no real token attends.
  * @param x     [tokens, hidden], tokens = rows · length
  * @param block the block's name
  * @returns     [tokens, hidden]
@@ -93,7 +93,7 @@ function queriesKeysValues(x: Tensor2D, block: string, config: ModelConfig, para
   return ofEachHead.map((part) => tf.reshape(part, [tokens, heads * headSize])) as [Tensor2D, Tensor2D, Tensor2D];
 }
 
-/** [tokens, heads · headSize] and twice [tokens, kvHeads · headSize] */
+/** q is [tokens, heads · headSize]; k and v are [tokens, kvHeads · headSize]. */
 interface Projections {
   q: Tensor2D;
   k: Tensor2D;
@@ -101,14 +101,15 @@ interface Projections {
 }
 
 /**
- * softmax(scale·QKᵀ + mask)·V with Q and K rotated to their positions; a soft cap c makes the scores s into c·tanh(s / c) before the mask.
- * With P the probabilities: dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P·(dP − Σ dP·P), times 1 − tanh² under a cap, dQ = scale·dS·K, dK = scale·dSᵀ·Q, Q and K turned back.
+ * softmax(scale·QKᵀ + mask)·V with Q and K rotated to their positions; a soft cap c turns a score s into c·tanh(s / c) before the mask.
+ * With P the probabilities: dV = Pᵀ·dO, dP = dO·Vᵀ, dS = P·(dP − Σ dP·P), times 1 − tanh² under a cap, dQ = scale·dS·K, dK = scale·dSᵀ·Q; dQ and dK
+ * are then rotated back.
  *
- * The query heads that share a key head stand below each other, [kvHeads, groups · length, headSize], so K and V are never repeated and
- * their gradients sum over the group by themselves.
+ * The query heads that share a key head are stacked along the length, [kvHeads, groups · length, headSize], so K and V are never repeated and
+ * their gradients sum over the group automatically.
  */
 function attend(projections: Projections, sizes: Heads, pass: AttentionPass): Tensor2D {
-  if (ownKernels()) return attendWithoutScores(projections, sizes, pass);
+  if (ownKernels()) return fusedAttend(projections, sizes, pass);
   const { q, k, v } = projections;
   const { rows, length, rotary, mask } = pass;
   const { heads, kvHeads, headSize, scale, softCap } = sizes;
@@ -120,14 +121,14 @@ function attend(projections: Projections, sizes: Heads, pass: AttentionPass): Te
     tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [rows, kvHeads, (x.shape[2] / kvHeads) * length, headSize]) as Tensor4D;
   const backToTokens = (x: Tensor, count: number): Tensor4D => tf.transpose(tf.reshape(x, [rows, count, length, headSize]) as Tensor4D, [0, 2, 1, 3]);
   const flat = (x: Tensor, count: number): Tensor2D => tf.reshape(x, [rows * length, count * headSize]);
-  /** Scores as products see them, and as softmax does. */
+  /** The shapes of scores: for products, and for softmax. */
   const ofGroups = (x: Tensor): Tensor4D => tf.reshape(x, [rows, kvHeads, groups * length, length]);
   const ofHeads = (x: Tensor): Tensor4D => tf.reshape(x, [rows, heads, length, length]);
 
   return differentiable<Tensor2D>([q, k, v], () => {
-    const turned = (x: Tensor4D): Tensor4D => (rotary === null ? x : rotate(x, rotary));
-    const Q = perHead(tf.mul(turned(perToken(q, heads)), scale));
-    const K = perHead(turned(perToken(k, kvHeads)));
+    const rotated = (x: Tensor4D): Tensor4D => (rotary === null ? x : rotate(x, rotary));
+    const Q = perHead(tf.mul(rotated(perToken(q, heads)), scale));
+    const K = perHead(rotated(perToken(k, kvHeads)));
     const V = perHead(perToken(v, kvHeads));
     const products = ofHeads(tf.matMul(Q, K, false, true));
     const tanh = softCap === null ? null : tf.tanh(tf.div(products, softCap));
@@ -135,7 +136,7 @@ function attend(projections: Projections, sizes: Heads, pass: AttentionPass): Te
     const P = tf.softmax(tf.add(scores, mask)) as Tensor4D;
     return {
       value: flat(backToTokens(tf.matMul(ofGroups(P), V), heads), heads),
-      // The pass's own tables are gone when the gradient is taken.
+      // The pass's tables are disposed of before the gradient is taken.
       saved: [Q, K, V, P, ...(tanh === null ? [] : [tanh]), ...(rotary === null ? [] : [rotary.cos, rotary.sin])],
       gradient(dy, [Q, K, V, P, ...rest]) {
         const kept = rotary === null ? null : ({ cos: rest.at(-2), sin: rest.at(-1) } as RotaryTables);
@@ -153,15 +154,15 @@ function attend(projections: Projections, sizes: Heads, pass: AttentionPass): Te
   });
 }
 
-/** The same by a kernel of its own, which needs no mask and leaves out what the mask would hide. */
-function attendWithoutScores({ q, k, v }: Projections, sizes: Heads, { rows, length, rotary, segments, windowTokens }: AttentionPass): Tensor2D {
+/** The same in one kernel, which never stores the scores, needs no mask and skips what the mask would hide. */
+function fusedAttend({ q, k, v }: Projections, sizes: Heads, { rows, length, rotary, segments, windowTokens }: AttentionPass): Tensor2D {
   const { heads, kvHeads, headSize, scale, softCap } = sizes;
   const options = { scale, softCap, windowTokens };
   const perToken = (x: Tensor, count: number): Tensor4D => tf.reshape(x, [rows, length, count, headSize]);
   const flat = (x: Tensor, count: number): Tensor2D => tf.reshape(x, [rows * length, count * headSize]);
   return differentiable<Tensor2D>([q, k, v], () => {
-    const turned = (x: Tensor4D): Tensor4D => (rotary === null ? x : rotate(x, rotary));
-    const [Q, K, V] = [turned(perToken(q, heads)), turned(perToken(k, kvHeads)), perToken(v, kvHeads)];
+    const rotated = (x: Tensor4D): Tensor4D => (rotary === null ? x : rotate(x, rotary));
+    const [Q, K, V] = [rotated(perToken(q, heads)), rotated(perToken(k, kvHeads)), perToken(v, kvHeads)];
     const [O, logs] = attentionKernel([Q, K, V, segments], options);
     return {
       value: flat(O, heads),

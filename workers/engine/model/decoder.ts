@@ -1,4 +1,4 @@
-/** The decoder-only transformer that all families are, as a function of its configuration and its weights. */
+/** The decoder-only transformer of all families, as a function of its configuration and weights. */
 import type { LayerAttention, ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
@@ -12,15 +12,15 @@ import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
 import { rotaryTables } from './rope.ts';
 
-/** Token ids side by side, and where each stands. */
+/** Rows of token ids, and the place of each. */
 export interface TokenGrid extends TokenPlaces {
   /** [rows · length] int32 */
   inputIds: Tensor1D;
-  /** Of each way of turning that the layers have, [dimensions / 2]. */
+  /** Frequencies of each rotary embedding that the layers use, [dimensions / 2]. */
   frequencies: ReadonlyMap<Rotary, Tensor1D>;
 }
 
-/** Between blocks. */
+/** Marks hidden states between blocks, from which the backward pass recomputes. */
 const kept = (x: Tensor2D): Tensor2D => differentiable<Tensor2D>([x], () => ({ value: checkpoint(x), saved: [], gradient: (dy) => [tf.clone(dy)] }));
 
 export class Decoder {
@@ -31,7 +31,7 @@ export class Decoder {
   }
 
   /**
-   * Embedding and all blocks, without the last norm.
+   * Embedding and all blocks, without the final norm.
    * @returns [rows · length, hidden]
    */
   hiddenStates(grid: TokenGrid, parameters: Parameters): Tensor2D {
@@ -49,15 +49,15 @@ export class Decoder {
         attention(normed(x, block, norms.beforeAttention), block, { config, parameters, pass }),
       );
       const afterAttention = tf.add(x, normed(attended, block, norms.afterAttention)) as Tensor2D;
-      const read = config.parallelResidual ? x : afterAttention;
-      const thought = within(`${block}.mlp`, () => mlp(normed(read, block, norms.beforeMlp), block, { config, parameters }));
-      x = tf.add(afterAttention, normed(thought, block, norms.afterMlp));
+      const mlpInput = config.parallelResidual ? x : afterAttention;
+      const mlpOutput = within(`${block}.mlp`, () => mlp(normed(mlpInput, block, norms.beforeMlp), block, { config, parameters }));
+      x = tf.add(afterAttention, normed(mlpOutput, block, norms.afterMlp));
     }
     return kept(x);
   }
 
   /**
-   * What goes on to the head.
+   * The head's input at some positions.
    * @param positions [n] int32 into [rows · length]
    * @returns [n, hidden], normed
    */
@@ -82,7 +82,7 @@ export class Decoder {
     return tf.add(x, lookUp(positions, tf.reshape(places, inputIds.shape), { trained: positions instanceof tf.Variable }));
   }
 
-  /** The mask and the rotary tables of each kind of layer, made once a pass. */
+  /** The mask and the rotary tables of each kind of layer, made once per pass. */
   #passes(grid: TokenGrid): (layer: LayerAttention) => AttentionPass {
     const [rows, length] = grid.positions.shape;
     const masks = new Map<number | null, Tensor4D>();

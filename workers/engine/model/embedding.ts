@@ -3,14 +3,14 @@ import { gatherRows } from '../tensorflow/native.ts';
 import { type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
 interface LookUp {
-  /** Whether the table's gradient is wanted. */
+  /** Whether to compute the table's gradient. */
   trained: boolean;
-  /** An id whose row gets none: PyTorch's `padding_idx`. */
+  /** An id whose row gets no gradient: PyTorch's `padding_idx`. */
   paddingId?: number | null;
 }
 
 /**
- * Rows of a table. The gradient adds each looked-up row's to its place in one kernel; the tape's own goes through a transpose and is slow on large vocabularies.
+ * Rows of a table. The gradient is a segment sum in one kernel; tfjs's own goes through a transpose and is slow on large vocabularies.
  * @param table [vocab, hidden]
  * @param ids   [tokens] int32
  * @returns     [tokens, hidden]
@@ -22,8 +22,8 @@ export function lookUp(table: Tensor2D, ids: Tensor1D, { trained, paddingId = nu
     value: gatherRows(table, ids),
     saved: [ids],
     gradient(dy, [ids]) {
-      const elsewhere = -1; // which the sum leaves out
-      const places = paddingId === null ? ids! : tf.where(tf.equal(ids!, paddingId), tf.scalar(elsewhere, 'int32'), ids!);
+      const ignored = -1; // the sum skips negative ids
+      const places = paddingId === null ? ids! : tf.where(tf.equal(ids!, paddingId), tf.scalar(ignored, 'int32'), ids!);
       return [tf.unsortedSegmentSum(dy, places as Tensor1D, rows)];
     },
   }));

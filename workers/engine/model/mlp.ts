@@ -34,7 +34,7 @@ function gated(gate: Tensor2D, up: Tensor2D, f: ElementwiseFunction): Tensor2D {
     return {
       value: tf.mul(value, up),
       saved: [up, value, ...kept],
-      gradient: (dy, [up, value, ...kept]) => [tf.mul(tf.mul(dy, up!), f.slope(value as Tensor2D, kept as Tensor2D[])), tf.mul(dy, value!)],
+      gradient: (dy, [up, value, ...kept]) => [tf.mul(tf.mul(dy, up!), f.derivative(value as Tensor2D, kept as Tensor2D[])), tf.mul(dy, value!)],
     };
   });
 }
@@ -46,7 +46,7 @@ function activated(x: Tensor2D, f: ElementwiseFunction): Tensor2D {
     return {
       value,
       saved: [value, ...kept],
-      gradient: (dy, [value, ...kept]) => [tf.mul(dy, f.slope(value as Tensor2D, kept as Tensor2D[]))],
+      gradient: (dy, [value, ...kept]) => [tf.mul(dy, f.derivative(value as Tensor2D, kept as Tensor2D[]))],
     };
   });
 }

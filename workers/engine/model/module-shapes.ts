@@ -31,7 +31,7 @@ export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
   return layers;
 }
 
-/** Every weight's name in the checkpoint, and its shape there. */
+/** Every weight's name and shape in the checkpoint. */
 export function weightShapes(config: ModelConfig): Map<string, number[]> {
   const { hiddenSize, headSize, heads, kvHeads, vocabSize, maxPositionTokens, names, attention, inputFirst } = config;
   const shapes = new Map<string, number[]>([[`${names.embedding}.weight`, [vocabSize, hiddenSize]]]);
@@ -47,9 +47,9 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
     const block = `${names.blocks}.${i}`;
     for (const name of Object.values(names.norms)) if (name !== null) addNorm(`${block}.${name}`, hiddenSize);
     if (attention.queryKeyNorm === null) continue;
-    const wholes = attention.queryKeyNorm === 'all-heads' ? [heads * headSize, kvHeads * headSize] : [headSize, headSize];
-    addNorm(`${block}.${names.attention.module}.q_norm`, wholes[0]!);
-    addNorm(`${block}.${names.attention.module}.k_norm`, wholes[1]!);
+    const sizes = attention.queryKeyNorm === 'all-heads' ? [heads * headSize, kvHeads * headSize] : [headSize, headSize];
+    addNorm(`${block}.${names.attention.module}.q_norm`, sizes[0]!);
+    addNorm(`${block}.${names.attention.module}.k_norm`, sizes[1]!);
   }
   for (const [module, { out, in: into, bias }] of linearLayers(config)) {
     shapes.set(`${module}.weight`, inputFirst ? [into, out] : [out, into]);
@@ -59,8 +59,8 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
 }
 
 /**
- * The name by which `weightShapes` knows a tensor of a checkpoint. Checkpoints saved without their head leave out what all names begin with;
- * GPT-NeoX's head has had two names. An unknown name stays as it is.
+ * The name in `weightShapes` of a checkpoint's tensor. Checkpoints saved without their head omit the prefix of all names; GPT-NeoX's head has had
+ * two names. Unknown names are returned as they are.
  */
 export function canonicalName(stored: string, config: ModelConfig, known: ReadonlyMap<string, unknown> = weightShapes(config)): string {
   const { names } = config;

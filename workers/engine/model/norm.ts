@@ -4,7 +4,7 @@ import { type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import type { Parameters } from './parameters.ts';
 
 /**
- * The norm of this name, of the kind that the model has.
+ * The named norm, of the kind that the model uses.
  * @param x [tokens, size]
  * @returns [tokens, size]
  */
@@ -20,7 +20,7 @@ interface Normalisation {
   /** [size] */
   w: Tensor1D;
   epsilon: number;
-  /** Whether gradients of its weights are wanted. */
+  /** Whether to compute the gradients of its weights. */
   trained: boolean;
 }
 

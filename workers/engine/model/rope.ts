@@ -3,7 +3,7 @@ import type { RopeScaling, Rotary } from '../../../src/formats/rotary.ts';
 import { rollLastAxis } from '../tensorflow/native.ts';
 import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 
-// A type alias: tf.tidy takes no interface.
+// A type alias, because tf.tidy does not accept an interface.
 export type RotaryTables = {
   /** [rows, length, 1, dimensions] */
   cos: Tensor4D;
@@ -12,8 +12,8 @@ export type RotaryTables = {
 };
 
 /**
- * The angle each pair turns by from one position to the next.
- * @param lengthTokens of the pass: dynamic and LongRoPE scaling depend on it
+ * The angle by which each pair rotates from one position to the next.
+ * @param lengthTokens length of the pass, on which dynamic and LongRoPE scaling depend
  * @returns [dimensions / 2]
  */
 export function rotaryFrequencies({ theta, dimensions, scaling }: Rotary, lengthTokens = 0): Float32Array {
@@ -26,7 +26,7 @@ export function rotaryFrequencies({ theta, dimensions, scaling }: Rotary, length
     case 'linear':
       return frequencies.map((frequency) => frequency / scaling.factor);
     case 'llama3':
-      return frequencies.map((frequency) => stretchedByLlama3(frequency, scaling));
+      return frequencies.map((frequency) => scaledByLlama3(frequency, scaling));
     case 'yarn': {
       const [first, last] = yarnRange(theta, dimensions, scaling);
       return frequencies.map((frequency, i) => {
@@ -41,7 +41,7 @@ export function rotaryFrequencies({ theta, dimensions, scaling }: Rotary, length
   }
 }
 
-/** How many tokens a row may have before the angles depend on it: examples that share a longer one would change each other. */
+/** The row length above which the angles depend on it: examples that share a longer row would affect each other. */
 export function sharedRowLimit({ scaling }: Rotary): number {
   return scaling?.type === 'dynamic' || scaling?.type === 'longrope' ? scaling.originalMaxPositionTokens : Number.POSITIVE_INFINITY;
 }
@@ -53,26 +53,26 @@ function dynamicTheta(theta: number, dimensions: number, scaling: Extract<RopeSc
   return theta * ((factor * length) / original - (factor - 1)) ** (dimensions / (dimensions - 2));
 }
 
-function stretchedByLlama3(frequency: number, scaling: Extract<RopeScaling, { type: 'llama3' }>): number {
+function scaledByLlama3(frequency: number, scaling: Extract<RopeScaling, { type: 'llama3' }>): number {
   const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalMaxPositionTokens } = scaling;
-  const turns = (originalMaxPositionTokens * frequency) / (2 * Math.PI); // within the original context
+  const turns = (originalMaxPositionTokens * frequency) / (2 * Math.PI); // full turns within the original context
   if (turns > high) return frequency;
   if (turns < low) return frequency / factor;
   const smooth = (turns - low) / (high - low);
   return ((1 - smooth) * frequency) / factor + smooth * frequency;
 }
 
-/** The pairs between which YaRN goes over from what it leaves to what it stretches: those that turn betaFast and betaSlow times in the original context. */
+/** The pairs between which YaRN blends original into scaled frequencies: those with betaFast and betaSlow full turns within the original context. */
 function yarnRange(theta: number, dimensions: number, scaling: Extract<RopeScaling, { type: 'yarn' }>): [number, number] {
   const { betaFast, betaSlow, truncate, originalMaxPositionTokens } = scaling;
-  const pairTurning = (turns: number) => (dimensions * Math.log(originalMaxPositionTokens / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
-  const first = Math.max(0, truncate ? Math.floor(pairTurning(betaFast)) : pairTurning(betaFast));
-  const last = Math.min(dimensions - 1, truncate ? Math.ceil(pairTurning(betaSlow)) : pairTurning(betaSlow));
+  const pairWithTurns = (turns: number) => (dimensions * Math.log(originalMaxPositionTokens / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const first = Math.max(0, truncate ? Math.floor(pairWithTurns(betaFast)) : pairWithTurns(betaFast));
+  const last = Math.min(dimensions - 1, truncate ? Math.ceil(pairWithTurns(betaSlow)) : pairWithTurns(betaSlow));
   return first === last ? [first, last + 0.001] : [first, last];
 }
 
 /**
- * @param positions   [rows, length] int32, of each token in its own text
+ * @param positions   [rows, length] int32, each token's position in its own text
  * @param frequencies [dimensions / 2]
  */
 export function rotaryTables({ scaling }: Rotary, { positions, frequencies }: { positions: Tensor2D; frequencies: Tensor1D }): RotaryTables {
@@ -88,21 +88,21 @@ export function rotaryTables({ scaling }: Rotary, { positions, frequencies }: { 
 }
 
 /**
- * x·cos + rotateHalf(x)·sin on each head's first elements, the rest as it is. rotateHalf is a roll by half; its sign is in the table.
+ * x·cos + rotateHalf(x)·sin on each head's first elements; the others are unchanged. rotateHalf is a roll by half; its sign is in the table.
  * @param x [rows, length, heads, headSize]
  */
 export function rotate(x: Tensor4D, { cos, sin }: RotaryTables): Tensor4D {
-  return onFirstElements(x, cos.shape[3], (turning) => tf.add(tf.mul(turning, cos), tf.mul(rollLastAxis(turning, cos.shape[3] / 2), sin)));
+  return onFirstElements(x, cos.shape[3], (part) => tf.add(tf.mul(part, cos), tf.mul(rollLastAxis(part, cos.shape[3] / 2), sin)));
 }
 
-/** The gradient of `rotate`: the same turn backwards. */
+/** The gradient of `rotate`: the inverse rotation. */
 export function rotateGradient(dy: Tensor4D, { cos, sin }: RotaryTables): Tensor4D {
-  return onFirstElements(dy, cos.shape[3], (turned) => tf.add(tf.mul(turned, cos), rollLastAxis(tf.mul(turned, sin), cos.shape[3] / 2)));
+  return onFirstElements(dy, cos.shape[3], (part) => tf.add(tf.mul(part, cos), rollLastAxis(tf.mul(part, sin), cos.shape[3] / 2)));
 }
 
-function onFirstElements(x: Tensor4D, count: number, turn: (x: Tensor4D) => Tensor4D): Tensor4D {
-  const rest = x.shape[3] - count;
-  if (rest === 0) return turn(x);
-  const [turning, still] = tf.split(x, [count, rest], 3) as [Tensor4D, Tensor4D];
-  return tf.concat([turn(turning), still], 3);
+function onFirstElements(x: Tensor4D, count: number, rotation: (x: Tensor4D) => Tensor4D): Tensor4D {
+  const others = x.shape[3] - count;
+  if (others === 0) return rotation(x);
+  const [first, last] = tf.split(x, [count, others], 3) as [Tensor4D, Tensor4D];
+  return tf.concat([rotation(first), last], 3);
 }

@@ -4,24 +4,24 @@ import { tf } from '../tensorflow/tensorflow.ts';
 import type { TokenGrid } from './decoder.ts';
 import { rotaryFrequencies, sharedRowLimit } from './rope.ts';
 
-/** What lies in a grid, as plain arrays. */
+/** The content of a grid, as plain arrays. */
 export interface GridContent {
   rows: number;
   length: number;
-  /** [rows, length], row-major, as are the others */
+  /** [rows, length], row-major, like the others. */
   inputIds: Int32Array;
-  /** In its own text, from 0; missing where each row is one text. */
+  /** Each token's position in its text, from 0; missing when each row is one text. */
   positions?: Int32Array;
-  /** Which text of the row; missing where each row is one text. */
+  /** The index in the row of each token's text; missing when each row is one text. */
   segments?: Int32Array;
 }
 
-/** The ways of turning that a model's layers have. */
+/** The distinct rotary embeddings of a model's layers. */
 export const rotariesOf = ({ attention }: Pick<ModelConfig, 'attention'>): Rotary[] => [
   ...new Set(attention.layers.map(({ rotary }) => rotary).filter((rotary) => rotary !== null)),
 ];
 
-/** Longer rows are for one example alone. */
+/** Rows longer than this may hold only one example. */
 export const rowLimit = (config: Pick<ModelConfig, 'attention'>): number => Math.min(...rotariesOf(config).map(sharedRowLimit));
 
 /** The tensors of one pass, owned by the caller. With dynamic and LongRoPE scaling the angles depend on the grid's length. */

@@ -11,7 +11,7 @@ import { MODEL_DIRECTORY_HINT, weightFiles } from '../io/weight-files.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { canonicalName, weightShapes } from './module-shapes.ts';
 
-/** Left over in old checkpoints; computed from the configuration: rotary frequencies, causal masks. */
+/** Tensors of old checkpoints that are computed from the configuration: rotary frequencies, causal masks. */
 const COMPUTED = /(\.rotary_emb\.inv_freq|\.(attn|attention)\.(bias|masked_bias))$/;
 
 export function readModelConfig(modelDir: string): ModelConfig {
@@ -19,18 +19,18 @@ export function readModelConfig(modelDir: string): ModelConfig {
   return parseModelConfig(readJson(path, MODEL_DIRECTORY_HINT), path);
 }
 
-/** A model directory's weights, opened and compared with its configuration. */
+/** A model directory's weights, opened and checked against its configuration. */
 export interface StoredWeights {
-  /** @returns a weight as f32, row-major: any of `weightShapes` */
+  /** @param name one of `weightShapes` @returns the weight as f32, row-major */
   read(name: string): Float32Array;
-  /** Reads a weight to where it is held. */
+  /** Reads a weight into existing memory. */
   readInto(name: string, held: HeldFloats): void;
   close(): void;
 }
 
 /**
  * Opens `model.safetensors`, or the shards its index names.
- * @throws Refusal `corrupt_model_file` telling every missing, misshapen and unknown tensor at once
+ * @throws Refusal `corrupt_model_file` naming every missing, misshapen and unknown tensor
  */
 export function openWeights(modelDir: string, config: ModelConfig): StoredWeights {
   const files = openFiles(modelDir);
@@ -45,7 +45,7 @@ export function openWeights(modelDir: string, config: ModelConfig): StoredWeight
     close();
     throw new Refusal('corrupt_model_file', `${modelDir} is not the model its config.json describes: ${problems.join('; ')}`, {
       param: 'model',
-      hint: 'Download or export the directory again, whole.',
+      hint: 'Download or export the whole directory again.',
     });
   }
   return {
@@ -82,7 +82,7 @@ export function loadWeights(modelDir: string, config: ModelConfig): Map<string, 
 
 interface Stored {
   file: SafetensorsFile;
-  /** Its name there. */
+  /** Its name in the file. */
   stored: string;
 }
 
@@ -98,7 +98,7 @@ function mismatches(expected: ReadonlyMap<string, number[]>, holder: ReadonlyMap
   }
   for (const name of holder.keys()) {
     const known = expected.has(name) || COMPUTED.test(name) || (config.tiedHead && name === `${config.names.head}.weight`);
-    if (!known) problems.push(`tensor ${name} is none of this architecture's`);
+    if (!known) problems.push(`tensor ${name} does not belong to this architecture`);
   }
   return problems;
 }

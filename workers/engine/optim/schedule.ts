@@ -1,7 +1,7 @@
 /** Learning rates over a run: transformers' `get_{linear,cosine,constant}_schedule_with_warmup`. */
 export interface Schedule {
   type: 'linear' | 'cosine' | 'constant';
-  /** The largest learning rate, reached when warming up ends. */
+  /** The largest learning rate, reached at the end of the warm-up. */
   peak: number;
   warmupSteps: number;
   totalSteps: number;

@@ -41,7 +41,7 @@ describe.each(families)('%s', (name) => {
     }
   });
 
-  it('has as many weights as transformers counts', () => {
+  it('has the number of weights that transformers counts', () => {
     withModel(
       () => openEagerForInference({ modelDir }),
       (model) => expect(model.totalParameters).toBe(readReference<ExpectedLoss>('families', name, 'expected.json').parameters),
@@ -53,14 +53,14 @@ describe.each(families)('%s', (name) => {
     expect([...linearLayers(readModelConfig(modelDir)).keys()].sort()).toEqual(modules);
   });
 
-  it('gives the same from a configuration as transformers 4 wrote it', () =>
+  it('gives the same logits with a config.json written by transformers 4', () =>
     withCopy(name, async (dir) => {
       await cp(referencePath('families', name, 'v4.config.json'), join(dir, 'config.json'));
       expectLogits(dir, name);
     }));
 });
 
-describe('a checkpoint as it is found on the hub', () => {
+describe('a checkpoint from the hub', () => {
   const renamed = async (dir: string, rename: (name: string) => string, more: [string, number[]][] = []) => {
     const file = join(dir, 'model.safetensors');
     const tensors = new Map([...readSafetensors(file)].map(([name, { shape, data }]) => [rename(name), { shape, data: data as Float32Array }]));
@@ -77,13 +77,13 @@ describe('a checkpoint as it is found on the hub', () => {
       expectLogits(dir, 'gpt2');
     }));
 
-  it("with GPT-NeoX's head called lm_head and its frequencies gives the same logits", () =>
+  it("with GPT-NeoX's head named lm_head and with its frequencies gives the same logits", () =>
     withCopy('gpt-neox', async (dir) => {
       await renamed(dir, (name) => name.replace('embed_out', 'lm_head'), [['gpt_neox.layers.0.attention.rotary_emb.inv_freq', [2]]]);
       expectLogits(dir, 'gpt-neox');
     }));
 
-  it('with a weight that is none of the family is refused by its name', () =>
+  it('with a weight that the family does not have is refused by name', () =>
     withCopy('mistral', async (dir) => {
       await renamed(dir, (name) => name, [['model.layers.0.self_attn.q_norm.weight', [8]]]);
       expect(() => openEagerForInference({ modelDir: dir })).toThrow(/model\.layers\.0\.self_attn\.q_norm\.weight/);

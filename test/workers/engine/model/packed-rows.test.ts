@@ -8,7 +8,7 @@ import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 const LENGTHS = [9, 14, 5];
 const POSITION = { seed: 1, step: 1, microBatch: 0 };
 
-/** Ids spread over the vocabulary, the second half of each example to be learned. */
+/** Ids spread over the vocabulary; the second half of each example is supervised. */
 function examples(vocabSize: number) {
   return LENGTHS.map((length, example) => ({
     inputIds: Int32Array.from({ length }, (_, index) => (index * 37 + example * 101 + 3) % vocabSize),
@@ -45,8 +45,8 @@ function measure(model: EagerModel, batch: Batch) {
   return { sums, values };
 }
 
-describe.each(['llama-yarn-rope', 'mistral', 'gemma2', 'gpt2', 'gpt-neox', 'phi3-partial'])('a row of several examples › of %s', (name) => {
-  it("gives each example's own loss and gradients", () => {
+describe.each(['llama-yarn-rope', 'mistral', 'gemma2', 'gpt2', 'gpt-neox', 'phi3-partial'])('a row of several examples › for %s', (name) => {
+  it("gives the sum of its examples' losses and gradients", () => {
     const where = ['families', name] as const;
     const adapterDir = referencePath(...where, 'adapters', 'all-linear', 'adapter');
     const model = openEagerForInference({ modelDir: referencePath(...where, 'model'), adapterDir });

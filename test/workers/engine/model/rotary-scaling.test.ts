@@ -46,5 +46,5 @@ describe.each([
   };
 
   it('gives the logits and the loss of transformers', () => expectReference(referencePath('variants', name, 'model')));
-  it('gives the same from a configuration as transformers 4 wrote it', async () => expectReference(await asVersion4(name, configFile)));
+  it('gives the same with a config.json written by transformers 4', async () => expectReference(await asVersion4(name, configFile)));
 });

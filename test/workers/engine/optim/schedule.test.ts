@@ -8,7 +8,7 @@ interface ScheduleFixture {
 const optim = readReference<ScheduleFixture>('optim.json');
 
 describe('learningRate', () => {
-  it.each(optim.schedules)('$name with $warmupSteps of $totalSteps steps warming up is what transformers schedules', (schedule) => {
+  it.each(optim.schedules)('$name with $warmupSteps warm-up steps of $totalSteps gives the rates of transformers', (schedule) => {
     const { name, learningRates, ...rest } = schedule;
     const type = name === 'constant_with_warmup' ? 'constant' : name; // ours always warms up when there are steps for it
     const got = learningRates.map((_, step) => learningRate(step, { type, ...rest }));
