@@ -4,7 +4,7 @@ import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora.
 
 const PEFT_VERSION = '0.21.2';
 
-/** The fields that say nothing about the maths of a trained adapter. PEFT corrects `fan_in_fan_out` by what the layer is. */
+/** Fields that do not affect the maths of a trained adapter. PEFT corrects `fan_in_fan_out` to match the layer. */
 const DESCRIPTIVE = new Set([
   ...['auto_mapping', 'base_model_name_or_path', 'revision', 'inference_mode', 'peft_version', 'loftq_config', 'eva_config', 'corda_config'],
   ...[
@@ -19,7 +19,7 @@ const DESCRIPTIVE = new Set([
   ],
 ]);
 
-/** What we understand, each read below. */
+/** Fields that are read below. */
 const READ = new Set(['peft_type', 'task_type', 'r', 'lora_alpha', 'lora_dropout', 'target_modules', 'use_rslora', 'bias', 'init_lora_weights']);
 
 /** Initialisations that leave the base model as it is; others (PiSSA, OLoRA, …) also change its weights. */
@@ -27,8 +27,8 @@ const PLAIN_INITIALISATIONS: unknown[] = [undefined, null, true, false, 'gaussia
 
 /**
  * @param where the file's path, for messages
- * @throws Refusal `unsupported_adapter` naming every field that asks for something else than plain LoRA. A field we have never heard of
- *   counts when it is set to anything but null, false or empty.
+ * @throws Refusal `unsupported_adapter` naming every field that asks for anything other than plain LoRA. An unknown field counts
+ *   when it is set to anything but null, false or empty.
  */
 export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
@@ -52,7 +52,7 @@ export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
   if (problems.length > 0) {
     throw new Refusal('unsupported_adapter', `${where}: ${problems.join('; ')}`, {
       param: 'model',
-      hint: 'Adapters read are plain LoRA with one rank: no DoRA, trained biases, saved modules, patterns or layer subsets.',
+      hint: 'Only plain LoRA with one rank can be read: no DoRA, trained biases, saved modules, patterns or layer subsets.',
     });
   }
   return {
@@ -66,8 +66,8 @@ export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
 }
 
 /**
- * Every field as PEFT writes it for inference, in its order.
- * @param base.inputFirst whether its linear layers' weights are stored [in, out]
+ * Every field as PEFT writes it for inference, in PEFT's order.
+ * @param base.inputFirst whether the weights of the base's linear layers are stored [in, out]
  */
 export function adapterConfigJson(
   tuning: ResolvedLora & { target_modules: string[] },

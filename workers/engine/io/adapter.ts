@@ -9,7 +9,7 @@ import { adapterConfigJson, parseAdapterConfig } from './adapter-config.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { openSafetensors, writeSafetensors } from './safetensors.ts';
 
-/** For what is read of an adapter directory and is not there. */
+/** Hint for a file missing from an adapter directory. */
 export const ADAPTER_DIRECTORY_HINT = 'Is this a PEFT adapter directory?';
 
 interface AdapterOptions {
@@ -21,8 +21,8 @@ interface AdapterOptions {
 }
 
 /**
- * Writes the adapter so that PEFT loads it, in f32.
- * @param model whose tensors have PEFT's names: A [r, in], B [out, r]
+ * Writes the adapter in f32, so that PEFT loads it.
+ * @param model a model whose tensors have PEFT's names: A [r, in], B [out, r]
  * @returns the file names written
  */
 export function saveAdapter(
@@ -49,7 +49,7 @@ export function readAdapterConfig(dir: string): ResolvedLora {
 
 /**
  * Sets a model's A and B to those of an adapter directory.
- * @throws Refusal `corrupt_model_file` telling every tensor that is missing, misshapen or too many
+ * @throws Refusal `corrupt_model_file` naming every missing, misshapen or unknown tensor
  */
 export function loadAdapter(model: Pick<TunedModel, 'trainable' | 'assign'>, dir: string): void {
   const { trainable } = model;
@@ -62,7 +62,7 @@ export function loadAdapter(model: Pick<TunedModel, 'trainable' | 'assign'>, dir
       if (entry === undefined) problems.push(`tensor ${name} is missing`);
       else if (entry.shape.join() !== shape.join()) problems.push(`tensor ${name} is [${entry.shape}] where the model needs [${shape}]`);
     }
-    for (const name of file.header.tensors.keys()) if (!trainable.has(name)) problems.push(`tensor ${name} has no place in the model`);
+    for (const name of file.header.tensors.keys()) if (!trainable.has(name)) problems.push(`tensor ${name} does not belong to the model`);
     if (problems.length > 0) {
       throw new Refusal('corrupt_model_file', `${path} does not fit the base model: ${problems.join('; ')}`, {
         param: 'model',
@@ -75,8 +75,8 @@ export function loadAdapter(model: Pick<TunedModel, 'trainable' | 'assign'>, dir
   }
 }
 
-/** PEFT matches by the end of a name, so `all-linear` is written as the layers' last names. */
-function shortNames({ target_modules: asked }: ResolvedLora, names: Iterable<string>): string[] {
-  if (asked !== ALL_LINEAR) return asked;
+/** PEFT matches the end of a name, so `all-linear` is written as the last parts of the layers' names. */
+function shortNames({ target_modules: targets }: ResolvedLora, names: Iterable<string>): string[] {
+  if (targets !== ALL_LINEAR) return targets;
   return [...new Set([...names].map((name) => name.split('.').at(-3)!))];
 }

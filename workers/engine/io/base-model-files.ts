@@ -1,11 +1,11 @@
-/** Which base model it was, to the byte. */
+/** Identifies a base model by the hashes of its files. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HashedFile } from '../../../src/formats/hashed-file.ts';
 import { hashFile } from '../../../src/formats/hashing.ts';
 
 /** Weights, configuration, tokenizer and chat template; not READMEs or other formats of the same weights. */
-const TELLING = /\.(safetensors|json|jinja|model)$|^(merges|vocab)\.txt$/;
+const IDENTIFYING = /\.(safetensors|json|jinja|model)$|^(merges|vocab)\.txt$/;
 
 interface Known {
   sizeBytes: number;
@@ -14,8 +14,8 @@ interface Known {
 }
 
 /**
- * Hashes of files, each read once for as long as its size and its time of change stay: gigabytes are not read again for every job.
- * @returns a function that hashes what a model directory is made of, by name
+ * Keeps the hash of each file while its size and modification time stay the same: gigabytes are not read again for every job.
+ * @returns a function that hashes a model directory's files, sorted by name
  */
 export function openFileHashes(): (modelDir: string) => Promise<HashedFile[]> {
   const known = new Map<string, Known>();
@@ -31,7 +31,7 @@ export function openFileHashes(): (modelDir: string) => Promise<HashedFile[]> {
 
   return async (modelDir) => {
     const files: HashedFile[] = [];
-    for (const name of (await readdir(modelDir)).filter((each) => TELLING.test(each)).sort()) {
+    for (const name of (await readdir(modelDir)).filter((each) => IDENTIFYING.test(each)).sort()) {
       const path = join(modelDir, name);
       const stats = await stat(path); // follows the links of a hub cache
       if (!stats.isFile()) continue;

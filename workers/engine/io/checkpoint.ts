@@ -1,4 +1,4 @@
-/** The whole state of a run between two steps, on disk: what it delivers, and what it needs to go on to the bit. */
+/** The whole state of a run between two steps, on disk: what it delivers, and what it needs to resume bit for bit. */
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResolvedHyperparameters } from '../../../src/formats/hyperparameters.ts';
@@ -14,7 +14,7 @@ const STATE = 'trainer_state.json';
 const TENSORS = 'trainer_state.safetensors';
 const FORMAT = 2;
 
-/** What the tensors do not say. Randomness has no state: it is a function of seed and step. */
+/** The state besides the tensors. Randomness has no state: it is a function of seed and step. */
 export interface TrainerState {
   format: typeof FORMAT;
   /** Steps done; the data's cursor follows from it, the seed and the batch size. */
@@ -22,9 +22,9 @@ export interface TrainerState {
   seed: number;
   tuning: ResolvedTuning;
   hyperparameters: ResolvedHyperparameters;
-  /** Of the training file. */
+  /** SHA-256 of the training file. */
   trainingSha256: string;
-  /** ISO 8601; what chat templates are told the date is. */
+  /** ISO 8601; the date that chat templates see. */
   today: string;
   trainedTokens: number;
   last: StepReport;
@@ -33,12 +33,12 @@ export interface TrainerState {
 export interface CheckpointParts {
   model: LearningModel;
   state: Omit<TrainerState, 'format'>;
-  /** Writes what users get. */
+  /** Writes what is delivered to users. */
   deliver(dir: string): void;
 }
 
 /**
- * Writes `{checkpointsDir}/{step}`: beside its place first, synced, then renamed, so that it is whole or absent.
+ * Writes `{checkpointsDir}/{step}`: first under a temporary name, then synced and renamed, so that it is complete or absent.
  * @returns its path
  */
 export function writeCheckpoint(checkpointsDir: string, { model, state, deliver }: CheckpointParts): string {
@@ -68,7 +68,7 @@ function sync(path: string): void {
   closeSync(file);
 }
 
-/** @throws Refusal `corrupt_checkpoint` when it is not a whole checkpoint of this version */
+/** @throws Refusal `corrupt_checkpoint` when it is not a complete checkpoint of this version */
 export function readTrainerState(dir: string): TrainerState {
   const path = join(dir, STATE);
   let state: TrainerState;
@@ -116,9 +116,9 @@ type Three = [Float32Array, Float32Array, Float32Array];
 function readAs(file: SafetensorsFile, name: string, shape: readonly number[], path: string): Float32Array {
   const entry = file.header.tensors.get(name);
   if (entry === undefined || entry.shape.join() !== shape.join())
-    throw corrupt(`${path} holds ${name} as [${entry?.shape.join() ?? 'nothing'}]; the model wants [${shape.join()}]`);
+    throw corrupt(`${path} holds ${name} as [${entry?.shape.join() ?? 'nothing'}]; the model needs [${shape.join()}]`);
   return file.read(name).data as Float32Array;
 }
 
 const corrupt = (message: string): Refusal =>
-  new Refusal('corrupt_checkpoint', message, { hint: 'Go on from another checkpoint, or start from the beginning.' });
+  new Refusal('corrupt_checkpoint', message, { hint: 'Resume from another checkpoint, or start a new run.' });

@@ -20,7 +20,7 @@ export function readJson(path: string, hint: string): unknown {
 
 /**
  * Lets `write` fill a file beside `path`, syncs it and renames it into place.
- * @param write is given the open file
+ * @param write receives the open file
  */
 export function replaceFile(path: string, write: (file: number) => void): void {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);

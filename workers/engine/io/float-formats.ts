@@ -2,7 +2,7 @@
 
 type FloatDtype = 'F64' | 'F32' | 'F16' | 'BF16';
 
-/** Where floats are held: as f32, or as bf16's bits. */
+/** Floats in memory: as f32, or as the bits of bf16. */
 export type HeldFloats = Float32Array | Uint16Array;
 
 /** @param bytes aligned to the element's size */
@@ -14,7 +14,7 @@ export function decodeFloats(bytes: Uint8Array<ArrayBuffer>, dtype: FloatDtype):
 }
 
 /**
- * Brings floats of any type into that in which they are held.
+ * Converts floats of any type into the type of `held`.
  * @param bytes aligned to the element's size
  */
 export function convertInto(bytes: Uint8Array<ArrayBuffer>, dtype: FloatDtype, held: HeldFloats): void {
@@ -47,7 +47,7 @@ function decodeBfloat16(halves: Uint16Array, values: Float32Array): void {
   for (let i = 0; i < halves.length; i++) bits[i] = halves[i]! << 16;
 }
 
-/** f32 of each of the 65,536 half floats, made at first use. */
+/** The f32 value of each of the 65,536 half floats, made at first use. */
 let float16Table: Float32Array | undefined;
 
 function decodeFloat16(halves: Uint16Array, values: Float32Array): void {

@@ -1,4 +1,4 @@
-/** The manifest beside delivered files: where they come from. */
+/** The manifest delivered with the files: where they come from. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { HashedFile } from '../../../src/formats/hashed-file.ts';
@@ -19,7 +19,7 @@ export interface Origin {
   seed: number;
   /** Ids of the uploaded files. */
   fileIds?: { training: string; validation: string | null };
-  /** The step that the files are of. */
+  /** The step after which the files were written. */
   last: StepReport;
   now: Date;
 }
@@ -66,7 +66,7 @@ function dataFile({ sha256, examples, tokens, supervised_tokens }: FileReceipt, 
   return { id, sha256, examples, tokens, supervised_tokens };
 }
 
-/** As `sha256sum FILES | sha256sum` gives it, the files in the order of their names. */
+/** The hash that `sha256sum FILES | sha256sum` prints, with the files sorted by name. */
 function sha256OfAll(files: readonly HashedFile[]): string {
   return createHash('sha256')
     .update(files.map(({ sha256, name }) => `${sha256}  ${name}\n`).join(''))

@@ -7,7 +7,7 @@ import { readJson, writeFileWhole } from './files.ts';
 import { writeSafetensors } from './safetensors.ts';
 import { MODEL_DIRECTORY_HINT } from './weight-files.ts';
 
-/** config.json's names of what the weights are stored in. */
+/** Names of the weights' dtypes in config.json. */
 const TORCH_NAMES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
 
 export interface SaveModelOptions {
@@ -33,7 +33,7 @@ export function saveModel(model: Pick<TunedModel, 'read'>, dir: string, { source
   return [CONFIG_FILE, WEIGHTS_FILE, ...copied].sort();
 }
 
-/** What the weights of a directory are stored in; a fully tuned model is stored as its base was. */
+/** The dtype of a directory's weights; a fully tuned model is stored in that of its base. */
 export function storedDtype(modelDir: string): 'F32' | 'F16' | 'BF16' {
   const config = JSON.parse(readFileSync(join(modelDir, CONFIG_FILE), 'utf8')) as { dtype?: string; torch_dtype?: string };
   const dtype = config.dtype ?? config.torch_dtype;

@@ -12,13 +12,13 @@ import { replaceFile } from './files.ts';
 import { convertInto, decodeFloats, encodeFloats, type HeldFloats } from './float-formats.ts';
 
 export interface StoredTensor {
-  /** As it is in the file; `data` is what it was turned into. */
+  /** Type in the file; `data` is converted to f32 or i32. */
   dtype: Dtype;
   shape: number[];
   data: Float32Array | Int32Array;
 }
 
-/** Bytes that go from or to disk at once; Linux moves at most 2 GiB. */
+/** Bytes read or written at once; Linux moves at most 2 GiB per call. */
 const CHUNK_BYTES = 1 << 30;
 
 /** An open file, from which tensors are read one at a time: a large model is never in memory twice. */
@@ -27,8 +27,8 @@ export interface SafetensorsFile {
   /** @throws Error when the file has no such tensor */
   read(name: string): StoredTensor;
   /**
-   * Reads floats to where they are held.
-   * @throws Error when the file has no such tensor, or one of another size or of whole numbers
+   * Reads floats into existing memory.
+   * @throws Error when the tensor is missing, has another size or holds integers
    */
   readInto(name: string, held: HeldFloats): void;
   close(): void;
@@ -58,7 +58,7 @@ export function openSafetensors(path: string): SafetensorsFile {
   }
 }
 
-/** Everything in the file, by name in the file's order: floats as f32, whole numbers as i32. */
+/** Everything in the file, by name in the file's order: floats as f32, integers as i32. */
 export function readSafetensors(path: string): Map<string, StoredTensor> {
   const file = openSafetensors(path);
   try {
@@ -69,15 +69,14 @@ export function readSafetensors(path: string): Map<string, StoredTensor> {
 }
 
 export interface WriteOptions {
-  /** Default `{ format: 'pt' }`, which transformers insists on. */
+  /** Default `{ format: 'pt' }`, which transformers requires. */
   metadata?: Record<string, string>;
   /** Default F32. */
   dtype?: 'F32' | 'F16' | 'BF16';
 }
 
 /**
- * Writes tensors in the order of their names, so that the same tensors give the same bytes. The file appears whole or not at all:
- * it is written beside its place, synced and renamed.
+ * Writes tensors in the order of their names, so that the same tensors give the same bytes. The file appears complete or not at all.
  */
 export function writeSafetensors(
   path: string,
@@ -94,7 +93,7 @@ export function writeSafetensors(
     header[name] = { dtype, shape, data_offsets: [begin, end] };
   }
   const json = Buffer.from(JSON.stringify(header));
-  // Readers map the file into memory: the data begins at a multiple of eight.
+  // Readers map the file into memory, so the data begins at a multiple of eight.
   const padded = Buffer.alloc(Math.ceil(json.length / 8) * 8, ' ');
   json.copy(padded);
   const length = Buffer.alloc(8);
@@ -129,10 +128,10 @@ function readTensor(file: number, { dtype, shape, offset, byteLength }: TensorEn
   }
 }
 
-/** Elements that are converted at once: they stay in the processor's cache. */
+/** Elements converted at once, few enough to stay in the processor's cache. */
 const CONVERTED_ELEMENTS = 1 << 16;
 
-/** Without a step between when the file has what is held: what is read is not copied again. */
+/** Reads straight into `held` when the file has its type, which saves a copy. */
 function readFloatsInto(file: number, { dtype, offset, byteLength }: TensorEntry, held: HeldFloats): void {
   const elementBytes = ELEMENT_BYTES[dtype];
   if (byteLength !== held.length * elementBytes)
@@ -151,7 +150,7 @@ function readFloatsInto(file: number, { dtype, offset, byteLength }: TensorEntry
   }
 }
 
-/** A buffer of its own, so that it is aligned for every element type. */
+/** Reads into a new buffer, which is aligned for every element type. */
 function readBytes(file: number, offset: number, byteLength: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(new ArrayBuffer(byteLength));
   fill(file, offset, bytes);

@@ -6,12 +6,12 @@ import { Refusal } from '../../../src/formats/refusal.ts';
 import { readJson } from './files.ts';
 import { openSafetensors } from './safetensors.ts';
 
-/** For what is read of a model directory and is not there. */
+/** Hint for a file missing from a model directory. */
 export const MODEL_DIRECTORY_HINT = 'Is this a Hugging Face model directory?';
 
 /**
  * @returns their paths: one file, or the shards that the index names
- * @throws Refusal `corrupt_model_file` when they are not all there
+ * @throws Refusal `corrupt_model_file` when any is missing
  */
 export function weightFiles(modelDir: string): string[] {
   const single = join(modelDir, WEIGHTS_FILE);
@@ -20,7 +20,7 @@ export function weightFiles(modelDir: string): string[] {
   if (!existsSync(index)) {
     throw new Refusal('corrupt_model_file', `${modelDir} has neither ${WEIGHTS_FILE} nor ${WEIGHTS_INDEX_FILE}`, {
       param: 'model',
-      hint: 'Weights are read from safetensors alone.',
+      hint: 'Weights must be safetensors files.',
     });
   }
   const named = shardsOf(readJson(index, MODEL_DIRECTORY_HINT));
@@ -32,7 +32,7 @@ export function weightFiles(modelDir: string): string[] {
   return shards.map((name) => join(modelDir, name));
 }
 
-/** The shape of every tensor stored in a model directory, by name. Reads headers alone. */
+/** The shape of every tensor stored in a model directory, by name. Reads only the headers. */
 export function storedShapes(modelDir: string): Map<string, number[]> {
   const shapes = new Map<string, number[]>();
   for (const path of weightFiles(modelDir)) {

@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 describe("a base model's files", () => {
-  it('are weights, configuration, tokenizer and template, hashed as sha256sum hashes them', async () => {
+  it('are weights, configuration, tokenizer and template, with the hashes of sha256sum', async () => {
     const files = await openFileHashes()(dir);
     const names = (await readdir(dir)).filter((name) => name !== 'README.md').sort();
     expect(files.map(({ name }) => name)).toEqual(names);
@@ -23,7 +23,7 @@ describe("a base model's files", () => {
     expect(files.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join('')).toBe(theirs);
   });
 
-  it('are read again when their size or time changed, and only then', async () => {
+  it('are read again only when their size or modification time has changed', async () => {
     const hashesOf = openFileHashes();
     const path = join(dir, 'config.json');
     const hash = async () => (await hashesOf(dir)).find(({ name }) => name === 'config.json')!.sha256;
@@ -33,7 +33,7 @@ describe("a base model's files", () => {
     const config = await readFile(path, 'utf8');
     const changed = config.replace(/\d/, (digit) => String((Number(digit) + 1) % 10));
     await writeFile(path, changed);
-    await utimes(path, time, time); // the same size and time: what is known counts
+    await utimes(path, time, time); // the same size and time: the known hash is used
     expect(await hash()).toBe(first);
     await utimes(path, time, new Date('2026-01-02'));
     const second = await hash();

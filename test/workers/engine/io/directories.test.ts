@@ -43,7 +43,7 @@ function refusal(act: () => unknown): Refusal {
 describe('saveAdapter', () => {
   const lora: ResolvedLora = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0.1, target_modules: 'all-linear', use_rslora: false };
 
-  it('of a PEFT adapter gives the same tensors and an equal configuration', () => {
+  it('writes a PEFT adapter with the same tensors and an equal configuration', () => {
     const model = opened(openEagerForInference({ modelDir: tied, adapterDir: peftAdapter }));
     expect(saveAdapter(model, dir, { tuning: readAdapterConfig(peftAdapter), baseModelName: 'llama-gqa-tied' })).toEqual([
       'adapter_config.json',
@@ -56,7 +56,7 @@ describe('saveAdapter', () => {
     for (const [field, value] of Object.entries(ours)) expect(value, field).toEqual(theirs[field]);
   });
 
-  it('of a fresh adapter, loaded again, gives the base model’s logits: B is zero', () => {
+  it('writes a fresh adapter that, loaded again, gives the base model’s logits: B is zero', () => {
     const model = opened(openEagerForTraining({ modelDir: tied, tuning: lora, seed: 7 }));
     saveAdapter(model, dir, { tuning: lora, baseModelName: 'base' });
     expect(json(join(dir, 'adapter_config.json'))['target_modules']).toEqual([
@@ -92,14 +92,14 @@ describe('an adapter', () => {
     expect(error.message).toContain(field);
   });
 
-  it('of another base model is refused, naming its tensors', () => {
+  it('of another base model is refused, with its tensors named', () => {
     const error = refusal(() => openEagerForInference({ modelDir: untied, adapterDir: peftAdapter }));
     expect(error.code).toBe('corrupt_model_file');
     expect(error.message).toContain('layers.2.self_attn.q_proj.lora_A.weight is missing');
     expect(error.message).toContain('where the model needs');
   });
 
-  it('that is not there is refused', () => {
+  it('that does not exist is refused', () => {
     expect(refusal(() => openEagerForInference({ modelDir: tied, adapterDir: join(dir, 'none') })).message).toContain('adapter_config.json');
   });
 });
@@ -108,7 +108,7 @@ describe('saveModel', () => {
   it.each([
     ['tied', tied],
     ['untied, sharded', untied],
-  ])('of a %s model, opened again, has the same logits', (_, modelDir) => {
+  ])('writes a %s model that, opened again, has the same logits', (_, modelDir) => {
     const model = opened(openEagerForTraining({ modelDir, tuning: { type: 'full' }, seed: 1 }));
     const files = saveModel(model, dir, { sourceDir: modelDir, dtype: 'F32' });
     expect(files).toEqual(expect.arrayContaining(['config.json', 'model.safetensors', 'tokenizer.json', 'chat_template.jinja']));
@@ -120,7 +120,7 @@ describe('saveModel', () => {
 });
 
 describe('a model directory', () => {
-  it('with tensors missing, misshapen and unknown is refused, telling all of them', () => {
+  it('with missing, misshapen and unknown tensors is refused, with all of them named', () => {
     cpSync(tied, dir, { recursive: true });
     const tensors = readSafetensors(join(tied, 'model.safetensors')) as Map<string, { shape: number[]; data: Float32Array }>;
     tensors.delete('model.norm.weight');
@@ -129,11 +129,11 @@ describe('a model directory', () => {
     writeSafetensors(join(dir, 'model.safetensors'), tensors);
     const error = refusal(() => openEagerForInference({ modelDir: dir }));
     expect(error.code).toBe('corrupt_model_file');
-    for (const text of ['model.norm.weight is missing', 'mlp.up_proj.weight is [2,2]', 'q_norm.weight is none'])
+    for (const text of ['model.norm.weight is missing', 'mlp.up_proj.weight is [2,2]', 'q_norm.weight does not belong'])
       expect(error.message).toContain(text);
   });
 
-  it('that lacks a shard, or everything, is refused, naming the file', () => {
+  it('that lacks a shard or its config.json is refused, with the file named', () => {
     cpSync(untied, dir, { recursive: true });
     rmSync(join(dir, 'model-00002-of-00002.safetensors'));
     expect(refusal(() => openEagerForInference({ modelDir: dir })).message).toContain('model-00002-of-00002.safetensors');
@@ -141,7 +141,7 @@ describe('a model directory', () => {
     expect(refusal(() => openEagerForInference({ modelDir: dir })).message).toContain('config.json');
   });
 
-  it('whose index leads outside is refused', () => {
+  it('whose index points outside it is refused', () => {
     cpSync(untied, dir, { recursive: true });
     writeFileSync(join(dir, 'model.safetensors.index.json'), JSON.stringify({ weight_map: { x: '../../secret' } }));
     expect(refusal(() => openEagerForInference({ modelDir: dir })).message).toContain('../../secret');
@@ -149,7 +149,7 @@ describe('a model directory', () => {
 });
 
 describe('loadAdapter', () => {
-  it('of a truncated file is refused and leaves the model as it was', () => {
+  it('refuses a truncated file and leaves the model unchanged', () => {
     const model = opened(openEagerForInference({ modelDir: tied, adapterDir: peftAdapter }));
     const before = model.allLogits(ids);
     cpSync(peftAdapter, dir, { recursive: true });

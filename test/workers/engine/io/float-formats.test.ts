@@ -11,16 +11,16 @@ describe.each([
   { dtype: 'BF16', bits: reference.bf16, fractionBits: 7 },
   { dtype: 'F16', bits: reference.f16, fractionBits: 10 },
 ] as const)('$dtype', ({ dtype, bits, fractionBits }) => {
-  it('of ties, subnormals and numbers too large rounds as PyTorch does', () => {
+  it('rounds ties, subnormals and overflowing numbers as PyTorch does', () => {
     const encoded = encodeFloats(values, dtype);
     expect([...new Uint16Array(encoded.slice().buffer)]).toEqual(bits);
   });
 
-  it('read back and written again is the same', () => {
+  it('is unchanged when it is read and written again', () => {
     expect(encodeFloats(decodeFloats(halves(bits), dtype), dtype)).toEqual(halves(bits));
   });
 
-  it('read back is within half a unit of the last place', () => {
+  it('is read back within half a unit in the last place', () => {
     const decoded = decodeFloats(halves(bits), dtype);
     for (const [i, value] of values.entries()) {
       const read = decoded[i]!;
@@ -30,7 +30,7 @@ describe.each([
     }
   });
 
-  it('keeps what is not a number so', () => {
+  it('keeps NaN', () => {
     const bytes = encodeFloats(Float32Array.of(Number.NaN), dtype).slice() as Uint8Array<ArrayBuffer>;
     expect(decodeFloats(bytes, dtype)[0]).toBeNaN();
   });

@@ -9,7 +9,7 @@ import { openEagerForTraining } from '../../../../workers/engine/eager/eager-mod
 import { saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { openSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 
-/** Ranks that vLLM can be started for (`--max-lora-rank`); an adapter needs one that is not smaller than its own. */
+/** The largest `--max-lora-rank` that vLLM accepts, which limits an adapter's rank. */
 const VLLM_LARGEST_RANK = 512;
 
 const RANK = 3;
@@ -44,18 +44,18 @@ describe.each(readdirSync(referencePath('families')))('an adapter for %s', (name
     tensors = shapesOf(join(out, 'adapter_model.safetensors'));
   });
 
-  it('keeps what vLLM asks: its fields, no saved modules, biases or DoRA, and tensors on the layers it names as targets', () => {
+  it('meets the requirements of vLLM: its fields, no saved modules, biases or DoRA, and tensors on the layers it names as targets', () => {
     expect(config).toMatchObject({ r: RANK, lora_alpha: 2 * RANK, bias: 'none', modules_to_save: null, use_dora: false });
     expect(config['r']).toBeLessThanOrEqual(VLLM_LARGEST_RANK);
     const targets = config['target_modules'] as string[];
     for (const [tensor, shape] of tensors) {
-      const [, module, half] = TENSOR.exec(tensor) ?? [];
+      const [, module, matrix] = TENSOR.exec(tensor) ?? [];
       expect(targets, tensor).toContain(module?.split('.').at(-1));
-      expect(shape[half === 'A' ? 0 : 1], tensor).toBe(RANK);
+      expect(shape[matrix === 'A' ? 0 : 1], tensor).toBe(RANK);
     }
   });
 
-  it("keeps what llama.cpp's converter asks: pairs of A and B on two-dimensional weights of the base, nothing on embedding or head", () => {
+  it("meets the requirements of llama.cpp's converter: pairs of A and B on two-dimensional weights of the base, nothing on embedding or head", () => {
     expect(config).toMatchObject({
       peft_type: 'LORA',
       lora_alpha: expect.any(Number),
@@ -63,17 +63,17 @@ describe.each(readdirSync(referencePath('families')))('an adapter for %s', (name
       alora_invocation_tokens: null,
     });
     const base = shapesOf(join(modelDir, 'model.safetensors'));
-    const halves = new Map<string, Set<string>>();
+    const matrices = new Map<string, Set<string>>();
     for (const tensor of tensors.keys()) {
-      const [, module, half] = TENSOR.exec(tensor) ?? [];
+      const [, module, matrix] = TENSOR.exec(tensor) ?? [];
       expect(base.get(`${module}.weight`), tensor).toHaveLength(2);
       expect(module).not.toMatch(/embed|wte|wpe|lm_head/);
-      halves.set(module!, (halves.get(module!) ?? new Set()).add(half!));
+      matrices.set(module!, (matrices.get(module!) ?? new Set()).add(matrix!));
     }
-    for (const [module, found] of halves) expect([...found].sort(), module).toEqual(['A', 'B']);
+    for (const [module, found] of matrices) expect([...found].sort(), module).toEqual(['A', 'B']);
   });
 
-  it('says nothing of itself in the safetensors but its format, its tensors in order', () => {
+  it('has only its format as metadata, and its tensors in order', () => {
     const file = openSafetensors(join(dir, name, 'adapter_model.safetensors'));
     file.close();
     const names = [...file.header.tensors.keys()];

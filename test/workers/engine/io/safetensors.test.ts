@@ -13,7 +13,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-/** A file with this header and so many bytes of zeros behind it. */
+/** A file with this header, followed by `dataBytes` zeros. */
 function fileOf(header: unknown, dataBytes: number): string {
   const json = Buffer.from(typeof header === 'string' ? header : JSON.stringify(header));
   const length = Buffer.alloc(8);
@@ -39,7 +39,7 @@ describe('writeSafetensors', () => {
     ['a', { shape: [], data: Float32Array.of(3) }],
   ]);
 
-  it.each(['F32', 'F16', 'BF16'] as const)('as %s gives back what was written, sorted by name', (dtype) => {
+  it.each(['F32', 'F16', 'BF16'] as const)('as %s writes tensors that read back the same, sorted by name', (dtype) => {
     const path = join(dir, `${dtype}.safetensors`);
     writeSafetensors(path, tensors, { dtype });
     const read = readSafetensors(path);
@@ -48,7 +48,7 @@ describe('writeSafetensors', () => {
     expect([...read.get('b')!.data]).toEqual(dtype === 'BF16' ? [1, -2, 0.5, 65536] : [1, -2, 0.5, 65504]);
   });
 
-  it('twice gives the same bytes, and leaves no other file', () => {
+  it('gives the same bytes twice and leaves no other file', () => {
     const path = join(dir, 'same.safetensors');
     writeSafetensors(path, tensors);
     const first = readFileSync(path);
@@ -57,7 +57,7 @@ describe('writeSafetensors', () => {
     expect(readdirSync(dir).filter((name) => name.includes('partial'))).toEqual([]);
   });
 
-  it('writes a file that PEFT wrote to the same bytes of data', () => {
+  it('writes the tensors of a PEFT file so that they read back the same', () => {
     const theirs = referencePath('cases', 'llama-gqa-tied', 'adapters', 'all-linear', 'adapter', 'adapter_model.safetensors');
     const path = join(dir, 'again.safetensors');
     const read = readSafetensors(theirs);
@@ -65,7 +65,7 @@ describe('writeSafetensors', () => {
     expect(readSafetensors(path)).toEqual(read);
   });
 
-  /** By hand: halfway cases go to the even neighbour; below 2⁻²⁵ nothing is left; past 65519 is infinite. */
+  /** By hand: ties round to even; up to 2⁻²⁵ becomes 0; above 65519 becomes infinite. */
   it.each([
     ['F16', 1 + 2 ** -11, 1],
     ['F16', 1 + 3 * 2 ** -11, 1 + 2 ** -9],
@@ -87,7 +87,7 @@ describe('writeSafetensors', () => {
   });
 });
 
-describe('a tensor that is read to where it is held', () => {
+describe('a tensor read into existing memory', () => {
   const reference = readReference<{ f32: number[]; bf16: number[]; f16: number[] }>('half-floats.json');
   const some = new Float32Array(Uint32Array.from(reference.f32).buffer);
   // Longer than what is converted at once, and not a multiple of it.
@@ -97,7 +97,7 @@ describe('a tensor that is read to where it is held', () => {
 
   function into<T extends Float32Array | Uint16Array>(dtype: 'F32' | 'F16' | 'BF16', held: T): T {
     const path = join(dir, `held-${dtype}.safetensors`);
-    // It does not begin where the data does.
+    // The tensor that is read, b, does not begin where the data does.
     const tensors = new Map([
       ['a', { shape: [3], data: Float32Array.of(1, 2, 3) }],
       ['b', { shape: [data.length], data }],
@@ -118,19 +118,19 @@ describe('a tensor that is read to where it is held', () => {
     expect(whole).toEqual(Uint16Array.from([0, ...repeated(reference.bf16), 0]));
   });
 
-  it('as bf16 › from F16 is what its values are rounded to', () => {
+  it('as bf16 › from F16 has its values rounded', () => {
     const bits = new Uint16Array(encodeFloats(into('F16', new Float32Array(data.length)), 'BF16').slice().buffer);
     expect(into('F16', new Uint16Array(data.length))).toEqual(bits);
   });
 
-  it.each(['F32', 'F16', 'BF16'] as const)('as f32 › from %s is what it is read as alone', (dtype) => {
+  it.each(['F32', 'F16', 'BF16'] as const)('as f32 › from %s has the values that a read into new memory gives', (dtype) => {
     const whole = new Float32Array(data.length + 2);
     into(dtype, whole.subarray(1, -1));
     const alone = readSafetensors(join(dir, `held-${dtype}.safetensors`)).get('b')!.data;
     expect(whole).toEqual(Float32Array.from([0, ...alone, 0]));
   });
 
-  it('of another size or of whole numbers › is refused', () => {
+  it('of another size or of integers › is refused', () => {
     expect(() => into('F32', new Float32Array(data.length - 1))).toThrow(/does not fit/);
     const path = fileOf({ ids: { dtype: 'I32', shape: [2], data_offsets: [0, 8] } }, 8);
     const file = openSafetensors(path);
@@ -144,9 +144,9 @@ describe('readSafetensors', () => {
 
   it.each([
     ['an empty file', '', 'too short'],
-    ['no JSON', fileText('{'), 'not JSON'],
-    ['no object', fileText('[]'), 'not a JSON object'],
-  ])('of %s tells so, naming the file', (_, content, message) => {
+    ['a header that is not JSON', fileText('{'), 'not JSON'],
+    ['a header that is not an object', fileText('[]'), 'not a JSON object'],
+  ])('refuses %s and names the file', (_, content, message) => {
     const path = join(dir, 'bad.safetensors');
     writeFileSync(path, content);
     const error = refusal(path);
@@ -162,14 +162,14 @@ describe('readSafetensors', () => {
     ['with a negative offset', { x: entry(-8, 0) }, 8, 'tensor x has the offsets'],
     ['that overlap', { x: entry(0, 8), y: entry(4, 12) }, 12, 'tensor y overlaps tensor x'],
     ['with a gap', { x: entry(0, 8), y: entry(12, 20) }, 20, 'between tensor x and tensor y'],
-    ['with more behind', { x: entry(0, 8) }, 9, '1 bytes after tensor x'],
-  ])('of tensors %s tells which', (_, header, dataBytes, message) => {
+    ['followed by more bytes', { x: entry(0, 8) }, 9, '1 bytes after tensor x'],
+  ])('refuses tensors %s and names them', (_, header, dataBytes, message) => {
     const error = refusal(fileOf(header, dataBytes));
     expect(error.code).toBe('corrupt_model_file');
     expect(error.message).toContain(message);
   });
 
-  it('of a real file cut in the middle of its data or of its header names the file', () => {
+  it('names a real file that is cut off in its data or its header', () => {
     const whole = readFileSync(referencePath('cases', 'llama-gqa-tied', 'model', 'model.safetensors'));
     const path = join(dir, 'cut.safetensors');
     for (const bytes of [whole.length - 1, 100, 8, 3]) {
@@ -178,7 +178,7 @@ describe('readSafetensors', () => {
     }
   });
 
-  it('of an absurd header length does not allocate it', () => {
+  it('refuses an absurd header length without allocating it', () => {
     const path = join(dir, 'absurd.safetensors');
     writeFileSync(path, Buffer.alloc(64, 0xff));
     expect(refusal(path).message).toContain('header claims');
