@@ -1,34 +1,35 @@
-/** Does an adapter's file hold what PEFT will look for in it? Told from the base model's own files, not from the model that was trained. */
+/** Checks that an adapter's file holds what PEFT looks for, according to the base model's files and not the trained model in memory. */
 import { join } from 'node:path';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora.ts';
 import { openSafetensors } from '../io/safetensors.ts';
 import { storedShapes } from '../io/weight-files.ts';
 
-/** PEFT's names: `base_model.model.` and the module's, then A [r, in] or B [out, r]. */
+/** PEFT's names: `base_model.model.`, the module's name, then A [r, in] or B [out, r]. */
 const KEY = /^base_model\.model\.(.+)\.lora_([AB])\.weight$/;
 
-/** @returns in what an adapter's adapter_config.json differs from what was trained */
+/** @returns how an adapter's adapter_config.json differs from what was trained */
 export function configProblems(written: ResolvedLora, trained: ResolvedLora): string[] {
   const problems: string[] = [];
   for (const field of ['r', 'lora_alpha', 'lora_dropout', 'use_rslora'] as const) {
-    if (written[field] !== trained[field]) problems.push(`adapter_config.json says ${field} ${written[field]}; trained was ${trained[field]}`);
+    if (written[field] !== trained[field])
+      problems.push(`adapter_config.json says ${field} ${written[field]}; the adapter was trained with ${trained[field]}`);
   }
   if (trained.target_modules !== ALL_LINEAR && [...trained.target_modules].sort().join() !== [...written.target_modules].sort().join())
-    problems.push(`adapter_config.json says target_modules ${written.target_modules}; trained were ${trained.target_modules}`);
+    problems.push(`adapter_config.json says target_modules ${written.target_modules}; the adapter was trained with ${trained.target_modules}`);
   return problems;
 }
 
 /**
  * @param config what the adapter's adapter_config.json says
- * @returns what is wrong; nothing when PEFT finds every tensor that it needs and no other
+ * @returns what is wrong; empty when PEFT finds every tensor that it needs and no others
  */
 export function adapterProblems(adapterDir: string, modelDir: string, config: ResolvedLora): string[] {
   const problems: string[] = [];
   const layers = linearLayers(modelDir);
   const file = openSafetensors(join(adapterDir, ADAPTER_WEIGHTS_FILE));
   file.close();
-  const halves = new Map<string, string[]>();
+  const matrices = new Map<string, string[]>();
   const adapted = new Set<string>();
   for (const [key, { shape }] of file.header.tensors) {
     const [, module, which] = KEY.exec(key) ?? [];
@@ -39,18 +40,18 @@ export function adapterProblems(adapterDir: string, modelDir: string, config: Re
     const layer = layerOf(module, layers);
     if (layer === undefined) problems.push(`${key} belongs to no layer of the base model`);
     else if (!fits(shape, which, layers.get(layer)!, config.r))
-      problems.push(`${key} is [${shape}], on a layer of [${layers.get(layer)}] with r ${config.r}`);
+      problems.push(`${key} is [${shape}], which does not fit a layer of [${layers.get(layer)}] with r ${config.r}`);
     else adapted.add(layer);
-    halves.set(module, [...(halves.get(module) ?? []), which]);
+    matrices.set(module, [...(matrices.get(module) ?? []), which]);
   }
-  if (halves.size === 0) problems.push('the adapter has no tensors');
-  for (const [module, [half, other]] of halves) if (other === undefined) problems.push(`${module} has lora_${half} without the other half`);
+  if (matrices.size === 0) problems.push('the adapter has no tensors');
+  for (const [module, found] of matrices) if (found.length === 1) problems.push(`${module} has lora_${found[0]} without its counterpart`);
   const { target_modules: targets } = config;
   if (targets === ALL_LINEAR) return problems;
   // PEFT's matching: the whole name, or its end after a dot.
   const isTarget = (module: string): boolean => targets.some((target) => module === target || module.endsWith(`.${target}`));
   for (const layer of layers.keys()) if (isTarget(layer) && !adapted.has(layer)) problems.push(`${layer} is a target module without an adapter`);
-  for (const module of halves.keys()) if (!isTarget(module)) problems.push(`${module} has an adapter and is no target module`);
+  for (const module of matrices.keys()) if (!isTarget(module)) problems.push(`${module} has an adapter but is not a target module`);
   return problems;
 }
 
@@ -60,7 +61,7 @@ function linearLayers(modelDir: string): Map<string, number[]> {
   return new Map(weights.map(([name, shape]) => [name.slice(0, -'.weight'.length), shape]));
 }
 
-/** Some checkpoints leave out the outermost module's name, which PEFT's names have. */
+/** Some checkpoints omit the outermost module's name, which PEFT's names include. */
 function layerOf(module: string, layers: ReadonlyMap<string, unknown>): string | undefined {
   return [module, module.slice(module.indexOf('.') + 1)].find((name) => layers.has(name));
 }

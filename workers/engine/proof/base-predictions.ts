@@ -1,19 +1,19 @@
-/** What a base model predicts after real prompts, before anything is trained: the ground that a delivered adapter is measured against. */
+/** A base model's predictions on real prompts before training: what a delivered adapter is compared with. */
 import type { Example } from '../data/batch.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 
-/** Prompts whose next token is looked at, and how much of each, from its end. */
+/** Number of prompts, and tokens kept of each, from its end. */
 const PROMPTS = 4;
 const PROMPT_TOKENS = 512;
 
 export interface Predictions {
-  /** Examples up to the first token that is learned. */
+  /** Examples up to their first supervised token. */
   prompts: Int32Array[];
-  /** Of the token after each prompt, [vocab]. */
+  /** Logits of the token after each prompt, [vocab]. */
   logits: Float32Array[];
 }
 
-/** @param model whose adapter is fresh, B being zero, or which is not tuned yet */
+/** @param model not trained yet: a fresh adapter has B = 0 */
 export function basePredictions(model: TunedModel, examples: readonly Example[]): Predictions {
   const prompts = examples.slice(0, PROMPTS).map(({ inputIds, lossWeights }) => {
     const end = lossWeights.findIndex((weight) => weight !== 0);
@@ -24,7 +24,7 @@ export function basePredictions(model: TunedModel, examples: readonly Example[])
 
 export const predict = (model: TunedModel, prompts: readonly Int32Array[]): Float32Array[] => prompts.map((ids) => model.nextTokenLogits(ids));
 
-/** @returns the largest difference of two logits; NaN or infinity where one of them is no number */
+/** @returns the largest difference between logits; NaN or infinite if any logit is */
 export function largestDifference(some: readonly Float32Array[], others: readonly Float32Array[]): number {
   let largest = 0;
   for (const [prompt, logits] of some.entries()) {

@@ -6,28 +6,27 @@ import { MODEL_DIRECTORY_HINT, storedShapes } from '../io/weight-files.ts';
 import { canonicalName, weightShapes } from '../model/module-shapes.ts';
 import { readModelConfig } from '../model/weights.ts';
 
-/** What storing a model may change in its config.json. */
+/** Fields of config.json that storing a model may change. */
 const STORED_AS = ['dtype', 'torch_dtype'];
 
 /**
- * Is a delivered model directory the base model in everything but its values? Whether every tensor that the architecture needs is there shows when
- * it is loaded.
+ * Checks that a delivered model directory equals the base model in everything but the values. Missing tensors are found when it is loaded.
  * @returns what is wrong
  */
 export function modelProblems(deliveredDir: string, modelDir: string): string[] {
   const problems: string[] = [];
   const config = readModelConfig(modelDir);
   const known = weightShapes(config);
-  // The base may have been saved under shorter names than ours, which transformers reads alike.
+  // The base may have been saved under shorter names than ours, which transformers also reads.
   const base = new Map([...storedShapes(modelDir)].map(([stored, shape]) => [canonicalName(stored, config, known), shape]));
   for (const [name, shape] of storedShapes(deliveredDir)) {
     const expected = base.get(name);
-    if (expected === undefined) problems.push(`tensor ${name} is none of the base model's`);
+    if (expected === undefined) problems.push(`tensor ${name} is not in the base model`);
     else if (expected.join() !== shape.join()) problems.push(`tensor ${name} is [${shape}] where the base model has [${expected}]`);
   }
   const [theirs, ours] = [modelDir, deliveredDir].map(configOf);
   for (const field of new Set([...Object.keys(theirs!), ...Object.keys(ours!)])) {
-    if (!isDeepStrictEqual(theirs![field], ours![field])) problems.push(`config.json says another ${field} than the base model's`);
+    if (!isDeepStrictEqual(theirs![field], ours![field])) problems.push(`config.json has a different ${field} than the base model's`);
   }
   return problems;
 }

@@ -1,4 +1,4 @@
-/** Are the files that a run delivered, read back and loaded, the model that was trained? */
+/** Checks that the files a run delivered, read back and loaded, are the model that was trained. */
 import { join } from 'node:path';
 import { LOSS_TOLERANCE, type ProofFindings } from '../../../src/formats/adapter-proof.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
@@ -14,18 +14,18 @@ import type { TunedModel } from '../tuning/tuned-model.ts';
 import { largestDifference, type Predictions, predict } from './base-predictions.ts';
 import { contentOf } from './stored-content.ts';
 
-/** Without a validation file the loss is measured on so many training examples, or as many as have so many tokens. */
+/** Without a validation file the loss is measured on at most this many training examples and tokens. */
 const SAMPLE_EXAMPLES = 64;
 const SAMPLE_TOKENS = 32_768;
-/** Of a logit, by which the base model in memory may differ from what it was before training: sums in another order on a GPU. */
+/** How much a logit of the base model in memory may differ from before training: a GPU's sums have no fixed order. */
 const BASE_TOLERANCE = 1e-3;
 
 export interface Delivery {
   /** The base model's directory. */
   modelDir: string;
-  /** Holds the files as they were read back. */
+  /** Directory of the files as they were read back. */
   deliveredDir: string;
-  /** Of the run's last step: its full_valid_loss is the live model's. */
+  /** Report of the run's last step, whose full_valid_loss is the live model's. */
   last: StepReport;
   signal?: AbortSignal;
 }
@@ -33,8 +33,8 @@ export interface Delivery {
 type Measured = Omit<ProofFindings, 'seconds'>;
 
 /**
- * Takes the run over: its model is put out of the way or given the delivered values. An adapter is loaded into the base model that is in memory, after
- * what was trained has been wiped from it and it has been seen to predict what it did before the first step; a fully tuned model is opened anew.
+ * Takes over the run and disposes of it. An adapter is loaded into the base model in memory, after the trained values have been set to zero and the
+ * base has been shown to predict what it did before the first step. A fully tuned model is opened again from the delivered directory.
  * @returns what was found; `problems` is empty when the files are proven
  */
 export async function prove(run: Run, delivery: Delivery): Promise<ProofFindings> {
@@ -60,7 +60,7 @@ async function proveAdapter(run: Run, { deliveredDir, last, signal }: Delivery, 
   const sample = lossSample(run);
   const live = last.metrics['full_valid_loss'] ?? (await evaluate(model, sample.examples)).loss;
   signal?.throwIfAborted();
-  // Nothing of what was trained stays: without the adapter the model is its base, with the files' it is what was delivered.
+  // No trained value stays in memory: with zeros the model is its base, with the files' values it is what was delivered.
   model.assign(new Map([...model.trainable].map(([name, { shape }]) => [name, new Float32Array(shape.reduce((size, length) => size * length, 1))])));
   const drift = largestDifference(predict(model, run.base.prompts), run.base.logits);
   if (!(drift <= BASE_TOLERANCE)) measured.problems.push(`without its adapter the model's predictions differ from the base model's by ${drift}`);
@@ -77,7 +77,7 @@ async function proveModel(run: Run, { modelDir, deliveredDir, last, signal }: De
   const reported = dtype === 'F32' ? last.metrics['full_valid_loss'] : undefined;
   const live = reported ?? (await evaluate(run.model, sample.examples)).loss;
   signal?.throwIfAborted();
-  run.dispose(); // two models need not be in memory at once
+  run.dispose(); // so that two models are never in memory at once
   const delivered = openForInference({ modelDir: deliveredDir, precision: run.hyperparameters.precision });
   try {
     measureEffect(measured, run.base, delivered);
@@ -91,8 +91,8 @@ async function proveModel(run: Run, { modelDir, deliveredDir, last, signal }: De
 function describeTensors(measured: Measured, paths: string[]): void {
   const contents = paths.map((path) => contentOf(path));
   const sum = (pick: 'count' | 'parameters') => contents.reduce((total, content) => total + content[pick], 0);
-  measured.tensors = { count: sum('count'), parameters: sum('parameters'), finite: contents.every(({ strange }) => strange.length === 0) };
-  measured.problems.push(...contents.flatMap(({ strange }) => strange));
+  measured.tensors = { count: sum('count'), parameters: sum('parameters'), finite: contents.every(({ nonFinite }) => nonFinite.length === 0) };
+  measured.problems.push(...contents.flatMap(({ nonFinite }) => nonFinite));
 }
 
 interface LossSample {
@@ -113,13 +113,13 @@ function lossSample({ training, validation }: Run): LossSample {
 function measureEffect(measured: Measured, { prompts, logits }: Predictions, model: TunedModel): void {
   const largest = largestDifference(predict(model, prompts), logits);
   if (!Number.isFinite(largest)) {
-    measured.problems.push('with the delivered files the model predicts numbers that are none');
+    measured.problems.push('with the delivered files the model predicts NaN or infinite logits');
     return;
   }
   measured.effect = { prompts: prompts.length, largest_difference: largest };
   if (largest === 0)
     measured.problems.push(
-      `with the delivered files the model predicts exactly what its base does, on ${prompts.length} prompts: training changed nothing (is the learning rate too small, or every step a warm-up?)`,
+      `with the delivered files the model predicts exactly what its base does, on ${prompts.length} prompts: training changed nothing (is the learning rate too small, or is every step a warm-up step?)`,
     );
 }
 
@@ -127,13 +127,15 @@ async function measureLoss(measured: Measured, { model, sample, live }: { model:
   const { loss: delivered } = await evaluate(model, sample.examples);
   const difference = Math.abs(delivered - live);
   if (!(difference <= LOSS_TOLERANCE))
-    measured.problems.push(`the loss with the delivered files is ${delivered}, the live model's ${live}: they may differ by ${LOSS_TOLERANCE}`);
+    measured.problems.push(
+      `the loss with the delivered files is ${delivered}, the live model's ${live}: they may differ by at most ${LOSS_TOLERANCE}`,
+    );
   if (![delivered, live].every(Number.isFinite)) return;
   const { measuredOn: measured_on, examples } = sample;
   measured.loss = { measured_on, examples: examples.length, live, delivered, difference, tolerance: LOSS_TOLERANCE };
 }
 
-/** What storing does to the weights, done to the live ones: the loss is then the stored model's to the bit, and rounding is not taken for damage. */
+/** Rounds the live weights as storing does, so that the losses are equal to the bit and rounding is not mistaken for damage. */
 function roundWeights(model: TunedModel, dtype: 'F16' | 'BF16'): void {
   model.assign(new Map([...model.read()].map(([name, { data }]) => [name, decodeFloats(encodeFloats(data, dtype).slice(), dtype)])));
 }

@@ -43,7 +43,7 @@ describe.each(readdirSync(referencePath('families')))('what is delivered for %s'
 });
 
 describe('what is delivered for a GPT-2 that was saved without its prefix', () => {
-  it("has the base model's layout, and an adapter the one that PEFT looks for", () => {
+  it("has the base model's layout, or as an adapter the one that PEFT looks for", () => {
     const modelDir = join(dir, 'unprefixed');
     cpSync(referencePath('families', 'gpt2', 'model'), modelDir, { recursive: true });
     const file = join(modelDir, 'model.safetensors');

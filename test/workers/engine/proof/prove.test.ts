@@ -34,7 +34,7 @@ async function write(name: string, from: number, examples: number): Promise<stri
 
 type Files = Map<string, { shape: number[]; data: Float32Array }>;
 
-/** Trains two steps, lets `damage` have a copy of what was delivered, and proves it. */
+/** Trains two steps, damages a copy of the delivered files and proves it. */
 async function proveAfter(damage: (delivered: string) => Promise<void> | void, given: Partial<TrainOptions> = {}): Promise<ProofFindings> {
   const name = await mkdtemp(join(dir, 'run-'));
   const options: TrainOptions = {
@@ -81,7 +81,7 @@ describe.each([{ tuning: { type: 'lora', r: 4 } }, { tuning: { type: 'full' } }]
 
 describe('prove › an adapter as it was trained', () => {
   it('measures the same loss as the live model on the validation file, and leaves no tensor behind', async () => {
-    await proveAfter(nothing); // what is made once and kept
+    await proveAfter(nothing); // creates what is kept between runs
     const before = tf.memory().numTensors;
     const findings = await proveAfter(nothing, { validationFile });
     expect(tf.memory().numTensors).toBe(before);
@@ -95,14 +95,14 @@ describe('prove › an adapter as it was trained', () => {
     expect(findings.loss!.difference).toBeLessThan(1e-5);
   });
 
-  it('without a validation file measures on training examples', async () => {
+  it('measures on training examples without a validation file', async () => {
     const findings = await proveAfter(nothing, { tuning: { type: 'lora', r: 3, use_rslora: true, lora_dropout: 0.2, target_modules: ['v_proj'] } });
     expect(findings).toMatchObject({ problems: [], loss: { measured_on: 'training_sample', examples: 8 } });
     expect(findings.loss!.difference).toBeLessThan(1e-5);
   });
 });
 
-describe('prove › of a base model in shards, stored in bf16', () => {
+describe('prove › with a sharded base model stored in bf16', () => {
   it('finds every layer and the same loss', async () => {
     const findings = await proveAfter(nothing, { modelDir: bf16Model });
     expect(findings.problems).toEqual([]);
@@ -110,12 +110,12 @@ describe('prove › of a base model in shards, stored in bf16', () => {
   });
 });
 
-describe('prove › of a run that changed its base model in memory', () => {
-  it('says so, though adapter and loss agree', async () => {
+describe('prove › after a run that changed its base model in memory', () => {
+  it('reports the change, although adapter and loss agree', async () => {
     const options = { modelDir: f32Model, trainingFile, outputDir: join(dir, 'drifted'), tuning: { type: 'lora' as const, r: 4 }, seed: 3 };
     const run = await prepare({ ...options, hyperparameters: { n_epochs: 1, batch_size: 4, learning_rate: 0.01 } });
     const { logits, prompts } = run.base;
-    // As if the base had predicted otherwise before training.
+    // As if the base had predicted something else before training.
     const other = { ...run, base: { prompts, logits: logits.map((each) => each.map((logit) => logit + 0.01)) } };
     const { last } = await trainPrepared(run, { ...options, hyperparameters: {} });
     const { problems } = await prove(other, { modelDir: f32Model, deliveredDir: options.outputDir, last });
@@ -125,7 +125,7 @@ describe('prove › of a run that changed its base model in memory', () => {
 
 const damages: { name: string; damage: (delivered: string) => Promise<void> | void; problem: RegExp }[] = [
   {
-    name: 'a value that is no number',
+    name: 'a NaN',
     damage: rewrite(adapterFile, (tensors) => {
       tensors.get(firstB(tensors))!.data[5] = Number.NaN;
     }),
@@ -134,7 +134,7 @@ const damages: { name: string; damage: (delivered: string) => Promise<void> | vo
   {
     name: 'a tensor missing',
     damage: rewrite(adapterFile, (tensors) => void tensors.delete(firstB(tensors))),
-    problem: /has lora_A without the other half/,
+    problem: /has lora_A without its counterpart/,
   },
   {
     name: 'a name that PEFT does not know',
@@ -148,24 +148,24 @@ const damages: { name: string; damage: (delivered: string) => Promise<void> | vo
   {
     name: 'another rank in its configuration',
     damage: configured('adapter_config.json', { r: 8 }),
-    problem: /adapter_config.json says r 8; trained was 4/,
+    problem: /adapter_config.json says r 8; the adapter was trained with 4/,
   },
   {
     name: 'another alpha in its configuration',
     damage: configured('adapter_config.json', { lora_alpha: 99 }),
-    problem: /says lora_alpha 99; trained was 8/,
+    problem: /says lora_alpha 99; the adapter was trained with 8/,
   },
   {
-    name: 'a target module less in its configuration',
+    name: 'too few target modules in its configuration',
     damage: configured('adapter_config.json', { target_modules: ['q_proj'] }),
-    problem: /has an adapter and is no target module/,
+    problem: /has an adapter but is not a target module/,
   },
   {
     name: 'values of another run',
     damage: rewrite(adapterFile, (tensors) => {
       for (const { data } of tensors.values()) for (let i = 0; i < data.length; i++) data[i]! *= 3;
     }),
-    problem: /the loss with the delivered files is [\d.]+, the live model's [\d.]+: they may differ by 0.001/,
+    problem: /the loss with the delivered files is [\d.]+, the live model's [\d.]+: they may differ by at most 0.001/,
   },
   {
     name: 'every B zero',
@@ -177,13 +177,13 @@ const damages: { name: string; damage: (delivered: string) => Promise<void> | vo
 ];
 
 describe('prove › an adapter that came back with', () => {
-  it.each(damages)('$name › says so', async ({ damage, problem }) => {
+  it.each(damages)('$name › reports the problem', async ({ damage, problem }) => {
     const { problems } = await proveAfter(damage);
     expect(problems.join('\n')).toMatch(problem);
     expect(problems.join('\n')).not.toContain(dir);
   });
 
-  it('a file cut off › says so', async () => {
+  it('a truncated file › reports the problem', async () => {
     const { problems } = await proveAfter(async (delivered) => {
       const bytes = await readFile(join(delivered, adapterFile));
       await writeFile(join(delivered, adapterFile), bytes.subarray(0, bytes.length - 100));
@@ -195,7 +195,7 @@ describe('prove › an adapter that came back with', () => {
 describe('prove › a fully tuned model', () => {
   const full = { tuning: { type: 'full' as const }, hyperparameters: { n_epochs: 1, batch_size: 4, learning_rate: 1e-3 } };
 
-  it('stored in f32 has the loss of the live one, stored in bf16 that of the live one rounded so', async () => {
+  it('has the loss of the live model, which is rounded to bf16 first if the files are', async () => {
     for (const modelDir of [f32Model, bf16Model]) {
       const findings = await proveAfter(nothing, { ...full, modelDir, validationFile });
       expect(findings).toMatchObject({ problems: [], tensors: { finite: true }, effect: { prompts: 3 }, loss: { measured_on: 'validation_file' } });
@@ -203,17 +203,17 @@ describe('prove › a fully tuned model', () => {
     }
   });
 
-  it('that came back with a misshapen tensor or another configuration says so', async () => {
+  it('that came back with a misshapen tensor or another configuration › reports the problem', async () => {
     const reshaped = rewrite('model.safetensors', (tensors) => {
       const norm = tensors.get('model.norm.weight')!;
       tensors.set('model.norm.weight', { shape: [norm.data.length / 2], data: norm.data.slice(0, norm.data.length / 2) });
     });
     expect((await proveAfter(reshaped, full)).problems.join()).toMatch(/tensor model\.norm\.weight is \[\d+\] where the base model has \[\d+\]/);
     const { problems } = await proveAfter(configured('config.json', { rms_norm_eps: 0.5 }), full);
-    expect(problems).toEqual(["config.json says another rms_norm_eps than the base model's"]);
+    expect(problems).toEqual(["config.json has a different rms_norm_eps than the base model's"]);
   });
 
-  it('that came back as its base says that training changed nothing', async () => {
+  it('that came back as its base › reports that training changed nothing', async () => {
     const { problems } = await proveAfter((delivered) => cp(join(f32Model, 'model.safetensors'), join(delivered, 'model.safetensors')), full);
     expect(problems.join()).toMatch(/predicts exactly what its base does/);
   });
