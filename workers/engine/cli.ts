@@ -11,23 +11,23 @@ import type { Prepared, StepReport, TrainOptions } from './contract.ts';
 
 const USAGE = `Usage:
   npm run train -- --model DIR --data FILE --out DIR [options]
-    --validation FILE        examples to measure on
-    --checkpoints DIR        write checkpoints here; Ctrl-C then leaves one
-    --resume DIR             go on after a checkpoint
+    --validation FILE        examples to evaluate on
+    --checkpoints DIR        write checkpoints here, also on Ctrl-C
+    --resume DIR             resume from a checkpoint
     --tuning ${TUNING_TYPES.join('|')}       default lora
     --r N  --alpha N  --dropout N  --target-modules a,b|all-linear  --rslora
     --epochs N  --batch-size N  --learning-rate N  --scheduler linear|cosine|constant
     --warmup-ratio N  --weight-decay N  --max-grad-norm N  --max-length N
     --truncation error|right|left|drop  --eval-steps N  --save-steps N
     --seed N                 default 0
-    --base-model-name NAME   written into the adapter; default the model's directory
+    --base-model-name NAME   written into the adapter; default: the model's directory
 
   npm run generate -- --model DIR --prompt TEXT [options]
     --adapter DIR            a PEFT adapter
     --system TEXT            a system message before the prompt
-    --raw                    go on after the prompt as it is, without the chat template
+    --raw                    continue the prompt as it is, without the chat template
     --max-tokens N           default 64
-    --temperature N          default 0: the most probable token
+    --temperature N          default 0: always the most probable token
     --seed N                 default 0
 `;
 
@@ -45,10 +45,10 @@ async function trainCommand(args: string[]): Promise<void> {
     },
   });
   const { type } = resolveTuning();
-  const asked = TUNING_TYPES.find((known) => known === (values.tuning ?? type));
-  if (asked === undefined) throw new Refusal('invalid_option', `--tuning is "${values.tuning}"; it takes ${TUNING_TYPES.join(' or ')}`);
-  const tuning = checked<Tuning>(tuningSchema(asked), 'the tuning', {
-    type: asked,
+  const requested = TUNING_TYPES.find((known) => known === (values.tuning ?? type));
+  if (requested === undefined) throw new Refusal('invalid_option', `--tuning is "${values.tuning}"; use ${TUNING_TYPES.join(' or ')}`);
+  const tuning = checked<Tuning>(tuningSchema(requested), 'the tuning', {
+    type: requested,
     r: number('r', values.r),
     lora_alpha: number('alpha', values.alpha),
     lora_dropout: number('dropout', values.dropout),
@@ -86,14 +86,14 @@ async function trainCommand(args: string[]): Promise<void> {
     signal: interrupt.signal,
     report: { prepared: printPrepared, step: printStep, checkpoint: ({ dir }) => console.log(`checkpoint ${dir}`) },
   };
-  // TensorFlow takes seconds to load: a mistake on the command line is told before.
+  // TensorFlow takes seconds to load, so mistakes on the command line are reported first.
   const { trainWithLineage } = await import('./train-with-lineage.ts');
   const { outputDir, files } = await trainWithLineage(options);
   console.log(`wrote ${files.join(', ')} to ${outputDir}`);
 }
 
 function interruption(): Refusal {
-  return new Refusal('interrupted', 'interrupted', { hint: 'Where --checkpoints was given, --resume with the last one goes on.' });
+  return new Refusal('interrupted', 'interrupted', { hint: 'If you gave --checkpoints, continue with --resume and the last checkpoint.' });
 }
 
 function printPrepared({
@@ -108,10 +108,10 @@ function printPrepared({
 }: Prepared): void {
   for (const warning of [...warnings, ...training.warnings, ...(validation?.warnings ?? [])]) console.log(`warning: ${warning}`);
   const { n_epochs: epochs, batch_size: batchSize, learning_rate: rate } = hyperparameters;
-  console.log(`${training.examples} examples, ${training.tokens} tokens, ${training.supervisedTokens} of them learned`);
+  console.log(`${training.examples} examples, ${training.tokens} tokens, ${training.supervisedTokens} of them trained on`);
   console.log(`${trainableParameters.toLocaleString('en')} of ${totalParameters.toLocaleString('en')} parameters trained`);
   console.log(
-    `${totalSteps} steps: ${epochs} epochs in batches of ${batchSize}, learning rate ${rate}${startStep > 0 ? `, going on after step ${startStep}` : ''}`,
+    `${totalSteps} steps: ${epochs} epochs in batches of ${batchSize}, learning rate ${rate}${startStep > 0 ? `, resuming after step ${startStep}` : ''}`,
   );
 }
 
@@ -161,18 +161,18 @@ function required(name: string, value: string | undefined): string {
 function number(name: string, value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   const parsed = Number(value);
-  if (value.trim() === '' || !Number.isFinite(parsed)) throw new Refusal('invalid_option', `--${name} is "${value}"; it takes a number`);
+  if (value.trim() === '' || !Number.isFinite(parsed)) throw new Refusal('invalid_option', `--${name} is "${value}", not a number`);
   return parsed;
 }
 
-/** Leaves out what was not given and holds the rest against the schema that the service uses. */
+/** Drops the options that were not given and checks the rest against the service's schema. */
 function checked<T>(schema: Type.TSchema, what: string, value: Record<string, unknown>): T {
   const given = Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined));
   if (Value.Check(schema, given)) return given as T;
   const errors = Value.Errors(schema, given);
-  // That none of a union's branches fits says less than why each does not; `auto` goes without saying.
-  const telling = errors.filter(({ keyword }) => !['anyOf', 'const', 'boolean'].includes(keyword));
-  const problems = (telling.length > 0 ? telling : errors).map(({ instancePath, message }) => `${instancePath.slice(1)} ${message}`.trim());
+  // Why each branch of a union fails is more useful than that none matched; `auto` need not be mentioned.
+  const specific = errors.filter(({ keyword }) => !['anyOf', 'const', 'boolean'].includes(keyword));
+  const problems = (specific.length > 0 ? specific : errors).map(({ instancePath, message }) => `${instancePath.slice(1)} ${message}`.trim());
   throw new Refusal('invalid_option', `${what}: ${[...new Set(problems)].join('; ')}`, { hint: 'See --help.' });
 }
 
@@ -180,7 +180,7 @@ async function main([command, ...args]: string[]): Promise<void> {
   if (command === undefined || command === '--help' || args.includes('--help')) console.log(USAGE);
   else if (command === 'train') await trainCommand(args);
   else if (command === 'generate') await generateCommand(args);
-  else throw new Refusal('unknown_command', `there is no command "${command}"`, { hint: 'See --help.' });
+  else throw new Refusal('unknown_command', `unknown command "${command}"`, { hint: 'See --help.' });
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

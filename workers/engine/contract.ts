@@ -12,11 +12,11 @@ export interface TrainOptions {
   /** JSONL, one example a line. */
   trainingFile: string;
   validationFile?: string;
-  /** Made if missing: the PEFT adapter directory, or for full fine-tuning the Hugging Face model directory. */
+  /** The PEFT adapter directory, or for full fine-tuning the Hugging Face model directory; created if missing. */
   outputDir: string;
-  /** Checkpoints land in `{checkpointsDir}/{step}`; none are written when it is missing. */
+  /** Checkpoints are written to `{checkpointsDir}/{step}`; without it, none are written. */
   checkpointsDir?: string;
-  /** A checkpoint directory written by an earlier run of the same options; training goes on after it, to the bit. */
+  /** A checkpoint directory of an earlier run with the same options; training resumes from it, bit for bit. */
   resumeFrom?: string;
   tuning: Tuning;
   /** What is minimised; default: supervised. */
@@ -26,20 +26,20 @@ export interface TrainOptions {
   seed: number;
   /** Written into the adapter's configuration as PEFT's `base_model_name_or_path`; default: modelDir. */
   baseModelName?: string;
-  /** Its commit on the hub, written as PEFT's `revision`. */
+  /** The base model's commit on the hub, written as PEFT's `revision`. */
   baseModelRevision?: string;
-  /** Where what was measured of this machine is kept from run to run; without it, it is measured when it is needed. */
+  /** File that caches measurements of this machine between runs; without it, every run measures what it needs. */
   machineFile?: string;
-  /** Aborting stops after the step under way, writes a checkpoint (if checkpointsDir is set) and rejects with the signal's reason. */
+  /** Aborting stops after the current step, writes a checkpoint (if checkpointsDir is set) and rejects with the signal's reason. */
   signal?: AbortSignal;
   report?: TrainReport;
 }
 
 /** Callbacks the loop awaits, in the order things happen. */
 export interface TrainReport {
-  /** The files have been read and tokenised, also when they cannot be trained on because examples are too long or teach nothing. */
+  /** The files have been read and tokenised; also called when training is then refused because examples are too long or have no supervised tokens. */
   receipt?(receipt: TokenReceipt): void | Promise<void>;
-  /** The data has been read and tokenised, the model opened; the first step comes next. */
+  /** The data is tokenised and the model open; the first step comes next. */
   prepared?(facts: Prepared): void | Promise<void>;
   step?(report: StepReport): void | Promise<void>;
   /** The checkpoint's directory is complete and synced. */
@@ -51,10 +51,11 @@ export interface DatasetFacts {
   tokens: number;
   supervisedTokens: number;
   longestTokens: number;
-  /** Examples cut or dropped, as `truncation` asked. */
+  /** Examples cut to the maximum length. */
   truncated: number;
+  /** Examples left out: too long, or without supervised tokens. */
   dropped: number;
-  /** Worth telling the user: few examples, duplicates, … Whole sentences. */
+  /** For the user, in whole sentences: few examples, duplicates, … */
   warnings: string[];
 }
 
@@ -64,30 +65,30 @@ export interface Prepared {
   hyperparameters: ResolvedHyperparameters;
   tuning: ResolvedTuning;
   totalSteps: number;
-  /** The step a resumed run goes on after; 0 for a fresh one. */
+  /** The step after which the run resumes; 0 for a fresh run. */
   startStep: number;
   trainableParameters: number;
   totalParameters: number;
-  /** Of the base model, worth telling the user. Whole sentences. */
+  /** About the base model, for the user, in whole sentences. */
   warnings: string[];
   versions: Lineage['versions'];
-  /** What led to the first step, in seconds by part. */
+  /** Preparation time in seconds, by part. */
   seconds: Record<PreparationPart, number>;
 }
 
-/** Reading and tokenising the data, measuring the machine, recording the graph, filling it with weights, predicting with the base for the proof. */
+/** Reading and tokenising the data, measuring the machine, recording the graph, loading the weights, the base model's predictions for the proof. */
 export const PREPARATION_PARTS = ['data', 'precision', 'graph', 'weights', 'predictions'] as const;
 export type PreparationPart = (typeof PREPARATION_PARTS)[number];
 
-/** An optimizer step that is done. */
+/** A finished optimizer step. */
 export interface StepReport {
   /** From 1. */
   step: number;
   totalSteps: number;
   /**
-   * `train_…`: the objective on the step's examples. `valid_…`, on evaluation steps: on one batch of the validation file. `full_valid_…`, at each checkpoint
-   * when there is a validation file: on all of it. `epoch`: epochs finished, e.g. 1.5. `learning_rate`. `grad_norm`: global norm before clipping. `tokens`,
-   * `supervised_tokens`: of the step's examples. `seconds`.
+   * `train_…`: the objective's metrics on the step's examples. `valid_…`: on one batch of the validation file, on evaluation steps.
+   * `full_valid_…`: on the whole validation file, at each checkpoint. `epoch`: epochs finished, e.g. 1.5. `grad_norm`: global norm before clipping.
+   * `tokens`, `supervised_tokens`: counts over the step's examples. Also `learning_rate` and `seconds`.
    */
   metrics: Metrics;
 }
@@ -96,9 +97,9 @@ export interface CheckpointReport {
   step: number;
   /** Holds `adapter/` (what is delivered) and `trainer_state.*` (moments, cursor, step). */
   dir: string;
-  /** The step after which it was written. */
+  /** The step after which the checkpoint was written. */
   last: StepReport;
-  /** The last checkpoint: what it holds is what the job delivers. */
+  /** Whether this is the last checkpoint, which holds what the job delivers. */
   final: boolean;
 }
 
@@ -107,9 +108,9 @@ export interface TrainResult {
   /** File names in outputDir. */
   files: string[];
   steps: number;
-  /** Unpadded tokens times the epochs they were seen. */
+  /** Unpadded tokens trained on, counted again in every epoch. */
   trainedTokens: number;
   last: StepReport;
-  /** Seconds in the loop, this run. */
+  /** Time in this run's training loop. */
   seconds: number;
 }

@@ -1,29 +1,29 @@
-/** Text from a model: greedily, or drawn by temperature. */
+/** Generates text, greedily or by sampling. */
 import type { ChatMessage } from '../../src/formats/examples.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { openForInference } from './compiled/open-model.ts';
 import { splitMix32 } from './data/shuffle.ts';
 import { ChatTemplate } from './data/template/chat-template.ts';
 import { Tokenizer } from './data/tokenizer.ts';
-import { breathe } from './evaluate.ts';
+import { yieldToEventLoop } from './evaluate.ts';
 import type { TunedModel } from './tuning/tuned-model.ts';
 
 export interface GenerateOptions {
   maxTokens: number;
   /** 0 takes the most probable token each time. */
   temperature: number;
-  /** Of the draws. */
+  /** Seed of the sampling. */
   seed: number;
 }
 
 export interface Generated {
   text: string;
   tokenIds: number[];
-  /** `stop`: the model ended it; `length`: maxTokens or the model's own limit did. */
+  /** `stop`: the model ended the text; `length`: maxTokens or the model's context length did. */
   finishReason: 'stop' | 'length';
 }
 
-/** A model opened for generation, with an adapter or without. */
+/** A model opened for generation, with or without an adapter. */
 export class Generator {
   private constructor(
     readonly model: TunedModel,
@@ -39,7 +39,7 @@ export class Generator {
   }
 
   /**
-   * Goes on after a conversation, through the chat template; without a template after the last message's text.
+   * Continues a conversation through the chat template; without a template, continues the last message's text.
    * @param messages ending with the one to be answered
    */
   async chat(messages: readonly Pick<ChatMessage, 'role' | 'content'>[], options: GenerateOptions): Promise<Generated> {
@@ -50,7 +50,7 @@ export class Generator {
     return this.#continue(ids, options);
   }
 
-  /** Goes on after a text. */
+  /** Continues a text. */
   async complete(prompt: string, options: GenerateOptions): Promise<Generated> {
     const { ids } = await this.tokenizer.encode(prompt, { addSpecialTokens: true });
     return this.#continue(ids, options);
@@ -64,7 +64,7 @@ export class Generator {
     const limit = Math.min(prompt.length + maxTokens, this.model.config.maxPositionTokens);
     if (prompt.length === 0) throw new Refusal('invalid_prompt', 'the prompt has no tokens', { param: 'prompt', hint: 'Give at least one word.' });
     if (prompt.length >= this.model.config.maxPositionTokens)
-      throw new Refusal('invalid_prompt', `the prompt has ${prompt.length} tokens; the model takes ${this.model.config.maxPositionTokens}`, {
+      throw new Refusal('invalid_prompt', `the prompt has ${prompt.length} tokens; the model's context is ${this.model.config.maxPositionTokens}`, {
         param: 'prompt',
       });
     const random = splitMix32(seed);
@@ -77,7 +77,7 @@ export class Generator {
         break;
       }
       ids.push(next);
-      await breathe();
+      await yieldToEventLoop();
     }
     const tokenIds = ids.slice(prompt.length);
     return { text: await this.tokenizer.decode(tokenIds), tokenIds, finishReason };
@@ -98,5 +98,5 @@ export function pick(logits: Float32Array, temperature: number, random: () => nu
     left -= weights[id]!;
     if (left < 0) return id;
   }
-  return best; // rounding used the sum up
+  return best; // reached only through rounding errors in the sum
 }

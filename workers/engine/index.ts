@@ -1,4 +1,4 @@
-/** The engine's public face: what a program that trains without the service imports. */
+/** The engine's public API, for programs that train without the service. */
 export type { CheckpointReport, DatasetFacts, Prepared, StepReport, TrainOptions, TrainReport, TrainResult } from './contract.ts';
 export { type Dataset, type DatasetOptions, readDataset } from './data/dataset.ts';
 export { evaluate } from './evaluate.ts';

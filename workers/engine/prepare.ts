@@ -1,4 +1,4 @@
-/** Everything a run needs before its first step: the data read and tokenised, every choice made, the model opened, an earlier run's state restored. */
+/** Everything a run needs before its first step: data tokenised, options resolved, model opened, an earlier run's state restored. */
 import { isDeepStrictEqual } from 'node:util';
 import { type ResolvedHyperparameters, resolveHyperparameters } from '../../src/formats/hyperparameters.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
@@ -29,22 +29,22 @@ export interface Run {
   tuning: ResolvedTuning;
   stepsPerEpoch: number;
   totalSteps: number;
-  /** The state gone on from; null for a fresh run. */
+  /** The state to resume from; null for a fresh run. */
   resumed: TrainerState | null;
-  /** What chat templates are told the date is; a resumed run keeps the first one's. */
+  /** The date that chat templates see; a resumed run keeps that of the first. */
   today: Date;
   facts: Prepared;
-  /** What the base model predicts, for the proof. */
+  /** The base model's predictions, for the proof. */
   base: Predictions;
   /** Writes what the job delivers. @returns the file names */
   deliver(dir: string): string[];
-  /** Gives the memory back; once is enough. */
+  /** Frees the model. Further calls do nothing. */
   dispose(): void;
 }
 
 /**
- * Data first, weights last: a mistake in a file is told before gigabytes are read.
- * @throws Refusal for whatever is wrong with what was given
+ * Data first, weights last: a mistake in a file is reported before gigabytes are read.
+ * @throws Refusal for invalid options, data or model files
  */
 export async function prepare(options: TrainOptions): Promise<Run> {
   const { modelDir, seed } = options;
@@ -65,10 +65,11 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const resolve = (examples: number) =>
     resolveHyperparameters(options.hyperparameters, { examples, modelMaxLength: config.maxPositionTokens, tuning, fastestPrecision: precision });
   const { max_length: maxLengthTokens, truncation } = resolve(1); // these two do not depend on the data
-  const how = { tokenizer, template, vocabSize: config.vocabSize, maxLengthTokens, truncation, signal: options.signal };
-  const training = await tokenizeFile(options.trainingFile, { ...how, param: 'training_file' });
-  const validation = options.validationFile === undefined ? null : await tokenizeFile(options.validationFile, { ...how, param: 'validation_file' });
-  const receipt = tokenReceipt({ training, validation }, { ...how, today });
+  const datasetOptions = { tokenizer, template, vocabSize: config.vocabSize, maxLengthTokens, truncation, signal: options.signal };
+  const training = await tokenizeFile(options.trainingFile, { ...datasetOptions, param: 'training_file' });
+  const validation =
+    options.validationFile === undefined ? null : await tokenizeFile(options.validationFile, { ...datasetOptions, param: 'validation_file' });
+  const receipt = tokenReceipt({ training, validation }, { ...datasetOptions, today });
   await options.report?.receipt?.(receipt);
   const problem = training.problem ?? validation?.problem;
   if (problem) throw problem;
@@ -96,7 +97,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     base = basePredictions(model, (validation ?? training).examples);
     watch.lap('predictions');
     if (resumed !== null && options.resumeFrom !== undefined) restoreTensors(options.resumeFrom, { model, steps: resumed.step });
-    // What recording and reading left behind would stay until the first steps, in which memory peaks. Training processes are started so that they can.
+    // Garbage from recording and loading would stay until the first steps, where memory peaks. Training processes run with --expose-gc.
     globalThis.gc?.();
     watch.lap('weights');
   } catch (error) {
@@ -113,7 +114,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     trainableParameters: model.trainableParameters,
     totalParameters: model.totalParameters,
     warnings:
-      config.dropout.length === 0 ? [] : [`Its config.json asks for dropout (${config.dropout.join(', ')}), which is not applied while fine-tuning`],
+      config.dropout.length === 0 ? [] : [`The model's config.json sets dropout (${config.dropout.join(', ')}), which is not applied in fine-tuning`],
     versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },
     seconds: watch.seconds,
   };
@@ -142,11 +143,11 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   };
 }
 
-/** Going on with other data or other choices would be neither run. */
+/** Resuming with other data or options would reproduce neither run. */
 function checkSameRun(saved: TrainerState, now: Pick<TrainerState, 'seed' | 'tuning' | 'hyperparameters' | 'trainingSha256'>): void {
   const differs = (Object.keys(now) as (keyof typeof now)[]).filter((key) => !isDeepStrictEqual(saved[key], now[key]));
   if (differs.length === 0) return;
-  throw new Refusal('checkpoint_mismatch', `the checkpoint was written with another ${differs.join(', ')}`, {
-    hint: 'Go on with the options and the file of the first run, or start from the beginning.',
+  throw new Refusal('checkpoint_mismatch', `the checkpoint was written with a different ${differs.join(', ')}`, {
+    hint: 'Resume with the options and the file of the first run, or start a new run.',
   });
 }

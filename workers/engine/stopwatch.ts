@@ -1,4 +1,4 @@
-/** Seconds by the part that took them: what passes between two laps belongs to the later one's part. */
+/** Seconds spent by part: `lap` adds the time since the previous lap to its part. */
 export class Stopwatch<Part extends string> {
   readonly seconds: Record<Part, number>;
   #lapMs = performance.now();

@@ -1,10 +1,10 @@
-/** The training loop, readable from top to bottom. */
+/** The training loop, from top to bottom. */
 import { type Metrics, measuredOn } from '../../src/formats/metrics.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { TrainOptions, TrainResult } from './contract.ts';
 import { type Batch, supervisedTokens } from './data/batch.ts';
 import { microBatches, stepExamples } from './data/batches.ts';
-import { breathe, evaluate, validationBatch } from './evaluate.ts';
+import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
 import { writeCheckpoint } from './io/checkpoint.ts';
 import { rowLimit } from './model/token-grid.ts';
 import { added, NO_SUMS, type Sums } from './objectives/objective.ts';
@@ -14,7 +14,7 @@ import type { LearningModel } from './tuning/tuned-model.ts';
 
 /**
  * Trains and writes the adapter (or the model) to `outputDir`.
- * @throws Refusal for what was given, or `training_diverged`; the signal's reason when it was aborted
+ * @throws Refusal for invalid input, or `training_diverged`; the signal's reason when it is aborted
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   options.signal?.throwIfAborted();
@@ -26,7 +26,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
 }
 
-/** What `train` does once everything is ready. The run stays the caller's, who disposes of it: its model is then the trained one. */
+/** Trains a prepared run. The caller keeps the run, whose model is then the trained one, and disposes of it. */
 export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir, signal, report }: TrainOptions): Promise<TrainResult> {
   const { model, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed } = run;
   const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
@@ -47,10 +47,10 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
 
     // Step.
     const sums = await accumulate(model, microBatches(examples, { sharedRowLimit }), { seed, step });
-    const learned = model.objective.metrics(sums);
+    const trainMetrics = model.objective.metrics(sums);
     const rate = learningRate(step - 1, schedule);
-    const gradNorm = Number.isFinite(learned.loss) ? model.update({ learningRate: rate, maxNorm, weight: sums.weight }) : Number.NaN;
-    if (!Number.isFinite(gradNorm)) throw diverged(step, { loss: learned.loss, gradNorm });
+    const gradNorm = Number.isFinite(trainMetrics.loss) ? model.update({ learningRate: rate, maxNorm, weight: sums.weight }) : Number.NaN;
+    if (!Number.isFinite(gradNorm)) throw diverged(step, { loss: trainMetrics.loss, gradNorm });
     trainedTokens += tokens;
     const seconds = (performance.now() - stepStartedMs) / 1000;
 
@@ -64,7 +64,7 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
     // Report.
     const metrics: Metrics = {
       epoch: step / stepsPerEpoch,
-      ...measuredOn('train', learned),
+      ...measuredOn('train', trainMetrics),
       ...measuredOn('valid', valid),
       ...measuredOn('full_valid', fullValid),
       learning_rate: rate,
@@ -76,8 +76,8 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
     last = { step, totalSteps, metrics };
     await report?.step?.(last);
 
-    // Checkpoint; an abort from now on waits for the end of the next step.
-    await breathe();
+    // Checkpoint. An abort after this yield takes effect at the end of the next step.
+    await yieldToEventLoop();
     const stops = signal?.aborted === true && !isLast;
     if ((saves || stops) && checkpointsDir !== undefined) {
       const state = {
@@ -106,18 +106,18 @@ function scheduleOf({ hyperparameters, totalSteps }: Run): Schedule {
   return { type, peak, warmupSteps: Math.ceil(totalSteps * ratio), totalSteps };
 }
 
-/** The passes of a step, summed over everything that is learned in them, so that neither padding nor the split into passes weighs. */
+/** Runs a step's passes. Sums over supervised tokens, so that neither padding nor the split into passes matters. */
 async function accumulate(model: LearningModel, passes: readonly Batch[], { seed, step }: { seed: number; step: number }): Promise<Sums> {
   let sums = NO_SUMS;
   for (const [microBatch, batch] of passes.entries()) {
     sums = added(sums, model.accumulate(batch, { seed, step, microBatch }));
-    await breathe();
+    await yieldToEventLoop();
   }
   return sums;
 }
 
 function diverged(step: number, { loss, gradNorm }: { loss: number; gradNorm: number }): Refusal {
-  return new Refusal('training_diverged', `at step ${step} the loss is ${loss} and the gradient's norm ${gradNorm}`, {
+  return new Refusal('training_diverged', `at step ${step} the loss is ${loss} and the gradient norm is ${gradNorm}`, {
     param: 'hyperparameters.learning_rate',
     hint: 'Lower the learning rate, or warm up longer.',
   });

@@ -26,14 +26,14 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 
 function run(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    const environment = { ...process.env, HOME: dir }; // what it keeps of the machine is kept there
+    const environment = { ...process.env, HOME: dir }; // measurements of the machine are cached there
     execFile(process.execPath, ['--import', 'tsx', 'workers/engine/cli.ts', ...args], { cwd: root, env: environment }, (error, stdout, stderr) =>
       resolve({ exitCode: typeof error?.code === 'number' ? error.code : 0, stdout, stderr: withoutTensorFlow(stderr) }),
     );
   });
 }
 
-/** TensorFlow says that it uses oneDNN, before anyone can ask it not to. */
+/** Drops TensorFlow's notice about oneDNN, which appears before it can be silenced. */
 const withoutTensorFlow = (stderr: string): string =>
   stderr
     .split('\n')
@@ -41,7 +41,7 @@ const withoutTensorFlow = (stderr: string): string =>
     .join('\n');
 
 describe('the engine’s command line', () => {
-  it('trains an adapter and generates with it what it learned', async () => {
+  it('trains an adapter and generates the answer it was trained on', async () => {
     const out = join(dir, 'adapter');
     const trained = await run(
       ...['train', '--model', model, '--data', data, '--out', out, '--epochs', '8', '--batch-size', '4', '--learning-rate', '0.02'],
@@ -59,8 +59,8 @@ describe('the engine’s command line', () => {
     [['train', '--data', 'x', '--out', 'y'], /^--model is missing\. See --help\.$/],
     [['train', '--r', '512'], /^the tuning: r must be <= 256\. See --help\.$/],
     [['generate', '--bogus'], /^Unknown option '--bogus'/],
-    [['distil'], /^there is no command "distil"\. See --help\.$/],
-  ])('with %j says in one line what is wrong and fails', async (args, message) => {
+    [['distil'], /^unknown command "distil"\. See --help\.$/],
+  ])('with %j › reports the problem on one line and fails', async (args, message) => {
     const { exitCode, stderr } = await run(...args);
     expect(exitCode).toBe(1);
     expect(stderr.trim().split('\n')).toEqual([expect.stringMatching(message)]);

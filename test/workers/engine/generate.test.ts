@@ -33,13 +33,13 @@ describe('generate › greedily', () => {
     expect(finishReason).toBe(tokenIds.length === 8 ? 'length' : 'stop');
   });
 
-  it('with an adapter says something else', async () => {
+  it('gives another answer with an adapter', async () => {
     const adapted = await Generator.open({ modelDir: reference('model'), adapterDir: reference('adapters/all-linear/adapter') });
     expect((await adapted.chat(hello, options)).tokenIds).not.toEqual((await generator.chat(hello, options)).tokenIds);
     adapted.dispose();
   });
 
-  it('stops at the length that the model takes', async () => {
+  it('stops at the model’s context length', async () => {
     const { max_position_embeddings: limit } = JSON.parse(await readFile(reference('model/config.json'), 'utf8')) as {
       max_position_embeddings: number;
     };
@@ -48,20 +48,20 @@ describe('generate › greedily', () => {
     expect(prompt.length + tokenIds.length).toBeLessThanOrEqual(limit);
   });
 
-  it('of a prompt longer than the model takes is refused', async () => {
+  it('refuses a prompt longer than the model’s context', async () => {
     await expect(generator.complete('word '.repeat(500), options)).rejects.toMatchObject({ code: 'invalid_prompt' });
   });
 });
 
-describe('generate › by temperature', () => {
-  it('with one seed says the same twice, with another something else', async () => {
+describe('generate › with a temperature', () => {
+  it('gives the same text for the same seed and another for another seed', async () => {
     const warm = { ...options, temperature: 2 };
     const { tokenIds } = await generator.chat(hello, warm);
     expect((await generator.chat(hello, warm)).tokenIds).toEqual(tokenIds);
     expect((await generator.chat(hello, { ...warm, seed: 1 })).tokenIds).not.toEqual(tokenIds);
   });
 
-  it('draws from the softmax of the logits over the temperature', () => {
+  it('samples from softmax(logits / temperature)', () => {
     const logits = Float32Array.of(0, 2 * Math.log(3), Number.NEGATIVE_INFINITY); // at temperature 2: 1/4, 3/4, 0
     expect(pick(logits, 2, () => 0.2499)).toBe(0);
     expect(pick(logits, 2, () => 0.2501)).toBe(1);

@@ -24,8 +24,8 @@ async function prepared(precision: 'f32' | 'auto'): Promise<{ facts: Prepared; e
   return { facts: run.facts, elapsedSeconds: (performance.now() - startedMs) / 1000 };
 }
 
-describe('what a run’s preparation took', () => {
-  it('is told by part, each once', async () => {
+describe('prepare › the reported seconds', () => {
+  it('add up to the elapsed time, with none for a precision that is given', async () => {
     const { facts, elapsedSeconds } = await prepared('f32');
     const { precision, ...others } = facts.seconds;
     expect(precision).toBe(0);
@@ -35,7 +35,7 @@ describe('what a run’s preparation took', () => {
     expect(sum).toBeGreaterThan(0.8 * elapsedSeconds);
   });
 
-  it('where the precision is to be chosen › tells what that took', async () => {
+  it('include the choice of the precision when it is "auto"', async () => {
     const { facts } = await prepared('auto');
     expect(facts.seconds.precision).toBeGreaterThan(0);
   });

@@ -35,7 +35,7 @@ async function write(name: string, lines: object[]): Promise<string> {
   return join(dir, name);
 }
 
-/** Two epochs of three steps each, unless said otherwise. */
+/** Two epochs of three steps each, unless `given` says otherwise. */
 function options(name: string, given: Partial<TrainOptions> = {}): TrainOptions {
   return {
     modelDir,
@@ -60,7 +60,7 @@ const bytes = (...path: string[]) => readFile(join(dir, ...path));
 const adapterFile = 'adapter_model.safetensors';
 
 describe('train › with LoRA', () => {
-  it('learns, reports every step in order and writes an adapter whose B is not zero', async () => {
+  it('lowers the loss, reports every step in order and writes an adapter whose B is not zero', async () => {
     const steps: StepReport[] = [];
     const checkpoints: CheckpointReport[] = [];
     const result = await train(
@@ -88,7 +88,7 @@ describe('train › with LoRA', () => {
     expect(await bytes('learns', 'out', adapterFile)).toEqual(await bytes('learns', 'checkpoints', '18', 'adapter', adapterFile));
   });
 
-  it('twice with one seed writes the same bytes, with another seed others', async () => {
+  it('writes the same bytes for the same seed and others for another seed', async () => {
     await train(options('once'));
     await train(options('again'));
     await train(options('other', { seed: 8 }));
@@ -96,7 +96,7 @@ describe('train › with LoRA', () => {
     expect(await bytes('other', 'out', adapterFile)).not.toEqual(await bytes('once', 'out', adapterFile));
   });
 
-  it('stopped within an epoch leaves a checkpoint, from which it goes on to the bit', async () => {
+  it('stopped within an epoch › resumes from its checkpoint to the same adapter, bit for bit', async () => {
     await train(options('straight'));
     await expect(train(options('stopped', stoppingAfter(2)))).rejects.toThrow('cancelled');
     const steps: number[] = [];
@@ -108,22 +108,22 @@ describe('train › with LoRA', () => {
     expect(await bytes('stopped', ...state)).toEqual(await bytes('straight', ...state));
   });
 
-  it('resumed with another seed or other data says what differs', async () => {
+  it('resumed with another seed and other data › names what differs', async () => {
     await expect(train(options('mismatch', stoppingAfter(1)))).rejects.toThrow('cancelled');
     const resumeFrom = join(dir, 'mismatch', 'checkpoints', '1');
     const other = await write('other.jsonl', conversations.slice(1));
     await expect(train(options('mismatch', { resumeFrom, seed: 9, trainingFile: other }))).rejects.toMatchObject({
       code: 'checkpoint_mismatch',
-      message: 'the checkpoint was written with another seed, trainingSha256',
+      message: 'the checkpoint was written with a different seed, trainingSha256',
     });
   });
 
-  it('aborted before it begins writes nothing', async () => {
+  it('aborted before it begins › writes nothing', async () => {
     await expect(train(options('never', { signal: AbortSignal.abort(new Error('cancelled')) }))).rejects.toThrow('cancelled');
     await expect(bytes('never', 'checkpoints')).rejects.toThrow('ENOENT');
   });
 
-  it('keeps as many tensors after every step, and none when it is done', async () => {
+  it('holds the same number of tensors after every step, and none when it is done', async () => {
     const before = tf.memory().numTensors;
     const counts: number[] = [];
     const report = { step: () => void counts.push(tf.memory().numTensors) };
@@ -134,14 +134,14 @@ describe('train › with LoRA', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('of a step larger than one pass reports the loss per learned token of all its examples', async () => {
+  it('with steps larger than one pass › reports the loss per supervised token of all their examples', async () => {
     const long = Array.from({ length: 60 }, (_, index) => ({
       prompt: 'the garden '.repeat(24),
       completion: `${'tree '.repeat(1 + (index % 20))}${index}`,
     }));
     const file = await write('long.jsonl', long);
     const steps: StepReport[] = [];
-    // The first step of a warm-up has a learning rate of 0, so the validation after it meets the same weights.
+    // The first step of a warm-up has a learning rate of 0, so the validation after it sees the same weights.
     const hyperparameters = { n_epochs: 1, batch_size: 60, warmup_ratio: 1 };
     const report = { step: (done: StepReport) => void steps.push(done) };
     await train(options('passes', { trainingFile: file, validationFile: file, hyperparameters, report, tuning: { type: 'lora', r: 2 } }));
@@ -154,7 +154,7 @@ describe('train › with LoRA', () => {
 describe('train › in bf16', () => {
   const tunings = [{ type: 'lora', r: 4 }, { type: 'full' }] as const;
 
-  it.each(tunings)('learns with %j what it learns in f32', async (tuning) => {
+  it.each(tunings)('reaches the losses of f32 with %j', async (tuning) => {
     const hyperparameters = { n_epochs: 8, batch_size: 4, learning_rate: tuning.type === 'lora' ? 0.01 : 2e-3 };
     const losses = async (precision: 'f32' | 'bf16'): Promise<number[]> => {
       const steps: number[] = [];
@@ -168,7 +168,7 @@ describe('train › in bf16', () => {
     for (const [step, loss] of exact.entries()) expect(Math.abs(rounded[step]! - loss), `step ${step + 1}`).toBeLessThan(0.03 * exact[0]!);
   });
 
-  it('stopped goes on to the bit, in what the first run chose', async () => {
+  it('resumed with precision "auto" › keeps the precision of the first run and gives the same adapter, bit for bit', async () => {
     const given = { hyperparameters: { n_epochs: 2, batch_size: 4, learning_rate: 0.01, precision: 'bf16' as const } };
     await train(options('bf16', given));
     await expect(train(options('bf16-stopped', { ...given, ...stoppingAfter(2) }))).rejects.toThrow('cancelled');
@@ -178,10 +178,10 @@ describe('train › in bf16', () => {
   });
 });
 
-describe('train › of the whole model', () => {
+describe('train › the whole model', () => {
   const full = { tuning: { type: 'full' as const }, hyperparameters: { n_epochs: 2, batch_size: 4, learning_rate: 1e-3, weight_decay: 0.01 } };
 
-  it('writes a model directory, and stopped and gone on with the same one to the bit', async () => {
+  it('writes a model directory, the same bit for bit after a stop and a resume', async () => {
     const { files } = await train(options('full', full));
     expect(files).toEqual(expect.arrayContaining(['config.json', 'model.safetensors', 'tokenizer.json', 'chat_template.jinja']));
     await expect(train(options('full-stopped', { ...full, ...stoppingAfter(4) }))).rejects.toThrow('cancelled');
@@ -189,7 +189,7 @@ describe('train › of the whole model', () => {
     expect(await bytes('full-stopped', 'out', 'model.safetensors')).toEqual(await bytes('full', 'out', 'model.safetensors'));
   });
 
-  it('that diverges stops at that step and says what to lower', async () => {
+  it('stops at the step where the loss diverges and says so', async () => {
     const broken = join(dir, 'broken');
     await cp(modelDir, broken, { recursive: true });
     const weights = readSafetensors(join(broken, 'model.safetensors'));
