@@ -49,7 +49,7 @@ describe('a job on a model from the hub', () => {
     const job = await api.over((await create('org/tiny')).id);
     expect(job.error).toBeNull();
     expect(job.status).toBe('succeeded');
-    expect(await messages(job.id)).toMatch(/Downloading org\/tiny@aaaaaaa: 0\.4 MB\norg\/tiny@aaaaaaa is here and checked/);
+    expect(await messages(job.id)).toMatch(/Downloading org\/tiny@aaaaaaa: 0\.4 MB\nDownloaded and verified org\/tiny@aaaaaaa/);
     const lineage = await api.report<Lineage>(job.id, 'lineage');
     expect(lineage.base_model).toMatchObject({ name: 'org/tiny', revision: COMMITS[0] });
     const config = JSON.parse(String((await api.adapter(job.id)).get('adapter_config.json'))) as Record<string, unknown>;

@@ -98,7 +98,7 @@ describe('a running job', () => {
     worker = startWorker(home);
     await expectUndisturbed(id, undisturbed);
     const messages = (await api.events(id)).map(({ message }) => message);
-    expect(messages).toEqual(expect.arrayContaining([expect.stringMatching(/The worker stops/), expect.stringMatching(/goes on after step \d+/)]));
+    expect(messages).toEqual(expect.arrayContaining([expect.stringMatching(/The worker stops/), expect.stringMatching(/resumed after step \d+/)]));
   });
 
   it('whose process dies again and again › fails and says how it died', async () => {

@@ -9,27 +9,27 @@ import { snapshotDir } from '../base-models/snapshots.ts';
 
 type Needs = Pick<Services, 'config' | 'hub' | 'jobRecord'>;
 
-/** What the adapter says of its base: the hub's name and commit, or the directory's name. */
+/** How the adapter names its base model: by hub name and commit, or by directory name. */
 export function baseModelOf({ model, modelRevision }: Pick<Job, 'model' | 'modelRevision'>): { baseModelName: string; baseModelRevision?: string } {
   if (modelRevision === null) return { baseModelName: model };
   return { baseModelName: parseHubName(model)!.name, baseModelRevision: modelRevision };
 }
 
-/** Whether this worker has the job's model from the hub, or may download it. */
-export function canHave({ model, modelRevision: commit }: Job, { services: { config, hub } }: { services: Needs }): boolean {
+/** Whether the job's model from the hub is on this machine or may be downloaded. */
+export function isAvailable({ model, modelRevision: commit }: Job, { services: { config, hub } }: { services: Needs }): boolean {
   const name = parseHubName(model)?.name;
   if (name === undefined || commit === null) return false;
   return hub.allows(name) || existsSync(snapshotDir(config.dataDir, { name, commit }));
 }
 
 /**
- * The directory of a job's model from the hub, downloaded if it is not here.
- * @throws Refusal; the signal's reason
+ * The directory of a job's model from the hub, which is downloaded if necessary.
+ * @throws Refusal, or the signal's reason
  */
 export async function hubModelDir(job: Job, { services, signal, log }: { services: Needs; signal: AbortSignal; log: Logger }): Promise<string> {
   const { config, hub, jobRecord } = services;
   const { baseModelName: name, baseModelRevision: commit } = baseModelOf(job);
-  const tell = (message: string) => jobRecord.appendEvent(job.id, { level: 'info', message });
+  const addEvent = (message: string) => jobRecord.appendEvent(job.id, { level: 'info', message });
   let startedMs: number | null = null;
   const dir = await downloadModel(
     { name, commit: commit! },
@@ -40,16 +40,16 @@ export async function hubModelDir(job: Job, { services, signal, log }: { service
       async onStart(model, haveBytes) {
         startedMs = Date.now();
         log.info({ model: name, commit, sizeBytes: model.sizeBytes, haveBytes }, 'downloading the base model');
-        const rest = haveBytes === 0 ? '' : `, ${megabytes(haveBytes)} of it here already`;
-        await tell(`Downloading ${atCommit(model)}: ${megabytes(model.sizeBytes)}${rest}`);
+        const kept = haveBytes === 0 ? '' : `, of which ${megabytes(haveBytes)} is already here`;
+        await addEvent(`Downloading ${atCommit(model)}: ${megabytes(model.sizeBytes)}${kept}`);
       },
       async onProgress(doneBytes, model) {
-        await tell(`Downloaded ${megabytes(doneBytes)} of ${megabytes(model.sizeBytes)}`);
+        await addEvent(`Downloaded ${megabytes(doneBytes)} of ${megabytes(model.sizeBytes)}`);
       },
     },
   );
   if (startedMs !== null)
-    await tell(`${atCommit({ name, commit: commit! })} is here and checked, after ${Math.round((Date.now() - startedMs) / 1000)} s`);
+    await addEvent(`Downloaded and verified ${atCommit({ name, commit: commit! })} in ${Math.round((Date.now() - startedMs) / 1000)} s`);
   return dir;
 }
 

@@ -10,12 +10,12 @@ import { keys } from '../../src/object-store/keys.ts';
 import type { Services } from '../../src/services.ts';
 import type { TrainResult } from '../engine/contract.ts';
 import { JobLost } from './endings.ts';
-import { keepReport } from './progress.ts';
+import { saveReport } from './progress.ts';
 import { proveFiles } from './proof.ts';
 import { resultsFile } from './results-file.ts';
 import { type UploadedFile, uploadDirectory } from './stored-directory.ts';
 
-/** So many are told in the job's error; the proof has them all. */
+/** How many problems the job's error lists; the proof has them all. */
 const PROBLEMS_SHOWN = 5;
 
 type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'files' | 'reports' | 'objectStore'>;
@@ -24,16 +24,16 @@ export interface Delivery {
   services: Needs;
   job: Job;
   result: TrainResult;
-  /** Where the files are read back into; replaced. */
+  /** The directory that the files are read back into; its content is replaced. */
   deliveredDir: string;
-  /** Has the process that trained load the files in a directory. */
+  /** Loads the files of a directory in the process that trained. */
   load(dir: string): Promise<ProofFindings>;
 }
 
 /**
- * The end of a good run: the adapter (or model) into the object store, read back from there and proven, then the results file, each file a row of its
- * own, and the job succeeded. Everything before that may be repeated by another attempt.
- * @throws Refusal when the proof did not pass, JobLost; then nothing of it is left
+ * Finishes a successful run: uploads the adapter (or model), reads it back from the object store and proves it, adds the results file, gives every
+ * file a row, and moves the job to `succeeded`. Another attempt may repeat everything before that move.
+ * @throws Refusal when the proof fails, JobLost; the uploaded files are then removed unless a later attempt writes them
  */
 export async function deliver({ services, job, result, deliveredDir, load }: Delivery): Promise<void> {
   const { jobs, jobRecord, objectStore } = services;
@@ -44,35 +44,35 @@ export async function deliver({ services, job, result, deliveredDir, load }: Del
     await rm(deliveredDir, { recursive: true, force: true });
     await mkdir(deliveredDir);
     const proof = await proveFiles({ objectStore, prefix, uploaded, dir: deliveredDir, load });
-    await keepReport(services, job, 'proof', proof);
-    if (!proof.passed) throw notProven(proof);
+    await saveReport(services, job, 'proof', proof);
+    if (!proof.passed) throw proofFailed(proof);
     const { measured_on: on, live, delivered } = proof.loss!;
     const message = `The delivered files were read back and proven: loss ${delivered.toFixed(4)} on the ${on.replace('_', ' ')}, ${live.toFixed(4)} before`;
     await jobRecord.appendEvent(id, { level: 'info', message });
     await succeed(services, job, { uploaded, trainedTokens: result.trainedTokens });
   } catch (error) {
-    const now = await jobs.findAny(id);
-    // A later attempt writes the very same files: only a job that is over, or will be, loses them.
-    if (error instanceof Refusal || (now?.attempt === attempt && isFinal(now.status))) await objectStore.deletePrefix(prefix);
+    const current = await jobs.findAny(id);
+    // A later attempt writes the same files, so they are deleted only if the job has ended or is about to fail.
+    if (error instanceof Refusal || (current?.attempt === attempt && isFinal(current.status))) await objectStore.deletePrefix(prefix);
     throw error;
   } finally {
     await rm(deliveredDir, { recursive: true, force: true });
   }
 }
 
-function notProven({ problems }: AdapterProof): Refusal {
+function proofFailed({ problems }: AdapterProof): Refusal {
   const shown = problems.slice(0, PROBLEMS_SHOWN).join('; ');
-  const more = problems.length > PROBLEMS_SHOWN ? ` and ${problems.length - PROBLEMS_SHOWN} problems more` : '';
-  return new Refusal('proof_failed', `The delivered files are not what was trained, so they were not delivered: ${shown}${more}`, {
-    hint: "GET the job's proof for all that was found.",
+  const more = problems.length > PROBLEMS_SHOWN ? ` and ${problems.length - PROBLEMS_SHOWN} more` : '';
+  return new Refusal('proof_failed', `The stored files differ from what was trained, so they were not delivered: ${shown}${more}`, {
+    hint: "GET the job's proof for the full list.",
   });
 }
 
 async function succeed(services: Needs, job: Job, { uploaded, trainedTokens }: { uploaded: UploadedFile[]; trainedTokens: number }): Promise<void> {
   const { jobs, jobRecord, files, objectStore } = services;
   const { id, owner, attempt } = job;
-  // An attempt that was killed between here and its success has left its rows.
-  for (const left of (await jobs.findAny(id))?.resultFileIds ?? []) await files.delete(owner, left);
+  // An attempt that was killed after this point left its rows behind.
+  for (const leftover of (await jobs.findAny(id))?.resultFileIds ?? []) await files.delete(owner, leftover);
   const results = newFileId();
   const rows = uploaded.map((file) => ({ id: newFileId(), file }));
   const resultFileIds = [results, ...rows.map((row) => row.id)];

@@ -1,10 +1,10 @@
-/** How a worker's part in a job ends, other than well. */
+/** How a worker's part in a job ends if the job does not succeed. */
 import type { Logger } from 'pino';
 import type { Refusal } from '../../src/formats/refusal.ts';
 import type { Job, JobError } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 
-/** The job is no longer this worker's: cancelled, deleted, or taken over after a silence. */
+/** The job no longer belongs to this worker: it was cancelled, deleted, or taken over because its heartbeat stopped. */
 export class JobLost extends Error {
   override readonly name = 'JobLost';
 }
@@ -20,10 +20,10 @@ interface Ending {
   log: Logger;
 }
 
-/** The worker stops: another one resumes from the newest checkpoint. */
+/** Gives the job back when the worker stops; another worker resumes it from the newest checkpoint. */
 export async function giveBack({ services: { jobs, jobRecord }, job: { id, attempt }, log }: Ending): Promise<void> {
   if ((await jobs.move(id, 'requeue', { attempt })) === null) await jobs.release(id, attempt);
-  else await jobRecord.appendEvent(id, { level: 'info', message: 'The worker stops; the job goes on from its newest checkpoint on another' });
+  else await jobRecord.appendEvent(id, { level: 'info', message: 'The worker stops; another one resumes the job from its newest checkpoint' });
   log.info('job given back');
 }
 

@@ -5,12 +5,12 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { ObjectStore } from '../../src/object-store/object-store.ts';
 
-/** What a training process reads and writes: all of a job that is on this machine's disk. Removed when the job leaves it. */
+/** The files that a training process reads and writes: all that this machine's disk holds of a job. Removed when the worker is done with the job. */
 export interface JobFolder {
   trainingFile: string;
   validationFile: string;
   outputDir: string;
-  /** What was delivered, read back from the object store. */
+  /** The delivered files, read back from the object store. */
   deliveredDir: string;
   checkpointsDir: string;
   checkpoint(step: number): string;
@@ -18,17 +18,17 @@ export interface JobFolder {
   remove(): Promise<void>;
 }
 
-/** A folder of each worker process's own, named so that the next one on this machine knows whether its owner lives. */
+/** This worker process's folder. Its name holds the process id, so that a later worker on this machine can check whether the owner is alive. */
 export function workerFolder(dataDir: string): string {
   return join(dataDir, 'work', `${hostname()}-${process.pid}`);
 }
 
-/** What training processes measured of this machine, for those after them. */
+/** Keeps what training processes measured about this machine for later ones. */
 export function machineFile(dataDir: string): string {
   return join(dataDir, 'machine.json');
 }
 
-/** Empty at first: what an earlier attempt left is not trusted. */
+/** Starts with an empty folder, because leftovers of an earlier attempt are not trusted. */
 export async function makeJobFolder(workDir: string, jobId: string): Promise<JobFolder> {
   const root = join(workDir, jobId);
   const folder = {
@@ -45,7 +45,7 @@ export async function makeJobFolder(workDir: string, jobId: string): Promise<Job
   return { ...folder, checkpoint, removeCheckpoint, remove: () => rm(root, { recursive: true, force: true }) };
 }
 
-/** Removes what workers of this machine left that were killed. */
+/** Removes the folders of workers on this machine that were killed. */
 export async function removeAbandonedFolders(dataDir: string): Promise<void> {
   const work = join(dataDir, 'work');
   for (const name of await readdir(work).catch(() => [])) {

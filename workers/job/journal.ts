@@ -4,17 +4,17 @@ import type { JobRecord } from '../../src/jobs/record-store.ts';
 import type { StepReport } from '../engine/contract.ts';
 import { JobLost } from './endings.ts';
 
-/** A job has at most about this many metrics events; rows there are for every step. Long jobs thin them out evenly. */
-const MOST_METRICS_EVENTS = 1_000;
+/** Approximate limit on a job's metrics events: long jobs thin them out evenly. Every step still gets a row. */
+const MAX_METRICS_EVENTS = 1_000;
 
-/** Steps become rows and events, gathered so that a fast job does not write for each. */
+/** Records steps as rows and events, in batches so that a fast job does not write at every step. */
 export interface JobJournal {
   step(report: StepReport): void;
-  /** Writes what has been gathered. @throws JobLost */
+  /** Writes the gathered steps. @throws JobLost */
   flush(): Promise<void>;
 }
 
-/** @param options.lastRecordedStep of an earlier attempt, whose rows and events are there already: a resumed run repeats steps, its record does not */
+/** @param options.lastRecordedStep the last step that an earlier attempt recorded: a resumed run repeats steps, but must not record them again */
 export function openJournal(
   jobRecord: JobRecord,
   { id, attempt }: { id: string; attempt: number },
@@ -38,7 +38,7 @@ export function openJournal(
       gathered.push(report);
     },
     flush: () => {
-      // One after the other, also when a timer and a checkpoint ask at once.
+      // One write at a time, even if a timer and a checkpoint flush at once.
       writing = writing.catch(() => {}).then(write);
       return writing;
     },
@@ -46,7 +46,7 @@ export function openJournal(
 }
 
 function isShown({ step, totalSteps, metrics }: StepReport): boolean {
-  const every = Math.ceil(totalSteps / MOST_METRICS_EVENTS);
+  const every = Math.ceil(totalSteps / MAX_METRICS_EVENTS);
   return step % every === 0 || step === totalSteps || 'valid_loss' in metrics || 'full_valid_loss' in metrics;
 }
 

@@ -7,28 +7,28 @@ import type { CheckpointReport, Prepared, StepReport } from '../engine/contract.
 import { lineageOf, writeManifest } from '../engine/io/manifest.ts';
 import { baseModelOf } from './base-model.ts';
 
-/** Where a checkpoint's directory keeps it, as contract.ts says. */
+/** The part of a checkpoint's directory that is delivered (see contract.ts). */
 const DELIVERABLE = 'adapter';
 
-/** Gathers where a job's files come from while it runs, and writes it beside them. */
+/** Gathers the origin of a job's files while it runs, and writes it as a manifest beside them. */
 export interface JobLineage {
   receipt(receipt: TokenReceipt): void;
   prepared(prepared: Prepared): void;
-  /** Into what a checkpoint delivers. */
+  /** Writes the manifest into the checkpoint's deliverable. */
   writeToCheckpoint(checkpoint: CheckpointReport): Promise<void>;
-  /** Into what the job delivers. @returns the manifest */
+  /** Writes the manifest into the job's output directory. @returns the manifest */
   write(dir: string, last: StepReport): Promise<Lineage>;
 }
 
-/** @param baseModelFiles under way: a large model is hashed while it trains */
+/** @param baseModelFiles a promise, because a large model is hashed while it trains */
 export function openLineage(job: Job, baseModelFiles: Promise<HashedFile[]>): JobLineage {
-  baseModelFiles.catch(() => {}); // told to whoever waits for it
+  baseModelFiles.catch(() => {}); // write() throws the error
   let receipt: TokenReceipt | undefined;
   let prepared: Prepared | undefined;
 
   async function write(dir: string, last: StepReport): Promise<Lineage> {
     if (receipt === undefined || prepared === undefined)
-      throw new Error('a training process tells the receipt and what it prepared before its files');
+      throw new Error('the training process wrote files before it reported the receipt and the preparation');
     const fileIds = { training: job.trainingFileId, validation: job.validationFileId };
     const origin = { job: job.id, ...baseModelOf(job), receipt, prepared, seed: job.seed, fileIds, last, now: new Date() };
     const lineage = lineageOf({ ...origin, baseModelFiles: await baseModelFiles });
@@ -37,11 +37,11 @@ export function openLineage(job: Job, baseModelFiles: Promise<HashedFile[]>): Jo
   }
 
   return {
-    receipt: (told) => {
-      receipt = told;
+    receipt: (reported) => {
+      receipt = reported;
     },
-    prepared: (told) => {
-      prepared = told;
+    prepared: (reported) => {
+      prepared = reported;
     },
     writeToCheckpoint: async ({ dir, last }) => {
       await write(join(dir, DELIVERABLE), last);

@@ -10,7 +10,7 @@ import { uploadDirectory } from './stored-directory.ts';
 type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'objectStore'>;
 
 /** @throws JobLost */
-export async function keepReport<Kind extends ReportKind>(
+export async function saveReport<Kind extends ReportKind>(
   { reports }: Pick<Services, 'reports'>,
   { id, attempt }: Pick<Job, 'id' | 'attempt'>,
   kind: Kind,
@@ -20,7 +20,7 @@ export async function keepReport<Kind extends ReportKind>(
 }
 
 /**
- * The data has been read and the first step is next: validating_files → queued → running.
+ * Records that the data has been read and the first step is next: validating_files → queued → running.
  * @throws JobLost
  */
 export async function recordPrepared({ jobs, jobRecord }: Needs, job: Job, facts: Prepared): Promise<void> {
@@ -39,15 +39,15 @@ export async function recordPrepared({ jobs, jobRecord }: Needs, job: Job, facts
       message: `Files validated: ${count(totalSteps, 'step')} will train ${count(trainableParameters, 'parameter')}, ${share} % of the model's ${count(totalParameters, 'parameter')}`,
     });
   }
-  if (current?.status === 'running') return; // the training process was started again
+  if (current?.status === 'running') return; // the training process was restarted
   if ((await jobs.move(id, 'start', { attempt })) === null) throw new JobLost();
-  const message = facts.startStep === 0 ? 'Fine-tuning job started' : `Fine-tuning job goes on after step ${facts.startStep}`;
+  const message = facts.startStep === 0 ? 'Fine-tuning job started' : `Fine-tuning job resumed after step ${facts.startStep}`;
   await jobRecord.appendEvent(id, { level: 'info', message });
 }
 
 async function describeData(jobRecord: Services['jobRecord'], id: string, which: 'training' | 'validation', facts: DatasetFacts): Promise<void> {
   const altered = [
-    facts.truncated > 0 ? `${count(facts.truncated, 'example')} cut` : '',
+    facts.truncated > 0 ? `${count(facts.truncated, 'example')} truncated` : '',
     facts.dropped > 0 ? `${count(facts.dropped, 'example')} dropped` : '',
   ].filter((text) => text !== '');
   await jobRecord.appendEvent(id, {
@@ -59,7 +59,7 @@ async function describeData(jobRecord: Services['jobRecord'], id: string, which:
 
 const count = (number: number, noun: string) => `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
 
-/** Uploads first, then the row: a checkpoint that has a row is whole. @throws JobLost */
+/** Uploads first and adds the row last, so a checkpoint that has a row is complete. @throws JobLost */
 export async function recordCheckpoint({ jobRecord, objectStore }: Needs, job: Job, { step, dir, last }: CheckpointReport): Promise<void> {
   const { id, attempt } = job;
   await uploadDirectory(objectStore, dir, keys.checkpoint(id, step));

@@ -1,6 +1,6 @@
 import type { StepMetric } from '../../src/jobs/job.ts';
 
-/** OpenAI's columns after `step`, by the metric that each holds. */
+/** Metric → OpenAI's column, in the order of the columns after `step`. */
 const CONTRACT_COLUMNS: Readonly<Record<string, string>> = {
   train_loss: 'train_loss',
   train_mean_token_accuracy: 'train_accuracy',
@@ -8,7 +8,7 @@ const CONTRACT_COLUMNS: Readonly<Record<string, string>> = {
   valid_mean_token_accuracy: 'valid_mean_token_accuracy',
 };
 
-/** The results file: a line for each step, OpenAI's columns first, then one for every other metric. What was not measured at a step is empty. */
+/** The results file: one line per step, OpenAI's columns first, then every other metric. Values that were not measured at a step are empty. */
 export function resultsFile(rows: readonly StepMetric[]): string {
   const others = [...new Set(rows.flatMap(({ metrics }) => Object.keys(metrics)))].filter((name) => !(name in CONTRACT_COLUMNS)).sort();
   const names = [...Object.keys(CONTRACT_COLUMNS), ...others];

@@ -8,7 +8,7 @@ import type { ObjectStore } from '../../src/object-store/object-store.ts';
 import { fetchObject } from './folder.ts';
 
 export interface DirectoryFile {
-  /** Within the directory, `/` between folders. */
+  /** Path within the directory, with `/` between folders. */
   name: string;
   sizeBytes: number;
   /** Hex. */
@@ -20,8 +20,8 @@ export interface UploadedFile extends DirectoryFile {
 }
 
 /**
- * Every file of a directory, one object each.
- * @param prefix ends in `/`; what was there before is replaced
+ * Uploads every file of a directory, one object per file.
+ * @param prefix ends in `/`; existing objects under it are deleted first
  */
 export async function uploadDirectory(objectStore: ObjectStore, dir: string, prefix: string): Promise<UploadedFile[]> {
   await objectStore.deletePrefix(prefix);
@@ -35,7 +35,7 @@ export async function uploadDirectory(objectStore: ObjectStore, dir: string, pre
   return uploaded;
 }
 
-/** Every file of a directory, by name. */
+/** Every file of a directory, sorted by path. */
 export async function filesIn(dir: string): Promise<DirectoryFile[]> {
   const files: DirectoryFile[] = [];
   for (const path of await pathsIn(dir)) {

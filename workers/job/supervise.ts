@@ -1,4 +1,4 @@
-/** One job, from the queue to its end: claim, fetch, train in a process of its own, record, deliver; cancel, stop, crash. */
+/** One job from the queue to its end: claim, fetch, train in a separate process, record, deliver; and cancellation, shutdown and crashes. */
 import type { Logger } from 'pino';
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { HashedFile } from '../../src/formats/hashed-file.ts';
@@ -11,31 +11,31 @@ import type { TrainOptions } from '../engine/contract.ts';
 import type { Place } from '../placement/places.ts';
 import { type ForkedTraining, TrainingProcessDied } from '../process/forked.ts';
 import type { TrainingError } from '../process/messages.ts';
-import { baseModelOf, canHave, hubModelDir } from './base-model.ts';
+import { baseModelOf, hubModelDir, isAvailable } from './base-model.ts';
 import { deliver } from './delivery.ts';
 import { fail, giveBack, JobLost, StoppedByWorker } from './endings.ts';
 import { fetchObject, type JobFolder, machineFile, makeJobFolder } from './folder.ts';
 import { openJournal } from './journal.ts';
 import { type JobLineage, openLineage } from './lineage.ts';
-import { keepReport, recordCheckpoint, recordPrepared } from './progress.ts';
+import { recordCheckpoint, recordPrepared, saveReport } from './progress.ts';
 import { downloadDirectory } from './stored-directory.ts';
 import { type JobWatch, watchJob } from './watch.ts';
 
-/** A training process that dies this often in one worker's hands takes the job with it: something in the job kills it. */
-const MOST_CRASHES = 3;
-/** A worker that stops waits this long for the step under way and its checkpoint. */
+/** After this many crashes under one worker the job fails: something in the job kills its training process. */
+const MAX_CRASHES = 3;
+/** How long a stopping worker waits for the current step and its checkpoint. */
 const STOP_GRACE_MS = 30_000;
 
 export interface Supervision {
   services: Pick<Services, 'config' | 'jobs' | 'jobRecord' | 'files' | 'reports' | 'objectStore' | 'hub'>;
   workerId: string;
-  /** Where this worker keeps jobs' folders. */
+  /** Holds this worker's job folders. */
   workDir: string;
-  /** @returns the directory of a base model that is this machine's own, null when it is not here */
+  /** @returns the directory of a base model that did not come from the hub, or null if this machine has none */
   modelDir(model: string): string | null;
-  /** @returns the files that the base model in a directory is made of */
+  /** @returns the files of the base model in a directory */
   baseModelFiles(modelDir: string): Promise<HashedFile[]>;
-  /** Waits for the slots that a job asks for. @returns null when this worker has too few, or stops */
+  /** Waits for the slots that a job asks for. @returns null if this worker has too few, or is stopping */
   takePlace(job: Job): Promise<Place | null>;
   /** Aborted when the worker stops: jobs go back to the queue. */
   stopping: AbortSignal;
@@ -43,24 +43,24 @@ export interface Supervision {
 }
 
 /**
- * Takes the job if it is to be had, and this machine has its base model or may download it and has as many slots as the job asks for; returns when it is
- * over, given back or lost.
- * @throws whatever the database or the object store says: the job is taken up again when its heartbeat is too old
+ * Takes the job if it is still available, this machine has (or may download) its base model, and the worker has enough slots. Returns when the job
+ * has ended, was given back or was lost.
+ * @throws errors of the database and the object store; the job is retried once its heartbeat is too old
  */
 export async function superviseJob(jobId: string, supervision: Supervision): Promise<void> {
   const { services, workerId, modelDir, stopping } = supervision;
   const log = supervision.log.child({ jobId });
-  const wanted = await services.jobs.findAny(jobId);
-  if (wanted === null || stopping.aborted) return;
-  const own = modelDir(wanted.model);
-  if (own === null && !canHave(wanted, supervision)) return; // a worker that has the model will be woken
-  const place = await supervision.takePlace(wanted);
+  const offered = await services.jobs.findAny(jobId);
+  if (offered === null || stopping.aborted) return;
+  const localDir = modelDir(offered.model);
+  if (localDir === null && !isAvailable(offered, supervision)) return; // a worker that has the model will be woken
+  const place = await supervision.takePlace(offered);
   if (place === null) return; // a worker that has the slots will be woken
   try {
     const job = await services.jobs.claim(jobId, workerId);
     if (job === null) return;
     log.info({ attempt: job.attempt, model: job.model }, 'job taken');
-    await carryOut(job, own, { ...supervision, place, log });
+    await carryOut(job, localDir, { ...supervision, place, log });
   } finally {
     place.leave();
   }
@@ -70,7 +70,7 @@ interface Placed extends Supervision {
   place: Place;
 }
 
-async function carryOut(job: Job, own: string | null, placed: Placed): Promise<void> {
+async function carryOut(job: Job, localDir: string | null, placed: Placed): Promise<void> {
   const { services, workDir, stopping, log } = placed;
   const rows = await services.jobRecord.metrics(job.id);
   const journal = openJournal(services.jobRecord, job, { lastRecordedStep: rows.at(-1)?.step ?? 0 });
@@ -78,7 +78,7 @@ async function carryOut(job: Job, own: string | null, placed: Placed): Promise<v
   const folder = await makeJobFolder(workDir, job.id);
   try {
     const signal = AbortSignal.any([watch.lost, stopping]);
-    const modelPath = own ?? (await hubModelDir(job, { services, signal, log }));
+    const modelPath = localDir ?? (await hubModelDir(job, { services, signal, log }));
     const lineage = openLineage(job, placed.baseModelFiles(modelPath));
     const run: Run = { ...placed, job, modelPath, journal, watch, folder, lineage };
     await fetchDatasets(run);
@@ -104,15 +104,15 @@ interface Run extends Placed {
 }
 
 async function fetchDatasets({ services: { files, objectStore }, job, folder }: Run): Promise<void> {
-  const wanted = [
+  const datasets = [
     { param: 'training_file', id: job.trainingFileId, path: folder.trainingFile },
     { param: 'validation_file', id: job.validationFileId, path: folder.validationFile },
   ];
-  for (const { param, id, path } of wanted) {
+  for (const { param, id, path } of datasets) {
     if (id === null) continue;
     const file = await files.findEvenDeleted(job.owner, id);
     const missing = () =>
-      new Refusal('file_not_found', `The content of the file "${id}" is gone`, { param, hint: 'Upload it again and make a new job.' });
+      new Refusal('file_not_found', `The content of the file "${id}" no longer exists`, { param, hint: 'Upload it again and create a new job.' });
     if (file === null) throw missing();
     await fetchObject(objectStore, file.storageKey, path).catch((error) => {
       throw error instanceof ObjectNotFound ? missing() : error;
@@ -120,7 +120,7 @@ async function fetchDatasets({ services: { files, objectStore }, job, folder }: 
   }
 }
 
-/** A process that dies is followed by another, which goes on from the newest checkpoint. */
+/** When a training process dies, another one resumes from the newest checkpoint. */
 async function trainUntilOver(run: Run): Promise<void> {
   const { services, job, log } = run;
   for (let crashes = 1; ; crashes++) {
@@ -131,14 +131,14 @@ async function trainUntilOver(run: Run): Promise<void> {
       if (!(error instanceof TrainingProcessDied) || run.watch.lost.aborted) throw error;
       if (run.stopping.aborted) return await giveBack(run); // it did not stop in time
       log.error({ crashes, how: error.how, output: training.output() }, 'the training process died');
-      const memory = error.how === 'SIGKILL' ? ', as a machine does when memory runs out' : '';
-      const what = `The training process ended with ${error.how}${memory}`;
-      if (crashes === MOST_CRASHES) {
-        throw new Refusal('training_process_died', `${what}, ${crashes} times`, {
+      const memory = error.how === 'SIGKILL' ? '; the machine may have run out of memory' : '';
+      const what = `The training process died (${error.how}${memory})`;
+      if (crashes === MAX_CRASHES) {
+        throw new Refusal('training_process_died', `${what} ${crashes} times`, {
           hint: 'Lower hyperparameters.batch_size or hyperparameters.max_length, or ask whoever runs the worker.',
         });
       }
-      await services.jobRecord.appendEvent(job.id, { level: 'warn', message: `${what}; it is started again from the newest checkpoint` });
+      await services.jobRecord.appendEvent(job.id, { level: 'warn', message: `${what}. It is started again from the newest checkpoint` });
     } finally {
       await training.kill();
     }
@@ -164,10 +164,10 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
       switch (answer.answer) {
         case 'receipt':
           run.lineage.receipt(answer.receipt);
-          await keepReport(services, job, 'receipt', answer.receipt);
+          await saveReport(services, job, 'receipt', answer.receipt);
           break;
         case 'prepared':
-          log.info({ seconds: answer.facts.seconds }, 'the job is prepared');
+          log.info({ seconds: answer.facts.seconds }, 'job prepared');
           run.lineage.prepared(answer.facts);
           await recordPrepared(services, job, answer.facts);
           break;
@@ -184,7 +184,7 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
         case 'done':
           run.place.trained();
           await journal.flush();
-          await keepReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.last));
+          await saveReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.last));
           await deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(training, dir, log) });
           log.info({ steps: answer.result.steps, seconds: answer.result.seconds }, 'job succeeded');
           break;
@@ -213,7 +213,7 @@ async function verify(training: ForkedTraining, dir: string, log: Logger): Promi
 }
 
 function failure({ code, message, param, hint }: TrainingError, training: ForkedTraining, log: Logger): Refusal {
-  if (code === 'internal_error') log.error({ output: training.output() }, 'the training failed');
+  if (code === 'internal_error') log.error({ output: training.output() }, 'training failed');
   return new Refusal(code, message, { param, hint });
 }
 
@@ -229,7 +229,7 @@ async function trainOptions({ services, job, folder, modelPath }: Run): Promise<
     checkpointsDir: folder.checkpointsDir,
     ...(resumeFrom !== null && { resumeFrom }),
     tuning: job.tuning,
-    // What an earlier attempt's machine was fastest in stays, so that the job is what its record says.
+    // Keep the precision that an earlier attempt chose on its machine, so that the job matches its record.
     hyperparameters: { ...job.hyperparameters, ...(job.resolved && { precision: job.resolved.precision }) },
     seed: job.seed,
     machineFile: machineFile(services.config.dataDir),

@@ -2,19 +2,19 @@ import type { Logger } from 'pino';
 import type { Job } from '../../src/jobs/job.ts';
 import type { JobStore } from '../../src/jobs/store.ts';
 
-/** How soon a cancelled job's process is stopped; also the heartbeat, far below its bound. */
+/** How soon a cancelled job's process is stopped. Also the heartbeat interval, far below the heartbeat timeout. */
 const WATCH_EVERY_MS = 1_000;
 
 export interface JobWatch {
-  /** Aborted when the job is not this worker's any more. */
+  /** Aborted when the job no longer belongs to this worker. */
   lost: AbortSignal;
-  /** A step is done: where the run stands, for the estimate of its end. */
+  /** Call after each step: updates the estimate of when the run ends. */
   progress(step: { step: number; totalSteps: number }): void;
   stop(): Promise<void>;
 }
 
 /**
- * Says once a second that the job's worker lives and when it will be done, and hears whether it is still wanted.
+ * Once a second, writes the job's heartbeat and estimated finish, and checks that the job still belongs to this worker.
  * @param tick runs with each heartbeat
  */
 export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick }: { log: Logger; tick(): Promise<void> }): JobWatch {
@@ -30,7 +30,7 @@ export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick }: { 
       await tick();
       if ((await jobs.heartbeat(id, attempt, estimatedFinish === undefined ? {} : { estimatedFinish })) === null && !stopped) lost.abort();
     } catch (error) {
-      // A database that is away for a moment does not end a run; away for longer, the heartbeat's bound gives the job to another.
+      // A short database outage does not end a run. After a long one the heartbeat is too old and another worker takes the job.
       log.warn({ err: error }, 'the heartbeat could not be written');
     }
     if (!stopped && !lost.signal.aborted) schedule();
@@ -46,7 +46,7 @@ export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick }: { 
     lost: lost.signal,
     progress({ step, totalSteps }) {
       const now = Date.now();
-      // From the first step's end on: the first one also warms up.
+      // Timed from the end of the first step, which also warms up.
       first ??= { step, atMs: now };
       if (step > first.step) estimatedFinish = new Date(now + ((now - first.atMs) / (step - first.step)) * (totalSteps - step));
     },

@@ -20,7 +20,7 @@ const ending = (job: Awaited<ReturnType<typeof claimedJob>>) => ({ services: ser
 const get = async (id: string, path = '') => (await service.inject({ url: `/v1/fine_tuning/jobs/${id}${path}` })).json();
 
 describe('fail', () => {
-  it('with a NUL and half an emoji in the text › records the error with both replaced', async () => {
+  it('with a NUL and a lone surrogate in the text › records the error with both replaced', async () => {
     const job = await claimedJob();
     await fail(ending(job), new Refusal('corrupt_model_file', 'The tensor "a\0\ud83d" is cut off', { param: 'model' }));
     const message = 'The tensor "a\ufffd\ufffd" is cut off';
@@ -28,7 +28,7 @@ describe('fail', () => {
     expect((await get(job.id, '/events')).data[0]).toMatchObject({ level: 'error', message: `The job failed: ${message}` });
   });
 
-  it('of a job that was cancelled › changes nothing', async () => {
+  it('on a cancelled job › changes nothing', async () => {
     const job = await claimedJob();
     await service.post(`/v1/fine_tuning/jobs/${job.id}/cancel`, {});
     await fail(ending(job), new Refusal('out_of_memory', 'It is too large'));
@@ -38,13 +38,13 @@ describe('fail', () => {
 });
 
 describe('giveBack', () => {
-  it('before the data has been read › lets go of the job at once', async () => {
+  it('before the data has been read › releases the job at once', async () => {
     const job = await claimedJob();
     await giveBack(ending(job));
     expect(await service.services.jobs.findAny(job.id)).toMatchObject({ status: 'validating_files', workerId: null, heartbeatAt: null });
   });
 
-  it('of a running job › puts it back into the queue and says so', async () => {
+  it('on a running job › puts it back into the queue and records an event', async () => {
     const job = await claimedJob();
     for (const move of ['read', 'start'] as const) await service.services.jobs.move(job.id, move);
     await giveBack(ending(job));

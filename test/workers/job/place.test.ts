@@ -41,14 +41,14 @@ const brokenPlace = () => ({
   leave: vi.fn(),
 });
 
-describe('a job that is supervised', () => {
-  it('and gets no place on this machine › stays as it was, for another worker', async () => {
+describe('a supervised job', () => {
+  it('that gets no place on this machine › stays unclaimed for another worker', async () => {
     const id = await makeJob();
     await supervise(id, async () => null);
     expect(await service.services.jobs.findAny(id)).toMatchObject({ status: 'validating_files', workerId: null, attempt: 0 });
   });
 
-  it('and is cancelled while it waits for a place › leaves it unused', async () => {
+  it('that is cancelled while it waits for a place › gives the place up unused', async () => {
     const id = await makeJob();
     const place = brokenPlace();
     await supervise(id, async () => {
@@ -58,7 +58,7 @@ describe('a job that is supervised', () => {
     expect(place.leave).toHaveBeenCalledOnce();
   });
 
-  it('and breaks on something unforeseen › leaves its place', async () => {
+  it('that hits an unexpected error › gives its place up', async () => {
     const place = brokenPlace();
     await expect(supervise(await makeJob(), async () => place)).rejects.toThrow('no process can be started');
     expect(place.leave).toHaveBeenCalledOnce();

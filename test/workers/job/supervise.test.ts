@@ -41,10 +41,10 @@ async function makeJob(): Promise<string> {
   return (await service.post('/v1/fine_tuning/jobs', body)).json<{ id: string }>().id;
 }
 
-/** What differs from an undisturbed run. */
+/** What goes differently than in an undisturbed run. */
 type Disturbances = Partial<Pick<Supervision, 'stopping'> & Pick<Place, 'takeProcess' | 'trained'> & { services: Partial<Supervision['services']> }>;
 
-/** A worker's hands on one job: the service's own stores and a real training process, unless something is made to go wrong. */
+/** Supervises one job with the service's own stores and a real training process, except for what is disturbed. */
 function supervise(jobId: string, { services = {}, takeProcess = fork, trained = () => {}, ...rest }: Disturbances = {}) {
   return superviseJob(jobId, {
     services: { ...service.services, ...services },
@@ -65,8 +65,8 @@ function fork(): ForkedTraining {
   return training;
 }
 
-/** The store, but what it gives for the adapter's weights goes through `change`. */
-function storeThat(change: (content: Buffer) => Buffer): ObjectStore {
+/** The object store, except that `change` is applied to the adapter's weights when they are read. */
+function storeWithWeights(change: (content: Buffer) => Buffer): ObjectStore {
   const { objectStore } = service.services;
   return {
     ...objectStore,
@@ -82,10 +82,10 @@ const weights = async (jobId: string) => (await get(jobId, `/adapter/${WEIGHTS}`
 const models = async () => (await service.client.models.list()).data.map(({ id }) => id);
 const stored = (jobId: string) => service.services.objectStore.list(keys.adapter(jobId));
 
-/** What reconcile does with a job whose worker fell silent. */
+/** What reconcile does with a job whose heartbeat has stopped. */
 const workerWasLost = (jobId: string) => service.services.jobs.move(jobId, 'requeue');
 
-describe('a job that is supervised', () => {
+describe('a supervised job', () => {
   let undisturbed: Buffer;
   beforeAll(async () => {
     const id = await makeJob();
@@ -94,31 +94,31 @@ describe('a job that is supervised', () => {
     undisturbed = await weights(id);
   });
 
-  it('and trained › is told of once, when its steps are done and before its files are proven', async () => {
-    const told: string[] = [];
+  it('calls `trained` once, after its last step and before its proof', async () => {
+    const events: string[] = [];
     const takeProcess = () => {
       const training = fork();
       return {
         ...training,
         async *train(options: Parameters<ForkedTraining['train']>[0]) {
           for await (const answer of training.train(options)) {
-            if (answer.answer === 'step') told.push(`step ${answer.report.step}`);
+            if (answer.answer === 'step') events.push(`step ${answer.report.step}`);
             yield answer;
           }
         },
         verify(dir: string) {
-          told.push('proof');
+          events.push('proof');
           return training.verify(dir);
         },
       };
     };
-    await supervise(await makeJob(), { takeProcess, trained: () => void told.push('trained') });
-    expect(told).toEqual(['step 1', 'step 2', 'step 3', 'step 4', 'trained', 'proof']);
+    await supervise(await makeJob(), { takeProcess, trained: () => void events.push('trained') });
+    expect(events).toEqual(['step 1', 'step 2', 'step 3', 'step 4', 'trained', 'proof']);
   });
 
-  it('whose weights come back from storage with one bit flipped › fails, names the file and leaves nothing', async () => {
+  it('whose weights come back from storage with one bit flipped › fails, names the file and leaves nothing behind', async () => {
     const id = await makeJob();
-    const flipped = storeThat((content) => {
+    const flipped = storeWithWeights((content) => {
       content[content.length - 1]! ^= 1;
       return content;
     });
@@ -128,7 +128,7 @@ describe('a job that is supervised', () => {
     expect(job.error).toEqual({
       code: 'proof_failed',
       param: null,
-      message: expect.stringMatching(/adapter_model\.safetensors came back with other bytes \(sha256/),
+      message: expect.stringMatching(/adapter_model\.safetensors came back with different content \(sha256/),
     });
     expect((await get(id, '/proof')).json()).toMatchObject({ passed: false, loss: null, problems: [expect.stringContaining(WEIGHTS)] });
     expect(await stored(id)).toEqual([]);
@@ -136,15 +136,15 @@ describe('a job that is supervised', () => {
     expect((await models()).filter((model) => model.endsWith(id.slice(-8)))).toEqual([]);
   });
 
-  it('whose weights come back cut off › fails and says by how much', async () => {
+  it('whose weights come back truncated › fails and names both sizes', async () => {
     const id = await makeJob();
-    await supervise(id, { services: { objectStore: storeThat((content) => content.subarray(0, 100)) } });
+    await supervise(id, { services: { objectStore: storeWithWeights((content) => content.subarray(0, 100)) } });
     const { status, error } = (await get(id)).json();
     expect(status).toBe('failed');
     expect(error.message).toMatch(/adapter_model\.safetensors came back with 100 bytes; \d{4,} were stored/);
   });
 
-  it('whose process dies at its proof › goes on from the last checkpoint to the same adapter', async () => {
+  it('whose process dies during its proof › resumes from the last checkpoint and delivers the same adapter', async () => {
     const id = await makeJob();
     let deaths = 0;
     const takeProcess = () => {
@@ -162,20 +162,20 @@ describe('a job that is supervised', () => {
     expect((await get(id, '/proof')).json()).toMatchObject({ passed: true, problems: [] });
   });
 
-  it('whose worker is lost between upload and proof, and again before its success › ends right, with each file listed once', async () => {
+  it('whose worker is lost between upload and proof, and again just before success › succeeds in the end, with each file listed once', async () => {
     const id = await makeJob();
-    const away = storeThat(() => {
-      throw new Error('the store is away');
+    const broken = storeWithWeights(() => {
+      throw new Error('the store is down');
     });
-    await expect(supervise(id, { services: { objectStore: away } })).rejects.toThrow('the store is away');
+    await expect(supervise(id, { services: { objectStore: broken } })).rejects.toThrow('the store is down');
     expect((await stored(id)).length).toBeGreaterThan(0);
     expect((await get(id)).json()).toMatchObject({ status: 'running', result_files: [] });
     for (const path of ['/adapter', '/proof']) expect(refusal(await get(id, path))).toMatchObject({ status: 404 });
 
     await workerWasLost(id);
     const { jobs } = service.services;
-    const move: typeof jobs.move = (...args) => (args[1] === 'succeed' ? Promise.reject(new Error('the database is away')) : jobs.move(...args));
-    await expect(supervise(id, { services: { jobs: { ...jobs, move } } })).rejects.toThrow('the database is away');
+    const move: typeof jobs.move = (...args) => (args[1] === 'succeed' ? Promise.reject(new Error('the database is down')) : jobs.move(...args));
+    await expect(supervise(id, { services: { jobs: { ...jobs, move } } })).rejects.toThrow('the database is down');
     expect((await get(id)).json()).toMatchObject({ status: 'running', fine_tuned_model: null, result_files: [] });
 
     await workerWasLost(id);
@@ -189,17 +189,17 @@ describe('a job that is supervised', () => {
     expect(mine.map(({ filename }) => filename).sort()).toEqual(['adapter_config.json', WEIGHTS, 'graft_manifest.json', 'step_metrics.csv']);
   });
 
-  it('whose worker is lost before the first checkpoint › goes on in the precision that was chosen, whatever the next machine is fast in', async () => {
+  it('whose worker is lost before the first checkpoint › keeps the precision that was chosen, whichever is fastest on the next machine', async () => {
     const id = await makeJob();
-    const asked: unknown[] = [];
+    const precisions: unknown[] = [];
     const dying = () => {
       const training = fork();
       return {
         ...training,
         async *train(options: Parameters<ForkedTraining['train']>[0]) {
-          asked.push(options.hyperparameters.precision);
+          precisions.push(options.hyperparameters.precision);
           for await (const answer of training.train(options)) {
-            if (answer.answer === 'step' && asked.length === 1) throw new Error('the worker is lost');
+            if (answer.answer === 'step' && precisions.length === 1) throw new Error('the worker is lost');
             yield answer;
           }
         },
@@ -209,11 +209,11 @@ describe('a job that is supervised', () => {
     const { precision } = (await service.services.jobs.findAny(id))!.resolved!;
     await workerWasLost(id);
     await supervise(id, { takeProcess: dying });
-    expect(asked).toEqual([undefined, precision]);
+    expect(precisions).toEqual([undefined, precision]);
     expect((await get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
   });
 
-  it('whose worker is told to stop at its proof › succeeds, or goes back to the queue and succeeds with the next', async () => {
+  it('whose worker is told to stop during its proof › succeeds, or goes back to the queue and succeeds with the next worker', async () => {
     const id = await makeJob();
     const stopping = new AbortController();
     const takeProcess = () => {
@@ -233,7 +233,7 @@ describe('a job that is supervised', () => {
     expect(await weights(id)).toEqual(undisturbed);
   });
 
-  it('that is cancelled while its files are proven › leaves none of them', async () => {
+  it('that is cancelled during its proof › leaves no files behind', async () => {
     const id = await makeJob();
     const takeProcess = () => {
       const training = fork();
