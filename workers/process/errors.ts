@@ -1,10 +1,10 @@
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { TrainingError } from './messages.ts';
 
-/** How TensorFlow (host and GPU allocator), V8 and the operating system say it. */
+/** In the messages of TensorFlow (host and GPU allocators), V8 and the operating system. */
 const OUT_OF_MEMORY = /OOM when allocating|ResourceExhausted|RESOURCE_EXHAUSTED|out of memory|Array buffer allocation failed|ENOMEM/i;
 
-/** What a run threw, as the job's error: what was given wrong, too little memory, or our own fault. */
+/** Turns what a run threw into the job's error: a refusal, too little memory, or a bug of ours. */
 export function asTrainingError(error: unknown): TrainingError {
   const { code, message, param, hint } = error instanceof Refusal ? error : unexpected(error);
   return { code, message, param, hint };
@@ -18,5 +18,5 @@ function unexpected(error: unknown): Refusal {
       param: 'hyperparameters.batch_size',
       hint: 'Lower hyperparameters.batch_size or hyperparameters.max_length.',
     });
-  return new Refusal('internal_error', `The training failed: ${firstLine}`, { hint: "The worker's log has the details." });
+  return new Refusal('internal_error', `Training failed: ${firstLine}`, { hint: "The worker's log has the details." });
 }

@@ -8,22 +8,22 @@ import type { Answer, Command, Ready } from './messages.ts';
 
 const PROGRAM = fileURLToPath(new URL('program.ts', import.meta.url));
 
-/** Last lines of its output that are kept to explain a crash. */
+/** How many of its last output lines are kept to explain a crash. */
 const OUTPUT_LINES_KEPT = 30;
 
 /** The answers that end a command. */
 const LAST_ANSWERS = ['done', 'verified', 'stopped', 'failed'];
 
-/** A training process, seen from the worker. It runs one job and is gone. */
+/** A training process as the worker sees it. It runs one job. */
 export interface ForkedTraining {
   readonly pid: number | undefined;
   /**
-   * Resolves when it has loaded TensorFlow and waits for a job.
+   * Resolves when it has loaded TensorFlow and is waiting for a job.
    * @throws TrainingProcessDied
    */
   ready(): Promise<void>;
   /**
-   * Trains; answers in order, the last is `done`, `stopped` or `failed`.
+   * Trains. Yields the answers in order; the last is `done`, `stopped` or `failed`.
    * @throws TrainingProcessDied when the process ends before that
    */
   train(options: Omit<TrainOptions, 'signal' | 'report'>): AsyncGenerator<Answer>;
@@ -33,9 +33,9 @@ export interface ForkedTraining {
    * @throws TrainingProcessDied
    */
   verify(deliveredDir: string): Promise<Answer>;
-  /** Asks it to stop after the step under way and to write a checkpoint. */
+  /** Asks it to stop after the current step and to write a checkpoint. */
   stop(): void;
-  /** Ends it at once. @returns when it is gone */
+  /** Kills it. Resolves when it has exited. */
   kill(): Promise<void>;
   isGone(): boolean;
   /** The last lines it printed. */
@@ -52,9 +52,9 @@ export class TrainingProcessDied extends Error {
 }
 
 export interface ForkOptions {
-  /** All that it sees of the environment. */
+  /** Its whole environment: nothing is inherited. */
   env: Record<string, string>;
-  /** Each line it prints. */
+  /** Called with each line it prints. */
   onOutput?: (line: string) => void;
 }
 
@@ -70,10 +70,10 @@ export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedT
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
     child.once('error', (error) => resolve(error.message));
   });
-  // Listening from the start: nothing it says is lost, and `disconnect` comes after its last message.
+  // Listens from the start, so that no message is lost. `disconnect` comes after the last one.
   const messages = on(child, 'message', { close: ['disconnect'] });
-  const ready = new Promise<void>((resolve) => child.once('message', () => resolve())); // what it says first
-  child.on('error', () => {}); // `gone` tells it
+  const ready = new Promise<void>((resolve) => child.once('message', () => resolve())); // its first message is `ready`
+  child.on('error', () => {}); // reported through `gone`
   const output: string[] = [];
   for (const stream of [child.stdout!, child.stderr!]) {
     createInterface({ input: stream }).on('line', (line) => {
@@ -84,7 +84,7 @@ export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedT
   }
   const id = randomUUID();
 
-  /** Its answers up to the one that ends the command. @param whenReady it has loaded TensorFlow and listens */
+  /** Its answers up to the one that ends the command. @param whenReady called when it has loaded TensorFlow and is listening */
   async function* answers(whenReady = () => {}): AsyncGenerator<Answer> {
     try {
       for (;;) {
@@ -99,7 +99,7 @@ export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedT
         if (LAST_ANSWERS.includes(message.answer)) return;
       }
     } catch {
-      // An error event of the child: how it ended says more.
+      // An error event of the child. How it ended says more.
     }
     throw new TrainingProcessDied(await gone);
   }
@@ -110,13 +110,13 @@ export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedT
       const died = await Promise.race([ready, gone]);
       if (died !== undefined) throw new TrainingProcessDied(died);
     },
-    train: (options) => answers(() => tell(child, { id, command: 'train', options })),
+    train: (options) => answers(() => send(child, { id, command: 'train', options })),
     async verify(deliveredDir) {
-      tell(child, { id, command: 'verify', deliveredDir });
+      send(child, { id, command: 'verify', deliveredDir });
       for await (const answer of answers()) return answer;
-      throw new Error('a command ends with an answer');
+      throw new Error('unreachable: `answers` yields at least one answer or throws');
     },
-    stop: () => tell(child, { id, command: 'stop' }),
+    stop: () => send(child, { id, command: 'stop' }),
     async kill() {
       child.kill('SIGKILL');
       await gone;
@@ -126,7 +126,7 @@ export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedT
   };
 }
 
-function tell(child: ChildProcess, command: Command): void {
-  // One that is gone is noticed by whoever waits for its answers.
+function send(child: ChildProcess, command: Command): void {
+  // If it has exited, whoever waits for its answers finds out.
   if (child.connected) child.send(command, () => {});
 }

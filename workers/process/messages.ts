@@ -1,5 +1,5 @@
 /**
- * What passes between a worker and its training process, over the IPC channel. Commands carry an id and every answer
+ * The messages between a worker and its training process, over the IPC channel. Commands carry an id and every answer
  * repeats it, so that one process may later serve several jobs and generate.
  */
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
@@ -10,9 +10,9 @@ import type { CheckpointReport, Prepared, StepReport, TrainOptions, TrainResult 
 export type Command =
   /** Train; paths in, paths out. */
   | { id: string; command: 'train'; options: Omit<TrainOptions, 'signal' | 'report'> }
-  /** After `done`, with its id: do the files in this folder, read back from storage, load as the model that was trained? Answers `verified`. */
+  /** After `done`, with the same id: check that the files in this folder, read back from storage, load as the trained model. Answer: `verified`. */
   | { id: string; command: 'verify'; deliveredDir: string }
-  /** Stop after the step under way, write a checkpoint, answer `stopped`. */
+  /** Stop after the current step and write a checkpoint. Answer: `stopped`. */
   | { id: string; command: 'stop' };
 
 export type Answer =
@@ -25,10 +25,10 @@ export type Answer =
   | { id: string; answer: 'stopped' }
   | { id: string; answer: 'failed'; error: TrainingError };
 
-/** A Refusal, as it passes between processes; also of `out_of_memory` and `internal_error`. */
+/** A Refusal as it is sent between processes; its code may also be `out_of_memory` or `internal_error`. */
 export type TrainingError = Pick<Refusal, 'code' | 'message' | 'param' | 'hint'>;
 
-/** Sent once, unasked, when the process has loaded TensorFlow and can take a command. */
+/** Sent once, without a command, when the process has loaded TensorFlow and is listening. */
 export interface Ready {
   answer: 'ready';
   device: string;

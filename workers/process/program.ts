@@ -1,6 +1,6 @@
 /**
- * The process that trains: paths in, paths out. It knows no database, queue, storage or credentials; whoever forked it speaks messages.ts with it.
- * One run blocks its event loop, may take all its memory, and may crash: that is why it is a process of its own.
+ * The training process: paths in, paths out. It has no database, queue, storage or credentials, and talks to its parent through messages.ts.
+ * A run blocks the event loop, may use up the memory, and may crash: that is why it has a process to itself.
  */
 import type { TrainReport, TrainResult } from '../engine/contract.ts';
 import { prepare, type Run } from '../engine/prepare.ts';
@@ -10,17 +10,17 @@ import { trainPrepared } from '../engine/train.ts';
 import { asTrainingError } from './errors.ts';
 import type { Answer, Command, Ready } from './messages.ts';
 
-// A Ctrl-C or a service manager signals the whole group; the worker then says `stop`, and a checkpoint is written.
+// Ctrl-C and service managers signal the whole process group. The worker then sends `stop`, so that a checkpoint is written.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
-// Nobody is left to hear an answer.
+// The worker is gone, and nobody else reads the answers.
 process.on('disconnect', () => process.exit(0));
 
 type TrainCommand = Extract<Command, { command: 'train' }>;
 type VerifyCommand = Extract<Command, { command: 'verify' }>;
 
 const running = new Map<string, AbortController>();
-/** Trained and delivered, kept to be compared with its files: by the id of its command. */
+/** Finished runs by command id, kept until `verify` compares their files. */
 const trained = new Map<string, { run: Run; options: TrainCommand['options']; result: TrainResult }>();
 
 process.on('message', (command: Command) => {
@@ -74,7 +74,7 @@ async function verify({ id, deliveredDir }: VerifyCommand, signal: AbortSignal):
   await send({ id, answer: 'verified', findings });
 }
 
-/** Resolves when the message has been written: a slow reader slows the loop down instead of filling the memory. */
+/** Resolves when the message has been written, so that a slow reader slows the loop down instead of filling the memory. */
 function send(message: Answer | Ready): Promise<void> {
   return new Promise((resolve, reject) => {
     process.send!(message, undefined, undefined, (error: Error | null) => (error === null ? resolve() : reject(error)));

@@ -2,19 +2,19 @@ import type { Logger } from 'pino';
 import type { Device } from '../devices.ts';
 import { type ForkedTraining, type ForkOptions, forkTraining } from './forked.ts';
 
-/** A training process that has loaded TensorFlow and waits: the next job starts at once. */
+/** Keeps a training process waiting with TensorFlow loaded, so that the next job starts at once. */
 export interface SpareProcess {
-  /** Starts it, unless there is one. */
+  /** Starts one unless one is waiting. */
   warm(): void;
-  /** @returns the one that waits, or one that starts now; its output goes to the job's log */
+  /** @returns the waiting process, or a new one. Its output then goes to the job's log */
   take(jobLog: Logger): ForkedTraining;
   close(): Promise<void>;
 }
 
 interface SpareOptions {
-  /** What its processes see; the CPU alone where none is a GPU. */
+  /** The devices that its processes see; only the CPU if there is no GPU among them. */
   devices: readonly Device[];
-  /** What training processes see of the environment. */
+  /** The environment variables of training processes. */
   environment: Record<string, string>;
   log: Logger;
   fork?(options: ForkOptions): ForkedTraining;
@@ -25,12 +25,12 @@ export function spareProcess({ devices, environment, log, fork = forkTraining }:
   const env = { ...environment, CUDA_DEVICE_ORDER: 'PCI_BUS_ID', CUDA_VISIBLE_DEVICES: gpus.join(',') };
   let spare: { training: ForkedTraining; log: Logger } | null = null;
 
-  /** One that died while it waited, as when memory runs out, is no spare. */
+  /** The waiting process; replaces one that died while it waited, as when memory runs out. */
   const waiting = () => {
     if (spare !== null && !spare.training.isGone()) return spare;
-    const begun = { log, training: fork({ env, onOutput: (line) => begun.log.debug({ line }, 'training process') }) };
-    spare = begun;
-    return begun;
+    const started = { log, training: fork({ env, onOutput: (line) => started.log.debug({ line }, 'training process') }) };
+    spare = started;
+    return started;
   };
   return {
     warm: () => void waiting(),

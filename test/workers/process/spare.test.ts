@@ -4,20 +4,20 @@ import type { Device } from '../../../workers/devices.ts';
 import type { ForkedTraining, ForkOptions } from '../../../workers/process/forked.ts';
 import { spareProcess } from '../../../workers/process/spare.ts';
 
-interface StandIn extends ForkedTraining {
+interface FakeProcess extends ForkedTraining {
   options: ForkOptions;
   kill(): Promise<void>;
 }
 
-/** A spare whose processes only remember that they were started. */
-function standIns(devices: Device[] = [null]) {
-  const started: StandIn[] = [];
+/** A spare with fake processes that record how they were started. */
+function fakeSpare(devices: Device[] = [null]) {
+  const started: FakeProcess[] = [];
   const fork = (options: ForkOptions): ForkedTraining => {
     let gone = false;
     const kill = async () => {
       gone = true;
     };
-    const process = { options, kill, isGone: () => gone } as unknown as StandIn;
+    const process = { options, kill, isGone: () => gone } as unknown as FakeProcess;
     started.push(process);
     return process;
   };
@@ -29,8 +29,8 @@ const logger = () => ({ debug: vi.fn() }) as unknown as Logger;
 const lines = (log: Logger) => vi.mocked(log.debug).mock.calls.map(([context]) => (context as unknown as { line: string }).line);
 
 describe('a worker’s spare process', () => {
-  it('that was warmed before › is the one that a job takes, and the next job gets another', () => {
-    const { spare, started } = standIns();
+  it('that was warmed › goes to the first job, and the next job gets another', () => {
+    const { spare, started } = fakeSpare();
     spare.warm();
     spare.warm();
     expect(started).toHaveLength(1);
@@ -40,20 +40,20 @@ describe('a worker’s spare process', () => {
     expect(started).toHaveLength(2);
   });
 
-  it('that nobody warmed › starts with the job', () => {
-    const { spare, started } = standIns();
+  it('that was not warmed › starts with the job', () => {
+    const { spare, started } = fakeSpare();
     expect(spare.take(logger())).toBe(started[0]);
   });
 
   it('that died while it waited › is replaced', async () => {
-    const { spare, started } = standIns();
+    const { spare, started } = fakeSpare();
     spare.warm();
     await started[0]!.kill();
     expect(spare.take(logger())).toBe(started[1]);
   });
 
-  it('says what it says to the worker’s log, then to its job’s, also when the next one waits', () => {
-    const { spare, started, log } = standIns();
+  it('prints to the worker’s log until a job takes it, then to that job’s, even while the next one waits', () => {
+    const { spare, started, log } = fakeSpare();
     const [job, nextJob] = [logger(), logger()];
     spare.warm();
     started[0]!.options.onOutput!('before');
@@ -72,14 +72,14 @@ describe('a worker’s spare process', () => {
     [[null], ''],
     [['1'], '1'],
     [['0', 'GPU-8f1c'], '0,GPU-8f1c'],
-  ])('on the devices %j › sees the GPUs "%s" and of the environment what it is given', (devices, visible) => {
-    const { spare, started } = standIns(devices);
+  ])('on the devices %j › sees the GPUs "%s" and no environment but the one it is given', (devices, visible) => {
+    const { spare, started } = fakeSpare(devices);
     spare.warm();
     expect(started[0]!.options.env).toEqual({ PATH: '/bin', CUDA_DEVICE_ORDER: 'PCI_BUS_ID', CUDA_VISIBLE_DEVICES: visible });
   });
 
-  it('that waits when the worker stops › is ended', async () => {
-    const { spare, started } = standIns();
+  it('that is waiting when the worker stops › is killed', async () => {
+    const { spare, started } = fakeSpare();
     spare.warm();
     await spare.close();
     expect(started[0]!.isGone()).toBe(true);
