@@ -1,14 +1,14 @@
 import { readdir } from 'node:fs/promises';
 
-/** Where the NVIDIA driver shows its GPUs, one directory each. */
+/** Where the NVIDIA driver lists its GPUs, one directory per GPU. */
 const GPUS = '/proc/driver/nvidia/gpus';
 
-/** What a training process may see: a GPU's number or UUID for CUDA_VISIBLE_DEVICES, or null for the CPU. */
+/** A GPU's index or UUID, as CUDA_VISIBLE_DEVICES takes it, or null for the CPU. */
 export type Device = string | null;
 
 /**
- * @param visible CUDA_VISIBLE_DEVICES of this process: the GPUs it may use, all when it is not set
- * @returns the GPUs, or the CPU where there is none
+ * @param visible this process's CUDA_VISIBLE_DEVICES; undefined allows every GPU
+ * @returns the GPUs that this process may use, or the CPU if there are none
  */
 export async function findDevices(visible: string | undefined): Promise<Device[]> {
   const gpus = await readdir(GPUS).catch(() => []);

@@ -1,4 +1,4 @@
-/** The worker: `npm run worker`, and what `npm start` runs beside the API. */
+/** The worker program: `npm run worker`. `npm start` runs it beside the API. */
 import { readConfig, trainingEnvironment } from '../src/config.ts';
 import { openServices } from '../src/services.ts';
 import { findDevices } from './devices.ts';
@@ -16,7 +16,7 @@ let stopping = false;
 async function stop(why: string): Promise<void> {
   if (stopping) return;
   stopping = true;
-  log.info({ why }, 'worker stops: jobs write a checkpoint and go back to the queue');
+  log.info({ why }, 'the worker is stopping: jobs write a checkpoint and go back to the queue');
   try {
     await worker.stop();
     await services.close();
@@ -28,5 +28,5 @@ async function stop(why: string): Promise<void> {
 }
 process.on('SIGTERM', () => void stop('SIGTERM'));
 process.on('SIGINT', () => void stop('SIGINT'));
-// Started by the API process, which is gone.
-process.on('disconnect', () => void stop('the service is gone'));
+// Only with a parent: the API process that started this worker has exited.
+process.on('disconnect', () => void stop('the service has exited'));

@@ -16,7 +16,7 @@ type WorkerOptions = Pick<PlacesOptions, 'devices' | 'trainingEnvironment' | 'fo
 
 export interface RunningWorker {
   id: string;
-  /** Jobs under way write a checkpoint and go back to the queue. */
+  /** Running jobs write a checkpoint and go back to the queue. */
   stop(): Promise<void>;
 }
 
@@ -52,14 +52,14 @@ export async function startWorker(services: Services, { devices, ...training }: 
         log,
       });
     } catch (error) {
-      log.error({ err: error, jobId }, 'a job could not be carried on; it is taken up again later');
+      log.error({ err: error, jobId }, 'the job could not be continued; it will be retried later');
     }
   };
   const consumer = queue.consume(handle, {
-    concurrency: places.mostJobs,
-    onError: (error) => log.error({ err: error }, 'the queue has a problem'),
+    concurrency: places.maxJobs,
+    onError: (error) => log.error({ err: error }, 'queue error'),
   });
-  log.info({ devices: identity.device, models: baseModels.ids() }, 'worker is ready');
+  log.info({ devices: identity.device, models: baseModels.ids() }, 'worker ready');
 
   return {
     id,
@@ -75,17 +75,17 @@ export async function startWorker(services: Services, { devices, ...training }: 
   };
 }
 
-/** What is on the disk now; looked at again with each announcement, so that a model that is put there can be used without a restart. */
+/** The base models on disk. Every announcement scans again, so a model that is added later can be used without a restart. */
 function baseModelsOf(config: Services['config'], log: Logger) {
   let found: BaseModelDirectory[] = [];
-  const told = new Set<string>();
+  const warned = new Set<string>();
   return {
     async scan() {
       found = await findBaseModels(config);
       for (const { id, problem } of found) {
-        if (problem === null || told.has(problem)) continue;
-        told.add(problem);
-        log.warn({ model: id, problem }, 'a base model has a fault');
+        if (problem === null || warned.has(problem)) continue;
+        warned.add(problem);
+        log.warn({ model: id, problem }, 'a base model has a problem');
       }
       return found.map(({ dir, problem, ...model }) => model);
     },

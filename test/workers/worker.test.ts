@@ -8,7 +8,7 @@ let service: RunningService;
 let worker: RunningWorker;
 let training_file: string;
 
-/** A job that trains, as its process sees it. */
+/** A job in training, as its process sees it. */
 interface Training {
   devices: string;
   /** Ends the job with an error. */
@@ -16,8 +16,8 @@ interface Training {
 }
 const trainings: Training[] = [];
 
-/** A process that takes any job and trains until it is told to fail. */
-function standIn({ env }: ForkOptions): ForkedTraining {
+/** A fake process that takes any job and trains until `fail` is called. */
+function fakeProcess({ env }: ForkOptions): ForkedTraining {
   let gone = false;
   async function* train() {
     await new Promise<void>((resolve) => {
@@ -34,7 +34,7 @@ function standIn({ env }: ForkOptions): ForkedTraining {
 beforeAll(async () => {
   service = await runService();
   training_file = await service.upload();
-  worker = await startWorker(service.services, { devices: ['0', '1'], trainingEnvironment: {}, fork: standIn });
+  worker = await startWorker(service.services, { devices: ['0', '1'], trainingEnvironment: {}, fork: fakeProcess });
 });
 afterAll(async () => {
   for (const { fail } of trainings) fail();
@@ -45,7 +45,7 @@ afterAll(async () => {
 const makeJob = async (): Promise<string> => (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file })).json().id;
 const errorOf = async (id: string) => (await service.services.jobs.findAny(id))!.error?.code;
 
-describe('a worker of two slots', () => {
+describe('a worker with two slots', () => {
   it('trains two jobs at once, each on its own device, and a third when one of them has failed', async () => {
     const first = [await makeJob(), await makeJob()];
     const third = await makeJob();

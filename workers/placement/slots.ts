@@ -12,12 +12,12 @@ export const slotsOf = (_job: Job): number => 1;
 export interface SlotPool {
   readonly slots: readonly Slot[];
   /**
-   * Waits until so many slots are free. Those who wait are served in the order in which they came: jobs that ask for one slot never keep a job that
-   * asks for several from ever having them.
-   * @returns null when the pool is smaller than that, or the signal is aborted first
+   * Waits until this many slots are free. Waiting jobs are served in order of arrival, so jobs that ask for one slot cannot starve a job that asks
+   * for several.
+   * @returns null if the pool is smaller than that, or the signal is aborted first
    */
   take(count: number, signal: AbortSignal): Promise<Slot[] | null>;
-  giveBack(slots: readonly Slot[]): void;
+  release(slots: readonly Slot[]): void;
 }
 
 interface Waiting {
@@ -45,13 +45,13 @@ export function slotPool(devices: readonly Device[]): SlotPool {
         const giveUp = () => {
           queue.splice(queue.indexOf(waiting), 1);
           resolve(null);
-          serve(); // those behind may ask for less
+          serve(); // jobs behind it may ask for fewer
         };
         const waiting: Waiting = {
           count,
-          answer(given) {
+          answer(granted) {
             signal.removeEventListener('abort', giveUp);
-            resolve(given);
+            resolve(granted);
           },
         };
         signal.addEventListener('abort', giveUp);
@@ -59,8 +59,8 @@ export function slotPool(devices: readonly Device[]): SlotPool {
         serve();
       });
     },
-    giveBack(given) {
-      free.push(...given);
+    release(freed) {
+      free.push(...freed);
       serve();
     },
   };

@@ -6,8 +6,8 @@ import type { ForkedTraining, ForkOptions } from '../../../workers/process/forke
 
 const log = { debug: vi.fn() } as unknown as Logger;
 
-/** Places whose processes only remember what they see and whether they live. */
-function standIns(devices: Device[]) {
+/** Places with fake processes that record which devices they see and whether they are alive. */
+function fakePlaces(devices: Device[]) {
   const started: { sees: string; gone: boolean }[] = [];
   const fork = ({ env }: ForkOptions): ForkedTraining => {
     const process = { sees: env['CUDA_VISIBLE_DEVICES']!, gone: false };
@@ -23,26 +23,26 @@ function standIns(devices: Device[]) {
   return { places, started, alive, stopping };
 }
 
-describe('the places of a machine', () => {
-  it('start one waiting process for each device', () => {
-    const { places, alive } = standIns(['0', '1']);
-    expect(places.mostJobs).toBe(2);
+describe('openPlaces', () => {
+  it('starts one waiting process for each device', () => {
+    const { places, alive } = fakePlaces(['0', '1']);
+    expect(places.maxJobs).toBe(2);
     expect(alive()).toEqual(['0', '1']);
   });
 
-  it('give a job of one slot the waiting process, and start the next when the job leaves', async () => {
-    const { places, alive } = standIns(['0']);
+  it('gives a job of one slot the waiting process, and starts the next one when the job leaves', async () => {
+    const { places, alive } = fakePlaces(['0']);
     const place = (await places.take(1))!;
     const training = place.takeProcess(log);
     place.trained();
-    expect(alive()).toEqual(['0']); // on a GPU none beside the job's
+    expect(alive()).toEqual(['0']); // on a GPU, no process beside the job's
     await training.kill();
     place.leave();
     expect(alive()).toEqual(['0']);
   });
 
-  it('on the CPU start the next process as soon as the steps are done', async () => {
-    const { places, alive } = standIns([null]);
+  it('on the CPU › starts the next process as soon as the steps are done', async () => {
+    const { places, alive } = fakePlaces([null]);
     const place = (await places.take(1))!;
     place.takeProcess(log);
     expect(alive()).toEqual(['']);
@@ -50,8 +50,8 @@ describe('the places of a machine', () => {
     expect(alive()).toEqual(['', '']);
   });
 
-  it('give a job of two slots one process that sees both devices, and start no other beside it', async () => {
-    const { places, alive } = standIns(['0', '1', '2']);
+  it('gives a job of two slots one process that sees both devices, and starts no other beside it', async () => {
+    const { places, alive } = fakePlaces(['0', '1', '2']);
     const place = (await places.take(2))!;
     expect(alive()).toEqual(['2']);
     const training = place.takeProcess(log);
@@ -62,8 +62,8 @@ describe('the places of a machine', () => {
     expect(await places.take(4)).toBeNull();
   });
 
-  it('go to the next jobs when a job of two slots leaves', async () => {
-    const { places, started } = standIns(['0', '1']);
+  it('gives both slots to the next jobs when a job of two slots leaves', async () => {
+    const { places, started } = fakePlaces(['0', '1']);
     const place = (await places.take(2))!;
     await place.takeProcess(log).kill();
     place.leave();
@@ -73,8 +73,8 @@ describe('the places of a machine', () => {
     expect(started.filter(({ gone }) => !gone).map(({ sees }) => sees)).toEqual(['0', '1']);
   });
 
-  it('of a worker that stops go to nobody, and no process starts', async () => {
-    const { places, alive, stopping } = standIns([null]);
+  it('when the worker stops › gives out no place and starts no process', async () => {
+    const { places, alive, stopping } = fakePlaces([null]);
     const place = (await places.take(1))!;
     const training = place.takeProcess(log);
     stopping.abort();
