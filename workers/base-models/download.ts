@@ -1,4 +1,4 @@
-/** Brings a model from the hub onto this machine: resumed where it stopped, checked, and there only when it is whole. */
+/** Downloads a model from the hub: resumes where it stopped, verifies every file, and puts the directory in place only when it is complete. */
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { access, mkdir, rename, rm, stat, statfs } from 'node:fs/promises';
@@ -15,54 +15,54 @@ import type { HubFile } from '../../src/hub/hub-files.ts';
 import { isUnreachable } from '../../src/hub/hub-refusal.ts';
 import { snapshotDir } from './snapshots.ts';
 
-/** Tries in a row that bring no new byte. */
-const MOST_TRIES = 5;
+/** Consecutive tries without a new byte. */
+const MAX_TRIES = 5;
 const FIRST_PAUSE_MS = 500;
-/** Left free on the disk for everything else. */
+/** Disk space that stays free for everything else. */
 const SPARE_BYTES = 512 * 1024 * 1024;
-const TELL_EVERY_MS = 10_000;
+const REPORT_EVERY_MS = 10_000;
 
 export interface DownloadOptions {
   hub: Hub;
   dataDir: string;
-  /** Aborting ends the download at once; what has come stays for the next one. */
+  /** Aborting ends the download at once; the bytes received so far are kept for the next one. */
   signal: AbortSignal;
-  /** Before the first byte. @param haveBytes of it from an earlier download */
+  /** Called before the first byte. @param haveBytes bytes kept from an earlier download */
   onStart?(model: HubModel, haveBytes: number): Promise<void>;
-  /** At most every ten seconds. */
+  /** Called at most every ten seconds. */
   onProgress?(doneBytes: number, model: HubModel): Promise<void>;
 }
 
 /**
- * @returns the directory, at once when the model is here already
- * @throws Refusal what the hub says, `download_failed`, `corrupt_download`, `disk_full`; the signal's reason
+ * @returns the model's directory, at once if it is already on this machine
+ * @throws Refusal from the hub, `download_failed`, `corrupt_download`, `disk_full`; the signal's reason
  */
 export async function downloadModel(wanted: Pick<HubModel, 'name' | 'commit'>, options: DownloadOptions): Promise<string> {
   const dir = snapshotDir(options.dataDir, wanted);
   if (await exists(dir)) return dir;
   return withFileLock(`${dir}.lock`, options.signal, async () => {
-    if (await exists(dir)) return dir; // another job brought it meanwhile
-    const model = await describePatiently(wanted, options);
+    if (await exists(dir)) return dir; // another job has downloaded it in the meantime
+    const model = await describeWithRetries(wanted, options);
     const partial = `${dir}.partial`;
     await mkdir(partial, { recursive: true });
     const have = await Promise.all(model.files.map(({ name }) => sizeOf(join(partial, name))));
     const haveBytes = have.reduce((sum, bytes) => sum + bytes, 0);
     await enoughDisk(partial, model, haveBytes);
     await options.onStart?.(model, haveBytes);
-    const tell = progressTeller(model, options);
-    for (const file of model.files) await fetchFile(model, file, join(partial, file.name), { ...options, tell });
+    const report = progressReporter(model, options);
+    for (const file of model.files) await fetchFile(model, file, join(partial, file.name), { ...options, report });
     await rename(partial, dir);
     return dir;
   });
 }
 
-/** A hub that is away for a moment fails no job that it has answered for before. */
-async function describePatiently({ name, commit }: Pick<HubModel, 'name' | 'commit'>, { hub, signal }: DownloadOptions): Promise<HubModel> {
+/** Retries because the hub has already answered for this job: a short outage must not fail it now. */
+async function describeWithRetries({ name, commit }: Pick<HubModel, 'name' | 'commit'>, { hub, signal }: DownloadOptions): Promise<HubModel> {
   for (let failures = 1; ; failures++) {
     try {
       return await hub.describe({ name, revision: commit });
     } catch (error) {
-      if (!isUnreachable(error) || failures === MOST_TRIES) throw error;
+      if (!isUnreachable(error) || failures === MAX_TRIES) throw error;
       await pauseAfter(failures, signal);
     }
   }
@@ -70,23 +70,23 @@ async function describePatiently({ name, commit }: Pick<HubModel, 'name' | 'comm
 
 const pauseAfter = (failures: number, signal: AbortSignal): Promise<void> => delay(FIRST_PAUSE_MS * 2 ** (failures - 1), undefined, { signal });
 
-type FileOptions = DownloadOptions & { tell(file: HubFile, bytes: number): Promise<void> };
+type FileOptions = DownloadOptions & { report(file: HubFile, bytes: number): Promise<void> };
 
-/** What is wrong is fetched once more from its beginning: a resumed file may have been another's. */
+/** Fetches a file with a wrong hash once more from its beginning, because the bytes it was resumed from may have been bad. */
 async function fetchFile(model: HubModel, file: HubFile, path: string, options: FileOptions): Promise<void> {
   for (const again of [true, false]) {
     await fetchBytes(model, file, path, options);
     if (await isWhole(path, file)) return;
     await rm(path, { force: true });
     if (!again)
-      throw new Refusal('corrupt_download', `${file.name} of "${model.name}" came damaged twice: its hash is not the hub's`, {
+      throw new Refusal('corrupt_download', `${file.name} of "${model.name}" was damaged in two downloads: its hash is not the hub's`, {
         param: 'model',
-        hint: 'Try again later, or check what is between the worker and the hub.',
+        hint: 'Try again later, or check the network between the worker and the hub.',
       });
   }
 }
 
-async function fetchBytes(model: HubModel, file: HubFile, path: string, { hub, signal, tell }: FileOptions): Promise<void> {
+async function fetchBytes(model: HubModel, file: HubFile, path: string, { hub, signal, report }: FileOptions): Promise<void> {
   let failures = 0;
   for (;;) {
     const from = await sizeOf(path);
@@ -99,7 +99,7 @@ async function fetchBytes(model: HubModel, file: HubFile, path: string, { hub, s
         for await (const chunk of chunks) {
           yield chunk;
           bytes += chunk.length;
-          await tell(file, bytes);
+          await report(file, bytes);
         }
       };
       await pipeline(Readable.fromWeb(body as ReadableStream), count, createWriteStream(path, { flags: 'a' }), { signal });
@@ -107,13 +107,13 @@ async function fetchBytes(model: HubModel, file: HubFile, path: string, { hub, s
       signal.throwIfAborted();
       if (error instanceof Refusal && !isUnreachable(error)) throw error;
       failures = (await sizeOf(path)) > from ? 1 : failures + 1;
-      if (failures === MOST_TRIES)
+      if (failures === MAX_TRIES)
         throw new Refusal(
           'download_failed',
           `${file.name} of "${model.name}" could not be downloaded: ${error instanceof Error ? error.message : error}`,
           {
             param: 'model',
-            hint: 'Make the job again later; what has come is kept.',
+            hint: 'Create the job again later; the part that was downloaded is kept.',
           },
         );
       await pauseAfter(failures, signal);
@@ -132,19 +132,19 @@ async function enoughDisk(dir: string, model: HubModel, haveBytes: number): Prom
   if (bavail * bsize >= needed) return;
   throw new Refusal(
     'disk_full',
-    `"${model.name}" takes ${model.sizeBytes} bytes, and the worker's disk has ${bavail * bsize} left at ${dirname(dir)}`,
+    `"${model.name}" takes ${model.sizeBytes} bytes; the worker's disk has ${bavail * bsize} free at ${dirname(dir)}, ${SPARE_BYTES} reserved`,
     {
       param: 'model',
-      hint: 'Make room there, or give the worker another DATA_DIR.',
+      hint: 'Free disk space there, or give the worker another DATA_DIR.',
     },
   );
 }
 
-function progressTeller(model: HubModel, { onProgress }: DownloadOptions): FileOptions['tell'] {
-  let toldMs = Date.now();
+function progressReporter(model: HubModel, { onProgress }: DownloadOptions): FileOptions['report'] {
+  let reportedMs = Date.now();
   return async (file, bytes) => {
-    if (Date.now() - toldMs < TELL_EVERY_MS) return;
-    toldMs = Date.now();
+    if (Date.now() - reportedMs < REPORT_EVERY_MS) return;
+    reportedMs = Date.now();
     const before = model.files.slice(0, model.files.indexOf(file)).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     await onProgress?.(before + bytes, model);
   };

@@ -11,13 +11,13 @@ import { newestSnapshots } from './snapshots.ts';
 /** A base model on this machine's disk. */
 export interface BaseModelDirectory extends BaseModel {
   dir: string;
-  /** Why a job on it will fail; null when nothing is wrong with it as far as headers tell. */
+  /** Why a job on it will fail; null if its configuration and headers show no problem. */
   problem: string | null;
 }
 
 /**
- * Directories with a config.json, by name; the first of the same name counts. Then what was downloaded from the hub, the newest commit of each model. One with a fault is a base model too:
- * a job on it fails with a message that names the file, which tells its user more than a model that is not there.
+ * Directories with a config.json, by name (the first of a name wins), then the newest commit of each model that was downloaded from the hub. A faulty
+ * model is listed too: a job on it fails with a message that names the file, which helps its user more than a missing model.
  */
 export async function findBaseModels({ modelsDirs, dataDir }: Pick<Config, 'modelsDirs' | 'dataDir'>): Promise<BaseModelDirectory[]> {
   const found = new Map<string, BaseModelDirectory>();

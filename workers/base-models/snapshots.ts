@@ -1,4 +1,4 @@
-/** Where models from the hub lie on this machine: `DATA_DIR/hub/{org}/{name}/{commit}`, which is there only when it is whole. */
+/** Where models from the hub are stored: `DATA_DIR/hub/{org}/{name}/{commit}`, a directory that exists only once it is complete. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -13,7 +13,7 @@ export interface Snapshot {
 
 export const snapshotDir = (dataDir: string, { name, commit }: Pick<Snapshot, 'name' | 'commit'>): string => join(dataDir, 'hub', name, commit);
 
-/** The snapshot of each model that was downloaded last, by name. */
+/** The snapshot of each model that was downloaded most recently, sorted by name. */
 export async function newestSnapshots(dataDir: string): Promise<Snapshot[]> {
   const found: Snapshot[] = [];
   for (const org of await entries(join(dataDir, 'hub'))) {

@@ -37,7 +37,7 @@ const partial = () => join(`${snapshotDir(dataDir, model)}.partial`, WEIGHTS);
 const servedOf = (name: string) => server.served.filter(({ file }) => file === name);
 
 describe('downloadModel', () => {
-  it('brings every file a job needs, byte for byte, and the directory only when it is whole', async () => {
+  it('downloads every file a job needs, byte for byte, into a directory that appears only when it is complete', async () => {
     const dir = await download();
     expect(dir).toBe(snapshotDir(dataDir, model));
     for (const name of await readdir(dir)) expect(await readFile(join(dir, name)), name).toEqual(files.get(name));
@@ -46,20 +46,20 @@ describe('downloadModel', () => {
     expect(await newestSnapshots(dataDir)).toMatchObject([{ ...model, dir }]);
   });
 
-  it('of a model that is here asks the hub nothing', async () => {
+  it('of a model that is already on this machine › asks the hub nothing', async () => {
     await download();
     server.served.length = 0;
     await download();
     expect(server.served).toEqual([]);
   });
 
-  it('twice at the same time brings it once', async () => {
+  it('three times at once › downloads the files once', async () => {
     const dirs = await Promise.all([download(), download(), download()]);
     expect(new Set(dirs).size).toBe(1);
     expect(servedOf(WEIGHTS)).toHaveLength(1);
   });
 
-  it('goes on from the byte where the connection was cut', async () => {
+  it('resumes at the byte where the connection was cut', async () => {
     let cuts = 2;
     server.trouble = async (file, sent) => {
       if (file !== WEIGHTS || sent < 32 * 1024 || cuts === 0) return undefined;
@@ -77,7 +77,7 @@ describe('downloadModel', () => {
     expect(last.from + last.bytes).toBe(files.get(WEIGHTS)!.length);
   });
 
-  it('after an abort keeps what has come, and goes on from there', async () => {
+  it('after an abort › resumes from the bytes that were received', async () => {
     const aborted = new AbortController();
     server.trouble = async (file, sent) => {
       if (file !== WEIGHTS || sent < 64 * 1024) return undefined;
@@ -100,8 +100,8 @@ describe('downloadModel', () => {
     expect(await readFile(join(snapshotDir(dataDir, model), WEIGHTS))).toEqual(files.get(WEIGHTS));
   });
 
-  it.each([WEIGHTS, 'config.json'])('fetches a damaged %s again from its beginning', async (name) => {
-    // The first answer with config.json is what the model is described by.
+  it.each([WEIGHTS, 'config.json'])('downloads a damaged %s again from its beginning', async (name) => {
+    // config.json is read once before, to describe the model.
     const damaged = name === 'config.json' ? 2 : 1;
     server.trouble = (file) => (file === name && servedOf(name).length === damaged ? 'corrupt' : undefined);
     await download();
@@ -109,18 +109,18 @@ describe('downloadModel', () => {
     expect(await readFile(join(snapshotDir(dataDir, model), name))).toEqual(files.get(name));
   });
 
-  it('gives up on a file that comes damaged twice, and names it', async () => {
+  it('gives up on a file that is damaged twice, and names it', async () => {
     server.trouble = (file) => (file === WEIGHTS ? 'corrupt' : undefined);
     await expect(download()).rejects.toMatchObject({ code: 'corrupt_download', message: expect.stringMatching(/model\.safetensors of "org\/tiny"/) });
     expect(await newestSnapshots(dataDir)).toEqual([]);
   });
 
-  it('gives up when no try brings a byte', async () => {
+  it('gives up when no try brings a new byte', async () => {
     server.trouble = (file) => (file === WEIGHTS ? 'cut' : undefined);
     await expect(download()).rejects.toMatchObject({ code: 'download_failed' });
   }, 30_000);
 
-  it('waits for a hub that is away for a moment', async () => {
+  it('waits out a short outage of the hub', async () => {
     server.failing = 2;
     await download();
     expect(server.failing).toBe(0);
