@@ -1,12 +1,12 @@
 # Targets: api (no TensorFlow), worker (CPU), worker-gpu (CUDA).
 #   docker build --target worker-gpu --tag graft-worker-gpu .
-# Set-up is the one a clone runs (scripts/setup.mjs), without the embedded servers: in containers Postgres and Redis have their own.
+# Set-up is the same as in a clone (scripts/setup.mjs), but without the embedded servers: Postgres and Redis run in containers of their own.
 
 FROM node:22-bookworm-slim AS base
 ENV NODE_ENV=production
 WORKDIR /graft
 
-# What set-up needs, and what it reads: nothing else, so that a change of the source does not download TensorFlow again.
+# Only what set-up needs and reads, so that a change to the source does not download TensorFlow again.
 FROM base AS tools
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends python3 python3-pip g++ ca-certificates \
@@ -30,7 +30,7 @@ COPY workers/engine/tensorflow/tensorflow.ts workers/engine/tensorflow/tensorflo
 COPY workers/engine/kernels workers/engine/kernels
 RUN GRAFT_TENSORFLOW=cuda node scripts/setup.mjs --production --no-servers
 
-# The image's own user, and the directories that are volumes.
+# The directories that become volumes belong to the user that the image runs as.
 FROM base AS source
 RUN mkdir --parents /data/hub /models && chown --recursive node:node /data /models
 ENV DATA_DIR=/data MODELS_DIR=/models
@@ -62,7 +62,7 @@ COPY --from=worker-packages /opt/cache /opt/cache
 COPY --from=worker-packages /graft/node_modules node_modules
 COPY --from=worker-packages /graft/src/generated src/generated
 
-# Run it with the NVIDIA container toolkit: --gpus all. The CUDA libraries are in the image, the driver is the host's.
+# Run it with the NVIDIA container toolkit: --gpus all. The image holds the CUDA libraries; the driver comes from the host.
 FROM worker-source AS worker-gpu
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=worker-gpu-packages /opt/cache /opt/cache

@@ -1,4 +1,4 @@
-/** A worker listens on no port: it is healthy while this container's heartbeat in Postgres is fresh. Exits 0 or 1. */
+/** A worker listens on no port: it is healthy while this container's heartbeat in Postgres is recent. Exits 0 or 1. */
 import { hostname } from 'node:os';
 import pg from 'pg';
 
@@ -9,7 +9,7 @@ try {
     `SELECT 1 FROM workers WHERE hostname = $1 AND heartbeat_at > (now() AT TIME ZONE 'UTC') - interval '90 seconds'`,
     [hostname()],
   );
-  if (rowCount === 0) throw new Error(`no fresh heartbeat of ${hostname()}`);
+  if (rowCount === 0) throw new Error(`no recent heartbeat from ${hostname()}`);
 } catch (error) {
   console.error(error.message);
   process.exitCode = 1;
