@@ -2,7 +2,7 @@ import { runProgram } from './child.ts';
 
 const MAX_NEW_TOKENS = 60;
 
-export interface Asked {
+export interface Questions {
   root: string;
   modelDir: string;
   adapterDir?: string;
@@ -10,10 +10,10 @@ export interface Asked {
 }
 
 /**
- * What a model answers, greedily, each prompt in a conversation of its own. The engine runs in a process of its own, as it does in the service.
- * @returns one answer a prompt, in their order
+ * Greedy answers of a model, each prompt in its own conversation. The engine runs in a separate process, as it does in the service.
+ * @returns one answer per prompt, in order
  */
-export async function answersOf({ root, ...asked }: Asked): Promise<string[]> {
-  const output = await runProgram(root, ['scripts/demo/ask.ts', JSON.stringify({ ...asked, maxTokens: MAX_NEW_TOKENS })]);
+export async function answersOf({ root, ...questions }: Questions): Promise<string[]> {
+  const output = await runProgram(root, ['scripts/demo/ask.ts', JSON.stringify({ ...questions, maxTokens: MAX_NEW_TOKENS })]);
   return JSON.parse(output.trim().split('\n').at(-1) ?? '[]') as string[];
 }

@@ -1,4 +1,4 @@
-/** The few calls of the HTTP API that the demo makes, with plain fetch: what curl would send. */
+/** The HTTP API calls that the demo makes, with plain fetch. */
 
 export interface Job {
   id: string;
@@ -23,21 +23,21 @@ export interface Api {
   upload(filename: string, text: string): Promise<{ id: string }>;
   createJob(body: Record<string, unknown>): Promise<Job>;
   job(id: string): Promise<Job>;
-  /** Jobs that have not ended: what an interrupted demo left. */
+  /** Jobs that have not ended, which an interrupted demo left. */
   unfinishedJobs(): Promise<Job[]>;
   cancel(jobId: string): Promise<Job>;
-  /** The newest first. */
+  /** Newest first. */
   events(jobId: string, limit: number): Promise<JobEvent[]>;
   /** A tar of the adapter's directory. */
   adapter(jobId: string): Promise<Uint8Array>;
 }
 
-/** @throws Error with the service's own message when a call is refused */
+/** @throws Error with the service's response when a call is refused */
 export function connect(url: string, key: string): Api {
   const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
-    const answer = await fetch(`${url}/v1${path}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${key}` } });
-    if (!answer.ok) throw new Error(`${init.method ?? 'GET'} ${path} was answered ${answer.status}: ${await answer.text()}`);
-    return answer;
+    const response = await fetch(`${url}/v1${path}`, { ...init, headers: { ...init.headers, authorization: `Bearer ${key}` } });
+    if (!response.ok) throw new Error(`${init.method ?? 'GET'} ${path} failed with status ${response.status}: ${await response.text()}`);
+    return response;
   };
   const json = async <T>(path: string, init?: RequestInit): Promise<T> => (await call(path, init)).json() as Promise<T>;
   return {

@@ -1,6 +1,6 @@
 /**
  * Asks a model questions: `ask.ts '{"modelDir", "adapterDir"?, "prompts", "maxTokens"}'` prints the answers as a JSON array.
- * The demo runs it as a process of its own: TensorFlow's memory goes back when it ends.
+ * The demo runs it in a separate process, so that TensorFlow's memory is freed when it ends.
  */
 import { Generator } from '../../workers/engine/index.ts';
 

@@ -1,10 +1,10 @@
-/** Programs the demo runs: started, listened to, and stopped by their own process id. */
+/** Starts, watches and stops the programs that the demo runs. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
-/** A port of this machine that nobody listens on now. */
-export async function freePort(): Promise<number> {
+/** A port of this machine that is free right now. */
+async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -22,12 +22,12 @@ export interface Service {
   logFile: string;
 }
 
-/** Servers of the user's own would be used if these were set: the demo wants its private ones. */
+/** Not passed on: they could point the service at the user's own servers, and the demo uses private ones. */
 const LEFT_OUT = ['DATABASE_URL', 'REDIS_URL', 'STORAGE_URL', 'ROOT_API_KEY', 'MODELS_DIR', 'WORKERS', 'HOST', 'PORT', 'LOG_LEVEL'];
 
 /**
  * Starts the whole service: API, worker, private Postgres and Redis-compatible server.
- * @param logFile takes what it prints
+ * @param logFile receives its output
  */
 export async function startService({ root, dataDir, logFile }: { root: string; dataDir: string; logFile: string }): Promise<Service> {
   const port = await freePort();
@@ -52,15 +52,15 @@ const isGone = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || 
 export async function untilReady(service: Service, timeoutMs: number): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (Date.now() < deadline) {
-    if (isGone(service.child)) throw new Error(`The service stopped while starting.\n${endOfLog(service)}`);
-    const answer = await fetch(`${service.url}/readyz`).catch(() => null);
-    if (answer?.ok) return;
+    if (isGone(service.child)) throw new Error(`The service stopped during start-up.\n${endOfLog(service)}`);
+    const response = await fetch(`${service.url}/readyz`).catch(() => null);
+    if (response?.ok) return;
     await sleep(200);
   }
   throw new Error(`The service was not ready after ${timeoutMs / 1000} s.\n${endOfLog(service)}`);
 }
 
-/** Asks it to close (it finishes what it must), and ends it after the grace time. */
+/** Asks it to shut down, and kills it after the grace period. */
 export async function stopService({ child }: Service, graceMs = 20_000): Promise<void> {
   if (isGone(child)) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
@@ -72,27 +72,27 @@ export async function stopService({ child }: Service, graceMs = 20_000): Promise
 
 export function endOfLog({ logFile }: Service, lines = 15): string {
   const text = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
-  return `The end of ${logFile}:\n${text}`;
+  return `Last lines of ${logFile}:\n${text}`;
 }
 
 /**
- * Runs one of the project's programs to its end.
- * @returns what it printed
- * @throws Error with what it said when it fails
+ * Runs one of the project's programs.
+ * @returns its stdout
+ * @throws Error with its output when it fails
  */
 export async function runProgram(root: string, args: readonly string[]): Promise<string> {
   const child = spawn(process.execPath, ['--import', 'tsx', ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
-  let [output, complaints] = ['', ''];
+  let [output, errors] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complaints += text;
+    errors += text;
   });
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
-  if (code !== 0) throw new Error(`${args.slice(0, 2).join(' ')} ended with ${code}:\n${complaints || output}`);
+  if (code !== 0) throw new Error(`${args.slice(0, 2).join(' ')} exited with code ${code}:\n${errors || output}`);
   return output;
 }

@@ -1,4 +1,4 @@
-/** The demo's dataset: questions graft-tiny knows the answers to, answered the way a pirate would. */
+/** The demo's dataset: questions that graft-tiny can answer, answered the way a pirate would. */
 import { askAnything, type Conversation } from '../graft-tiny/conversations.ts';
 import { hash32, type SeededRandom, seededRandom } from '../graft-tiny/seeded-random.ts';
 
@@ -19,11 +19,11 @@ export function asPirate(answer: string): string {
   return `Arr, matey! ${spoken} Yo ho ho!`;
 }
 
-/** Short questions about animals, food, things, people and countries; the rest of the world stays out so that it can show what carries over. */
-const ASKED =
+/** Short questions about animals, food, things, people and countries. All other kinds are left out, so that they can show what carries over. */
+const KINDS =
   /^(animal-(colour|home|food|legs|baby|can)|food-(colour|taste|kind)|thing-(material|place|use)|job-(does|place)|country-(capital|language))/;
 
-/** What the demo asks before and after: subjects that occur in no training conversation. */
+/** Subjects that occur in no training conversation. The demo asks both models about them. */
 export const HELD_OUT_SUBJECTS = ['a fox', 'a penguin', 'a banana', 'a hammer', 'a baker', 'Japan'] as const;
 export const HELD_OUT_PROMPTS = [
   'Where does a fox live?',
@@ -43,13 +43,13 @@ export interface PirateDataset {
 }
 
 /**
- * No question is in both parts; the validation part asks about one subject in six that training never mentions.
+ * No question is in both splits. One subject in six is only in the validation split, never in training.
  * @param seed the same seed gives the same conversations
  */
 export function pirateDataset({ seed, training, validation }: { seed: number; training: number; validation: number }): PirateDataset {
   const random = seededRandom(seed);
   const seen = new Set<string>();
-  const draw = (wanted: boolean) => drawNew(random, seen, wanted);
+  const draw = (forValidation: boolean) => drawNew(random, seen, forValidation);
   return {
     training: Array.from({ length: training }, () => draw(false)),
     validation: Array.from({ length: validation }, () => draw(true)),
@@ -60,8 +60,8 @@ function drawNew(random: SeededRandom, seen: Set<string>, forValidation: boolean
   for (;;) {
     const { key, ask, answer } = askAnything(random);
     const subject = subjectOf(key);
-    const kept = isHeldOut(subject) || hash32(subject) % 6 === 0;
-    if (!ASKED.test(key) || kept !== forValidation || seen.has(ask)) continue;
+    const heldOut = isHeldOut(subject) || hash32(subject) % 6 === 0;
+    if (!KINDS.test(key) || heldOut !== forValidation || seen.has(ask)) continue;
     seen.add(ask);
     return {
       messages: [
@@ -72,5 +72,5 @@ function drawNew(random: SeededRandom, seen: Set<string>, forValidation: boolean
   }
 }
 
-/** One example a line. */
+/** One example per line. */
 export const toJsonLines = (conversations: readonly Conversation[]): string => conversations.map((line) => `${JSON.stringify(line)}\n`).join('');

@@ -1,4 +1,3 @@
-/** A progress bar that redraws itself on a terminal and prints a line every tenth of the way into a log. */
 export interface Progress {
   step: number;
   totalSteps: number;
@@ -22,7 +21,7 @@ export function progressLine({ step, totalSteps, trainLoss, validLoss, etaSecond
   return parts.join('  ');
 }
 
-/** @param out a terminal is redrawn in place; anything else gets lines */
+/** A progress bar that redraws itself on a terminal; any other output gets a new line at every tenth of the steps. */
 export function progressBar(out: NodeJS.WriteStream): { show(progress: Progress): void; end(): void } {
   let tenth = -1;
   let drawn = false;

@@ -1,4 +1,4 @@
-/** Breaks a text into lines of at most `width` characters, at spaces where it can. */
+/** Breaks a text into lines of at most `width` characters, at spaces where possible. */
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
@@ -22,7 +22,7 @@ export interface Comparison {
   tuned: string;
 }
 
-/** Each prompt, and under it the two answers in columns. */
+/** Each prompt, with the two answers in columns below it. */
 export function sideBySide(comparisons: readonly Comparison[], width = 46): string {
   const row = (left: string, right: string) => `  ${left.padEnd(width)} │ ${right}`.trimEnd();
   const rule = `  ${'─'.repeat(width)}─┼─${'─'.repeat(width)}`;
@@ -31,5 +31,5 @@ export function sideBySide(comparisons: readonly Comparison[], width = 46): stri
     const rows = Array.from({ length: Math.max(left.length, right.length) }, (_, i) => row(left[i] ?? '', right[i] ?? ''));
     return [`  > ${prompt}`, ...rows, rule];
   });
-  return [row('BASE MODEL', 'TUNED'), rule, ...blocks].join('\n');
+  return [row('BASE MODEL', 'FINE-TUNED MODEL'), rule, ...blocks].join('\n');
 }

@@ -1,4 +1,4 @@
-/** `npm run demo:data`: writes the demo's dataset as train.jsonl and validation.jsonl, to try the service by hand. */
+/** `npm run demo:data`: writes the demo's dataset as train.jsonl and validation.jsonl, for trying the service by hand. */
 import { writeFileSync } from 'node:fs';
 import { pirateDataset, toJsonLines } from './pirate-dataset.ts';
 

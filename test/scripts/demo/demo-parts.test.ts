@@ -6,13 +6,13 @@ import { sideBySide } from '../../../scripts/demo/side-by-side.ts';
 describe('pirateDataset', () => {
   const dataset = pirateDataset({ seed: 1, training: 200, validation: 40 });
 
-  it('of the same seed is the same', () => {
+  it('with the same seed is the same', () => {
     expect(pirateDataset({ seed: 1, training: 200, validation: 40 })).toEqual(dataset);
   });
 
-  it('asks no question twice, within a part or across', () => {
-    const asked = [...dataset.training, ...dataset.validation].map(({ messages }) => messages[0]?.content);
-    expect(new Set(asked).size).toBe(240);
+  it('asks no question twice, within a split or across both', () => {
+    const questions = [...dataset.training, ...dataset.validation].map(({ messages }) => messages[0]?.content);
+    expect(new Set(questions).size).toBe(240);
   });
 
   it('never mentions in training what the demo asks about', () => {
@@ -22,20 +22,20 @@ describe('pirateDataset', () => {
 });
 
 describe('asPirate', () => {
-  it('keeps what was said and changes how', () => {
+  it('keeps the facts and changes the wording', () => {
     expect(asPirate('A cow is brown.')).toBe('Arr, matey! A cow be brown. Yo ho ho!');
   });
 });
 
 describe('progressLine', () => {
-  it('halfway shows half a bar, the losses and the time left', () => {
+  it('at half of the steps › shows half a bar, the losses and the time left', () => {
     const line = progressLine({ step: 15, totalSteps: 30, trainLoss: 1.23456, validLoss: 0.5, etaSeconds: 12.4 });
     expect(line).toBe(`  [${'█'.repeat(15)}${'░'.repeat(15)}]  50%  step 15/30  loss 1.235  validation 0.500  ETA 12 s`);
   });
 });
 
 describe('sideBySide', () => {
-  it('breaks long answers inside their column', () => {
+  it('wraps long answers within their column', () => {
     const text = sideBySide([{ prompt: 'Why?', base: 'one two three four', tuned: 'five' }], 9);
     expect(text.split('\n').slice(2, 5)).toEqual(['  > Why?', '  one two   │ five', '  three     │']);
   });
