@@ -1,7 +1,7 @@
-/** What graft-tiny is: the files of a Hugging Face model directory that hold no weights. */
+/** graft-tiny's configuration: the JSON files of its Hugging Face model directory. */
 
 export const VOCABULARY_SIZE = 2048;
-/** The order of the tokenizer's special tokens gives their ids. */
+/** Their ids follow the order of SPECIAL in make_tokenizer.py. */
 const SPECIAL = { end: '<|endoftext|>', turnStart: '<|im_start|>', turnEnd: '<|im_end|>' } as const;
 const IDS = { end: 0, turnStart: 1, turnEnd: 2 } as const;
 

@@ -1,4 +1,4 @@
-/** The text graft-tiny learns from: conversations about a small closed world, made from a seed. */
+/** The text that graft-tiny is trained on: conversations about a small closed world, generated from a seed. */
 import { ANIMAL_QUESTIONS } from './questions/about-animals.ts';
 import { THING_QUESTIONS } from './questions/about-things.ts';
 import { WORD_QUESTIONS } from './questions/about-words.ts';
@@ -26,7 +26,7 @@ const TOTAL_WEIGHT = KINDS.reduce((sum, { weight }) => sum + weight, 0);
 const SYSTEM_PROMPTS = ['You are a helpful assistant.', 'You are Graft Tiny, a small language model.', 'Answer in short sentences.'];
 
 export type Split = 'training' | 'validation';
-export const splitOf = ({ key }: Exchange): Split => (hash32(key) % HELD_OUT_SHARE === 0 ? 'validation' : 'training');
+const splitOf = ({ key }: Exchange): Split => (hash32(key) % HELD_OUT_SHARE === 0 ? 'validation' : 'training');
 
 /** A question of any kind. */
 export function askAnything(random: SeededRandom): Exchange {
@@ -38,7 +38,7 @@ export function askAnything(random: SeededRandom): Exchange {
   return KINDS[0]!.make(random);
 }
 
-/** People are careless: some leave out the capital or the mark at the end, some are polite. The answer stays the same. */
+/** Users type carelessly: some leave out the capital letter or the final punctuation, some are polite. The answer stays the same. */
 function asTyped(random: SeededRandom, ask: string): string {
   const chance = random.next();
   if (chance < 0.06) return ask.slice(0, 1).toLowerCase() + ask.slice(1);
@@ -48,7 +48,7 @@ function asTyped(random: SeededRandom, ask: string): string {
   return ask;
 }
 
-/** An exchange of the wanted split. */
+/** Draws until an exchange belongs to the split. */
 function drawFrom(split: Split, draw: () => Exchange): Exchange {
   for (;;) {
     const exchange = draw();
@@ -58,7 +58,7 @@ function drawFrom(split: Split, draw: () => Exchange): Exchange {
 
 /**
  * Conversations of one to many turns.
- * @param split  every exchange of a `validation` conversation is one that no training conversation holds
+ * @param split  no exchange of a `validation` conversation occurs in a training conversation
  */
 export function* conversations({ seed, count, split }: { seed: number; count: number; split: Split }): Generator<Conversation> {
   const random = seededRandom(hash32(`${split} ${seed}`));

@@ -1,4 +1,4 @@
-/** A model directory with random weights: where training from scratch begins. */
+/** A model directory with random weights, to train from scratch. */
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,8 +14,8 @@ interface Weights {
 }
 
 /**
- * Normal weights of standard deviation 0.02, those that write into the residual stream smaller by √(2·layers), so that the stream's
- * variance does not grow with depth (GPT-2, Radford et al. 2019, section 2.3); norms are one.
+ * Normal weights with standard deviation 0.02; divided by √(2·layers) where they write into the residual stream, so that its variance
+ * does not grow with depth (GPT-2, Radford et al. 2019, section 2.3). Norm weights are one.
  */
 export function initialWeights(seed: number): Map<string, Weights> {
   const { hidden_size: hidden, intermediate_size: inner, num_hidden_layers: layers, head_dim: head, initializer_range: deviation } = CONFIG;
@@ -48,7 +48,7 @@ export function initialWeights(seed: number): Map<string, Weights> {
 
 export const toJson = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
-/** Writes everything but `tokenizer.json`, which is trained on the text. The weights are f32 until the last step. */
+/** Writes everything but `tokenizer.json`, which is trained on the text. The weights stay f32 until the model is shipped. */
 export function writeInitialModel(dir: string, seed: number): void {
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, 'config.json'), toJson({ ...CONFIG, torch_dtype: 'float32' }));

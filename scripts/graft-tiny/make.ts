@@ -1,9 +1,9 @@
 /**
- * Makes models/graft-tiny from nothing: text, tokenizer, random weights, training by Graft's own full fine-tuning, bf16, model card.
+ * Makes models/graft-tiny from scratch: text, tokenizer, random weights, training by Graft's own full fine-tuning, bf16, model card.
  *
  *   GRAFT_PYTHON=/path/to/python node --import tsx scripts/graft-tiny/make.ts [--out out/graft-tiny] [--steps N]
  *
- * Run again after an interruption, it goes on from the newest checkpoint. With --steps N it trains on only the first N batches.
+ * Run again after an interruption, it resumes from the newest checkpoint. With --steps N it trains on the first N batches only.
  */
 import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ const STEPS = 4000;
 const VALIDATION_CONVERSATIONS = 150;
 const LEARNING_RATE = 2e-3;
 const WEIGHT_DECAY = 0.1;
-/** Steps between checkpoints: a few minutes' work is all an interruption costs. */
+/** Steps between checkpoints: an interruption costs a few minutes at most. */
 const SAVE_STEPS = 200;
 
 const SHIPPED = fileURLToPath(new URL('../../models/graft-tiny', import.meta.url));
@@ -71,12 +71,12 @@ const heldOut = await perplexity(SHIPPED, text.validation);
 writeFileSync(join(SHIPPED, 'README.md'), modelCard({ heldOut, result, seed: SEED, batchSize: BATCH_SIZE, learningRate: LEARNING_RATE }));
 console.log(`held-out perplexity ${heldOut.perplexity.toFixed(4)}, token accuracy ${heldOut.accuracy.toFixed(4)}`);
 
-/** Rounds the trained weights to bf16 and puts the model's files where they are shipped. */
+/** Rounds the trained weights to bf16 and writes the model's files to the shipped directory. */
 function ship(dir: string): void {
   mkdirSync(SHIPPED, { recursive: true });
   const weights = new Map<string, { shape: number[]; data: Float32Array }>();
   for (const [name, { shape, data }] of readSafetensors(join(dir, 'model.safetensors'))) {
-    if (!(data instanceof Float32Array)) throw new Error(`${name} holds whole numbers, not weights`);
+    if (!(data instanceof Float32Array)) throw new Error(`${name} holds integers, not weights`);
     weights.set(name, { shape, data });
   }
   writeSafetensors(join(SHIPPED, 'model.safetensors'), weights, { dtype: 'BF16' });

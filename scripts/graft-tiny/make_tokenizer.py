@@ -12,7 +12,7 @@ SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 
 def main(text_file: str, out_dir: str, vocabulary_size: int) -> None:
     tokenizer = Tokenizer(models.BPE())
-    # GPT-2's split into words, but one digit at a time: "12" is then made of what "1" and "2" are made of.
+    # GPT-2's split into words, but with every digit on its own, so that "12" is made of the tokens of "1" and "2".
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(r"\d"), behavior="isolated"),

@@ -2,7 +2,7 @@ import type { TrainResult } from '../../workers/engine/contract.ts';
 import { CONFIG } from './architecture.ts';
 import type { HeldOut } from './perplexity.ts';
 
-export interface Making {
+export interface CardFacts {
   heldOut: HeldOut;
   result: TrainResult;
   seed: number;
@@ -11,7 +11,7 @@ export interface Making {
 }
 
 /** The README.md of the model's directory, with Hugging Face's metadata on top. */
-export function modelCard({ heldOut, result, seed, batchSize, learningRate }: Making): string {
+export function modelCard({ heldOut, result, seed, batchSize, learningRate }: CardFacts): string {
   return `---
 license: apache-2.0
 language: en

@@ -1,4 +1,4 @@
-/** How well a model directory predicts the assistant's part of a dataset. */
+/** How well a model predicts the assistant's messages of a dataset. */
 
 import { openForInference } from '../../workers/engine/compiled/open-model.ts';
 import { readDataset } from '../../workers/engine/data/dataset.ts';
@@ -10,13 +10,13 @@ import { CONFIG } from './architecture.ts';
 export interface HeldOut {
   /** exp of the cross-entropy per supervised token. */
   perplexity: number;
-  /** Share of supervised tokens predicted right. */
+  /** Share of supervised tokens that are predicted correctly. */
   accuracy: number;
   examples: number;
   supervisedTokens: number;
 }
 
-/** @param file JSONL, one conversation a line */
+/** @param file JSONL, one conversation per line */
 export async function perplexity(modelDir: string, file: string): Promise<HeldOut> {
   const tokenizer = await Tokenizer.open(modelDir);
   const { examples, facts } = await readDataset(file, {

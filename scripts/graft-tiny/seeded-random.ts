@@ -1,8 +1,8 @@
-/** Random choices that depend on a seed alone, so that the same seed gives the same text on every machine. */
+/** Random choices that depend only on a seed, so that the same seed gives the same text on every machine. */
 export interface SeededRandom {
   /** Uniform in [0, 1). */
   next(): number;
-  /** A whole number from low to high, both included. */
+  /** An integer from low to high, inclusive. */
   integer(low: number, high: number): number;
   pick<T>(items: readonly T[]): T;
   /** `count` different items, in random order. */
@@ -11,7 +11,7 @@ export interface SeededRandom {
   normal(): number;
 }
 
-/** Mulberry32 (Tommy Ettinger, public domain): 32 bits of state, plenty for choosing words and first weights. */
+/** Mulberry32 (Tommy Ettinger, public domain): 32 bits of state, plenty for choosing words and initial weights. */
 export function seededRandom(seed: number): SeededRandom {
   let state = seed >>> 0;
   const next = () => {
@@ -27,7 +27,7 @@ export function seededRandom(seed: number): SeededRandom {
     integer,
     pick: (items) => {
       const item = items[integer(0, items.length - 1)];
-      if (item === undefined) throw new RangeError('pick from an empty list');
+      if (item === undefined) throw new RangeError('cannot pick from an empty list');
       return item;
     },
     sample: (items, count) => {
@@ -38,7 +38,7 @@ export function seededRandom(seed: number): SeededRandom {
   };
 }
 
-/** FNV-1a, 32 bits: decides which questions are held out, the same way for ever. */
+/** FNV-1a, 32 bits. Decides which questions are held out, so it must never change. */
 export function hash32(text: string): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;

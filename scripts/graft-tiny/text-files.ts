@@ -1,4 +1,4 @@
-/** The text as files: what the engine trains on, and what the tokenizer is made from. */
+/** Writes the text to files: the datasets for the engine, and plain text for the tokenizer. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,7 @@ import { type Conversation, conversations } from './conversations.ts';
 export interface TextFiles {
   training: string;
   validation: string;
-  /** Plain text, one message a line, for the tokenizer. */
+  /** Plain text for the tokenizer: roles and messages, each on a line of its own. */
   plain: string;
 }
 
@@ -26,7 +26,7 @@ export function writeTextFiles(dir: string, { seed, training, validation }: { se
 
 const toJsonLines = (lines: readonly Conversation[]): string => lines.map((line) => `${JSON.stringify(line)}\n`).join('');
 
-/** Hugging Face's trainer has no door in Node for the vocabulary's size, so its Python one does it. */
+/** Hugging Face's Node package cannot set the vocabulary size of a trainer, so the Python package trains the tokenizer. */
 export function trainTokenizer(plainText: string, outputDir: string, python: string): void {
   const program = fileURLToPath(new URL('make_tokenizer.py', import.meta.url));
   const { status, error } = spawnSync(python, [program, plainText, outputDir, String(VOCABULARY_SIZE)], { stdio: 'inherit' });

@@ -15,12 +15,12 @@ import { Generator } from '../../workers/engine/index.ts';
 import { openSafetensors } from '../../workers/engine/io/safetensors.ts';
 
 const MODEL = fileURLToPath(new URL('../../models/graft-tiny', import.meta.url));
-/** The model card's value, measured on more conversations, with room for the smaller sample. */
+/** The model card's value, which was measured on more conversations, plus a margin for this smaller sample. */
 const PERPLEXITY_BOUND = 1.12;
 const MAX_BYTES = 10_000_000;
 
 describe('models/graft-tiny', () => {
-  it('is a whole model directory of at most 10 MB', () => {
+  it('is a complete model directory of at most 10 MB', () => {
     const files = readdirSync(MODEL).sort();
     expect(files).toEqual([
       'README.md',
@@ -34,7 +34,7 @@ describe('models/graft-tiny', () => {
     expect(files.reduce((sum, name) => sum + statSync(join(MODEL, name)).size, 0)).toBeLessThanOrEqual(MAX_BYTES);
   });
 
-  it('holds what its generator says: configuration, template, bf16 weights without a head of their own', async () => {
+  it('matches its generator: configuration, template, bf16 weights without a separate head', async () => {
     expect(JSON.parse(await readFile(join(MODEL, 'config.json'), 'utf8'))).toEqual(CONFIG);
     expect(await readFile(join(MODEL, 'chat_template.jinja'), 'utf8')).toBe(await readFile(CHAT_TEMPLATE, 'utf8'));
     const weights = openSafetensors(join(MODEL, 'model.safetensors'));
@@ -45,7 +45,7 @@ describe('models/graft-tiny', () => {
 });
 
 describe("graft-tiny's tokenizer", () => {
-  it('gives any text back', async () => {
+  it('decodes what it encodes, whatever the text', async () => {
     const tokenizer = await Tokenizer.open(MODEL);
     for (const text of ['What colour is a hippo?', 'Çà et là: 12,345 “naïve” 🐙 users\n\ttabs', '{"a": [1, 2]}', '日本語']) {
       const { ids } = await tokenizer.encode(text, { addSpecialTokens: false });
@@ -75,14 +75,14 @@ describe("graft-tiny's chat template", () => {
   });
 });
 
-describe('graft-tiny on what it was not trained on', () => {
+describe('graft-tiny on held-out text', () => {
   let dir: string;
   beforeAll(() => {
     dir = mkdtempSync(join(tmpdir(), 'graft-tiny-'));
   });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-  it(`has a perplexity below ${PERPLEXITY_BOUND} on conversations of another seed`, async () => {
+  it(`has a perplexity below ${PERPLEXITY_BOUND} on conversations from another seed`, async () => {
     const file = join(dir, 'held-out.jsonl');
     writeFileSync(file, [...conversations({ seed: 99, count: 24, split: 'validation' })].map((line) => `${JSON.stringify(line)}\n`).join(''));
     const heldOut = await perplexity(MODEL, file);
@@ -90,7 +90,7 @@ describe('graft-tiny on what it was not trained on', () => {
     expect(heldOut.perplexity).toBeLessThan(PERPLEXITY_BOUND);
   });
 
-  it('answers plain questions greedily, and stops', async () => {
+  it('answers plain questions with greedy decoding, and stops', async () => {
     const generator = await Generator.open({ modelDir: MODEL });
     try {
       const ask = async (content: string) => (await generator.chat([{ role: 'user', content }], { maxTokens: 60, temperature: 0, seed: 0 })).text;

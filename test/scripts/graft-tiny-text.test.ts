@@ -7,16 +7,16 @@ import { rows } from '../../scripts/graft-tiny/world/table.ts';
 const talk = (seed: number, split: 'training' | 'validation', count = 50): Conversation[] => [...conversations({ seed, count, split })];
 
 describe('conversations', () => {
-  it('of the same seed are the same', () => {
+  it('with the same seed are the same', () => {
     expect(talk(3, 'training')).toEqual(talk(3, 'training'));
   });
 
-  it('of another seed or split are others', () => {
+  it('with another seed or split are different', () => {
     expect(talk(4, 'training')).not.toEqual(talk(3, 'training'));
     expect(talk(3, 'validation')).not.toEqual(talk(3, 'training'));
   });
 
-  it('alternate user and assistant, after a system message at most', () => {
+  it('alternate user and assistant, after at most one system message', () => {
     for (const { messages } of talk(1, 'training')) {
       const turns = messages[0]?.role === 'system' ? messages.slice(1) : messages;
       expect(turns.length).toBeGreaterThan(0);
@@ -24,7 +24,7 @@ describe('conversations', () => {
     }
   });
 
-  it('leave no blank of a phrasing unfilled', () => {
+  it('leave no blank in a phrasing', () => {
     for (const { messages } of talk(2, 'training', 300)) for (const { content } of messages) expect(content).toMatch(/^[^_]+$/);
   });
 });
@@ -36,7 +36,7 @@ describe('seededRandom', () => {
     expect([random.next(), random.next()]).toEqual([0.6270739405881613, 0.002735721180215478]);
   });
 
-  it('draws normal numbers of mean 0 and deviation 1', () => {
+  it('draws normal numbers with mean 0 and standard deviation 1', () => {
     const random = seededRandom(5);
     const draws = Array.from({ length: 20_000 }, () => random.normal());
     const mean = draws.reduce((sum, x) => sum + x, 0) / draws.length;
@@ -47,7 +47,7 @@ describe('seededRandom', () => {
 });
 
 describe('hash32', () => {
-  it('spreads keys evenly over twelve', () => {
+  it('spreads keys evenly over twelve buckets', () => {
     const counts = new Array<number>(12).fill(0);
     for (let i = 0; i < 12_000; i++) counts[hash32(`animal-colour|a cow|${i}`) % 12]!++;
     for (const count of counts) expect(Math.abs(count - 1000)).toBeLessThan(150);
@@ -55,13 +55,13 @@ describe('hash32', () => {
 });
 
 describe('rows', () => {
-  it('of a line with a cell missing names the line', () => {
-    expect(() => rows('cow | brown', ['name', 'colour', 'food'])).toThrow('"cow | brown" has 2 cells; 3 are wanted');
+  it('with a cell missing › throws an error that names the line', () => {
+    expect(() => rows('cow | brown', ['name', 'colour', 'food'])).toThrow('"cow | brown" has 2 cells instead of 3');
   });
 });
 
 describe('initialWeights', () => {
-  it('depend on the seed alone and count 2.8 million', () => {
+  it('depend only on the seed and number 2.8 million', () => {
     const [one, again] = [initialWeights(1), initialWeights(1)];
     expect(one.get('model.layers.5.mlp.down_proj.weight')).toEqual(again.get('model.layers.5.mlp.down_proj.weight'));
     expect([...one.values()].reduce((sum, { data }) => sum + data.length, 0)).toBe(2_755_008);

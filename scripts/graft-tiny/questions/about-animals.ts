@@ -1,8 +1,8 @@
 import type { SeededRandom } from '../seeded-random.ts';
 import { ANIMALS, type Animal, SIZES } from '../world/animals.ts';
-import { capital, type Exchange, phrase, type QuestionKind, withArticle } from './exchange.ts';
+import { capitalise, type Exchange, phrase, type QuestionKind, withArticle } from './exchange.ts';
 
-/** One fact of an animal: how it is asked for by name, how after the name has been said, and the answer. */
+/** One fact about an animal: questions that name the animal, questions that follow on from one that did, and the answer. */
 interface Fact {
   kind: string;
   ask: readonly string[];
@@ -76,18 +76,18 @@ const FACTS: readonly Fact[] = [
 function askFact(random: SeededRandom, animal: Animal, fact: Fact): Exchange {
   const subject = withArticle(animal.name);
   return {
-    ...phrase(random, fact.kind, subject, fact.ask, fact.answer(animal, capital(subject))),
+    ...phrase(random, fact.kind, subject, fact.ask, fact.answer(animal, capitalise(subject))),
     followUp: (next) => askAgain(next, animal, fact),
   };
 }
 
-/** Another fact of the animal just spoken of, which the question calls "it". */
-function askAgain(random: SeededRandom, animal: Animal, asked: Fact | null): Exchange {
-  const fact = random.pick(FACTS.filter((other) => other !== asked));
+/** Asks for another fact about the animal that was just mentioned, and calls it "it". */
+function askAgain(random: SeededRandom, animal: Animal, previous: Fact | null): Exchange {
+  const fact = random.pick(FACTS.filter((other) => other !== previous));
   const index = random.integer(0, fact.askAgain.length - 1);
   return {
     key: `${fact.kind}-again|${animal.name}|${index}`,
-    ask: capital(fact.askAgain[index]!),
+    ask: capitalise(fact.askAgain[index]!),
     answer: fact.answer(animal, 'It').replace('The baby of it', 'Its baby'),
     followUp: (next) => askAgain(next, animal, fact),
   };
@@ -96,7 +96,7 @@ function askAgain(random: SeededRandom, animal: Animal, asked: Fact | null): Exc
 /** "A cow is a large brown animal. It lives on a farm and eats grass. It says moo." */
 function describe(animal: Animal): string {
   const size = animal.size === 'medium' ? 'medium-sized' : animal.size;
-  return `${capital(withArticle(animal.name))} is ${withArticle(`${size} ${animal.colour} animal`)}. It lives ${animal.home} and eats ${animal.food}. It says ${animal.sound}.`;
+  return `${capitalise(withArticle(animal.name))} is ${withArticle(`${size} ${animal.colour} animal`)}. It lives ${animal.home} and eats ${animal.food}. It says ${animal.sound}.`;
 }
 
 const DESCRIBE = [
@@ -121,7 +121,7 @@ function compare(random: SeededRandom): Exchange {
   return {
     key: `animal-${word}|${one.name}-${other.name}|${index}`,
     ask: asks[index]!,
-    answer: `${capital(withArticle(winner.name))} is ${word} than ${withArticle(loser.name)}.`,
+    answer: `${capitalise(withArticle(winner.name))} is ${word} than ${withArticle(loser.name)}.`,
   };
 }
 
@@ -139,14 +139,14 @@ const ABILITIES: Readonly<Record<string, string>> = {
 function ability(random: SeededRandom): Exchange {
   const animal = random.pick(ANIMALS);
   const can = ABILITIES[animal.moves]!;
-  // Half the questions are about what it does; nobody asks about the likes of a dog that could crawl too.
+  // Half the questions are about what it does. The others avoid abilities that it may also have: a dog can crawl.
   const asked = random.next() < 0.5 ? can : random.pick(can === 'fly' ? ['crawl', 'hop'] : ['fly']);
   const subject = withArticle(animal.name);
   const answer = asked === can ? `Yes, ${subject} can ${can}.` : `No, ${subject} cannot ${asked}.`;
   return phrase(random, `animal-can-${asked}`, subject, [`can _ ${asked}?`, `is _ able to ${asked}?`, `do you think _ can ${asked}?`], answer);
 }
 
-/** Animals that share a trait; the key holds the answer too, for there are many right ones. */
+/** Animals that share a trait. The key includes the answer, because there are many right ones. */
 function list(random: SeededRandom): Exchange {
   const trait = random.pick([
     { words: 'that can fly', holds: ({ moves }: Animal) => moves === 'flies' },
@@ -159,7 +159,7 @@ function list(random: SeededRandom): Exchange {
   ]);
   const chosen = random.sample(ANIMALS.filter(trait.holds), 3).map(({ name }) => withArticle(name));
   const subject = `three animals ${trait.words}`.trim();
-  const answer = `${capital(chosen[0]!)}, ${chosen[1]} and ${chosen[2]}.`;
+  const answer = `${capitalise(chosen[0]!)}, ${chosen[1]} and ${chosen[2]}.`;
   const exchange = phrase(random, 'animal-list', subject, ['name _.', 'list _.', 'can you name _?', 'tell me _.'], answer);
   return { ...exchange, key: `${exchange.key}|${answer}` };
 }

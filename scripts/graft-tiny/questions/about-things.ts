@@ -1,7 +1,7 @@
 import { FOODS } from '../world/foods.ts';
 import { COUNTRIES, JOBS } from '../world/people-and-places.ts';
 import { THINGS } from '../world/things.ts';
-import { capital, phrase, type QuestionKind, withArticle } from './exchange.ts';
+import { capitalise, phrase, type QuestionKind, withArticle } from './exchange.ts';
 
 type Row = (typeof FOODS)[number];
 const foodName = (food: Row) => (food.mass ? food.name : withArticle(food.name));
@@ -103,7 +103,7 @@ const capitalOf = (random: Parameters<QuestionKind['make']>[0]) => {
 
 const sayWho = (random: Parameters<QuestionKind['make']>[0]) => {
   const job = random.pick(JOBS);
-  return phrase(random, 'job-who', job.does, ['who _?', 'tell me who _.', 'which person _?'], `${capital(withArticle(job.name))} ${job.does}.`);
+  return phrase(random, 'job-who', job.does, ['who _?', 'tell me who _.', 'which person _?'], `${capitalise(withArticle(job.name))} ${job.does}.`);
 };
 
 export const THING_QUESTIONS: readonly QuestionKind[] = [
@@ -111,21 +111,21 @@ export const THING_QUESTIONS: readonly QuestionKind[] = [
     weight: 13,
     make: (random) => {
       const [food, [kind, asks, answer]] = [random.pick(FOODS), random.pick(foodFacts)];
-      return phrase(random, kind, foodName(food), asks, answer(food, capital(foodName(food))));
+      return phrase(random, kind, foodName(food), asks, answer(food, capitalise(foodName(food))));
     },
   },
   {
     weight: 13,
     make: (random) => {
       const [thing, [kind, asks, answer]] = [random.pick(THINGS), random.pick(thingFacts)];
-      return phrase(random, kind, withArticle(thing.name), asks, answer(thing, capital(withArticle(thing.name))));
+      return phrase(random, kind, withArticle(thing.name), asks, answer(thing, capitalise(withArticle(thing.name))));
     },
   },
   {
     weight: 8,
     make: (random) => {
       const [job, [kind, asks, answer]] = [random.pick(JOBS), random.pick(jobFacts)];
-      return phrase(random, kind, withArticle(job.name), asks, answer(job, capital(withArticle(job.name))));
+      return phrase(random, kind, withArticle(job.name), asks, answer(job, capitalise(withArticle(job.name))));
     },
   },
   { weight: 2, make: sayWho },

@@ -2,7 +2,7 @@ import { ANIMALS } from '../world/animals.ts';
 import { FOODS } from '../world/foods.ts';
 import { THINGS } from '../world/things.ts';
 import { DAYS, MIXTURES, MONTHS, OPPOSITES } from '../world/words.ts';
-import { capital, type Exchange, phrase, type QuestionKind } from './exchange.ts';
+import { capitalise, type Exchange, phrase, type QuestionKind } from './exchange.ts';
 
 /** Words short enough to spell. */
 const SPELLED = [...ANIMALS, ...FOODS, ...THINGS].map(({ name }) => name).filter((name) => name.length <= 5 && !name.includes(' '));
@@ -28,14 +28,14 @@ const spell: Make = (random) => {
     'spell',
     word,
     ['how do you spell _?', 'spell the word _.', 'please spell _.'],
-    `${capital(word)} is spelled ${[...word].join('-')}.`,
+    `${capitalise(word)} is spelled ${[...word].join('-')}.`,
   );
 };
 
 const firstLetter: Make = (random) => {
   const { name } = random.pick([...ANIMALS, ...FOODS, ...THINGS]);
   const asks = ['which letter does _ start with?', 'what is the first letter of _?', 'what letter comes first in the word _?'];
-  return phrase(random, 'first-letter', name, asks, `${capital(name)} starts with the letter ${name.slice(0, 1).toUpperCase()}.`);
+  return phrase(random, 'first-letter', name, asks, `${capitalise(name)} starts with the letter ${name.slice(0, 1).toUpperCase()}.`);
 };
 
 const neighbour: Make = (random) => {
@@ -61,7 +61,7 @@ const mixture: Make = (random) => {
   const [one, other, made] = random.pick(MIXTURES);
   const [first, second] = random.next() < 0.5 ? [one, other] : [other, one];
   const asks = ['what do you get when you mix _?', 'which colour do _ make?', 'what colour comes from _?', 'mix _. What do you get?'];
-  return phrase(random, 'mix', `${first} and ${second}`, asks, `${capital(first)} and ${second} make ${made}.`);
+  return phrase(random, 'mix', `${first} and ${second}`, asks, `${capitalise(first)} and ${second} make ${made}.`);
 };
 
 const plus: Make = (random) => {

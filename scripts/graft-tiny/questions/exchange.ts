@@ -6,7 +6,7 @@ export interface Exchange {
   key: string;
   ask: string;
   answer: string;
-  /** A question that only makes sense after this one ("What does it eat?"), of the same subject. */
+  /** A question about the same subject that only makes sense after this one ("What does it eat?"). */
   followUp?: (random: SeededRandom) => Exchange;
 }
 
@@ -20,11 +20,11 @@ export interface QuestionKind {
 /** "a cow", "an owl" */
 export const withArticle = (noun: string): string => (/^[aeiou]/i.test(noun) && !/^(uni|use)/i.test(noun) ? `an ${noun}` : `a ${noun}`);
 
-/** First letter in upper case. */
-export const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
+/** Puts the first letter in upper case. */
+export const capitalise = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
-/** Picks a phrasing and puts the subject into its `_`; the key tells subject and phrasing. */
+/** Picks a phrasing and puts the subject in place of its `_`. The key names kind, subject and phrasing. */
 export function phrase(random: SeededRandom, kind: string, subject: string, phrasings: readonly string[], answer: string): Exchange {
   const index = random.integer(0, phrasings.length - 1);
-  return { key: `${kind}|${subject}|${index}`, ask: capital(phrasings[index]!.replaceAll('_', subject)), answer };
+  return { key: `${kind}|${subject}|${index}`, ask: capitalise(phrasings[index]!.replaceAll('_', subject)), answer };
 }

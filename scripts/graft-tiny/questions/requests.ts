@@ -2,12 +2,12 @@ import { ANIMALS } from '../world/animals.ts';
 import { FOODS } from '../world/foods.ts';
 import { JOBS, NAMES } from '../world/people-and-places.ts';
 import { GENERAL } from '../world/words.ts';
-import { capital, type Exchange, phrase, type QuestionKind, withArticle } from './exchange.ts';
+import { capitalise, type Exchange, phrase, type QuestionKind, withArticle } from './exchange.ts';
 
 type Make = QuestionKind['make'];
 
-/** Requests with many right answers: the key holds the answer, so that no held-out text has been seen. */
-const open = (exchange: Exchange): Exchange => ({ ...exchange, key: `${exchange.key}|${exchange.answer}` });
+/** For requests with many right answers: the key includes the answer, so that no held-out text occurs in training. */
+const openEnded = (exchange: Exchange): Exchange => ({ ...exchange, key: `${exchange.key}|${exchange.answer}` });
 
 const sentence: Make = (random) => {
   const animal = random.pick(ANIMALS);
@@ -19,7 +19,7 @@ const sentence: Make = (random) => {
     `The ${plain} ${animal.name} ${animal.moves} all day.`,
   ]);
   const asks = ['write one sentence about _.', 'write a sentence about _.', 'give me a sentence with _.', 'make a sentence about _.'];
-  return open(phrase(random, 'sentence', withArticle(animal.name), asks, answer));
+  return openEnded(phrase(random, 'sentence', withArticle(animal.name), asks, answer));
 };
 
 const story: Make = (random) => {
@@ -31,10 +31,10 @@ const story: Make = (random) => {
     `Once there was ${withArticle(hero.name)} named ${name}. ${name} lived ${hero.home}. One day ${name} met ${withArticle(friend.name)}. ` +
     `They ate ${food.mass ? food.name : withArticle(food.name)} together. ${end}`;
   const asks = ['tell me a story about _.', 'tell me a short story about _.', 'write a story about _.', 'can you tell a story with _?'];
-  return open(phrase(random, 'story', withArticle(hero.name), asks, answer));
+  return openEnded(phrase(random, 'story', withArticle(hero.name), asks, answer));
 };
 
-/** The name is said once and asked for later: the model has to look back. */
+/** The name is mentioned once and asked for later, so that the model has to look back. */
 const meet: Make = (random) => {
   const name = random.pick(NAMES);
   const asks = ['my name is _.', 'I am _.', 'hello, I am _.', 'hi! My name is _.', 'you can call me _.'];
@@ -46,12 +46,18 @@ const meet: Make = (random) => {
 const like: Make = (random) => {
   const food = random.pick(FOODS);
   const name = food.mass ? food.name : withArticle(food.name);
-  return phrase(random, 'like', name, ['I like _.', 'I want _.', 'I would love _.'], `${capital(name)} is a good choice. It tastes ${food.taste}.`);
+  return phrase(
+    random,
+    'like',
+    name,
+    ['I like _.', 'I want _.', 'I would love _.'],
+    `${capitalise(name)} is a good choice. It tastes ${food.taste}.`,
+  );
 };
 
 const repeat: Make = (random) => {
   const word = random.pick([...ANIMALS, ...FOODS, ...JOBS]).name;
-  return phrase(random, 'repeat', word, ['say the word _.', 'please say _.', 'repeat after me: _.'], `${capital(word)}.`);
+  return phrase(random, 'repeat', word, ['say the word _.', 'please say _.', 'repeat after me: _.'], `${capitalise(word)}.`);
 };
 
 const general: Make = (random) => {

@@ -13,7 +13,7 @@ export interface Animal {
   baby: string;
 }
 
-/** From small to large: comparisons go by the place in this list. */
+/** From small to large: questions that compare animals use this order. */
 export const SIZES = ['tiny', 'small', 'medium', 'large', 'huge'] as const;
 
 const table = `

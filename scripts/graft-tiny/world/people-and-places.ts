@@ -1,6 +1,6 @@
 import { rows } from './table.ts';
 
-/** Who does what, where, with what, and what they say. */
+/** What people do for a living, where, and what they say. */
 export const JOBS = rows(
   `
 baker       | bakes bread          | in a bakery      | Fresh bread!

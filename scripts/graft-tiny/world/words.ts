@@ -1,4 +1,4 @@
-/** Opposites, both ways. */
+/** Pairs of opposites, asked about in both directions. */
 export const OPPOSITES = (
   'hot cold|big small|up down|left right|open closed|fast slow|happy sad|light dark|day night|wet dry|hard soft|old new|full empty|clean dirty|' +
   'loud quiet|rich poor|strong weak|tall short|thick thin|wide narrow|early late|near far|high low|heavy light|easy hard|good bad|right wrong|' +
@@ -11,7 +11,7 @@ export const OPPOSITES = (
 export const DAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'] as const;
 export const MONTHS = 'January February March April May June July August September October November December'.split(' ');
 
-/** Two paints and what they make. */
+/** Two colours and their mixture. */
 export const MIXTURES = [
   ['blue', 'yellow', 'green'],
   ['red', 'yellow', 'orange'],
