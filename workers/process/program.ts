@@ -19,21 +19,27 @@ process.on('disconnect', () => process.exit(0));
 type TrainCommand = Extract<Command, { command: 'train' }>;
 type VerifyCommand = Extract<Command, { command: 'verify' }>;
 
-const running = new Map<string, AbortController>();
+/** What `stop` aborts, by command id. A `stop` that comes before `train`, or between `train` and `verify`, stops the one that follows. */
+const stops = new Map<string, AbortController>();
 /** Finished runs by command id, kept until `verify` compares their files. */
 const trained = new Map<string, { run: Run; options: TrainCommand['options']; result: TrainResult }>();
 
 process.on('message', (command: Command) => {
-  if (command.command === 'stop') running.get(command.id)?.abort(new Stopped());
+  if (command.command === 'stop') stopOf(command.id).abort(new Stopped());
   else void answer(command);
 });
 
+function stopOf(id: string): AbortController {
+  const stop = stops.get(id) ?? new AbortController();
+  stops.set(id, stop);
+  return stop;
+}
+
 async function answer(command: TrainCommand | VerifyCommand): Promise<void> {
   const { id } = command;
-  const controller = new AbortController();
-  running.set(id, controller);
+  const { signal } = stopOf(id);
   try {
-    await (command.command === 'train' ? trainJob(command, controller.signal) : verify(command, controller.signal));
+    await (command.command === 'train' ? trainJob(command, signal) : verify(command, signal));
   } catch (error) {
     if (error instanceof Stopped) {
       await send({ id, answer: 'stopped' });
@@ -43,7 +49,7 @@ async function answer(command: TrainCommand | VerifyCommand): Promise<void> {
     if (failure.code === 'internal_error') console.error(error);
     await send({ id, answer: 'failed', error: failure });
   } finally {
-    running.delete(id);
+    if (!trained.has(id)) stops.delete(id);
   }
 }
 

@@ -44,6 +44,14 @@ async function makeJob(): Promise<string> {
 /** What goes differently than in an undisturbed run. */
 type Disturbances = Partial<Pick<Supervision, 'stopping'> & Pick<Place, 'takeProcess' | 'trained'> & { services: Partial<Supervision['services']> }>;
 
+/** Takes real training processes, and `verify` in place of their own. */
+function takeProcessWith(verify: (training: ForkedTraining, dir: string) => ReturnType<ForkedTraining['verify']>) {
+  return () => {
+    const training = fork();
+    return { ...training, verify: (dir: string) => verify(training, dir) };
+  };
+}
+
 /** Supervises one job with the service's own stores and a real training process, except for what is disturbed. */
 function supervise(jobId: string, { services = {}, takeProcess = fork, trained = () => {}, ...rest }: Disturbances = {}) {
   return superviseJob(jobId, {
@@ -147,14 +155,10 @@ describe('a supervised job', () => {
   it('whose process dies during its proof › resumes from the last checkpoint and delivers the same adapter', async () => {
     const id = await makeJob();
     let deaths = 0;
-    const takeProcess = () => {
-      const training = fork();
-      const dying = async (dir: string) => {
-        if (deaths++ === 0) await training.kill();
-        return training.verify(dir);
-      };
-      return { ...training, verify: dying };
-    };
+    const takeProcess = takeProcessWith(async (training, dir) => {
+      if (deaths++ === 0) await training.kill();
+      return training.verify(dir);
+    });
     await supervise(id, { takeProcess });
     expect((await get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
     expect(deaths).toBe(2);
@@ -213,36 +217,40 @@ describe('a supervised job', () => {
     expect((await get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
   });
 
-  it('whose worker is told to stop during its proof › succeeds, or goes back to the queue and succeeds with the next worker', async () => {
+  it('whose worker is told to stop when its proof is about to begin › goes back to the queue, and the next worker delivers the same adapter', async () => {
     const id = await makeJob();
     const stopping = new AbortController();
-    const takeProcess = () => {
-      const training = fork();
-      const interrupted = (dir: string) => {
-        const answer = training.verify(dir);
-        stopping.abort();
-        return answer;
-      };
-      return { ...training, verify: interrupted };
-    };
+    const takeProcess = takeProcessWith((training, dir) => {
+      stopping.abort();
+      return training.verify(dir);
+    });
     await supervise(id, { takeProcess, stopping: stopping.signal });
-    const { status } = (await get(id)).json();
-    expect(['queued', 'succeeded']).toContain(status);
-    if (status === 'queued') await supervise(id);
+    expect((await get(id)).json()).toMatchObject({ status: 'queued', fine_tuned_model: null, result_files: [] });
+
+    await supervise(id);
+    expect((await get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
+    expect(await weights(id)).toEqual(undisturbed);
+  });
+
+  it('whose worker is told to stop after its proof › succeeds', async () => {
+    const id = await makeJob();
+    const stopping = new AbortController();
+    const takeProcess = takeProcessWith(async (training, dir) => {
+      const answer = await training.verify(dir);
+      stopping.abort();
+      return answer;
+    });
+    await supervise(id, { takeProcess, stopping: stopping.signal });
     expect((await get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
     expect(await weights(id)).toEqual(undisturbed);
   });
 
   it('that is cancelled during its proof › leaves no files behind', async () => {
     const id = await makeJob();
-    const takeProcess = () => {
-      const training = fork();
-      const cancelled = async (dir: string) => {
-        await service.post(`/v1/fine_tuning/jobs/${id}/cancel`, {});
-        return training.verify(dir);
-      };
-      return { ...training, verify: cancelled };
-    };
+    const takeProcess = takeProcessWith(async (training, dir) => {
+      await service.post(`/v1/fine_tuning/jobs/${id}/cancel`, {});
+      return training.verify(dir);
+    });
     await supervise(id, { takeProcess });
     expect((await get(id)).json()).toMatchObject({ status: 'cancelled', fine_tuned_model: null, result_files: [] });
     expect(await stored(id)).toEqual([]);
