@@ -1,7 +1,8 @@
 /** The stamp that set-up leaves: while it is current there is nothing to do. Imports nothing that takes time. */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { filesBelow } from './files.mjs';
 import { tensorflowVariant } from './variant.mjs';
 
 const stampPath = (/** @type {string} */ root) => join(root, 'node_modules', '.graft-setup.json');
@@ -12,14 +13,11 @@ const stampPath = (/** @type {string} */ root) => join(root, 'node_modules', '.g
  * @typedef {{development: boolean, tensorflow: boolean, servers: boolean}} Parts  what is wanted
  */
 export function currentStamp({ root, parts }) {
-  const inFolder = (/** @type {string} */ folder) =>
-    readdirSync(join(root, folder))
-      .sort()
-      .map((name) => join(folder, name));
-  const sources = [...inFolder('scripts/setup'), ...(parts.tensorflow ? inFolder('workers/engine/kernels') : [])];
+  const folders = ['scripts/setup', ...(parts.tensorflow ? ['workers/engine/kernels'] : [])];
+  const sources = folders.flatMap((folder) => filesBelow(join(root, folder)).map((path) => join(folder, path)));
   const paths = ['package-lock.json', 'prisma.config.ts', 'prisma/schema.prisma', 'scripts/setup.mjs', ...sources];
   const hash = createHash('sha256');
-  for (const path of paths) hash.update(readFileSync(join(root, path))).update('\0');
+  for (const path of paths) hash.update(`${path}\n`).update(readFileSync(join(root, path)));
   return {
     inputs: hash.digest('hex'),
     node: `${process.version} ${process.arch}`,

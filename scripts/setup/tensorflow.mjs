@@ -4,10 +4,12 @@
  * TensorFlow's Python package.
  */
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { cacheFolder, onceInCache } from './cache.mjs';
+import { filesBelow } from './files.mjs';
+import { kernelUnits } from './kernels.mjs';
 import { run } from './progress.mjs';
 import { compiler } from './requirements.mjs';
 import { unpackWheel } from './wheel.mjs';
@@ -60,21 +62,9 @@ export async function tensorflowBinding({ root, variant, library }) {
     const headers = [tfjs, join(tfjs, 'deps', 'include'), require('node-api-headers').include_dir].flatMap((path) => ['-I', path]);
     const common = ['-fPIC', '-std=c++17', '-w', ...headers];
     const binding = [...common, '-O2', '-DNAPI_VERSION=8', '-include', join(kernels, 'session-hooks.h')];
-    const ofTiles = [...common, '-O3', '-fno-math-errno', '-fno-trapping-math', '-ffp-contract=fast'];
     const units = [
       ...['tfjs_backend', 'tfjs_binding'].map((unit) => ({ unit, source: join(tfjs, 'binding', `${unit}.cc`), flags: binding })),
-      ...['processor', 'row-program', 'fused-rows', 'thin-products', 'attention', 'attention-gradient'].map((unit) => ({
-        unit,
-        source: join(kernels, `${unit}.cc`),
-        flags: [...common, '-O2'],
-      })),
-      ...Object.entries(INSTRUCTION_SETS[process.arch] ?? { baseline: [] }).flatMap(([set, own]) =>
-        ['tile-operations', 'word-products'].map((unit) => ({
-          unit: `${unit}-${set}`,
-          source: join(kernels, `${unit}.cc`),
-          flags: [...ofTiles, ...own, `-DGRAFT_INSTRUCTIONS=${set}`],
-        })),
-      ),
+      ...kernelUnits({ folder: kernels }).map((unit) => ({ ...unit, flags: [...common, ...unit.flags] })),
     ];
     const log = (/** @type {string} */ unit) => join(cacheFolder(), `tfjs-binding-${unit}.log`);
     const objects = await Promise.all(
@@ -96,16 +86,10 @@ export async function tensorflowBinding({ root, variant, library }) {
   return { built: filled };
 }
 
-const AVX512 = ['-march=x86-64-v4', '-mprefer-vector-width=512'];
-/** What a processor may have; at run time it takes the best that it has. @type {Partial<Record<string, Record<string, string[]>>>} */
-const INSTRUCTION_SETS = {
-  x64: { baseline: [], avx2: ['-march=x86-64-v3'], avx512: AVX512, avx512_bf16: [...AVX512, '-mavx512bf16'] },
-};
-
 /** Of the files' names and contents. */
 async function hashOf(/** @type {string} */ folder) {
   const hash = createHash('sha256');
-  for (const name of (await readdir(folder)).sort()) hash.update(`${name}\n`).update(await readFile(join(folder, name)));
+  for (const path of filesBelow(folder)) hash.update(`${path}\n`).update(await readFile(join(folder, path)));
   return hash.digest('hex').slice(0, 12);
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { onceInCache } from '../../scripts/setup/cache.mjs';
+import { kernelUnits } from '../../scripts/setup/kernels.mjs';
 import { checkNode, checkPlatform } from '../../scripts/setup/requirements.mjs';
 import { isCurrent, writeStamp } from '../../scripts/setup/stamp.mjs';
 import { tensorflowVariant } from '../../scripts/setup/variant.mjs';
@@ -87,6 +88,7 @@ describe('the stamp', () => {
   const parts = { development: true, tensorflow: true, servers: true };
   const product = 'node_modules/@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node';
   const KERNEL = 'workers/engine/kernels/fused-rows.cc';
+  const IN_SUB_FOLDER = 'workers/engine/kernels/per-instruction-set/tile-operations.cc';
 
   beforeEach(() => {
     for (const path of ['package-lock.json', 'prisma.config.ts', 'prisma/schema.prisma', 'scripts/setup.mjs', 'scripts/setup/cache.mjs', KERNEL])
@@ -106,6 +108,17 @@ describe('the stamp', () => {
     expect(isCurrent({ root: folder, parts })).toBe(false);
   });
 
+  it('is stale after a kernel in a sub-folder changes, and after a kernel moves to another folder', () => {
+    write(IN_SUB_FOLDER, '// a kernel');
+    writeStamp({ root: folder, parts });
+    write(IN_SUB_FOLDER, '// changed');
+    expect(isCurrent({ root: folder, parts })).toBe(false);
+    writeStamp({ root: folder, parts });
+    rmSync(join(folder, IN_SUB_FOLDER));
+    write('workers/engine/kernels/tile-operations.cc', '// changed');
+    expect(isCurrent({ root: folder, parts })).toBe(false);
+  });
+
   it('is stale for other parts, another variant, or when a product has gone', () => {
     vi.stubEnv('GRAFT_TENSORFLOW', 'cpu');
     writeStamp({ root: folder, parts });
@@ -116,6 +129,30 @@ describe('the stamp', () => {
     expect(isCurrent({ root: folder, parts })).toBe(true);
     rmSync(join(folder, product));
     expect(isCurrent({ root: folder, parts })).toBe(false);
+  });
+});
+
+describe('the kernels’ compilation', () => {
+  const units = (arch: string) => kernelUnits({ folder, arch });
+
+  beforeEach(() => {
+    for (const path of ['fused-rows.cc', 'fused-rows.h', '.clang-format', 'per-instruction-set/tile-operations.cc', 'per-instruction-set/x.h'])
+      write(path, '');
+  });
+
+  it('takes every .cc file once, and those in per-instruction-set once for each instruction set', () => {
+    const sets = ['avx2', 'avx512', 'avx512_bf16', 'baseline'].map((set) => `tile-operations-${set}`);
+    expect(units('x64').map(({ unit }) => unit)).toEqual(expect.arrayContaining(['fused-rows', ...sets]));
+    expect(units('x64')).toHaveLength(1 + sets.length);
+  });
+
+  it('takes a new .cc file without being told', () => {
+    write('new-kernel.cc', '');
+    expect(units('x64').map(({ source }) => source)).toContain(join(folder, 'new-kernel.cc'));
+  });
+
+  it('on a processor of another family knows the baseline alone', () => {
+    expect(units('arm64').map(({ unit }) => unit)).toEqual(['fused-rows', 'tile-operations-baseline']);
   });
 });
 

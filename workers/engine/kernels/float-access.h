@@ -3,8 +3,8 @@
 
 #include <cstring>
 
+#include "per-instruction-set/tile-operations.h"
 #include "tensorflow/core/framework/tensor.h"
-#include "tile-operations.h"
 
 namespace graft {
 

@@ -1,8 +1,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "tile-operations.h"
-#include "word-products.h"
+#include "per-instruction-set/tile-operations.h"
+#include "per-instruction-set/word-products.h"
 
 namespace graft {
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tile-operations.h"
+#include "per-instruction-set/tile-operations.h"
 
 namespace graft {
 

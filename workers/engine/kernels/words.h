@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "float-access.h"
-#include "word-products.h"
+#include "per-instruction-set/word-products.h"
 
 namespace graft {
 

@@ -1,5 +1,5 @@
-// GRAFT_INSTRUCTIONS is the namespace of the instruction set that this is being compiled for.
-#include "word-products.h"
+// Compiled once for each instruction set, whose namespace is GRAFT_INSTRUCTIONS.
+#include "per-instruction-set/word-products.h"
 
 #include <cstring>
 #if defined(__AVX512BF16__)

@@ -1,5 +1,5 @@
-// GRAFT_INSTRUCTIONS is the namespace of the instruction set that this is being compiled for. Plain loops: the compiler makes vectors of them.
-#include "tile-operations.h"
+// Compiled once for each instruction set, whose namespace is GRAFT_INSTRUCTIONS. Plain loops: the compiler makes vectors of them.
+#include "per-instruction-set/tile-operations.h"
 
 #include <cmath>
 #include <cstring>
