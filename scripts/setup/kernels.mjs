@@ -24,7 +24,7 @@ export function kernelUnits({ folder, arch = process.arch }) {
       const source = join(folder, path);
       const unit = basename(path, '.cc');
       // Includes are written from the kernels' folder on.
-      const common = ['-I', folder];
+      const common = ['-Wall', '-Wextra', '-Werror', '-I', folder];
       if (dirname(path) !== PER_SET) return [{ unit, source, flags: [...common, '-O2'] }];
       return sets.map(([set, own]) => ({
         unit: `${unit}-${set}`,

@@ -59,18 +59,19 @@ export async function tensorflowBinding({ root, variant, library }) {
   const kernels = join(root, 'workers', 'engine', 'kernels');
   const name = `tfjs-binding-${version}-kernels-${await hashOf(kernels)}-tensorflow-${variant}-${tensorflowVersion}-napi8-abi${process.versions.modules}-${process.arch}`;
   const { folder, filled } = await onceInCache(name, async (into) => {
-    const headers = [tfjs, join(tfjs, 'deps', 'include'), require('node-api-headers').include_dir].flatMap((path) => ['-I', path]);
-    const common = ['-fPIC', '-std=c++17', '-w', ...headers];
-    const binding = [...common, '-O2', '-DNAPI_VERSION=8', '-include', join(kernels, 'session-hooks.h')];
+    const headers = [tfjs, join(tfjs, 'deps', 'include'), require('node-api-headers').include_dir].flatMap((path) => ['-isystem', path]);
+    const common = ['-fPIC', '-std=c++17', ...headers];
+    // Not our sources: their warnings help nobody here.
+    const binding = ['-w', '-O2', '-DNAPI_VERSION=8', '-include', join(kernels, 'session-hooks.h')];
     const units = [
       ...['tfjs_backend', 'tfjs_binding'].map((unit) => ({ unit, source: join(tfjs, 'binding', `${unit}.cc`), flags: binding })),
-      ...kernelUnits({ folder: kernels }).map((unit) => ({ ...unit, flags: [...common, ...unit.flags] })),
+      ...kernelUnits({ folder: kernels }),
     ];
     const log = (/** @type {string} */ unit) => join(cacheFolder(), `tfjs-binding-${unit}.log`);
     const objects = await Promise.all(
       units.map(async ({ unit, source, flags }) => {
         const object = join(into, `${unit}.o`);
-        await run([compiler(), ...flags, '-c', source, '-o', object], { log: log(unit) });
+        await run([compiler(), ...common, ...flags, '-c', source, '-o', object], { log: log(unit) });
         return object;
       }),
     );

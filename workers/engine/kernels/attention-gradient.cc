@@ -1,6 +1,7 @@
 // The gradient of attention.h, from what was given to it, the logarithms that it gave and the gradient of its result.
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "attention.h"
 #include "tensorflow/core/framework/op.h"
 #include "unknown-shapes.h"
@@ -18,7 +19,7 @@ class AttentionBackward : public Attention {
     if (!sizes_of(context, &sizes)) return;
     const tf::TensorShape &of_q = context->input(0).shape(), &of_k = context->input(1).shape();
     OP_REQUIRES(context, context->input(4).NumElements() == sizes.rows * sizes.heads * sizes.length && context->input(5).shape() == of_q,
-                tf::errors::InvalidArgument(name(), " of tensors that do not fit"));
+                absl::InvalidArgumentError(absl::StrCat(name(), " of tensors that do not fit")));
     tf::Tensor *d_q = nullptr, *d_k = nullptr, *d_v = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, of_q, &d_q));
     OP_REQUIRES_OK(context, context->allocate_output(1, of_k, &d_k));

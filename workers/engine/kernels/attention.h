@@ -10,6 +10,7 @@
 #include <functional>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "attention-heads.h"
 #include "parallel.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -37,8 +38,8 @@ class Attention : public tensorflow::OpKernel {
                       q.dim_size(3) == k.dim_size(3) && k.dim_size(2) > 0 && q.dim_size(2) % k.dim_size(2) == 0 &&
                       context->input(3).NumElements() == q.dim_size(0) * q.dim_size(1);
     if (!fits) {
-      context->CtxFailure(
-          tensorflow::errors::InvalidArgument(name(), " of tensors that do not fit: ", q.DebugString(), " ", k.DebugString(), " ", v.DebugString()));
+      context->CtxFailure(absl::InvalidArgumentError(
+          absl::StrCat(name(), " of tensors that do not fit: ", q.DebugString(), " ", k.DebugString(), " ", v.DebugString())));
       return false;
     }
     *sizes = {q.dim_size(0), q.dim_size(1), q.dim_size(2), k.dim_size(2), q.dim_size(3), padded(q.dim_size(3)), padded(q.dim_size(1))};

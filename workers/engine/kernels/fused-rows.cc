@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "float-access.h"
 #include "parallel.h"
 #include "row-program.h"
@@ -41,9 +42,9 @@ class FusedRows : public tf::OpKernel {
     std::string text;
     OP_REQUIRES_OK(construction, construction->GetAttr("program", &text));
     const std::string wrong = program_.parse(text);
-    OP_REQUIRES(construction, wrong.empty(), tf::errors::InvalidArgument("a row program with ", wrong, ": ", text));
+    OP_REQUIRES(construction, wrong.empty(), absl::InvalidArgumentError(absl::StrCat("a row program with ", wrong, ": ", text)));
     OP_REQUIRES(construction, program_.inputs == num_inputs() && static_cast<int>(program_.outputs.size()) == num_outputs(),
-                tf::errors::InvalidArgument("a row program for another number of tensors: ", text));
+                absl::InvalidArgumentError(absl::StrCat("a row program for another number of tensors: ", text)));
   }
 
   void Compute(tf::OpKernelContext *context) override {
@@ -72,14 +73,14 @@ class FusedRows : public tf::OpKernel {
         const int own_axis = axis - (rank - tensor.dims());
         const int64_t size = own_axis >= 0 ? tensor.dim_size(own_axis) : 1;
         OP_REQUIRES(context, size == 1 || size == shape[axis],
-                    tf::errors::InvalidArgument("input ", i, " of ", name(), " is ", tensor.shape().DebugString()));
+                    absl::InvalidArgumentError(absl::StrCat("input ", i, " of ", name(), " is ", tensor.shape().DebugString())));
         if (size != 1) view.steps[axis] = step;
         view.dense = view.dense && size == shape[axis];
         step *= size;
       }
       const int64_t width = tensor.dims() == 0 ? 1 : tensor.dim_size(tensor.dims() - 1);
       OP_REQUIRES(context, width == (program_.full[i] ? columns : 1),
-                  tf::errors::InvalidArgument("input ", i, " of ", name(), " is ", tensor.shape().DebugString()));
+                  absl::InvalidArgumentError(absl::StrCat("input ", i, " of ", name(), " is ", tensor.shape().DebugString())));
       views.push_back(std::move(view));
     }
 

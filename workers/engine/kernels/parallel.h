@@ -10,7 +10,8 @@ namespace graft {
 
 // @param cycles that a unit takes, about
 inline void parallel(tensorflow::OpKernelContext *context, int64_t units, int64_t cycles, const std::function<void(int64_t, int64_t)> &work) {
-  context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(units, std::max<int64_t>(cycles, 1), work);
+  const auto scheduling = tensorflow::thread::ThreadPool::SchedulingParams::Adaptive(std::max<int64_t>(cycles, 1));
+  context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(units, scheduling, work);
 }
 
 }  // namespace graft

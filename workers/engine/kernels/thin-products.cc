@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "parallel.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -28,7 +29,7 @@ void outer(tf::OpKernelContext *context, const tf::Tensor &h, const tf::Tensor &
 }
 
 bool fits(tf::OpKernelContext *context, bool condition) {
-  if (!condition) context->CtxFailure(tf::errors::InvalidArgument(context->op_kernel().name(), " of matrices that do not fit"));
+  if (!condition) context->CtxFailure(absl::InvalidArgumentError(absl::StrCat(context->op_kernel().name(), " of matrices that do not fit")));
   return condition;
 }
 

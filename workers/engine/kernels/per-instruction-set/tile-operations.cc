@@ -10,6 +10,13 @@
 
 #include "bfloat16.h"
 
+// Before a loop: no iteration reads what another one writes, so that the compiler need not check the pointers before it makes vectors.
+#if defined(__clang__)
+#define INDEPENDENT_ITERATIONS _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define INDEPENDENT_ITERATIONS _Pragma("GCC ivdep")
+#endif
+
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
 
@@ -76,25 +83,25 @@ inline float apply(float a, float b) {
 
 template <int operation>
 void unary(const float *x, float *out, int64_t n) {
-#pragma GCC ivdep
+  INDEPENDENT_ITERATIONS
   for (int64_t i = 0; i < n; i++) out[i] = apply<operation>(x[i]);
 }
 
 template <int operation>
 void vector_vector(const float *a, const float *b, float *out, int64_t n) {
-#pragma GCC ivdep
+  INDEPENDENT_ITERATIONS
   for (int64_t i = 0; i < n; i++) out[i] = apply<operation>(a[i], b[i]);
 }
 
 template <int operation>
 void vector_scalar(const float *a, float b, float *out, int64_t n) {
-#pragma GCC ivdep
+  INDEPENDENT_ITERATIONS
   for (int64_t i = 0; i < n; i++) out[i] = apply<operation>(a[i], b);
 }
 
 template <int operation>
 void scalar_vector(float a, const float *b, float *out, int64_t n) {
-#pragma GCC ivdep
+  INDEPENDENT_ITERATIONS
   for (int64_t i = 0; i < n; i++) out[i] = apply<operation>(a, b[i]);
 }
 
@@ -117,7 +124,7 @@ float reduction(const float *x, int64_t n) {
 }
 
 void select(const float *condition, const float *a, const float *b, float *out, int64_t n) {
-#pragma GCC ivdep
+  INDEPENDENT_ITERATIONS
   for (int64_t i = 0; i < n; i++) out[i] = condition[i] != 0.0f ? a[i] : b[i];
 }
 
@@ -137,15 +144,15 @@ void to_bf16(const float *x, uint16_t *out, int64_t n) {
 }
 
 void exponentials(const float *x, float factor, float shift, float *out, int64_t n) {
-#pragma GCC ivdep
+  INDEPENDENT_ITERATIONS
   for (int64_t i = 0; i < n; i++) out[i] = exponential(x[i] * factor - shift);
 }
 
 void softmax_gradient(const float *p, float *d_p, int64_t n) {
-#pragma GCC ivdep
+  INDEPENDENT_ITERATIONS
   for (int64_t i = 0; i < n; i++) d_p[i] = p[i] * d_p[i];
   const float sum = reduction<kSum>(d_p, n);
-#pragma GCC ivdep
+  INDEPENDENT_ITERATIONS
   for (int64_t i = 0; i < n; i++) d_p[i] -= sum * p[i];
 }
 

@@ -32,7 +32,6 @@ inline Vector at(const void *memory) {
 }
 
 inline Lanes as_lanes(Words words) { return reinterpret_cast<Lanes>(words); }
-inline Words as_words(Lanes lanes) { return reinterpret_cast<Words>(lanes); }
 
 struct F32 {
   using Word = float;
@@ -45,7 +44,7 @@ struct Bf16 {
 #if defined(__AVX512BF16__)
     return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32(left), (__m512bh)right);
 #else
-    const Words words = as_words(right);
+    const Words words = reinterpret_cast<Words>(right);
     sum += of_bits(left << 16) * as_lanes(words << 16);
     return sum + of_bits(left & 0xffff0000u) * as_lanes(words & 0xffff0000u);
 #endif
@@ -60,7 +59,7 @@ inline void write(Lanes lanes, uint16_t *out) {
 #if defined(__AVX512BF16__)
   const __m256bh halves = _mm512_cvtneps_pbh((__m512)lanes);
 #else
-  const Words bits = as_words(lanes);
+  const Words bits = reinterpret_cast<Words>(lanes);
   const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
   const Words no_number = static_cast<Words>(lanes != lanes);
   const Halves halves = __builtin_convertvector((rounded & ~no_number) | (no_number & 0x7fc0u), Halves);
