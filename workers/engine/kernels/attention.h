@@ -12,17 +12,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "attention-heads.h"
+#include "kernel.h"
 #include "parallel.h"
-#include "tensorflow/core/framework/op_kernel.h"
 
 namespace graft {
 
 // Queries that are worked on at a time.
 constexpr int64_t kQueries = 64;
 
-class Attention : public tensorflow::OpKernel {
+class Attention : public Kernel {
  public:
-  explicit Attention(tensorflow::OpKernelConstruction *construction) : OpKernel(construction) {
+  explicit Attention(tensorflow::OpKernelConstruction *construction) : Kernel(construction) {
     OP_REQUIRES_OK(construction, construction->GetAttr("scale", &scale_));
     OP_REQUIRES_OK(construction, construction->GetAttr("soft_cap", &soft_cap_));
     OP_REQUIRES_OK(construction, construction->GetAttr("window", &window_));

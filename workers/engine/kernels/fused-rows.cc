@@ -6,10 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "float-access.h"
+#include "kernel.h"
 #include "parallel.h"
 #include "row-program.h"
 #include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/op_kernel.h"
 #include "unknown-shapes.h"
 
 namespace graft {
@@ -36,9 +36,9 @@ struct InputView {
   }
 };
 
-class FusedRows : public tf::OpKernel {
+class FusedRows : public Kernel {
  public:
-  explicit FusedRows(tf::OpKernelConstruction *construction) : OpKernel(construction) {
+  explicit FusedRows(tf::OpKernelConstruction *construction) : Kernel(construction) {
     std::string text;
     OP_REQUIRES_OK(construction, construction->GetAttr("program", &text));
     const std::string wrong = program_.parse(text);

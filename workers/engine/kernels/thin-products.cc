@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "kernel.h"
 #include "parallel.h"
 #include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/op_kernel.h"
 #include "thin-matrices.h"
 #include "unknown-shapes.h"
 
@@ -39,9 +39,9 @@ bool are_matrices(tf::OpKernelContext *context) {
   return fits(context, all);
 }
 
-class ThinProduct : public tf::OpKernel {
+class ThinProduct : public Kernel {
  public:
-  explicit ThinProduct(tf::OpKernelConstruction *construction) : OpKernel(construction) {
+  explicit ThinProduct(tf::OpKernelConstruction *construction) : Kernel(construction) {
     OP_REQUIRES_OK(construction, construction->GetAttr("transposed", &transposed_));
   }
 
@@ -137,9 +137,9 @@ class RankOuter : public ThinProduct {
 };
 
 // dY·B and dYᵀ·H, of dY [rows, columns], H [rows, rank] and B [columns, rank], in f32, going over dY once.
-class ExpansionGradient : public tf::OpKernel {
+class ExpansionGradient : public Kernel {
  public:
-  using OpKernel::OpKernel;
+  using Kernel::Kernel;
   void Compute(tf::OpKernelContext *context) override {
     if (!are_matrices(context)) return;
     const tf::Tensor &dy = context->input(0), &h = context->input(1), &b = context->input(2);

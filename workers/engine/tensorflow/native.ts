@@ -9,6 +9,9 @@ const int = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: T
 /** Whether what is being computed will run as a graph on a CPU, where the engine has kernels of its own (kernels/). */
 export const ownKernels = (): boolean => backend.binding.recording !== undefined && !backend.isUsingGpuDevice;
 
+/** @returns the instruction set that the engine's own kernels run with: `baseline`, `avx2`, `avx512` or `avx512_bf16` */
+export const instructionSet = (): string => tf.tidy(() => backend.executeSingleOutput('GraftInstructionSet', [], []).dataSync<'string'>()[0]!);
+
 const GATHER = [float('Tparams'), int('Tindices'), int('Taxis')];
 const ROLL = [float('T'), int('Tshift'), int('Taxis')];
 const STATELESS_UNIFORM = [float('dtype'), int('T'), int('Tseed')];

@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { describe, expect, it } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
 
-/** One pass of a model with grouped queries and rotary positions in each precision: its loss, and the length of its gradient. */
+/** One pass of a model with grouped queries and rotary positions in each precision: its loss and its gradient's norm. Then the set that computed it. */
 const PROGRAM = `
 const { openForTraining } = await import('./workers/engine/compiled/open-model.ts');
+const { instructionSet } = await import('./workers/engine/tensorflow/native.ts');
 const { referenceBatch, referencePath } = await import('./reference/fixtures.ts');
 const tuning = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0, use_rslora: false, target_modules: 'all-linear' };
 const found = ['f32', 'bf16'].map((precision) => {
@@ -13,29 +15,66 @@ const found = ['f32', 'bf16'].map((precision) => {
   model.dispose();
   return [precision, { loss, gradient: Math.sqrt(squares) }];
 });
-console.log(JSON.stringify(Object.fromEntries(found)));`;
+console.log(JSON.stringify({ instructionSet: instructionSet(), ...Object.fromEntries(found) }));`;
 
-type Pass = Record<'f32' | 'bf16', { loss: number; gradient: number }>;
+interface Pass extends Record<'f32' | 'bf16', { loss: number; gradient: number }> {
+  instructionSet: string;
+}
 
-function passWith(instructions: string): Pass {
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', PROGRAM], {
+/** @param instructions TF_GRAFT_INSTRUCTIONS; undefined leaves it unset */
+function run(instructions: string | undefined) {
+  return spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', PROGRAM], {
     encoding: 'utf8',
     env: { ...process.env, TF_GRAFT_INSTRUCTIONS: instructions },
   });
+}
+
+function passWith(instructions: string | undefined): Pass {
+  const { stdout, stderr, status } = run(instructions);
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Pass;
 }
 
+const AVX2 = ['avx2', 'fma', 'bmi2'];
+const AVX512 = ['avx512f', 'avx512bw', 'avx512dq', 'avx512vl', 'avx512cd'];
+/** What the kernels are compiled for, each set better than the one before, and the processor's flags that it needs. */
+const FLAGS_OF: Record<string, string[]> = { baseline: [], avx2: AVX2, avx512: AVX512, avx512_bf16: [...AVX512, 'avx512_bf16'] };
+const SETS = Object.keys(FLAGS_OF);
+
+/** The system's own word on this processor, so that the kernels are not asked about themselves. */
+const processorFlags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' '));
+const available = SETS.filter((set) => FLAGS_OF[set]!.every((flag) => processorFlags.has(flag)));
+const lacking = SETS.filter((set) => !available.includes(set));
+if (lacking.length > 0) console.warn(`This processor lacks ${lacking.join(', ')}: what these instruction sets compute is not tested here.`);
+
 describe('the kernels', () => {
-  it('with fewer of the processor’s instructions compute the same', () => {
-    const all = passWith('avx512_bf16');
-    for (const instructions of ['avx512', 'avx2', 'baseline']) {
-      const fewer = passWith(instructions);
-      for (const precision of ['f32', 'bf16'] as const) {
-        expect(all[precision].gradient).toBeGreaterThan(0);
-        expect(Math.abs(fewer[precision].loss / all[precision].loss - 1)).toBeLessThan(1e-6);
-        expect(Math.abs(fewer[precision].gradient / all[precision].gradient - 1)).toBeLessThan(1e-5);
-      }
+  let baseline: Pass;
+  beforeAll(() => {
+    baseline = passWith('baseline');
+  });
+
+  it('run with the baseline when TF_GRAFT_INSTRUCTIONS asks for it', () => {
+    expect(baseline.instructionSet).toBe('baseline');
+    for (const precision of ['f32', 'bf16'] as const) expect(baseline[precision].gradient).toBeGreaterThan(0);
+  });
+
+  it.for(SETS.slice(1))('run with %s when TF_GRAFT_INSTRUCTIONS asks for it, and compute what the baseline computes', (set, { skip }) => {
+    skip(lacking.includes(set), `this processor lacks ${set}`);
+    const pass = passWith(set);
+    expect(pass.instructionSet).toBe(set);
+    for (const precision of ['f32', 'bf16'] as const) {
+      expect(Math.abs(pass[precision].loss / baseline[precision].loss - 1)).toBeLessThan(1e-6);
+      expect(Math.abs(pass[precision].gradient / baseline[precision].gradient - 1)).toBeLessThan(1e-5);
     }
+  });
+
+  it('run with the best set that the processor has when nothing is asked for', () => {
+    expect(passWith(undefined).instructionSet).toBe(available.at(-1));
+  });
+
+  it.each([...lacking, 'sse9'])('refuse %s, which this processor cannot run, and name what it can', (set) => {
+    const { stderr, status } = run(set);
+    expect(status).not.toBe(0);
+    expect(stderr).toContain(`TF_GRAFT_INSTRUCTIONS is "${set}"; this processor runs ${available.toReversed().join(', ')}`);
   });
 });

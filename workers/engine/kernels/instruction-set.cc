@@ -1,0 +1,77 @@
+#include "instruction-set.h"
+
+#include <cstdlib>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "kernel.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/types.h"
+#include "unknown-shapes.h"
+
+namespace graft {
+namespace {
+
+namespace tf = tensorflow;
+
+struct Choice {
+  const InstructionSet &set;
+  absl::Status status;
+};
+
+Choice choose() {
+#if defined(__x86_64__)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+#endif
+  static const InstructionSet best_first[] = {
+#if defined(__x86_64__)
+      {"avx512_bf16", avx512 && __builtin_cpu_supports("avx512bf16"), avx512_bf16::operations, avx512_bf16::products},
+      {"avx512", avx512, avx512::operations, avx512::products},
+      {"avx2", avx2, avx2::operations, avx2::products},
+#endif
+      {"baseline", true, baseline::operations, baseline::products},
+  };
+  const char *variable = std::getenv("TF_GRAFT_INSTRUCTIONS");
+  const std::string wanted = variable == nullptr ? "" : variable;
+  const InstructionSet *best = nullptr;
+  std::string runnable;
+  for (const InstructionSet &set : best_first) {
+    if (!set.runs_here) continue;
+    if (set.name == wanted) return {set, absl::OkStatus()};
+    if (best == nullptr) best = &set;
+    absl::StrAppend(&runnable, runnable.empty() ? "" : ", ", set.name);
+  }
+  if (wanted.empty()) return {*best, absl::OkStatus()};
+  return {*best, absl::InvalidArgumentError(absl::StrCat("TF_GRAFT_INSTRUCTIONS is \"", wanted, "\"; this processor runs ", runnable))};
+}
+
+const Choice &choice() {
+  static const Choice made = choose();
+  return made;
+}
+
+// Tells JavaScript which set runs.
+class InstructionSetName : public Kernel {
+ public:
+  using Kernel::Kernel;
+  void Compute(tf::OpKernelContext *context) override {
+    tf::Tensor *name = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {}, &name));
+    name->scalar<tf::tstring>()() = instruction_set().name;
+  }
+};
+
+REGISTER_OP("GraftInstructionSet").Output("name: string").SetShapeFn(unknown_shapes);
+REGISTER_KERNEL_BUILDER(Name("GraftInstructionSet").Device(tf::DEVICE_CPU), InstructionSetName);
+
+}  // namespace
+
+const InstructionSet &instruction_set() { return choice().set; }
+const absl::Status &instruction_set_status() { return choice().status; }
+
+const TileOperations &tile_operations() { return instruction_set().tile_operations; }
+const WordProducts &word_products() { return instruction_set().word_products; }
+
+}  // namespace graft
