@@ -1,4 +1,4 @@
-// The heads of queries, keys and values as matrices in words.
+// The heads of queries, keys and values as matrices of words (words.h).
 #pragma once
 
 #include <algorithm>
@@ -12,62 +12,63 @@ namespace graft {
 
 struct Sizes {
   int64_t rows, length, heads, kv_heads, size;
-  int64_t stride;  // of a head's row in a buffer
-  int64_t keys;    // the length, padded
+  int64_t stride;         // of a token in a buffer: `size`, padded
+  int64_t padded_length;  // tokens in a buffer
 };
 
-// Which head, of how many, of which row.
-struct Place {
+// One head of one row, in a tensor [rows, length, heads, size].
+struct Head {
   int64_t row, head, heads;
-  // Of a token's numbers in [rows, length, heads, size].
-  int64_t of(const Sizes &sizes, int64_t token) const { return ((row * sizes.length + token) * heads + head) * sizes.size; }
+  int64_t offset(const Sizes &sizes, int64_t token) const { return ((row * sizes.length + token) * heads + head) * sizes.size; }
 };
 
-// One head of one row, [length, size], zeros where it is padded.
-template <class Number>
+// One head of one row, [length, size], padded with zeros.
+template <class Element>
 class HeadMatrix {
  public:
-  HeadMatrix(const tensorflow::Tensor &x, const Sizes &sizes, Place place) : sizes_(sizes), numbers_(new Number[sizes.keys * sizes.stride]) {
-    const Number *given = numbers_of<Number>(x);
-    for (int64_t i = 0; i < sizes.keys; i++) {
-      Number *row = numbers_.get() + i * sizes.stride;
+  HeadMatrix(const tensorflow::Tensor &x, const Sizes &sizes, Head head) : sizes_(sizes), elements_(new Element[sizes.padded_length * sizes.stride]) {
+    const Element *given = elements<Element>(x);
+    for (int64_t i = 0; i < sizes.padded_length; i++) {
+      Element *row = elements_.get() + i * sizes.stride;
       const int64_t count = i < sizes.length ? sizes.size : 0;
-      if (count > 0) std::memcpy(row, given + place.of(sizes, i), count * sizeof(Number));
-      std::fill(row + count, row + sizes.stride, Number(0));
+      if (count > 0) std::memcpy(row, given + head.offset(sizes, i), count * sizeof(Element));
+      std::fill(row + count, row + sizes.stride, Element(0));
     }
   }
 
-  int64_t words_of_row() const { return sizes_.stride / Words<Number>::kPerWord; }
+  int64_t words_per_token() const { return sizes_.stride / Words<Element>::kPerWord; }
 
-  // [length, words_of_row], from a token on.
-  const Word<Number> *along(int64_t token) const { return reinterpret_cast<const Word<Number> *>(numbers_.get()) + token * words_of_row(); }
+  // [length, words_per_token], starting with a token.
+  const Word<Element> *rows(int64_t token) const { return reinterpret_cast<const Word<Element> *>(elements_.get()) + token * words_per_token(); }
 
-  // The same turned over, [words_of_row, keys].
-  std::unique_ptr<Word<Number>[]> turned() const {
+  // [words_per_token, padded_length]
+  std::unique_ptr<Word<Element>[]> transposed() const {
     constexpr int64_t tile = 16;
-    std::unique_ptr<Word<Number>[]> out(new Word<Number>[words_of_row() * sizes_.keys]);
-    const Word<Number> *words = along(0);
-    for (int64_t first = 0; first < sizes_.keys; first += tile)
-      for (int64_t j = 0; j < words_of_row(); j++)
-        for (int64_t i = first; i < first + tile; i++) out[j * sizes_.keys + i] = words[i * words_of_row() + j];
+    std::unique_ptr<Word<Element>[]> out(new Word<Element>[words_per_token() * sizes_.padded_length]);
+    const Word<Element> *words = rows(0);
+    for (int64_t first = 0; first < sizes_.padded_length; first += tile)
+      for (int64_t j = 0; j < words_per_token(); j++)
+        for (int64_t i = first; i < first + tile; i++) out[j * sizes_.padded_length + i] = words[i * words_per_token() + j];
     return out;
   }
 
-  // [words(length), stride], the inner axis being that of the tokens, from a token on: the first of a word.
-  const Word<Number> *across(int64_t token) {
-    if (across_.data == nullptr) across_ = across_rows<Number>(numbers_.get(), sizes_.stride, sizes_.keys, sizes_.stride, &memory_);
-    return across_.data + token / Words<Number>::kPerWord * across_.stride;
+  // [word_count(length), stride] with the tokens as the inner axis, starting with a token that is the first of a word.
+  const Word<Element> *interleaved(int64_t token) {
+    if (interleaved_.data == nullptr)
+      interleaved_ = interleave_rows<Element>(elements_.get(), sizes_.stride, sizes_.padded_length, sizes_.stride, &memory_);
+    return interleaved_.data + token / Words<Element>::kPerWord * interleaved_.stride;
   }
 
  private:
   const Sizes &sizes_;
-  const std::unique_ptr<Number[]> numbers_;
-  std::vector<Word<Number>> memory_;
-  InWords<Number> across_{nullptr, 0};
+  const std::unique_ptr<Element[]> elements_;
+  std::vector<Word<Element>> memory_;
+  PackedMatrix<Element> interleaved_{nullptr, 0};
 };
 
-inline void write_head(const float *from, const Sizes &sizes, Place place, int64_t first, int64_t count, tensorflow::Tensor *out) {
-  for (int64_t i = 0; i < count; i++) store(from + i * sizes.stride, out, place.of(sizes, first + i), sizes.size);
+// Writes `count` tokens of a head, starting with token `first`, from rows that are `stride` apart.
+inline void write_head(const float *from, const Sizes &sizes, Head head, int64_t first, int64_t count, tensorflow::Tensor *out) {
+  for (int64_t i = 0; i < count; i++) store(from + i * sizes.stride, out, head.offset(sizes, first + i), sizes.size);
 }
 
 }  // namespace graft

@@ -1,4 +1,4 @@
-// Attention as attention.h describes it, forward.
+// The forward pass of attention.h.
 #include "attention.h"
 
 #include <cmath>
@@ -16,49 +16,50 @@ class AttentionForward : public Attention {
   using Attention::Attention;
   void Compute(tf::OpKernelContext *context) override {
     Sizes sizes;
-    if (!sizes_of(context, &sizes)) return;
+    if (!read_sizes(context, &sizes)) return;
     tf::Tensor *o = nullptr, *l = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, context->input(0).shape(), &o));
     OP_REQUIRES_OK(context, context->allocate_output(1, {sizes.rows, sizes.heads, sizes.length}, &l));
-    for_units(context, sizes, 2 * sizes.length,
-              [&](const Unit &unit) { with_number_of(*o, [&](auto number) { of_heads<decltype(number)>(context, sizes, unit, o, l); }); });
+    for_each_unit(context, sizes, 2 * sizes.length,
+                  [&](const Unit &unit) { with_element_type(*o, [&](auto element) { attend<decltype(element)>(context, sizes, unit, o, l); }); });
   }
 
  private:
-  template <class Number>
-  void of_heads(tf::OpKernelContext *context, const Sizes &sizes, const Unit &unit, tf::Tensor *o, tf::Tensor *l) const {
+  template <class Element>
+  void attend(tf::OpKernelContext *context, const Sizes &sizes, const Unit &unit, tf::Tensor *o, tf::Tensor *l) const {
     const TileOperations &operations = tile_operations();
-    const std::vector<int64_t> first = first_seen(context->input(3), sizes, unit.row);
-    const HeadMatrix<Number> k(context->input(1), sizes, unit.keys(sizes));
-    HeadMatrix<Number> v(context->input(2), sizes, unit.keys(sizes));
-    const auto keys = k.turned();
-    const int64_t inner = k.words_of_row();
-    std::vector<float> s(kQueries * sizes.keys), of_o(kQueries * sizes.stride);
-    std::vector<Word<Number>> memory;
+    const std::vector<int64_t> first = first_visible(context->input(3), sizes, unit.row);
+    const HeadMatrix<Element> k(context->input(1), sizes, unit.kv(sizes));
+    HeadMatrix<Element> v(context->input(2), sizes, unit.kv(sizes));
+    const auto keys = k.transposed();
+    const int64_t inner = k.words_per_token();
+    std::vector<float> s(kQueries * sizes.padded_length), o_block(kQueries * sizes.stride);
+    std::vector<Word<Element>> memory;
     for (int64_t head = unit.first; head < unit.first + unit.heads; head++) {
-      const Place place{unit.row, head, sizes.heads};
-      const HeadMatrix<Number> q(context->input(0), sizes, place);
+      const Head query_head{unit.row, head, sizes.heads};
+      const HeadMatrix<Element> q(context->input(0), sizes, query_head);
       float *logs = l->flat<float>().data() + (unit.row * sizes.heads + head) * sizes.length;
       for (int64_t query = 0; query < sizes.length; query += kQueries) {
         const int64_t count = std::min(kQueries, sizes.length - query);
-        const Columns columns = columns_of(first, query, count);
-        product<Number>(q.along(query), inner, keys.get() + columns.first, sizes.keys, s.data(), count, inner, columns.count);
-        if (soft_cap_ != 0) under_cap(s.data(), count * columns.count);
+        const Columns columns = needed_columns(first, query, count);
+        multiply<Element>(q.rows(query), inner, keys.get() + columns.first, sizes.padded_length, s.data(), count, inner, columns.count);
+        if (soft_cap_ != 0) apply_cap(s.data(), count * columns.count);
         float sums[kQueries];
         for (int64_t i = 0; i < count; i++) {
-          const auto [of_row, seen] = clear_unseen(s.data() + i * columns.count, columns, first[query + i], query + i);
-          const float largest = operations.reduction[kMax](of_row, seen) * factor();
-          operations.exponentials(of_row, factor(), largest, of_row, seen);
-          sums[i] = operations.reduction[kSum](of_row, seen);
+          const auto [scores, visible] = mask_scores(s.data() + i * columns.count, columns, first[query + i], query + i);
+          const float largest = operations.reduction[kMax](scores, visible) * exponent_factor();
+          operations.exponentials(scores, exponent_factor(), largest, scores, visible);
+          sums[i] = operations.reduction[kSum](scores, visible);
           logs[query + i] = largest + std::log(sums[i]);
         }
-        const auto p = along_rows<Number>(s.data(), count, columns.count, &memory);
-        product<Number>(p.data, p.stride, v.across(columns.first), sizes.stride, of_o.data(), count, words<Number>(columns.count), sizes.stride);
+        const auto p = pack_rows<Element>(s.data(), count, columns.count, &memory);
+        multiply<Element>(p.data, p.stride, v.interleaved(columns.first), sizes.stride, o_block.data(), count, word_count<Element>(columns.count),
+                          sizes.stride);
         for (int64_t i = 0; i < count; i++) {
-          float *of_row = of_o.data() + i * sizes.stride;
-          operations.vector_scalar[kMul](of_row, 1.0f / sums[i], of_row, sizes.stride);
+          float *o_row = o_block.data() + i * sizes.stride;
+          operations.vector_scalar[kMul](o_row, 1.0f / sums[i], o_row, sizes.stride);
         }
-        write_head(of_o.data(), sizes, place, query, count, o);
+        write_head(o_block.data(), sizes, query_head, query, count, o);
       }
     }
   }

@@ -8,7 +8,7 @@
 
 namespace graft {
 
-// `count` numbers, from the `first` on, of f32, bf16, int32 or bool.
+// Reads `count` elements of f32, bf16, int32 or bool, starting with element `first`.
 inline void load(const void *data, tensorflow::DataType dtype, int64_t first, float *into, int64_t count) {
   switch (dtype) {
     case tensorflow::DT_FLOAT:
@@ -29,6 +29,7 @@ inline void load(const tensorflow::Tensor &tensor, int64_t first, float *into, i
   load(tensor.data(), tensor.dtype(), first, into, count);
 }
 
+// Writes `count` elements in the tensor's type, starting with element `first`.
 inline void store(const float *from, tensorflow::Tensor *tensor, int64_t first, int64_t count) {
   switch (tensor->dtype()) {
     case tensorflow::DT_FLOAT: {

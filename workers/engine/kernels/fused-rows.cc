@@ -1,5 +1,5 @@
-// The operation GraftFusedRows: a chain of operations on rows as one, so that what passes between them never leaves the processor's cache.
-// Inputs are broadcast against each other as NumPy does; the last axis is the row.
+// The operation GraftFusedRows: a chain of operations on rows in one, so that the values between them never leave the processor's cache. Inputs are
+// broadcast against each other as in NumPy; the last axis is the row.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -17,22 +17,22 @@ namespace {
 
 namespace tf = tensorflow;
 
-// Elements of a tile: some ten of them are in the first-level cache together. Longer rows are a tile each.
+// Elements in a tile: about ten tiles fit the first-level cache together. A longer row is a tile of its own.
 constexpr int64_t kTileElements = 1024;
 
-// Where an input's rows are: the results' rows are counted over their leading axes, of which the input may lack some.
+// Where an input's rows are. Rows are counted over the results' leading axes, some of which the input may lack.
 struct InputView {
   const char *data;
   tf::DataType dtype;
-  bool dense;                  // each row follows the one before, none twice
-  std::vector<int64_t> sizes;  // the results' leading axes
-  std::vector<int64_t> steps;  // in rows of the input; 0 where it is broadcast
+  bool dense;                  // the rows follow each other in memory, and each is used once
+  std::vector<int64_t> sizes;  // of the results' leading axes
+  std::vector<int64_t> steps;  // from one index of an axis to the next, in rows of the input; 0 where it is broadcast
 
   int64_t row(int64_t r) const {
     if (dense) return r;
-    int64_t at = 0;
-    for (size_t axis = sizes.size(); axis-- > 0; r /= sizes[axis]) at += (r % sizes[axis]) * steps[axis];
-    return at;
+    int64_t result = 0;
+    for (size_t axis = sizes.size(); axis-- > 0; r /= sizes[axis]) result += (r % sizes[axis]) * steps[axis];
+    return result;
   }
 };
 
@@ -42,21 +42,21 @@ class FusedRows : public Kernel {
     std::string text;
     OP_REQUIRES_OK(construction, construction->GetAttr("program", &text));
     const std::string wrong = program_.parse(text);
-    OP_REQUIRES(construction, wrong.empty(), absl::InvalidArgumentError(absl::StrCat("a row program with ", wrong, ": ", text)));
+    OP_REQUIRES(construction, wrong.empty(), absl::InvalidArgumentError(absl::StrCat("invalid row program, ", wrong, ": ", text)));
     OP_REQUIRES(construction, program_.inputs == num_inputs() && static_cast<int>(program_.outputs.size()) == num_outputs(),
-                absl::InvalidArgumentError(absl::StrCat("a row program for another number of tensors: ", text)));
+                absl::InvalidArgumentError(absl::StrCat("the row program is for another number of inputs or outputs: ", text)));
   }
 
   void Compute(tf::OpKernelContext *context) override {
-    // The shape of the results: what the inputs' shapes make together.
+    // The results have the shape to which the inputs are broadcast.
     int rank = 0;
     for (int i = 0; i < program_.inputs; i++) rank = std::max(rank, context->input(i).dims());
     std::vector<int64_t> shape(rank, 1);
     for (int i = 0; i < program_.inputs; i++) {
-      const tf::TensorShape &own = context->input(i).shape();
-      for (int axis = 0; axis < own.dims(); axis++) {
-        int64_t &size = shape[rank - own.dims() + axis];
-        if (size == 1) size = own.dim_size(axis);
+      const tf::TensorShape &input_shape = context->input(i).shape();
+      for (int axis = 0; axis < input_shape.dims(); axis++) {
+        int64_t &size = shape[rank - input_shape.dims() + axis];
+        if (size == 1) size = input_shape.dim_size(axis);
       }
     }
     const int64_t columns = shape.back();
@@ -70,28 +70,29 @@ class FusedRows : public Kernel {
       view.steps.assign(rank - 1, 0);
       int64_t step = 1;
       for (int axis = rank - 2; axis >= 0; axis--) {
-        const int own_axis = axis - (rank - tensor.dims());
-        const int64_t size = own_axis >= 0 ? tensor.dim_size(own_axis) : 1;
-        OP_REQUIRES(context, size == 1 || size == shape[axis],
-                    absl::InvalidArgumentError(absl::StrCat("input ", i, " of ", name(), " is ", tensor.shape().DebugString())));
+        const int input_axis = axis - (rank - tensor.dims());
+        const int64_t size = input_axis >= 0 ? tensor.dim_size(input_axis) : 1;
+        OP_REQUIRES(
+            context, size == 1 || size == shape[axis],
+            absl::InvalidArgumentError(absl::StrCat(name(), ": input ", i, " cannot be broadcast with the others: ", tensor.shape().DebugString())));
         if (size != 1) view.steps[axis] = step;
         view.dense = view.dense && size == shape[axis];
         step *= size;
       }
       const int64_t width = tensor.dims() == 0 ? 1 : tensor.dim_size(tensor.dims() - 1);
       OP_REQUIRES(context, width == (program_.full[i] ? columns : 1),
-                  absl::InvalidArgumentError(absl::StrCat("input ", i, " of ", name(), " is ", tensor.shape().DebugString())));
+                  absl::InvalidArgumentError(absl::StrCat(name(), ": input ", i, " has rows of a wrong length: ", tensor.shape().DebugString())));
       views.push_back(std::move(view));
     }
 
     std::vector<tf::Tensor *> outputs(program_.outputs.size());
     for (size_t i = 0; i < outputs.size(); i++) {
-      tf::TensorShape own;
-      for (int axis = 0; axis + 1 < rank; axis++) own.AddDim(shape[axis]);
-      if (program_.outputs[i].form != Form::kDrop) own.AddDim(program_.outputs[i].form == Form::kFull ? columns : 1);
-      OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(replaceable(views), i, own, &outputs[i]));
+      tf::TensorShape output_shape;
+      for (int axis = 0; axis + 1 < rank; axis++) output_shape.AddDim(shape[axis]);
+      if (program_.outputs[i].form != Form::kDrop) output_shape.AddDim(program_.outputs[i].form == Form::kFull ? columns : 1);
+      OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(reusable(views), i, output_shape, &outputs[i]));
     }
-    if (rows == 0) return;  // of rows without elements the sum is still 0
+    if (rows == 0) return;  // rows without columns are still computed: their sum is 0
 
     const int64_t tile_rows = std::clamp<int64_t>(kTileElements / std::max<int64_t>(columns, 1), 1, rows);
     const int64_t tiles = (rows + tile_rows - 1) / tile_rows;
@@ -103,15 +104,15 @@ class FusedRows : public Kernel {
   }
 
  private:
-  // Inputs whose memory may become a result's, when nothing else reads them: those of which a tile is copied before it is written.
-  std::vector<int> replaceable(const std::vector<InputView> &views) const {
+  // Inputs whose memory a result may take if nothing else reads them: a bf16 tile is converted into a buffer before the result is written.
+  std::vector<int> reusable(const std::vector<InputView> &views) const {
     std::vector<int> found;
     for (int i = 0; i < program_.inputs; i++)
       if (views[i].dense && program_.full[i] && views[i].dtype == tf::DT_BFLOAT16) found.push_back(i);
     return found;
   }
 
-  // One thread's.
+  // What one thread computes.
   struct Run {
     const RowProgram &program;
     const std::vector<InputView> &views;
@@ -119,31 +120,31 @@ class FusedRows : public Kernel {
     const int64_t columns;
     const int64_t tile_rows;
     const TileOperations &operations = tile_operations();
-    std::vector<float *> at{};  // by value
+    std::vector<float *> data{};  // by value: its tile
 
     void tile(int64_t first, int64_t rows) {
-      // Buffers are kept from call to call; each begins at a cache line.
+      // Buffers are kept between calls. Each begins at a cache line.
       static thread_local std::vector<float> memory;
       const int64_t full_size = (tile_rows * columns + 15) / 16 * 16, row_size = (tile_rows + 15) / 16 * 16;
       const size_t needed = program.full_buffers * full_size + program.row_buffers * row_size + 16;
       if (memory.size() < needed) memory.resize(needed);
       float *base = reinterpret_cast<float *>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
-      at.resize(program.full.size());
-      for (size_t value = 0; value < at.size(); value++)
-        at[value] =
-            program.full[value] ? base + program.place[value] * full_size : base + program.full_buffers * full_size + program.place[value] * row_size;
+      data.resize(program.full.size());
+      for (size_t value = 0; value < data.size(); value++)
+        data[value] = program.full[value] ? base + program.buffer[value] * full_size
+                                          : base + program.full_buffers * full_size + program.buffer[value] * row_size;
       for (int i = 0; i < program.inputs; i++) read(i, first, rows);
-      // What goes out in f32 is computed where it goes.
+      // f32 results are computed where they belong.
       for (size_t i = 0; i < outputs.size(); i++) {
         const auto [form, value] = program.outputs[i];
         if (value >= program.inputs && outputs[i]->dtype() == tf::DT_FLOAT)
-          at[value] = static_cast<float *>(outputs[i]->data()) + first * (form == Form::kFull ? columns : 1);
+          data[value] = static_cast<float *>(outputs[i]->data()) + first * (form == Form::kFull ? columns : 1);
       }
       for (size_t i = 0; i < program.instructions.size(); i++) execute(program.instructions[i], program.inputs + i, rows);
       for (size_t i = 0; i < outputs.size(); i++) {
         const auto [form, value] = program.outputs[i];
         const int64_t width = form == Form::kFull ? columns : 1;
-        store(at[value], outputs[i], first * width, rows * width);
+        store(data[value], outputs[i], first * width, rows * width);
       }
     }
 
@@ -151,53 +152,53 @@ class FusedRows : public Kernel {
       const InputView &view = views[i];
       const int64_t width = program.full[i] ? columns : 1;
       if (view.dense) {
-        // What is f32 is read where it is: no result takes its memory.
+        // f32 tiles are read where they are, since no result takes their memory.
         if (view.dtype == tf::DT_FLOAT)
-          at[i] = const_cast<float *>(reinterpret_cast<const float *>(view.data)) + first * width;
+          data[i] = const_cast<float *>(reinterpret_cast<const float *>(view.data)) + first * width;
         else
-          load(view.data, view.dtype, first * width, at[i], rows * width);
+          load(view.data, view.dtype, first * width, data[i], rows * width);
         return;
       }
-      for (int64_t r = 0; r < rows; r++) load(view.data, view.dtype, view.row(first + r) * width, at[i] + r * width, width);
+      for (int64_t r = 0; r < rows; r++) load(view.data, view.dtype, view.row(first + r) * width, data[i] + r * width, width);
     }
 
     void execute(const Instruction &instruction, int result, int64_t rows) {
-      float *out = at[result];
+      float *out = data[result];
       const bool out_full = program.full[result];
       const int64_t n = out_full ? rows * columns : rows;
       const Operand *operand = instruction.operand;
       auto is_full = [&](int j) { return operand[j].value >= 0 && program.full[operand[j].value]; };
       switch (instruction.kind) {
         case Kind::kUnary:
-          operations.unary[instruction.operation](at[operand[0].value], out, n);
+          operations.unary[instruction.operation](data[operand[0].value], out, n);
           break;
         case Kind::kBinary: {
           const int operation = instruction.operation;
           if (operand[1].value < 0)
-            operations.vector_scalar[operation](at[operand[0].value], operand[1].constant, out, n);
+            operations.vector_scalar[operation](data[operand[0].value], operand[1].constant, out, n);
           else if (operand[0].value < 0)
-            operations.scalar_vector[operation](operand[0].constant, at[operand[1].value], out, n);
+            operations.scalar_vector[operation](operand[0].constant, data[operand[1].value], out, n);
           else if (is_full(0) == is_full(1))
-            operations.vector_vector[operation](at[operand[0].value], at[operand[1].value], out, n);
+            operations.vector_vector[operation](data[operand[0].value], data[operand[1].value], out, n);
           else
             for (int64_t r = 0; r < rows; r++) {
               if (is_full(0))
-                operations.vector_scalar[operation](at[operand[0].value] + r * columns, at[operand[1].value][r], out + r * columns, columns);
+                operations.vector_scalar[operation](data[operand[0].value] + r * columns, data[operand[1].value][r], out + r * columns, columns);
               else
-                operations.scalar_vector[operation](at[operand[0].value][r], at[operand[1].value] + r * columns, out + r * columns, columns);
+                operations.scalar_vector[operation](data[operand[0].value][r], data[operand[1].value] + r * columns, out + r * columns, columns);
             }
           break;
         }
         case Kind::kReduction:
-          for (int64_t r = 0; r < rows; r++) out[r] = operations.reduction[instruction.operation](at[operand[0].value] + r * columns, columns);
+          for (int64_t r = 0; r < rows; r++) out[r] = operations.reduction[instruction.operation](data[operand[0].value] + r * columns, columns);
           break;
         case Kind::kSelect:
-          operations.select(at[operand[0].value], at[operand[1].value], at[operand[2].value], out, n);
+          operations.select(data[operand[0].value], data[operand[1].value], data[operand[2].value], out, n);
           break;
         case Kind::kRoll: {
           const int64_t shift = columns == 0 ? 0 : ((static_cast<int64_t>(operand[1].constant) % columns) + columns) % columns;
           for (int64_t r = 0; r < rows; r++) {
-            const float *x = at[operand[0].value] + r * columns;
+            const float *x = data[operand[0].value] + r * columns;
             std::memcpy(out + r * columns + shift, x, (columns - shift) * sizeof(float));
             std::memcpy(out + r * columns, x + columns - shift, shift * sizeof(float));
           }
@@ -205,7 +206,7 @@ class FusedRows : public Kernel {
         }
         case Kind::kArgMax:
           for (int64_t r = 0; r < rows; r++) {
-            const float *x = at[operand[0].value] + r * columns;
+            const float *x = data[operand[0].value] + r * columns;
             const float largest = operations.reduction[kMax](x, columns);
             const float *found = std::find(x, x + columns, largest);
             out[r] = found == x + columns ? 0.0f : static_cast<float>(found - x);
@@ -213,8 +214,8 @@ class FusedRows : public Kernel {
           break;
         case Kind::kPick:
           for (int64_t r = 0; r < rows; r++) {
-            const int64_t column = static_cast<int64_t>(at[operand[1].value][r]);
-            out[r] = column < 0 || column >= columns ? 0.0f : at[operand[0].value][r * columns + column];
+            const int64_t column = static_cast<int64_t>(data[operand[1].value][r]);
+            out[r] = column < 0 || column >= columns ? 0.0f : data[operand[0].value][r * columns + column];
           }
       }
     }

@@ -52,7 +52,7 @@ const Choice &choice() {
   return made;
 }
 
-// Tells JavaScript which set runs.
+// Tells JavaScript which instruction set runs.
 class InstructionSetName : public Kernel {
  public:
   using Kernel::Kernel;

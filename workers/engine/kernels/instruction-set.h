@@ -1,5 +1,5 @@
-// The instruction set that the kernels run with: the best that this processor has of those they are compiled for, or the one that the environment
-// variable TF_GRAFT_INSTRUCTIONS names.
+// The instruction set that the kernels run with. They are compiled for several; the processor's best one is taken, unless the environment variable
+// TF_GRAFT_INSTRUCTIONS names another.
 #pragma once
 
 #include "absl/status/status.h"
@@ -17,7 +17,7 @@ struct InstructionSet {
 
 const InstructionSet &instruction_set();
 
-// An error if TF_GRAFT_INSTRUCTIONS names a set that this processor cannot run, or none at all.
+// An error if TF_GRAFT_INSTRUCTIONS names a set that this processor cannot run, or one that does not exist.
 const absl::Status &instruction_set_status();
 
 }  // namespace graft

@@ -1,4 +1,4 @@
-// The base of every kernel: without an instruction set to run with, none is created.
+// The base class of our kernels. TensorFlow does not create them when TF_GRAFT_INSTRUCTIONS is wrong, and reports why.
 #pragma once
 
 #include "instruction-set.h"

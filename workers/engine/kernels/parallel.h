@@ -1,4 +1,4 @@
-// Work shared out among the threads of TensorFlow's pool.
+// Work distributed over the threads of TensorFlow's pool.
 #pragma once
 
 #include <algorithm>
@@ -8,8 +8,10 @@
 
 namespace graft {
 
-// @param cycles that a unit takes, about
-inline void parallel(tensorflow::OpKernelContext *context, int64_t units, int64_t cycles, const std::function<void(int64_t, int64_t)> &work) {
+// Calls `work` with ranges of units, from `begin` to before `end`.
+// @param cycles that one unit takes, roughly
+inline void parallel(tensorflow::OpKernelContext *context, int64_t units, int64_t cycles,
+                     const std::function<void(int64_t begin, int64_t end)> &work) {
   const auto scheduling = tensorflow::thread::ThreadPool::SchedulingParams::Adaptive(std::max<int64_t>(cycles, 1));
   context->device()->tensorflow_cpu_worker_threads()->workers->ParallelFor(units, scheduling, work);
 }

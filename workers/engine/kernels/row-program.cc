@@ -8,13 +8,13 @@
 namespace graft {
 namespace {
 
-struct Name {
+struct Definition {
   Kind kind;
   int operation;
   int operands;
 };
 
-const std::map<std::string, Name> names = {
+const std::map<std::string, Definition> definitions = {
     {"neg", {Kind::kUnary, kNeg, 1}},          {"square", {Kind::kUnary, kSquare, 1}},
     {"sqrt", {Kind::kUnary, kSqrt, 1}},        {"rsqrt", {Kind::kUnary, kRsqrt, 1}},
     {"exp", {Kind::kUnary, kExp, 1}},          {"tanh", {Kind::kUnary, kTanh, 1}},
@@ -47,38 +47,39 @@ std::string RowProgram::parse(const std::string &text) {
   };
   for (std::string word; words >> word;) {
     if (word == "in") {
-      if (!(words >> word) || !instructions.empty()) return "a wrong input";
+      if (!(words >> word) || !instructions.empty()) return "malformed input";
       full.push_back(word == "full");
       inputs++;
     } else if (word == "out") {
       Operand value;
-      if (!(words >> word) || !operand(value) || value.value < 0) return "a wrong output";
+      if (!(words >> word) || !operand(value) || value.value < 0) return "malformed output";
       const Form form = word == "full" ? Form::kFull : word == "keep" ? Form::kKeep : Form::kDrop;
-      if (full[value.value] != (form == Form::kFull)) return "an output of another form than its value";
+      if (full[value.value] != (form == Form::kFull)) return "an output whose form does not suit its value";
       outputs.push_back({form, value.value});
     } else {
-      const auto name = names.find(word);
-      if (name == names.end()) return "no instruction is called " + word;
-      Instruction instruction{name->second.kind, name->second.operation, name->second.operands, {}};
+      const auto found = definitions.find(word);
+      if (found == definitions.end()) return "unknown instruction " + word;
+      const Definition &definition = found->second;
+      Instruction instruction{definition.kind, definition.operation, definition.operands, {}};
       bool any_full = false;
       for (int i = 0; i < instruction.operands; i++) {
-        if (!operand(instruction.operand[i])) return "a wrong operand of " + word;
+        if (!operand(instruction.operand[i])) return "malformed operand of " + word;
         any_full = any_full || (instruction.operand[i].value >= 0 && full[instruction.operand[i].value]);
       }
-      const bool whole = instruction.kind == Kind::kReduction || instruction.kind == Kind::kArgMax || instruction.kind == Kind::kPick;
+      const bool reduces = instruction.kind == Kind::kReduction || instruction.kind == Kind::kArgMax || instruction.kind == Kind::kPick;
       const Operand &first = instruction.operand[0];
-      if ((whole || instruction.kind == Kind::kRoll) && (first.value < 0 || !full[first.value])) return word + " of what is no row";
-      full.push_back(any_full && !whole);
+      if ((reduces || instruction.kind == Kind::kRoll) && (first.value < 0 || !full[first.value])) return word + " takes a whole row";
+      full.push_back(any_full && !reduces);
       instructions.push_back(instruction);
     }
   }
-  if (std::none_of(full.begin(), full.begin() + inputs, [](bool is_full) { return is_full; })) return "no input is a row";
-  assign_places();
+  if (std::none_of(full.begin(), full.begin() + inputs, [](bool is_full) { return is_full; })) return "no input is a whole row";
+  assign_buffers();
   return "";
 }
 
-// A value's buffer is free again after its last reader, and the reader may write its own result there.
-void RowProgram::assign_places() {
+// A value's buffer is free after its last reader. That reader may write its own result there, unless it rolls.
+void RowProgram::assign_buffers() {
   std::vector<int> last_reader(full.size(), -1);
   for (size_t i = 0; i < instructions.size(); i++)
     for (int j = 0; j < instructions[i].operands; j++)
@@ -92,22 +93,22 @@ void RowProgram::assign_places() {
     free.pop_back();
     return taken;
   };
-  place.resize(full.size());
-  for (int value = 0; value < inputs; value++) place[value] = take(full[value]);
+  buffer.resize(full.size());
+  for (int value = 0; value < inputs; value++) buffer[value] = take(full[value]);
   for (size_t i = 0; i < instructions.size(); i++) {
     const Instruction &instruction = instructions[i];
     const int result = inputs + static_cast<int>(i);
-    std::vector<int> ended;
+    std::vector<int> last_used;
     for (int j = 0; j < instruction.operands; j++) {
       const int value = instruction.operand[j].value;
-      if (value >= 0 && last_reader[value] == static_cast<int>(i) && std::find(ended.begin(), ended.end(), value) == ended.end())
-        ended.push_back(value);
+      if (value >= 0 && last_reader[value] == static_cast<int>(i) && std::find(last_used.begin(), last_used.end(), value) == last_used.end())
+        last_used.push_back(value);
     }
     auto release = [&] {
-      for (const int value : ended) (full[value] ? free_full : free_row).push_back(place[value]);
+      for (const int value : last_used) (full[value] ? free_full : free_row).push_back(buffer[value]);
     };
     if (instruction.kind != Kind::kRoll) release();
-    place[result] = take(full[result]);
+    buffer[result] = take(full[result]);
     if (instruction.kind == Kind::kRoll) release();
   }
 }

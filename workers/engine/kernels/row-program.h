@@ -1,8 +1,9 @@
-// A program that computes rows of results from rows of inputs, as graph/row-program.ts writes it:
+// A program that computes rows of results from rows of inputs, as rewriting/row-program.ts writes it:
 //
 //   in full in row in full mul v0 c0.5 sum v3 sub v3 v4 out full v5 out keep v4
 //
-// Values are numbered in order: inputs first, then what each instruction gives. A value is a whole row, or one number a row. c1.5 is a constant.
+// Values are numbered in order: first the inputs, then the result of each instruction. A value is a whole row (full) or one element per row (row).
+// c1.5 is a constant.
 #pragma once
 
 #include <string>
@@ -21,12 +22,13 @@ struct Operand {
 
 struct Instruction {
   Kind kind;
-  int operation = 0;  // of Unary, Binary or Reduction
+  int operation = 0;  // a Unary, Binary or Reduction
   int operands = 0;
   Operand operand[3];
 };
 
-enum class Form { kFull, kKeep, kDrop };  // a whole row; one number a row, the last axis kept as 1, or dropped
+// A whole row; or one element per row, with the last axis kept as 1, or dropped.
+enum class Form { kFull, kKeep, kDrop };
 
 struct ProgramOutput {
   Form form;
@@ -38,15 +40,15 @@ struct RowProgram {
   std::vector<bool> full;  // by value
   std::vector<Instruction> instructions;
   std::vector<ProgramOutput> outputs;
-  std::vector<int> place;  // by value: which buffer of its kind it is in; inputs have one too
+  std::vector<int> buffer;  // by value: its buffer among the full ones, or among the row ones
   int full_buffers = 0;
   int row_buffers = 0;
 
-  // What is wrong; empty when nothing is.
+  // @return what is wrong with the text; empty if nothing is
   std::string parse(const std::string &text);
 
  private:
-  void assign_places();
+  void assign_buffers();
 };
 
 }  // namespace graft

@@ -4,7 +4,7 @@
 #include <fstream>
 #include <string>
 
-// Here the functions that are replaced are called.
+// This file calls the functions that the header replaces.
 #undef TF_NewSessionOptions
 #undef TF_SessionRun
 
@@ -15,7 +15,7 @@ TF_SessionOptions *SessionOptionsFromEnvironment() {
   std::string bytes;
   for (; hex[0] != '\0' && hex[1] != '\0'; hex += 2) bytes.push_back(static_cast<char>(std::strtol(std::string(hex, 2).c_str(), nullptr, 16)));
   TF_Status *status = TF_NewStatus();
-  TF_SetConfig(options, bytes.data(), bytes.size(), status);  // what cannot be read changes nothing
+  TF_SetConfig(options, bytes.data(), bytes.size(), status);  // a malformed one is ignored
   TF_DeleteStatus(status);
   return options;
 }

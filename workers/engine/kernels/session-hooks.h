@@ -1,7 +1,7 @@
-// Included before the binding's sources, which make every session with TF_NewSessionOptions() and run it without options. What they cannot say is
-// said by environment variables:
-//   TF_SESSION_CONFIG  a ConfigProto in hexadecimal, of every session made;
-//   TF_SESSION_TRACE   a path, looked at before each run: the run's RunMetadata is written there, with when each operation began and ended.
+// Included before the sources of TensorFlow.js's binding. They create every session with TF_NewSessionOptions() and run it without options; these
+// functions replace the two calls and take the options from environment variables:
+//   TF_SESSION_CONFIG  a ConfigProto in hexadecimal, for every session;
+//   TF_SESSION_TRACE   a path, read before each run: the run's RunMetadata is written there, with the start and the end of each operation.
 #pragma once
 
 #include "tensorflow/c/c_api.h"

@@ -1,4 +1,4 @@
-// Narrow matrices as thin products take them, and sums over the tokens.
+// What the thin products share: narrow matrices packed into words, and sums over the tokens.
 #pragma once
 
 #include <algorithm>
@@ -11,63 +11,63 @@
 
 namespace graft {
 
-// Tokens that are worked on at a time, and columns: what is read again is then in the first-level cache, or in the second at the most.
+// Tokens and columns in a block: what is read several times then stays in the first-level cache, or at most in the second.
 constexpr int64_t kTokens = 64;
 constexpr int64_t kColumns = 256;
-// The tokens are shared out among as many parts whatever the number of threads, so that their sums are added in one order.
+// The tokens are split into this many parts for any number of threads, so that sums over them are always added in the same order.
 constexpr int64_t kParts = 8;
 
-// A matrix [rows, columns] as it is, or of [columns, rows] turned over, a block of it at a time; zeros in the columns up to the stride.
-inline std::vector<float> table_of(const tensorflow::Tensor &t, bool turned, int64_t rows, int64_t columns, int64_t stride) {
-  std::vector<float> given(rows * columns), table(rows * stride, 0.0f);
+// The tensor as floats [rows, columns] with zeros in the columns up to the stride. A transposed one is given as [columns, rows].
+inline std::vector<float> read_matrix(const tensorflow::Tensor &t, bool transposed, int64_t rows, int64_t columns, int64_t stride) {
+  std::vector<float> given(rows * columns), matrix(rows * stride, 0.0f);
   load(t, 0, given.data(), rows * columns);
   constexpr int64_t block = 16;
-  if (!turned)
-    for (int64_t row = 0; row < rows; row++) std::memcpy(table.data() + row * stride, given.data() + row * columns, columns * sizeof(float));
+  if (!transposed)
+    for (int64_t row = 0; row < rows; row++) std::memcpy(matrix.data() + row * stride, given.data() + row * columns, columns * sizeof(float));
   else
     for (int64_t first = 0; first < columns; first += block)
       for (int64_t row = 0; row < rows; row++)
-        for (int64_t column = first; column < std::min(first + block, columns); column++) table[row * stride + column] = given[column * rows + row];
-  return table;
+        for (int64_t column = first; column < std::min(first + block, columns); column++) matrix[row * stride + column] = given[column * rows + row];
+  return matrix;
 }
 
-// A narrow matrix for the right of a product: in words across its rows.
-template <class Number>
-class Table {
+// A narrow matrix, packed as the right operand of a product.
+template <class Element>
+class NarrowMatrix {
  public:
-  Table(const tensorflow::Tensor &t, bool turned, int64_t rows, int64_t columns)
-      : numbers_(table_of(t, turned, rows, columns, padded(columns))),
-        words_(across_rows<Number>(numbers_.data(), padded(columns), rows, padded(columns), &memory_)) {}
-  Table(const Table &) = delete;
-  const Word<Number> *data() const { return words_.data; }
-  int64_t stride() const { return words_.stride; }
+  NarrowMatrix(const tensorflow::Tensor &t, bool transposed, int64_t rows, int64_t columns)
+      : elements_(read_matrix(t, transposed, rows, columns, padded(columns))),
+        packed_(interleave_rows<Element>(elements_.data(), padded(columns), rows, padded(columns), &memory_)) {}
+  NarrowMatrix(const NarrowMatrix &) = delete;
+  const Word<Element> *data() const { return packed_.data; }
+  int64_t stride() const { return packed_.stride; }
 
  private:
-  const std::vector<float> numbers_;
-  std::vector<Word<Number>> memory_;
-  const InWords<Number> words_;
+  const std::vector<float> elements_;
+  std::vector<Word<Element>> memory_;
+  const PackedMatrix<Element> packed_;
 };
 
-// Whole rows in words along them, without a copy where rows are of whole words.
-template <class Number>
-InWords<Number> rows_as_they_are(const Number *x, int64_t rows, int64_t columns, std::vector<Word<Number>> *memory) {
-  const int64_t stride = words<Number>(columns);
-  if (stride * Words<Number>::kPerWord == columns) return {reinterpret_cast<const Word<Number> *>(x), stride};
+// Packs a matrix whose columns are the inner axis, without a copy where they fill whole words.
+template <class Element>
+PackedMatrix<Element> pack_whole_rows(const Element *x, int64_t rows, int64_t columns, std::vector<Word<Element>> *memory) {
+  const int64_t stride = word_count<Element>(columns);
+  if (stride * Words<Element>::kPerWord == columns) return {reinterpret_cast<const Word<Element> *>(x), stride};
   memory->assign(rows * stride, 0);
-  for (int64_t i = 0; i < rows; i++) std::memcpy(memory->data() + i * stride, x + i * columns, columns * sizeof(Number));
+  for (int64_t i = 0; i < rows; i++) std::memcpy(memory->data() + i * stride, x + i * columns, columns * sizeof(Element));
   return {memory->data(), stride};
 }
 
-// out [rows, rank] = x [rows, columns] · table [columns, rank]
-template <class Number>
-void reduce(const Number *x, const Table<Number> &table, float *out, int64_t rows, int64_t columns, int64_t rank) {
-  std::vector<Word<Number>> memory;
-  const auto left = rows_as_they_are(x, rows, columns, &memory);
-  Words<Number>::multiply({left.data, left.stride, 1, table.data(), table.stride(), nullptr, out, rank, rows, left.stride, rank});
+// out [rows, rank] = x [rows, columns] · narrow [columns, rank]
+template <class Element>
+void reduce(const Element *x, const NarrowMatrix<Element> &narrow, float *out, int64_t rows, int64_t columns, int64_t rank) {
+  std::vector<Word<Element>> memory;
+  const auto left = pack_whole_rows(x, rows, columns, &memory);
+  Words<Element>::multiply({left.data, left.stride, 1, narrow.data(), narrow.stride(), nullptr, out, rank, rows, left.stride, rank});
 }
 
-// The sums Hᵀ·X of some tokens after others, for each part of them.
-template <class Number>
+// The product Hᵀ·X, a sum over the tokens: one sum for each part of them, and then the total.
+template <class Element>
 class OuterSums {
  public:
   OuterSums(const tensorflow::Tensor &h, int64_t columns)
@@ -76,33 +76,33 @@ class OuterSums {
         columns_(columns),
         stride_(padded(columns)),
         blocks_((rows_ + kTokens - 1) / kTokens),
-        of_part_((blocks_ + kParts - 1) / kParts),
-        of_h_(rows_ * rank_),
+        blocks_per_part_((blocks_ + kParts - 1) / kParts),
+        h_(rows_ * rank_),
         sums_(new float[kParts * rank_ * stride_]) {
-    load(h, 0, of_h_.data(), rows_ * rank_);
+    load(h, 0, h_.data(), rows_ * rank_);
   }
 
-  // Calls for each block of the parts from `begin` to `end`, and adds it.
-  void add(int64_t begin, int64_t end, const Number *x, const std::function<void(int64_t first, int64_t count)> &each) {
-    std::vector<Word<Number>> left_memory, right_memory;
+  // Computes the sums of the parts from `begin` to before `end`. Calls `each` for a block of tokens before the block is added.
+  void add(int64_t begin, int64_t end, const Element *x, const std::function<void(int64_t first, int64_t count)> &each) {
+    std::vector<Word<Element>> left_memory, right_memory;
     for (int64_t part = begin; part < end; part++) {
       float *sums = sums_.get() + part * rank_ * stride_;
-      if (part * of_part_ >= blocks_) std::fill(sums, sums + rank_ * stride_, 0.0f);
-      for (int64_t block = part * of_part_; block < std::min((part + 1) * of_part_, blocks_); block++) {
+      if (part * blocks_per_part_ >= blocks_) std::fill(sums, sums + rank_ * stride_, 0.0f);
+      for (int64_t block = part * blocks_per_part_; block < std::min((part + 1) * blocks_per_part_, blocks_); block++) {
         const int64_t first = block * kTokens, count = std::min(kTokens, rows_ - first);
         each(first, count);
-        const auto left = across_rows<Number>(of_h_.data() + first * rank_, rank_, count, rank_, &left_memory);
+        const auto left = interleave_rows<Element>(h_.data() + first * rank_, rank_, count, rank_, &left_memory);
         for (int64_t column = 0; column < columns_; column += kColumns) {
           const int64_t width = std::min(kColumns, columns_ - column);
-          const auto right = across_rows<Number>(x + first * columns_ + column, columns_, count, width, &right_memory);
-          Words<Number>::multiply({left.data, 1, left.stride, right.data, right.stride, block == part * of_part_ ? nullptr : sums + column,
-                                   sums + column, stride_, rank_, words<Number>(count), width});
+          const auto right = interleave_rows<Element>(x + first * columns_ + column, columns_, count, width, &right_memory);
+          Words<Element>::multiply({left.data, 1, left.stride, right.data, right.stride, block == part * blocks_per_part_ ? nullptr : sums + column,
+                                    sums + column, stride_, rank_, word_count<Element>(count), width});
         }
       }
     }
   }
 
-  // The parts' sums together, [rank, columns] or [columns, rank].
+  // Writes the total of the columns from `begin` to before `end`, as [rank, columns] or transposed.
   void write(int64_t begin, int64_t end, bool transposed, float *out) {
     for (int64_t j = 0; j < rank_; j++) {
       float *sum = sums_.get() + j * stride_;
@@ -117,11 +117,11 @@ class OuterSums {
   }
 
   int64_t rank() const { return rank_; }
-  int64_t tokens_of_part() const { return of_part_ * kTokens; }
+  int64_t tokens_per_part() const { return blocks_per_part_ * kTokens; }
 
  private:
-  const int64_t rows_, rank_, columns_, stride_, blocks_, of_part_;
-  std::vector<float> of_h_;
+  const int64_t rows_, rank_, columns_, stride_, blocks_, blocks_per_part_;
+  std::vector<float> h_;
   const std::unique_ptr<float[]> sums_;
 };
 

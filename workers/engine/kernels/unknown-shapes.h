@@ -1,4 +1,4 @@
-// What the kernels say of their results' shapes before they run: nothing, since the graph's recorder has worked them out.
+// Shape inference for our kernels: it leaves every shape unknown, because the graph's recorder has already worked the shapes out.
 #pragma once
 
 #include "tensorflow/core/framework/shape_inference.h"

@@ -1,4 +1,4 @@
-// Compiled once for each instruction set, whose namespace is GRAFT_INSTRUCTIONS. Plain loops: the compiler makes vectors of them.
+// Compiled once for each instruction set, in a namespace with its name (GRAFT_INSTRUCTIONS). These are plain loops; the compiler vectorises them.
 #include "per-instruction-set/tile-operations.h"
 
 #include <cmath>
@@ -10,7 +10,7 @@
 
 #include "bfloat16.h"
 
-// Before a loop: no iteration reads what another one writes, so that the compiler need not check the pointers before it makes vectors.
+// Precedes a loop in which no iteration reads what another one writes: the compiler then vectorises it without checking whether arrays overlap.
 #if defined(__clang__)
 #define INDEPENDENT_ITERATIONS _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -20,7 +20,7 @@
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
 
-// e^x = 2^n · e^r with |r| ≤ ½ ln 2; the polynomial is Cephes' expf. Close to the smallest normal number it is 0 already.
+// e^x = 2^n · e^r with |r| ≤ ½ ln 2; the polynomial is that of Cephes' expf. Below −86, close to the smallest normal float, the result is 0.
 inline float exponential(float x) {
   const float shift = 12582912.0f;  // 1.5 · 2^23: adding it leaves an integer in the last bits
   const float shifted = x * 1.44269504088896341f + shift;
@@ -33,7 +33,7 @@ inline float exponential(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  const float y = of_bits(bits_of(p) + ((bits_of(shifted) - 1u) << 23)) * 2.0f;  // 2^128 alone is no float
+  const float y = from_bits(to_bits(p) + ((to_bits(shifted) - 1u) << 23)) * 2.0f;  // in two steps: 2^128 is not a float
   const float result = x < -86.0f ? 0.0f : x > 88.73f ? std::numeric_limits<float>::infinity() : y;
   return x != x ? x : result;
 }
@@ -62,7 +62,7 @@ inline float apply(float x) {
   if constexpr (operation == kExp) return exponential(x);
   if constexpr (operation == kTanh) return hyperbolic_tangent(x);
   if constexpr (operation == kSigmoid) return 1.0f / (1.0f + exponential(-x));
-  if constexpr (operation == kRoundToBf16) return of_bits(static_cast<uint32_t>(bfloat16_of(x)) << 16);
+  if constexpr (operation == kRoundToBf16) return from_bits(static_cast<uint32_t>(to_bfloat16(x)) << 16);
 }
 
 template <int operation>
@@ -105,7 +105,7 @@ void scalar_vector(float a, const float *b, float *out, int64_t n) {
   for (int64_t i = 0; i < n; i++) out[i] = apply<operation>(a, b[i]);
 }
 
-// In lanes whose order is written down: a sum has the same bits however many threads there are.
+// Combines lanes in a fixed order, so that a sum has the same bits for any number of threads.
 template <int operation>
 float reduction(const float *x, int64_t n) {
   constexpr int lanes = 64;
@@ -129,7 +129,7 @@ void select(const float *condition, const float *a, const float *b, float *out, 
 }
 
 void from_bf16(const uint16_t *x, float *out, int64_t n) {
-  for (int64_t i = 0; i < n; i++) out[i] = of_bits(static_cast<uint32_t>(x[i]) << 16);
+  for (int64_t i = 0; i < n; i++) out[i] = from_bits(static_cast<uint32_t>(x[i]) << 16);
 }
 
 void to_bf16(const float *x, uint16_t *out, int64_t n) {
@@ -140,7 +140,7 @@ void to_bf16(const float *x, uint16_t *out, int64_t n) {
     std::memcpy(out + i, &numbers, sizeof numbers);
   }
 #endif
-  for (; i < n; i++) out[i] = bfloat16_of(x[i]);
+  for (; i < n; i++) out[i] = to_bfloat16(x[i]);
 }
 
 void exponentials(const float *x, float factor, float shift, float *out, int64_t n) {

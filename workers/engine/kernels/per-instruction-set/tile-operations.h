@@ -1,4 +1,4 @@
-// Arithmetic on short runs of floats that lie in the first-level cache. Compiled once for each instruction set; the processor decides at run time.
+// Arithmetic on short arrays of floats that are in the first-level cache. It is compiled once for each instruction set (see instruction-set.h).
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ enum Binary { kAdd, kSub, kMul, kDiv, kMaximum, kMinimum, kLess, kLessEqual, kGr
 enum Reduction { kSum, kMean, kMax, kMin, kReductionCount };
 
 struct TileOperations {
-  // Out may be the same memory as an input.
+  // `out` may be the same memory as an input.
   void (*unary[kUnaryCount])(const float *x, float *out, int64_t n);
   void (*vector_vector[kBinaryCount])(const float *a, const float *b, float *out, int64_t n);
   void (*vector_scalar[kBinaryCount])(const float *a, float b, float *out, int64_t n);
@@ -21,11 +21,11 @@ struct TileOperations {
   void (*to_bf16)(const float *x, uint16_t *out, int64_t n);
   // e^(factor·x − shift)
   void (*exponentials)(const float *x, float factor, float shift, float *out, int64_t n);
-  // In place of dP for P = softmax(S): dS = P·(dP − Σ P·dP)
+  // Replaces dP with dS = P·(dP − Σ P·dP), for P = softmax(S).
   void (*softmax_gradient)(const float *p, float *d_p, int64_t n);
 };
 
-// The best that this processor has.
+// Those of the instruction set that runs.
 const TileOperations &tile_operations();
 
 namespace baseline {

@@ -1,41 +1,42 @@
-// Products of matrices that fit the caches, in words of 32 bits: a word is one f32 number, or two bf16 numbers that are neighbours along the inner
-// axis. Compiled once for each instruction set; the processor decides at run time.
+// Matrix products whose operands fit the caches. Operands consist of 32-bit words: a word is one f32 element, or two bf16 elements that are
+// neighbours on the inner axis. The products are compiled once for each instruction set (see instruction-set.h).
 #pragma once
 
 #include <cstdint>
 
 namespace graft {
 
-// out [rows, columns] = from + left [rows, inner] · right [inner, columns]. What is added to may be the same memory as what comes out.
+// out [rows, columns] = addend + left [rows, inner] · right [inner, columns]
 struct WordProduct {
-  // How far apart rows are, and neighbours on the inner axis, in words.
+  // Strides in words.
   const void *left;
-  int64_t left_row, left_inner;
-  // [inner, columns]; as many as a multiple of kColumnBlock are read of each row.
+  int64_t left_row_stride, left_inner_stride;
+  // Each row is read up to the next multiple of kColumnBlock.
   const void *right;
-  int64_t right_row;
-  // Of numbers, not of words; without `from` it is 0.
-  const void *from;
+  int64_t right_row_stride;
+  // In elements, not in words. Without an addend it counts as 0; it may be the same memory as `out`.
+  const void *addend;
   void *out;
-  int64_t out_row;
+  int64_t out_row_stride;
+  // `inner` counts words.
   int64_t rows, inner, columns;
 };
 
 struct WordProducts {
-  // Named for the words, and for the numbers of the result.
+  // Named for the type in the words and the type of the result.
   void (*f32_to_f32)(const WordProduct &);
   void (*bf16_to_f32)(const WordProduct &);
   void (*bf16_to_bf16)(const WordProduct &);
 
-  // Two rows as one of words: of each column the two numbers.
-  void (*pair_f32)(const float *first, const float *second, uint32_t *out, int64_t columns);
-  void (*pair_bf16)(const uint16_t *first, const uint16_t *second, uint32_t *out, int64_t columns);
+  // Interleaves two rows into one row of words, each of which holds the two elements of one column in bf16.
+  void (*interleave_f32)(const float *first, const float *second, uint32_t *out, int64_t columns);
+  void (*interleave_bf16)(const uint16_t *first, const uint16_t *second, uint32_t *out, int64_t columns);
 };
 
-// Of a product's columns, as many as the widest register has numbers.
+// The number of floats in the widest register.
 constexpr int64_t kColumnBlock = 16;
 
-// The best that this processor has.
+// Those of the instruction set that runs.
 const WordProducts &word_products();
 
 namespace baseline {
