@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
-/** @returns the files' paths from the folder on, in one order on every machine */
+/** @returns paths relative to the folder, in the same order on every machine */
 export function filesBelow(/** @type {string} */ folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

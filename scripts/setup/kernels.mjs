@@ -1,4 +1,4 @@
-/** What the compiler is given of workers/engine/kernels: every .cc file in it, so a new kernel needs no entry here. */
+/** How the engine's own kernels (workers/engine/kernels) are compiled: every .cc file, so that a new kernel needs no entry here. */
 import { basename, dirname, join } from 'node:path';
 import { filesBelow } from './files.mjs';
 
@@ -6,14 +6,14 @@ import { filesBelow } from './files.mjs';
 const PER_SET = 'per-instruction-set';
 
 const AVX512 = ['-march=x86-64-v4', '-mprefer-vector-width=512'];
-/** By name, which is also the C++ namespace, and the flags. At run time the kernels take the best set that the processor has. */
+/** Each set's name, which is also its C++ namespace, and its compiler flags. At run time the kernels use the best set that the processor has. */
 const INSTRUCTION_SETS = /** @type {Partial<Record<string, Record<string, string[]>>>} */ ({
   x64: { baseline: [], avx2: ['-march=x86-64-v3'], avx512: AVX512, avx512_bf16: [...AVX512, '-mavx512bf16'] },
 });
 
 /**
  * @param {{folder: string, arch?: string}} kernels
- * @returns {{unit: string, source: string, flags: string[]}[]} one entry a compilation; `unit` names it
+ * @returns {{unit: string, source: string, flags: string[]}[]} one entry for each compilation; `unit` is its name
  */
 export function kernelUnits({ folder, arch = process.arch }) {
   const sets = Object.entries(INSTRUCTION_SETS[arch] ?? { baseline: [] });
@@ -23,7 +23,7 @@ export function kernelUnits({ folder, arch = process.arch }) {
     .flatMap((path) => {
       const source = join(folder, path);
       const unit = basename(path, '.cc');
-      // Includes are written from the kernels' folder on.
+      // Includes are relative to the kernels' folder.
       const common = ['-Wall', '-Wextra', '-Werror', '-I', folder];
       if (dirname(path) !== PER_SET) return [{ unit, source, flags: [...common, '-O2'] }];
       return sets.map(([set, own]) => ({

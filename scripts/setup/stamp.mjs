@@ -1,4 +1,4 @@
-/** The stamp that set-up leaves: while it is current there is nothing to do. Imports nothing that takes time. */
+/** The stamp that set-up leaves. While it is current, set-up has nothing to do; this module imports nothing slow, so that it finds out at once. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,9 +8,9 @@ import { tensorflowVariant } from './variant.mjs';
 const stampPath = (/** @type {string} */ root) => join(root, 'node_modules', '.graft-setup.json');
 
 /**
- * A digest of all that set-up's result depends on.
+ * A digest of everything that set-up's result depends on.
  * @param {{root: string, parts: Parts}} options
- * @typedef {{development: boolean, tensorflow: boolean, servers: boolean}} Parts  what is wanted
+ * @typedef {{development: boolean, tensorflow: boolean, servers: boolean}} Parts  what to set up
  */
 export function currentStamp({ root, parts }) {
   const folders = ['scripts/setup', ...(parts.tensorflow ? ['workers/engine/kernels'] : [])];
@@ -27,7 +27,7 @@ export function currentStamp({ root, parts }) {
   };
 }
 
-/** @returns whether set-up has nothing to do: same inputs, and its main products still there (the cache may have been emptied) */
+/** @returns whether set-up has nothing to do: its inputs are unchanged and its main products exist (the cache may have been emptied) */
 export function isCurrent({ root, parts }) {
   try {
     const wanted = JSON.stringify(currentStamp({ root, parts }));

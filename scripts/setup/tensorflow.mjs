@@ -1,6 +1,6 @@
 /**
  * TensorFlow.js on a current TensorFlow. The library that @tensorflow/tfjs-node-gpu would download is from 2022 and
- * knows no GPU made since; its binding speaks TensorFlow's C API, so it compiles as it is against the library in
+ * supports no newer GPU. Its binding uses TensorFlow's C API, so it compiles unchanged against the library in
  * TensorFlow's Python package.
  */
 import { createHash } from 'node:crypto';
@@ -19,7 +19,7 @@ export const tensorflowVersion = '2.21.0';
 /** Downloads TensorFlow into the cache, once per version. @returns {Promise<{folder: string, filled: boolean}>} */
 export function tensorflowLibrary(/** @type {'cpu' | 'cuda'} */ variant) {
   return onceInCache(`tensorflow-${variant}-${tensorflowVersion}-${process.arch}-headers`, async (folder) => {
-    // On arm64 the package named plainly is the CPU's.
+    // On arm64 the package `tensorflow` is the one for the CPU.
     const name = variant === 'cuda' || process.arch === 'arm64' ? 'tensorflow' : 'tensorflow-cpu';
     const headers = 'include\\/(absl|Eigen|google|ml_dtypes|tensorflow|tsl|unsupported|xla)\\/';
     const keep = new RegExp(`^tensorflow\\/(libtensorflow_(cc|framework)\\.so\\.2$|${headers})|\\.dist-info\\/(METADATA|LICENSE)$`);
@@ -33,7 +33,7 @@ export function tensorflowLibrary(/** @type {'cpu' | 'cuda'} */ variant) {
   });
 }
 
-/** The CUDA libraries that this TensorFlow names as its extra `and-cuda`. They lie beside it, where its RUNPATH looks. */
+/** The CUDA libraries that this TensorFlow names as its extra `and-cuda`. They are unpacked beside it, where its RUNPATH points. */
 async function cudaRequirements(/** @type {string} */ folder) {
   const metadata = await readFile(join(folder, `tensorflow-${tensorflowVersion}.dist-info`, 'METADATA'), 'utf8');
   const requirements = [...metadata.matchAll(/^Requires-Dist: (nvidia-[^;\s]+) *; *extra == ["']and-cuda["']/gm)].map(([, name = '']) => name);
@@ -43,8 +43,8 @@ async function cudaRequirements(/** @type {string} */ folder) {
 
 /**
  * Compiles the binding, once per version, and puts it with links to the library into the npm package.
- * This is binding.gyp for Linux without node-gyp and the download of Node's headers that it starts with: the binding uses Node-API alone, whose
- * headers npm has. With it come the engine's own kernels, and what sessions lack (workers/engine/kernels).
+ * This does what binding.gyp does on Linux, but without node-gyp, which would first download Node's headers: the binding needs Node-API alone, whose
+ * headers are an npm package. The engine's own kernels and session hooks (workers/engine/kernels) are compiled into it.
  * @returns {Promise<{built: boolean}>}
  */
 export async function tensorflowBinding({ root, variant, library }) {
@@ -52,7 +52,7 @@ export async function tensorflowBinding({ root, variant, library }) {
   const tfjs = dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
   const { version } = require('@tensorflow/tfjs-node-gpu/package.json');
   await mkdir(join(tfjs, 'deps'), { recursive: true });
-  // Links to folders, not to files: the library finds its neighbours by the folder that it was opened in.
+  // Links to folders, not to files: the library looks for its neighbours in the folder from which it was opened.
   await linkFolder(join(library, 'tensorflow'), join(tfjs, 'deps', 'lib'));
   await linkFolder(join(library, 'tensorflow', 'include'), join(tfjs, 'deps', 'include'));
 
@@ -61,7 +61,7 @@ export async function tensorflowBinding({ root, variant, library }) {
   const { folder, filled } = await onceInCache(name, async (into) => {
     const headers = [tfjs, join(tfjs, 'deps', 'include'), require('node-api-headers').include_dir].flatMap((path) => ['-isystem', path]);
     const common = ['-fPIC', '-std=c++17', ...headers];
-    // Not our sources: their warnings help nobody here.
+    // These sources are not ours, so their warnings are off.
     const binding = ['-w', '-O2', '-DNAPI_VERSION=8', '-include', join(kernels, 'session-hooks.h')];
     const units = [
       ...['tfjs_backend', 'tfjs_binding'].map((unit) => ({ unit, source: join(tfjs, 'binding', `${unit}.cc`), flags: binding })),
@@ -81,13 +81,13 @@ export async function tensorflowBinding({ root, variant, library }) {
   });
   const place = join(tfjs, 'lib', 'napi-v8');
   await mkdir(place, { recursive: true });
-  // By rename: a process that has the old one open keeps it.
+  // Renamed into place, so that a process that has the old one open keeps it.
   await copyFile(join(folder, 'tfjs_binding.node'), join(place, 'tfjs_binding.node.new'));
   await rename(join(place, 'tfjs_binding.node.new'), join(place, 'tfjs_binding.node'));
   return { built: filled };
 }
 
-/** Of the files' names and contents. */
+/** A digest of the files' names and contents. */
 async function hashOf(/** @type {string} */ folder) {
   const hash = createHash('sha256');
   for (const path of filesBelow(folder)) hash.update(`${path}\n`).update(await readFile(join(folder, path)));
@@ -99,12 +99,12 @@ async function linkFolder(/** @type {string} */ target, /** @type {string} */ pa
   await symlink(target, path);
 }
 
-/** Multiplies two matrices in a process of its own: what loads and counts right here will do so later. */
+/** Multiplies two matrices in a separate process, to show that the binding loads and computes. @returns TensorFlow's version and the device */
 export async function verifyTensorflow(/** @type {string} */ root) {
   const program = `
     const { tf } = await import('./workers/engine/tensorflow/tensorflow.ts');
     const product = tf.matMul(tf.tensor2d([[1, 2], [3, 4]]), tf.tensor2d([[5, 6], [7, 8]])).dataSync();
-    if (product.join() !== '19,22,43,50') throw new Error('a matrix product came out as ' + product.join());
+    if (product.join() !== '19,22,43,50') throw new Error('a matrix product is wrong: ' + product.join());
     console.log(tf.backend().binding.TF_Version, tf.backend().isUsingGpuDevice ? 'GPU' : 'CPU');`;
   const output = await run([process.execPath, '--import', 'tsx', '--input-type=module', '--eval', program], { cwd: root });
   return output.trim().split('\n').at(-1) ?? '';

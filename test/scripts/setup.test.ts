@@ -35,7 +35,7 @@ describe('set-up', () => {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
 
-  it('without Python and a compiler names both, with the reason and the cure', () => {
+  it('without Python and a compiler names both, with the reason and the remedy', () => {
     const { status, stderr } = setUpWith(folder);
     expect(status).toBe(1);
     expect(stderr).toMatch(/python3 is missing\.\n +why: .+\n +how: .*apt-get install python3 python3-pip/);
@@ -43,7 +43,7 @@ describe('set-up', () => {
     expect(stderr).not.toMatch(/at .*\.mjs/);
   });
 
-  it('with a Python that has no pip says so', () => {
+  it('with a Python that has no pip says that pip is missing', () => {
     write('python3', '#!/bin/sh\ntest "$1" = --version\n', 0o755);
     write('g++', '#!/bin/sh\n', 0o755);
     const { status, stderr } = setUpWith(`${folder}:/usr/bin/does-not-exist`);
@@ -52,7 +52,7 @@ describe('set-up', () => {
     expect(stderr).not.toContain('compiler (g++) is missing');
   });
 
-  it('with an argument it does not know names those it does', () => {
+  it('with an unknown argument lists the known ones', () => {
     const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/setup.mjs'), '--quik'], { encoding: 'utf8' });
     expect(status).toBe(1);
     expect(stderr).toMatch(/--quik.*--quick/);
@@ -79,7 +79,7 @@ describe('the TensorFlow variant', () => {
     expect(tensorflowVariant(machine)).toBe(variant);
   });
 
-  it('refuses another word', () => {
+  it('refuses an unknown value of GRAFT_TENSORFLOW', () => {
     expect(() => tensorflowVariant({ env: { GRAFT_TENSORFLOW: 'rocm' } })).toThrow(/rocm.*cpu or cuda/);
   });
 });
@@ -119,7 +119,7 @@ describe('the stamp', () => {
     expect(isCurrent({ root: folder, parts })).toBe(false);
   });
 
-  it('is stale for other parts, another variant, or when a product has gone', () => {
+  it('is stale for other parts, for another variant, and when a product is missing', () => {
     vi.stubEnv('GRAFT_TENSORFLOW', 'cpu');
     writeStamp({ root: folder, parts });
     expect(isCurrent({ root: folder, parts: { ...parts, development: false } })).toBe(false);
@@ -132,7 +132,7 @@ describe('the stamp', () => {
   });
 });
 
-describe('the kernels’ compilation', () => {
+describe('compiling the kernels', () => {
   const units = (arch: string) => kernelUnits({ folder, arch });
 
   beforeEach(() => {
@@ -140,18 +140,18 @@ describe('the kernels’ compilation', () => {
       write(path, '');
   });
 
-  it('takes every .cc file once, and those in per-instruction-set once for each instruction set', () => {
+  it('compiles every .cc file once, and those in per-instruction-set once for each instruction set', () => {
     const sets = ['avx2', 'avx512', 'avx512_bf16', 'baseline'].map((set) => `tile-operations-${set}`);
     expect(units('x64').map(({ unit }) => unit)).toEqual(expect.arrayContaining(['fused-rows', ...sets]));
     expect(units('x64')).toHaveLength(1 + sets.length);
   });
 
-  it('takes a new .cc file without being told', () => {
+  it('finds a new .cc file by itself', () => {
     write('new-kernel.cc', '');
     expect(units('x64').map(({ source }) => source)).toContain(join(folder, 'new-kernel.cc'));
   });
 
-  it('on a processor of another family knows the baseline alone', () => {
+  it('on arm64 compiles for the baseline alone', () => {
     expect(units('arm64').map(({ unit }) => unit)).toEqual(['fused-rows', 'tile-operations-baseline']);
   });
 });
@@ -168,18 +168,18 @@ describe('the cache', () => {
     expect(readFileSync(join(place, 'file'), 'utf8')).toBe('full');
   });
 
-  it('after a failure holds nothing, and fills the folder the next time', async () => {
+  it('is empty after a failure, and fills the folder the next time', async () => {
     const failing = onceInCache('thing', async (into) => {
       writeFileSync(join(into, 'half'), '');
-      throw new Error('the line broke');
+      throw new Error('the connection broke');
     });
-    await expect(failing).rejects.toThrow('the line broke');
+    await expect(failing).rejects.toThrow('the connection broke');
     expect(readdirSync(join(folder, 'graft'))).toEqual([]);
     await onceInCache('thing', async (into) => writeFileSync(join(into, 'whole'), ''));
     expect(readdirSync(join(folder, 'graft', 'thing'))).toEqual(['whole']);
   });
 
-  it('filled by two at once ends up whole', async () => {
+  it('has a complete folder after two have filled it at once', async () => {
     const fill = async (into: string) => {
       for (const name of ['a', 'b', 'c']) {
         await new Promise((resolve) => setTimeout(resolve, 5));
@@ -193,7 +193,7 @@ describe('the cache', () => {
 });
 
 describe('package-lock.json', () => {
-  it('names every optional package, without which `npm ci` refuses it', () => {
+  it('names every optional package, since `npm ci` refuses it otherwise', () => {
     const { packages }: { packages: Record<string, { optionalDependencies?: Record<string, string> }> } = JSON.parse(
       readFileSync(join(root, 'package-lock.json'), 'utf8'),
     );

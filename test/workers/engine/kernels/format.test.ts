@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { pythonTool } from '../../../../reference/python/tool.ts';
 
 describe('the kernels’ C++', () => {
-  it('is formatted as its .clang-format says', async () => {
+  it('is formatted as .clang-format says, in sub-folders too', async () => {
     const folder = join(import.meta.dirname, '../../../../workers/engine/kernels');
     const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(cc|h)$/.test(name));
     expect(files).toEqual(expect.arrayContaining(['attention.cc', join('per-instruction-set', 'tile-operations.cc')]));

@@ -17,12 +17,12 @@ afterEach(() => session?.dispose());
 
 const TOKENS = 211;
 
-/** Of the largest number. What `waves` gives is exact in bf16, which has 8 bits; results are not. */
+/** Relative to the largest element. The inputs, from `waves`, are exact in bf16, which has 8 bits of precision; results are not. */
 const TOLERANCES: [Precision, number][] = [
   ['f32', 1e-5],
   ['bf16', 4e-3],
 ];
-/** Nor are probabilities: `scaled_dot_product_attention` of torch 2.11 in bf16, of the same numbers, is off by 0.02 to 0.04 from what it is in f32. */
+/** Attention also rounds its probabilities: on the same inputs, torch 2.11's `scaled_dot_product_attention` in bf16 is 0.02 to 0.04 off its f32. */
 const ATTENTION_TOLERANCES: typeof TOLERANCES = [
   ['f32', 1e-5],
   ['bf16', 2e-2],
@@ -30,11 +30,11 @@ const ATTENTION_TOLERANCES: typeof TOLERANCES = [
 
 interface Recorded {
   run(feeds: Record<string, Tensor>): Tensor[];
-  /** What the results are of. */
+  /** The nodes that compute the results. */
   nodes: GraphNode[];
 }
 
-/** @param shapes of the feeds; TOKENS stands for a size that varies */
+/** @param shapes of the feeds; TOKENS is the placeholder for a size that varies */
 function recorded(
   shapes: Record<string, { shape: number[]; dtype?: 'float32' | 'int32' }>,
   body: (feeds: Record<string, Tensor>) => Tensor[],
@@ -70,14 +70,14 @@ function expectClose(got: Tensor, wanted: Tensor, tolerance = TOLERANCES[0]![1])
 }
 
 describe.each([2, 5].flatMap((rows) => ATTENTION_TOLERANCES.map(([precision, tolerance]) => ({ rows, precision, tolerance }))))(
-  'attention without scores in memory, of $rows rows in $precision',
+  'the attention kernel, given $rows rows in $precision,',
   ({ rows, precision, tolerance }) => {
     const [length, heads, kvHeads, headSize] = [150, 4, 2, 24];
     const kvHeadOf = Array.from({ length: heads }, (_, head) => Math.floor((head * kvHeads) / heads));
     const shapes = { q: [rows, length, heads, headSize], k: [rows, length, kvHeads, headSize], v: [rows, length, kvHeads, headSize] };
 
-    /** By the book, every score in memory. */
-    function plain(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, { scale, softCap }: AttentionOptions): Tensor4D {
+    /** Textbook attention, with every score in memory. */
+    function textbookAttention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, { scale, softCap }: AttentionOptions): Tensor4D {
       const perHead = (x: Tensor) => tf.transpose(x as Tensor4D, [0, 2, 1, 3]);
       const repeated = (x: Tensor) => perHead(tf.gather(x, kvHeadOf, 2));
       const products = tf.mul(tf.matMul(perHead(q), repeated(k), false, true), scale);
@@ -86,16 +86,16 @@ describe.each([2, 5].flatMap((rows) => ATTENTION_TOLERANCES.map(([precision, tol
     }
 
     const texts: [string, (index: number) => number][] = [
-      ['one text a row', () => 0],
-      ['several texts in a row, one of them longer than a block of queries', (index) => (index < 17 ? 0 : index < 100 ? 1 : 2)],
+      ['one text per row', () => 0],
+      ['several texts per row, one of them longer than a block of queries', (index) => (index < 17 ? 0 : index < 100 ? 1 : 2)],
     ];
     const options: [string, AttentionOptions][] = [
-      ['plain', { scale: 0.3, softCap: null, windowTokens: null }],
-      ['in a window', { scale: 0.3, softCap: null, windowTokens: 20 }],
-      ['under a cap', { scale: 2, softCap: 1.5, windowTokens: null }],
+      ['with neither window nor cap', { scale: 0.3, softCap: null, windowTokens: null }],
+      ['with a window', { scale: 0.3, softCap: null, windowTokens: 20 }],
+      ['with a cap', { scale: 2, softCap: 1.5, windowTokens: null }],
     ];
     it.each(texts.flatMap(([text, segmentOf]) => options.map(([name, given]) => ({ text, segmentOf, name, given }))))(
-      'of $text, $name, is what it is with them, and so are its gradients',
+      'with $text, $name, gives the output and the gradients of textbook attention',
       ({ segmentOf, given }) => {
         const fed = Object.fromEntries([...Object.entries(shapes), ['dO', shapes.q]].map(([name, shape]) => [name, { shape: shape as number[] }]));
         const { run } = recorded(
@@ -119,8 +119,8 @@ describe.each([2, 5].flatMap((rows) => ATTENTION_TOLERANCES.map(([precision, tol
           const mask = attentionMask({ positions, segments }, given.windowTokens);
           const [q, k, v, dO] = [waves(shapes.q, 1.3), waves(shapes.k, 2.1), waves(shapes.v, 0.7), waves(shapes.q, 3.7)];
           const [O, ...gradients] = run({ q, k, v, segments, dO });
-          expectClose(O!, plain(q, k, v, mask, given), tolerance);
-          const wanted = tf.grads((q: Tensor, k: Tensor, v: Tensor) => plain(q, k, v, mask, given))([q, k, v], dO);
+          expectClose(O!, textbookAttention(q, k, v, mask, given), tolerance);
+          const wanted = tf.grads((q: Tensor, k: Tensor, v: Tensor) => textbookAttention(q, k, v, mask, given))([q, k, v], dO);
           for (const [index, gradient] of gradients.entries()) expectClose(gradient, wanted[index]!, tolerance);
         });
       },
@@ -138,7 +138,7 @@ describe.each(TOLERANCES)('products with a narrow matrix in %s', (precision, tol
     ['dhᵀx', 'GraftRankOuter', [TOKENS, 16], [TOKENS, wide], (a, b) => tf.matMul(a, b, true, false)],
     ['dyᵀh', 'GraftRankOuter', [TOKENS, wide], [TOKENS, 7], (a, b) => tf.matMul(a, b, true, false)],
   ];
-  it.each(forms)('%s go to a kernel of their own, %s, and are what they are without it', (_, op, a, b, body) => {
+  it.each(forms)('such as %s run in %s and give the result of a plain product', (_, op, a, b, body) => {
     const { run, nodes } = recorded({ a: { shape: a }, b: { shape: b } }, ({ a, b }) => [body(a as Tensor2D, b as Tensor2D)], precision);
     expect(nodes.map((node) => node.op)).toEqual([op]);
     for (const tokens of [1, 6, 100]) {
@@ -150,7 +150,7 @@ describe.each(TOLERANCES)('products with a narrow matrix in %s', (precision, tol
     }
   });
 
-  it('take what is added to them along', () => {
+  it('include what is added to them', () => {
     const body = ({ y, h, B }: Record<string, Tensor>) => [tf.add(y!, tf.matMul(h as Tensor2D, B as Tensor2D, false, true))];
     const { run, nodes } = recorded({ y: { shape: [TOKENS, wide] }, h: { shape: [TOKENS, 16] }, B: { shape: [wide, 16] } }, body);
     expect(nodes.map(({ op, inputs }) => [op, inputs.length])).toEqual([['GraftRankUpdate', 3]]);
@@ -160,7 +160,7 @@ describe.each(TOLERANCES)('products with a narrow matrix in %s', (precision, tol
     });
   });
 
-  it('of one dy, for h and for B, go over it once', () => {
+  it('of one dy, with B and with h, come from one kernel', () => {
     const { run } = recorded({ dy: { shape: [TOKENS, wide] }, h: { shape: [TOKENS, 16] }, B: { shape: [wide, 16] } }, ({ dy, h, B }) =>
       expansionGradientKernel(dy as Tensor2D, h as Tensor2D, B as Tensor2D),
     );
@@ -174,7 +174,7 @@ describe.each(TOLERANCES)('products with a narrow matrix in %s', (precision, tol
     }
   });
 
-  it('that are wide on both sides stay what they are', () => {
+  it('do not include those of two wide matrices', () => {
     const { nodes } = recorded({ a: { shape: [TOKENS, wide] }, b: { shape: [wide, wide] } }, ({ a, b }) => [tf.matMul(a as Tensor2D, b as Tensor2D)]);
     expect(nodes.map(({ op }) => op)).toEqual(['BatchMatMulV2']);
   });
