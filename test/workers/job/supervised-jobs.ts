@@ -1,0 +1,106 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { trainingEnvironment } from '../../../src/config.ts';
+import { keys } from '../../../src/object-store/keys.ts';
+import type { ObjectStore } from '../../../src/object-store/object-store.ts';
+import { openFileHashes } from '../../../workers/engine/io/base-model-files.ts';
+import { type Supervision, superviseJob } from '../../../workers/job/supervise.ts';
+import type { Place } from '../../../workers/placement/places.ts';
+import { type ForkedTraining, forkTraining } from '../../../workers/process/forked.ts';
+import { sameAnswer } from '../../journey/dataset.ts';
+import { runService } from '../../running-service.ts';
+
+const tiny = fileURLToPath(new URL('../../fixtures/reference/cases/llama-gqa-tied/model', import.meta.url));
+export const WEIGHTS = 'adapter_model.safetensors';
+
+/** What goes differently than in an undisturbed run. */
+type Disturbances = Partial<Pick<Supervision, 'stopping'> & Pick<Place, 'takeProcess' | 'trained'> & { services: Partial<Supervision['services']> }>;
+
+/** The whole service with a small dataset, and jobs of it that are supervised one at a time, each by a worker with real training processes. */
+export async function superviseJobs() {
+  const service = await runService();
+  const workDir = await mkdtemp(join(tmpdir(), 'graft-supervisor-'));
+  const trainingFile = await service.upload(sameAnswer(8));
+  const processes: ForkedTraining[] = [];
+
+  function fork(): ForkedTraining {
+    const training = forkTraining({ env: trainingEnvironment() });
+    processes.push(training);
+    return training;
+  }
+
+  /** Supervises one job with the service's own stores and a real training process, except for what is disturbed. */
+  function supervise(jobId: string, { services = {}, takeProcess = fork, trained = () => {}, ...rest }: Disturbances = {}) {
+    return superviseJob(jobId, {
+      services: { ...service.services, ...services },
+      workerId: 'worker-a',
+      workDir,
+      modelDir: () => tiny,
+      baseModelFiles: openFileHashes(),
+      takePlace: async () => ({ takeProcess, trained, leave: () => {} }),
+      stopping: new AbortController().signal,
+      log: service.services.log,
+      ...rest,
+    });
+  }
+
+  async function makeJob(): Promise<string> {
+    const hyperparameters = { n_epochs: 2, batch_size: 4, learning_rate: 0.01 };
+    const body = { model: 'graft-tiny', training_file: trainingFile, seed: 5, tuning: { type: 'lora', r: 4 }, hyperparameters };
+    return (await service.post('/v1/fine_tuning/jobs', body)).json<{ id: string }>().id;
+  }
+
+  const get = (jobId: string, path = '') => service.inject({ url: `/v1/fine_tuning/jobs/${jobId}${path}` });
+  const weights = async (jobId: string) => (await get(jobId, `/adapter/${WEIGHTS}`)).rawPayload;
+
+  return {
+    service,
+    makeJob,
+    supervise,
+    get,
+    weights,
+    /** The files of its adapter in the object store. */
+    stored: (jobId: string) => service.services.objectStore.list(keys.adapter(jobId)),
+
+    /** What reconcile does with a job whose heartbeat has stopped. */
+    workerWasLost: (jobId: string) => service.services.jobs.move(jobId, 'requeue'),
+
+    /** The weights of a job that nothing disturbs. */
+    async undisturbed(): Promise<Buffer> {
+      const id = await makeJob();
+      await supervise(id);
+      if ((await get(id)).json().status !== 'succeeded') throw new Error(`the undisturbed job failed: ${(await get(id)).body}`);
+      return weights(id);
+    },
+
+    /** Takes real training processes and changes some of what they do. */
+    takeProcessWith(change: (training: ForkedTraining) => Partial<ForkedTraining>) {
+      return () => {
+        const training = fork();
+        return { ...training, ...change(training) };
+      };
+    },
+
+    /** The object store, except that `change` is applied to the adapter's weights when they are read. */
+    storeWithWeights(change: (content: Buffer) => Buffer): ObjectStore {
+      const { objectStore } = service.services;
+      return {
+        ...objectStore,
+        get: async (key) =>
+          key.startsWith('jobs/') && key.endsWith(`/adapter/${WEIGHTS}`) && !key.includes('checkpoints')
+            ? Readable.from([change(await buffer(await objectStore.get(key)))])
+            : objectStore.get(key),
+      };
+    },
+
+    async close() {
+      await Promise.all(processes.map((one) => one.kill()));
+      await service.close();
+      await rm(workDir, { recursive: true, force: true });
+    },
+  };
+}
