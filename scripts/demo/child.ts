@@ -47,17 +47,17 @@ const isGone = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || 
 
 /**
  * Resolves when /readyz answers 200: a worker has announced its base models.
- * @throws Error with the end of the log when the service stops or is not ready in time
+ * @throws Error when the service stops or is not ready in time
  */
 export async function untilReady(service: Service, timeoutMs: number): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (Date.now() < deadline) {
-    if (isGone(service.child)) throw new Error(`The service stopped during start-up.\n${endOfLog(service)}`);
+    if (isGone(service.child)) throw new Error(`The service stopped during start-up`);
     const response = await fetch(`${service.url}/readyz`).catch(() => null);
     if (response?.ok) return;
     await sleep(200);
   }
-  throw new Error(`The service was not ready after ${timeoutMs / 1000} s.\n${endOfLog(service)}`);
+  throw new Error(`The service was not ready after ${timeoutMs / 1000} s`);
 }
 
 /** Asks it to shut down, and kills it after the grace period. */
@@ -89,10 +89,10 @@ export async function runProgram(root: string, args: readonly string[]): Promise
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     errors += text;
   });
-  const code = await new Promise<number | null>((resolve, reject) => {
+  const end = await new Promise<number | NodeJS.Signals | null>((resolve, reject) => {
     child.once('error', reject);
-    child.once('close', resolve);
+    child.once('close', (code, signal) => resolve(code ?? signal));
   });
-  if (code !== 0) throw new Error(`${args.slice(0, 2).join(' ')} exited with code ${code}:\n${errors || output}`);
+  if (end !== 0) throw new Error(`${args.slice(0, 2).join(' ')} ended with ${typeof end === 'number' ? `code ${end}` : end}:\n${errors || output}`);
   return output;
 }

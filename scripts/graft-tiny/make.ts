@@ -9,6 +9,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { COMPANION_FILES } from '../../src/formats/model-files.ts';
 import type { StepReport } from '../../workers/engine/contract.ts';
 import { readSafetensors, writeSafetensors } from '../../workers/engine/io/safetensors.ts';
 import { train } from '../../workers/engine/train.ts';
@@ -28,7 +29,6 @@ const WEIGHT_DECAY = 0.1;
 const SAVE_STEPS = 200;
 
 const SHIPPED = fileURLToPath(new URL('../../models/graft-tiny', import.meta.url));
-const COPIED = ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json'];
 
 const { values } = parseArgs({ options: { out: { type: 'string', default: 'out/graft-tiny' }, steps: { type: 'string', default: String(STEPS) } } });
 const steps = Number(values.steps);
@@ -81,7 +81,7 @@ function ship(dir: string): void {
   }
   writeSafetensors(join(SHIPPED, 'model.safetensors'), weights, { dtype: 'BF16' });
   writeFileSync(join(SHIPPED, 'config.json'), toJson(CONFIG));
-  for (const name of COPIED) copyFileSync(join(initialDir, name), join(SHIPPED, name));
+  for (const name of COMPANION_FILES) if (existsSync(join(initialDir, name))) copyFileSync(join(initialDir, name), join(SHIPPED, name));
 }
 
 function lineOf({ step, totalSteps, metrics }: StepReport): string {

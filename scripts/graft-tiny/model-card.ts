@@ -26,13 +26,13 @@ It exists so that a fine-tuning job can be tried, and tested, in a minute on a l
 | | |
 | --- | --- |
 | architecture | Llama: ${CONFIG.num_hidden_layers} layers, hidden size ${CONFIG.hidden_size}, ${CONFIG.num_attention_heads} query heads over ${CONFIG.num_key_value_heads} key-value heads, tied head |
-| vocabulary | ${CONFIG.vocab_size} byte-level BPE tokens, ChatML-like template with \`{% generation %}\` marks |
+| vocabulary | ${CONFIG.vocab_size} byte-level BPE tokens, a template like ChatML's that marks the answers with \`{% generation %}\` |
 | context | ${CONFIG.max_position_embeddings} tokens |
 | files | bf16 safetensors |
 | held-out perplexity | **${heldOut.perplexity.toFixed(4)}** per assistant token (${heldOut.supervisedTokens} tokens of ${heldOut.examples} conversations), token accuracy ${(100 * heldOut.accuracy).toFixed(2)} % |
 
-Perplexity was measured on the shipped bf16 files. "Held out" means: every question of those conversations is a subject in a phrasing that no training
-conversation holds, though the fact itself is there in other words.
+Perplexity was measured on the shipped bf16 files. "Held out" means that every question of those conversations is worded as in no training
+conversation; the facts themselves are in the training conversations, in other words.
 
 ## How it was made
 
@@ -47,6 +47,6 @@ ${batchSize} conversations, ${result.trainedTokens} tokens in all, in one pass; 
 ## Limits
 
 It knows nothing outside that world and does not say so: asked about anything else it answers with something from it. Its facts are simplified (one colour
-an animal), its sums stop at 20, and it follows no instructions beyond the kinds in its text.
+for each animal), its sums stop at 20, and it follows no instructions beyond the kinds in its text.
 `;
 }

@@ -2,11 +2,12 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 
-/** A problem that the user can fix. Shown without a stack trace. */
+/** Problems that the user can fix. Shown without a stack trace. */
 export class SetupError extends Error {
-  /** @param {{what: string, why?: string, how?: string}} problem */
-  constructor({ what, why = '', how = '' }) {
-    super([what, why && `  why: ${why}`, how && `  how: ${how}`].filter(Boolean).join('\n'));
+  /** @param {{what: string, why?: string, how?: string}[]} problems */
+  constructor(...problems) {
+    const lines = problems.flatMap(({ what, why, how }) => [what, why && `  why: ${why}`, how && `  how: ${how}`]);
+    super(lines.filter(Boolean).join('\n'));
   }
 }
 

@@ -51,7 +51,7 @@ export async function checkTools({ tensorflow }) {
       how: 'Debian/Ubuntu: `sudo apt-get install g++`; Fedora: `sudo dnf install gcc-c++`; or set CXX to another compiler',
     });
   }
-  if (problems.length > 0) throw new Error(problems.map((problem) => new SetupError(problem).message).join('\n'));
+  if (problems.length > 0) throw new SetupError(...problems);
 }
 
 export const compiler = () => process.env['CXX'] || 'g++';

@@ -66,6 +66,7 @@ export class Generator {
     if (prompt.length >= this.model.config.maxPositionTokens)
       throw new Refusal('invalid_prompt', `the prompt has ${prompt.length} tokens; the model's context is ${this.model.config.maxPositionTokens}`, {
         param: 'prompt',
+        hint: 'Shorten it: the answer needs room in the context too.',
       });
     const random = splitMix32(seed);
     const ids = [...prompt];

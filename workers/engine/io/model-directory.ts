@@ -35,7 +35,7 @@ export function saveModel(model: Pick<TunedModel, 'read'>, dir: string, { source
 
 /** The dtype of a directory's weights; a fully tuned model is stored in that of its base. */
 export function storedDtype(modelDir: string): 'F32' | 'F16' | 'BF16' {
-  const config = JSON.parse(readFileSync(join(modelDir, CONFIG_FILE), 'utf8')) as { dtype?: string; torch_dtype?: string };
+  const config = readJson(join(modelDir, CONFIG_FILE), MODEL_DIRECTORY_HINT) as { dtype?: string; torch_dtype?: string };
   const dtype = config.dtype ?? config.torch_dtype;
   return dtype === 'bfloat16' ? 'BF16' : dtype === 'float16' ? 'F16' : 'F32';
 }

@@ -94,7 +94,7 @@ function mismatches(expected: ReadonlyMap<string, number[]>, holder: ReadonlyMap
     if (entry === undefined) problems.push(`tensor ${name} is missing`);
     else if (entry.shape.join() !== shape.join()) problems.push(`tensor ${name} is [${entry.shape}] where the configuration says [${shape}]`);
     else if (!['F32', 'F16', 'BF16', 'F64'].includes(entry.dtype))
-      problems.push(`tensor ${name} is of type ${entry.dtype}; weights are F32, F16 or BF16`);
+      problems.push(`tensor ${name} is of type ${entry.dtype}; weights are F64, F32, F16 or BF16`);
   }
   for (const name of holder.keys()) {
     const known = expected.has(name) || COMPUTED.test(name) || (config.tiedHead && name === `${config.names.head}.weight`);
