@@ -3,22 +3,24 @@ import { type Static, Type } from 'typebox';
 import { HashedFile } from './hashed-file.ts';
 import { nullable } from './nullable.ts';
 
-/** Nats per supervised token, absolute, by which the loss with the delivered files may differ from the live model's. */
+/** Largest absolute difference allowed between the losses of the delivered files and of the live model, in nats per supervised token. */
 export const LOSS_TOLERANCE = 1e-3;
 
-/** What the training process found; null is what could not be measured because of a problem before it. */
+/** What the training process found; null where an earlier problem made a measurement impossible. */
 export const ProofFindings = Type.Object({
   tensors: nullable(
     Type.Object({
       count: Type.Integer(),
       parameters: Type.Integer(),
-      finite: Type.Boolean({ description: 'Every value of every tensor.' }),
+      finite: Type.Boolean({ description: 'Whether every value of every tensor is finite.' }),
     }),
   ),
   effect: nullable(
     Type.Object({
-      prompts: Type.Integer({ description: "Examples' beginnings, up to what the model learns to write." }),
-      largest_difference: Type.Number({ description: 'Of a logit of the next token, with the delivered files and with the base model alone.' }),
+      prompts: Type.Integer({ description: 'Beginnings of examples, up to the first supervised token.' }),
+      largest_difference: Type.Number({
+        description: 'Largest difference in a next-token logit between the delivered files and the base model alone.',
+      }),
     }),
   ),
   loss: nullable(
@@ -26,14 +28,14 @@ export const ProofFindings = Type.Object({
       measured_on: Type.Union([Type.Literal('validation_file'), Type.Literal('training_sample')]),
       examples: Type.Integer(),
       live: Type.Number({
-        description: 'Of the model that was trained, nats per supervised token; of one stored in 16 bits, with its weights rounded so.',
+        description: 'Loss of the trained model in nats per supervised token; if it is stored in 16 bits, with its weights rounded to them.',
       }),
-      delivered: Type.Number({ description: 'Of the base model with the delivered files.' }),
+      delivered: Type.Number({ description: 'Loss of the base model with the delivered files.' }),
       difference: Type.Number(),
-      tolerance: Type.Number({ description: 'Absolute, nats.' }),
+      tolerance: Type.Number({ description: 'Allowed absolute difference, nats.' }),
     }),
   ),
-  problems: Type.Array(Type.String(), { description: 'What differs; empty when the proof passed.' }),
+  problems: Type.Array(Type.String(), { description: 'What is wrong; empty if the proof passed.' }),
   seconds: Type.Number(),
 });
 export type ProofFindings = Static<typeof ProofFindings>;
@@ -43,7 +45,7 @@ export const AdapterProof = Type.Object(
     object: Type.Literal('fine_tuning.job.proof'),
     passed: Type.Boolean(),
     created_at: Type.Integer({ description: 'Unix seconds.' }),
-    files: Type.Array(HashedFile, { description: 'As they were read back from storage.' }),
+    files: Type.Array(HashedFile, { description: 'The files as read back from storage.' }),
     ...ProofFindings.properties,
   },
   { title: 'AdapterProof' },

@@ -1,25 +1,25 @@
 /**
- * The grammar of examples: one JSON object a line, either a chat, `{"messages": [{"role", "content", …}], "tools"?}` as OpenAI and Hugging Face
- * write it, or `{"prompt", "completion"}`. Other keys of a line are ignored.
+ * The format of examples: one JSON object per line, either a chat, `{"messages": [{"role", "content", …}], "tools"?}` as OpenAI and Hugging Face
+ * write it, or `{"prompt", "completion"}`. Other keys are ignored.
  */
 
 import { readLines } from './lines.ts';
 import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
 
-/** A conversation longer than this is a mistake in the file, not a conversation. */
-export const MAX_MESSAGES = 4096;
-/** So many lines are named in one error: enough to see the pattern, few enough to read. */
+/** A longer conversation is taken for a mistake in the file. */
+const MAX_MESSAGES = 4096;
+/** How many problems one error names: enough to see the pattern, few enough to read. */
 export const MAX_PROBLEMS = 10;
 
-export const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
+const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
 export type Role = (typeof ROLES)[number];
 
 export interface ChatMessage {
   role: Role;
   /** Text parts are joined; empty when an assistant only calls tools. */
   content: string;
-  /** Whether an assistant's turn is learned (1, the default) or only read (0). Means nothing for other roles: they are never learned. */
+  /** Whether an assistant's turn is trained on (1, the default) or only read (0). Ignored for other roles, which are never trained on. */
   weight: 0 | 1;
   /** Everything else the message carries (`name`, `tool_calls`, `tool_call_id`, …), for the chat template. */
   extra: Record<string, unknown>;
@@ -48,7 +48,7 @@ const shown = (value: unknown): string => {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 };
 
-/** @returns the error that both the formats and the engine throw for what is wrong in a file of examples */
+/** @returns the error that both the formats and the engine throw for a problem in a file of examples */
 export function exampleError(param: ExampleFile, message: string, hint?: string): Refusal {
   return new Refusal(`invalid_${param}`, message, { param, ...(hint === undefined ? {} : { hint }) });
 }
@@ -90,7 +90,7 @@ export async function* readExamples(
   let lines = 0;
   let blanks: number[] = [];
   for await (const { number, text } of readLines(bytes, { code: `invalid_${param}`, param })) {
-    // Blank lines at the end of a file are every editor's habit; in the middle they are a mistake.
+    // Many editors leave blank lines at the end of a file; in the middle they are a mistake.
     if (text.trim() === '') {
       if (blanks.length < MAX_PROBLEMS) blanks.push(number);
       continue;
@@ -99,14 +99,14 @@ export async function* readExamples(
     blanks = [];
     lines = number;
     const example = problems.collect(() => parseExample(text, number, param));
-    // After a mistake the rest is read for more mistakes only.
+    // After a problem, the rest is read only to find more of them.
     if (example !== undefined && problems.count === 0) yield { lineNumber: number, example };
   }
   problems.throwIfAny();
-  if (lines === 0) throw exampleError(param, 'the file is empty', 'Write one example a line.');
+  if (lines === 0) throw exampleError(param, 'the file is empty', 'Write one example per line.');
 }
 
-/** Gathers what is wrong in a file until there is enough to tell, so that a user mends it in one go. */
+/** Collects the problems of a file up to a limit, so that a user can fix them in one go. */
 export class Problems {
   readonly #errors: Refusal[] = [];
   constructor(readonly param: ExampleFile) {}
@@ -115,7 +115,7 @@ export class Problems {
     return this.#errors.length;
   }
 
-  /** @throws Refusal with all of them when this one is the last that fits; anything but a Refusal goes through */
+  /** @throws Refusal with all problems once the limit is reached; any error other than a Refusal is rethrown */
   collect<T>(work: () => T): T | undefined {
     try {
       return work();
@@ -131,7 +131,7 @@ export class Problems {
     if (this.#errors.length >= MAX_PROBLEMS) this.throwIfAny();
   }
 
-  /** Adds one that does not end the reading: those beyond the first are counted elsewhere. */
+  /** Adds a problem without ever throwing; those beyond the limit are only counted, elsewhere. */
   note(error: Refusal): void {
     if (this.#errors.length < MAX_PROBLEMS) this.#errors.push(error);
   }
@@ -141,7 +141,7 @@ export class Problems {
     if (all !== null) throw all;
   }
 
-  /** Everything gathered, as one error; null when there is none. */
+  /** All problems as one error; null if there are none. */
   get all(): Refusal | null {
     const [first, ...more] = this.#errors;
     if (first === undefined || more.length === 0) return first ?? null;
@@ -160,30 +160,30 @@ function parseJson(line: string, where: string, fail: Fail): unknown {
     const { message } = error as SyntaxError;
     const position = message.startsWith('Unexpected end') ? line.length : /at position (\d+)/.exec(message)?.[1];
     const column = position === undefined ? '' : `column ${Number(position) + 1}: `;
-    // V8 either gives a position or quotes the surroundings.
+    // V8 gives either a position or a quotation.
     const reason = message.replace(/ in JSON at position.*$/, '').replace(/, ((\.{3})?".*"(\.{3})?) is not valid JSON$/s, ' in $1');
-    throw fail(`${where} is not valid JSON (${column}${reason})`, 'Write one JSON object a line.');
+    throw fail(`${where} is not valid JSON (${column}${reason})`, 'Write one JSON object per line.');
   }
 }
 
 function parseCompletion({ prompt, completion }: Json, where: string, fail: Fail): CompletionExample {
-  if (typeof prompt !== 'string') throw fail(`${where} has a "prompt" that is ${shown(prompt)}; it takes a string`);
-  if (typeof completion !== 'string') throw fail(`${where} has a "completion" that is ${shown(completion)}; it takes a string`);
+  if (typeof prompt !== 'string') throw fail(`${where} has a "prompt" that is ${shown(prompt)}; it must be a string`);
+  if (typeof completion !== 'string') throw fail(`${where} has a "completion" that is ${shown(completion)}; it must be a string`);
   if (completion === '') throw fail(`${where} has an empty "completion"`, 'The completion is what the model learns.');
   return { kind: 'completion', prompt, completion };
 }
 
 function parseChat({ messages, tools }: Json, where: string, fail: Fail): ChatExample {
-  if (!Array.isArray(messages)) throw fail(`${where} has "messages" that is ${shown(messages)}; it takes an array`);
+  if (!Array.isArray(messages)) throw fail(`${where} has "messages" that is ${shown(messages)}; it must be an array`);
   if (messages.length === 0) throw fail(`${where} has no messages`);
-  if (messages.length > MAX_MESSAGES) throw fail(`${where} has ${messages.length} messages; the most is ${MAX_MESSAGES}`);
-  if (tools !== undefined && tools !== null && !Array.isArray(tools)) throw fail(`${where} has "tools" that is ${shown(tools)}; it takes an array`);
+  if (messages.length > MAX_MESSAGES) throw fail(`${where} has ${messages.length} messages; the limit is ${MAX_MESSAGES}`);
+  if (tools !== undefined && tools !== null && !Array.isArray(tools)) throw fail(`${where} has "tools" that is ${shown(tools)}; it must be an array`);
   const parsed = messages.map((message, index) => parseMessage(message, `${where}, message ${index + 1}`, fail));
   const last = parsed.at(-1)!;
   if (last.role !== 'assistant')
     throw fail(
       `${where}, message ${parsed.length}: the last message is from "${last.role}"`,
-      'A conversation ends with what the assistant should say.',
+      'A conversation must end with a message of the assistant.',
     );
   return { kind: 'chat', messages: parsed, tools: Array.isArray(tools) && tools.length > 0 ? tools : null };
 }
@@ -192,18 +192,19 @@ function parseMessage(message: unknown, where: string, fail: Fail): ChatMessage 
   if (!isRecord(message)) throw fail(`${where} is ${shown(message)}, not an object`, 'A message is {"role": "user", "content": "..."}.');
   const { role, content, weight, ...extra } = message;
   if (!ROLES.includes(role as Role)) throw fail(`${where} has the role ${shown(role)}`, `Roles are ${ROLES.join(', ')}.`);
-  if (weight !== undefined && weight !== null && weight !== 0 && weight !== 1) throw fail(`${where} has the weight ${shown(weight)}; it is 0 or 1`);
+  if (weight !== undefined && weight !== null && weight !== 0 && weight !== 1)
+    throw fail(`${where} has the weight ${shown(weight)}; it must be 0 or 1`);
   const callsTools = role === 'assistant' && Array.isArray(extra['tool_calls']) && extra['tool_calls'].length > 0;
   return { role: role as Role, content: parseContent(content, callsTools, where, fail), weight: weight === 0 ? 0 : 1, extra };
 }
 
-function parseContent(content: unknown, mayBeMissing: boolean, where: string, fail: Fail): string {
+function parseContent(content: unknown, isOptional: boolean, where: string, fail: Fail): string {
   if (typeof content === 'string') return content;
   if (content === undefined || content === null) {
-    if (mayBeMissing) return '';
+    if (isOptional) return '';
     throw fail(`${where} has no content`, 'Give it a string, or an array of {"type": "text", "text": "..."}.');
   }
-  if (!Array.isArray(content)) throw fail(`${where} has content that is ${shown(content)}; it takes a string or an array of text parts`);
+  if (!Array.isArray(content)) throw fail(`${where} has content that is ${shown(content)}; it must be a string or an array of text parts`);
   return content
     .map((part: unknown, index) => {
       if (isRecord(part) && part['type'] === 'text' && typeof part['text'] === 'string') return part['text'];

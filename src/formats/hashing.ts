@@ -1,11 +1,11 @@
-/** Hashes of bytes that are never in memory as a whole. */
+/** Hashes streams of bytes without holding them in memory. */
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 
 /** Fewer and larger reads than the default of 64 KiB. */
 const READ_BYTES = 1 << 20;
 
-/** The bytes as they are; the hash has seen them when they have all been read. */
+/** Passes the bytes on unchanged; once they have all been read, the hash covers them. */
 export async function* hashed<T extends Uint8Array>(bytes: AsyncIterable<T>, hash: Hash): AsyncGenerator<T> {
   for await (const chunk of bytes) {
     hash.update(chunk);

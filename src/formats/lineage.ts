@@ -1,13 +1,13 @@
-/** Where an adapter comes from: the manifest that is delivered beside it. The adapter's own files say nothing of it, so that they depend on the run alone. */
+/** Where an adapter comes from: the manifest delivered with it. The adapter's own files do not mention it, so that they depend only on the run. */
 import { type Static, Type } from 'typebox';
 import { HashedFile, Sha256 } from './hashed-file.ts';
 import { nullable } from './nullable.ts';
 
-/** The manifest's name in the delivered directory, which PEFT and transformers do not know and leave alone. */
+/** File name of the manifest in the delivered directory; PEFT and transformers ignore it. */
 export const MANIFEST_FILE = 'graft_manifest.json';
 
 const DataFile = Type.Object({
-  id: nullable(Type.String({ description: 'Of the uploaded file.' })),
+  id: nullable(Type.String({ description: 'Id of the uploaded file.' })),
   sha256: Sha256,
   examples: Type.Integer(),
   tokens: Type.Integer(),
@@ -22,8 +22,8 @@ export const Lineage = Type.Object(
     job: nullable(Type.String()),
     base_model: Type.Object({
       name: Type.String(),
-      revision: nullable(Type.String({ description: "The hub's commit; null for a directory of the worker's own." })),
-      sha256: Type.String({ description: 'Of the lines "{sha256}  {name}" of the files below, as sha256sum writes them.' }),
+      revision: nullable(Type.String({ description: "The hub's commit; null for a local directory of the worker." })),
+      sha256: Type.String({ description: 'Hash of the lines "{sha256}  {name}" for the files below, as sha256sum writes them.' }),
       files: Type.Array(HashedFile, { description: 'Weights, configuration, tokenizer and template, by name.' }),
     }),
     data: Type.Object({ training: DataFile, validation: nullable(DataFile) }),
@@ -31,16 +31,16 @@ export const Lineage = Type.Object(
       Type.Object({
         sha256: Sha256,
         marks_generation: Type.Boolean(),
-        date: Type.String({ description: 'What the template was told the date is.' }),
+        date: Type.String({ description: 'The date that the template was given.' }),
       }),
     ),
     seed: Type.Integer(),
     tuning: Type.Any({ description: 'As resolved.' }),
     hyperparameters: Type.Any({ description: 'As resolved.' }),
-    step: Type.Integer({ description: 'Optimizer steps behind these files.' }),
+    step: Type.Integer({ description: 'Optimizer steps that led to these files.' }),
     total_steps: Type.Integer(),
     losses: Type.Object({
-      train_loss: Type.Number({ description: 'Of the last step.' }),
+      train_loss: Type.Number({ description: 'Loss of the last step.' }),
       valid_loss: nullable(Type.Number()),
       full_valid_loss: nullable(Type.Number()),
     }),

@@ -1,6 +1,6 @@
 import { Refusal } from './refusal.ts';
 
-/** An example of 131,072 tokens is about 0.6 MB of text; eight MiB leaves room for escapes, and keeps a file without line ends from filling the memory. */
+/** An example of 131,072 tokens is about 0.6 MB of text; 8 MiB leaves room for escapes, and a file without line breaks cannot fill the memory. */
 export const MAX_LINE_BYTES = 8 * 2 ** 20;
 
 export interface Line {
@@ -12,7 +12,7 @@ export interface Line {
 const NEWLINE = 0x0a;
 
 /**
- * Splits a stream of bytes into lines of UTF-8, one in memory at a time. Knows `\n` and `\r\n`, skips a byte order mark.
+ * Splits a stream of bytes into lines of UTF-8, with one in memory at a time. Handles `\n` and `\r\n` and skips a byte order mark.
  * @param where the error's code and param
  * @throws Refusal for a line that is too long or not UTF-8
  */
@@ -47,7 +47,7 @@ export async function* readLines(bytes: AsyncIterable<Uint8Array>, where: { code
     if (pendingBytes > MAX_LINE_BYTES)
       throw new Refusal(where.code, `line ${number + 1} is longer than ${MAX_LINE_BYTES / 2 ** 20} MiB`, {
         param: where.param,
-        hint: 'Put one example on each line, ended by a line feed.',
+        hint: 'Put one example on each line and end it with a line feed.',
       });
   }
   if (pendingBytes > 0) yield take(new Uint8Array());

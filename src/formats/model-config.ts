@@ -1,4 +1,4 @@
-/** The shape of a decoder-only transformer: everything in which the families differ, so that one decoder computes them all. */
+/** Configuration of a decoder-only transformer: everything in which the families differ, so that one decoder serves them all. */
 import type { Rotary } from './rotary.ts';
 
 /** `gelu` is x·Φ(x), `gelu_tanh` its tanh approximation (Hendrycks & Gimpel 2016). */
@@ -7,45 +7,45 @@ export type Activation = 'silu' | 'gelu' | 'gelu_tanh';
 export interface NormConfig {
   kind: 'rms' | 'layer';
   epsilon: number;
-  /** Added to the stored weight: Gemma keeps w − 1. */
+  /** Added to the stored weight: Gemma stores w − 1. */
   offset: 0 | 1;
 }
 
-/** One layer's attention, where layers alternate. */
+/** What may differ between the attention layers of one model. */
 export interface LayerAttention {
-  /** How far back a position looks, itself included; null: to the beginning. */
+  /** How many positions each attends to, itself included; null: all up to itself. */
   windowTokens: number | null;
   rotary: Rotary | null;
 }
 
 export interface AttentionConfig {
-  /** On what makes queries, keys and values. */
+  /** Whether the projections to queries, keys and values have a bias. */
   inputBias: boolean;
   outputBias: boolean;
   /** An RMSNorm on queries and keys: over each head, or over all heads at once. */
   queryKeyNorm: 'head' | 'all-heads' | null;
-  /** On the scores, usually 1 / √headSize. */
+  /** Factor on the scores, usually 1 / √headSize. */
   scale: number;
-  /** c·tanh(scores / c). */
+  /** c in c·tanh(scores / c). */
   softCap: number | null;
   layers: LayerAttention[];
 }
 
-/** Names in the checkpoint; those of a block's parts stand behind `{blocks}.{i}.`. */
+/** Module names in the checkpoint; those inside a block follow `{blocks}.{i}.`. */
 export interface ModuleNames {
-  /** What every name but the head's begins with; some checkpoints leave it out. */
+  /** Prefix of every name but the head's; some checkpoints omit it. */
   prefix: string;
   embedding: string;
-  /** Learned positions. */
+  /** Learned position embedding. */
   positions: string | null;
   blocks: string;
   finalNorm: string;
   head: string;
-  /** In the order in which they act; null where the family has none. */
+  /** In order of application; null where the family has none. */
   norms: { beforeAttention: string | null; afterAttention: string | null; beforeMlp: string | null; afterMlp: string | null };
   /** Three matrices, or one that holds all queries, then keys, then values (`parts`), or the three of each head in turn (`heads`). */
   attention: { module: string; output: string } & ({ query: string; key: string; value: string } | { fused: string; order: 'parts' | 'heads' });
-  /** down(act(gate)·up), the first two apart or in one matrix; or down(act(up)). */
+  /** down(act(gate)·up), with gate and up separate or in one matrix; or down(act(up)). */
   mlp: { down: string } & ({ gate: string; up: string } | { gateAndUp: string } | { up: string });
 }
 
@@ -62,22 +62,22 @@ export interface ModelConfig {
   vocabSize: number;
   maxPositionTokens: number;
   norm: NormConfig;
-  /** On the looked-up embeddings. */
+  /** Factor on the token embeddings. */
   embeddingScale: number;
   attention: AttentionConfig;
   mlp: { activation: Activation; bias: boolean };
-  /** The token whose embedding is not trained by being read, as in transformers (`padding_idx`); null where the family trains all alike. */
+  /** The token whose embedding gets no gradient as an input, as in transformers (`padding_idx`); null if there is no such token. */
   paddingId: number | null;
   /** Attention and MLP both read the block's input. */
   parallelResidual: boolean;
-  /** c·tanh(logits / c). */
+  /** c in c·tanh(logits / c). */
   logitSoftCap: number | null;
   /** The language-model head is the embedding matrix. */
   tiedHead: boolean;
   /** Linear layers' weights are [in, out] in the checkpoint (GPT-2's Conv1D), not [out, in]. */
   inputFirst: boolean;
   names: ModuleNames;
-  /** What config.json asks for of dropout inside the model, as `resid_pdrop 0.1`. None is applied. */
+  /** Dropout that config.json requests inside the model, e.g. `resid_pdrop 0.1`. None of it is applied. */
   dropout: string[];
   bosTokenId: number | null;
   eosTokenIds: number[];

@@ -1,8 +1,8 @@
-/** The names of the files that Hugging Face model directories and PEFT adapter directories are made of. */
+/** Names of the files in Hugging Face model directories and PEFT adapter directories. */
 import { isRecord } from './record.ts';
 
 export const CONFIG_FILE = 'config.json';
-/** The weights in one file. Larger models have shards, which the index names. */
+/** The weights in one file. Larger models have shards, listed in the index. */
 export const WEIGHTS_FILE = 'model.safetensors';
 export const WEIGHTS_INDEX_FILE = 'model.safetensors.index.json';
 export const TOKENIZER_FILE = 'tokenizer.json';
@@ -11,7 +11,7 @@ export const SPECIAL_TOKENS_FILE = 'special_tokens_map.json';
 export const GENERATION_CONFIG_FILE = 'generation_config.json';
 export const CHAT_TEMPLATE_FILE = 'chat_template.jinja';
 
-/** What may stand beside config and weights: generation defaults, the tokenizer in its several forms, the chat template. */
+/** Files that may accompany config and weights: generation defaults, the tokenizer in its several forms, the chat template. */
 export const COMPANION_FILES: readonly string[] = [
   ...[GENERATION_CONFIG_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE, 'added_tokens.json', 'vocab.json', 'merges.txt'],
   ...['tokenizer.model', CHAT_TEMPLATE_FILE, 'chat_template.json'],
@@ -24,12 +24,14 @@ const SHARD = /^[\w.-]+\.safetensors$/;
 
 /**
  * @param index a parsed WEIGHTS_INDEX_FILE
- * @returns the shards that it names, or what is wrong with it, for a message: `names …`
+ * @returns the shards that it names, or what is wrong with it, to follow the index's name in a message: `names …`
  */
 export function shardsOf(index: unknown): { shards: string[] } | { problem: string } {
   const map = isRecord(index) ? index['weight_map'] : undefined;
   const names = isRecord(map) ? [...new Set(Object.values(map))] : [];
   if (names.length === 0) return { problem: 'names no file' };
   const wrong = names.find((name) => typeof name !== 'string' || !SHARD.test(name));
-  return wrong === undefined ? { shards: names as string[] } : { problem: `names ${JSON.stringify(wrong)}, which is no safetensors file beside it` };
+  return wrong === undefined
+    ? { shards: names as string[] }
+    : { problem: `names ${JSON.stringify(wrong)}, which is not a safetensors file beside it` };
 }

@@ -1,4 +1,4 @@
-/** What a job may have minimised: OpenAI's `method.type`. The engine's half of each is in `workers/engine/objectives`. */
+/** What a job may minimise: OpenAI's `method.type`. The engine's part of each is in `workers/engine/objectives`. */
 export const OBJECTIVE_NAMES = ['supervised'] as const;
 export type ObjectiveName = (typeof OBJECTIVE_NAMES)[number];
 

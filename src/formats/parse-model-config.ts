@@ -7,19 +7,19 @@ import type { ModelConfig } from './model-config.ts';
 import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
 
-/** By `model_type`. */
+/** Families by `model_type`. */
 const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
   Object.entries({ llama, smollm3, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text: gemma3, phi3, olmo2, gpt2, gpt_neox: gptNeox }),
 );
 
-/** Whether the decoder computes models of this `model_type`. */
+/** Whether the decoder supports models of this `model_type`. */
 export const isFamily = (modelType: string): boolean => FAMILIES.has(modelType);
 
 /**
- * Fields that change the maths in one family or another. One that is set, and that the model's own family does not read, is refused:
- * transformers would ignore it, or a fork of it would not, and nobody could tell which was meant.
+ * Fields that change the maths in one family or another. One that is set but not read by the model's own family is refused:
+ * transformers would ignore it, but a fork might not, and nobody could tell which was meant.
  */
-const MATHEMATICAL = [
+const MATHS_FIELDS = [
   ...['pretraining_tp', 'quantization_config', 'rope_interleaved', 'rope_scaling', 'rope_parameters', 'partial_rotary_factor', 'rotary_pct'],
   ...[
     'sliding_window',
@@ -36,18 +36,18 @@ const MATHEMATICAL = [
   ...['embedding_multiplier', 'attention_multiplier', 'residual_multiplier', 'logits_scaling', 'logit_scale', 'hidden_act', 'activation_function'],
 ];
 
-/** In these fields the neutral value is a number. */
-const NEUTRAL: Readonly<Record<string, unknown>> = { pretraining_tp: 1 };
+/** Fields whose neutral value is a number. */
+const NEUTRAL_VALUES: Readonly<Record<string, unknown>> = { pretraining_tp: 1 };
 
 /**
- * Reads transformers' `config.json`, as its versions 4 and 5 write it.
+ * Reads a `config.json` as transformers 4 and 5 write it.
  * @param json  the parsed file
  * @param where its path, for messages
- * @throws Refusal `unsupported_architecture` when the maths it asks for is not ours; `corrupt_model_file` when a field is missing or no number
+ * @throws Refusal `unsupported_architecture` if it requires maths that the decoder lacks; `corrupt_model_file` if a field is missing or invalid
  */
 export function parseModelConfig(json: unknown, where: string): ModelConfig {
   if (!isRecord(json)) throw new Refusal('corrupt_model_file', `${where} is not a JSON object`, { param: 'model' });
-  const hint = `Families computed: ${[...FAMILIES.keys()].join(', ')}, unquantised.`;
+  const hint = `Supported families: ${[...FAMILIES.keys()].join(', ')}, unquantised.`;
   const fields = new ConfigFields(json);
   const modelType = fields.value('model_type');
   const family = FAMILIES.get(modelType);
@@ -55,7 +55,7 @@ export function parseModelConfig(json: unknown, where: string): ModelConfig {
     throw new Refusal('unsupported_architecture', `${where}: model_type is ${JSON.stringify(modelType) ?? 'missing'}`, { param: 'model', hint });
   }
   const config = family(fields);
-  fields.refuseUnread(MATHEMATICAL.filter((field) => !(field in NEUTRAL) || json[field] !== NEUTRAL[field]));
+  fields.refuseUnread(MATHS_FIELDS.filter((field) => !(field in NEUTRAL_VALUES) || json[field] !== NEUTRAL_VALUES[field]));
   fields.finish(where, hint);
   return config;
 }

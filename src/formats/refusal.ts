@@ -1,17 +1,17 @@
 /**
- * What Graft does not accept: a request, a line of a dataset, a file of a model, a setting of a run. The service, the workers and the engine all throw
- * this one class. It knows no HTTP: `src/http/statuses.ts` says which status a code has there.
+ * Thrown for input that Graft does not accept: a request, a line of a dataset, a file of a model, a setting of a run. The service, the workers and
+ * the engine all use this one class. It knows nothing of HTTP: `src/http/statuses.ts` maps codes to statuses.
  */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
-  /** The request's field at fault, e.g. `training_file` or `tuning.r`; null when it is none. */
+  /** The request's field at fault, e.g. `training_file` or `tuning.r`; null if there is none. */
   readonly param: string | null;
   /** What to do about it; shown after the message. */
   readonly hint: string | null;
 
   /**
    * @param code    stable and machine-readable, e.g. `invalid_training_file`
-   * @param message what is wrong and where: names the line, the field or the file. Without a full stop at its end
+   * @param message what is wrong and where: names the line, the field or the file. Without a final full stop
    */
   constructor(
     readonly code: string,

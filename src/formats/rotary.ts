@@ -2,12 +2,12 @@
 import type { ConfigFields } from './config-fields.ts';
 import { isRecord } from './record.ts';
 
-/** How positions are stretched past the length a model was trained with; the formulas are in the engine. */
+/** How positions are scaled beyond the length that a model was trained with; the formulas are in the engine. */
 export type RopeScaling =
   | { type: 'linear'; factor: number }
-  /** Llama 3.1: low frequencies are stretched, high ones are not, those between are blended. */
+  /** Llama 3.1: low frequencies are scaled, high ones are not, those in between are blended. */
   | { type: 'llama3'; factor: number; lowFrequencyFactor: number; highFrequencyFactor: number; originalMaxPositionTokens: number }
-  /** NTK-aware (bloc97 2023): the base grows with the length of what is read. */
+  /** NTK-aware (bloc97 2023): the base grows with the sequence length. */
   | { type: 'dynamic'; factor: number; originalMaxPositionTokens: number }
   /** YaRN (Peng et al. 2023). */
   | {
@@ -19,12 +19,12 @@ export type RopeScaling =
       truncate: boolean;
       originalMaxPositionTokens: number;
     }
-  /** LongRoPE (Ding et al. 2024): a factor a frequency, one set up to the original context and one past it. */
+  /** LongRoPE (Ding et al. 2024): one factor per frequency, with one set up to the original context and another beyond it. */
   | { type: 'longrope'; shortFactors: number[]; longFactors: number[]; attentionFactor: number; originalMaxPositionTokens: number };
 
 export interface Rotary {
   theta: number;
-  /** The head's first so many elements turn; even. */
+  /** How many of a head's elements are rotated, from the first; even. */
   dimensions: number;
   scaling: RopeScaling | null;
 }
@@ -33,14 +33,14 @@ export interface RotaryDefaults {
   headSize: number;
   maxPositionTokens: number;
   theta: number;
-  /** Share of the head that turns. */
+  /** Share of the head that is rotated. */
   partial?: number;
-  /** transformers 4's names. */
+  /** Field names of transformers 4. */
   thetaField?: string;
   partialField?: string;
-  /** Whether `rope_scaling` of transformers 4 is meant for these layers. */
+  /** Whether `rope_scaling` of transformers 4 applies to these layers. */
   scaled?: boolean;
-  /** The layers' entry in `rope_parameters`, where it has one for each kind of layer. */
+  /** These layers' entry in `rope_parameters`, if it has one per kind of layer. */
   layerType?: string;
 }
 
@@ -56,33 +56,33 @@ const TYPES = {
 
 export function readRotary(fields: ConfigFields, defaults: RotaryDefaults): Rotary {
   const { headSize, thetaField = 'rope_theta', partialField = 'partial_rotary_factor', scaled = true } = defaults;
-  const said = ropeFields(fields, defaults.layerType) ?? (scaled ? fields.within('rope_scaling') : null);
-  const theta = said?.value('rope_theta') === undefined ? fields.positive(thetaField, defaults.theta) : said.positive('rope_theta');
+  const rope = ropeFields(fields, defaults.layerType) ?? (scaled ? fields.nested('rope_scaling') : null);
+  const theta = rope?.value('rope_theta') === undefined ? fields.positive(thetaField, defaults.theta) : rope.positive('rope_theta');
   const partial =
-    said?.value('partial_rotary_factor') === undefined
+    rope?.value('partial_rotary_factor') === undefined
       ? fields.positive(partialField, defaults.partial ?? 1)
-      : said.positive('partial_rotary_factor');
+      : rope.positive('partial_rotary_factor');
   const dimensions = Math.trunc(headSize * partial);
   if (dimensions % 2 !== 0 || dimensions < 2 || dimensions > headSize) {
-    fields.contradiction(`${dimensions} of the head's ${headSize} elements would turn; rotary positions need pairs`);
+    fields.contradiction(`${dimensions} of the head's ${headSize} elements would be rotated; rotary positions need pairs`);
   }
-  const scaling = said === null ? null : readScaling(fields, said, { ...defaults, dimensions });
-  said?.refuseUnread();
+  const scaling = rope === null ? null : readScaling(fields, rope, { ...defaults, dimensions });
+  rope?.refuseUnread();
   return { theta, dimensions, scaling };
 }
 
-/** transformers 5's object, or the one in it for this kind of layer. */
+/** The `rope_parameters` of transformers 5, or its entry for this kind of layer. */
 function ropeFields(fields: ConfigFields, layerType: string | undefined): ConfigFields | null {
-  const all = fields.within('rope_parameters');
-  return layerType !== undefined && isRecord(all?.value(layerType)) ? all.within(layerType) : all;
+  const all = fields.nested('rope_parameters');
+  return layerType !== undefined && isRecord(all?.value(layerType)) ? all.nested(layerType) : all;
 }
 
-function readScaling(fields: ConfigFields, rope: ConfigFields, given: RotaryDefaults & { dimensions: number }): RopeScaling | null {
+function readScaling(fields: ConfigFields, rope: ConfigFields, defaults: RotaryDefaults & { dimensions: number }): RopeScaling | null {
   const type = rope.choice(rope.value('rope_type') === undefined && rope.has('type') ? 'type' : 'rope_type', TYPES, 'default');
   rope.value('type');
-  // Phi-3 keeps it outside, and that one counts.
+  // Phi-3 has it at the top level, which takes precedence.
   const outside = fields.value('original_max_position_embeddings');
-  const inside = rope.natural('original_max_position_embeddings', given.maxPositionTokens);
+  const inside = rope.natural('original_max_position_embeddings', defaults.maxPositionTokens);
   const originalMaxPositionTokens = outside === undefined ? inside : fields.natural('original_max_position_embeddings');
   switch (type) {
     case 'default':
@@ -90,13 +90,13 @@ function readScaling(fields: ConfigFields, rope: ConfigFields, given: RotaryDefa
     case 'linear':
       return { type, factor: rope.positive('factor') };
     case 'dynamic':
-      return { type, factor: rope.positive('factor'), originalMaxPositionTokens: given.maxPositionTokens };
+      return { type, factor: rope.positive('factor'), originalMaxPositionTokens: defaults.maxPositionTokens };
     case 'llama3': {
       const [lowFrequencyFactor, highFrequencyFactor] = [rope.positive('low_freq_factor'), rope.positive('high_freq_factor')];
       return { type, factor: rope.positive('factor'), lowFrequencyFactor, highFrequencyFactor, originalMaxPositionTokens };
     }
     case 'yarn': {
-      const factor = rope.positive('factor', given.maxPositionTokens / originalMaxPositionTokens);
+      const factor = rope.positive('factor', defaults.maxPositionTokens / originalMaxPositionTokens);
       return {
         type,
         factor,
@@ -108,23 +108,23 @@ function readScaling(fields: ConfigFields, rope: ConfigFields, given: RotaryDefa
       };
     }
     case 'longrope': {
-      const factor = rope.positive('factor', given.maxPositionTokens / originalMaxPositionTokens);
-      const usual = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalMaxPositionTokens));
+      const factor = rope.positive('factor', defaults.maxPositionTokens / originalMaxPositionTokens);
+      const fallback = factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalMaxPositionTokens));
       return {
         type,
-        shortFactors: rope.numbers('short_factor', given.dimensions / 2),
-        longFactors: rope.numbers('long_factor', given.dimensions / 2),
-        attentionFactor: rope.positive('attention_factor', usual),
+        shortFactors: rope.numbers('short_factor', defaults.dimensions / 2),
+        longFactors: rope.numbers('long_factor', defaults.dimensions / 2),
+        attentionFactor: rope.positive('attention_factor', fallback),
         originalMaxPositionTokens,
       };
     }
   }
 }
 
-/** 0.1·ln(s) + 1, or what the file says: the factor itself, or the two `mscale`s whose ratio it is. */
+/** 0.1·ln(s) + 1, unless the file gives the factor itself or the two `mscale`s whose ratio it is. */
 function yarnAttentionFactor(rope: ConfigFields, factor: number): number {
   const temperature = (mscale: number) => (factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1);
   const [mscale, allDimensions] = [rope.value('mscale'), rope.value('mscale_all_dim')];
-  const usual = mscale && allDimensions ? temperature(rope.positive('mscale')) / temperature(rope.positive('mscale_all_dim')) : temperature(1);
-  return rope.positive('attention_factor', usual);
+  const fallback = mscale && allDimensions ? temperature(rope.positive('mscale')) / temperature(rope.positive('mscale_all_dim')) : temperature(1);
+  return rope.positive('attention_factor', fallback);
 }

@@ -5,17 +5,17 @@
 import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
 
-/** Bytes of one element. The types that base models are published in. */
+/** Bytes per element of the types that base models are published in. */
 export const ELEMENT_BYTES = { F64: 8, I64: 8, F32: 4, I32: 4, F16: 2, BF16: 2, I16: 2, U8: 1, I8: 1, BOOL: 1 } as const;
 export type Dtype = keyof typeof ELEMENT_BYTES;
 
-/** The format's own limit on its JSON, which keeps a corrupt length from taking the memory. */
-export const MAX_HEADER_BYTES = 100_000_000;
+/** The format's limit on its JSON, which keeps a corrupt length from exhausting the memory. */
+const MAX_HEADER_BYTES = 100_000_000;
 
 export interface TensorEntry {
   dtype: Dtype;
   shape: number[];
-  /** Where its bytes begin in the file, and how many there are. */
+  /** Where its bytes begin in the file. */
   offset: number;
   byteLength: number;
 }
@@ -38,13 +38,13 @@ function corrupt(where: string, what: string): Refusal {
 export function parseHeaderLength(first8: Uint8Array, fileBytes: number, where: string): number {
   if (first8.byteLength < 8) throw corrupt(where, `${fileBytes} bytes is too short for a safetensors file`);
   const length = new DataView(first8.buffer, first8.byteOffset, 8).getBigUint64(0, true);
-  if (length > BigInt(MAX_HEADER_BYTES)) throw corrupt(where, `its header claims ${length} bytes; no safetensors file has so long a one`);
-  if (8 + Number(length) > fileBytes) throw corrupt(where, `is cut off: its header is ${length} bytes long and the file ${fileBytes}`);
+  if (length > BigInt(MAX_HEADER_BYTES)) throw corrupt(where, `its header claims ${length} bytes; the format's limit is ${MAX_HEADER_BYTES}`);
+  if (8 + Number(length) > fileBytes) throw corrupt(where, `it is cut off: its header is ${length} bytes long, but the file is ${fileBytes}`);
   return Number(length);
 }
 
 /**
- * Checks that every tensor is of a known type, that its shape and byte range agree, and that the ranges cover the data once, without overlap.
+ * Checks that every tensor has a known type, that its shape and byte range agree, and that the ranges cover the data exactly once.
  * @param json      the header's bytes
  * @param fileBytes the whole file's size
  * @throws Refusal `corrupt_model_file` naming the file and every tensor at fault
@@ -78,10 +78,10 @@ export function parseHeader(json: Uint8Array, fileBytes: number, where: string):
 }
 
 function parseEntry(value: unknown, dataStart: number): TensorEntry | string {
-  if (!isRecord(value)) return 'is described by no object';
+  if (!isRecord(value)) return 'is not described by an object';
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
-    return `has type ${JSON.stringify(dtype)}; known are ${Object.keys(ELEMENT_BYTES).join(', ')}`;
+    return `has type ${JSON.stringify(dtype)}; known types are ${Object.keys(ELEMENT_BYTES).join(', ')}`;
   }
   if (!Array.isArray(shape) || !shape.every(isNatural)) return `has the shape ${JSON.stringify(shape)}`;
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isNatural)) return `has the offsets ${JSON.stringify(offsets)}`;

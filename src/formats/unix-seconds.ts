@@ -1,2 +1,2 @@
-/** A time as OpenAI's API has it: Unix seconds. */
+/** A time as OpenAI's API represents it: Unix seconds. */
 export const unixSeconds = (time: Date): number => Math.floor(time.getTime() / 1000);

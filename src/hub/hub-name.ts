@@ -9,7 +9,7 @@ export interface HubName {
 const PART = '[A-Za-z0-9][A-Za-z0-9._-]{0,95}';
 const NAME = new RegExp(`^(${PART}/${PART})(?:@([A-Za-z0-9][A-Za-z0-9._/-]{0,127}))?$`);
 
-/** @returns null for what is no such name; one that is cannot leave a directory that it names */
+/** @returns null if it is not such a name. A valid name cannot leave the directory that it is joined to */
 export function parseHubName(model: string): HubName | null {
   const match = NAME.exec(model);
   if (match === null || model.includes('..')) return null;

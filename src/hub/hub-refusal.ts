@@ -1,40 +1,40 @@
-/** What the hub says no with, as our own refusals. Its codes are in `X-Error-Code`, as huggingface_hub reads them. */
+/** Turns the hub's error responses into refusals. Its error codes are in `X-Error-Code`, as huggingface_hub reads them. */
 import { Refusal } from '../formats/refusal.ts';
 
-interface Asked {
+interface HubRequest {
   model: string;
   endpoint: string;
   hasToken: boolean;
 }
 
-export async function hubRefusal(response: Response, { model, endpoint, hasToken }: Asked): Promise<Refusal> {
+export async function hubRefusal(response: Response, { model, endpoint, hasToken }: HubRequest): Promise<Refusal> {
   const code = response.headers.get('x-error-code');
   await response.body?.cancel();
   const param = 'model';
   if (code === 'GatedRepo')
-    return new Refusal('model_gated', `"${model}" is gated: its owner grants access to accounts`, {
+    return new Refusal('model_gated', `"${model}" is gated: its owner grants access per account`, {
       param,
       hint: hasToken
-        ? `Accept its terms at ${endpoint}/${model} with the account of HF_TOKEN.`
-        : `Accept its terms at ${endpoint}/${model} and give the service HF_TOKEN of that account.`,
+        ? `Accept its terms at ${endpoint}/${model} with the account that HF_TOKEN belongs to.`
+        : `Accept its terms at ${endpoint}/${model} and set HF_TOKEN to a token of that account.`,
     });
   if (code === 'RevisionNotFound')
     return new Refusal('revision_not_found', `"${model}" has no such revision`, {
       param,
       hint: 'Name a branch, a tag or a commit after the @.',
     });
-  // To those who may not see it, the hub does not tell a private model from none.
+  // Without access, the hub does not distinguish a private model from a missing one.
   if (code === 'RepoNotFound' || [401, 403, 404].includes(response.status))
     return new Refusal('model_not_found', `There is no model "${model}" at ${endpoint}, or it is private`, {
       param,
-      hint: hasToken ? 'Check the name, and that HF_TOKEN is valid and may read it.' : 'Check the name; a private model needs HF_TOKEN.',
+      hint: hasToken ? 'Check the name, and that HF_TOKEN is valid and has access.' : 'Check the name; a private model needs HF_TOKEN.',
     });
-  return hubUnreachable(endpoint, new Error(`it answers with status ${response.status}`));
+  return hubUnreachable(endpoint, new Error(`it answered with status ${response.status}`));
 }
 
 const UNREACHABLE = 'model_hub_unreachable';
 
-/** The one of the hub's refusals that is worth another try. */
+/** Whether the hub could not be reached, the only one of its refusals that is worth a retry. */
 export const isUnreachable = (error: unknown): boolean => error instanceof Refusal && error.code === UNREACHABLE;
 
 export function hubUnreachable(endpoint: string, cause: unknown): Refusal {

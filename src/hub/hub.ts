@@ -8,9 +8,9 @@ import { type HubFile, indexToRead, neededFiles, shardsInIndex } from './hub-fil
 import type { HubName } from './hub-name.ts';
 import { hubRefusal, hubUnreachable } from './hub-refusal.ts';
 
-/** A request for a job waits at most this long for the hub. */
+/** Longest that a request to create a job waits for the hub. */
 const DESCRIBE_TIMEOUT_MS = 20_000;
-/** config.json and the index of the weights are read whole. */
+/** Limit on config.json and the index of the weights, which are read whole. */
 const MAX_JSON_BYTES = 16 * 1024 * 1024;
 const COMMIT = /^[0-9a-f]{40}$/;
 
@@ -19,13 +19,13 @@ export interface HubModel {
   /** `org/name` */
   name: string;
   commit: string;
-  /** `model_type` of its config.json, one that the engine computes. */
+  /** `model_type` of its config.json, one that the engine supports. */
   family: string;
-  /** As the hub counts them; null when it does not say. */
+  /** As counted by the hub; null if it does not report them. */
   parameters: number | null;
-  /** What a job needs of it. */
+  /** The files that a job needs. */
   files: HubFile[];
-  /** All of `files`. */
+  /** Total size of `files`. */
   sizeBytes: number;
   lastModified: Date;
 }
@@ -33,13 +33,13 @@ export interface HubModel {
 export interface Hub {
   allows(name: string): boolean;
   /**
-   * What a job would download: nothing of the weights is read.
+   * Finds out what a job would download, without reading any weights.
    * @throws Refusal model_not_found, revision_not_found, model_gated, model_incomplete, model_hub_unreachable, unsupported_architecture
    */
   describe(model: HubName): Promise<HubModel>;
   /**
-   * @param from the first byte wanted
-   * @throws Refusal what the hub says; the stream fails with whatever ends the connection
+   * @param options.from  offset of the first byte to read
+   * @throws Refusal if the hub refuses; the stream fails if the connection breaks
    */
   read(model: Pick<HubModel, 'name' | 'commit'>, file: string, options: { from: number; signal: AbortSignal }): Promise<ReadableStream<Uint8Array>>;
 }
@@ -47,7 +47,7 @@ export interface Hub {
 export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
   const credentials = { hubUrl: endpoint, ...(token !== null && { accessToken: token }) };
 
-  /** fetch, whose refusals are ours: the client's own errors lose the hub's code for what is wrong. */
+  /** A fetch that throws our refusals: the client's own errors lose the hub's error code. */
   const fetchFor = (model: string, signal: AbortSignal): typeof fetch => {
     return async (input, init) => {
       const response = await fetch(input, { ...init, signal }).catch((error: unknown) => {
@@ -67,7 +67,7 @@ export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
 
   async function readJson(model: Pick<HubModel, 'name' | 'commit'>, file: HubFile, signal: AbortSignal): Promise<unknown> {
     if (file.sizeBytes > MAX_JSON_BYTES)
-      throw new Refusal('model_incomplete', `The ${file.name} of "${model.name}" has ${file.sizeBytes} bytes; the most is ${MAX_JSON_BYTES}`);
+      throw new Refusal('model_incomplete', `The ${file.name} of "${model.name}" has ${file.sizeBytes} bytes; the limit is ${MAX_JSON_BYTES}`);
     const text = await (await open(model, file.name, signal)).text();
     try {
       return JSON.parse(text);
@@ -86,7 +86,7 @@ export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
       try {
         const info = await modelInfo({ ...request, name, revision: revision ?? 'main', additionalFields: ['sha', 'safetensors'] });
         const commit = String(info.sha);
-        if (!COMMIT.test(commit)) throw new Error(`it tells the commit "${commit}"`);
+        if (!COMMIT.test(commit)) throw new Error(`it reports the commit "${commit}"`);
         const listed: HubFile[] = [];
         for await (const entry of listFiles({ ...request, repo: { type: 'model', name }, revision: commit })) {
           const { type, path, size, oid = '', lfs } = entry;
@@ -112,7 +112,7 @@ export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
   };
 }
 
-/** @throws Refusal what the engine would say of it, before anything is downloaded */
+/** @throws Refusal as the engine would, before anything is downloaded */
 function checkedConfig(model: string, config: unknown): { model_type: string } {
   parseModelConfig(config, `The config.json of ${model}`);
   return config as { model_type: string };

@@ -15,8 +15,8 @@ const read = async (text: string | Uint8Array, chunkBytes = 7) => {
 const user = { role: 'user', content: 'Hi' };
 const assistant = { role: 'assistant', content: 'Hello' };
 
-describe('parseExample › of a conversation', () => {
-  it('keeps roles, contents, weights, tools and what else a message carries', () => {
+describe('parseExample', () => {
+  it('keeps roles, contents, weights, tools and all other fields of a message', () => {
     const call = { id: 'call_1', type: 'function', function: { name: 'f', arguments: '{}' } };
     const tools = [{ type: 'function', function: { name: 'f' } }];
     const messages = [
@@ -51,21 +51,21 @@ describe('parseExample › of a conversation', () => {
     ['[1]', 'line 3 is [1], not a JSON object'],
     ['  ', 'line 3 is blank'],
     [{ text: 'x' }, 'line 3 has neither "messages" nor "prompt" and "completion"; its keys are ["text"]'],
-    [{ messages: 'x' }, 'line 3 has "messages" that is "x"; it takes an array'],
+    [{ messages: 'x' }, 'line 3 has "messages" that is "x"; it must be an array'],
     [{ messages: [] }, 'line 3 has no messages'],
     [{ messages: [user, { role: 'bot', content: 'x' }] }, 'line 3, message 2 has the role "bot"'],
     [{ messages: [user, { role: 'assistant' }] }, 'line 3, message 2 has no content'],
-    [{ messages: [user, { ...assistant, weight: 0.5 }] }, 'line 3, message 2 has the weight 0.5; it is 0 or 1'],
+    [{ messages: [user, { ...assistant, weight: 0.5 }] }, 'line 3, message 2 has the weight 0.5; it must be 0 or 1'],
     [
       { messages: [{ role: 'user', content: [{ type: 'image_url' }] }, assistant] },
       'line 3, message 1, part 1 is "image_url"; only text parts are supported',
     ],
     [{ messages: [user, assistant, user] }, 'line 3, message 3: the last message is from "user"'],
-    [{ messages: [user, assistant], tools: 'x' }, 'line 3 has "tools" that is "x"; it takes an array'],
+    [{ messages: [user, assistant], tools: 'x' }, 'line 3 has "tools" that is "x"; it must be an array'],
     [{ input: {}, preferred_output: [], non_preferred_output: [] }, 'line 3 is a preference pair, which is not supported yet'],
-    [{ prompt: 'x' }, 'line 3 has a "completion" that is missing; it takes a string'],
+    [{ prompt: 'x' }, 'line 3 has a "completion" that is missing; it must be a string'],
     [{ prompt: 'x', completion: '' }, 'line 3 has an empty "completion"'],
-  ])('%j is refused with the place and the reason', (value, message) => {
+  ])('refuses %j with the place and the reason', (value, message) => {
     expect(() => parse(value)).toThrow(message as string);
     try {
       parse(value);
@@ -79,7 +79,7 @@ describe('parseExample › of a conversation', () => {
 describe('readExamples', () => {
   const line = JSON.stringify({ prompt: 'é🙂', completion: 'ü' });
 
-  it('over chunks that cut characters, Windows line ends, a byte order mark and blank lines at the end gives every example', async () => {
+  it('yields every example despite chunks that split characters, Windows line endings, a byte order mark and trailing blank lines', async () => {
     const expected = { kind: 'completion', prompt: 'é🙂', completion: 'ü' };
     expect(await read(`\ufeff${line}\r\n${line}\n\n\n`)).toEqual([
       { lineNumber: 1, example: expected },
@@ -87,27 +87,27 @@ describe('readExamples', () => {
     ]);
   });
 
-  it('of an empty file says so', async () => {
+  it('refuses an empty file', async () => {
     await expect(read('')).rejects.toThrow('the file is empty');
   });
 
-  it('with several bad lines names all of them at once', async () => {
+  it('names all of several bad lines at once', async () => {
     await expect(read(`${line}\n{}\n\n${line}\n[]`)).rejects.toThrow(
       /^3 problems: line 2 has neither .*; line 3 is blank; line 5 is \[\], not a JSON object$/,
     );
   });
 
-  it('with nothing but bad lines stops at the first ten', async () => {
+  it('stops after the first ten bad lines', async () => {
     const error = await read('{}\n'.repeat(10_000)).catch((caught: unknown) => caught);
     expect((error as Error).message).toContain(`the first ${MAX_PROBLEMS} problems: line 1 has`);
     expect((error as Error).message).not.toContain(`line ${MAX_PROBLEMS + 1} `);
   });
 
-  it('of bytes that are not UTF-8 names the line', async () => {
+  it('names the line that is not UTF-8', async () => {
     await expect(read(Buffer.concat([Buffer.from(`${line}\n`), Buffer.from([0xff, 0xfe, 0x0a])]))).rejects.toThrow('line 2 is not UTF-8');
   });
 
-  it('of a file without line ends stops before it fills the memory', async () => {
+  it('stops reading a file without line breaks before it fills the memory', async () => {
     await expect(read(new Uint8Array(MAX_LINE_BYTES + 2 ** 20).fill(97), 2 ** 16)).rejects.toThrow('line 1 is longer than 8 MiB');
   });
 });

@@ -27,7 +27,7 @@ function refusal(change: Record<string, unknown>): Refusal {
 }
 
 describe('parseModelConfig', () => {
-  it('reads the form of transformers 4', () => {
+  it('reads the format of transformers 4', () => {
     const config = parseModelConfig({ ...llama, rope_theta: 5e5, rope_scaling: null, torch_dtype: 'bfloat16', pretraining_tp: 1 }, WHERE);
     expect(config).toMatchObject({
       modelType: 'llama',
@@ -51,13 +51,13 @@ describe('parseModelConfig', () => {
     expect(config.attention.layers).toEqual(new Array(2).fill({ windowTokens: null, rotary: { theta: 5e5, dimensions: 16, scaling: null } }));
   });
 
-  it('reads the form of transformers 5', () => {
+  it('reads the format of transformers 5', () => {
     const config = parseModelConfig({ ...llama, rope_parameters: { rope_theta: 1e6, rope_type: 'default' }, head_dim: 32, dtype: 'float32' }, WHERE);
     expect(config.headSize).toBe(32);
     expect(config.attention.layers[1]!.rotary).toEqual({ theta: 1e6, dimensions: 32, scaling: null });
   });
 
-  it("reads Llama 3.1's stretched positions", () => {
+  it("reads Llama 3.1's scaled positions", () => {
     const rope_scaling = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
     const { layers } = parseModelConfig({ ...llama, rope_theta: 5e5, rope_scaling }, WHERE).attention;
     expect(layers[0]!.rotary!.scaling).toEqual({
@@ -78,19 +78,19 @@ describe('parseModelConfig', () => {
     ['attn_logit_softcapping', { attn_logit_softcapping: 50 }],
     ['sliding_window', { sliding_window: 4096 }],
     ['quantization_config', { quantization_config: { bits: 4 } }],
-  ])('refuses another %s, naming field and file', (field, change) => {
+  ])('refuses an unsupported %s, naming the field and the file', (field, change) => {
     const error = refusal(change);
     expect(error.code).toBe('unsupported_architecture');
     expect(error.message).toContain(field);
     expect(error.message).toContain(WHERE);
   });
 
-  it('keeps what is asked for of dropout, which is not applied', () => {
+  it('lists the dropout that the file requests, which is not applied', () => {
     expect(parseModelConfig({ ...llama, attention_dropout: 0 }, WHERE).dropout).toEqual([]);
     expect(parseModelConfig({ ...llama, attention_dropout: 0.1 }, WHERE).dropout).toEqual(['attention_dropout 0.1']);
   });
 
-  it('tells all impossible sizes at once', () => {
+  it('reports all invalid sizes at once', () => {
     const error = refusal({ hidden_size: undefined, vocab_size: -1, num_key_value_heads: 3 });
     expect(error.code).toBe('corrupt_model_file');
     for (const field of ['hidden_size', 'vocab_size', 'num_key_value_heads']) expect(error.message).toContain(field);

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
-/** Files at least so large are told with their SHA-256, as the hub does for those in large file storage. */
+/** Files of at least this size are listed with their SHA-256, as the hub does for files in Git LFS. */
 const LARGE_BYTES = 100_000;
 
 export interface Repository {
@@ -13,21 +13,21 @@ export interface Repository {
   commits: Map<string, Map<string, Buffer>>;
   /** Branches and tags → commit. */
   refs: Map<string, string>;
-  /** Its files are only for this token. */
+  /** The only token that may read its files. */
   gatedFor?: string;
 }
 
 type Trouble = 'cut' | 'corrupt' | undefined;
 
-/** A small server that speaks the part of the hub's protocol that models are read with. */
+/** A small server that speaks the part of the hub's protocol needed to read models. */
 export interface HubServer {
   url: string;
   repositories: Map<string, Repository>;
-  /** Of every answer with a file's content: what was asked for and how many bytes went out. */
+  /** One entry per response with a file's content: what was requested and how many bytes were sent. */
   served: { file: string; from: number; bytes: number }[];
   /** Called before each chunk of a file; `cut` ends the connection there, `corrupt` sends other bytes. */
   trouble: ((file: string, sentBytes: number) => Trouble | Promise<Trouble>) | null;
-  /** So many requests are answered with 503. */
+  /** How many of the next requests are answered with 503. */
   failing: number;
   close(): Promise<void>;
 }

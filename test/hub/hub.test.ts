@@ -32,7 +32,7 @@ describe('parseHubName', () => {
     ['org/..', null],
     ['org/name@../x', null],
     ['org/name/more', null],
-  ])('of %s is %j', (model, expected) => expect(parseHubName(model)).toEqual(expected));
+  ])('parses %s as %j', (model, expected) => expect(parseHubName(model)).toEqual(expected));
 });
 
 describe('allows', () => {
@@ -44,7 +44,7 @@ describe('allows', () => {
     ['org/tiny, other/*', 'other/any', true],
     ['org/tiny, other/*', 'org/tiny2', false],
     ['other/*', 'otherwise/any', false],
-  ])('with ALLOW_MODEL_DOWNLOAD=%j, of %s: %s', (setting, name, expected) => {
+  ])('with ALLOW_MODEL_DOWNLOAD=%j › for %s is %s', (setting, name, expected) => {
     expect(hubFor({ ALLOW_MODEL_DOWNLOAD: setting }).allows(name)).toBe(expected);
   });
 
@@ -54,7 +54,7 @@ describe('allows', () => {
 });
 
 describe('describe', () => {
-  it('tells commit, family, size and what a job needs, and nothing else of the repository', async () => {
+  it('returns commit, family, size and only those files of the repository that a job needs', async () => {
     server.repositories.set('org/full', repository(withFiles({ 'pytorch_model.bin': 'pickle', 'README.md': 'text' })));
     const model = await describeModel('org/full');
     expect(model).toMatchObject({ name: 'org/full', commit: COMMITS[0], family: 'llama' });
@@ -68,19 +68,19 @@ describe('describe', () => {
   it.each([
     ['a missing model', 'org/none', { code: 'model_not_found' }],
     ['a missing revision', 'org/tiny@v9', { code: 'revision_not_found' }],
-  ])('of %s says so', async (_, name, expected) => {
+  ])('reports %s', async (_, name, expected) => {
     await expect(describeModel(name)).rejects.toMatchObject(expected);
   });
 
-  it('of a gated model asks for a token, or for access with the one given', async () => {
+  it('asks for a token for a gated model, or for access with the given one', async () => {
     server.repositories.set('org/gated', { ...repository(tiny), gatedFor: 'hf_right' });
     await expect(describeModel('org/gated')).rejects.toMatchObject({
       code: 'model_gated',
-      hint: expect.stringMatching(/give the service HF_TOKEN/),
+      hint: expect.stringMatching(/set HF_TOKEN to a token of that account/),
     });
     await expect(describeModel('org/gated', { HF_TOKEN: 'hf_wrong' })).rejects.toMatchObject({
       code: 'model_gated',
-      hint: expect.stringMatching(/with the account of HF_TOKEN/),
+      hint: expect.stringMatching(/with the account that HF_TOKEN belongs to/),
     });
     await expect(describeModel('org/gated', { HF_TOKEN: 'hf_right' })).resolves.toMatchObject({ family: 'llama' });
   });
@@ -94,25 +94,25 @@ describe('describe', () => {
       /lacks model-00001-of-00002\.safetensors/,
     ],
     [
-      'an index that names files beside it',
+      'an index that names only files beside it',
       () => withFiles({ 'model.safetensors.index.json': { weight_map: { a: '../weights.safetensors' } } }, without('model.safetensors')),
-      /names "\.\.\/weights\.safetensors", which is no safetensors file beside it/,
+      /names "\.\.\/weights\.safetensors", which is not a safetensors file beside it/,
     ],
-  ])('of a model without %s names what is missing', async (_, files, message) => {
+  ])('names what is missing from a model without %s', async (_, files, message) => {
     server.repositories.set('org/incomplete', repository(files()));
     await expect(describeModel('org/incomplete')).rejects.toMatchObject({ code: 'model_incomplete', message: expect.stringMatching(message) });
   });
 
-  it('of a family that is not computed refuses it by name, before anything is downloaded', async () => {
+  it('refuses an unsupported family by name, before anything is downloaded', async () => {
     server.repositories.set('org/mamba', repository(withFiles({ 'config.json': { model_type: 'mamba' } })));
     server.served.length = 0;
     await expect(describeModel('org/mamba')).rejects.toMatchObject({ code: 'unsupported_architecture', message: expect.stringMatching(/mamba/) });
     expect(server.served.map(({ file }) => file)).toEqual(['config.json']);
   });
 
-  it('without a hub says that it cannot be reached', async () => {
-    const nowhere = await startHub();
-    await nowhere.close();
-    await expect(describeModel('org/tiny', { HF_ENDPOINT: nowhere.url })).rejects.toMatchObject({ code: 'model_hub_unreachable' });
+  it('reports a hub that cannot be reached', async () => {
+    const unreachable = await startHub();
+    await unreachable.close();
+    await expect(describeModel('org/tiny', { HF_ENDPOINT: unreachable.url })).rejects.toMatchObject({ code: 'model_hub_unreachable' });
   });
 });

@@ -2,10 +2,10 @@ import type { ConfigFields } from '../config-fields.ts';
 import type { Activation, LayerAttention, ModelConfig } from '../model-config.ts';
 import type { Rotary } from '../rotary.ts';
 
-/** Reads the fields of one `model_type`, with transformers' own defaults, into what they mean to the decoder. */
+/** Reads the fields of one `model_type`, with transformers' defaults, into the decoder's configuration. */
 export type Family = (fields: ConfigFields) => ModelConfig;
 
-/** transformers' names of what the decoder computes. */
+/** The decoder's activations by transformers' names. */
 export const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   silu: 'silu',
   gelu: 'gelu',
@@ -15,7 +15,7 @@ export const ACTIVATIONS: Readonly<Record<string, Activation>> = {
 
 const DROPOUT = ['attention_dropout', 'attn_pdrop', 'resid_pdrop', 'embd_pdrop', 'hidden_dropout'];
 
-/** What every family reads alike. */
+/** Fields that all families read in the same way. */
 export const commonParts = (fields: ConfigFields) => ({
   dropout: DROPOUT.filter((field) => Number(fields.value(field) ?? 0) > 0).map((field) => `${field} ${fields.value(field)}`),
   bosTokenId: fields.tokenIds('bos_token_id')[0] ?? null,
@@ -23,21 +23,21 @@ export const commonParts = (fields: ConfigFields) => ({
   padTokenId: fields.tokenIds('pad_token_id')[0] ?? null,
 });
 
-/** A bias on all four of attention's matrices, or on none. */
+/** Sets a bias on all four attention matrices, or on none. */
 export function withAttentionBias(config: ModelConfig, bias: boolean): ModelConfig {
   return { ...config, attention: { ...config.attention, inputBias: bias, outputBias: bias } };
 }
 
-/** Layers that are all alike. */
+/** The same attention in every layer. */
 export const everyLayer = (layers: number, rotary: Rotary | null, windowTokens: number | null = null): LayerAttention[] =>
   Array.from({ length: layers }, () => ({ windowTokens, rotary }));
 
-/** Which layers slide: as `layer_types` says, or else by the family's rule. */
+/** Which layers have a sliding window: as `layer_types` says, otherwise by the family's rule. */
 export function slidingLayers(fields: ConfigFields, layers: number, rule: (layer: number) => boolean): boolean[] {
   const types = fields.value('layer_types');
   if (types === undefined) return Array.from({ length: layers }, (_, layer) => rule(layer));
   if (!Array.isArray(types) || types.length !== layers) {
-    fields.impossible('layer_types', types, `a list of ${layers}, one a layer`);
+    fields.invalid('layer_types', types, `a list of ${layers}, one per layer`);
     return new Array<boolean>(layers).fill(false);
   }
   for (const type of new Set<unknown>(types)) {
@@ -46,7 +46,7 @@ export function slidingLayers(fields: ConfigFields, layers: number, rule: (layer
   return types.map((type) => type === 'sliding_attention');
 }
 
-/** Qwen and SmolLM3: windows are off unless `use_sliding_window` is set. @returns one a layer, null where it sees everything */
+/** Qwen and SmolLM3: windows are off unless `use_sliding_window` is set. @returns one window per layer, null for full attention */
 export function optionalWindows(fields: ConfigFields, layers: number, options: { window: number | null; rule(layer: number): boolean }) {
   const on = fields.flag('use_sliding_window');
   const window = fields.positiveOrOff('sliding_window', options.window);

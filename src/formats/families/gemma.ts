@@ -5,7 +5,7 @@ import { readRotary } from '../rotary.ts';
 import { type Family, slidingLayers, withAttentionBias } from './family.ts';
 import { type Differences, LLAMA_NAMES, llamaLike } from './llama.ts';
 
-/** The first releases say gelu and mean its approximation. */
+/** The first releases say gelu but mean its tanh approximation. */
 const ACTIVATION: Readonly<Record<string, Activation>> = { gelu: 'gelu_tanh', gelu_pytorch_tanh: 'gelu_tanh' };
 const FALLBACK = 'gelu_pytorch_tanh';
 
@@ -38,9 +38,9 @@ interface Gemma2Differences extends Required<Pick<Differences, 'maxPositionToken
   softCaps: { scores: number | null; logits: number | null };
 }
 
-/** Norms on both sides of attention and MLP, a scale of its own, soft caps. */
+/** Norms before and after attention and MLP, a configured attention scale, soft caps. */
 function gemma2Like(fields: ConfigFields, { softCaps, ...differences }: Gemma2Differences): ModelConfig {
-  fields.value('hidden_act'); // files of transformers 4 have both; this one is not read
+  fields.value('hidden_act'); // files of transformers 4 also have this field, which has no effect
   const config = scaled(
     fields,
     llamaLike(fields, {
@@ -62,20 +62,20 @@ function gemma2Like(fields: ConfigFields, { softCaps, ...differences }: Gemma2Di
   };
 }
 
-/** Every other layer slides. */
+/** Every other layer has a sliding window. */
 export const gemma2: Family = (fields) =>
   gemma2Like(fields, {
     maxPositionTokens: 8192,
     softCaps: { scores: 50, logits: 30 },
     attentionLayers({ layers, rotary }) {
-      const turned = rotary();
+      const rope = rotary();
       const window = fields.positiveOrOff('sliding_window', 4096);
       const sliding = slidingLayers(fields, layers, (layer) => (layer + 1) % 2 !== 0);
-      return sliding.map((slides) => ({ windowTokens: slides ? window : null, rotary: turned }));
+      return sliding.map((slides) => ({ windowTokens: slides ? window : null, rotary: rope }));
     },
   });
 
-/** Norms on queries and keys; layers that slide turn by another base than those that see everything. */
+/** Norms on queries and keys; layers with a sliding window have a different RoPE base from those with full attention. */
 export const gemma3: Family = (fields) => {
   const period = fields.natural('sliding_window_pattern', 6);
   const config = gemma2Like(fields, {
@@ -83,7 +83,7 @@ export const gemma3: Family = (fields) => {
     softCaps: { scores: null, logits: null },
     attentionLayers({ layers, headSize, maxPositionTokens }) {
       const sizes = { headSize, maxPositionTokens };
-      const whole = readRotary(fields, { ...sizes, theta: 1_000_000, layerType: 'full_attention' });
+      const global = readRotary(fields, { ...sizes, theta: 1_000_000, layerType: 'full_attention' });
       const local = readRotary(fields, {
         ...sizes,
         theta: 10_000,
@@ -93,7 +93,7 @@ export const gemma3: Family = (fields) => {
       });
       const window = fields.positiveOrOff('sliding_window', 4096);
       const sliding = slidingLayers(fields, layers, (layer) => (layer + 1) % period !== 0);
-      return sliding.map((slides) => (slides ? { windowTokens: window, rotary: local } : { windowTokens: null, rotary: whole }));
+      return sliding.map((slides) => (slides ? { windowTokens: window, rotary: local } : { windowTokens: null, rotary: global }));
     },
   });
   return { ...config, attention: { ...config.attention, queryKeyNorm: 'head' } };

@@ -55,7 +55,7 @@ export const gpt2: Family = (fields) => {
   };
 };
 
-/** Part of each head turns; attention and MLP side by side. */
+/** Rotates only a part of each head; attention and MLP run in parallel. */
 export const gptNeox: Family = (fields) => {
   const size = sizes(fields, { hidden: 'hidden_size', layers: 'num_hidden_layers', heads: 'num_attention_heads' });
   const maxPositionTokens = fields.natural('max_position_embeddings', 2048);

@@ -1,4 +1,4 @@
-/** Llama, and the families that differ from it in a little. */
+/** Llama, and the families that differ from it only a little. */
 import type { ConfigFields } from '../config-fields.ts';
 import type { Activation, LayerAttention, ModelConfig, ModuleNames } from '../model-config.ts';
 import { type Rotary, readRotary } from '../rotary.ts';
@@ -22,18 +22,18 @@ export const LLAMA_NAMES: ModuleNames = {
   mlp: { gate: 'mlp.gate_proj', up: 'mlp.up_proj', down: 'mlp.down_proj' },
 };
 
-/** In what a family differs from Llama while its fields are read. */
+/** A family's differences from Llama that matter while its fields are read. */
 export interface Differences {
   epsilon?: number;
   headSize?: number;
   kvHeads?: number;
   maxPositionTokens?: number;
-  /** transformers' default of `pad_token_id`. */
+  /** transformers' default for `pad_token_id`. */
   padTokenId?: number;
   theta?: number;
   tiedHead?: boolean;
   activation?: { field: string; table: Readonly<Record<string, Activation>>; fallback: string };
-  /** Otherwise every layer sees everything before it and turns alike. */
+  /** By default, every layer has full attention and the same rotary positions. */
   attentionLayers?(given: { layers: number; headSize: number; maxPositionTokens: number; rotary(): Rotary }): LayerAttention[];
 }
 
@@ -81,10 +81,10 @@ export function llamaLike(fields: ConfigFields, family: Differences = {}): Model
 
 const withMlpBias = (config: ModelConfig, bias: boolean): ModelConfig => ({ ...config, mlp: { ...config.mlp, bias } });
 
-/** Llama 1 to 3.3, SmolLM2 and others that say they are one. */
+/** Llama 1 to 3.3, SmolLM2 and others with its `model_type`. */
 export const llama: Family = (fields) => withMlpBias(withAttentionBias(llamaLike(fields), fields.flag('attention_bias')), fields.flag('mlp_bias'));
 
-/** In every fourth layer queries and keys do not turn (NoPE). */
+/** Every fourth layer has no rotary positions (NoPE). */
 export const smollm3: Family = (fields) => {
   const interval = fields.natural('no_rope_layer_interval', 4);
   const config = llamaLike(fields, {
@@ -94,11 +94,11 @@ export const smollm3: Family = (fields) => {
     theta: 2_000_000,
     tiedHead: true,
     attentionLayers({ layers, rotary }) {
-      const turned = rotary();
-      const said = fields.value('no_rope_layers') === undefined ? null : fields.numbers('no_rope_layers', layers);
-      const turns = (layer: number): boolean => (said === null ? (layer + 1) % interval !== 0 : said[layer] !== 0);
-      const windows = optionalWindows(fields, layers, { window: null, rule: (layer) => !turns(layer) });
-      return windows.map((windowTokens, layer) => ({ windowTokens, rotary: turns(layer) ? turned : null }));
+      const rope = rotary();
+      const flags = fields.value('no_rope_layers') === undefined ? null : fields.numbers('no_rope_layers', layers); // 1: has rotary positions
+      const hasRope = (layer: number): boolean => (flags === null ? (layer + 1) % interval !== 0 : flags[layer] !== 0);
+      const windows = optionalWindows(fields, layers, { window: null, rule: (layer) => !hasRope(layer) });
+      return windows.map((windowTokens, layer) => ({ windowTokens, rotary: hasRope(layer) ? rope : null }));
     },
   });
   return withMlpBias(withAttentionBias(config, fields.flag('attention_bias')), fields.flag('mlp_bias'));
@@ -116,9 +116,9 @@ function qwenLike(fields: ConfigFields, differences: Differences): ModelConfig {
   return llamaLike(fields, {
     maxPositionTokens: 32_768,
     attentionLayers({ layers, rotary }) {
-      const turned = rotary();
+      const rope = rotary();
       const windows = optionalWindows(fields, layers, { window: 4096, rule: (layer) => layer >= first });
-      return windows.map((windowTokens) => ({ windowTokens, rotary: turned }));
+      return windows.map((windowTokens) => ({ windowTokens, rotary: rope }));
     },
     ...differences,
   });
@@ -130,7 +130,7 @@ export const qwen2: Family = (fields) => {
   return { ...config, attention: { ...config.attention, inputBias: true } };
 };
 
-/** A norm on each head's query and key. */
+/** Norms on the queries and keys of each head. */
 export const qwen3: Family = (fields) => {
   const config = qwenLike(fields, { headSize: 128 });
   return withAttentionBias({ ...config, attention: { ...config.attention, queryKeyNorm: 'head' } }, fields.flag('attention_bias'));
@@ -151,7 +151,7 @@ export const phi3: Family = (fields) => ({
   },
 });
 
-/** Norms after attention and MLP instead of before, and on all queries and all keys. */
+/** Norms after attention and MLP instead of before, and on the queries and keys of all heads together. */
 export const olmo2: Family = (fields) => {
   const config = llamaLike(fields, { epsilon: 1e-5, padTokenId: 1 });
   const norms = { beforeAttention: null, afterAttention: 'post_attention_layernorm', beforeMlp: null, afterMlp: 'post_feedforward_layernorm' };

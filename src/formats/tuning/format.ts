@@ -1,12 +1,12 @@
 import type { Type } from 'typebox';
 
-/** What the service and the engine both know of a tuning method. */
-export interface TuningFormat<Asked, Resolved extends { type: string }> {
+/** What both the service and the engine know about a tuning method. */
+export interface TuningFormat<Requested, Resolved extends { type: string }> {
   type: Resolved['type'];
-  /** What a job may say in `tuning`. */
+  /** What `tuning` may contain in a job request. */
   schema: Type.TSchema;
   /** Fills in every default. */
-  resolve(asked: Asked): Resolved;
-  /** The peak learning rate that a multiplier of 1 stands for. */
+  resolve(requested: Requested): Resolved;
+  /** Peak learning rate for a multiplier of 1. */
   baseLearningRate: number;
 }

@@ -8,6 +8,6 @@ export type FullTuning = Static<typeof FullTuning>;
 export const fullFormat: TuningFormat<FullTuning, FullTuning> = {
   type: 'full',
   schema: FullTuning,
-  resolve: (asked) => asked,
+  resolve: (requested) => requested,
   baseLearningRate: 2e-5,
 };

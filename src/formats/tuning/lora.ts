@@ -2,12 +2,12 @@ import { type Static, Type } from 'typebox';
 import type { TuningFormat } from './format.ts';
 
 /** Largest rank accepted: above it an adapter stops being small and full fine-tuning is the better choice. */
-export const MAX_RANK = 256;
+const MAX_RANK = 256;
 
 /** PEFT's shorthand for every linear layer except the language-model head. */
 export const ALL_LINEAR = 'all-linear';
 
-/** LoRA (Hu et al. 2021), with the names and the meaning of PEFT's `LoraConfig`. */
+/** LoRA (Hu et al. 2021), with the names and meanings of PEFT's `LoraConfig`. */
 export const LoraTuning = Type.Object(
   {
     type: Type.Literal('lora'),

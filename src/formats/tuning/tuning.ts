@@ -1,4 +1,4 @@
-/** The tuning methods that a job may choose from; the engine's half of each is in `workers/engine/tuning`. */
+/** The tuning methods that a job may choose from; the engine's part of each is in `workers/engine/tuning`. */
 import { Type } from 'typebox';
 import type { TuningFormat } from './format.ts';
 import { FullTuning, fullFormat } from './full.ts';
@@ -8,7 +8,7 @@ import { LoraTuning, loraFormat, type ResolvedLora } from './lora.ts';
 export const Tuning = Type.Union([LoraTuning, FullTuning]);
 export type Tuning = LoraTuning | FullTuning;
 export type TuningType = Tuning['type'];
-/** What is trained, every default filled in. */
+/** The same with every default filled in. */
 export type ResolvedTuning = ResolvedLora | FullTuning;
 
 const FORMATS: { [T in TuningType]: TuningFormat<never, Extract<ResolvedTuning, { type: T }>> } = { lora: loraFormat, full: fullFormat };
