@@ -8,11 +8,11 @@ import type { Principal } from './principal.ts';
 
 export interface ApiKey {
   key: string;
-  /** Where it is kept; null when it came from ROOT_API_KEY. */
+  /** The file that holds the key; null when it came from ROOT_API_KEY. */
   path: string | null;
 }
 
-/** The key from the settings, else the one that the first start made. */
+/** @returns the key from the settings, or the one generated on first start */
 export async function loadApiKey({ rootApiKey, dataDir }: Pick<Config, 'rootApiKey' | 'dataDir'>): Promise<ApiKey> {
   if (rootApiKey !== null) return { key: rootApiKey, path: null };
   const path = join(dataDir, 'api-key');
@@ -23,26 +23,26 @@ export async function loadApiKey({ rootApiKey, dataDir }: Pick<Config, 'rootApiK
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
   const key = (await readFile(path, 'utf8')).trim();
-  if (key === '') throw new Error(`${path} is empty; remove it, and the next start makes a new key`);
+  if (key === '') throw new Error(`${path} is empty; remove it, and the next start will generate a new key`);
   return { key, path };
 }
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /**
- * Checks an `Authorization` header in a time that does not tell how much of the key was right.
- * @returns who calls: with one key, always the one organization
+ * Checks an `Authorization` header in constant time, so that timing reveals nothing about the key.
+ * @returns the caller; there is only one key, hence always the one organization
  * @throws Refusal invalid_api_key
  */
 export function authenticate(header: string | undefined, key: string): Principal {
   const [scheme, token] = (header ?? '').split(' ', 2);
-  const given = scheme?.toLowerCase() === 'bearer' ? token : undefined;
-  if (given === undefined || given === '') {
-    throw new Refusal('invalid_api_key', 'There is no API key in the request', { hint: 'Send it as "Authorization: Bearer KEY".' });
+  const sent = scheme?.toLowerCase() === 'bearer' ? token : undefined;
+  if (sent === undefined || sent === '') {
+    throw new Refusal('invalid_api_key', 'The request has no API key', { hint: 'Send it as "Authorization: Bearer KEY".' });
   }
-  if (!timingSafeEqual(digest(given), digest(key))) {
+  if (!timingSafeEqual(digest(sent), digest(key))) {
     throw new Refusal('invalid_api_key', 'The API key is wrong', {
-      hint: "The service's key is ROOT_API_KEY, or the content of DATA_DIR/api-key.",
+      hint: 'The key is in ROOT_API_KEY or in the file DATA_DIR/api-key.',
     });
   }
   return { organization: ORGANIZATION };

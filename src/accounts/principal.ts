@@ -1,5 +1,5 @@
-/** Who calls: what authentication learns from a request, and all that routes and services know of its sender. */
+/** The authenticated caller of a request: all that routes and services know about them. */
 export interface Principal {
-  /** Owns the files, jobs and models that its requests make, and sees those alone. */
+  /** Owns the files, jobs and models that its requests create, and sees no others. */
   organization: string;
 }

@@ -9,30 +9,30 @@ import type { Services } from '../services.ts';
 type Needs = Pick<Services, 'objectStore' | 'log'>;
 
 interface AdapterObject {
-  /** As in the directory, with `/` for deeper ones. */
+  /** Path within the directory, with `/` as separator. */
   name: string;
   key: string;
   sizeBytes: number;
 }
 
 /**
- * What a job delivers: the adapter directory, or for full fine-tuning the model directory.
- * @param step  a checkpoint's instead
+ * Lists what a job delivers: the adapter directory, or the model directory for full fine-tuning.
+ * @param step  lists the files of this checkpoint instead
  * @throws Refusal adapter_not_found
  */
 export async function adapterObjects(job: Job, { objectStore }: Needs, step?: number): Promise<AdapterObject[]> {
   const prefix = step === undefined ? keys.adapter(job.id) : keys.checkpointAdapter(job.id, step);
-  // Until the job has succeeded its files are there but not proven.
+  // Until the job has succeeded, its files may exist but are not proven.
   const listed = step === undefined && job.status !== 'succeeded' ? [] : await objectStore.list(prefix);
   const objects = listed.map(({ key, sizeBytes }) => ({ name: key.slice(prefix.length), key, sizeBytes }));
   if (objects.length > 0) return objects;
   if (step !== undefined) {
-    throw new Refusal('adapter_not_found', `The job "${job.id}" has no checkpoint of step ${step}`, {
+    throw new Refusal('adapter_not_found', `The job "${job.id}" has no checkpoint at step ${step}`, {
       hint: `GET /v1/fine_tuning/jobs/${job.id}/checkpoints lists them.`,
     });
   }
   throw new Refusal('adapter_not_found', `The job "${job.id}" is ${job.status} and has no adapter`, {
-    hint: 'The adapter is there when the job has succeeded.',
+    hint: 'The adapter is available once the job has succeeded.',
   });
 }
 
@@ -43,13 +43,13 @@ export async function adapterFile(job: Job, filename: string, services: Needs): 
   if (object === undefined) {
     throw new Refusal('adapter_not_found', `The adapter of "${job.id}" has no file "${filename}"`, {
       param: 'filename',
-      hint: `It has ${objects.map(({ name }) => name).join(', ')}.`,
+      hint: `Its files are ${objects.map(({ name }) => name).join(', ')}.`,
     });
   }
   return { content: await services.objectStore.get(object.key), sizeBytes: object.sizeBytes };
 }
 
-/** The objects as a tar, one after the other, never whole in memory. A failure on the way breaks the stream off. */
+/** Streams the objects as a tar without holding any of them in memory. A failure midway destroys the stream. */
 export function tarOf(objects: AdapterObject[], { objectStore, log }: Needs): Pack {
   const tar = pack();
   const write = async () => {
@@ -59,7 +59,7 @@ export function tarOf(objects: AdapterObject[], { objectStore, log }: Needs): Pa
     tar.finalize();
   };
   write().catch((error: unknown) => {
-    log.error({ err: error }, 'an adapter could not be sent whole');
+    log.error({ err: error }, 'sending an adapter failed midway');
     tar.destroy(error as Error);
   });
   return tar;

@@ -12,7 +12,7 @@ const CheckpointParams = Type.Object({ job_id: Type.String(), step: Type.Integer
 const tags = ['Adapters'];
 const response = { 200: Type.Any(), '4xx': ErrorResponse };
 
-/** `/v1/fine_tuning/jobs/{id}/adapter`: what training made, to take away */
+/** `/v1/fine_tuning/jobs/{id}/adapter`: downloads of what training produced */
 export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   app.get(
     '/fine_tuning/jobs/:job_id/adapter',
@@ -20,7 +20,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       schema: {
         tags,
         summary: 'Download the adapter as a tar',
-        description: 'The directory that PEFT loads; for full fine-tuning the Hugging Face model directory.',
+        description: 'The adapter directory that PEFT loads, or the Hugging Face model directory for full fine-tuning.',
         params: JobParams,
         produces: ['application/x-tar'],
         response,

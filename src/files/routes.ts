@@ -13,8 +13,8 @@ import { sweepFiles } from './sweep.ts';
 import { receiveUpload, type UploadPart } from './upload.ts';
 
 const tags = ['Files'];
-/** As long as a file's name may be on most disks. */
-const LONGEST_FILENAME = 255;
+/** The limit of most file systems. */
+const MAX_FILENAME_LENGTH = 255;
 
 /** `/v1/files` */
 export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
@@ -33,7 +33,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
       schema: {
         tags,
         summary: 'Upload a dataset',
-        description: 'multipart/form-data with `file` (JSONL, one example a line, at most 512 MB) and `purpose` (`fine-tune`).',
+        description: 'multipart/form-data with `file` (JSONL, one example per line, at most 512 MB) and `purpose` (`fine-tune`).',
         consumes: ['multipart/form-data'],
         response: { 200: FileObject, '4xx': ErrorResponse },
       },
@@ -84,7 +84,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
       schema: {
         tags,
         summary: 'Delete a file',
-        description: 'A job that has begun with it still finishes.',
+        description: 'A job that already uses the file still finishes.',
         params: FileParams,
         response: { 200: FileDeleted, '4xx': ErrorResponse },
       },
@@ -98,12 +98,12 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
   );
 };
 
-/** What @fastify/multipart makes of the body, as the upload wants it. */
+/** Converts the parts of @fastify/multipart into those that the upload expects. */
 async function* uploadParts(request: FastifyRequest): AsyncGenerator<UploadPart> {
   for await (const part of request.parts()) {
     if (part.type === 'field') yield { type: 'field', name: part.fieldname, value: String(part.value) };
-    else yield { type: 'file', name: part.fieldname, filename: nameOf(part), content: part.file, isCut: () => part.file.truncated };
+    else yield { type: 'file', name: part.fieldname, filename: nameOf(part), content: part.file, isTruncated: () => part.file.truncated };
   }
 }
 
-const nameOf = ({ filename }: { filename?: string }): string => (filename || 'upload.jsonl').slice(0, LONGEST_FILENAME);
+const nameOf = ({ filename }: { filename?: string }): string => (filename || 'upload.jsonl').slice(0, MAX_FILENAME_LENGTH);

@@ -3,7 +3,7 @@ import { unixSeconds } from '../formats/unix-seconds.ts';
 import { after, limit, listOf } from '../http/list-schema.ts';
 import type { StoredFile } from './store.ts';
 
-/** The contract's bound on a single upload. */
+/** The contract's limit on a single upload. */
 export const MAX_FILE_BYTES = 512 * 1024 * 1024;
 
 export const FileObject = Type.Object(

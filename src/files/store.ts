@@ -7,16 +7,16 @@ export type FilePurpose = 'fine-tune' | 'fine-tune-results';
 
 export interface StoredFile {
   id: string;
-  /** The organization that it belongs to. */
+  /** The organization that the file belongs to. */
   owner: string;
   filename: string;
   purpose: FilePurpose;
   sizeBytes: number;
-  /** Hex. */
+  /** Hex digest. */
   sha256: string;
   status: 'uploaded' | 'processed' | 'error';
   statusDetails: string | null;
-  /** Where the bytes lie in the object store; several files may name one object. */
+  /** Key of the content in the object store; several files may share one object. */
   storageKey: string;
   createdAt: Date;
   expiresAt: Date | null;
@@ -33,22 +33,22 @@ export interface FileFilter {
 
 export type FileStore = ReturnType<typeof openFileStore>;
 
-/** What is known of files; the bytes are the object store's. An owner sees their own, without deleted and expired ones; the sweep sees all. */
+/** Metadata of files; their content is in the object store. An owner sees their own files unless deleted or expired; the sweep sees all. */
 export function openFileStore(db: Database) {
-  const alive = () => ({ deletedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] });
+  const visible = () => ({ deletedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] });
   return {
     async create(owner: string, file: NewFile): Promise<StoredFile> {
       return asFile(await db.file.create({ data: { ...file, owner } }));
     },
 
     async find(owner: string, id: string): Promise<StoredFile | null> {
-      const row = await db.file.findFirst({ where: { id, owner, ...alive() } });
+      const row = await db.file.findFirst({ where: { id, owner, ...visible() } });
       return row && asFile(row);
     },
 
     /**
-     * A job's own files stay readable to it after their deletion, until it is over.
-     * @returns the file even when it is deleted or expired; null when it never was
+     * A job may read its files after they are deleted, until it ends.
+     * @returns the file even if it is deleted or expired; null if it never existed
      */
     async findEvenDeleted(owner: string, id: string): Promise<StoredFile | null> {
       const row = await db.file.findUnique({ where: { id, owner } });
@@ -62,20 +62,20 @@ export function openFileStore(db: Database) {
         OR: [{ createdAt: { [beyond]: cursor.createdAt } }, { createdAt: cursor.createdAt, id: { [beyond]: cursor.id } }],
       };
       const rows = await db.file.findMany({
-        where: { AND: [{ owner }, alive(), purpose === undefined ? {} : { purpose }, afterCursor ?? {}] },
+        where: { AND: [{ owner }, visible(), purpose === undefined ? {} : { purpose }, afterCursor ?? {}] },
         orderBy: [{ createdAt: order }, { id: order }],
         take: limit + 1,
       });
       return pageOf(rows.map(asFile), limit);
     },
 
-    /** Its row stays, marked: a running job may still read it. @returns false when there was no such file */
+    /** Only marks the row: a running job may still read the file. @returns false if there was no such file */
     async delete(owner: string, id: string): Promise<boolean> {
       const { count } = await db.file.updateMany({ where: { id, owner, deletedAt: null }, data: { deletedAt: new Date() } });
       return count === 1;
     },
 
-    /** Deleted and expired files whose rows are still here, oldest first. */
+    /** Deleted and expired files whose rows still exist, oldest first. */
     async findGone(limit = 1000): Promise<StoredFile[]> {
       const rows = await db.file.findMany({
         where: { OR: [{ deletedAt: { not: null } }, { expiresAt: { lte: new Date() } }] },
@@ -89,7 +89,7 @@ export function openFileStore(db: Database) {
       await db.file.deleteMany({ where: { id } });
     },
 
-    /** Whether an unfinished job reads this file, or another living file names the same object: its bytes must stay. */
+    /** Whether an unfinished job reads this file or another file shares its object, so that the content must be kept. */
     async isInUse({ id, storageKey }: StoredFile): Promise<boolean> {
       const jobs = await db.job.count({ where: { status: { notIn: [...finalStatuses] }, OR: [{ trainingFileId: id }, { validationFileId: id }] } });
       const others = await db.file.count({ where: { id: { not: id }, storageKey, deletedAt: null } });

@@ -2,8 +2,8 @@ import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 
 /**
- * Removes what deleted and expired files have left, unless an unfinished job still reads it. Objects of a job (adapters that are
- * also listed as result files) stay: they go with the job or its model.
+ * Removes the content and rows of deleted and expired files, unless an unfinished job still reads them. Objects of a job
+ * (adapter files that are also listed as result files) are kept until the job's model is deleted.
  */
 export async function sweepFiles({ files, objectStore }: Pick<Services, 'files' | 'objectStore'>): Promise<void> {
   for (const file of await files.findGone()) {

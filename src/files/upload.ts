@@ -12,8 +12,8 @@ import type { StoredFile } from './store.ts';
 /** A part of a multipart body, in the order of arrival. */
 export type UploadPart =
   | { type: 'field'; name: string; value: string }
-  /** `isCut` tells, once the content has been read, whether more was sent than is taken. */
-  | { type: 'file'; name: string; filename: string; content: Readable; isCut(): boolean };
+  /** Once the content has been read, `isTruncated` returns whether the file exceeded the size limit. */
+  | { type: 'file'; name: string; filename: string; content: Readable; isTruncated(): boolean };
 
 interface Stored {
   id: string;
@@ -24,7 +24,7 @@ interface Stored {
 }
 
 /**
- * The file part comes before the fields that say whether it is welcome: it goes to storage first and is judged after.
+ * The file may arrive before the fields that decide whether it is accepted, so it is stored first and checked afterwards.
  * A refused upload leaves nothing behind.
  * @throws Refusal
  */
@@ -47,9 +47,9 @@ export async function receiveUpload(
         hint: 'Send the dataset as the multipart field "file".',
       });
     if (second !== undefined)
-      throw new Refusal('invalid_value', 'There is more than one file in the upload', { param: 'file', hint: 'Upload them one by one.' });
+      throw new Refusal('invalid_value', 'The upload has more than one file', { param: 'file', hint: 'Upload each file separately.' });
     if (file.sizeBytes === 0) throw new Refusal('invalid_value', `The file ${file.filename} is empty`, { param: 'file' });
-    const { purpose, expiresAt } = judge(fields);
+    const { purpose, expiresAt } = checkFields(fields);
     return await files.create(organization, { ...file, purpose, ...(expiresAt && { expiresAt }) });
   } catch (error) {
     for (const { storageKey } of stored) await objectStore.delete(storageKey);
@@ -59,44 +59,48 @@ export async function receiveUpload(
 
 async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: Services['objectStore']): Promise<Stored> {
   if (part.name !== 'file')
-    throw new Refusal('unknown_parameter', `${part.name} is not a known field`, { param: part.name, hint: 'The dataset is the field "file".' });
+    throw new Refusal('unknown_parameter', `${part.name} is not a known field`, { param: part.name, hint: 'Send the dataset as the field "file".' });
   const id = newFileId();
   const storageKey = keys.file(id);
   const hash = createHash('sha256');
-  async function* whole() {
+  async function* withinLimit() {
     yield* hashed(part.content as AsyncIterable<Buffer>, hash);
-    if (part.isCut())
+    if (part.isTruncated())
       throw new Refusal('file_too_large', `The file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB`, {
         param: 'file',
         hint: 'Split the dataset.',
       });
   }
-  const { sizeBytes } = await objectStore.put(storageKey, Readable.from(whole(), { objectMode: false }));
+  const { sizeBytes } = await objectStore.put(storageKey, Readable.from(withinLimit(), { objectMode: false }));
   return { id, filename: part.filename, storageKey, sizeBytes, sha256: hash.digest('hex') };
 }
 
 const HOUR_SECONDS = 3600;
 const THIRTY_DAYS_SECONDS = 30 * 24 * HOUR_SECONDS;
 
-function judge(fields: Map<string, string>): { purpose: 'fine-tune'; expiresAt?: Date } {
+function checkFields(fields: Map<string, string>): { purpose: 'fine-tune'; expiresAt?: Date } {
   const known = ['purpose', 'expires_after[anchor]', 'expires_after[seconds]'];
   for (const name of fields.keys()) {
     if (!known.includes(name))
-      throw new Refusal('unknown_parameter', `${name} is not a known field`, { param: name, hint: `Known here: file, ${known.join(', ')}.` });
+      throw new Refusal('unknown_parameter', `${name} is not a known field`, { param: name, hint: `Known fields: file, ${known.join(', ')}.` });
   }
   const purpose = fields.get('purpose');
   if (purpose === undefined)
-    throw new Refusal('missing_required_parameter', 'purpose is missing', { param: 'purpose', hint: 'A dataset has the purpose "fine-tune".' });
-  if (purpose !== 'fine-tune') throw new Refusal('invalid_value', `purpose is "${purpose}"; an upload takes "fine-tune"`, { param: 'purpose' });
+    throw new Refusal('missing_required_parameter', 'purpose is missing', { param: 'purpose', hint: 'Use "fine-tune" for a dataset.' });
+  if (purpose !== 'fine-tune') throw new Refusal('invalid_value', `purpose is "${purpose}"; it must be "fine-tune"`, { param: 'purpose' });
 
   const [anchor, text] = [fields.get('expires_after[anchor]'), fields.get('expires_after[seconds]')];
   if (anchor === undefined && text === undefined) return { purpose };
-  if (anchor !== 'created_at') throw new Refusal('invalid_value', 'expires_after[anchor] takes "created_at"', { param: 'expires_after.anchor' });
+  if (anchor !== 'created_at') throw new Refusal('invalid_value', 'expires_after[anchor] must be "created_at"', { param: 'expires_after.anchor' });
   const seconds = Number(text);
   if (!Number.isInteger(seconds) || seconds < HOUR_SECONDS || seconds > THIRTY_DAYS_SECONDS) {
-    throw new Refusal('invalid_value', `expires_after[seconds] is "${text}"; it takes ${HOUR_SECONDS} to ${THIRTY_DAYS_SECONDS}`, {
-      param: 'expires_after.seconds',
-    });
+    throw new Refusal(
+      'invalid_value',
+      `expires_after[seconds] is "${text}"; it must be a whole number from ${HOUR_SECONDS} to ${THIRTY_DAYS_SECONDS}`,
+      {
+        param: 'expires_after.seconds',
+      },
+    );
   }
   return { purpose, expiresAt: new Date(Date.now() + seconds * 1000) };
 }

@@ -2,8 +2,8 @@ import { isStorable } from '../database/storable.ts';
 import { Refusal } from '../formats/refusal.ts';
 
 /**
- * A body as JSON, checked for what must not come further: text that the database cannot hold, keys that reach for prototypes.
- * @returns undefined for an empty body: a cancel comes without one
+ * Parses a JSON body and refuses what must not get any further: text that the database cannot hold, keys that reach for prototypes.
+ * @returns undefined for an empty body, as a cancel sends
  * @throws Refusal invalid_json
  */
 export function parseJsonBody(text: string): unknown {
@@ -12,7 +12,7 @@ export function parseJsonBody(text: string): unknown {
     return JSON.parse(text, (key, value: unknown) => {
       if (key === '__proto__') throw new Refusal('invalid_json', 'The body has a key "__proto__"');
       if (!isStorable(key) || (typeof value === 'string' && !isStorable(value))) {
-        throw new Refusal('invalid_json', `The body has a NUL character or half a surrogate pair at "${key}"`);
+        throw new Refusal('invalid_json', `The body has a NUL character or a lone surrogate at "${key}"`);
       }
       return value;
     });

@@ -10,13 +10,13 @@ export const ErrorResponse = Type.Object(
       code: Type.Union([Type.String(), Type.Null()]),
     }),
   },
-  { description: 'Refused: what is wrong and where.' },
+  { description: 'The request was refused: what is wrong and where.' },
 );
 
 export const listOf = <T extends Type.TSchema>(item: T) =>
   Type.Object({ object: Type.Literal('list'), data: Type.Array(item), has_more: Type.Boolean() });
 
 export const limit = (fallback: number, maximum = 100) =>
-  Type.Integer({ minimum: 1, maximum, default: fallback, description: 'The most items to return.' });
+  Type.Integer({ minimum: 1, maximum, default: fallback, description: 'Maximum number of items to return.' });
 
-export const after = Type.Optional(Type.String({ description: 'The id of the last item of the page before.' }));
+export const after = Type.Optional(Type.String({ description: 'Id of the last item of the previous page.' }));

@@ -1,9 +1,9 @@
 import type { Refusal } from '../formats/refusal.ts';
 
 interface Kind {
-  /** OpenAI's clients repeat a request by themselves after 408, 409, 429 and 5xx: only what another try may mend has one of these. */
+  /** OpenAI's clients retry by themselves after 408, 409, 429 and 5xx, so only errors that a retry may fix have one of these. */
   status: number;
-  /** OpenAI's type of error. */
+  /** OpenAI's error type. */
   type: string;
 }
 
@@ -25,14 +25,14 @@ const KINDS: Readonly<Record<string, Kind>> = {
   internal_error: { status: 500, type: 'server_error' },
 };
 
-/** A code that is not in the table is the caller's mistake. */
-const CALLERS_MISTAKE: Kind = { status: 400, type: 'invalid_request_error' };
+/** Codes outside the table are the caller's mistakes. */
+const CALLER_ERROR: Kind = { status: 400, type: 'invalid_request_error' };
 
-const kindOf = ({ code }: Refusal): Kind => KINDS[code] ?? CALLERS_MISTAKE;
+const kindOf = ({ code }: Refusal): Kind => KINDS[code] ?? CALLER_ERROR;
 
 export const statusOf = (refusal: Refusal): number => kindOf(refusal).status;
 
-/** The body of every refused request: all four keys, always. */
+/** The body of every refused request, always with all four keys. */
 export interface ErrorBody {
   error: { message: string; type: string; param: string | null; code: string };
 }

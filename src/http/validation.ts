@@ -3,17 +3,17 @@ import addFormats from 'ajv-formats';
 import { Refusal } from '../formats/refusal.ts';
 
 const options = { allErrors: true, verbose: true, removeAdditional: false, useDefaults: true, strict: false } as const;
-/** Bodies mean what they say: "8" is not 8, and nothing is stripped. */
-const bodies = new Ajv({ ...options, coerceTypes: false, useDefaults: false });
-/** A query or a path is text: its numbers must be read out of it. */
-const texts = new Ajv({ ...options, coerceTypes: true });
-for (const ajv of [bodies, texts]) (addFormats as unknown as (ajv: Ajv) => void)(ajv);
+/** Bodies are taken literally: "8" is not 8, and nothing is stripped. */
+const bodyAjv = new Ajv({ ...options, coerceTypes: false, useDefaults: false });
+/** Queries and paths are text: their numbers have to be parsed. */
+const textAjv = new Ajv({ ...options, coerceTypes: true });
+for (const ajv of [bodyAjv, textAjv]) (addFormats as unknown as (ajv: Ajv) => void)(ajv);
 
 /** Fastify's validator compiler. */
 export const compileValidator = ({ schema, httpPart }: { schema: object; httpPart?: string }) =>
-  (httpPart === 'body' ? bodies : texts).compile(schema);
+  (httpPart === 'body' ? bodyAjv : textAjv).compile(schema);
 
-/** Ajv's list of mismatches → one refusal that names the right field and, when there are more, the others. */
+/** Turns Ajv's errors into one refusal that names the field at fault and mentions any others. */
 export function validationError(errors: ErrorObject[]): Refusal {
   const [first, ...others] = leaves(errors).map(describe);
   const more = others.filter(({ message }) => message !== first!.message);
@@ -22,8 +22,8 @@ export function validationError(errors: ErrorObject[]): Refusal {
 }
 
 /**
- * Errors inside a union say what is wrong with every alternative; only those of the alternative that the user meant are kept,
- * or the union's own error when none was meant.
+ * Ajv reports errors for every alternative of a union. Keeps only those of the alternative that the user meant, or the
+ * union's own error if there is none.
  */
 function leaves(errors: ErrorObject[]): ErrorObject[] {
   const unions = errors.filter((error) => error.keyword === 'anyOf').sort((a, b) => a.schemaPath.length - b.schemaPath.length);
@@ -38,11 +38,11 @@ function leaves(errors: ErrorObject[]): ErrorObject[] {
   const discriminator = inside.filter((error) => error.instancePath === `${union.instancePath}/type` && error.keyword === 'const');
   const missing = inside.find((error) => error.instancePath === union.instancePath && error.params['missingProperty'] === 'type');
   if (!meant && missing) return [...leaves(outside), missing];
-  const own = discriminator.length > 0 ? { ...union, ...unionOfConsts(discriminator) } : union;
-  return [...leaves(outside), ...(meant ? leaves(meant) : [own])];
+  const unionError = discriminator.length > 0 ? { ...union, ...unionOfConsts(discriminator) } : union;
+  return [...leaves(outside), ...(meant ? leaves(meant) : [unionError])];
 }
 
-/** Does this error say that the user meant another alternative of the union? */
+/** Whether this error shows that the user meant another alternative of the union. */
 function isOtherKind(error: ErrorObject, union: ErrorObject): boolean {
   if (error.instancePath === union.instancePath) {
     return error.keyword === 'type' || error.keyword === 'const' || (error.keyword === 'required' && error.params['missingProperty'] === 'type');
@@ -50,7 +50,7 @@ function isOtherKind(error: ErrorObject, union: ErrorObject): boolean {
   return error.instancePath === `${union.instancePath}/type` && error.keyword === 'const';
 }
 
-/** `tuning.type` matched none of the alternatives: the field at fault is `type`. */
+/** For a `type` that matches none of the alternatives: `type` is the field at fault. */
 const unionOfConsts = (errors: ErrorObject[]) => ({
   instancePath: errors[0]!.instancePath,
   data: errors[0]!.data,
@@ -75,19 +75,19 @@ function describe(error: ErrorObject): Described {
     case 'additionalProperties': {
       const unknown = [...path, params['additionalProperty']].join('.');
       const known = Object.keys((error.parentSchema?.['properties'] as object) ?? {});
-      const hint = known.length === 0 ? undefined : `Known here: ${known.join(', ')}.`;
-      return { code: 'unknown_parameter', param: unknown, message: `${unknown} is not a known or not yet a supported field`, ...(hint && { hint }) };
+      const hint = known.length === 0 ? undefined : `Known fields: ${known.join(', ')}.`;
+      return { code: 'unknown_parameter', param: unknown, message: `${unknown} is unknown or not supported yet`, ...(hint && { hint }) };
     }
     case 'required': {
       const missing = [...path, params['missingProperty']].join('.');
       return { code: 'missing_required_parameter', param: missing, message: `${missing} is missing` };
     }
     case 'type':
-      return { code: 'invalid_type', param, message: `${name} is ${shown}; it takes ${accepted(error.parentSchema)}` };
+      return { code: 'invalid_type', param, message: `${name} is ${shown}; it must be ${accepted(error.parentSchema)}` };
     case 'anyOf':
-      return invalid(`${name} is ${shown}; it takes ${(error.schema as object[]).map(accepted).join(' or ')}`);
+      return invalid(`${name} is ${shown}; it must be ${(error.schema as object[]).map(accepted).join(' or ')}`);
     case 'const':
-      return invalid(`${name} is ${shown}; it takes ${accepted(error.parentSchema)}`);
+      return invalid(`${name} is ${shown}; it must be ${accepted(error.parentSchema)}`);
     case 'maximum':
       return invalid(`${name} is ${shown}; the largest is ${params['limit']}`);
     case 'minimum':
@@ -97,17 +97,17 @@ function describe(error: ErrorObject): Described {
     case 'exclusiveMaximum':
       return invalid(`${name} is ${shown}; it must be less than ${params['limit']}`);
     case 'maxLength':
-      return invalid(`${name} has ${String(error.data).length} characters; the most is ${params['limit']}`);
+      return invalid(`${name} has ${String(error.data).length} characters; the limit is ${params['limit']}`);
     case 'maxItems':
-      return invalid(`${name} has ${(error.data as unknown[]).length} items; the most is ${params['limit']}`);
+      return invalid(`${name} has ${(error.data as unknown[]).length} items; the limit is ${params['limit']}`);
     case 'maxProperties':
-      return invalid(`${name} has ${Object.keys(error.data as object).length} pairs; the most is ${params['limit']}`);
+      return invalid(`${name} has ${Object.keys(error.data as object).length} pairs; the limit is ${params['limit']}`);
     default:
       return invalid(`${name} ${error.message ?? 'is wrong'}`);
   }
 }
 
-/** What a schema takes, in words: `"auto"`, `a whole number from 1 to 50`. */
+/** What a schema accepts, in words: `"auto"`, `a whole number from 1 to 50`. */
 function accepted(schema: object | undefined): string {
   const {
     const: only,
@@ -126,12 +126,12 @@ function accepted(schema: object | undefined): string {
   return type === undefined ? 'something else' : `a ${type}${range}`;
 }
 
-const LONGEST_SHOWN = 60;
+const MAX_SHOWN_LENGTH = 60;
 
 function show(value: unknown): string {
   if (value === undefined) return 'missing';
   const text = JSON.stringify(value);
-  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+  return text.length > MAX_SHOWN_LENGTH ? `${text.slice(0, MAX_SHOWN_LENGTH)}…` : text;
 }
 
 const unescapePointer = (part: string): string => part.replaceAll('~1', '/').replaceAll('~0', '~');

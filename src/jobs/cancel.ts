@@ -5,8 +5,8 @@ import { findJob } from './find.ts';
 import type { Job } from './job.ts';
 
 /**
- * The job is cancelled the moment the row says so; a worker that has it finds out with its next heartbeat.
- * @throws Refusal when it is unknown, or over already
+ * Cancels the job in its row; a worker that has the job learns of it at its next heartbeat.
+ * @throws Refusal when the job is unknown or has already ended
  */
 export async function cancelJob(principal: Principal, id: string, services: Pick<Services, 'jobs' | 'jobRecord' | 'queue' | 'log'>): Promise<Job> {
   const { jobs, jobRecord, queue, log } = services;
@@ -14,10 +14,10 @@ export async function cancelJob(principal: Principal, id: string, services: Pick
   if (cancelled === null) {
     const { status } = await findJob(principal, id, services);
     // 400, not 409: the official client retries a conflict by itself.
-    throw new Refusal('fine_tune_already_finished', `The job "${id}" has ${status === 'cancelled' ? 'been cancelled' : status} already`);
+    throw new Refusal('fine_tune_already_finished', `The job "${id}" has already ${status === 'cancelled' ? 'been cancelled' : status}`);
   }
   await jobRecord.appendEvent(id, { level: 'info', message: 'The job has been cancelled' });
-  // One that stays in the queue is not claimed: its row says cancelled.
-  await queue.remove(id).catch((error: unknown) => log.warn({ err: error, jobId: id }, 'the cancelled job could not be taken out of the queue'));
+  // If this fails, the job stays in the queue but is not claimed, because its row says cancelled.
+  await queue.remove(id).catch((error: unknown) => log.warn({ err: error, jobId: id }, 'the cancelled job could not be removed from the queue'));
   return cancelled;
 }

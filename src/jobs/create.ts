@@ -11,30 +11,30 @@ import { commitOfModel } from './base-model.ts';
 import type { Job, NewJob } from './job.ts';
 import type { CreateJob } from './schema.ts';
 
-const LARGEST_SEED = 2 ** 31 - 1;
+const MAX_SEED = 2 ** 31 - 1;
 
 type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
 
 /**
- * Takes a job on, or refuses on the spot what can be known to be wrong without reading the data.
- * @param idempotencyKey  the same key and body give the job made before
+ * Creates a job, or immediately refuses whatever can be recognised as wrong without reading the data.
+ * @param idempotencyKey  the same key with the same body returns the job created before
  * @throws Refusal
  */
 export async function createJob({ organization: owner }: Principal, body: CreateJob, services: Needs, idempotencyKey?: string): Promise<Job> {
   const { jobs, jobRecord, queue, log } = services;
-  const asked = newJob(body);
+  const requested = newJob(body);
   const earlier = idempotencyKey === undefined ? null : await jobs.findByIdempotencyKey(owner, idempotencyKey);
-  if (earlier) return sameRequest(earlier, asked);
+  if (earlier) return sameRequest(earlier, requested);
 
-  await knowFile(owner, { param: 'training_file', id: asked.trainingFileId }, services);
-  if (asked.validationFileId !== null) await knowFile(owner, { param: 'validation_file', id: asked.validationFileId }, services);
+  await requireFile(owner, { param: 'training_file', id: requested.trainingFileId }, services);
+  if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId }, services);
   const modelRevision = await commitOfModel(body.model, services);
 
-  const { job, created } = await jobs.create(owner, { ...asked, modelRevision, ...(idempotencyKey !== undefined && { idempotencyKey }) });
-  if (!created) return sameRequest(job, asked);
+  const { job, created } = await jobs.create(owner, { ...requested, modelRevision, ...(idempotencyKey !== undefined && { idempotencyKey }) });
+  if (!created) return sameRequest(job, requested);
   await jobRecord.appendEvent(job.id, { level: 'info', message: `Created fine-tuning job: ${job.id}` });
   await jobRecord.appendEvent(job.id, { level: 'info', message: `Validating training file: ${job.trainingFileId}` });
-  // The row is what counts: if Redis is away now, the reconciler wakes a worker later.
+  // The row is what counts: if Redis is unavailable now, the reconciler wakes a worker later.
   await queue.enqueue(job.id).catch((error: unknown) => log.warn({ err: error, jobId: job.id }, 'the job could not be queued yet'));
   return job;
 }
@@ -48,11 +48,11 @@ function newJob(body: CreateJob): NewJob {
   }
   for (const other of ['dpo', 'reinforcement'] as const) {
     if (body.method?.[other] !== undefined)
-      throw new Refusal('invalid_value', `method.${other} does not go with the type "supervised"`, { param: `method.${other}` });
+      throw new Refusal('invalid_value', `method.${other} cannot be combined with the type "supervised"`, { param: `method.${other}` });
   }
-  const { hyperparameters, param } = askedHyperparameters(body);
-  const set = (value: unknown) => value !== undefined && value !== 'auto';
-  if (set(hyperparameters.learning_rate) && set(hyperparameters.learning_rate_multiplier)) {
+  const { hyperparameters, param } = requestedHyperparameters(body);
+  const isSet = (value: unknown) => value !== undefined && value !== 'auto';
+  if (isSet(hyperparameters.learning_rate) && isSet(hyperparameters.learning_rate_multiplier)) {
     throw new Refusal('invalid_value', 'learning_rate and learning_rate_multiplier are both given', {
       param: `${param}.learning_rate_multiplier`,
       hint: 'Give one of them: the multiplier multiplies the default learning rate.',
@@ -64,26 +64,30 @@ function newJob(body: CreateJob): NewJob {
     trainingFileId: body.training_file,
     validationFileId: body.validation_file ?? null,
     suffix: body.suffix ?? null,
-    seed: body.seed ?? randomInt(LARGEST_SEED),
+    seed: body.seed ?? randomInt(MAX_SEED),
     hyperparameters,
     tuning: resolveTuning(body.tuning),
     metadata: body.metadata ?? null,
   };
 }
 
-function askedHyperparameters({ method, hyperparameters }: CreateJob): { hyperparameters: Hyperparameters; param: string } {
+function requestedHyperparameters({ method, hyperparameters }: CreateJob): { hyperparameters: Hyperparameters; param: string } {
   const ofMethod = method?.supervised?.hyperparameters;
   if (ofMethod && hyperparameters) {
     throw new Refusal('invalid_value', 'hyperparameters are given twice', {
       param: 'hyperparameters',
-      hint: 'Give method.supervised.hyperparameters alone; the other place is deprecated.',
+      hint: 'Use only method.supervised.hyperparameters; the other field is deprecated.',
     });
   }
   if (hyperparameters) return { hyperparameters, param: 'hyperparameters' };
   return { hyperparameters: ofMethod ?? {}, param: 'method.supervised.hyperparameters' };
 }
 
-async function knowFile(owner: string, { param, id }: { param: 'training_file' | 'validation_file'; id: string }, { files }: Needs): Promise<void> {
+async function requireFile(
+  owner: string,
+  { param, id }: { param: 'training_file' | 'validation_file'; id: string },
+  { files }: Needs,
+): Promise<void> {
   const file = await files.find(owner, id);
   const code = `invalid_${param}`;
   if (file === null) throw new Refusal(code, `There is no file "${id}"`, { param, hint: 'Upload it to POST /v1/files first.' });
@@ -95,8 +99,8 @@ async function knowFile(owner: string, { param, id }: { param: 'training_file' |
   }
 }
 
-/** A key stands for one request; another request under it is a mistake that must not pass for success. */
-function sameRequest(job: Job, asked: NewJob): Job {
+/** A key identifies one request; reusing it for a different one is a mistake that must not look like success. */
+function sameRequest(job: Job, requested: NewJob): Job {
   const request = ({ model, trainingFileId, validationFileId, suffix, hyperparameters, metadata }: Job | NewJob) => ({
     model,
     trainingFileId,
@@ -105,8 +109,8 @@ function sameRequest(job: Job, asked: NewJob): Job {
     hyperparameters,
     metadata,
   });
-  if (isDeepStrictEqual(request(job), request(asked))) return job;
-  throw new Refusal('idempotency_key_reused', `The Idempotency-Key has already made the job ${job.id} from another body`, {
+  if (isDeepStrictEqual(request(job), request(requested))) return job;
+  throw new Refusal('idempotency_key_reused', `The Idempotency-Key was already used for the job ${job.id} with a different body`, {
     hint: 'Use a new key for a new job.',
   });
 }

@@ -4,12 +4,12 @@ import type { Services } from '../services.ts';
 import { isFinal } from './state.ts';
 import { eventView } from './view.ts';
 
-const LOOK_EVERY_MS = 500;
-/** Proxies drop a silent connection, mostly after a minute. */
+const POLL_EVERY_MS = 500;
+/** Proxies drop an idle connection, usually after a minute. */
 const KEEP_ALIVE_EVERY_MS = 15_000;
-const AT_ONCE = 500;
+const BATCH_SIZE = 500;
 
-/** A job's events as server-sent events, from the one named on; ends when the job is over and all has been told. */
+/** Streams a job's events after the given one as server-sent events; ends once the job has ended and all of them are sent. */
 export async function* followEvents(
   { organization }: Principal,
   jobId: string,
@@ -17,19 +17,19 @@ export async function* followEvents(
   from: { after: string | null; signal: AbortSignal },
 ): AsyncGenerator<string> {
   let { after } = from;
-  let saidAt = Date.now();
+  let lastSentAt = Date.now();
   while (!from.signal.aborted) {
-    // Looked up before the events: what happens in between is told in the next round.
+    // Looked up before the events: whatever happens in between is sent in the next round.
     const job = await jobs.find(organization, jobId);
-    const events = await jobRecord.eventsSince(organization, jobId, after, AT_ONCE);
+    const events = await jobRecord.eventsSince(organization, jobId, after, BATCH_SIZE);
     for (const event of events) yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(eventView(event))}\n\n`;
     after = events.at(-1)?.id ?? after;
-    if (events.length > 0) saidAt = Date.now();
+    if (events.length > 0) lastSentAt = Date.now();
     else if (job === null || isFinal(job.status)) return;
-    else if (Date.now() - saidAt > KEEP_ALIVE_EVERY_MS) {
+    else if (Date.now() - lastSentAt > KEEP_ALIVE_EVERY_MS) {
       yield ': still here\n\n';
-      saidAt = Date.now();
+      lastSentAt = Date.now();
     }
-    await delay(LOOK_EVERY_MS, undefined, { signal: from.signal }).catch(() => {});
+    await delay(POLL_EVERY_MS, undefined, { signal: from.signal }).catch(() => {});
   }
 }

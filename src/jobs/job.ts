@@ -10,25 +10,25 @@ export interface JobError {
   param: string | null;
 }
 
-/** A fine-tuning job as the service and the workers see it; the row behind it is the store's affair. */
+/** A fine-tuning job as the service and the workers see it; only the store knows its row. */
 export interface Job {
   id: string;
-  /** The organization that it belongs to. */
+  /** The organization that the job belongs to. */
   owner: string;
   status: JobStatus;
   /** The base model's id, or `org/name[@revision]` on the hub. */
   model: string;
-  /** Of a model from the hub: the commit that its name meant when the job was made. null: a directory of the workers'. */
+  /** For a model from the hub, the commit that its name referred to when the job was created; null for a local directory. */
   modelRevision: string | null;
   trainingFileId: string;
   validationFileId: string | null;
   suffix: string | null;
   seed: number;
-  /** As asked for. */
+  /** As requested. */
   hyperparameters: Hyperparameters;
-  /** Every choice made; null until the data has been read. */
+  /** With every choice resolved; null until the data has been read. */
   resolved: ResolvedHyperparameters | null;
-  /** As asked for, then as resolved once the data has been read. */
+  /** As requested, then as resolved once the data has been read. */
   tuning: Tuning;
   metadata: Record<string, string> | null;
   /** The worker's facts about the data and the model. */
@@ -40,9 +40,9 @@ export interface Job {
   resultFileIds: string[];
   error: JobError | null;
   estimatedFinish: Date | null;
-  /** Fencing: whoever claims the job adds one, and only the newest attempt may write. */
+  /** Fencing: whoever claims the job increments it, and only the newest attempt may write. */
   attempt: number;
-  /** Who has it; null when nobody does. */
+  /** The worker that has the job; null if none does. */
   workerId: string | null;
   heartbeatAt: Date | null;
   createdAt: Date;
@@ -55,12 +55,12 @@ export type JobPatch = Partial<
   Pick<Job, 'resolved' | 'tuning' | 'facts' | 'totalSteps' | 'trainedTokens' | 'fineTunedModel' | 'resultFileIds' | 'error' | 'estimatedFinish'>
 >;
 
-/** What create needs. */
+/** The fields that `create` needs. */
 export type NewJob = Pick<
   Job,
   'id' | 'model' | 'trainingFileId' | 'validationFileId' | 'suffix' | 'seed' | 'hyperparameters' | 'tuning' | 'metadata'
 > & {
-  /** null when it is missing. */
+  /** Defaults to null. */
   modelRevision?: string | null;
   idempotencyKey?: string;
 };
@@ -85,7 +85,7 @@ export interface StepMetric {
   metrics: Metrics;
 }
 
-/** As events and checkpoints show them, with the contract's names. */
+/** Metrics as events and checkpoints show them, under the contract's names. */
 export type CheckpointMetrics = { step: number } & Metrics;
 
 export interface Checkpoint {

@@ -2,19 +2,19 @@ import { Queue, Worker } from 'bullmq';
 
 const QUEUE_NAME = 'graft-training';
 
-/** A worker whose process stops renewing for this long loses the wake-up; the heartbeat in Postgres decides about the job. */
+/** A worker that does not renew its lock for this long loses the wake-up; its job is decided by the heartbeat in Postgres. */
 const LOCK_DURATION_MS = 60_000;
 
-/** Wakes workers. Everything in it can be lost: reconcile.ts makes it again from Postgres. */
+/** Wakes workers. Everything in it may be lost: reconcile.ts restores it from Postgres. */
 export interface JobQueue {
-  /** Wakes one worker for each of these jobs; a job that is already in the queue stays as it is. */
+  /** Wakes one worker for each of these jobs; a job already in the queue is left as it is. */
   enqueue(...jobIds: string[]): Promise<void>;
-  /** Takes a job out again; nothing happens when a worker has it already. */
+  /** Removes a job; does nothing if a worker already has it. */
   remove(jobId: string): Promise<void>;
   /**
-   * Calls the handler for each job, at most `concurrency` at once. The handler's outcome means nothing to the queue:
-   * a job that is not finished is woken again from Postgres.
-   * @returns close: takes no more jobs and waits for the running handlers
+   * Calls the handler for each job, at most `concurrency` at once. The queue ignores the handler's outcome: an unfinished
+   * job is queued again from Postgres.
+   * @returns `close` accepts no more jobs and waits for the running handlers
    */
   consume(handler: (jobId: string) => Promise<void>, options: { concurrency: number; onError?: (error: Error) => void }): { close(): Promise<void> };
   /** @throws Error when Redis does not answer */
@@ -25,7 +25,7 @@ export interface JobQueue {
 /** @param redisUrl `redis://host:port/db`, `rediss://…`, or the path of a Unix socket */
 export function openQueue(redisUrl: string, { onError = () => {} }: { onError?: (error: Error) => void } = {}): JobQueue {
   const server = redisServer(redisUrl);
-  // Whoever enqueues would rather hear at once that Redis is away: the reconciler makes up for it.
+  // Enqueueing fails fast when Redis is unavailable: the reconciler makes up for it.
   const queue = new Queue(QUEUE_NAME, {
     connection: { ...server, maxRetriesPerRequest: 1, enableOfflineQueue: false },
     defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
@@ -55,7 +55,7 @@ export function openQueue(redisUrl: string, { onError = () => {} }: { onError?: 
   };
 }
 
-/** BullMQ makes its own connections from options: a queue's fail fast, a worker's wait for ever. */
+/** Options from which BullMQ makes its own connections: a queue's fail fast, a worker's wait for ever. */
 function redisServer(redisUrl: string) {
   if (redisUrl.startsWith('/')) return { path: redisUrl };
   const url = new URL(redisUrl);

@@ -9,16 +9,16 @@ import { fence } from './store.ts';
 export type JobRecord = ReturnType<typeof openJobRecord>;
 
 /**
- * What jobs leave behind while they run: events, the metrics of each step, checkpoints. As in the job store, what users reach takes the owner first, and
- * a worker's writes carry its attempt.
+ * What jobs record while they run: events, the metrics of each step, checkpoints. As in the job store, methods for users take the owner first, and a
+ * worker's writes carry its attempt.
  */
 export function openJobRecord(db: Database) {
   return {
-    /** Steps that are there already stay as they are. @returns false when the attempt is not the newest */
+    /** Steps already recorded are left as they are. @returns false when the attempt is not the newest */
     async addMetrics(id: string, attempt: number, metrics: StepMetric[]): Promise<boolean> {
       return db.$transaction(async (tx) => {
         if (!(await fence(tx, id, attempt))) return false;
-        const data = metrics.map(({ step, metrics: named }) => ({ jobId: id, step, metrics: inJson(named) }));
+        const data = metrics.map(({ step, metrics: numbers }) => ({ jobId: id, step, metrics: onlyFinite(numbers) }));
         await tx.stepMetric.createMany({ data, skipDuplicates: true });
         return true;
       });
@@ -30,7 +30,6 @@ export function openJobRecord(db: Database) {
       return rows as StepMetric[];
     },
 
-    /** @returns the event */
     async appendEvent(id: string, { level, message, type = 'message', data }: NewEvent): Promise<JobEvent> {
       return asEvent(await db.jobEvent.create({ data: { id: newEventId(), jobId: id, level, message, type, data: data ?? Prisma.DbNull } }));
     },
@@ -43,7 +42,7 @@ export function openJobRecord(db: Database) {
       return pageOf(rows.map(asEvent), limit);
     },
 
-    /** In order, those after the event named, for following a job. */
+    /** For following a job: oldest first, only those after the given event. */
     async eventsSince(owner: string, jobId: string, after: string | null, limit: number): Promise<JobEvent[]> {
       const cursor = after === null ? null : await db.jobEvent.findFirst({ where: { id: after, jobId, job: { owner } }, select: { seq: true } });
       const rows = await db.jobEvent.findMany({
@@ -54,12 +53,12 @@ export function openJobRecord(db: Database) {
       return rows.map(asEvent);
     },
 
-    /** A checkpoint of the same step replaces the one before. @returns null when the attempt is not the newest */
+    /** Replaces an earlier checkpoint of the same step. @returns null when the attempt is not the newest */
     async addCheckpoint(id: string, attempt: number, { step, metrics }: { step: number; metrics: CheckpointMetrics }): Promise<Checkpoint | null> {
       return db.$transaction(async (tx) => {
         if (!(await fence(tx, id, attempt))) return null;
         const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { id: true, owner: true, model: true, suffix: true } });
-        const json = inJson(metrics);
+        const json = onlyFinite(metrics);
         const row = await tx.checkpoint.upsert({
           where: { jobId_step: { jobId: id, step } },
           create: { id: newCheckpointId(), jobId: id, step, name: checkpointModelName(job, step), metrics: json },
@@ -77,7 +76,7 @@ export function openJobRecord(db: Database) {
       return pageOf(rows.map(asCheckpoint), limit);
     },
 
-    /** By its model name, `ft:…:ckpt-step-N`. */
+    /** Finds a checkpoint by its model name, `ft:…:ckpt-step-N`. */
     async findCheckpoint(owner: string, name: string): Promise<Checkpoint | null> {
       const row = await db.checkpoint.findUnique({ where: { name, job: { owner } } });
       return row && asCheckpoint(row);
@@ -90,11 +89,11 @@ export function openJobRecord(db: Database) {
   };
 }
 
-/** JSON has no NaN and no infinity: a metric that is not finite is left out. */
-const inJson = (metrics: Metrics): Record<string, number> =>
+/** JSON has neither NaN nor infinity, so non-finite metrics are left out. */
+const onlyFinite = (metrics: Metrics): Record<string, number> =>
   Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
 
-/** JSON columns are written by this store alone, so what comes out has the type that went in. */
+/** JSON columns are written only by this store, so they are read with the type that they were written with. */
 const asEvent = ({ jobId, ...row }: EventRow): JobEvent => row as unknown as JobEvent;
 
 const asCheckpoint = (row: CheckpointRow): Checkpoint => row as unknown as Checkpoint;

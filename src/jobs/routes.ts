@@ -19,7 +19,7 @@ const CheckpointList = Type.Object({
   last_id: Type.Union([Type.String(), Type.Null()]),
 });
 
-/** `/v1/fine_tuning/jobs`: create, look, cancel */
+/** `/v1/fine_tuning/jobs`: create, inspect, cancel */
 export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   const { jobs, jobRecord } = services;
   const closing = new AbortController();
@@ -31,7 +31,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
       schema: {
         tags,
         summary: 'Create a fine-tuning job',
-        description: 'An `Idempotency-Key` header makes a repeated request return the job of the first.',
+        description: 'With an `Idempotency-Key` header, a repeated request returns the job of the first one.',
         headers: Type.Object({ 'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 255 })) }),
         body: CreateJob,
         response: { 200: JobObject, '4xx': ErrorResponse },
@@ -50,7 +50,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
       schema: {
         tags,
         summary: 'List fine-tuning jobs',
-        description: 'Newest first; `metadata[key]=value` filters.',
+        description: 'Newest first; filter with `metadata[key]=value`.',
         querystring: JobQuery,
         response: { 200: JobList, '4xx': ErrorResponse },
       },
@@ -101,7 +101,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
         return reply
           .type('text/event-stream; charset=utf-8')
           .header('cache-control', 'no-store')
-          .send(stream as never); // the schema's 200 is the list's
+          .send(stream as never); // the schema's 200 describes the list
       }
       const { data, hasMore } = await jobRecord.events(principal.organization, id, query);
       return { object: 'list' as const, data: data.map(eventView), has_more: hasMore };
@@ -135,7 +135,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
 
 const METADATA_KEY = /^metadata\[(.+)\]$/;
 
-/** `metadata[key]=value`, or an empty `metadata=` (what `metadata: null` arrives as) for jobs without any. */
+/** `metadata[key]=value`, or an empty `metadata=` (how `metadata: null` arrives) for jobs without any. */
 function metadataFilter(query: object): { metadata?: Record<string, string> | null } {
   const pairs = Object.entries(query).flatMap(([name, value]) => {
     const key = METADATA_KEY.exec(name)?.[1];

@@ -4,12 +4,12 @@ import { nullable } from '../formats/nullable.ts';
 import { Tuning } from '../formats/tuning/tuning.ts';
 import { after, limit } from '../http/list-schema.ts';
 
-/** The contract's bounds on `metadata`. */
+/** Within the contract's limits. */
 const Metadata = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), {
   maxProperties: 16,
   additionalProperties: false,
   propertyNames: { maxLength: 64 },
-  description: 'Up to 16 pairs of your own; jobs can be listed by them.',
+  description: 'Up to 16 pairs of your own; jobs can be filtered by them.',
 });
 
 const Method = Type.Object(
@@ -29,11 +29,11 @@ export const CreateJob = Type.Object(
     model: Type.String({
       minLength: 1,
       maxLength: 256,
-      description: 'A base model that GET /v1/models lists, or `org/name[@revision]` on the hub where downloads are allowed.',
+      description: 'A base model that GET /v1/models lists, or `org/name[@revision]` on the hub if downloads are allowed.',
     }),
     training_file: Type.String({ minLength: 1, description: 'The id of a file with purpose `fine-tune`.' }),
     validation_file: Type.Optional(nullable(Type.String({ minLength: 1 }))),
-    suffix: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64, description: "A part of the tuned model's name." }))),
+    suffix: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64, description: "Becomes part of the tuned model's name." }))),
     seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2147483647 }))),
     method: Type.Optional(Method),
     hyperparameters: Type.Optional(
@@ -47,10 +47,9 @@ export const CreateJob = Type.Object(
 );
 export type CreateJob = Type.Static<typeof CreateJob>;
 
-/** As shown: `auto` until the data has been read, then the numbers chosen. */
 const ShownHyperparameters = Type.Object(
   { n_epochs: Type.Any(), batch_size: Type.Any(), learning_rate_multiplier: Type.Any() },
-  { additionalProperties: true, description: '"auto" until the data has been read, then the numbers chosen.' },
+  { additionalProperties: true, description: '"auto" until the data has been read, then the values chosen.' },
 );
 
 export const JobObject = Type.Object(
@@ -74,7 +73,7 @@ export const JobObject = Type.Object(
     integrations: nullable(Type.Array(Type.Any())),
     metadata: nullable(Type.Record(Type.String(), Type.String())),
     method: Type.Object({ type: Type.String(), supervised: Type.Object({ hyperparameters: ShownHyperparameters }) }),
-    tuning: Type.Any({ description: 'What is trained, with the names of PEFT.' }),
+    tuning: Type.Any({ description: "The tuning method and its settings, under PEFT's names." }),
   },
   { title: 'FineTuningJob' },
 );
@@ -108,12 +107,12 @@ export const CheckpointObject = Type.Object(
 export const JobParams = Type.Object({ job_id: Type.String() });
 
 export const JobQuery = Type.Object(
-  { after, limit: limit(20), metadata: Type.Optional(Type.String({ description: 'Empty (or `null`): jobs without metadata.' })) },
+  { after, limit: limit(20), metadata: Type.Optional(Type.String({ description: 'Empty (or `null`) selects jobs without metadata.' })) },
   // `metadata[key]=value`, any number of them.
   { additionalProperties: false, patternProperties: { '^metadata\\[.+\\]$': { type: 'string' } } },
 );
 export const EventQuery = Type.Object(
-  { after, limit: limit(20), stream: Type.Optional(Type.Boolean({ description: 'Server-sent events, from Last-Event-ID on.' })) },
+  { after, limit: limit(20), stream: Type.Optional(Type.Boolean({ description: 'Stream server-sent events, starting after Last-Event-ID.' })) },
   { additionalProperties: false },
 );
 export const CheckpointQuery = Type.Object({ after, limit: limit(10) }, { additionalProperties: false });

@@ -1,4 +1,4 @@
-/** The one table of how a job's status may change. */
+/** The single table of how a job's status may change. */
 
 export type JobStatus = 'validating_files' | 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
 
@@ -8,11 +8,11 @@ interface Move {
 }
 
 export const moves = {
-  /** The data has been read and is good. */
+  /** The data has been read and is valid. */
   read: { from: ['validating_files'], to: 'queued' },
-  /** The first step is next. */
+  /** The first training step is next. */
   start: { from: ['queued'], to: 'running' },
-  /** Its worker died, or stops gracefully: the next one goes on from the newest checkpoint. */
+  /** Its worker died, or is stopping: the next one resumes from the newest checkpoint. */
   requeue: { from: ['running'], to: 'queued' },
   succeed: { from: ['running'], to: 'succeeded' },
   fail: { from: ['validating_files', 'queued', 'running'], to: 'failed' },
@@ -21,7 +21,7 @@ export const moves = {
 
 export type MoveName = keyof typeof moves;
 
-/** A job in one of these is over. */
+/** A job in one of these has ended. */
 export const finalStatuses = ['succeeded', 'failed', 'cancelled'] as const satisfies readonly JobStatus[];
 
 export const isFinal = (status: JobStatus): boolean => (finalStatuses as readonly JobStatus[]).includes(status);

@@ -4,24 +4,24 @@ import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 import type { Job, JobPatch, NewJob } from './job.ts';
 import { isFinal, type MoveName, moves } from './state.ts';
 
-/** A worker that has not written for this long has lost its job: long enough for a database that is away or a clock that is wrong for half a minute. */
-export const HEARTBEAT_BOUND_MS = 45_000;
+/** A worker that has not written for this long loses its job. Tolerates a database outage or a clock error of half a minute. */
+export const HEARTBEAT_TIMEOUT_MS = 45_000;
 
 export type JobStore = ReturnType<typeof openJobStore>;
 
 export interface JobFilter {
   after?: string;
   limit: number;
-  /** Pairs that must all be there; null: jobs without metadata. */
+  /** Pairs that must all match; null: jobs without metadata. */
   metadata?: Record<string, string> | null;
 }
 
 /**
- * Jobs: who has each and how far it is. What users reach takes the owner first and knows no other's jobs; workers and the reconciler act on all.
- * Every write of a worker carries its attempt: null means that the job is no longer its own.
+ * Jobs: their state and the worker that has them. Methods for users take the owner first and see only that owner's jobs; workers and the reconciler
+ * act on all. Every write of a worker carries its attempt; a result of null means that the worker no longer has the job.
  */
 export function openJobStore(db: Database) {
-  /** Moves the job, if there is one and it may be moved from where it is: the database decides who wins. */
+  /** Moves the job if its current status allows it: the database decides who wins a race. */
   async function moveIf(where: Prisma.JobWhereInput, name: MoveName, patch: JobPatch = {}): Promise<Job | null> {
     const { from, to } = moves[name];
     const now = new Date();
@@ -39,7 +39,7 @@ export function openJobStore(db: Database) {
   }
 
   return {
-    /** @returns the job, and whether it was made now: a known idempotency key of this owner gives the job it made before */
+    /** @returns the job, and whether it is new: a known idempotency key of this owner returns the job created before */
     async create(owner: string, job: NewJob): Promise<{ job: Job; created: boolean }> {
       const { idempotencyKey = null, metadata, ...rest } = job;
       const method = { type: 'supervised' };
@@ -57,7 +57,7 @@ export function openJobStore(db: Database) {
       return row && asJob(row);
     },
 
-    /** Of any owner: the queue gives a worker ids alone. */
+    /** Finds a job of any owner: the queue gives workers only ids. */
     async findAny(id: string): Promise<Job | null> {
       const row = await db.job.findUnique({ where: { id } });
       return row && asJob(row);
@@ -68,13 +68,13 @@ export function openJobStore(db: Database) {
       return row && asJob(row);
     },
 
-    /** By the tuned model's name. */
+    /** Finds the job that made a tuned model. */
     async findByModel(owner: string, fineTunedModel: string): Promise<Job | null> {
       const row = await db.job.findUnique({ where: { fineTunedModel, owner } });
       return row && asJob(row);
     },
 
-    /** Jobs whose tuned model can be had, newest first. */
+    /** Jobs that have a tuned model, newest first. */
     async listTuned(owner: string): Promise<Job[]> {
       const rows = await db.job.findMany({ where: { owner, fineTunedModel: { not: null } }, orderBy: newestFirst });
       return rows.map(asJob);
@@ -89,14 +89,14 @@ export function openJobStore(db: Database) {
       return pageOf(rows.map(asJob), limit);
     },
 
-    /** A user moves a job of their own. @returns the job after the move, or null if it cannot be moved so, or is not theirs */
+    /** A move by the owner. @returns the job after the move, or null if its status does not allow the move or it is not theirs */
     moveOwn(owner: string, id: string, name: MoveName): Promise<Job | null> {
       return moveIf({ id, owner }, name);
     },
 
     /**
-     * A worker or the reconciler moves a job.
-     * @param options.attempt  a worker's own attempt; an older one than the job's changes nothing
+     * A move by a worker or the reconciler.
+     * @param options.attempt  the worker's attempt; nothing changes if it is older than the job's
      * @returns the job after the move, or null if someone else moved it first
      */
     move(id: string, name: MoveName, { attempt, patch }: { attempt?: number; patch?: JobPatch } = {}): Promise<Job | null> {
@@ -104,13 +104,13 @@ export function openJobStore(db: Database) {
     },
 
     /**
-     * A worker takes a job that is due and that no living worker has. Its attempt fences off whoever had it before.
-     * @returns the job with the new attempt, or null when it is not to be had
+     * Gives a worker a job that is due and that no live worker has. The new attempt fences off the previous worker.
+     * @returns the job with the new attempt, or null when it cannot be claimed
      */
     async claim(id: string, workerId: string): Promise<Job | null> {
       const now = new Date();
       const [row] = await db.job.updateManyAndReturn({
-        where: { id, status: { in: ['validating_files', 'queued'] }, OR: nobodyHas(now) },
+        where: { id, status: { in: ['validating_files', 'queued'] }, OR: unclaimed(now) },
         data: { attempt: { increment: 1 }, workerId, heartbeatAt: now },
       });
       return row ? asJob(row) : null;
@@ -119,13 +119,13 @@ export function openJobStore(db: Database) {
     /** @returns the job, or null when it was cancelled or taken over: stop working on it */
     async heartbeat(id: string, attempt: number, patch: JobPatch = {}): Promise<Job | null> {
       const [row] = await db.job.updateManyAndReturn({
-        where: { id, attempt, workerId: { not: null }, status: { in: [...underWay] } },
+        where: { id, attempt, workerId: { not: null }, status: { in: [...activeStatuses] } },
         data: { ...asColumns(patch), heartbeatAt: new Date() },
       });
       return row ? asJob(row) : null;
     },
 
-    /** Before the data has been read a worker that stops lets go of its job; a running one is let go by `requeue`. */
+    /** A stopping worker releases a job that is not running yet; a running one is released by `requeue`. */
     async release(id: string, attempt: number): Promise<void> {
       await db.job.updateMany({
         where: { id, attempt, status: { in: ['validating_files', 'queued'] } },
@@ -133,10 +133,10 @@ export function openJobStore(db: Database) {
       });
     },
 
-    /** Ids of jobs that wait for a worker and have none, oldest first. */
+    /** Ids of jobs that wait for a worker, oldest first. */
     async findDue(limit: number): Promise<string[]> {
       const rows = await db.job.findMany({
-        where: { status: { in: ['validating_files', 'queued'] }, OR: nobodyHas(new Date()) },
+        where: { status: { in: ['validating_files', 'queued'] }, OR: unclaimed(new Date()) },
         orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
         take: limit,
         select: { id: true },
@@ -144,15 +144,15 @@ export function openJobStore(db: Database) {
       return rows.map(({ id }) => id);
     },
 
-    /** Unfinished jobs whose worker fell silent. */
+    /** Unfinished jobs whose worker went silent. */
     async findStalled(): Promise<Job[]> {
       const rows = await db.job.findMany({
-        where: { status: { in: [...underWay] }, workerId: { not: null }, heartbeatAt: { lt: silentSince(new Date()) } },
+        where: { status: { in: [...activeStatuses] }, workerId: { not: null }, heartbeatAt: { lt: silentSince(new Date()) } },
       });
       return rows.map(asJob);
     },
 
-    /** The tuned model is gone; the job stays. */
+    /** Clears the name of a deleted model; the job stays. */
     async forgetModel(owner: string, fineTunedModel: string): Promise<void> {
       await db.job.updateMany({ where: { fineTunedModel, owner }, data: { fineTunedModel: null } });
     },
@@ -161,14 +161,17 @@ export function openJobStore(db: Database) {
 
 const newestFirst: Prisma.JobOrderByWithRelationInput[] = [{ createdAt: 'desc' }, { id: 'desc' }];
 
-/** What a worker may be at. */
-const underWay = ['validating_files', 'queued', 'running'] as const;
+/** Statuses in which a worker may have the job. */
+const activeStatuses = ['validating_files', 'queued', 'running'] as const;
 
-const silentSince = (now: Date): Date => new Date(now.getTime() - HEARTBEAT_BOUND_MS);
+const silentSince = (now: Date): Date => new Date(now.getTime() - HEARTBEAT_TIMEOUT_MS);
 
-const nobodyHas = (now: Date): Prisma.JobWhereInput[] => [{ workerId: null }, { heartbeatAt: null }, { heartbeatAt: { lt: silentSince(now) } }];
+const unclaimed = (now: Date): Prisma.JobWhereInput[] => [{ workerId: null }, { heartbeatAt: null }, { heartbeatAt: { lt: silentSince(now) } }];
 
-/** Locks the job's row for the transaction, so that a claim waits for the write and the write sees the claim. */
+/**
+ * Locks the job's row for the transaction, so that a claim waits for the write and the write sees the claim.
+ * @returns whether the attempt is still the newest and has a worker
+ */
 export async function fence(tx: Prisma.TransactionClient, id: string, attempt: number): Promise<boolean> {
   const { count } = await tx.job.updateMany({ where: { id, attempt, workerId: { not: null } }, data: { heartbeatAt: new Date() } });
   return count === 1;
@@ -176,11 +179,11 @@ export async function fence(tx: Prisma.TransactionClient, id: string, attempt: n
 
 const isUniqueViolation = (error: unknown): boolean => error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
 
-/** JSON columns are written by this store alone, so what comes out has the type that went in. */
+/** JSON columns are written only by this store, so they are read with the type that they were written with. */
 const asJob = ({ method, integrations, idempotencyKey, trainedTokens, ...row }: JobRow): Job =>
   ({ ...row, trainedTokens: trainedTokens === null ? null : Number(trainedTokens) }) as unknown as Job;
 
-/** null in a JSON column is SQL's NULL. */
+/** null is stored in a JSON column as SQL's NULL. */
 function asColumns({ resolved, facts, error, tuning, ...plain }: JobPatch): Prisma.JobUpdateManyMutationInput {
   const json = Object.entries({ resolved, facts, error, tuning }).filter(([, value]) => value !== undefined);
   return { ...plain, ...Object.fromEntries(json.map(([name, value]) => [name, value ?? Prisma.DbNull])) };

@@ -19,7 +19,7 @@ export function jobView(job: Job): Static<typeof JobObject> {
     hyperparameters,
     model: job.model,
     organization_id: job.owner,
-    // Named a moment before they are there.
+    // The ids are recorded a moment before the files exist.
     result_files: job.status === 'succeeded' ? job.resultFileIds : [],
     seed: job.seed,
     status: job.status,

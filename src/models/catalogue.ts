@@ -15,7 +15,7 @@ import type { BaseModel } from './store.ts';
 type Model = Static<typeof ModelObject>;
 type Needs = Pick<Services, 'models' | 'jobs' | 'jobRecord' | 'files' | 'objectStore' | 'hub'>;
 
-/** Who owns a base model: it was here before any job. */
+/** Owner of base models, which no user created. */
 const BASE_OWNER = 'system';
 
 const viewBase = ({ id, seenAt, family, parameters, sizeBytes, revision }: BaseModel & { seenAt: Date }): Model => ({
@@ -30,7 +30,7 @@ const viewBase = ({ id, seenAt, family, parameters, sizeBytes, revision }: BaseM
   ...(revision !== null && { revision, downloaded: true }),
 });
 
-/** One that no worker has yet: what a job on it would download. */
+/** A model that no worker has yet, as a job would download it. */
 const viewOnHub = (id: string, { name, family, parameters, sizeBytes, commit, lastModified }: HubModel): Model => ({
   id,
   object: 'model',
@@ -54,33 +54,33 @@ const viewTuned = (id: string, created: Date, job: Pick<Job, 'id' | 'owner' | 'm
   tuning_type: job.tuning.type,
 });
 
-/** The base models that living workers have, and every tuned model of the caller's. */
+/** Lists the base models of live workers and the caller's tuned models. */
 export async function listModels({ organization }: Principal, { models, jobs }: Needs): Promise<Model[]> {
   const tuned = await jobs.listTuned(organization);
   return [...(await models.list()).map(viewBase), ...tuned.map((job) => viewTuned(job.fineTunedModel!, job.finishedAt ?? job.createdAt, job))];
 }
 
-/** A base model, a tuned one, a checkpoint's, or one on the hub that may be downloaded. @throws Refusal model_not_found, or what the hub says */
+/** Finds a base model, a tuned model, a checkpoint, or a model on the hub that may be downloaded. @throws Refusal model_not_found, or the hub's */
 export async function findModel({ organization: owner }: Principal, id: string, { models, jobs, jobRecord, hub }: Needs): Promise<Model> {
   const base = await models.find(id);
   if (base) return viewBase(base);
   const job = await jobs.findByModel(owner, id);
   if (job) return viewTuned(id, job.finishedAt ?? job.createdAt, job);
   const checkpoint = await jobRecord.findCheckpoint(owner, id);
-  const maker = checkpoint && (await jobs.find(owner, checkpoint.jobId));
-  if (maker) return viewTuned(id, checkpoint.createdAt, maker);
+  const jobOfCheckpoint = checkpoint && (await jobs.find(owner, checkpoint.jobId));
+  if (jobOfCheckpoint) return viewTuned(id, checkpoint.createdAt, jobOfCheckpoint);
   const onHub = parseHubName(id);
   if (onHub !== null && hub.allows(onHub.name)) return viewOnHub(id, await hub.describe(onHub));
   throw notFound(id);
 }
 
-/** Deletes a tuned model and what it is made of; its job stays. @throws Refusal */
+/** Deletes a tuned model and its files; the job stays. @throws Refusal */
 export async function deleteModel({ organization: owner }: Principal, id: string, services: Needs): Promise<void> {
   const { jobs, models, files, objectStore } = services;
   const job = await jobs.findByModel(owner, id);
   if (job === null) {
     if (await models.find(id))
-      throw new Refusal('invalid_value', `"${id}" is a base model`, { param: 'model', hint: 'Only tuned models can be deleted here.' });
+      throw new Refusal('invalid_value', `"${id}" is a base model`, { param: 'model', hint: 'Only tuned models can be deleted.' });
     throw notFound(id);
   }
   await jobs.forgetModel(owner, id);

@@ -1,20 +1,20 @@
 import type { Database } from '../database/client.ts';
 import type { BaseModel as BaseModelRow } from '../generated/prisma/client.ts';
 
-/** A worker that has not announced itself for this long is gone, and its models with it. */
-export const WORKER_BOUND_MS = 45_000;
+/** A worker that has not announced itself for this long counts as gone, with its models. */
+export const WORKER_TIMEOUT_MS = 45_000;
 /** How often a worker calls `announce`. */
 export const ANNOUNCE_EVERY_MS = 10_000;
 
 /** A base model that a worker has on its disk. */
 export interface BaseModel {
-  /** Its directory's name, or `org/name`. */
+  /** Name of its directory, or `org/name`. */
   id: string;
   /** Hugging Face's `model_type`, e.g. `llama`. */
   family: string;
   parameters: number;
   sizeBytes: number;
-  /** The hub's commit, where it was downloaded from there. */
+  /** The hub's commit; null for a model that was not downloaded. */
   revision: string | null;
 }
 
@@ -27,11 +27,11 @@ export interface WorkerIdentity {
 
 export type ModelStore = ReturnType<typeof openModelStore>;
 
-/** Which workers live and which base models they have. */
+/** Which workers are alive and which base models they have. */
 export function openModelStore(db: Database) {
-  const alive = () => ({ heartbeatAt: { gt: new Date(Date.now() - WORKER_BOUND_MS) } });
+  const alive = () => ({ heartbeatAt: { gt: new Date(Date.now() - WORKER_TIMEOUT_MS) } });
   return {
-    /** A worker says that it lives and what it has; models it no longer names are forgotten. */
+    /** Records that a worker is alive and which models it has; removes those that it no longer names. */
     async announce(worker: WorkerIdentity, models: BaseModel[]): Promise<void> {
       const now = new Date();
       const { id: workerId, ...rest } = worker;
@@ -49,12 +49,12 @@ export function openModelStore(db: Database) {
       });
     },
 
-    /** A worker that stops takes its models with it. */
+    /** Removes a worker that stops, with its models. */
     async removeWorker(id: string): Promise<void> {
       await db.worker.deleteMany({ where: { id } });
     },
 
-    /** Base models that a living worker has, each once, by id. */
+    /** Base models of live workers, each listed once, ordered by id. */
     async list(): Promise<(BaseModel & { seenAt: Date })[]> {
       const rows = await db.baseModel.findMany({
         where: { worker: alive() },

@@ -5,11 +5,11 @@ import { isFinal } from '../jobs/state.ts';
 import type { Services } from '../services.ts';
 import type { ReportKind, Reports } from './store.ts';
 
-/** When each is there, and when it never will be. */
-const when: Record<ReportKind, string> = {
-  receipt: 'It is there when the files have been read and tokenised, before the first step',
-  proof: 'It is there when training is done and the delivered files have been read back, before the job succeeds',
-  lineage: 'It is there when training is done and the files are delivered',
+/** When each report becomes available. */
+const availability: Record<ReportKind, string> = {
+  receipt: 'It is available once the files have been read and tokenised, before the first step',
+  proof: 'It is available once training is done and the delivered files have been read back, before the job succeeds',
+  lineage: 'It is available once training is done and the files are delivered',
 };
 
 /** @throws Refusal fine_tune_not_found, report_not_found */
@@ -23,5 +23,5 @@ export async function findReport<Kind extends ReportKind>(
   const report = await services.reports.find(principal.organization, jobId, kind);
   if (report !== null) return report;
   const never = isFinal(job.status) ? `; the job ended before that${job.error === null ? '' : ' (its error says why)'}` : '';
-  throw new Refusal('report_not_found', `The job "${jobId}" is ${job.status} and has no ${kind}`, { hint: `${when[kind]}${never}.` });
+  throw new Refusal('report_not_found', `The job "${jobId}" is ${job.status} and has no ${kind}`, { hint: `${availability[kind]}${never}.` });
 }

@@ -10,7 +10,7 @@ import { findReport } from './find.ts';
 const tags = ['Reports'];
 const params = Type.Object({ job_id: Type.String() });
 
-/** `/v1/fine_tuning/jobs/{id}/receipt`, `proof` and `lineage`: what is known of a job's data, its files and where they come from */
+/** `/v1/fine_tuning/jobs/{id}/receipt`, `proof` and `lineage`: reports on a job's data, its delivered files and their origin */
 export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   app.get(
     '/fine_tuning/jobs/:job_id/receipt',
@@ -18,7 +18,8 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
       schema: {
         tags,
         summary: "Retrieve a job's token receipt",
-        description: 'What training sees of the files: tokens, what is learned, what is cut, dropped or repeated, and the first examples decoded.',
+        description:
+          'What training sees of the files: tokens, how many are trained on, what is truncated, dropped or repeated, and the first examples decoded.',
         params,
         response: { 200: TokenReceipt, '4xx': ErrorResponse },
       },
@@ -33,7 +34,7 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
         tags,
         summary: 'Retrieve the proof of the delivered files',
         description:
-          'A job succeeds only when its files, read back from storage and loaded, are the model that was trained. A proof that did not pass stays too.',
+          'A job succeeds only if its files, read back from storage and loaded, give the model that was trained. A failed proof is kept as well.',
         params,
         response: { 200: AdapterProof, '4xx': ErrorResponse },
       },
@@ -46,8 +47,8 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     {
       schema: {
         tags,
-        summary: 'Retrieve where the delivered files come from',
-        description: 'The manifest that is delivered beside them: data, base model, template, seed, choices, versions, losses.',
+        summary: 'Retrieve the origin of the delivered files',
+        description: 'The manifest that is delivered with them: data, base model, template, seed, settings, versions, losses.',
         params,
         response: { 200: Lineage, '4xx': ErrorResponse },
       },

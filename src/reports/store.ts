@@ -5,7 +5,7 @@ import type { TokenReceipt } from '../formats/token-receipt.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { fence } from '../jobs/store.ts';
 
-/** What is kept of a job for good, by kind. */
+/** The reports that are kept of a job, by kind. */
 export interface Reports {
   receipt: TokenReceipt;
   proof: AdapterProof;
@@ -15,10 +15,10 @@ export type ReportKind = keyof Reports;
 
 export type ReportStore = ReturnType<typeof openReportStore>;
 
-/** Jobs' reports: JSON that a worker writes and nobody changes. */
+/** Reports of jobs: JSON that workers write and the service returns unchanged. */
 export function openReportStore(db: Database) {
   return {
-    /** The same kind again replaces the one before: an attempt that begins anew says the same, or better. @returns false when the attempt is not the newest */
+    /** Replaces an earlier report of the same kind: a new attempt reports the same or more. @returns false when the attempt is not the newest */
     async put<Kind extends ReportKind>(jobId: string, attempt: number, kind: Kind, report: Reports[Kind]): Promise<boolean> {
       const content = report as unknown as Prisma.InputJsonObject;
       return db.$transaction(async (tx) => {
@@ -32,7 +32,7 @@ export function openReportStore(db: Database) {
       });
     },
 
-    /** @returns null when the job has none, or not yet */
+    /** @returns null when the job has no such report, or not yet */
     async find<Kind extends ReportKind>(owner: string, jobId: string, kind: Kind): Promise<Reports[Kind] | null> {
       const row = await db.jobReport.findUnique({ where: { jobId_kind: { jobId, kind }, job: { owner } } });
       return row && (row.content as unknown as Reports[Kind]);

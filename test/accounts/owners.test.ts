@@ -33,7 +33,7 @@ describe('a file', () => {
     return files.create(owner, { id, filename: 'a.jsonl', purpose: 'fine-tune', sizeBytes: 1, sha256: '', storageKey: `files/${id}` });
   };
 
-  it('is found, listed and deleted by its owner alone', async () => {
+  it('is found, listed and deleted only by its owner', async () => {
     const [mine, theirs] = [await upload(MINE), await upload(THEIRS)];
     expect(mine.owner).toBe(MINE);
     expect(await files.find(MINE, mine.id)).toEqual(mine);
@@ -46,22 +46,22 @@ describe('a file', () => {
     expect(await files.delete(MINE, mine.id)).toBe(true);
   });
 
-  it("of another's is no cursor of a list", async () => {
+  it('of another owner is not a valid list cursor', async () => {
     const { id } = await upload(MINE);
     const page = { order: 'asc', limit: 10, after: id } as const;
     await expect(files.list(THEIRS, page)).rejects.toMatchObject({ code: 'invalid_value', param: 'after' });
     expect((await files.list(MINE, page)).data).toEqual([]);
   });
 
-  it('that is gone is found by the sweep, whoever had it', async () => {
-    const gone = [await upload(MINE), await upload(THEIRS)];
-    for (const { owner, id } of gone) await files.delete(owner, id);
-    expect((await files.findGone()).map(({ id }) => id)).toEqual(expect.arrayContaining(gone.map(({ id }) => id)));
+  it('that is deleted is found by the sweep, whoever owns it', async () => {
+    const deleted = [await upload(MINE), await upload(THEIRS)];
+    for (const { owner, id } of deleted) await files.delete(owner, id);
+    expect((await files.findGone()).map(({ id }) => id)).toEqual(expect.arrayContaining(deleted.map(({ id }) => id)));
   });
 });
 
 describe('a job', () => {
-  it('is found, listed and cancelled by its owner alone', async () => {
+  it('is found, listed and cancelled only by its owner', async () => {
     const { job } = await jobs.create(MINE, newJob());
     expect(job.owner).toBe(MINE);
     expect(await jobs.find(MINE, job.id)).toEqual(job);
@@ -74,14 +74,14 @@ describe('a job', () => {
     expect(await jobs.moveOwn(MINE, job.id, 'cancel')).toMatchObject({ status: 'cancelled' });
   });
 
-  it('of any owner is due, claimed and found by a worker', async () => {
+  it('of any owner can be found and claimed by a worker', async () => {
     const { id } = (await jobs.create(THEIRS, newJob())).job;
     expect(await jobs.findDue(100)).toContain(id);
     expect(await jobs.findAny(id)).toMatchObject({ id, owner: THEIRS });
     expect(await jobs.claim(id, 'worker')).toMatchObject({ id, owner: THEIRS });
   });
 
-  it('is made once under an idempotency key by each owner', async () => {
+  it('is created once per owner under the same idempotency key', async () => {
     const key = { idempotencyKey: 'same' };
     const [mine, theirs] = [await jobs.create(MINE, newJob(key)), await jobs.create(THEIRS, newJob(key))];
     expect([mine.created, theirs.created]).toEqual([true, true]);
@@ -93,7 +93,7 @@ describe('a job', () => {
   });
 });
 
-describe('what a job leaves behind', () => {
+describe('the record of a job', () => {
   let job: Job;
   beforeAll(async () => {
     const { id } = (await jobs.create(MINE, newJob())).job;
@@ -102,7 +102,7 @@ describe('what a job leaves behind', () => {
     job = (await jobs.move(id, 'start', { attempt }))!;
   });
 
-  it('in events is seen by its owner alone', async () => {
+  it('shows its events only to the owner', async () => {
     const event = await jobRecord.appendEvent(job.id, { level: 'info', message: 'Created' });
     expect((await jobRecord.events(MINE, job.id, { limit: 10 })).data).toEqual([event]);
     expect((await jobRecord.events(THEIRS, job.id, { limit: 10 })).data).toEqual([]);
@@ -111,7 +111,7 @@ describe('what a job leaves behind', () => {
     expect(await jobRecord.eventsSince(THEIRS, job.id, null, 10)).toEqual([]);
   });
 
-  it('in checkpoints is seen by its owner alone', async () => {
+  it('shows its checkpoints only to the owner', async () => {
     const checkpoint = (await jobRecord.addCheckpoint(job.id, job.attempt, { step: 1, metrics: { step: 1 } }))!;
     expect(checkpoint.name).toMatch(/^ft:graft-tiny:acme:/);
     expect((await jobRecord.checkpoints(MINE, job.id, { limit: 10 })).data).toEqual([checkpoint]);
@@ -120,14 +120,14 @@ describe('what a job leaves behind', () => {
     expect(await jobRecord.findCheckpoint(THEIRS, checkpoint.name)).toBeNull();
   });
 
-  it('in reports is seen by its owner alone', async () => {
+  it('shows its reports only to the owner', async () => {
     const receipt = { object: 'fine_tuning.job.receipt' } as TokenReceipt;
     await reports.put(job.id, job.attempt, 'receipt', receipt);
     expect(await reports.find(MINE, job.id, 'receipt')).toEqual(receipt);
     expect(await reports.find(THEIRS, job.id, 'receipt')).toBeNull();
   });
 
-  it('as a model is found, listed and deleted by its owner alone', async () => {
+  it('lets only the owner find, list and delete its model', async () => {
     const fineTunedModel = fineTunedModelName(job);
     await jobs.move(job.id, 'succeed', { attempt: job.attempt, patch: { fineTunedModel } });
     expect(await jobs.findByModel(MINE, fineTunedModel)).toMatchObject({ id: job.id });

@@ -44,7 +44,7 @@ async function untar(bytes: Buffer): Promise<Record<string, string>> {
 const download = (path: string) => service.inject({ url: `/v1/fine_tuning/jobs/${jobId}${path}` });
 
 describe('an adapter', () => {
-  it('comes as a tar of its directory, of the job and of a checkpoint', async () => {
+  it('can be downloaded as a tar of its directory, from the job and from a checkpoint', async () => {
     for (const path of ['/adapter', '/checkpoints/5/adapter']) {
       const response = await download(path);
       expect(response.headers['content-type']).toBe('application/x-tar');
@@ -52,14 +52,14 @@ describe('an adapter', () => {
     }
   });
 
-  it('comes file by file, and nothing outside of its directory does', async () => {
+  it('can be downloaded file by file, but nothing outside its directory can', async () => {
     expect((await download('/adapter/adapter_config.json')).body).toBe('{"r":8}');
     for (const name of ['none.bin', '..%2Fcheckpoints%2F5%2Fadapter%2Fadapter_config.json', '%2Fetc%2Fpasswd']) {
       expect(refusal(await download(`/adapter/${name}`))).toMatchObject({ status: 404, code: 'adapter_not_found' });
     }
   });
 
-  it('that is not there yet, or of a step without checkpoint, is refused', async () => {
+  it('is refused before the job succeeds, and for a step without a checkpoint', async () => {
     const training_file = await service.upload();
     const waiting = (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file })).json().id;
     const early = refusal(await service.inject({ url: `/v1/fine_tuning/jobs/${waiting}/adapter` }));
@@ -71,7 +71,7 @@ describe('an adapter', () => {
 });
 
 describe('a result file', () => {
-  it('is the adapter itself, and its deletion leaves the adapter alone', async () => {
+  it('is the adapter itself, which stays when the file is deleted', async () => {
     const { client } = service;
     const [id] = (await client.fineTuning.jobs.retrieve(jobId)).result_files;
     expect(await (await client.files.content(id!)).text()).toBe('{"r":8}');
@@ -97,8 +97,8 @@ describe('the checkpoints', () => {
   });
 });
 
-describe('the events as a stream', () => {
-  it('come from the one named on, and end with the job', async () => {
+describe('the event stream', () => {
+  it('starts after the given event and ends with the job', async () => {
     const all = (await download('/events')).json().data;
     const response = await service.inject({ url: `/v1/fine_tuning/jobs/${jobId}/events?stream=true`, headers: { 'last-event-id': all[1].id } });
     expect(response.headers['content-type']).toContain('text/event-stream');
@@ -107,7 +107,7 @@ describe('the events as a stream', () => {
 });
 
 describe('models', () => {
-  it('are the base models of living workers and the tuned ones, found by an encoded name', async () => {
+  it('include the base models of live workers and tuned models, and are found by their encoded names', async () => {
     const { client } = service;
     const ids = (await client.models.list()).data.map(({ id }) => id);
     expect(ids).toEqual(['graft-tiny', modelName]);
@@ -123,7 +123,7 @@ describe('models', () => {
     await expect(client.models.retrieve('none')).rejects.toMatchObject({ status: 404, code: 'model_not_found' });
   });
 
-  it('that are tuned can be deleted with their adapter, base models not', async () => {
+  it('can be deleted with their adapter if they are tuned, but not if they are base models', async () => {
     const { client, services } = service;
     await expect(client.models.delete('graft-tiny')).rejects.toMatchObject({ status: 400, param: 'model' });
     expect(await client.models.delete(modelName)).toEqual({ id: modelName, object: 'model', deleted: true });

@@ -24,7 +24,7 @@ describe('upload', () => {
   it.each([
     ['without purpose', [['file', data]], { param: 'purpose', code: 'missing_required_parameter' }],
     [
-      'with a purpose of ours',
+      'with the purpose of results',
       [
         ['file', data],
         ['purpose', 'fine-tune-results'],
@@ -59,7 +59,7 @@ describe('upload', () => {
       { param: 'colour', code: 'unknown_parameter' },
     ],
     [
-      'with a file under another name',
+      'with the file in another field',
       [
         ['dataset', data],
         ['purpose', 'fine-tune'],
@@ -76,17 +76,17 @@ describe('upload', () => {
       ],
       { param: 'expires_after.seconds' },
     ],
-  ] as [string, [string, string | File][], object][])('%s is refused and leaves nothing in storage', async (_name, parts, expected) => {
+  ] as [string, [string, string | File][], object][])('%s › is refused and leaves nothing in storage', async (_name, parts, expected) => {
     const before = await service.services.objectStore.list('files/');
     expect(refusal(await send(parts))).toMatchObject({ status: 400, type: 'invalid_request_error', ...expected });
     expect(await service.services.objectStore.list('files/')).toEqual(before);
   });
 
-  it('that is not multipart is refused', async () => {
+  it('that is not multipart › is refused', async () => {
     expect(refusal(await service.post('/v1/files', {}))).toMatchObject({ status: 415, code: 'unsupported_media_type' });
   });
 
-  it('whose name is cut in the middle of an emoji can be read and downloaded', async () => {
+  it('with a name that is cut in the middle of an emoji › can be read and downloaded', async () => {
     const response = await send([
       ['file', new File(['{}\n'], `${'x'.repeat(254)}🌱.jsonl`)],
       ['purpose', 'fine-tune'],
@@ -96,7 +96,7 @@ describe('upload', () => {
     expect((await service.inject({ url: `/v1/files/${id}/content` })).body).toBe('{}\n');
   });
 
-  it('with an expiry shows it', async () => {
+  it('with an expiry › shows it', async () => {
     const response = await send([
       ['file', data],
       ['purpose', 'fine-tune'],
@@ -109,7 +109,7 @@ describe('upload', () => {
 });
 
 describe('delete', () => {
-  it('removes the bytes, or leaves them to a job that still reads them until it is over', async () => {
+  it('removes the content at once, or as soon as no unfinished job reads it', async () => {
     const { objectStore, jobs } = service.services;
     const free = await service.upload();
     await service.inject({ method: 'DELETE', url: `/v1/files/${free}` });

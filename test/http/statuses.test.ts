@@ -12,11 +12,11 @@ describe('a refusal over HTTP', () => {
     ['file_too_large', 413],
     ['internal_error', 500],
     ['model_hub_unreachable', 503],
-  ])('%s has the status %i', (code, status) => {
+  ])('with the code %s has the status %i', (code, status) => {
     expect(statusOf(new Refusal(code, 'no'))).toBe(status);
   });
 
-  it('is the contract’s error object, with the hint in its message', () => {
+  it('becomes the contract’s error object, with the hint in its message', () => {
     const refusal = new Refusal('rank_out_of_range', 'r is 512; the largest is 256', { param: 'tuning.r', hint: 'Use 8 to 64.' });
     expect(errorBody(refusal)).toEqual({
       error: { message: 'r is 512; the largest is 256. Use 8 to 64.', type: 'invalid_request_error', param: 'tuning.r', code: 'rank_out_of_range' },

@@ -18,7 +18,7 @@ describe('create', () => {
     [
       'an unknown model',
       { model: 'gpt-9' },
-      { status: 404, code: 'model_not_found', param: 'model', message: 'There is no base model "gpt-9". There is: graft-tiny.' },
+      { status: 404, code: 'model_not_found', param: 'model', message: 'There is no base model "gpt-9". Available: graft-tiny.' },
     ],
     ['a missing file', { training_file: 'file-none' }, { status: 400, code: 'invalid_training_file', param: 'training_file' }],
     ['a missing validation file', { validation_file: 'file-none' }, { code: 'invalid_validation_file', param: 'validation_file' }],
@@ -28,9 +28,9 @@ describe('create', () => {
     [
       'a rank as text',
       { tuning: { type: 'lora', r: '8' } },
-      { code: 'invalid_type', param: 'tuning.r', message: 'r is "8"; it takes a whole number from 1 to 256' },
+      { code: 'invalid_type', param: 'tuning.r', message: 'r is "8"; it must be a whole number from 1 to 256' },
     ],
-    ['an unknown tuning', { tuning: { type: 'magic' } }, { param: 'tuning.type', message: 'type is "magic"; it takes "lora" or "full"' }],
+    ['an unknown tuning', { tuning: { type: 'magic' } }, { param: 'tuning.type', message: 'type is "magic"; it must be "lora" or "full"' }],
     ['a tuning without type', { tuning: { r: 8 } }, { param: 'tuning.type' }],
     ['an unknown key in tuning', { tuning: { type: 'lora', rank: 8 } }, { code: 'unknown_parameter', param: 'tuning.rank' }],
     ["LoRA's key in full fine-tuning", { tuning: { type: 'full', r: 8 } }, { code: 'unknown_parameter', param: 'tuning.r' }],
@@ -42,14 +42,14 @@ describe('create', () => {
     [
       'epochs as text',
       hyperparameters({ n_epochs: 'many' }),
-      { param: 'method.supervised.hyperparameters.n_epochs', message: 'n_epochs is "many"; it takes "auto" or a whole number from 1 to 50' },
+      { param: 'method.supervised.hyperparameters.n_epochs', message: 'n_epochs is "many"; it must be "auto" or a whole number from 1 to 50' },
     ],
     [
       'an unknown schedule',
       hyperparameters({ lr_scheduler_type: 'step' }),
       {
         param: 'method.supervised.hyperparameters.lr_scheduler_type',
-        message: 'lr_scheduler_type is "step"; it takes "linear" or "cosine" or "constant"',
+        message: 'lr_scheduler_type is "step"; it must be "linear" or "cosine" or "constant"',
       },
     ],
     ['an unknown hyperparameter', { hyperparameters: { epochs: 3 } }, { code: 'unknown_parameter', param: 'hyperparameters.epochs' }],
@@ -59,37 +59,41 @@ describe('create', () => {
       { param: 'method.supervised.hyperparameters.learning_rate_multiplier' },
     ],
     ['hyperparameters in both places', { ...hyperparameters({}), hyperparameters: {} }, { param: 'hyperparameters' }],
-    ['a method of later', { method: { type: 'dpo', dpo: { hyperparameters: { beta: 0.1 } } } }, { code: 'unsupported_method', param: 'method.type' }],
+    [
+      'an unsupported method',
+      { method: { type: 'dpo', dpo: { hyperparameters: { beta: 0.1 } } } },
+      { code: 'unsupported_method', param: 'method.type' },
+    ],
     ['an empty suffix', { suffix: '' }, { param: 'suffix' }],
     ['a seed below zero', { seed: -1 }, { param: 'seed', message: 'seed is -1; the smallest is 0' }],
     ['metadata that is not text', { metadata: { a: 1 } }, { param: 'metadata.a' }],
     ['an integration', { integrations: [{ type: 'wandb' }] }, { param: 'integrations' }],
     ['no training file', { training_file: undefined }, { code: 'missing_required_parameter', param: 'training_file' }],
     ['a NUL character', { suffix: 'a\0b' }, { code: 'invalid_json' }],
-  ])('with %s is refused, naming it', async (_name, fields, expected) => {
+  ])('with %s › is refused, naming it', async (_name, fields, expected) => {
     expect(refusal(await create(fields))).toMatchObject({ status: 400, type: 'invalid_request_error', ...expected });
   });
 
-  it('with a file of another purpose is refused', async () => {
+  it('with a file of another purpose › is refused', async () => {
     const id = newFileId();
     const file = { id, filename: 'r.csv', purpose: 'fine-tune-results' as const, sizeBytes: 1, sha256: '', storageKey: 'files/none' };
     await service.services.files.create(ORGANIZATION, file);
     expect(refusal(await create({ training_file: id }))).toMatchObject({ status: 400, param: 'training_file', code: 'invalid_training_file' });
   });
 
-  it('with several mistakes names each', async () => {
+  it('with several mistakes › names each', async () => {
     const { message } = refusal(await create({ seed: -1, tuning: { type: 'lora', r: 512, lora_dropout: 2 } }));
     for (const part of ['seed is -1', 'r is 512', 'lora_dropout is 2']) expect(message).toContain(part);
   });
 
-  it('takes everything that may be null or auto, and the deprecated place of hyperparameters', async () => {
+  it('accepts null and auto wherever they are allowed, and hyperparameters in the deprecated field', async () => {
     const nulls = { suffix: null, seed: null, validation_file: null, metadata: null, integrations: null };
     const response = await create({ ...nulls, hyperparameters: { n_epochs: 'auto', learning_rate: 1e-3 } });
     expect(response.statusCode).toBe(200);
     expect(response.json().hyperparameters).toEqual({ n_epochs: 'auto', batch_size: 'auto', learning_rate_multiplier: 'auto', learning_rate: 1e-3 });
   });
 
-  it('with an Idempotency-Key twice makes one job, and refuses another body under it', async () => {
+  it('with the same Idempotency-Key twice › creates one job, and refuses a different body', async () => {
     const send = (fields: object) =>
       service.inject({
         method: 'POST',

@@ -1,7 +1,7 @@
 import { newJobId } from '../../src/ids.ts';
 import type { NewJob } from '../../src/jobs/job.ts';
 
-/** A job as create hands it to the store. */
+/** A job as `createJob` passes it to the store. */
 export const newJob = (fields: Partial<NewJob> = {}): NewJob => ({
   id: newJobId(),
   model: 'graft-tiny',

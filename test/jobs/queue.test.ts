@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { reconcile } from '../../src/jobs/reconcile.ts';
-import { HEARTBEAT_BOUND_MS } from '../../src/jobs/store.ts';
+import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/store.ts';
 import { type RunningService, runService } from '../running-service.ts';
 import { newJob } from './new-job.ts';
 
@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.close());
 
-/** Consumes until `count` jobs have come, or nothing has for a second and a half. @returns their ids */
+/** Consumes until `count` jobs have come, for at most a second and a half. @returns their ids */
 async function take(count: number, handler: (id: string) => Promise<void> = async () => {}): Promise<string[]> {
   const taken: string[] = [];
   let enough = () => {};
@@ -35,7 +35,7 @@ async function take(count: number, handler: (id: string) => Promise<void> = asyn
 const makeJob = async () => (await service.services.jobs.create('acme', newJob())).job;
 
 describe('the queue', () => {
-  it('given a job three times wakes one worker once, and takes it again after it is done', async () => {
+  it('wakes one worker once for a job that is enqueued three times, and accepts the job again after it is done', async () => {
     const { queue } = service.services;
     await queue.enqueue('ftjob-x');
     await queue.enqueue('ftjob-x', 'ftjob-x');
@@ -44,7 +44,7 @@ describe('the queue', () => {
     expect(await take(1)).toEqual(['ftjob-x']);
   });
 
-  it('forgets a job that was removed', async () => {
+  it('does not deliver a job that was removed', async () => {
     const { queue } = service.services;
     await queue.enqueue('ftjob-y');
     await queue.remove('ftjob-y');
@@ -62,7 +62,7 @@ describe('the queue', () => {
 });
 
 describe('reconcile', () => {
-  it('puts jobs that Redis lost back into the queue, but not those that a worker has or that are over', async () => {
+  it('puts jobs that Redis lost back into the queue, but not those that a worker has or that have ended', async () => {
     const { jobs } = service.services;
     const [lost, claimed, cancelled] = [await makeJob(), await makeJob(), await makeJob()];
     await jobs.claim(claimed.id, 'worker-a');
@@ -72,7 +72,7 @@ describe('reconcile', () => {
     expect(await take(3, async (id) => void (await jobs.move(id, 'cancel')))).toEqual([lost.id]);
   });
 
-  it('gives a running job whose worker fell silent to the next, and gives up after ten', async () => {
+  it('gives a running job whose worker went silent to the next one, and gives up after ten attempts', async () => {
     const { jobs, jobRecord, database } = service.services;
     const { id } = await makeJob();
     let attempt = (await jobs.claim(id, 'worker-a'))!.attempt;
@@ -81,12 +81,12 @@ describe('reconcile', () => {
       await jobs.move(id, 'start', { attempt });
       await reconcile(service.services);
       expect((await jobs.findAny(id))!.status).toBe('running');
-      await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_BOUND_MS - 1) } });
+      await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_TIMEOUT_MS - 1) } });
       await reconcile(service.services);
       const job = (await jobs.findAny(id))!;
       if (job.status === 'failed') break;
       expect(job).toMatchObject({ status: 'queued', workerId: null });
-      // The old worker wakes up late: nothing of it counts any more.
+      // The old worker wakes up late: its writes no longer count.
       expect(await jobs.heartbeat(id, attempt)).toBeNull();
       expect(await jobs.move(id, 'succeed', { attempt })).toBeNull();
       attempt = (await jobs.claim(id, 'worker-b'))!.attempt;
@@ -95,12 +95,12 @@ describe('reconcile', () => {
     expect((await jobRecord.events('acme', id, { limit: 100 })).data).toHaveLength(9);
   });
 
-  it('gives up a job that loses its workers before training', async () => {
+  it('gives up a job that keeps losing its workers before training', async () => {
     const { jobs, database } = service.services;
     const { id } = await makeJob();
     for (let attempt = 1; attempt <= 10; attempt++) {
       expect(await jobs.claim(id, 'worker-a')).toMatchObject({ attempt, status: 'validating_files' });
-      await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_BOUND_MS - 1) } });
+      await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_TIMEOUT_MS - 1) } });
       await reconcile(service.services);
     }
     expect(await jobs.findAny(id)).toMatchObject({ status: 'failed', error: { code: 'too_many_attempts' } });

@@ -23,7 +23,7 @@ const claimed = async () => {
 const metric = (step: number, train_loss = 1): StepMetric => ({ step, metrics: { train_loss, epoch: step / 10, tokens: 10 } });
 
 describe('events', () => {
-  it('are paged newest first, and followed in their order', async () => {
+  it('are paged newest first and followed oldest first', async () => {
     const { id } = await claimed();
     for (const message of ['one', 'two', 'three']) await jobRecord.appendEvent(id, { level: 'info', message });
     const { data, hasMore } = await jobRecord.events('acme', id, { limit: 2 });
@@ -35,14 +35,14 @@ describe('events', () => {
 });
 
 describe('metrics', () => {
-  it('come back in their order, a repeated step as it was first', async () => {
+  it('come back in order, with a repeated step as it was first recorded', async () => {
     const { id, attempt } = await claimed();
     await jobRecord.addMetrics(id, attempt, [metric(1), metric(2)]);
     await jobRecord.addMetrics(id, attempt, [metric(2, 9), metric(3)]);
     expect(await jobRecord.metrics(id)).toEqual([metric(1), metric(2), metric(3)]);
   });
 
-  it('may have any name, and are left out where they are not finite', async () => {
+  it('may have any name, and are left out if they are not finite', async () => {
     const { id, attempt } = await claimed();
     await jobRecord.addMetrics(id, attempt, [
       { step: 1, metrics: { train_rewards_margin: 0.25, valid_loss: Number.NaN, full_valid_loss: Infinity } },
@@ -52,7 +52,7 @@ describe('metrics', () => {
 });
 
 describe('checkpoints', () => {
-  it('come back newest first, a repeated one as it was last', async () => {
+  it('come back newest first, with a repeated one as it was last recorded', async () => {
     const { id, attempt } = await claimed();
     await jobRecord.addCheckpoint(id, attempt, { step: 2, metrics: { step: 2 } });
     await jobRecord.addCheckpoint(id, attempt, { step: 3, metrics: { step: 3, train_loss: 1 } });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fineTunedModelName } from '../../src/ids.ts';
 import type { NewJob } from '../../src/jobs/job.ts';
-import { HEARTBEAT_BOUND_MS, type JobStore, openJobStore } from '../../src/jobs/store.ts';
+import { HEARTBEAT_TIMEOUT_MS, type JobStore, openJobStore } from '../../src/jobs/store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
 import { newJob } from './new-job.ts';
 
@@ -23,10 +23,10 @@ const running = async () => {
 };
 
 const silence = (id: string) =>
-  embedded.database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_BOUND_MS - 1000) } });
+  embedded.database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_TIMEOUT_MS - 1000) } });
 
 describe('create', () => {
-  it('keeps what was asked for', async () => {
+  it('stores what was requested', async () => {
     const job = newJob({ metadata: { team: 'a' }, suffix: 'mine' });
     expect(await jobs.find('acme', (await jobs.create('acme', job)).job.id)).toMatchObject({
       ...job,
@@ -37,7 +37,7 @@ describe('create', () => {
     });
   });
 
-  it('twice with one idempotency key gives the first job twice, even at once', async () => {
+  it('returns the same job for the same idempotency key, even when called at the same time', async () => {
     const results = await Promise.all([1, 2, 3].map(() => jobs.create('acme', newJob({ idempotencyKey: 'same' }))));
     expect(new Set(results.map(({ job }) => job.id)).size).toBe(1);
     expect(results.filter(({ created }) => created)).toHaveLength(1);
@@ -45,7 +45,7 @@ describe('create', () => {
 });
 
 describe('move', () => {
-  it('by two cancels, a failure and a success at once lets exactly one win', async () => {
+  it('by two cancels, a failure and a success at once › lets exactly one win', async () => {
     for (let round = 0; round < 10; round++) {
       const { id, attempt } = await running();
       const outcomes = await Promise.all([
@@ -66,7 +66,7 @@ describe('move', () => {
     }
   });
 
-  it('with an older attempt changes nothing', async () => {
+  it('with an older attempt › changes nothing', async () => {
     const { id, attempt } = await running();
     await jobs.move(id, 'requeue');
     const { attempt: newer } = (await jobs.claim(id, 'worker-b'))!;
@@ -76,7 +76,7 @@ describe('move', () => {
     expect((await jobs.find('acme', id))!.status).toBe('running');
   });
 
-  it('of a finished job is refused', async () => {
+  it('of a finished job › is refused', async () => {
     const { id } = await make();
     await jobs.move(id, 'cancel');
     expect(await jobs.move(id, 'cancel')).toBeNull();
@@ -85,13 +85,13 @@ describe('move', () => {
 });
 
 describe('claim', () => {
-  it('by many workers at once gives the job to one', async () => {
+  it('by many workers at once › gives the job to one', async () => {
     const { id } = await make();
     const claims = await Promise.all(['a', 'b', 'c', 'd'].map((worker) => jobs.claim(id, worker)));
     expect(claims.filter((claim) => claim !== null)).toHaveLength(1);
   });
 
-  it('of a job whose worker fell silent before training takes it over and fences the old one off', async () => {
+  it('of a job whose worker went silent before training › takes it over and fences off the old worker', async () => {
     const { id } = await make();
     const first = (await jobs.claim(id, 'worker-a'))!;
     expect(await jobs.claim(id, 'worker-b')).toBeNull();
@@ -105,14 +105,14 @@ describe('claim', () => {
 });
 
 describe('heartbeat', () => {
-  it('of a cancelled job answers null', async () => {
+  it('of a cancelled job › returns null', async () => {
     const { id, attempt } = await running();
     expect(await jobs.heartbeat(id, attempt, { trainedTokens: 12 })).toMatchObject({ trainedTokens: 12 });
     await jobs.move(id, 'cancel');
     expect(await jobs.heartbeat(id, attempt)).toBeNull();
   });
 
-  it('that stopped makes a running job stalled', async () => {
+  it('that has stopped › makes a running job stalled', async () => {
     const { id } = await running();
     expect((await jobs.findStalled()).map((job) => job.id)).not.toContain(id);
     await silence(id);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ModelStore, openModelStore, WORKER_BOUND_MS } from '../../src/models/store.ts';
+import { type ModelStore, openModelStore, WORKER_TIMEOUT_MS } from '../../src/models/store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
 
 let embedded: EmbeddedDatabase;
@@ -15,7 +15,7 @@ const worker = (id: string) => ({ id, hostname: 'here', device: 'CPU' });
 const ids = async () => (await models.list()).map(({ id }) => id);
 
 describe('announce', () => {
-  it('by two workers with one model lists it once, until both are gone', async () => {
+  it('by two workers with the same model › lists it once, until both are gone', async () => {
     await models.announce(worker('a'), [model('big'), model('org/small')]);
     await models.announce(worker('b'), [model('big')]);
     expect(await ids()).toEqual(['big', 'org/small']);
@@ -26,16 +26,16 @@ describe('announce', () => {
     expect(await ids()).toEqual([]);
   });
 
-  it('again with fewer models forgets the others', async () => {
+  it('again with fewer models › removes the others', async () => {
     await models.announce(worker('c'), [model('x'), model('y')]);
     await models.announce(worker('c'), [model('y')]);
     expect(await ids()).toEqual(['y']);
     await models.removeWorker('c');
   });
 
-  it('that stopped takes the models out of the list, and back when it goes on', async () => {
+  it('that has stopped › takes the models off the list until it resumes', async () => {
     await models.announce(worker('d'), [model('z')]);
-    await embedded.database.worker.update({ where: { id: 'd' }, data: { heartbeatAt: new Date(Date.now() - WORKER_BOUND_MS - 1) } });
+    await embedded.database.worker.update({ where: { id: 'd' }, data: { heartbeatAt: new Date(Date.now() - WORKER_TIMEOUT_MS - 1) } });
     expect(await ids()).toEqual([]);
     expect(await models.find('z')).toBeNull();
     await models.announce(worker('d'), [model('z')]);

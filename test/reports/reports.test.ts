@@ -35,14 +35,14 @@ const receipt: TokenReceipt = {
 };
 
 describe('a report', () => {
-  it.each(['receipt', 'proof', 'lineage'])('%s › that is not there yet is refused, saying when it will be', async (kind) => {
+  it.each(['receipt', 'proof', 'lineage'])('of kind %s › is refused before it exists, saying when it will be available', async (kind) => {
     const refused = refusal(await get(kind));
     expect(refused).toMatchObject({ status: 404, code: 'report_not_found' });
-    expect(refused.message).toMatch(new RegExp(`is validating_files and has no ${kind}\\. It is there when`));
+    expect(refused.message).toMatch(new RegExp(`is validating_files and has no ${kind}\\. It is available once`));
     expect(refusal(await get(kind, 'ftjob-none'))).toMatchObject({ status: 404, code: 'fine_tune_not_found' });
   });
 
-  it('is served as the newest attempt wrote it, and no older one replaces it', async () => {
+  it('is served as the newest attempt wrote it, and no older attempt replaces it', async () => {
     const { jobs, reports } = service.services;
     expect(await reports.put(jobId, 0, 'receipt', receipt)).toBe(false); // nobody has the job
     const { attempt } = (await jobs.claim(jobId, 'worker-test'))!;
@@ -52,17 +52,17 @@ describe('a report', () => {
     expect((await get('receipt')).json()).toEqual({ ...receipt, max_length: 9 });
   });
 
-  it('of a job that ended before it says so', async () => {
+  it('of a job that ended too early › is refused, saying so', async () => {
     await service.post(`/v1/fine_tuning/jobs/${jobId}/cancel`, {});
     expect(refusal(await get('proof')).message).toMatch(/is cancelled and has no proof.*ended before that/);
     expect((await get('receipt')).statusCode).toBe(200);
   });
 
-  it('is described at /docs', async () => {
+  it('is documented at /docs', async () => {
     const { paths } = (await service.inject({ url: '/docs/json' })).json();
-    const described = ['receipt', 'proof', 'lineage'].map(
+    const titles = ['receipt', 'proof', 'lineage'].map(
       (kind) => paths[`/v1/fine_tuning/jobs/{job_id}/${kind}`].get.responses['200'].content['application/json'].schema.title,
     );
-    expect(described).toEqual(['TokenReceipt', 'AdapterProof', 'Lineage']);
+    expect(titles).toEqual(['TokenReceipt', 'AdapterProof', 'Lineage']);
   });
 });
