@@ -1,4 +1,4 @@
-/** Work that one process at a time may do, on this machine or any other that shares the file's directory. */
+/** A lock between processes, on this machine or any other that shares the file's directory. */
 import { mkdir, open } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
@@ -6,11 +6,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 const { tryLock } = createRequire(import.meta.url)('fs-native-extensions') as { tryLock(fd: number): boolean };
 
-const LOOK_EVERY_MS = 100;
+const POLL_EVERY_MS = 100;
 
 /**
- * Takes the kernel's lock on a file (fcntl, F_OFD_SETLK), which is free again the moment its holder closes the file or dies: it cannot go stale, and
- * nobody can steal it. The file stays, empty.
+ * Runs `work` under the kernel's lock on a file (fcntl, F_OFD_SETLK), which is released the moment its holder closes the file or dies: it can neither
+ * go stale nor be stolen. The empty file remains.
  * @throws the signal's reason when it is aborted while waiting
  */
 export async function withFileLock<T>(path: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
@@ -19,7 +19,7 @@ export async function withFileLock<T>(path: string, signal: AbortSignal, work: (
   try {
     while (!tryLock(file.fd)) {
       signal.throwIfAborted();
-      await delay(LOOK_EVERY_MS);
+      await delay(POLL_EVERY_MS);
     }
     return await work();
   } finally {

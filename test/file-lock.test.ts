@@ -15,7 +15,7 @@ afterEach(() => rm(dir, { recursive: true }));
 const never = new AbortController().signal;
 
 describe('withFileLock', () => {
-  it('lets one at a time do its work, in whatever order they come', async () => {
+  it('lets only one at a time do its work', async () => {
     const path = join(dir, 'deeper', 'lock');
     let inside = 0;
     const work = async () => {
@@ -28,13 +28,13 @@ describe('withFileLock', () => {
     expect(inside).toBe(0);
   });
 
-  it('is free again when the work fails', async () => {
+  it('is released when the work fails', async () => {
     const path = join(dir, 'lock');
     await expect(withFileLock(path, never, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
     await expect(withFileLock(path, never, async () => 'mine')).resolves.toBe('mine');
   });
 
-  it('is free again the moment its holder is killed, for one of several that wait', async () => {
+  it('is released the moment its holder is killed, to one of several that wait', async () => {
     const path = join(dir, 'lock');
     const program = `const { withFileLock } = await import('./src/file-lock.ts');
       await withFileLock(process.argv[1], new AbortController().signal, () => new Promise(() => { console.log('held'); setInterval(() => {}, 1000); }));`;
@@ -57,7 +57,7 @@ describe('withFileLock', () => {
     await Promise.all(waiting);
   });
 
-  it('gives up waiting with the signal’s reason', async () => {
+  it('stops waiting with the signal’s reason', async () => {
     const path = join(dir, 'lock');
     const impatient = new AbortController();
     await withFileLock(path, never, async () => {

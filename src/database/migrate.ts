@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 
-/** The lock that Prisma's own `migrate deploy` takes: the two never run at once. */
+/** The lock that Prisma's own `migrate deploy` takes, so that the two never run at once. */
 const PRISMA_MIGRATION_LOCK = 72707369;
 
 const migrationsDir = fileURLToPath(new URL('../../prisma/migrations', import.meta.url));
 
 /**
- * Applies the committed migrations that this database has not seen, each in a transaction of its own, and keeps the
- * record that Prisma keeps, so that `prisma migrate status` and `deploy` agree. Plain SQL because Prisma's CLI wants a
- * native engine that closed networks cannot download.
- * @returns the names of the migrations applied now
- * @throws Error when an applied migration's file has changed since
+ * Applies the committed migrations that this database lacks, each in its own transaction, and records them as Prisma
+ * does, so that `prisma migrate status` and `deploy` agree. Plain SQL, because Prisma's CLI needs a native engine that
+ * closed networks cannot download.
+ * @returns the names of the newly applied migrations
+ * @throws Error when the file of an applied migration has changed since
  */
 export async function migrate(databaseUrl: string, dir = migrationsDir): Promise<string[]> {
   const client = new pg.Client({ connectionString: databaseUrl });
@@ -23,18 +23,18 @@ export async function migrate(databaseUrl: string, dir = migrationsDir): Promise
     await client.query('SELECT pg_advisory_lock($1)', [PRISMA_MIGRATION_LOCK]);
     await client.query(migrationsTable);
     const applied = await appliedChecksums(client);
-    const now: string[] = [];
+    const newlyApplied: string[] = [];
     for (const { name, sql } of await committedMigrations(dir)) {
       const checksum = createHash('sha256').update(sql).digest('hex');
-      const known = applied.get(name);
-      if (known === undefined) {
+      const recorded = applied.get(name);
+      if (recorded === undefined) {
         await apply(client, { name, sql, checksum });
-        now.push(name);
-      } else if (known !== checksum) {
+        newlyApplied.push(name);
+      } else if (recorded !== checksum) {
         throw new Error(`The migration ${name} has changed since it was applied to this database; restore its file and add a new migration instead`);
       }
     }
-    return now;
+    return newlyApplied;
   } finally {
     await client.end(); // releases the lock with the session
   }

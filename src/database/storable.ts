@@ -1,16 +1,16 @@
-/** Postgres holds neither NUL nor half of a surrogate pair, in text and in JSON alike. */
+/** Postgres can hold neither NUL nor a lone surrogate, in text or in JSON. */
 const UNSTORABLE = /[\0\p{Surrogate}]/u;
 const EACH_UNSTORABLE = new RegExp(UNSTORABLE, 'gu');
 
-/** Unicode's replacement character, as decoders write it for bytes that are no character. */
+/** Unicode's replacement character, which decoders write for invalid bytes. */
 const REPLACEMENT = '\uFFFD';
 
 export const isStorable = (text: string): boolean => !UNSTORABLE.test(text);
 
 /**
- * What can be stored of a value: in its strings, however deep, and in its objects' keys, each character that Postgres cannot hold becomes U+FFFD.
- * Instances of classes (dates, bytes, Prisma's own values) pass as they are.
- * @returns the value itself when Postgres can hold all of it: a large receipt is walked, not copied
+ * Replaces each character that Postgres cannot hold with U+FFFD, in strings at any depth and in object keys.
+ * Class instances (dates, bytes, Prisma's own values) are left as they are.
+ * @returns the value itself if nothing had to be replaced: a large receipt is walked, not copied
  */
 export function storable<T>(value: T): T {
   return clean(value) as T;

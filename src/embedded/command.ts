@@ -1,19 +1,19 @@
-/** Running a program to its end, and waiting for a process that is not our child. */
+/** Runs a program to completion, and ends a process that is not our child. */
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** What to put before a command line, and which user it becomes, so that a program that refuses root starts. */
+/** A command prefix and a user that let a program start even if it refuses to run as root. */
 export interface Identity {
   prefix: readonly string[];
   uid?: number;
   gid?: number;
 }
 
-/** @throws Error with the command's last output lines when it fails, or when it is missing */
+/** @throws Error when the command is missing, or fails (then with the end of its output) */
 export async function runCommand(command: readonly string[], { prefix, ...user }: Identity = { prefix: [] }): Promise<void> {
   const [program = '', ...args] = [...prefix, ...command];
-  // A daemon started by the command inherits its output: only 'exit' tells that the command itself is over.
+  // A daemon started by the command inherits its output: only 'exit' shows that the command itself has ended.
   const child = spawn(program, args, { ...user, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -29,24 +29,24 @@ export async function runCommand(command: readonly string[], { prefix, ...user }
     await delay(20); // the last lines may still be in the pipe
     child.stdout.destroy();
     child.stderr.destroy();
-    throw new Error(`${command[0]} ended with ${code}\n${output.trim()}`);
+    throw new Error(`${command[0]} exited with ${code}\n${output.trim()}`);
   }
   child.stdout.destroy();
   child.stderr.destroy();
 }
 
-/** When a process began, in clock ticks since boot: with its pid it names a process for good. null when there is none. */
+/** Start time of a process in clock ticks since boot, unique together with its pid; null when it does not run. */
 export async function startTicks(pid: number): Promise<string | null> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  // The name in parentheses may hold spaces; after it field 3 is the state and field 22 the start (proc_pid_stat(5)).
+  // The name in parentheses may contain spaces. After it, field 3 is the state and field 22 the start time (proc_pid_stat(5)).
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
 }
 
-/** Asks a process to end and waits for it; kills it after `patienceMs`. */
-export async function endProcess(pid: number, signal: NodeJS.Signals, patienceMs = 20_000): Promise<void> {
-  const born = await startTicks(pid);
-  if (born === null) return;
+/** Signals a process to end and waits for it; kills it after `timeoutMs`. */
+export async function endProcess(pid: number, signal: NodeJS.Signals, timeoutMs = 20_000): Promise<void> {
+  const startedAt = await startTicks(pid);
+  if (startedAt === null) return;
   const send = (name: NodeJS.Signals) => {
     try {
       process.kill(pid, name);
@@ -55,8 +55,8 @@ export async function endProcess(pid: number, signal: NodeJS.Signals, patienceMs
     }
   };
   send(signal);
-  const deadline = Date.now() + patienceMs;
-  while ((await startTicks(pid)) === born) {
+  const deadline = Date.now() + timeoutMs;
+  while ((await startTicks(pid)) === startedAt) {
     if (Date.now() > deadline) send('SIGKILL');
     await delay(20);
   }

@@ -1,6 +1,6 @@
 /**
- * The no-configuration start: a private real Postgres and a private real Redis-compatible server under DATA_DIR.
- * Both outlive a killed Node and are taken over by the next start.
+ * Servers for a start without configuration: a private Postgres and a private Redis-compatible server under DATA_DIR.
+ * Both survive a killed Node process and are reused by the next start.
  */
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,19 +10,19 @@ import { signIn, whileLocked } from './tenancy.ts';
 import { startValkey } from './valkey.ts';
 
 export interface Embedded {
-  /** For DATABASE_URL: `postgresql://postgres@localhost:5432/graft?host=/path`; null when not asked for. */
+  /** For DATABASE_URL: `postgresql://postgres@localhost:5432/graft?host=/path`; null when not requested. */
   databaseUrl: string | null;
-  /** For REDIS_URL: the absolute path of a Unix socket, which `new Redis(path)` takes; null when not asked for. */
+  /** For REDIS_URL: the absolute path of a Unix socket, which `new Redis(path)` accepts; null when not requested. */
   redisUrl: string | null;
-  /** Stops the servers, unless another living process uses them. May be called twice. */
+  /** Stops the servers unless another process still uses them. May be called twice. */
   stop(): Promise<void>;
 }
 
-/** @param options which servers are wanted, and the directory that holds their data */
+/** @param options which servers to start, and the directory that holds their data */
 export async function startEmbedded(options: { dataDir: string; postgres: boolean; redis: boolean }): Promise<Embedded> {
   if (!options.postgres && !options.redis) return { databaseUrl: null, redisUrl: null, stop: async () => {} };
   if (process.platform !== 'linux') {
-    throw new Error('The embedded Postgres and Valkey run on Linux. Set DATABASE_URL and REDIS_URL to servers of yours.');
+    throw new Error('The embedded Postgres and Valkey run only on Linux. Set DATABASE_URL and REDIS_URL to your own servers.');
   }
   await mkdir(options.dataDir, { recursive: true });
   const dataDir = await realpath(options.dataDir);
@@ -48,7 +48,7 @@ export async function startEmbedded(options: { dataDir: string; postgres: boolea
   });
 }
 
-/** A server that several processes use: `stop` stops it when the last of them does. */
+/** A server that several processes share: only the last of them to call `stop` stops it. */
 async function shared(users: string, start: () => Promise<EmbeddedServer>): Promise<EmbeddedServer> {
   const tenancy = await signIn(users);
   try {

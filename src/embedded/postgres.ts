@@ -1,4 +1,4 @@
-/** A private Postgres: real binaries from npm, its data in one directory, reached over a Unix socket only. */
+/** A private Postgres: binaries from npm, data in one directory, reachable only over a Unix socket. */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, readlink, realpath, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -6,11 +6,11 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { endProcess, type Identity, runCommand } from './command.ts';
-import { checkItCanRun, giveTo, unprivilegedIdentity } from './unprivileged.ts';
+import { checkExecutable, chownTo, unprivilegedIdentity } from './unprivileged.ts';
 
 const port = 5432;
 const database = 'graft';
-const startPatienceMs = 60_000;
+const startTimeoutMs = 60_000;
 
 export interface EmbeddedServer {
   url: string;
@@ -18,7 +18,7 @@ export interface EmbeddedServer {
 }
 
 /**
- * Starts Postgres on `home`/data, or takes the one that is already running there.
+ * Starts Postgres on `home`/data, or reuses the one already running there.
  * @param sockets  a private directory for the socket
  * @throws Error with the end of the server's log
  */
@@ -30,40 +30,40 @@ export async function startPostgres({ home, sockets }: { home: string; sockets: 
   if (running === null) {
     const binaries = binaryDirectory();
     const identity = await unprivilegedIdentity();
-    await checkItCanRun(identity, join(binaries, 'postgres'));
-    await giveTo(identity, home);
-    await giveTo(identity, sockets);
+    await checkExecutable(identity, join(binaries, 'postgres'));
+    await chownTo(identity, home);
+    await chownTo(identity, sockets);
     if (!existsSync(data)) await createCluster({ binaries, data, identity });
-    await giveTo(identity, data);
+    await chownTo(identity, data);
     const settings = ['-k', sockets, '-h', '', '-p', String(port), '-c', 'unix_socket_permissions=0700'].map(shellQuoted).join(' ');
     try {
       await runCommand([join(binaries, 'pg_ctl'), '-D', data, '-l', log, '-o', settings, '-w', '-t', '60', '-s', 'start'], identity);
     } catch (error) {
       const tail = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').slice(-8).join('\n');
-      throw new Error(`The embedded Postgres does not start on ${data}.\n${(error as Error).message}\nIts log (${log}) ends with\n${tail}`);
+      throw new Error(`The embedded Postgres could not start on ${data}.\n${(error as Error).message}\nIts log (${log}) ends with\n${tail}`);
     }
     running = await runningPostmaster(data);
-    if (running === null) throw new Error(`The embedded Postgres stopped at once; see ${log}.`);
+    if (running === null) throw new Error(`The embedded Postgres stopped right after its start; see ${log}.`);
   }
   const { pid, socketDirectory } = running;
-  // The port is written out because clients would otherwise take the one in PGPORT.
+  // Without an explicit port, clients would use PGPORT.
   const urlOf = (name: string) => `postgresql://postgres@localhost:${port}/${name}?host=${encodeURIComponent(socketDirectory)}`;
   await createDatabase(urlOf('postgres'));
   return { url: urlOf(database), stop: () => endProcess(pid, 'SIGINT') };
 }
 
-/** The server of a data directory if it lives, even when the Node that started it was killed. */
+/** Finds the server running on a data directory, even if the Node process that started it was killed. */
 async function runningPostmaster(data: string): Promise<{ pid: number; socketDirectory: string } | null> {
-  // postmaster.pid: pid, data directory, start, port, socket directory, … one a line (storage.sgml, "postmaster.pid").
+  // postmaster.pid: pid, data directory, start, port, socket directory, … one per line (storage.sgml, "postmaster.pid").
   const lines = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
   const pid = Number(lines[0]);
   const socketDirectory = lines[4]?.trim();
   if (!pid || !socketDirectory) return null;
-  // The file outlives a crash and pids are used again: the living server has its data directory as working directory.
+  // The file survives a crash and pids are reused, but a live server has its data directory as working directory.
   return (await readlink(`/proc/${pid}/cwd`).catch(() => null)) === data ? { pid, socketDirectory } : null;
 }
 
-/** initdb beside the place and then a rename: an interrupted start leaves no half a cluster. */
+/** Runs initdb in a temporary directory and renames it, so that an interrupted start leaves no incomplete cluster. */
 async function createCluster({ binaries, data, identity }: { binaries: string; data: string; identity: Identity }): Promise<void> {
   const unfinished = `${data}.new`;
   await rm(unfinished, { recursive: true, force: true });
@@ -72,12 +72,12 @@ async function createCluster({ binaries, data, identity }: { binaries: string; d
   await rename(unfinished, data);
 }
 
-/** Waits until the server answers, and makes the database at the first start. */
+/** Waits until the server answers, and creates the database on first start. */
 async function createDatabase(url: string): Promise<void> {
-  const deadline = Date.now() + startPatienceMs;
+  const deadline = Date.now() + startTimeoutMs;
   for (;;) {
     const client = new pg.Client({ connectionString: url });
-    // An idle client's lost connection is an event; unheard, it would end the process.
+    // A client that loses its connection emits 'error', which would end the process if unhandled.
     client.on('error', () => {});
     try {
       await client.connect();
@@ -99,10 +99,10 @@ function binaryDirectory(): string {
   try {
     entry = createRequire(import.meta.url).resolve(name);
   } catch {
-    throw new Error(`The embedded Postgres (npm's ${name}) is not installed. Run \`npm run setup\`, or set DATABASE_URL to a Postgres of yours.`);
+    throw new Error(`The embedded Postgres (npm's ${name}) is not installed. Run \`npm run setup\`, or set DATABASE_URL to your own Postgres.`);
   }
   return join(dirname(entry), '..', 'native', 'bin');
 }
 
-/** pg_ctl hands its -o text to a shell. */
+/** pg_ctl passes the value of -o to a shell. */
 const shellQuoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;

@@ -6,27 +6,27 @@ import type { Services } from '../services.ts';
 
 /** By path, not by import: the API process never loads TensorFlow. */
 const workerProgram = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
-/** Found from here: the service may have been started in any directory. */
+/** Resolved from this file: the service may have been started in any directory. */
 const tsx = import.meta.resolve('tsx');
 
-/** A worker that dies is started again after this long: time for what killed it to pass, and no busy loop. */
+/** Delay before a dead worker is restarted: gives the cause time to pass and avoids a busy loop. */
 const RESTART_AFTER_MS = 2_000;
-/** A worker finishes its step, writes a checkpoint and uploads it. */
-const STOP_PATIENCE_MS = 60_000;
+/** Time for a worker to finish its step, write a checkpoint and upload it. */
+const STOP_TIMEOUT_MS = 60_000;
 
 export interface WorkerProcesses {
-  /** Asks them to stop, waits for their checkpoints, and kills what is left after a minute. */
+  /** Asks them to stop, waits for their checkpoints, and kills those still running after a minute. */
   stop(): Promise<void>;
 }
 
-/** The workers that `npm start` runs itself, joined to the service's own servers, embedded or not. */
+/** Starts the workers that `npm start` runs itself, connected to the service's own servers, embedded or not. */
 export function startWorkers({ config, urls, log }: Pick<Services, 'config' | 'urls' | 'log'>): WorkerProcesses {
   const env = environmentWith({ DATABASE_URL: urls.database, REDIS_URL: urls.redis, STORAGE_URL: urls.storage });
   const stopping = new AbortController();
 
   const keepRunning = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      // The IPC channel tells the worker when this process is gone: its `disconnect` comes even after a kill -9.
+      // The IPC channel tells the worker when this process is gone: it emits `disconnect` even after a kill -9.
       const child = spawn(process.execPath, ['--import', tsx, workerProgram], {
         env,
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -36,7 +36,7 @@ export function startWorkers({ config, urls, log }: Pick<Services, 'config' | 'u
       const outcome = await exitOf(child);
       stopping.signal.removeEventListener('abort', stop);
       if (stopping.signal.aborted) return;
-      log.error({ worker: child.pid, outcome }, 'a worker ended and is started again');
+      log.error({ worker: child.pid, outcome }, 'a worker ended and will be restarted');
       await delay(RESTART_AFTER_MS, undefined, { signal: stopping.signal }).catch(() => {});
     }
   };
@@ -61,7 +61,7 @@ async function stopChild(child: ChildProcess): Promise<void> {
   const exited = new AbortController();
   child.once('exit', () => exited.abort());
   child.kill('SIGTERM');
-  await delay(STOP_PATIENCE_MS, undefined, { signal: exited.signal }).then(
+  await delay(STOP_TIMEOUT_MS, undefined, { signal: exited.signal }).then(
     () => child.kill('SIGKILL'),
     () => {},
   );

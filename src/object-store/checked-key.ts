@@ -1,5 +1,5 @@
 /**
- * A key is made of plain path segments, so that it means the same in a directory and in a bucket and never leaves either.
+ * A key consists of plain path segments, so that it means the same in a directory and in a bucket and cannot escape from either.
  * @throws Error for an absolute key, an empty, hidden or `..` segment, a backslash or a NUL
  */
 export function checkedKey(key: string): string {
@@ -13,11 +13,11 @@ export function checkedPrefix(prefix: string): string {
   return prefix;
 }
 
-/** Deleting everything by an empty prefix is never meant. */
+/** Refuses an empty prefix: deleting everything is never intended. */
 export function checkedFolder(prefix: string): string {
-  if (!prefix.endsWith('/')) throw new Error(`"${prefix}" does not name a folder of the object store: it ends with /`);
+  if (!prefix.endsWith('/')) throw new Error(`"${prefix}" is not a folder of the object store: it must end with /`);
   return checkedPrefix(prefix);
 }
 
 const badKey = (key: string) =>
-  new Error(`${JSON.stringify(key)} is no key of the object store: segments between single slashes, none empty or beginning with a dot`);
+  new Error(`${JSON.stringify(key)} is not a valid object key: segments between single slashes must not be empty or begin with a dot`);

@@ -3,7 +3,7 @@ export const keys = {
   file: (fileId: string) => `files/${fileId}`,
   /** The delivered adapter directory (or model directory) of a job. */
   adapter: (jobId: string) => `jobs/${jobId}/adapter/`,
-  /** What a checkpoint delivers, and beside it the state that resumes it. */
+  /** The adapter of a checkpoint; the state to resume from is stored beside it. */
   checkpointAdapter: (jobId: string, step: number) => `jobs/${jobId}/checkpoints/${step}/adapter/`,
   checkpoint: (jobId: string, step: number) => `jobs/${jobId}/checkpoints/${step}/`,
   job: (jobId: string) => `jobs/${jobId}/`,

@@ -8,10 +8,10 @@ import { checkedFolder, checkedKey, checkedPrefix } from './checked-key.ts';
 import { ObjectNotFound, type ObjectStore } from './object-store.ts';
 import { probe } from './probe.ts';
 
-/** Holds what is being written; no key begins with a dot. */
+/** Holds files that are being written; no key begins with a dot. */
 const UNFINISHED = '.unfinished';
 
-/** A directory, an object a file. What is under its key is whole and on the disk. */
+/** An object store in a directory, with one file per object. A file under its key is complete and synced to disk. */
 export async function openLocalStore(root: string): Promise<ObjectStore> {
   const unfinished = join(root, UNFINISHED);
   await mkdir(unfinished, { recursive: true });
@@ -33,7 +33,7 @@ export async function openLocalStore(root: string): Promise<ObjectStore> {
     },
 
     async get(key) {
-      // Opened here, so that a missing object rejects and does not surface as an error of the stream.
+      // Opened here, so that a missing object rejects instead of failing the stream later.
       const file = await open(pathOf(key)).catch((error) => {
         throw isMissing(error) ? new ObjectNotFound(key) : error;
       });
@@ -77,7 +77,7 @@ export async function openLocalStore(root: string): Promise<ObjectStore> {
 async function renameIntoPlace(temporary: string, path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await rename(temporary, path);
-  // The name is on the disk only when the directory is.
+  // The rename is on disk only once the directory is synced.
   const directory = await open(dirname(path));
   await directory.sync().finally(() => directory.close());
 }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-/** Where datasets, adapters and checkpoints lie: a local directory or S3, one interface. Keys are made in keys.ts alone. */
+/** Storage for datasets, adapters and checkpoints, in a local directory or S3. Keys are built only in keys.ts. */
 export interface ObjectStore {
   /** Streams a body in; the object appears whole or not at all. @returns its size in bytes */
   put(key: string, body: Readable | Buffer | string): Promise<{ sizeBytes: number }>;
@@ -10,10 +10,10 @@ export interface ObjectStore {
   size(key: string): Promise<number | null>;
   /** Keys under a prefix, sorted. */
   list(prefix: string): Promise<{ key: string; sizeBytes: number }[]>;
-  /** Nothing happens when it is not there. */
+  /** Does nothing if there is no such object. */
   delete(key: string): Promise<void>;
   deletePrefix(prefix: string): Promise<void>;
-  /** Writes, reads and deletes a probe object: is the store usable with these credentials? */
+  /** Writes, reads and deletes a probe object, to check that the store is usable with these credentials. */
   check(): Promise<void>;
   close(): Promise<void>;
 }

@@ -14,34 +14,34 @@ import { checkedFolder, checkedKey, checkedPrefix } from './checked-key.ts';
 import { ObjectNotFound, type ObjectStore } from './object-store.ts';
 import { probe } from './probe.ts';
 
-// Node 20 still works here; that Amazon's client will ask for a newer one next year is nothing to tell at every start.
+// Node 20 still works; Amazon's client would otherwise warn at every start that it will require a newer one next year.
 process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
 
-/** S3 takes 10,000 parts: objects up to 78 GiB, with 4 parts of 8 MiB in memory at a time. */
+/** S3 allows 10,000 parts, hence objects up to 78 GiB, with 4 parts of 8 MiB in memory at a time. */
 const PART_BYTES = 8 * 1024 * 1024;
 const PARTS_AT_ONCE = 4;
 
-/** S3's limit of one DeleteObjects. */
+/** S3's limit per DeleteObjects request. */
 const DELETES_AT_ONCE = 1000;
 
 export interface S3Location {
   bucket: string;
-  /** Without slashes around; may be empty. */
+  /** Without leading or trailing slashes; may be empty. */
   prefix: string;
   /** For servers other than Amazon's. */
   endpoint?: string;
   region: string;
-  /** `endpoint/bucket/key` in place of `bucket.endpoint/key`; what most other servers need. */
+  /** Addresses objects as `endpoint/bucket/key` instead of `bucket.endpoint/key`; most other servers need it. */
   forcePathStyle: boolean;
 }
 
-/** A bucket of any S3-speaking server. Credentials come from the standard AWS chain (environment, shared files, instance role). */
+/** Opens a bucket of any S3-compatible server. Credentials come from the standard AWS chain (environment, shared files, instance role). */
 export async function openS3Store({ bucket, prefix, endpoint, region, forcePathStyle }: S3Location): Promise<ObjectStore> {
   const client = new S3Client({
     region,
     forcePathStyle,
     ...(endpoint !== undefined && { endpoint }),
-    // The newer default adds checksums that many S3-speaking servers do not know.
+    // The default adds checksums that many S3-compatible servers do not support.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   });
@@ -60,7 +60,7 @@ export async function openS3Store({ bucket, prefix, endpoint, region, forcePathS
       }
       const Body = Readable.from(counted(), { objectMode: false });
       try {
-        // An error of the source aborts the multi-part upload: nothing is left behind.
+        // An error in the source aborts the multipart upload, so nothing is left behind.
         await new Upload({ client, params: { ...address(key), Body }, partSize: PART_BYTES, queueSize: PARTS_AT_ONCE }).done();
       } finally {
         Body.destroy();

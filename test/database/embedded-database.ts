@@ -12,7 +12,7 @@ export interface EmbeddedDatabase {
   close(): Promise<void>;
 }
 
-/** A real, migrated Postgres (and a Valkey) of a test file's own. */
+/** Starts a migrated Postgres (and a Valkey if requested) for one test file. */
 export async function openEmbeddedDatabase({ redis = false } = {}): Promise<EmbeddedDatabase> {
   const dataDir = await mkdtemp(join(tmpdir(), 'graft-test-'));
   const embedded = await startEmbedded({ dataDir, postgres: true, redis });

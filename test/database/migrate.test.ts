@@ -15,11 +15,11 @@ beforeAll(async () => {
 afterAll(() => embedded.close());
 
 describe('migrate', () => {
-  it('on a database that is up to date applies nothing', async () => {
+  it('applies nothing to a database that is up to date', async () => {
     expect(await migrate(embedded.databaseUrl)).toEqual([]);
   });
 
-  it('by two processes at once applies each migration once', async () => {
+  it('applies each migration once when two processes run it at the same time', async () => {
     const results = await Promise.all([migrate(embedded.databaseUrl), migrate(embedded.databaseUrl)]);
     expect(results).toEqual([[], []]);
     const rows = await embedded.database.$queryRaw<{ name: string }[]>`SELECT migration_name AS name FROM "_prisma_migrations" ORDER BY name`;
@@ -27,8 +27,8 @@ describe('migrate', () => {
     expect(rows.map(({ name }) => name)).toEqual(committed);
   });
 
-  it('leaves the tables, columns and nullability that the Prisma schema has', async () => {
-    // Prisma's own naming of what the client will ask for, against what the database has.
+  it('creates the tables, columns and nullability of the Prisma schema', async () => {
+    // What the Prisma client will ask for, compared with what the database has.
     const rows = await embedded.database.$queryRaw<{ table_name: string; column_name: string; is_nullable: string; udt_name: string }[]>`
       SELECT table_name, column_name, is_nullable, udt_name FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '_prisma_migrations'`;
     const inDatabase = rows.map((row) => `${row.table_name}.${row.column_name}`).sort();
@@ -41,7 +41,7 @@ describe('migrate', () => {
     expect(Object.keys(Prisma.ModelName).length).toBe(new Set(rows.map((row) => row.table_name)).size);
   });
 
-  it('of a database from before owners › leaves its files and jobs to the one owner there was', async () => {
+  it('on a database from before owners › gives all files and jobs to the only organization', async () => {
     await withMigrationsBefore('20261126000000_owners', async (databaseUrl) => {
       await query(databaseUrl, `INSERT INTO "files" (id, filename, purpose, size_bytes, sha256, storage_key) VALUES ('file-a', '', '', 0, '', '')`);
       const job = `INSERT INTO "jobs" (id, model, training_file_id, seed, method, hyperparameters, tuning, idempotency_key)`;
@@ -54,7 +54,7 @@ describe('migrate', () => {
     });
   });
 
-  it('of a database whose metrics have a column each › moves them into one map', async () => {
+  it('on a database with one column per metric › moves the metrics into one map', async () => {
     await withMigrationsBefore('20261126010000_step_metrics', async (databaseUrl) => {
       const job = `INSERT INTO "jobs" (id, owner, model, training_file_id, seed, method, hyperparameters, tuning)`;
       await query(databaseUrl, `${job} VALUES ('ftjob-a', 'acme', 'm', 'file-a', 1, '{}', '{}', '{}')`);
@@ -69,7 +69,7 @@ describe('migrate', () => {
     });
   });
 
-  it('of a migration whose file changed since it was applied refuses and names it', async () => {
+  it('refuses a migration whose file has changed since it was applied, and names it', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'graft-migrations-'));
     try {
       await cp('prisma/migrations', dir, { recursive: true });
@@ -81,7 +81,7 @@ describe('migrate', () => {
   });
 });
 
-/** A database to which the migrations before one have been applied. */
+/** Calls `use` with a database that has only the migrations before the given one. */
 async function withMigrationsBefore(migration: string, use: (databaseUrl: string) => Promise<void>): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'graft-migrations-'));
   try {
@@ -105,7 +105,7 @@ async function query(databaseUrl: string, sql: string): Promise<unknown[]> {
   }
 }
 
-/** Another database on the same server. @returns its URL */
+/** Creates another database on the same server. @returns its URL */
 async function emptyDatabase(name: string): Promise<string> {
   await query(embedded.databaseUrl, `CREATE DATABASE "${name}"`);
   const url = new URL(embedded.databaseUrl);

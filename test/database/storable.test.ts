@@ -8,24 +8,24 @@ import { openReportStore } from '../../src/reports/store.ts';
 import { newJob } from '../jobs/new-job.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 
-/** NUL, the first half of an emoji, its second half, and a whole one, which stays. */
+/** NUL, a lone high surrogate, a lone low surrogate, and a whole emoji, which stays. */
 const bad = 'a\0b \ud83d c \udf31 d 🌱';
 const cleaned = 'a\ufffdb \ufffd c \ufffd d 🌱';
 
 describe('storable', () => {
-  it('replaces NUL and half surrogate pairs wherever a string is, in keys too', () => {
+  it('replaces NUL and lone surrogates in strings at any depth and in keys', () => {
     const value = { [bad]: bad, list: [1, bad, { deep: [bad] }], fine: 'fine' };
     expect(storable(value)).toEqual({ [cleaned]: cleaned, list: [1, cleaned, { deep: [cleaned] }], fine: 'fine' });
     expect(isStorable(bad)).toBe(false);
     expect(isStorable(cleaned)).toBe(true);
   });
 
-  it('of what can be stored gives the same object, not a copy', () => {
+  it('returns the same object, not a copy, if nothing has to be replaced', () => {
     const value = { text: 'Grüße 🌱', list: [{ a: [1, Number.NaN, null, undefined, true] }], big: 1n };
     expect(storable(value)).toBe(value);
   });
 
-  it('copies only the branch that changes, and leaves what it was given as it was', () => {
+  it('copies only the branch that changes, and leaves its input unchanged', () => {
     const kept = { a: ['b'] };
     const value = { kept, changed: { text: 'x\0' } };
     const result = storable(value);
@@ -34,7 +34,7 @@ describe('storable', () => {
     expect(value.changed.text).toBe('x\0');
   });
 
-  it('passes dates, bytes and instances of classes as they are', () => {
+  it('leaves dates, bytes and class instances as they are', () => {
     class Value {
       text = 'x\0';
     }
@@ -43,7 +43,7 @@ describe('storable', () => {
     for (const key of ['date', 'bytes', 'instance'] as const) expect(result[key]).toBe(value[key]);
   });
 
-  it('keeps a key __proto__ an ordinary key', () => {
+  it('treats __proto__ as an ordinary key', () => {
     const result = storable(JSON.parse('{"__proto__": {"admin": "x\\u0000"}}'));
     expect(Object.keys(result)).toEqual(['__proto__']);
     expect(result.admin).toBeUndefined();
@@ -63,7 +63,7 @@ describe('the database', () => {
 
   const makeJob = async (metadata: Record<string, string> | null = null) => (await jobs.create('acme', newJob({ metadata }))).job;
 
-  it('holds an event, an error and metadata with such characters cleaned', async () => {
+  it('stores events, errors and metadata with such characters replaced', async () => {
     const { id } = await makeJob({ [bad]: bad });
     await jobRecord.appendEvent(id, { level: 'error', message: bad, data: { [bad]: [bad] } });
     const error = { code: 'internal_error', message: bad, param: null };
@@ -72,13 +72,13 @@ describe('the database', () => {
     expect((await jobRecord.events('acme', id, { limit: 1 })).data[0]).toMatchObject({ message: cleaned, data: { [cleaned]: [cleaned] } });
   });
 
-  it('is asked for what it can hold alone', async () => {
+  it('is queried only for what it can hold', async () => {
     const { id } = await makeJob({ team: bad });
     expect((await jobs.list('acme', { limit: 10, metadata: { team: bad } })).data.map((job) => job.id)).toEqual([id]);
     expect(await jobs.findAny(`${id}\0`)).toBeNull();
   });
 
-  it('holds a report cleaned, which is written in a transaction', async () => {
+  it('stores a report, which is written in a transaction, with such characters replaced', async () => {
     const { id } = await makeJob();
     const { attempt } = (await jobs.claim(id, 'worker'))!;
     const reports = openReportStore(embedded.database);
@@ -87,7 +87,7 @@ describe('the database', () => {
     expect(await reports.find('acme', id, 'receipt')).toEqual({ ...receipt, template: cleaned });
   });
 
-  it('cleans in both kinds of transaction', async () => {
+  it('replaces them in both kinds of transaction', async () => {
     const { database } = embedded;
     const { id: jobId } = await makeJob();
     const event = (message: string) => ({ id: newEventId(), jobId, level: 'info', type: 'message', message });

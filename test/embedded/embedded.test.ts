@@ -23,9 +23,9 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  for (const child of children.splice(0)) await killed(child);
+  for (const child of children.splice(0)) await kill(child);
   for (const embedded of running.splice(0)) await embedded.stop();
-  // Whatever a killed child left behind is adopted by one more start, and stopped with it.
+  // One more start takes over whatever a killed child left behind, and stops it.
   await (await startEmbedded({ dataDir, ...both })).stop();
   await rm(folder, { recursive: true, force: true });
 });
@@ -36,7 +36,7 @@ async function start(options: Partial<typeof both> = {}): Promise<Embedded> {
   return embedded;
 }
 
-/** Another Node process that starts the servers and keeps them until it is told or killed. */
+/** Starts the servers in another Node process, which keeps them until its input ends or it is killed. */
 async function startElsewhere(env: Record<string, string> = {}): Promise<{ child: ChildProcess; databaseUrl: string; redisUrl: string }> {
   const child = spawn(process.execPath, ['--import', 'tsx', holder, dataDir], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -47,7 +47,7 @@ async function startElsewhere(env: Record<string, string> = {}): Promise<{ child
   return { child, ...JSON.parse(String(line)) };
 }
 
-async function killed(child: ChildProcess): Promise<void> {
+async function kill(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill('SIGKILL');
   await once(child, 'exit');
@@ -75,7 +75,7 @@ async function withRedis<T>(path: string | null, work: (client: Redis) => Promis
 const postmaster = (url: string | null) => query(url, `SELECT pg_postmaster_start_time()::text AS started`);
 
 describe('startEmbedded', () => {
-  it('after a stop and a second start has the data of the first, and starts in under three seconds', async () => {
+  it('keeps its data across a stop and a second start, which takes under three seconds', async () => {
     const first = await start();
     await query(first.databaseUrl, `CREATE TABLE greeting (text text)`);
     await query(first.databaseUrl, `INSERT INTO greeting VALUES ('größe 🌱')`);
@@ -90,16 +90,16 @@ describe('startEmbedded', () => {
     expect(await withRedis(second.redisUrl, (client) => client.get('greeting'))).toBe('hello');
   });
 
-  it('in UTF-8, whatever the locale', async () => {
+  it('creates the database in UTF-8, whatever the locale', async () => {
     const { databaseUrl } = await start({ redis: false });
     expect(await query(databaseUrl, 'SHOW server_encoding')).toEqual([{ server_encoding: 'UTF8' }]);
   });
 
-  it('after a kill -9 of the process that started them takes the same servers over, and stops them', async () => {
+  it('takes over the servers of a process that was killed with -9, and stops them', async () => {
     const { child, databaseUrl } = await startElsewhere();
     const before = await postmaster(databaseUrl);
     await query(databaseUrl, 'CREATE TABLE kept (id int)');
-    await killed(child);
+    await kill(child);
 
     const embedded = await start();
     expect(embedded.databaseUrl).toBe(databaseUrl);
@@ -109,7 +109,7 @@ describe('startEmbedded', () => {
     await expect(query(databaseUrl, 'SELECT 1')).rejects.toThrow(/ENOENT|ECONNREFUSED/);
   });
 
-  it('by two processes at once gives both the same servers, which live until the last of them stops', async () => {
+  it('gives two processes at once the same servers, which run until the last of them stops', async () => {
     const [elsewhere, here] = await Promise.all([startElsewhere(), start()]);
     expect(here.databaseUrl).toBe(elsewhere.databaseUrl);
     expect(here.redisUrl).toBe(elsewhere.redisUrl);
@@ -120,21 +120,21 @@ describe('startEmbedded', () => {
     expect(await withRedis(here.redisUrl, (client) => client.ping())).toBe('PONG');
   });
 
-  it('on a data directory whose path is too long for a socket, or has spaces and quotes, works', async () => {
+  it('works with a data directory whose path is too long for a socket and has spaces and quotes', async () => {
     dataDir = join(folder, "it's a long way ".repeat(4), 'deeper '.repeat(10), 'data');
     const embedded = await start();
     expect(await query(embedded.databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
     expect(await withRedis(embedded.redisUrl, (client) => client.ping())).toBe('PONG');
   });
 
-  it('after an initdb that was interrupted begins it anew', async () => {
+  it('repeats an initdb that was interrupted', async () => {
     await mkdir(join(dataDir, 'postgres', 'data.new'), { recursive: true });
     await writeFile(join(dataDir, 'postgres', 'data.new', 'half'), '');
     const { databaseUrl } = await start({ redis: false });
     expect(await query(databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
   });
 
-  it('on a cluster that Postgres refuses fails with the end of its log and leaves Valkey stopped', async () => {
+  it('fails with the end of the log on a cluster that Postgres refuses, and leaves Valkey stopped', async () => {
     await (await start({ redis: false })).stop();
     const version = join(dataDir, 'postgres', 'data', 'PG_VERSION');
     const good = await readFile(version, 'utf8');
@@ -144,11 +144,11 @@ describe('startEmbedded', () => {
     await writeFile(version, good);
   });
 
-  it.runIf(process.getuid?.() === 0)('as root where user namespaces are refused runs as nobody', async () => {
+  it.runIf(process.getuid?.() === 0)('runs as nobody when started by root where user namespaces are refused', async () => {
     const refusing = join(folder, 'bin');
     await mkdir(refusing);
     await writeFile(join(refusing, 'unshare'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
-    // nobody has to reach the data.
+    // The user nobody must be able to reach the data.
     await chmod(folder, 0o755);
     const { databaseUrl } = await startElsewhere({ PATH: `${refusing}${delimiter}${process.env['PATH']}` });
     expect(await query(databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);

@@ -1,4 +1,4 @@
-/** Starts the embedded servers on the directory named first, prints their URLs, and stops them when its input ends. */
+/** Starts the embedded servers on the directory given as its first argument, prints their URLs, and stops them when its input ends. */
 import { once } from 'node:events';
 import { startEmbedded } from '../../src/embedded/embedded.ts';
 

@@ -22,7 +22,7 @@ afterAll(async () => {
   await s3?.close();
 });
 
-/** Larger than one part of a multi-part upload, and not a whole number of them. */
+/** More than one part of a multipart upload, and not a whole number of them. */
 const LARGE_BYTES = 20 * 1024 * 1024 + 17;
 
 const kinds = {
@@ -55,7 +55,7 @@ describe.each(Object.entries(kinds))('object store › %s', (_name, kind) => {
   });
   afterAll(() => store?.close());
 
-  it('a string, bytes and a stream › come back as they were put', async () => {
+  it('a string, bytes and a stream › come back as they were stored', async () => {
     expect(await store.put('a/text', 'naïve')).toEqual({ sizeBytes: 6 });
     expect(await store.put('a/bytes', Buffer.from([0, 255, 1]))).toEqual({ sizeBytes: 3 });
     expect(await store.put('a/stream', Readable.from(['one ', 'two']))).toEqual({ sizeBytes: 7 });
@@ -67,7 +67,7 @@ describe.each(Object.entries(kinds))('object store › %s', (_name, kind) => {
     expect(await store.size('a/text')).toBe(6);
   });
 
-  it('an object of many parts › streams in and out whole', async () => {
+  it('an object of many parts › streams in and out intact', async () => {
     const bytes = randomBytes(LARGE_BYTES);
     expect(await store.put('large', Readable.from(chunksOf(bytes)))).toEqual({ sizeBytes: LARGE_BYTES });
     expect(await store.size('large')).toBe(LARGE_BYTES);
@@ -84,7 +84,7 @@ describe.each(Object.entries(kinds))('object store › %s', (_name, kind) => {
     expect(await kind.unfinished()).toBe(0);
   });
 
-  it('a put over an object whose source breaks › keeps the old one', async () => {
+  it('a put whose source breaks › keeps the existing object', async () => {
     await store.put('kept', 'old');
     await expect(store.put('kept', Readable.from(chunksOf(Buffer.alloc(3_000_000), { failAfter: 1 })))).rejects.toThrow();
     expect(await text(await store.get('kept'))).toBe('old');
@@ -108,7 +108,7 @@ describe.each(Object.entries(kinds))('object store › %s', (_name, kind) => {
     expect(await store.list('none/')).toEqual([]);
   });
 
-  it('deletePrefix › takes that folder and nothing beside it', async () => {
+  it('deletePrefix › removes that folder and nothing beside it', async () => {
     for (const key of ['d/1/a', 'd/1/b/c', 'd/10/a']) await store.put(key, key);
     await store.deletePrefix('d/1/');
     expect((await store.list('d/')).map(({ key }) => key)).toEqual(['d/10/a']);
@@ -117,29 +117,29 @@ describe.each(Object.entries(kinds))('object store › %s', (_name, kind) => {
   });
 
   it.each(['../out', 'a/../../out', '/etc/passwd', 'a//b', '', 'a\\b', '.hidden', 'a/.', 'nul\0'])('the key %j › is refused', async (key) => {
-    await expect(store.put(key, 'x')).rejects.toThrow(/no key/);
-    await expect(store.get(key)).rejects.toThrow(/no key/);
-    await expect(store.delete(key)).rejects.toThrow(/no key/);
+    await expect(store.put(key, 'x')).rejects.toThrow(/not a valid object key/);
+    await expect(store.get(key)).rejects.toThrow(/not a valid object key/);
+    await expect(store.delete(key)).rejects.toThrow(/not a valid object key/);
   });
 
-  it('check › of a usable store resolves and leaves no probe', async () => {
+  it('check › of a usable store › resolves and leaves no probe behind', async () => {
     await store.check();
     expect(await store.list('probes/')).toEqual([]);
   });
 });
 
 describe('openObjectStore', () => {
-  it('of a bucket that is not there › opens, and check says so', async () => {
+  it('with a missing bucket › opens, but fails its check', async () => {
     const store = await openObjectStore(`s3://missing?endpoint=${encodeURIComponent(s3.endpoint)}`);
     await expect(store.check()).rejects.toThrow(/bucket/i);
     await store.close();
   });
 
   it.each([
-    ['ftp://host/x', /begins with/],
+    ['ftp://host/x', /must begin with/],
     ['s3://bucket?endpont=x', /endpont/],
     ['s3://bucket?force_path_style=yes', /force_path_style/],
-  ])('of %s › says what is wrong', async (url, message) => {
+  ])('with %s › reports what is wrong', async (url, message) => {
     await expect(openObjectStore(url)).rejects.toThrow(message);
   });
 });

@@ -10,13 +10,13 @@ export interface S3Server {
   close(): Promise<void>;
 }
 
-/** A real server that speaks S3, moto's, on a free port, with one empty bucket. Sets the AWS credentials of this process. */
+/** Starts moto's S3 server on a free port, with one empty bucket. Sets the AWS credentials of this process. */
 export async function startS3Server(): Promise<S3Server> {
   const child = spawn(await pythonTool('s3'), ['-c', 'from moto.server import main; main()', '-H', '127.0.0.1', '-p', '0'], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const endpoint = await new Promise<string>((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`The S3 server ended with ${code} before it listened`)));
+    child.once('exit', (code) => reject(new Error(`The S3 server exited with ${code} before it was listening`)));
     createInterface({ input: child.stderr }).on('line', (line) => {
       const address = line.match(/Running on (http:\/\/\S+)/)?.[1];
       if (address !== undefined) resolve(address);
