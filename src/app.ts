@@ -17,22 +17,22 @@ import type { Services } from './services.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who calls. Set before any route under /v1 runs, and there alone. */
+    /** The caller. Set before any route under /v1 runs, and only there. */
     principal: Principal;
   }
 }
 
-/** Larger than any job's body; datasets are streamed past it. */
+/** Larger than any job request; uploads are streamed and not limited by it. */
 const BODY_LIMIT_BYTES = 1024 * 1024;
-/** A percent-encoded model name: base, suffix and their colons. */
-const LONGEST_PARAM = 1024;
+/** Fits a percent-encoded model name: base, suffix and colons. */
+const MAX_PARAM_LENGTH = 1024;
 
-/** The HTTP service, not listening yet. The caller closes it, and the services after it. */
+/** Builds the HTTP service without listening. The caller closes it first and the services after it. */
 export async function buildApp(services: Services, { apiKey }: { apiKey: string }): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: services.log,
     bodyLimit: BODY_LIMIT_BYTES,
-    routerOptions: { maxParamLength: LONGEST_PARAM },
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (error, request, reply) => {
       handleError(error, request, reply);
     },
@@ -55,7 +55,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       info: {
         title: 'Graft',
         version: '0.1.0',
-        description: "OpenAI's fine-tuning API on machines of your own. The key is ROOT_API_KEY, or the content of DATA_DIR/api-key.",
+        description: "OpenAI's fine-tuning API on your own machines. The API key is in ROOT_API_KEY or in the file DATA_DIR/api-key.",
       },
       components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
       security: [{ key: [] }],

@@ -1,15 +1,15 @@
-/** environment → one frozen Config. Nobody else in src/ or workers/ reads process.env. */
+/** Parses the environment into one frozen Config. Nothing else in src/ or workers/ reads process.env. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Where base models may be downloaded from. */
 export interface HubConfig {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   endpoint: string;
-  /** Sent to the hub alone. */
+  /** Sent only to the hub. */
   token: string | null;
-  /** `org/name` and `org/*` that may be downloaded, `*` for all; empty: none. */
+  /** Models that may be downloaded: `org/name`, `org/*`, or `*` for all; empty: none. */
   allowed: readonly string[];
 }
 
@@ -26,16 +26,16 @@ export interface Config {
   redisUrl: string | null;
   /** `file:///…` or `s3://bucket/prefix?endpoint=…`; default: DATA_DIR/objects. */
   storageUrl: string;
-  /** null: one is made at first start and kept in DATA_DIR/api-key. */
+  /** null: one is generated on first start and kept in DATA_DIR/api-key. */
   rootApiKey: string | null;
-  /** Training processes that `npm start` runs itself; 0 for an API alone. */
+  /** Worker processes that `npm start` runs itself; 0 runs only the API. */
   workers: number;
   logLevel: string;
 }
 
 const packageRoot = fileURLToPath(new URL('..', import.meta.url));
 
-/** @throws Error naming every variable that is wrong, all at once */
+/** @throws Error naming every invalid variable at once */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const problems: string[] = [];
   const integer = (name: string, fallback: number, [low, high]: [number, number]): number => {
@@ -43,7 +43,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     if (text === undefined || text === '') return fallback;
     const value = Number(text);
     if (!Number.isInteger(value) || value < low || value > high)
-      problems.push(`${name} is "${text}"; it takes a whole number from ${low} to ${high}`);
+      problems.push(`${name} is "${text}"; it must be a whole number from ${low} to ${high}`);
     return value;
   };
   const dataDir = resolve(env['DATA_DIR'] || './data');
@@ -52,11 +52,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (env['MODELS_DIR'] && !existsSync(env['MODELS_DIR'])) problems.push(`MODELS_DIR is "${env['MODELS_DIR']}", which does not exist`);
   const logLevel = env['LOG_LEVEL'] || 'info';
   if (!['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].includes(logLevel))
-    problems.push(`LOG_LEVEL is "${logLevel}"; it takes fatal, error, warn, info, debug, trace or silent`);
+    problems.push(`LOG_LEVEL is "${logLevel}"; it must be fatal, error, warn, info, debug, trace or silent`);
   const storageUrl = env['STORAGE_URL'] || `file://${resolve(dataDir, 'objects')}`;
-  if (!/^(file|s3):\/\//.test(storageUrl)) problems.push(`STORAGE_URL is "${storageUrl}"; it starts with file:// or s3://`);
+  if (!/^(file|s3):\/\//.test(storageUrl)) problems.push(`STORAGE_URL is "${storageUrl}"; it must start with file:// or s3://`);
   const endpoint = (env['HF_ENDPOINT'] || 'https://huggingface.co').replace(/\/+$/, '');
-  if (!/^https?:\/\/[^/]/.test(endpoint)) problems.push(`HF_ENDPOINT is "${endpoint}"; it starts with https:// or http://`);
+  if (!/^https?:\/\/[^/]/.test(endpoint)) problems.push(`HF_ENDPOINT is "${endpoint}"; it must start with https:// or http://`);
   const allowed = allowedDownloads(env['ALLOW_MODEL_DOWNLOAD'] ?? '', problems);
   const config: Config = {
     host: env['HOST'] || '127.0.0.1',
@@ -71,11 +71,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     workers: integer('WORKERS', 1, [0, 64]),
     logLevel,
   };
-  if (problems.length > 0) throw new Error(`The environment has ${problems.length} wrong setting(s):\n- ${problems.join('\n- ')}`);
+  if (problems.length > 0) throw new Error(`The environment has ${problems.length} invalid setting(s):\n- ${problems.join('\n- ')}`);
   return Object.freeze(config);
 }
 
-/** `true` stands for all, `false` and nothing for none. */
+/** `true` allows all downloads; `false` or an empty value allows none. */
 function allowedDownloads(text: string, problems: string[]): string[] {
   const patterns = text.split(',').map((pattern) => pattern.trim());
   if (patterns.length === 1) {
@@ -84,7 +84,7 @@ function allowedDownloads(text: string, problems: string[]): string[] {
   }
   const wrong = patterns.filter((pattern) => !/^[\w.-]+\/([\w.-]+|\*)$/.test(pattern));
   if (wrong.length > 0)
-    problems.push(`ALLOW_MODEL_DOWNLOAD has "${wrong.join('", "')}"; it takes true, false, or a list of org/name and org/* with commas between`);
+    problems.push(`ALLOW_MODEL_DOWNLOAD has "${wrong.join('", "')}"; it must be true, false, or a comma-separated list of org/name and org/*`);
   return patterns;
 }
 
@@ -93,10 +93,10 @@ export function environmentWith(settings: Record<string, string>): NodeJS.Proces
   return { ...process.env, ...settings };
 }
 
-/** Where a process finds its programs, libraries, devices and temporary files. */
+/** Variables by which a process finds its programs, libraries, devices and temporary files. */
 const TRAINING_VARIABLES = /^(PATH|HOME|LANG|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|XDG_CACHE_HOME|NODE_OPTIONS|CUDA_.*|NVIDIA_.*|TF_.*|OMP_.*)$/;
 
-/** What a training process gets of the environment: no address, key or credential of anything. */
+/** The part of the environment that a training process gets: no addresses, keys or credentials. */
 export function trainingEnvironment(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const entries = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && TRAINING_VARIABLES.test(entry[0]));
   return Object.fromEntries(entries);

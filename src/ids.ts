@@ -12,13 +12,13 @@ export const newJobId = (): string => `ftjob-${random()}`;
 export const newEventId = (): string => `ftevent-${random()}`;
 export const newCheckpointId = (): string => `ftckpt_${random()}`;
 
-/** The only organization there is: it owns all files, jobs and tuned models. */
+/** The only organization so far: it owns all files, jobs and tuned models. */
 export const ORGANIZATION = 'graft';
 
-/** Characters of the job's id that end a tuned model's name: 62⁸, and the column is unique besides. */
+/** A tuned model's name ends with this many characters of the job's id: 62⁸ possibilities, and the column is unique as well. */
 const MODEL_ID_CHARACTERS = 8;
 
-interface ModelMaker {
+interface TuningJob {
   id: string;
   owner: string;
   model: string;
@@ -26,11 +26,11 @@ interface ModelMaker {
 }
 
 /** `ft:{base}:{organization}:{suffix}:{id}`; the same job always gets the same name. */
-export function fineTunedModelName(job: ModelMaker): string {
+export function fineTunedModelName(job: TuningJob): string {
   return `ft:${job.model}:${job.owner}:${job.suffix ?? ''}:${job.id.slice(-MODEL_ID_CHARACTERS)}`;
 }
 
 /** `ft:…:ckpt-step-N` */
-export function checkpointModelName(job: ModelMaker, step: number): string {
+export function checkpointModelName(job: TuningJob, step: number): string {
   return `${fineTunedModelName(job)}:ckpt-step-${step}`;
 }

@@ -1,4 +1,4 @@
-/** `npm start`: the HTTP service, and the workers and servers it was not given. */
+/** `npm start`: the HTTP service, its own workers, and the servers that no URL replaces. */
 import pino from 'pino';
 import { loadApiKey } from './accounts/api-key.ts';
 import { buildApp } from './app.ts';
@@ -33,8 +33,8 @@ async function main(): Promise<void> {
 
     log.info({ signal: await stopSignal }, 'stopping: no new requests, then the workers, then the servers');
   } finally {
-    // Newest first: stop answering, stop the workers, then close what they stand on.
-    for (const closer of closers.reverse()) await closer().catch((error: unknown) => log.error({ err: error }, 'a part did not close cleanly'));
+    // In reverse order: stop answering, stop the workers, then close what they depend on.
+    for (const closer of closers.reverse()) await closer().catch((error: unknown) => log.error({ err: error }, 'a component did not close cleanly'));
   }
 }
 

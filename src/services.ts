@@ -12,11 +12,11 @@ import type { ObjectStore } from './object-store/object-store.ts';
 import { openObjectStore } from './object-store/open.ts';
 import { openReportStore, type ReportStore } from './reports/store.ts';
 
-/** What the API and the workers stand on, opened once. */
+/** What the API and the workers depend on, opened once. */
 export interface Services {
   config: Config;
   log: Logger;
-  /** Where the servers are, embedded or not: what a worker process needs to join. */
+  /** Addresses of the servers, embedded or not, which a worker process needs to connect. */
   urls: { database: string; redis: string; storage: string };
   database: Database;
   files: FileStore;
@@ -33,7 +33,7 @@ export interface Services {
 
 /**
  * Starts the embedded servers that no URL replaces, brings the database's schema up to date and opens the rest.
- * @throws whatever the first part that does not open says; what was open is closed again
+ * @throws the error of the first component that fails to open; those already open are closed again
  */
 export async function openServices(config: Config, log: Logger = pino({ level: config.logLevel })): Promise<Services> {
   const closers: (() => Promise<unknown>)[] = [];
@@ -48,7 +48,7 @@ export async function openServices(config: Config, log: Logger = pino({ level: c
     const database = openDatabase(urls.database);
     closers.push(() => database.$disconnect());
 
-    const queue = openQueue(urls.redis, { onError: (error) => log.error({ err: error }, 'the queue has a problem') });
+    const queue = openQueue(urls.redis, { onError: (error) => log.error({ err: error }, 'queue error') });
     closers.push(() => queue.close());
 
     const objectStore = await openObjectStore(urls.storage);

@@ -3,7 +3,7 @@ import { sweepFiles } from './files/sweep.ts';
 import { RECONCILE_EVERY_MS, reconcile } from './jobs/reconcile.ts';
 import type { Services } from './services.ts';
 
-/** What the API process does beside answering: jobs that Redis forgot, files that were deleted. First at once, then every few seconds. */
+/** Background work of the API process: re-queues jobs that Redis lost and removes deleted files, at once and then every few seconds. */
 export function startUpkeep(services: Services): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const rounds = async () => {
@@ -12,7 +12,7 @@ export function startUpkeep(services: Services): { stop(): Promise<void> } {
         await reconcile(services);
         await sweepFiles(services);
       } catch (error) {
-        services.log.error({ err: error }, 'upkeep failed and is tried again');
+        services.log.error({ err: error }, 'upkeep failed and will be retried');
       }
       await delay(RECONCILE_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => {});
     }

@@ -29,7 +29,7 @@ describe('the official client', () => {
     await expect(client.files.retrieve(file.id)).rejects.toMatchObject({ status: 404, code: 'file_not_found' });
   });
 
-  it('lists base models with their family, size and what they can be tuned with', async () => {
+  it('lists base models with their family, size and tuning methods', async () => {
     const { client, services } = service;
     const unknown = { id: 'a-mamba', family: 'mamba', parameters: 10, sizeBytes: 40, revision: null };
     await services.models.announce({ id: 'worker-other', hostname: 'there', device: 'CPU' }, [unknown]);
@@ -102,7 +102,7 @@ describe('the official client', () => {
     expect((await client.fineTuning.jobs.checkpoints.list(job.id)).data).toEqual([]);
   });
 
-  it('of an unknown job hears fine_tune_not_found', async () => {
+  it('gets fine_tune_not_found for an unknown job', async () => {
     const calls = [
       () => service.client.fineTuning.jobs.retrieve('ftjob-none'),
       () => service.client.fineTuning.jobs.cancel('ftjob-none'),
@@ -112,7 +112,7 @@ describe('the official client', () => {
     for (const call of calls) await expect(call()).rejects.toMatchObject({ status: 404, code: 'fine_tune_not_found', type: 'invalid_request_error' });
   });
 
-  it('with a wrong key hears invalid_api_key', async () => {
+  it('gets invalid_api_key with a wrong key', async () => {
     const stranger = service.client.withOptions({ apiKey: 'wrong' });
     await expect(stranger.models.list()).rejects.toMatchObject({ status: 401, code: 'invalid_api_key', type: 'authentication_error' });
   });

@@ -16,8 +16,8 @@ export interface RunningService {
   app: FastifyInstance;
   address: string;
   client: OpenAI;
-  worker: StandInWorker;
-  /** A request with the key in it. */
+  worker: FakeWorker;
+  /** Sends a request with the API key. */
   inject(options: InjectOptions): Promise<LightMyRequestResponse>;
   /** POSTs JSON. */
   post(url: string, body: unknown): Promise<LightMyRequestResponse>;
@@ -26,11 +26,11 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
-/** The whole service on embedded servers of its own, listening, with a worker that has announced `graft-tiny` and does nothing. */
+/** Starts the whole service on its own embedded servers, with a worker that announces `graft-tiny` and does nothing. */
 export async function runService(): Promise<RunningService> {
   const dataDir = await mkdtemp(join(tmpdir(), 'graft-test-'));
   const services = await openServices(readConfig({ DATA_DIR: dataDir, WORKERS: '0', LOG_LEVEL: 'silent' }));
-  const worker = standInWorker(services);
+  const worker = fakeWorker(services);
   await worker.announce();
   const app = await buildApp(services, { apiKey: API_KEY });
   const address = await app.listen({ host: '127.0.0.1', port: 0 });
@@ -58,34 +58,34 @@ export async function runService(): Promise<RunningService> {
   };
 }
 
-interface StandInWorker {
-  /** There from now on: its heart beats as a worker's does, however slow the machine. */
+interface FakeWorker {
+  /** Announces the worker and keeps up its heartbeat, however slow the machine is. */
   announce(): Promise<void>;
   remove(): Promise<void>;
 }
 
-function standInWorker({ models }: Services): StandInWorker {
+function fakeWorker({ models }: Services): FakeWorker {
   const identity = { id: 'worker-test', hostname: 'here', device: 'CPU' };
   const tiny = { id: 'graft-tiny', family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000, revision: null };
-  let beat: Promise<unknown> = Promise.resolve();
-  let beating: NodeJS.Timeout | undefined;
+  let heartbeat: Promise<unknown> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
   return {
     async announce() {
       await models.announce(identity, [tiny]);
-      clearInterval(beating);
-      beating = setInterval(() => {
-        beat = models.announce(identity, [tiny]);
+      clearInterval(timer);
+      timer = setInterval(() => {
+        heartbeat = models.announce(identity, [tiny]);
       }, ANNOUNCE_EVERY_MS);
     },
     async remove() {
-      clearInterval(beating);
-      await beat;
+      clearInterval(timer);
+      await heartbeat;
       await models.removeWorker(identity.id);
     },
   };
 }
 
-/** The status and the error of a refusal, checked for its four keys. */
+/** The status and error of a refused request, after checking that the error has its four keys. */
 export function refusal(response: LightMyRequestResponse): ErrorBody['error'] & { status: number } {
   const { error } = response.json<ErrorBody>();
   if (Object.keys(error).sort().join() !== 'code,message,param,type') throw new Error(`not the contract's error: ${response.body}`);

@@ -35,7 +35,7 @@ async function start(settings: Record<string, string> = {}): Promise<Server> {
         if (address) resolve(address);
       });
     }
-    child.once('exit', (code) => reject(new Error(`the server ended with ${code}: ${log}`)));
+    child.once('exit', (code) => reject(new Error(`the server exited with ${code}: ${log}`)));
   });
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
   const baseURL = await listening;
@@ -51,7 +51,7 @@ async function start(settings: Record<string, string> = {}): Promise<Server> {
 }
 
 describe('the server', () => {
-  it('started twice on one DATA_DIR keeps its key and its files, and stops cleanly', async () => {
+  it('keeps its key and files when started again on the same DATA_DIR, and stops cleanly', async () => {
     const first = await start();
     expect((await stat(join(dataDir, 'api-key'))).mode & 0o777).toBe(0o600);
     expect(first.log()).toContain(join(dataDir, 'api-key'));
@@ -64,7 +64,7 @@ describe('the server', () => {
     expect(await second.stop()).toBe(0);
   });
 
-  it('with a wrong setting ends, naming it', async () => {
+  it('exits with an error that names an invalid setting', async () => {
     await expect(start({ PORT: 'http' })).rejects.toThrow('PORT is "http"');
   });
 });

@@ -1,4 +1,4 @@
-/** No engine is needed: what can be read in the Dockerfile and docker-compose.yml is held against the project. */
+/** Checks the Dockerfile and docker-compose.yml against the project, without a Docker engine. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -11,11 +11,11 @@ const read = (path: string) => readFileSync(join(root, path), 'utf8');
 interface Instruction {
   keyword: string;
   rest: string;
-  /** The stage it stands in. */
+  /** The stage that it belongs to. */
   stage: string;
 }
 
-/** One entry an instruction; comments left out and continued lines joined. */
+/** One entry per instruction, without comments and with continued lines joined. */
 function dockerfile(): Instruction[] {
   const lines = read('Dockerfile')
     .replaceAll(/^#.*\n/gm, '')
@@ -48,7 +48,7 @@ interface Compose {
 const compose: Compose = parse(read('docker-compose.yml'), { merge: true });
 const instructions = dockerfile();
 const stages = instructions.filter(({ keyword }) => keyword === 'FROM').map(({ stage }) => stage);
-/** Where a stage comes from, nearest first. */
+/** A stage and those that it is built from, nearest first. */
 const ancestry = (stage: string): string[] => {
   const parent = instructions.find((one) => one.keyword === 'FROM' && one.stage === stage)?.rest.split(' ')[0];
   return parent !== undefined && stages.includes(parent) ? [stage, ...ancestry(parent)] : [stage];
@@ -56,7 +56,7 @@ const ancestry = (stage: string): string[] => {
 const inherited = (stage: string, keyword: string) =>
   instructions.filter((one) => one.keyword === keyword && ancestry(stage).includes(one.stage)).map(({ rest }) => rest);
 
-/** What src/config.ts reads, and the S3 client's own chain of credentials. */
+/** The variables that src/config.ts reads, and the S3 client's credentials. */
 const settings = new Set([
   ...[...read('src/config.ts').matchAll(/env\['(\w+)'\]|integer\('(\w+)'/g)].map((match) => match[1] ?? match[2]),
   'AWS_ACCESS_KEY_ID',
@@ -83,7 +83,7 @@ describe('Dockerfile', () => {
     }
   });
 
-  it('copies from stages that come before', () => {
+  it('copies only from earlier stages', () => {
     for (const [index, { keyword, rest }] of instructions.entries()) {
       const from = /^--from=(\S+)/.exec(rest)?.[1];
       if (keyword !== 'COPY' || from === undefined) continue;
@@ -91,7 +91,7 @@ describe('Dockerfile', () => {
     }
   });
 
-  it.each(['api', 'worker', 'worker-gpu'])('%s runs as an ordinary user, is health-checked and starts a program that exists', (target) => {
+  it.each(['api', 'worker', 'worker-gpu'])('gives %s an ordinary user, a health check and a program that exists', (target) => {
     expect(inherited(target, 'USER').at(-1)).toBe('node');
     expect(inherited(target, 'HEALTHCHECK')).toHaveLength(1);
     const command: string[] = JSON.parse(inherited(target, 'CMD').at(-1)!);
@@ -100,7 +100,7 @@ describe('Dockerfile', () => {
     if (check[1] !== '--eval') expect(existsSync(join(root, check[1]!)), check[1]).toBe(true);
   });
 
-  it('passes set-up flags that set-up knows', () => {
+  it('passes only flags that set-up knows', () => {
     const known = [...read('scripts/setup.mjs').matchAll(/'(--[\w-]+)'/g)].map(([, flag]) => flag);
     const used = instructions
       .filter(({ rest }) => rest.includes('setup.mjs --'))
@@ -130,7 +130,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it('waits for services it has, in states they reach', () => {
+  it('waits only for services that it has, in states that they can reach', () => {
     for (const [name, { depends_on = {} }] of Object.entries(compose.services)) {
       for (const [needed, { condition }] of Object.entries(depends_on)) {
         const service = compose.services[needed];
@@ -141,7 +141,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it('declares its volumes, pins its images and fixes no port or name that would keep workers from being scaled', () => {
+  it('declares its volumes, pins its images and gives workers no fixed port or name, so that they can be scaled', () => {
     for (const [name, service] of Object.entries(compose.services)) {
       for (const volume of service.volumes ?? []) {
         const source = volume.split(':')[0]!;

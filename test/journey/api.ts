@@ -30,9 +30,9 @@ export interface CheckpointObject {
   metrics: Record<string, number>;
 }
 
-const OVER = ['succeeded', 'failed', 'cancelled'];
+const FINAL_STATUSES = ['succeeded', 'failed', 'cancelled'];
 
-/** The service over HTTP, with nothing but fetch. */
+/** A client of the service that uses nothing but fetch. */
 export function connect(url: string) {
   const request = async (path: string, init: RequestInit = {}) => {
     const response = await fetch(`${url}${path}`, { ...init, headers: { authorization: 'Bearer journey', ...init.headers } });
@@ -65,7 +65,7 @@ export function connect(url: string) {
     over: (id: string) =>
       until(`the end of ${id}`, async () => {
         const found = await job(id);
-        return OVER.includes(found.status) && found;
+        return FINAL_STATUSES.includes(found.status) && found;
       }),
     checkpoint: (id: string) => until(`a checkpoint of ${id}`, async () => (await checkpoints(id))[0]),
     model: (id: string) =>
@@ -74,7 +74,7 @@ export function connect(url: string) {
     report: <T>(id: string, kind: string) => json<T>(`/fine_tuning/jobs/${id}/${kind}`),
     file: (id: string) => json<{ filename: string; bytes: number; purpose: string }>(`/files/${id}`),
     content: async (id: string) => Buffer.from(await (await request(`/files/${id}/content`)).arrayBuffer()),
-    /** The adapter's tar, or that of a checkpoint, unpacked: name → bytes. */
+    /** The unpacked tar of the adapter, or of a checkpoint's: name → bytes. */
     async adapter(id: string, step?: number): Promise<Map<string, Buffer>> {
       const files = new Map<string, Buffer>();
       const unpack = extract();

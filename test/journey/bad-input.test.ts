@@ -61,7 +61,7 @@ describe('a job with', () => {
     expect((await api.events(job.id)).at(-1)).toMatchObject({ level: 'error', message: expect.stringMatching(message) });
   });
 
-  it('nothing wrong, after all of those › succeeds', async () => {
+  it('nothing wrong, after all of these › succeeds', async () => {
     const training_file = await api.upload(good);
     const job = await api.create({ model: 'tiny', training_file, hyperparameters: { n_epochs: 1, batch_size: 4 } });
     expect(await api.over(job.id)).toMatchObject({ status: 'succeeded', error: null });

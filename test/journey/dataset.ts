@@ -1,4 +1,4 @@
-/** A dataset that any model learns in a few steps: whatever is asked, the answer is the same. */
+/** A dataset that any model learns in a few steps: every question has the same answer. */
 export function sameAnswer(examples: number, from = 0): string {
   return Array.from({ length: examples }, (_, index) => example(`Question ${from + index}?`, 'one two three')).join('');
 }

@@ -44,7 +44,7 @@ const messages = async (id: string) => (await api.events(id)).map(({ message }) 
 const servedWeights = () => hub.served.filter(({ file }) => file === WEIGHTS);
 
 describe('a job on a model from the hub', () => {
-  it('tells its size first, downloads it, and says in adapter and lineage which commit it was', async () => {
+  it('reports the size first, downloads the model, and names the commit in adapter and lineage', async () => {
     expect(await api.modelObject('org/tiny')).toMatchObject({ owned_by: 'org', family: 'llama', revision: COMMITS[0], downloaded: false });
     const job = await api.over((await create('org/tiny')).id);
     expect(job.error).toBeNull();
@@ -54,11 +54,11 @@ describe('a job on a model from the hub', () => {
     expect(lineage.base_model).toMatchObject({ name: 'org/tiny', revision: COMMITS[0] });
     const config = JSON.parse(String((await api.adapter(job.id)).get('adapter_config.json'))) as Record<string, unknown>;
     expect(config).toMatchObject({ base_model_name_or_path: 'org/tiny', revision: COMMITS[0] });
-    await until('the model among the others', async () => (await api.models()).some(({ id }) => id === 'org/tiny'));
+    await until('the model in the list', async () => (await api.models()).some(({ id }) => id === 'org/tiny'));
     expect(await api.modelObject('org/tiny')).toMatchObject({ family: 'llama', revision: COMMITS[0], downloaded: true });
   });
 
-  it('after another on the same commit downloads nothing, whatever the branch is called', async () => {
+  it('downloads nothing after another on the same commit, whatever the branch is called', async () => {
     hub.repositories.get('org/tiny')!.refs.set('v1', COMMITS[0]);
     const job = await api.over((await create('org/tiny@v1')).id);
     expect(job.status).toBe('succeeded');
@@ -66,7 +66,7 @@ describe('a job on a model from the hub', () => {
     expect(await messages(job.id)).not.toMatch(/Downloading/);
   });
 
-  it('is trained on the commit that its name meant when it was made, though the branch moves while it downloads', async () => {
+  it('trains on the commit that the name referred to when the job was created, even if the branch moves during the download', async () => {
     const moving = hub.repositories.get('org/other')!;
     moving.commits.set(COMMITS[1], new Map());
     hub.trouble = (file) => {
@@ -79,7 +79,7 @@ describe('a job on a model from the hub', () => {
     moving.refs.set('main', COMMITS[0]);
   });
 
-  it('cancelled while it downloads stops at once, and the next one goes on from there', async () => {
+  it('stops at once when cancelled during the download, which the next job resumes', async () => {
     await rm(join(home.dataDir, 'hub'), { recursive: true });
     let release = () => {};
     const held = new Promise<undefined>((resolve) => {
@@ -106,7 +106,7 @@ describe('a job on a model from the hub', () => {
     expect(servedWeights().at(-1)!.from).toBeGreaterThan(0);
   });
 
-  it('that comes damaged fails and names the file', async () => {
+  it('fails and names the file if the download is corrupt', async () => {
     await rm(join(home.dataDir, 'hub'), { recursive: true });
     hub.trouble = (file) => (file === WEIGHTS ? 'corrupt' : undefined);
     const job = await api.over((await create('org/tiny')).id);
@@ -123,11 +123,11 @@ describe('a request for a job', () => {
     ['a missing revision', 'org/tiny@none', 404, 'revision_not_found'],
     ['a gated model', 'org/gated', 403, 'model_gated'],
     ['a model that may not be downloaded', 'elsewhere/tiny', 403, 'model_download_not_allowed'],
-  ])('on %s is refused on the spot', async (_, model, status, code) => {
+  ])('for %s is refused immediately', async (_, model, status, code) => {
     await expect(create(model)).rejects.toThrow(new RegExp(`${status}.*"code":"${code}"`));
   });
 
-  it('never shows the token', async () => {
+  it('never logs the token', async () => {
     expect(JSON.stringify(service.log)).not.toContain('hf_wrong');
   });
 });

@@ -49,7 +49,7 @@ const isAlive = (pid: number) => {
   }
 };
 
-/** Each step once in events and in the results file, and the adapter as of a run that nothing disturbed. */
+/** Expects each step once in the events and in the results file, and the same adapter as from an undisturbed run. */
 async function expectUndisturbed(id: string, undisturbed: string): Promise<void> {
   expect(await api.over(id)).toMatchObject({ status: 'succeeded', error: null });
   const steps = (await api.events(id)).filter(({ type }) => type === 'metrics').map(({ data }) => data!['step']);
@@ -81,7 +81,7 @@ describe('a running job', () => {
     expect(await api.checkpoints(id)).toEqual(kept);
   });
 
-  it('whose training process is killed › goes on from its checkpoint to the same adapter', async () => {
+  it('whose training process is killed › resumes from its checkpoint and gives the same adapter', async () => {
     const { id } = await api.create(job());
     await api.checkpoint(id);
     process.kill(await trainingPid(worker, id), 'SIGKILL');
@@ -90,7 +90,7 @@ describe('a running job', () => {
     expect(messages).toEqual(expect.arrayContaining([expect.stringMatching(/SIGKILL.*started again/)]));
   });
 
-  it('whose worker is asked to stop › is taken over by the next worker to the same adapter', async () => {
+  it('whose worker is asked to stop › resumes on the next worker and gives the same adapter', async () => {
     const { id } = await api.create(job());
     await api.checkpoint(id);
     expect(await worker.stop('SIGTERM')).toBe(0);
@@ -101,7 +101,7 @@ describe('a running job', () => {
     expect(messages).toEqual(expect.arrayContaining([expect.stringMatching(/The worker stops/), expect.stringMatching(/resumed after step \d+/)]));
   });
 
-  it('whose process dies again and again › fails and says how it died', async () => {
+  it('whose process dies again and again › fails and reports how it died', async () => {
     const { id } = await api.create(endless());
     for (let deaths = 0, pid = 0; deaths < 3; deaths++) {
       pid = await until('another training process', async () => {

@@ -26,7 +26,7 @@ afterAll(async () => {
 
 const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');
 const long = example('Short?', 'seven '.repeat(60));
-/** Line 9 repeats line 1, line 10 has nothing to learn, lines 11 and 12 are too long. */
+/** Line 9 repeats line 1, line 10 has nothing to train on, lines 11 and 12 are too long. */
 const training = sameAnswer(8) + sameAnswer(1) + example('Unheard?', 'no', { weight: 0 }) + long + example('Other?', 'eight '.repeat(60));
 /** Its first two examples are in the training file. */
 const validation = sameAnswer(2) + sameAnswer(3, 50);
@@ -37,14 +37,14 @@ async function run(body: object): Promise<JobObject> {
   return api.over((await api.create({ model: 'tiny', seed: 11, ...body })).id);
 }
 
-describe('the reports of a job whose examples are cut', () => {
+describe('the reports of a job with truncated examples', () => {
   let job: JobObject;
   beforeAll(async () => {
     const [training_file, validation_file] = [await api.upload(training), await api.upload(validation)];
     job = await run({ training_file, validation_file, hyperparameters: { ...hyperparameters, truncation: 'right' }, tuning: { type: 'lora', r: 4 } });
   });
 
-  it('receipt › counts what is learned, cut, repeated, empty and in both files', async () => {
+  it('receipt › counts supervised tokens and examples that are truncated, repeated, empty or in both files', async () => {
     expect(job).toMatchObject({ status: 'succeeded', error: null });
     const receipt = await api.report<TokenReceipt>(job.id, 'receipt');
     expect(receipt).toMatchObject({ object: 'fine_tuning.job.receipt', max_length: 64, truncation: 'right', overlap: 2 });
@@ -64,18 +64,18 @@ describe('the reports of a job whose examples are cut', () => {
     expect(receipt.template).toMatchObject({ sha256: sha256(template), marks_generation: true });
   });
 
-  it('receipt › shows the first examples decoded, with what is learned marked', async () => {
+  it('receipt › shows the first examples decoded, with the supervised tokens marked', async () => {
     const { samples } = (await api.report<TokenReceipt>(job.id, 'receipt')).training;
     expect(samples.map(({ line }) => line)).toEqual([1, 2, 3]);
     const [first] = samples;
-    const learned = first!.spans.filter(({ supervised }) => supervised).map(({ text }) => text);
-    expect(learned.join('')).toContain('one two three');
-    expect(learned.join('')).not.toContain('Question');
+    const supervised = first!.spans.filter((span) => span.supervised).map(({ text }) => text);
+    expect(supervised.join('')).toContain('one two three');
+    expect(supervised.join('')).not.toContain('Question');
     expect(first!.spans.map(({ text }) => text).join('')).toContain('Question 0?');
     expect(first!.shown_tokens).toBe(first!.tokens);
   });
 
-  it('proof › passed on the files that are downloaded, with the loss that the job reported', async () => {
+  it('proof › passes for the files that are downloaded, with the loss that the job reported', async () => {
     const proof = await api.report<AdapterProof>(job.id, 'proof');
     expect(proof).toMatchObject({ passed: true, problems: [], tensors: { finite: true }, effect: { prompts: 4 } });
     const adapter = await api.adapter(job.id);
@@ -115,8 +115,8 @@ describe('the reports of a job whose examples are cut', () => {
   });
 });
 
-describe('a job whose examples are too long and may not be cut', () => {
-  it('fails naming them, and its receipt counts them all', async () => {
+describe('a job whose examples are too long and may not be truncated', () => {
+  it('fails and names them, and its receipt counts them all', async () => {
     const training_file = await api.upload(sameAnswer(3) + long.repeat(12));
     const job = await run({ training_file, hyperparameters });
     expect(job).toMatchObject({
@@ -131,9 +131,9 @@ describe('a job whose examples are too long and may not be cut', () => {
 });
 
 describe('a job that would train nothing', () => {
-  it('is not delivered: its proof says that the model predicts what its base does', async () => {
+  it('is not delivered: its proof shows that the model predicts the same as its base', async () => {
     const training_file = await api.upload(sameAnswer(4));
-    // The only step is a warm-up's first, with a learning rate of 0.
+    // The only step is the first of the warm-up, with a learning rate of 0.
     const job = await run({ training_file, hyperparameters: { n_epochs: 1, batch_size: 4, warmup_ratio: 1 } });
     expect(job).toMatchObject({
       status: 'failed',
@@ -145,7 +145,7 @@ describe('a job that would train nothing', () => {
 });
 
 describe('the proof and lineage of full fine-tuning', () => {
-  it('are of the model directory', async () => {
+  it('cover the model directory', async () => {
     const training_file = await api.upload(sameAnswer(8));
     const job = await run({ training_file, hyperparameters: { n_epochs: 1, batch_size: 4 }, tuning: { type: 'full' } });
     expect(job).toMatchObject({ status: 'succeeded', error: null });

@@ -10,32 +10,32 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const TINY_MODEL = join(root, 'test/fixtures/reference/cases/llama-gqa-tied/model');
 
-/** Slow machines initialise a database, load TensorFlow and train in the same minute. */
-export const PATIENCE_MS = 60_000;
+/** On slow machines, initialising a database, loading TensorFlow and training take most of it. */
+const TIMEOUT_MS = 60_000;
 
 type LogLine = Record<string, unknown> & { msg: string };
 
-/** A program of the service, running as its users run it. */
+/** A program of the service, run as users run it. */
 export interface Program {
   child: ChildProcess;
-  /** What it has logged. */
+  /** Everything that it has logged. */
   log: LogLine[];
   /** @returns its exit code or signal */
   stop(signal?: NodeJS.Signals): Promise<number | string>;
 }
 
-/** Waits until `check` gives something. @throws Error naming what never came */
+/** Waits until `check` returns something truthy. @throws Error naming what did not come in time */
 export async function until<T>(what: string, check: () => Promise<T | null | undefined | false> | T | null | undefined | false): Promise<T> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + TIMEOUT_MS;
   while (Date.now() < deadline) {
     const found = await check();
     if (found) return found;
     await delay(100);
   }
-  throw new Error(`${what} did not come within ${PATIENCE_MS / 1000} s`);
+  throw new Error(`${what} did not come within ${TIMEOUT_MS / 1000} s`);
 }
 
-/** A DATA_DIR and a MODELS_DIR of a test's own, with the tiny random model `tiny` in it. */
+/** Creates a DATA_DIR and a MODELS_DIR for one test, with the tiny random model `tiny`. */
 export async function makeHome(): Promise<{ dataDir: string; modelsDir: string; addModel(name: string): Promise<string>; remove(): Promise<void> }> {
   const home = await mkdtemp(join(tmpdir(), 'graft-journey-'));
   const modelsDir = join(home, 'models');
@@ -78,7 +78,7 @@ type Home = Parameters<typeof start>[1];
 
 export const startWorker = (home: Home): Program => start('workers/main.ts', home, {});
 
-/** @param options.workers how many the service runs itself */
+/** @param options.workers how many workers the service runs itself */
 export async function startService(
   home: Home,
   { workers }: { workers: number },

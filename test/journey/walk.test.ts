@@ -19,7 +19,7 @@ afterAll(async () => {
   await home?.remove();
 });
 
-/** Whether each F32 tensor has a value that is not 0. */
+/** Whether each tensor has a non-zero value. */
 function nonZeroTensors(file: Buffer): Map<string, boolean> {
   const length = parseHeaderLength(file.subarray(0, 8), file.length, 'file');
   const { tensors } = parseHeader(file.subarray(8, 8 + length), file.length, 'file');
@@ -38,7 +38,7 @@ describe('a LoRA job over HTTP', () => {
     job = await api.over(created.id);
   });
 
-  it('ends succeeded, with a model name and every choice made', () => {
+  it('succeeds, with a model name and every choice resolved', () => {
     expect(job.error).toBeNull();
     expect(job.status).toBe('succeeded');
     expect(job.fine_tuned_model).toMatch(/^ft:tiny:[^:]+:walk:.+/);
@@ -46,7 +46,7 @@ describe('a LoRA job over HTTP', () => {
     expect(job.hyperparameters).toMatchObject({ n_epochs: 2, batch_size: 4, learning_rate: 5e-3, max_length: 128 });
   });
 
-  it('tells what happened, in order, with the metrics of every step', async () => {
+  it('reports what happened, in order, with the metrics of every step', async () => {
     // The last events come a moment after the status.
     const events = await until('the last event', async () => {
       const all = await api.events(job.id);
@@ -65,7 +65,7 @@ describe('a LoRA job over HTTP', () => {
     expect(metrics[7]).toMatchObject({ full_valid_loss: expect.any(Number), full_valid_mean_token_accuracy: expect.any(Number) });
   });
 
-  it('has a checkpoint an epoch, and its validation loss fell', async () => {
+  it('has a checkpoint per epoch and a validation loss that falls', async () => {
     const checkpoints = await api.checkpoints(job.id);
     expect(checkpoints.map(({ step_number }) => step_number)).toEqual([8, 4]);
     expect(checkpoints[0]!.fine_tuned_model_checkpoint).toBe(`${job.fine_tuned_model}:ckpt-step-8`);
@@ -73,7 +73,7 @@ describe('a LoRA job over HTTP', () => {
     expect(last).toBeLessThan(first!);
   });
 
-  it('lists the results and the adapter as files that download', async () => {
+  it('lists the results and the adapter as downloadable files', async () => {
     const files = await Promise.all(job.result_files.map(api.file));
     expect(files.map(({ filename }) => filename)).toEqual([
       'step_metrics.csv',
@@ -90,7 +90,7 @@ describe('a LoRA job over HTTP', () => {
     expect(csv[2]).toMatch(/^2,\d+\.\d+,\d[\d.]*,\d+\.\d+,\d[\d.]*,0\.5,,,\d/);
   });
 
-  it('delivers an adapter whose every B has moved from zero', async () => {
+  it('delivers an adapter in which every B has moved from zero', async () => {
     const adapter = await api.adapter(job.id);
     expect([...adapter.keys()].sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors', 'graft_manifest.json']);
     expect(JSON.parse(adapter.get('adapter_config.json')!.toString())).toMatchObject({ peft_type: 'LORA', r: 4, base_model_name_or_path: 'tiny' });
@@ -115,7 +115,7 @@ describe('a full fine-tuning job over HTTP', () => {
 });
 
 describe('the service, started again on the same DATA_DIR', () => {
-  it('has the jobs of before and takes new ones', async () => {
+  it('still has its jobs and accepts new ones', async () => {
     const before = await api.jobs();
     expect(await service.stop()).toBe(0);
     service = await startService(home, { workers: 1 });
