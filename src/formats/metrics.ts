@@ -12,5 +12,5 @@ export const measuredOn = (what: (typeof MEASURED_ON)[number], metrics: Metrics)
   Object.fromEntries(Object.entries(metrics).map(([name, value]) => [`${what}_${name}`, value]));
 
 /** Only the metrics that measure the model. */
-export const ofModel = (metrics: Metrics): Metrics =>
+export const modelMetrics = (metrics: Metrics): Metrics =>
   Object.fromEntries(Object.entries(metrics).filter(([name]) => MEASURED_ON.some((what) => name.startsWith(`${what}_`))));

@@ -1,4 +1,4 @@
-import { ofModel } from '../../src/formats/metrics.ts';
+import { modelMetrics } from '../../src/formats/metrics.ts';
 import type { NewEvent } from '../../src/jobs/job.ts';
 import type { JobRecord } from '../../src/jobs/record-store.ts';
 import type { StepReport } from '../engine/contract.ts';
@@ -61,6 +61,6 @@ function metricsEvent({ step, totalSteps, metrics }: StepReport): NewEvent {
     level: 'info',
     type: 'metrics',
     message: `Step ${step}/${totalSteps}: ${losses.join(', ')}`,
-    data: { step, total_steps: totalSteps, ...ofModel(metrics) },
+    data: { step, total_steps: totalSteps, ...modelMetrics(metrics) },
   };
 }

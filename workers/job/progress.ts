@@ -1,4 +1,5 @@
-import { ofModel } from '../../src/formats/metrics.ts';
+import { modelMetrics } from '../../src/formats/metrics.ts';
+import { quantity } from '../../src/formats/quantity.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import type { ReportKind, Reports } from '../../src/reports/store.ts';
@@ -36,7 +37,7 @@ export async function recordPrepared({ jobs, jobRecord }: Needs, job: Job, facts
     const share = ((100 * trainableParameters) / totalParameters).toPrecision(3);
     await jobRecord.appendEvent(id, {
       level: 'info',
-      message: `Files validated: ${count(totalSteps, 'step')} will train ${count(trainableParameters, 'parameter')}, ${share} % of the model's ${count(totalParameters, 'parameter')}`,
+      message: `Files validated: ${quantity(totalSteps, 'step')} will train ${quantity(trainableParameters, 'parameter')}, ${share} % of the model's ${quantity(totalParameters, 'parameter')}`,
     });
   }
   if (current?.status === 'running') return; // the training process was restarted
@@ -47,23 +48,21 @@ export async function recordPrepared({ jobs, jobRecord }: Needs, job: Job, facts
 
 async function describeData(jobRecord: Services['jobRecord'], id: string, which: 'training' | 'validation', facts: DatasetFacts): Promise<void> {
   const altered = [
-    facts.truncated > 0 ? `${count(facts.truncated, 'example')} truncated` : '',
-    facts.dropped > 0 ? `${count(facts.dropped, 'example')} dropped` : '',
+    facts.truncated > 0 ? `${quantity(facts.truncated, 'example')} truncated` : '',
+    facts.dropped > 0 ? `${quantity(facts.dropped, 'example')} dropped` : '',
   ].filter((text) => text !== '');
   await jobRecord.appendEvent(id, {
     level: 'info',
-    message: `The ${which} file has ${count(facts.examples, 'example')}, ${count(facts.tokens, 'token')}, ${facts.supervisedTokens.toLocaleString('en')} of them supervised; the longest example has ${count(facts.longestTokens, 'token')}${altered.map((text) => `; ${text}`).join('')}`,
+    message: `The ${which} file has ${quantity(facts.examples, 'example')}, ${quantity(facts.tokens, 'token')}, ${facts.supervisedTokens.toLocaleString('en')} of them supervised; the longest example has ${quantity(facts.longestTokens, 'token')}${altered.map((text) => `; ${text}`).join('')}`,
   });
-  for (const message of facts.warnings) await jobRecord.appendEvent(id, { level: 'warn', message: `The ${which} file: ${message}` });
+  for (const message of facts.warnings) await jobRecord.appendEvent(id, { level: 'warn', message });
 }
-
-const count = (number: number, noun: string) => `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
 
 /** Uploads first and adds the row last, so a checkpoint that has a row is complete. @throws JobLost */
 export async function recordCheckpoint({ jobRecord, objectStore }: Needs, job: Job, { step, dir, last }: CheckpointReport): Promise<void> {
   const { id, attempt } = job;
   await uploadDirectory(objectStore, dir, keys.checkpoint(id, step));
-  const checkpoint = await jobRecord.addCheckpoint(id, attempt, { step, metrics: { step, ...ofModel(last.metrics) } });
+  const checkpoint = await jobRecord.addCheckpoint(id, attempt, { step, metrics: { step, ...modelMetrics(last.metrics) } });
   if (checkpoint === null) throw new JobLost();
   await jobRecord.appendEvent(id, { level: 'info', message: `Checkpoint created at step ${step}: ${checkpoint.name}` });
 }

@@ -115,10 +115,9 @@ function tooLong(lineNumber: number, tokens: number, { param, maxLengthTokens }:
   );
 }
 
-function nothingToLearn({ unsupervised, dropped }: Tally, { param, maxLengthTokens }: DatasetOptions): Refusal {
+function nothingToLearn({ unsupervised }: Tally, { param, maxLengthTokens }: DatasetOptions): Refusal {
   const first = unsupervised.first[0];
-  if (first === undefined)
-    return exampleError(param, `all ${dropped} examples are longer than ${maxLengthTokens} tokens and were dropped`, 'Shorten them.');
+  if (first === undefined) return exampleError(param, `every example is longer than ${maxLengthTokens} tokens and was left out`, 'Shorten them.');
   return exampleError(
     param,
     `no example has a token to train on, starting with line ${first}`,

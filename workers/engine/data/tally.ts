@@ -1,5 +1,6 @@
 /** Counts a file's examples as they are read, for the facts, warnings and receipt of the file. */
 import type { ExampleFile } from '../../../src/formats/examples.ts';
+import { quantity } from '../../../src/formats/quantity.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
 import { type Example, supervisedTokens } from './batch.ts';
@@ -59,17 +60,14 @@ export class Tally {
   facts({ param, maxLengthTokens }: { param: ExampleFile; maxLengthTokens: number }): DatasetFacts {
     const { truncated, duplicates, unsupervised } = this;
     const examples = this.#examples;
-    const file = param.replace('_', ' ');
     const warnings: string[] = [];
-    if (examples < FEW_EXAMPLES && param === 'training_file')
-      warnings.push(`The ${file} has ${examples} examples; fewer than ${FEW_EXAMPLES} are rarely enough.`);
-    if (duplicates > 0) warnings.push(`${duplicates} of ${examples} examples in the ${file} repeat an earlier one.`);
+    const warn = (what: string) => warnings.push(`The ${param.replace('_', ' ')} has ${what}.`);
+    if (examples < FEW_EXAMPLES && param === 'training_file') warn(`${quantity(examples, 'example')}; fewer than ${FEW_EXAMPLES} are rarely enough`);
+    if (duplicates > 0) warn(`${quantity(duplicates, 'repeated example')} among its ${examples}`);
     if (unsupervised.count > 0)
-      warnings.push(
-        `${unsupervised.count} examples in the ${file} have no token to train on and were left out, the first on line ${unsupervised.first[0]}.`,
-      );
-    if (truncated > 0) warnings.push(`${truncated} examples in the ${file} were cut to ${maxLengthTokens} tokens.`);
-    if (this.dropped > 0) warnings.push(`${this.dropped} examples in the ${file} are longer than ${maxLengthTokens} tokens and were dropped.`);
+      warn(`${quantity(unsupervised.count, 'example')} without a token to train on, left out; the first is on line ${unsupervised.first[0]}`);
+    if (truncated > 0) warn(`${quantity(truncated, 'example')} longer than ${maxLengthTokens} tokens, cut to that length`);
+    if (this.dropped > 0) warn(`${quantity(this.dropped, 'example')} longer than ${maxLengthTokens} tokens, left out`);
     return {
       examples,
       tokens: this.#tokens,

@@ -58,8 +58,8 @@ describe('readDataset', () => {
     expect(facts).toMatchObject({ examples: 4, dropped: 1 });
     expect(facts.warnings).toEqual([
       'The training file has 4 examples; fewer than 10 are rarely enough.',
-      '1 of 4 examples in the training file repeat an earlier one.',
-      '1 examples in the training file have no token to train on and were left out, the first on line 5.',
+      'The training file has 1 repeated example among its 4.',
+      'The training file has 1 example without a token to train on, left out; the first is on line 5.',
     ]);
   });
 
