@@ -1,4 +1,4 @@
-/** The optimizer's step inside a graph: gradients' mean, clipping and AdamW on variables of the session, in place. */
+/** The optimizer's step as part of a graph: the mean of the gradients, clipping and AdamW, on the session's variables in place. */
 import { BETAS, EPSILON } from '../optim/adamw.ts';
 import { clipFactor } from '../optim/clip.ts';
 import { type Scalar, tf } from '../tensorflow/tensorflow.ts';
@@ -9,22 +9,22 @@ import type { SessionVariable } from './session/session-variable.ts';
 
 const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 
-/** Everything of one parameter that lives in the session, in its shape. */
+/** The session's variables for one trained slab, all in its shape. */
 export interface TrainedVariables {
   parameter: SessionVariable;
   m: SessionVariable;
   v: SessionVariable;
-  /** The gradients since the last update, summed; zero again after it. */
+  /** Sum of the gradients since the last update, which sets it to zero. */
   gradients: SessionVariable;
 }
 
-/** Names of the scalars that an update is fed: what changes from step to step is no part of a graph. */
-export const UPDATE_FEEDS = ['one_over_weight', 'max_norm', 'rate', 'epsilon', 'decay'] as const;
+/** Names of the scalars fed to an update, because they change from step to step. */
+const UPDATE_FEEDS = ['one_over_weight', 'max_norm', 'rate', 'epsilon', 'decay'] as const;
 
 /**
- * What `ResourceApplyAdam` is to be fed so that its θ ← θ − rate·m / (√v + epsilon) is AdamW's η·m̂ / (√v̂ + ε). The kernel computes with f32's
- * betas, and so do the corrections: the mean of a constant gradient is then that gradient.
- * @param t steps taken, this one included
+ * Scalars with which the θ ← θ − rate·m / (√v + epsilon) of `ResourceApplyAdam` becomes AdamW's η·m̂ / (√v̂ + ε). The kernel rounds the betas to
+ * f32, so the corrections do too: the mean of a constant gradient is then that gradient.
+ * @param t number of steps, including this one
  * @param maxNorm 0 turns clipping off
  */
 export function updateScalars(
@@ -41,10 +41,10 @@ export function updateScalars(
   };
 }
 
-/** @returns the norm before clipping, which is fetched to take the step */
-export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariables[], { decays: decay }: { decays: boolean }): Output {
+/** @returns the norm of the gradients before clipping; fetching it takes the step */
+export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariables[], { withDecay }: { withDecay: boolean }): Output {
   const { graph } = recorder;
-  const fed = Object.fromEntries(UPDATE_FEEDS.map((name) => [name, recorder.feed(name, 'float32', [])])) as Record<
+  const feeds = Object.fromEntries(UPDATE_FEEDS.map((name) => [name, recorder.feed(name, 'float32', [])])) as Record<
     (typeof UPDATE_FEEDS)[number],
     Scalar
   >;
@@ -56,25 +56,25 @@ export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariab
   recorder.record(() =>
     tf.tidy(() => {
       const squares = tf.addN(sums.map((sum) => tf.sum(tf.square(sum)) as Scalar));
-      const length: Scalar = tf.mul(tf.sqrt(squares), fed.one_over_weight);
-      norm = recorder.outputOf(length);
-      const factor: Scalar = tf.mul(clipFactor(length, fed.max_norm), fed.one_over_weight); // the mean's, clipped
+      const normOfMean: Scalar = tf.mul(tf.sqrt(squares), feeds.one_over_weight);
+      norm = recorder.outputOf(normOfMean);
+      const factor: Scalar = tf.mul(clipFactor(normOfMean, feeds.max_norm), feeds.one_over_weight); // from the sum to the clipped mean
       for (const sum of sums) clipped.push(recorder.outputOf(tf.mul(sum, factor)));
-      if (decay) for (const parameter of parameters) decays.push(recorder.outputOf(tf.mul(parameter, fed.decay)));
+      if (withDecay) for (const parameter of parameters) decays.push(recorder.outputOf(tf.mul(parameter, feeds.decay)));
     }),
   );
   const scalar = (value: number) => graph.constant({ dtype: DType.float32, shape: [], bytes: new Uint8Array(Float32Array.of(value).buffer) });
   const flags: Record<string, Attribute> = { use_locking: { kind: 'bool', value: false }, use_nesterov: { kind: 'bool', value: false } };
-  const last: GraphNode[] = [];
+  const resets: GraphNode[] = [];
   for (const [index, { parameter, m, v, gradients }] of trained.entries()) {
     const stateful = { stateful: true };
-    const decayed = decay ? [graph.add('AssignSubVariableOp', { dtype: FLOAT }, [parameter.handle, decays[index]!], [], stateful)] : [];
-    // Powers of 0 leave the rate as it is fed.
-    const inputs = [parameter.handle, m.handle, v.handle, scalar(0), scalar(0), recorder.outputOf(fed.rate)];
-    const rest = [scalar(BETAS[0]), scalar(BETAS[1]), recorder.outputOf(fed.epsilon), clipped[index]!];
+    const decayed = withDecay ? [graph.add('AssignSubVariableOp', { dtype: FLOAT }, [parameter.handle, decays[index]!], [], stateful)] : [];
+    // With powers of 0 for the betas, the kernel uses the rate as it is.
+    const inputs = [parameter.handle, m.handle, v.handle, scalar(0), scalar(0), recorder.outputOf(feeds.rate)];
+    const rest = [scalar(BETAS[0]), scalar(BETAS[1]), recorder.outputOf(feeds.epsilon), clipped[index]!];
     const step = graph.add('ResourceApplyAdam', { T: FLOAT, ...flags }, [...inputs, ...rest], [], { ...stateful, after: decayed });
     const zeros = graph.add('ZerosLike', { T: FLOAT }, [gradients.value], [gradients.value]).outputs[0]!;
-    last.push(graph.add('AssignVariableOp', { dtype: FLOAT }, [gradients.handle, zeros], [], { ...stateful, after: [step] }));
+    resets.push(graph.add('AssignVariableOp', { dtype: FLOAT }, [gradients.handle, zeros], [], { ...stateful, after: [step] }));
   }
-  return graph.add('Identity', { T: FLOAT }, [norm!], [norm!], { name: 'update', after: last, stateful: true }).outputs[0]!;
+  return graph.add('Identity', { T: FLOAT }, [norm!], [norm!], { name: 'update', after: resets, stateful: true }).outputs[0]!;
 }

@@ -1,4 +1,4 @@
-/** A tuned model whose passes and steps are each one run of one graph. Its weights are in the graph's session and nowhere else. */
+/** A tuned model that runs each pass and each step as one graph. The graph's session holds the only copy of its weights. */
 
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
@@ -17,14 +17,14 @@ import { fuseRows } from './rewriting/fuse.ts';
 import { profile, type TimedOperation } from './session/profile.ts';
 import { GraphSession, uploaded } from './session/session.ts';
 import { asGiven, givenClass, type SessionVariable } from './session/session-variable.ts';
-import { type Fill, laidOut, partsOf } from './slab.ts';
+import { contentOf, type Fill, partsOf } from './slab.ts';
 
 export interface CompileOptions extends ModelChoices {
-  /** Puts a weight of the base where it is held. */
+  /** Writes a weight of the base model into the array that holds it. */
   readWeight: Fill;
 }
 
-/** With what it will hold. */
+/** A slab, and the function that fills it. */
 interface FilledSlab extends HeldSlab {
   fill: Fill;
 }
@@ -53,9 +53,9 @@ export class CompiledModel implements LearningModel {
     if (!backend.isUsingGpuDevice) fuseRows(recorder.graph, this.#runs());
     this.#session = new GraphSession(recorder.graph, this.#allFetches());
     const fill: Fill = (name, held) => {
-      const first = added.get(name);
-      if (first === undefined) readWeight(name, held);
-      else held.set(first);
+      const initial = added.get(name);
+      if (initial === undefined) readWeight(name, held);
+      else held.set(initial);
     };
     try {
       this.#assign(
@@ -90,12 +90,12 @@ export class CompiledModel implements LearningModel {
     }) as unknown as number;
   }
 
-  /** Where a pass's time goes. Its gradients are added to those before, as `accumulate` does. */
+  /** Times each operation of a training pass, which also adds its gradients, as `accumulate` does. */
   profile(batch: Batch, position: DropoutPosition): TimedOperation[] {
     const { rows, length } = batch;
     const fed = this.objective.feed(batch, this.#recorded.context);
-    const ofObjective = Object.entries(fed?.sizes ?? {}).map(([name, size]) => [FEEDS.sizeOfObjective(name), size]);
-    const sizes: Record<string, number> = { [FEEDS.rows]: rows, [FEEDS.length]: length, ...Object.fromEntries(ofObjective) };
+    const objectiveSizes = Object.entries(fed?.sizes ?? {}).map(([name, size]) => [FEEDS.objectiveSize(name), size]);
+    const sizes: Record<string, number> = { [FEEDS.rows]: rows, [FEEDS.length]: length, ...Object.fromEntries(objectiveSizes) };
     const { recorder } = this.#recorded;
     return profile(() => this.accumulate(batch, position), {
       nodes: recorder.graph.nodes,
@@ -121,7 +121,7 @@ export class CompiledModel implements LearningModel {
   }
 
   assign(values: ReadonlyMap<string, Float32Array>): void {
-    this.#assign(this.#values((name) => values.get(name)!));
+    this.#assign(this.#filledWith((name) => values.get(name)!));
   }
 
   moments(): Map<string, MomentValues> {
@@ -130,7 +130,7 @@ export class CompiledModel implements LearningModel {
     return new Map([...this.trainable.keys()].map((name) => [name, { m: m!.get(name)!, v: v!.get(name)! }]));
   }
 
-  /** Of the loss summed since the last update, by parameter. */
+  /** Sum of the loss's gradients since the last update, by parameter. */
   gradients(): Map<string, Float32Array> {
     this.#mustLearn();
     const [gradients] = this.#fetch(this.#recorded.trained.map(({ learning }) => [learning!.gradients]));
@@ -140,9 +140,9 @@ export class CompiledModel implements LearningModel {
   restore(steps: number, parameters: ReadonlyMap<string, Float32Array>, moments: ReadonlyMap<string, MomentValues>): void {
     this.#mustLearn();
     this.#assign([
-      ...this.#values((name) => parameters.get(name)!),
-      ...this.#values((name) => moments.get(name)!.m, 'm'),
-      ...this.#values((name) => moments.get(name)!.v, 'v'),
+      ...this.#filledWith((name) => parameters.get(name)!),
+      ...this.#filledWith((name) => moments.get(name)!.m, 'm'),
+      ...this.#filledWith((name) => moments.get(name)!.v, 'v'),
     ]);
     this.#steps = steps;
   }
@@ -156,39 +156,42 @@ export class CompiledModel implements LearningModel {
     return this.#recorded.learning;
   }
 
-  /** What is computed in one run each. */
+  /** The fetches of each kind of run. */
   #runs(): Output[][] {
     const { evaluation, logits, learning } = this.#recorded;
-    const learns = learning === null ? [] : [Object.values(learning.pass), [learning.update]];
-    return [Object.values(evaluation), [logits], ...learns];
+    const training = learning === null ? [] : [Object.values(learning.pass), [learning.update]];
+    return [Object.values(evaluation), [logits], ...training];
   }
 
-  /** Everything that will be asked of the session. */
+  /** Everything that any run fetches. */
   #allFetches(): Output[] {
     const { frozen, trained } = this.#recorded;
-    const held = [...frozen, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
+    const weights = [...frozen, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
     const state = trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m, learning.v, learning.gradients]));
-    const ofState = state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]);
-    return [...this.#runs().flat(), ...held, ...ofState];
+    const stateOutputs = state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]);
+    return [...this.#runs().flat(), ...weights, ...stateOutputs];
   }
 
-  /** @param part what of the trained slabs is given: themselves, or what the optimizer keeps */
-  #values(valuesOf: (name: string) => Float32Array, part?: 'm' | 'v'): FilledSlab[] {
+  /** @param part the moment to fill instead of the parameters */
+  #filledWith(valuesOf: (name: string) => Float32Array, part?: 'm' | 'v'): FilledSlab[] {
     const fill: Fill = (name, held) => held.set(valuesOf(name));
     return this.#recorded.trained.map(({ slab, variable, learning }) => ({ slab, variable: part === undefined ? variable : learning![part], fill }));
   }
 
-  #assign(given: readonly FilledSlab[], alsoFetched: readonly Output[] = []): void {
+  #assign(slabs: readonly FilledSlab[], alsoFetched: readonly Output[] = []): void {
     tf.tidy(() => {
-      const feeds = given.map(({ slab, variable, fill }) => {
-        const content = laidOut(slab, fill, givenClass(variable));
+      const feeds = slabs.map(({ slab, variable, fill }) => {
+        const content = contentOf(slab, fill, givenClass(variable));
         return [`${variable.name}/given`, uploaded(asGiven(variable, content))];
       });
-      this.#session.run(Object.fromEntries(feeds), [...given.map(({ variable }) => variable.assigned), ...alsoFetched]);
+      this.#session.run(Object.fromEntries(feeds), [...slabs.map(({ variable }) => variable.assigned), ...alsoFetched]);
     });
   }
 
-  /** @returns for each variable of a slab, all slabs' values by name */
+  /**
+   * @param variables of each trained slab, in the same order
+   * @returns a map for each of a slab's variables, from tensor names to values
+   */
   #fetch(variables: readonly (readonly SessionVariable[])[]): Map<string, Float32Array>[] {
     const tensors = this.#session.run(
       {},
@@ -196,9 +199,9 @@ export class CompiledModel implements LearningModel {
     );
     const contents = tensors.map((tensor) => tensor.dataSync<'float32'>());
     tf.dispose(tensors);
-    const each = variables[0]?.length ?? 0;
-    return Array.from({ length: each }, (_, kind) => {
-      const parts = this.#recorded.trained.flatMap(({ slab }, index) => [...partsOf(slab, contents[index * each + kind]!)]);
+    const perSlab = variables[0]?.length ?? 0;
+    return Array.from({ length: perSlab }, (_, kind) => {
+      const parts = this.#recorded.trained.flatMap(({ slab }, index) => [...partsOf(slab, contents[index * perSlab + kind]!)]);
       return new Map(parts);
     });
   }
@@ -228,9 +231,9 @@ export class CompiledModel implements LearningModel {
 
   #objectiveFeeds({ values, sizes }: FedBatch): Record<string, Tensor> {
     const tensors = Object.entries(fedTensors(this.objective, { values, sizes }, this.#recorded.context));
-    const fed = tensors.map(([name, tensor]) => [FEEDS.ofObjective(name), tensor] as const);
-    const ofSizes = Object.entries(sizes).map(([name, size]) => [FEEDS.sizeOfObjective(name), tf.scalar(size, 'int32')] as const);
-    return Object.fromEntries<Tensor>([...fed, ...ofSizes]);
+    const inputs = tensors.map(([name, tensor]) => [FEEDS.objectiveInput(name), tensor] as const);
+    const scalars = Object.entries(sizes).map(([name, size]) => [FEEDS.objectiveSize(name), tf.scalar(size, 'int32')] as const);
+    return Object.fromEntries<Tensor>([...inputs, ...scalars]);
   }
 
   #gridFeeds(content: GridContent): Record<string, Tensor> {

@@ -1,4 +1,4 @@
-/** Models opened for work. */
+/** Opens models for training and for inference. */
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
@@ -15,18 +15,18 @@ interface TrainingChoices {
   objective?: Objective;
   seed: number;
   weightDecay: number;
-  /** Of products, and of frozen matrices; default f32. */
+  /** Precision of products and of frozen matrices; default f32. */
   precision?: Precision;
   /** Less memory, more arithmetic; default false. */
   gradientCheckpointing?: boolean;
-  /** Called when the graph stands and the weights come next. */
+  /** Called when the graph is recorded, before the weights are read. */
   recorded?: () => void;
 }
 
 interface InferenceChoices {
   modelDir: string;
   adapterDir?: string;
-  /** Of products; weights are held in f32. Default f32. */
+  /** Precision of products; default f32. Weights are always held in f32. */
   precision?: Precision;
 }
 
@@ -41,7 +41,7 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
 
 /**
  * A base model alone, or with a PEFT adapter.
- * @throws Refusal also `unsupported_adapter`
+ * @throws Refusal `unsupported_adapter`, and those of `openForTraining`
  */
 export function openForInference({ modelDir, adapterDir, precision = 'f32' }: InferenceChoices): CompiledModel {
   const choices = { objective: supervised, seed: 0, precision, heldIn: 'f32', learning: null } as const;
@@ -53,10 +53,10 @@ export function openForInference({ modelDir, adapterDir, precision = 'f32' }: In
 function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'readWeight'>, recorded?: () => void): CompiledModel {
   const config = readModelConfig(modelDir);
   const weights = openWeights(modelDir, config);
-  let asked = false;
+  let reading = false;
   const readWeight: CompileOptions['readWeight'] = (name, held) => {
-    if (!asked) recorded?.();
-    asked = true;
+    if (!reading) recorded?.();
+    reading = true;
     weights.readInto(name, held);
   };
   try {

@@ -1,4 +1,4 @@
-/** A whole model as one graph: its weights' variables, evaluation, logits and, where it learns, the pass and the step that train it. Nothing is computed yet. */
+/** Records a whole model as one graph: weight variables, evaluation, logits and, for training, the pass and the step. Nothing is computed yet. */
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
@@ -19,26 +19,26 @@ const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 
 export interface ModelChoices {
   config: ModelConfig;
-  /** null: the base alone. */
+  /** null for the base model alone. */
   tuning: ResolvedTuning | null;
   objective: Objective;
-  /** Of the first values of what a method adds. */
+  /** Seed of the initial values of what a method adds. */
   seed: number;
-  /** Of products. */
+  /** Precision of products. */
   precision: Precision;
-  /** Of frozen matrices as they are held. */
+  /** Precision in which frozen matrices are held. */
   heldIn: Precision;
-  /** null: it will not learn, and has no gradients and no moments. */
+  /** null for inference: the model has no gradients and no moments. */
   learning: { weightDecay: number; gradientCheckpointing?: boolean } | null;
 }
 
-/** Tensors that lie in the session together. */
+/** Tensors that one variable of the session holds together. */
 export interface HeldSlab {
   slab: Slab;
   variable: SessionVariable;
 }
 
-/** What is trained, and what its optimizer keeps. */
+/** A trained slab, with its optimizer state. */
 export interface TrainedSlab extends HeldSlab {
   learning: TrainedVariables | null;
 }
@@ -53,9 +53,9 @@ export interface RecordedModel {
   recorder: Recorder;
   frozen: readonly HeldSlab[];
   trained: readonly TrainedSlab[];
-  /** Shapes by name, in the order of the names. */
+  /** Shapes of what is trained, sorted by name. */
   trainable: ReadonlyMap<string, { readonly shape: readonly number[] }>;
-  /** First values of what the method adds to the base; everything else is read with the base. */
+  /** Initial values of what the method adds to the base model; everything else is read from the base model. */
   added: ReadonlyMap<string, Float32Array>;
   trainableParameters: number;
   totalParameters: number;
@@ -84,7 +84,7 @@ export function recordModel({ config, tuning, objective, seed, precision, heldIn
 
   const frozen = hold(frozenShapes, 'frozen', ({ name }) => (heldIn === 'bf16' && name !== VECTORS ? DType.bfloat16 : DType.float32));
   const trainedBase = hold(trainedShapes, 'trained');
-  const weights = tensorsIn(recorder, [...frozen, ...trainedBase]); // names and shapes, no numbers
+  const weights = tensorsIn(recorder, [...frozen, ...trainedBase]); // names and shapes without values
   recorder.record(() => {
     for (const [name] of trainedShapes) weights.set(name, variable(weights.get(name)!));
   });
@@ -92,28 +92,28 @@ export function recordModel({ config, tuning, objective, seed, precision, heldIn
   const additions = [...trainable].filter(([name]) => !weights.has(name));
   const addedShapes: Shapes = additions.map(([name, { shape }]) => [name, shape]);
   const addedSlabs = hold(addedShapes, 'added');
-  const inSlabs = tensorsIn(recorder, addedSlabs);
-  for (const [name, tensor] of inSlabs) recorder.bind(trainable.get(name)!, recorder.outputOf(tensor));
-  const trained = [...trainedBase, ...addedSlabs].map((held): TrainedSlab => ({ ...held, learning: learning && whatIsLearned(graph, held) }));
+  const addedTensors = tensorsIn(recorder, addedSlabs);
+  for (const [name, tensor] of addedTensors) recorder.bind(trainable.get(name)!, recorder.outputOf(tensor));
+  const trained = [...trainedBase, ...addedSlabs].map((held): TrainedSlab => ({ ...held, learning: learning && trainedVariables(graph, held) }));
 
   const context: ObjectiveContext = { config, trainsHead: isTrained([headName(config), undefined]) };
   const feeds = feedsOfPass(recorder, { ...context, objective, fixedSizes: fixedSizes(config, [...frozen, ...trained]) });
   const evaluation = recordPass(recorder, feeds, { config, objective, parameters: parameters(), trainable: new Map() }).sums;
   const logits = recordLogits(recorder, feeds, { config, parameters: parameters() });
-  let learns: Learning | null = null;
+  let training: Learning | null = null;
   if (learning !== null) {
     const { weightDecay, gradientCheckpointing: checkpointing = false } = learning;
     const options = { config, objective, parameters: parameters(feeds.dropoutKey), trainable, checkpointing };
     const { sums, gradients } = recordPass(recorder, feeds, options);
-    const summed = trained.map(({ slab, learning }) => addTo(recorder, learning!.gradients, { slab, gradients }));
-    const loss = graph.add('Identity', { T: FLOAT }, [sums['loss']!], [sums['loss']!], { name: 'training', after: summed, stateful: true })
+    const additionNodes = trained.map(({ slab, learning }) => addTo(recorder, learning!.gradients, { slab, gradients }));
+    const loss = graph.add('Identity', { T: FLOAT }, [sums['loss']!], [sums['loss']!], { name: 'training', after: additionNodes, stateful: true })
       .outputs[0]!;
     const states = trained.map(({ learning }) => learning!);
-    learns = { pass: { ...sums, loss }, update: recordUpdate(recorder, states, { decays: weightDecay !== 0 }), weightDecay };
+    training = { pass: { ...sums, loss }, update: recordUpdate(recorder, states, { withDecay: weightDecay !== 0 }), weightDecay };
   }
 
   const added = new Map(additions.map(([name, variable]) => [name, variable.dataSync<'float32'>()]));
-  recorder.record(() => tf.dispose([...weights.values(), ...inSlabs.values(), ...trainable.values()]));
+  recorder.record(() => tf.dispose([...weights.values(), ...addedTensors.values(), ...trainable.values()]));
   recorder.dispose();
   return {
     recorder,
@@ -126,18 +126,18 @@ export function recordModel({ config, tuning, objective, seed, precision, heldIn
     context,
     evaluation,
     logits,
-    learning: learns,
+    learning: training,
   };
 }
 
 const headName = ({ names, tiedHead }: ModelConfig): string => `${tiedHead ? names.embedding : names.head}.weight`;
 
-function whatIsLearned(graph: Graph, { slab, variable: parameter }: HeldSlab): TrainedVariables {
-  const made = (part: string) => sessionVariable(graph, `${parameter.name}/${part}`, slab.shape);
-  return { parameter, m: made('m'), v: made('v'), gradients: made('gradients') };
+function trainedVariables(graph: Graph, { slab, variable: parameter }: HeldSlab): TrainedVariables {
+  const make = (part: string) => sessionVariable(graph, `${parameter.name}/${part}`, slab.shape);
+  return { parameter, m: make('m'), v: make('v'), gradients: make('gradients') };
 }
 
-/** @returns placeholders for all tensors of the slabs by name; the caller's */
+/** @returns recorded tensors for all parts of the slabs, by name; owned by the caller */
 function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<string, Tensor> {
   const parts = held.flatMap(({ slab, variable }) => {
     const whole = recorder.tensor(variable.value) as Tensor2D;
@@ -146,17 +146,17 @@ function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<string, T
   return new Map(parts);
 }
 
-/** Every size in a model's tensors, from which sizes that vary must be told. */
+/** Every size in a model's tensors; the primes of sizes that vary must divide none of them. */
 function fixedSizes({ heads, kvHeads, headSize }: ModelConfig, held: readonly HeldSlab[]): number[] {
-  const ofSlabs = held.flatMap(({ slab: { shape, parts } }) => [
+  const slabSizes = held.flatMap(({ slab: { shape, parts } }) => [
     ...shape,
     parts.length,
     ...parts.flatMap((part) => [...part.shape, part.size, part.rows]),
   ]);
-  return [...ofSlabs, heads, kvHeads, heads / kvHeads, headSize];
+  return [...slabSizes, heads, kvHeads, heads / kvHeads, headSize];
 }
 
-/** @returns the node that adds a pass's gradients to a slab's */
+/** @returns the node that adds a pass's gradients to the sum of a slab */
 function addTo(recorder: Recorder, { handle }: SessionVariable, { slab, gradients }: { slab: Slab; gradients: ReadonlyMap<string, Output> }) {
   let joined: Output | undefined;
   recorder.record(() =>

@@ -1,4 +1,4 @@
-/** One pass of a model over a batch of any size, recorded: the sums of its objective, and the gradients of what is trained. */
+/** Records one pass of a model over a batch of any size: the sums of its objective, and the gradients of what is trained. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { Decoder, type TokenGrid } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
@@ -10,7 +10,7 @@ import type { Output } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
 import { recompute } from './rewriting/recompute.ts';
 
-/** Names of what a pass is fed. */
+/** Names of a pass's feeds. */
 export const FEEDS = {
   rows: 'rows',
   length: 'length',
@@ -19,23 +19,23 @@ export const FEEDS = {
   segments: 'segments',
   frequencies: (index: number) => `frequencies_${index}`,
   dropoutKey: 'dropout_key',
-  /** The positions after which logits are asked for, and how many. */
+  /** The positions whose logits are computed, and their number. */
   logitPositions: 'logit_positions',
   logitCount: 'logit_count',
-  /** By the objective's name of it. */
-  ofObjective: (name: string) => `objective/${name}`,
-  sizeOfObjective: (name: string) => `objective/sizes/${name}`,
+  /** @param name the objective's own */
+  objectiveInput: (name: string) => `objective/${name}`,
+  objectiveSize: (name: string) => `objective/sizes/${name}`,
 } as const;
 
-/** What a pass reads, declared once for all passes of a graph. */
+/** The tensors that a pass reads, declared once for all passes of a graph. */
 export interface PassFeeds {
   grid: TokenGrid;
   /** [2] int32 */
   dropoutKey: Tensor1D;
   /** [logit_count] int32 into [rows · length] */
   logitPositions: Tensor1D;
-  /** By the objective's names. */
-  ofObjective: Readonly<Record<string, Tensor>>;
+  /** The objective's inputs, by its names. */
+  objectiveInputs: Readonly<Record<string, Tensor>>;
 }
 
 interface FeedOptions extends ObjectiveContext {
@@ -44,12 +44,12 @@ interface FeedOptions extends ObjectiveContext {
   fixedSizes: Iterable<number>;
 }
 
-/** Sizes that vary are recorded as primes that divide none of the model's own sizes. */
+/** Declares a pass's feeds. Sizes that vary are recorded as primes that divide none of the model's own sizes. */
 export function feedsOfPass(recorder: Recorder, { objective, fixedSizes, ...context }: FeedOptions): PassFeeds {
   const feeds = Object.entries(objective.feeds(context));
-  const ofObjective = new Set(feeds.flatMap(([, { shape }]) => shape.filter((size) => typeof size === 'string')));
-  const varying = [FEEDS.rows, FEEDS.length, FEEDS.logitCount, ...[...ofObjective].map(FEEDS.sizeOfObjective)];
-  const primes = primesBeside(fixedSizes, varying.length);
+  const objectiveSizes = new Set(feeds.flatMap(([, { shape }]) => shape.filter((size) => typeof size === 'string')));
+  const varying = [FEEDS.rows, FEEDS.length, FEEDS.logitCount, ...[...objectiveSizes].map(FEEDS.objectiveSize)];
+  const primes = primesDividingNone(fixedSizes, varying.length);
   const sizes = new Map(varying.map((name, index) => [name, primes[index]!]));
   for (const [name, prime] of sizes) recorder.size(name, prime);
   const [rows, length, logitCount] = primes as [number, number, number];
@@ -65,10 +65,10 @@ export function feedsOfPass(recorder: Recorder, { objective, fixedSizes, ...cont
     },
     dropoutKey: recorder.feed(FEEDS.dropoutKey, 'int32', [2]) as Tensor1D,
     logitPositions: recorder.feed(FEEDS.logitPositions, 'int32', [logitCount]) as Tensor1D,
-    ofObjective: Object.fromEntries(
+    objectiveInputs: Object.fromEntries(
       feeds.map(([name, { dtype, shape }]) => {
-        const recorded = shape.map((size) => (typeof size === 'string' ? sizes.get(FEEDS.sizeOfObjective(size))! : size));
-        return [name, recorder.feed(FEEDS.ofObjective(name), dtype, recorded)];
+        const recorded = shape.map((size) => (typeof size === 'string' ? sizes.get(FEEDS.objectiveSize(size))! : size));
+        return [name, recorder.feed(FEEDS.objectiveInput(name), dtype, recorded)];
       }),
     ),
   };
@@ -77,7 +77,7 @@ export function feedsOfPass(recorder: Recorder, { objective, fixedSizes, ...cont
 export interface RecordedPass {
   /** `loss`, then the other sums that the objective computes. */
   sums: Readonly<Record<string, Output>>;
-  /** Of the loss, by name; none without gradients. */
+  /** Gradients of the loss, by parameter; empty if nothing is trained. */
   gradients: ReadonlyMap<string, Output>;
 }
 
@@ -85,16 +85,16 @@ interface PassOptions {
   config: ModelConfig;
   objective: Objective;
   parameters: Parameters;
-  /** By name, bound to the recorder; with none the pass has no gradients. */
+  /** By name, bound to the recorder; if empty, the pass has no gradients. */
   trainable: ReadonlyMap<string, Variable>;
-  /** Whether the backward pass computes blocks again instead of keeping them. */
+  /** Whether the backward pass computes a block's activations again instead of keeping them. */
   checkpointing?: boolean;
 }
 
 export function recordPass(recorder: Recorder, feeds: PassFeeds, options: PassOptions): RecordedPass {
   const { config, objective, parameters, trainable, checkpointing = false } = options;
   const forward: Forward = { config, decoder: new Decoder(config), grid: feeds.grid, parameters };
-  const compute = () => objective.compute(forward, feeds.ofObjective, { withGradient: trainable.size > 0 });
+  const compute = () => objective.compute(forward, feeds.objectiveInputs, { withGradient: trainable.size > 0 });
   const outputsOf = (loss: Scalar, others: ComputedSums['others']): Record<string, Output> =>
     Object.fromEntries(Object.entries({ loss, ...others }).map(([name, sum]) => [name, recorder.outputOf(sum)]));
   let pass: RecordedPass | undefined;
@@ -125,7 +125,7 @@ export function recordPass(recorder: Recorder, feeds: PassFeeds, options: PassOp
   return pass!;
 }
 
-/** @returns [logit_count, vocab], what is predicted after each position */
+/** @returns [logit_count, vocab], the logits of the token after each position */
 export function recordLogits(
   recorder: Recorder,
   { grid, logitPositions }: PassFeeds,
@@ -142,16 +142,16 @@ export function recordLogits(
   return logits!;
 }
 
-/** Above any number of operands, which stand in shapes too. */
+/** Larger than any number of operands, because shapes contain those too. */
 const FIRST_PRIME = 211;
 
-/** Primes that divide none of the sizes, so that a multiple of one in a shape can only be what varies. */
-function primesBeside(sizes: Iterable<number>, count: number): number[] {
+/** Primes that divide none of the sizes, so that a multiple of one in a shape can only be a size that varies. */
+function primesDividingNone(sizes: Iterable<number>, count: number): number[] {
   const fixed = [...new Set(sizes)];
-  const found: number[] = [];
-  for (let candidate = FIRST_PRIME; found.length < count; candidate += 2) {
+  const primes: number[] = [];
+  for (let candidate = FIRST_PRIME; primes.length < count; candidate += 2) {
     const prime = Array.from({ length: Math.floor(Math.sqrt(candidate)) - 1 }, (_, index) => index + 2).every((divisor) => candidate % divisor !== 0);
-    if (prime && fixed.every((size) => size % candidate !== 0)) found.push(candidate);
+    if (prime && fixed.every((size) => size % candidate !== 0)) primes.push(candidate);
   }
-  return found;
+  return primes;
 }

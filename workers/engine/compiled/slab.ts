@@ -1,18 +1,18 @@
-/** Many tensors side by side as one: a graph then holds, updates and hands over a few large ones instead of hundreds of small ones. */
+/** Joins many tensors into one, so that a graph holds, updates and returns a few large tensors instead of hundreds of small ones. */
 import type { HeldFloats } from '../io/float-formats.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
-/** Elements of a row: 128 bytes in f32, 64 in bf16. TensorFlow hands out rows so aligned without copying them. */
+/** Elements of a row: 128 bytes in f32, 64 in bf16. TensorFlow splits rows with this alignment without copying them. */
 const COLUMNS = 32;
 
-/** The name of the slab in which norms and biases are, of all blocks together. */
+/** Name of the slab that holds the norms and biases of all blocks. */
 export const VECTORS = 'vectors';
 
 export interface SlabPart {
   name: string;
   shape: readonly number[];
   size: number;
-  /** The part begins at one and ends with one, zeros after its last element. */
+  /** A part fills whole rows, with zeros after its last element. */
   rows: number;
   firstRow: number;
 }
@@ -25,8 +25,8 @@ export interface Slab {
 }
 
 /**
- * A slab for the matrices of each block of the decoder, one for those outside of blocks, and one for all vectors.
- * @param shapes of the tensors by name, of which a block's contain `{blocks}.{i}.`
+ * One slab for the matrices of each decoder block, one for the matrices outside blocks, and one for all vectors.
+ * @param shapes of the tensors, by name; those of a block contain `{blocks}.{i}.`
  */
 export function slabsOf(shapes: Iterable<readonly [string, readonly number[]]>, blocks: string): Slab[] {
   const grouped = new Map<string, [string, readonly number[]][]>();
@@ -55,22 +55,22 @@ function blockOf(name: string, blocks: string): string {
     .join('.');
 }
 
-/** Puts a tensor's values, row-major, where they are held. */
+/** Writes a tensor's values, row-major, into the array that holds them. */
 export type Fill = (name: string, held: HeldFloats) => void;
 
-/** @returns a slab's content, row-major, of the class that holds it */
-export function laidOut<T extends HeldFloats>({ parts, shape: [rows] }: Slab, fill: Fill, Content: new (length: number) => T): T {
+/** @returns a slab's content, row-major, as an array of the class `Content` */
+export function contentOf<T extends HeldFloats>({ parts, shape: [rows] }: Slab, fill: Fill, Content: new (length: number) => T): T {
   const content = new Content(rows * COLUMNS);
   for (const { name, firstRow, size } of parts) fill(name, content.subarray(firstRow * COLUMNS, firstRow * COLUMNS + size));
   return content;
 }
 
-/** @returns each part's values, views of the content */
+/** @returns each part's values, as views of the content */
 export function partsOf({ parts }: Slab, content: Float32Array): Map<string, Float32Array> {
   return new Map(parts.map(({ name, firstRow, size }) => [name, content.subarray(firstRow * COLUMNS, firstRow * COLUMNS + size)]));
 }
 
-/** @returns the tensors that lie in a slab, by name */
+/** @returns the tensors of a slab, by name */
 export function split(slab: Tensor2D, { parts }: Slab): Map<string, Tensor> {
   const rows = tf.split(
     slab,

@@ -13,7 +13,7 @@ import { type Tensor, tf } from '../../../../workers/engine/tensorflow/tensorflo
 
 const STEPS = 10;
 const WEIGHT_DECAY = 0.1;
-/** A key's bias moves no softmax: its gradient is rounding, and AdamW makes steps of it. */
+/** A key's bias does not change the softmax: its gradient is rounding error, which AdamW turns into steps. */
 const KEY_BIAS = /k_proj\.bias$|c_attn\.bias$|query_key_value\.bias$/;
 const POSITION = { seed: 1, step: 1, microBatch: 0 };
 
@@ -22,7 +22,7 @@ afterEach(() => {
   for (const disposable of disposables.splice(0)) disposable.dispose();
 });
 
-/** Another size each time: the whole batch, its first row with uneven weights, the row shorter. */
+/** Batches of different sizes: the whole batch, its first row with uneven weights, and that row shortened. */
 function batches(name: string): Batch[] {
   const whole = referenceBatch(name, 'families');
   const firstRow = (length: number): Batch => ({
@@ -34,7 +34,7 @@ function batches(name: string): Batch[] {
   return [whole, firstRow(whole.length), firstRow(whole.length - 8)];
 }
 
-/** Each step another batch, rate and clipping; every third of two passes. */
+/** Steps with different batches, rates and clipping; every third step has two passes. */
 const plan = (name: string) => {
   const all = batches(name);
   return Array.from({ length: STEPS }, (_, index) => ({
@@ -113,13 +113,13 @@ function compare(tuning: ResolvedTuning, name: string): void {
 }
 
 describe.each(readdirSync(referencePath('families')))('CompiledModel › of %s', (name) => {
-  it('is after ten steps of a LoRA, each of another batch, rate and clipping, where eager training is, and leaves no tensor', () => {
+  it('matches eager training after ten LoRA steps with different batches, rates and clipping, and leaves no tensor behind', () => {
     const before = tf.memory().numTensors;
     compare(readAdapterConfig(referencePath('families', name, 'adapters', 'all-linear', 'adapter')), name);
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('is after ten steps of full fine-tuning where eager training is, and leaves no tensor', () => {
+  it('matches eager training after ten steps of full fine-tuning, and leaves no tensor behind', () => {
     const before = tf.memory().numTensors;
     compare({ type: 'full' }, name);
     expect(tf.memory().numTensors).toBe(before);

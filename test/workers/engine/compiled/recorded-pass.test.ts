@@ -11,14 +11,14 @@ import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 const GRADIENT_TOLERANCE = 1e-5;
 const POSITION = { seed: 1, step: 1, microBatch: 0 };
 
-/** Its first row, and that eight tokens shorter. */
+/** The batch's first row, eight tokens shorter. */
 function smaller({ length, inputIds, lossWeights }: Batch): Batch {
   const short = length - 8;
   return { rows: 1, length: short, inputIds: inputIds.slice(0, short), lossWeights: lossWeights.slice(0, short) };
 }
 
 describe.each(readdirSync(referencePath('families')))('a recorded pass of %s', (name) => {
-  it('has the losses, gradients and logits of eager code, for batches of several sizes', () => {
+  it('has the losses, gradients and logits of eager code for batches of several sizes', () => {
     const before = tf.memory().numTensors;
     const modelDir = referencePath('families', name, 'model');
     const adapterDir = referencePath('families', name, 'adapters', 'all-linear', 'adapter');
@@ -39,7 +39,7 @@ describe.each(readdirSync(referencePath('families')))('a recorded pass of %s', (
         expect(largestDifference(gradients.get(parameter)!, expected) / largest(expected), parameter).toBeLessThan(GRADIENT_TOLERANCE);
       }
       tf.dispose([...wanted.gradients.values()]);
-      compiled.update({ learningRate: 0, maxNorm: 0, weight: 1 }); // the next pass's gradients stand alone
+      compiled.update({ learningRate: 0, maxNorm: 0, weight: 1 }); // sets the summed gradients to zero
     }
     const prompt = whole.inputIds.slice(0, whole.length);
     expect(largestDifference(compiled.allLogits(prompt), eager.allLogits(prompt))).toBeLessThan(1e-5);
@@ -48,18 +48,18 @@ describe.each(readdirSync(referencePath('families')))('a recorded pass of %s', (
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('has the same gradients when blocks are computed again', () => {
+  it('has the same gradients with gradient checkpointing', () => {
     const modelDir = referencePath('families', name, 'model');
     const tuning = { type: 'full' } as const;
-    const [kept, again] = [false, true].map((gradientCheckpointing) =>
+    const [plain, checkpointed] = [false, true].map((gradientCheckpointing) =>
       openForTraining({ modelDir, tuning, seed: 0, weightDecay: 0, gradientCheckpointing }),
     ) as [CompiledModel, CompiledModel];
     const batch = referenceBatch(name, 'families');
-    expect(again.accumulate(batch, POSITION)).toEqual(kept.accumulate(batch, POSITION));
-    const gradients = again.gradients();
-    for (const [parameter, gradient] of kept.gradients())
+    expect(checkpointed.accumulate(batch, POSITION)).toEqual(plain.accumulate(batch, POSITION));
+    const gradients = checkpointed.gradients();
+    for (const [parameter, gradient] of plain.gradients())
       expect(largestDifference(gradients.get(parameter)!, gradient), parameter).toBeLessThan(GRADIENT_TOLERANCE * Math.max(largest(gradient), 1e-3));
-    kept.dispose();
-    again.dispose();
+    plain.dispose();
+    checkpointed.dispose();
   });
 });
