@@ -1,32 +1,32 @@
-/** Cross-entropy over the vocabulary, computed for the supervised tokens alone, each with its weight. */
+/** Cross-entropy over the vocabulary, computed only for the supervised tokens, each with a weight. */
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { after, elementsAt, gatherRows, splitRows } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
-/** Logits of a part: 64 MB. A long batch goes through the head in parts, because the logits of a large vocabulary outweigh all else. */
+/** Logits of a part: 64 MB. A long batch goes through the head in parts, because with a large vocabulary the logits need the most memory. */
 const MAX_LOGITS = 16 * 1024 * 1024;
-/** The most parts; those that are left over are empty and cost nothing. */
+/** Number of parts; those that are not needed are empty and cost nothing. */
 export const PARTS = 16;
-/** Each part of a trained head, an empty one too, has a gradient as large as the head itself. */
+/** Number of parts if the head is trained: every part, even an empty one, then has a gradient as large as the head itself. */
 export const PARTS_OF_TRAINED_HEAD = 2;
 
-/** @returns how many supervised tokens go through the head at a time, [parts] */
+/** @returns [parts], the number of supervised tokens in each part */
 export function partSizes(tokens: number, { vocabSize, parts }: { vocabSize: number; parts: number }): Int32Array {
   const size = Math.max(1, Math.floor(MAX_LOGITS / vocabSize), Math.ceil(tokens / parts));
   return Int32Array.from({ length: parts }, (_, part) => Math.max(0, Math.min(size, tokens - part * size)));
 }
 
 export interface Predictions {
-  /** [supervised, hidden], after the last norm: the positions that predict a supervised token */
+  /** [supervised, hidden], after the last norm, at the positions that predict a supervised token */
   states: Tensor2D;
   /** [vocab, hidden] */
   head: Tensor2D;
-  /** [supervised] int32, the tokens they should predict */
+  /** [supervised] int32, the tokens to predict */
   targets: Tensor1D;
-  /** [supervised], how much each counts */
+  /** [supervised], the weight of each token in the loss */
   weights: Tensor1D;
-  /** [parts] int32, as `partSizes` gives them */
+  /** [parts] int32, from `partSizes` */
   partSizes: Tensor1D;
 }
 
@@ -39,15 +39,16 @@ interface CrossEntropyOptions {
 
 // A type alias: tf.tidy takes no interface.
 export type CrossEntropy = {
-  /** The weighted sum over the tokens, nats. */
+  /** Weighted sum over the tokens, nats. */
   loss: Scalar;
-  /** int32: how often the largest logit was the target's. */
+  /** int32, the number of tokens whose target has the largest logit. */
   correct: Scalar;
 };
 
 /**
- * −Σ w·log softmax(h·Wᵀ)[target]. With the gradient, part for part in the same go: d logits = w·(P − onehot), P being the softmax, so
- * dh = w·(P·W − W[target]) and, when W is trained, dW = Pᵀ·(w·h) less each w·h at its target's row. So no logits outlive their part.
+ * −Σ w·log softmax(h·Wᵀ)[target]. The forward pass also computes the gradient, part by part, so that no logits outlive their part:
+ * d logits = w·(P − onehot), where P is the softmax, so dh = w·(P·W − W[target]) and, if W is trained, dW = Pᵀ·(w·h) minus each w·h at the row of
+ * its target.
  */
 export function crossEntropy(predictions: Predictions, options: CrossEntropyOptions): CrossEntropy {
   return within('head', () => losses(predictions, options));
@@ -70,7 +71,7 @@ function losses(predictions: Predictions, { withGradient, softCap = null }: Cros
   const loss = differentiable<Scalar>(trained ? [states, head] : [states], () => {
     const gradients = (part: Part): PartialGradients => {
       const { P, slope, ...sums } = summed(part, head, softCap);
-      const dLogits = slope === null ? P : tf.mul(P, slope.everywhere); // the targets' own −1 comes after
+      const dLogits = slope === null ? P : tf.mul(P, slope.everywhere); // the −1 at the targets is added below
       const atTargets = (x: Tensor2D): Tensor2D => (slope === null ? x : tf.mul(x, slope.atTargets));
       const weights: Tensor2D = tf.reshape(part.weights, [-1, 1]);
       const dStates: Tensor2D = tf.mul(tf.sub(tf.matMul(dLogits, head), atTargets(gatherRows(head, part.targets))), weights);
@@ -95,7 +96,7 @@ function losses(predictions: Predictions, { withGradient, softCap = null }: Cros
   return { loss, correct: correct! };
 }
 
-/** Each part when the one before it is through: their logits are never in memory together. */
+/** Computes each part after the previous one has finished, so that their logits are never in memory together. */
 function inOrder<T extends CrossEntropy>(parts: readonly Part[], compute: (part: Part) => T, last: (result: T) => Tensor): T[] {
   const results: T[] = [];
   for (const { states, ...rest } of parts) {
@@ -106,9 +107,9 @@ function inOrder<T extends CrossEntropy>(parts: readonly Part[], compute: (part:
 }
 
 type PartialGradients = CrossEntropy & {
-  /** The sum's gradient by the states. */
+  /** Gradient of the loss with respect to the states. */
   dStates: Tensor2D;
-  /** Of a trained head: its gradient without the targets' −1, and what −1 of goes to the targets' rows, [part, hidden]. */
+  /** For a trained head: its gradient without the −1 at the targets, and [part, hidden] to subtract from the rows of the targets. */
   dHead: Tensor2D[];
 };
 
@@ -120,15 +121,15 @@ function split({ states, targets, weights, partSizes }: Predictions): Part[] {
 }
 
 interface PartSums extends CrossEntropy {
-  /** softmax [part, vocab] */
+  /** [part, vocab], the softmax */
   P: Tensor2D;
-  /** The cap's slope, [part, vocab] and at the targets [part, 1]; null without a cap. */
+  /** Slope of the cap, [part, vocab], and at the targets, [part, 1]; null without a cap. */
   slope: { everywhere: Tensor2D; atTargets: Tensor2D } | null;
 }
 
 /**
- * With m the largest logit and p its probability, log Σ eᶻ = m − log p. So the logits are gone over three times: for the products, for the softmax and for
- * where they are largest.
+ * log Σ eᶻ = m − log p, where m is the largest logit and p its probability. This takes only three passes over the logits: for the products, the
+ * softmax and the argmax.
  */
 function summed({ states, targets, weights }: Part, head: Tensor2D, softCap: number | null): PartSums {
   const logits = softCapped(tf.matMul(states, head, false, true) as Tensor2D, softCap);

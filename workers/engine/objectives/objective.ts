@@ -6,12 +6,12 @@ import type { Parameters } from '../model/parameters.ts';
 import { type Scalar, type Tensor, tf } from '../tensorflow/tensorflow.ts';
 
 /**
- * Numbers summed over a batch, by name; those of several batches add up. Every objective has `loss`, which is minimised, and `weight`, by whose total the
- * loss and its gradients are divided.
+ * Numbers summed over a batch, by name; sums of several batches can be added. Every objective has `loss`, which is minimised, and `weight`: the loss
+ * and its gradients are divided by the total weight.
  */
 export type Sums = { readonly loss: number; readonly weight: number } & Readonly<Record<string, number>>;
 
-/** Of a batch from which nothing is learned. */
+/** Sums of a batch from which nothing is learned. */
 export const NO_SUMS: Sums = { loss: 0, weight: 0 };
 
 export function added(one: Sums, other: Sums): Sums {
@@ -19,33 +19,33 @@ export function added(one: Sums, other: Sums): Sums {
   return Object.fromEntries([...names].map((name) => [name, (one[name] ?? 0) + (other[name] ?? 0)])) as Sums;
 }
 
-/** What sums mean: each a mean over what it was summed over. */
+/** Means computed from sums, by name. */
 export type Metrics = { readonly loss: number } & Readonly<Record<string, number>>;
 
 export interface FeedType {
   dtype: 'float32' | 'int32';
-  /** A name stands for a size that differs from batch to batch. */
+  /** A string names a size that varies from batch to batch. */
   shape: readonly (number | string)[];
 }
 
-/** The model that is trained, as far as it decides what is fed. */
+/** The properties of the trained model that the feeds depend on. */
 export interface ObjectiveContext {
   config: ModelConfig;
   /** Whether the language-model head is trained. */
   trainsHead: boolean;
 }
 
-/** A batch as it is fed. */
+/** The feeds of one batch. */
 export interface FedBatch {
-  /** By the names of `feeds`, row-major. */
+  /** Values by the names in `feeds`, row-major. */
   values: Readonly<Record<string, Int32Array | Float32Array>>;
-  /** The sizes that differ, by the names in the feeds' shapes. */
+  /** Sizes that vary, by their names in the shapes of the feeds. */
   sizes: Readonly<Record<string, number>>;
-  /** The sums that are known before anything is computed, `weight` among them. */
+  /** Sums that are known before anything is computed, including `weight`. */
   known: { readonly weight: number } & Readonly<Record<string, number>>;
 }
 
-/** One pass of the model. */
+/** The model and the tokens of one pass. */
 export interface Forward {
   config: ModelConfig;
   decoder: Decoder;
@@ -55,26 +55,26 @@ export interface Forward {
 
 // A type alias: tf.tidy takes no interface.
 export type ComputedSums = {
-  /** `Sums.loss`, which can be differentiated. */
+  /** `Sums.loss`, differentiable. */
   loss: Scalar;
-  /** The other sums that are computed, by name. With a gradient they outlive a tidy: the caller owns them. */
+  /** The other computed sums, by name. With a gradient they outlive a tidy: the caller owns them. */
   others: Record<string, Scalar>;
 };
 
-/** What training minimises: what a batch is fed as, what is computed, which numbers come out. `objectives.ts` lists them. */
+/** What training minimises: the feeds of a batch, the computation and its metrics. `objectives.ts` lists the objectives. */
 export interface Objective {
   readonly name: ObjectiveName;
-  /** What it is fed besides the tokens themselves. */
+  /** Types of its feeds besides the tokens themselves. */
   feeds(context: ObjectiveContext): Readonly<Record<string, FeedType>>;
-  /** @returns null when nothing in the batch is to be learned */
+  /** @returns null if the batch contains nothing to learn */
   feed(batch: Batch, context: ObjectiveContext): FedBatch | null;
-  /** @param fed tensors by the names of `feeds`. @param options.withGradient whether the loss will be differentiated */
+  /** @param fed tensors by the names in `feeds`. @param options.withGradient whether the loss will be differentiated */
   compute(forward: Forward, fed: Readonly<Record<string, Tensor>>, options: { withGradient: boolean }): ComputedSums;
-  /** @returns by name, without the prefix that says what was measured (`train_`, `valid_`, `full_valid_`) */
+  /** @returns metrics by name, without the prefix for what was measured (`train_`, `valid_`, `full_valid_`) */
   metrics(sums: Sums): Metrics;
 }
 
-/** @returns what a batch is fed as, by the names of `feeds`; the caller's */
+/** @returns the feeds of a batch as tensors, by name; owned by the caller */
 export function fedTensors(
   objective: Objective,
   { values, sizes }: Pick<FedBatch, 'values' | 'sizes'>,

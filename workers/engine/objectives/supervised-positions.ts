@@ -1,15 +1,15 @@
 import type { Batch } from '../data/batch.ts';
 
 export interface SupervisedPositions {
-  /** [n] into [rows · length]: the position before each supervised token, whose state predicts it. */
+  /** [n] indices into [rows · length]: the position before each supervised token, whose state predicts it. */
   positions: Int32Array;
-  /** [n] the supervised tokens' ids. */
+  /** [n] ids of the supervised tokens. */
   targets: Int32Array;
-  /** [n] how much each counts in the loss. */
+  /** [n] weight of each token in the loss. */
   weights: Float32Array;
 }
 
-/** Where a batch's loss is: for each token with a weight, the position before it in its row. */
+/** Finds the tokens of a batch with a non-zero weight, and the position before each in its row. */
 export function supervisedPositions({ rows, length, inputIds, lossWeights }: Batch): SupervisedPositions {
   const positions: number[] = [];
   for (let row = 0; row < rows; row++) {

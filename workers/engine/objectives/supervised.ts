@@ -1,4 +1,4 @@
-/** Supervised fine-tuning: cross-entropy on the tokens to learn, each with its weight. */
+/** Supervised fine-tuning: cross-entropy on the tokens to learn, each with a weight. */
 import type { Tensor1D } from '../tensorflow/tensorflow.ts';
 import { crossEntropy, PARTS, PARTS_OF_TRAINED_HEAD, partSizes } from './cross-entropy.ts';
 import type { Objective, ObjectiveContext } from './objective.ts';

@@ -1,4 +1,4 @@
-/** Full fine-tuning: every weight is trained, embedding, norms and head included. A tied head is one with the embedding. */
+/** Full fine-tuning: every weight is trained, including embedding, norms and head. A tied head shares the embedding's weight. */
 import type { FullTuning } from '../../../src/formats/tuning/full.ts';
 import { saveModel, storedDtype } from '../io/model-directory.ts';
 import { weightFiles } from '../io/weight-files.ts';
@@ -14,7 +14,7 @@ export const full: Method<FullTuning> = {
     trainable: byName(weights as ReadonlyMap<string, Variable>),
     parameters: () => plainParameters(weights, config),
   }),
-  // Stored in the precision that the base is stored in.
+  // Saved in the precision in which the base is stored.
   save: (model, dir, { base }) => saveModel(model, dir, { sourceDir: base.modelDir, dtype: storedDtype(base.modelDir) }),
   tensorFiles: weightFiles,
   layoutProblems: (deliveredDir, { modelDir }) => modelProblems(deliveredDir, modelDir),

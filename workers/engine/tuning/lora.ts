@@ -16,13 +16,13 @@ import type { Method } from './method.ts';
 import { hashName, uniform } from './random.ts';
 import { byName, plainParameters, type Trained, variable } from './trained.ts';
 
-/** PEFT's name of a trained matrix in `adapter_model.safetensors`. */
-export const peftName = (module: string, matrix: 'A' | 'B'): string => `base_model.model.${module}.lora_${matrix}.weight`;
+/** PEFT's name for a trained matrix in `adapter_model.safetensors`. */
+const peftName = (module: string, matrix: 'A' | 'B'): string => `base_model.model.${module}.lora_${matrix}.weight`;
 
 interface LoraPair {
-  /** [r, in], Kaiming-uniform with a = √5 at first: within ±1/√in */
+  /** [r, in], initially Kaiming-uniform with a = √5: within ±1/√in */
   A: Variable;
-  /** [out, r], zero at first, so that a new adapter changes nothing */
+  /** [out, r], initially zero, so that a new adapter changes nothing */
   B: Variable;
 }
 
@@ -39,16 +39,16 @@ export const lora: Method<ResolvedLora> = {
   adapter: { readTuning: readAdapterConfig, load: loadAdapter },
 };
 
-/** Pairs on every targeted layer of a frozen base. */
+/** Adds a pair to every targeted layer of a frozen base. */
 function joinPairs(weights: ReadonlyMap<string, Tensor>, options: { config: ModelConfig; tuning: ResolvedLora; seed: number }): Trained {
   const { config, tuning, seed } = options;
   const layers = linearLayers(config);
   const pairs = new Map<string, LoraPair>();
   const trainable = new Map<string, Variable>();
   for (const module of targetedModules([...layers.keys()], tuning.target_modules)) {
-    const { out, in: into } = layers.get(module)!;
+    const { out, in: input } = layers.get(module)!;
     const name = peftName(module, 'A');
-    const A = variable(tf.tensor2d(uniform(tuning.r * into, { bound: 1 / Math.sqrt(into), seed, name }), [tuning.r, into]));
+    const A = variable(tf.tensor2d(uniform(tuning.r * input, { bound: 1 / Math.sqrt(input), seed, name }), [tuning.r, input]));
     const B = variable(tf.zeros([out, tuning.r]));
     pairs.set(module, { A, B });
     trainable.set(name, A).set(peftName(module, 'B'), B);
@@ -64,7 +64,7 @@ function joinPairs(weights: ReadonlyMap<string, Tensor>, options: { config: Mode
         const tuned = targeted.map((module) => pairs.get(module)!);
         const reductions = within(modules[0]!, () => {
           if (key === undefined || tuning.lora_dropout === 0) return reduced(x, tuned, scaling);
-          // Each drops elements of its own.
+          // Each layer drops different elements.
           return targeted.flatMap((module, index) =>
             reduced(x, [tuned[index]!], scaling, { rate: tuning.lora_dropout, seed: keyOfModule(key, module) }),
           );
@@ -79,12 +79,12 @@ function joinPairs(weights: ReadonlyMap<string, Tensor>, options: { config: Mode
   };
 }
 
-/** Another for each module; sums wrap around. */
+/** A different key for each module; the sum wraps around. */
 const keyOfModule = (key: Tensor1D, module: string): Tensor1D => tf.add(key, tf.tensor1d([0, hashName(module) | 0], 'int32'));
 
 /**
- * PEFT's matching: a module is targeted when its name is one of the list's or ends with a dot and one of them.
- * @throws Refusal `unknown_target_module` naming each that matches nothing
+ * Matches as PEFT does: a module is targeted if its name is in the list, or ends with a dot and a name from the list.
+ * @throws Refusal `unknown_target_module` with every name that matches nothing
  */
 export function targetedModules(modules: string[], targets: ResolvedLora['target_modules']): string[] {
   if (targets === ALL_LINEAR) return modules;
@@ -94,7 +94,7 @@ export function targetedModules(modules: string[], targets: ResolvedLora['target
     const existing = [...new Set(modules.map((module) => module.slice(module.lastIndexOf('.') + 1)))];
     throw new Refusal('unknown_target_module', `the model has no linear layer called ${unknown.join(', ')}`, {
       param: 'tuning.target_modules',
-      hint: `It has ${existing.join(', ')}; ${ALL_LINEAR} takes them all.`,
+      hint: `It has ${existing.join(', ')}; ${ALL_LINEAR} selects them all.`,
     });
   }
   return modules.filter((module) => targets.some((target) => matches(module, target)));
@@ -107,8 +107,8 @@ interface Dropout {
 }
 
 /**
- * The first half of y = xWᵀ + s·((D·x)Aᵀ)Bᵀ, for all layers that read the same x at once: H = s·(D·x)Aᵀ with their A one below the other. D zeroes elements
- * with probability p, and the rest's factor 1 / (1 − p) is in s. dx = s·D·(dH·A), dA = s·dHᵀ(D·x).
+ * The first product of y = xWᵀ + s·((D·x)Aᵀ)Bᵀ, for all layers with the same input x at once: H = s·(D·x)Aᵀ, with their A stacked. D zeroes elements
+ * with probability p; s includes the factor 1 / (1 − p) of the others. dx = s·D·(dH·A), dA = s·dHᵀ(D·x).
  * @param x [tokens, in]
  * @returns [tokens, r] for each
  */
@@ -133,7 +133,7 @@ function reduced(x: Tensor2D, pairs: readonly LoraPair[], scaling: number, dropo
 }
 
 /**
- * The second half: y + H·Bᵀ. dH = dy·B, dB = dyᵀH.
+ * The second product: y + H·Bᵀ. dH = dy·B, dB = dyᵀH.
  * @param y [tokens, out]
  * @param H [tokens, r]
  */

@@ -1,4 +1,4 @@
-/** The tuning methods. This is the one place where a method is looked up by its name. */
+/** The tuning methods. Only this file looks a method up by its name. */
 import { join } from 'node:path';
 import { ADAPTER_CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { isRecord } from '../../../src/formats/record.ts';
@@ -13,12 +13,12 @@ import type { TunedModel } from './tuned-model.ts';
 
 const METHODS: { readonly [T in TuningType]: Method<Extract<ResolvedTuning, { type: T }>> } = { lora, full };
 
-/** The method of a job's tuning, whose functions take that tuning. */
+/** @returns the method of a job's tuning; its functions take that tuning */
 export const methodOf = (tuning: ResolvedTuning): Method<ResolvedTuning> => METHODS[tuning.type] as unknown as Method<ResolvedTuning>;
 
 /**
- * What the adapter in a directory says that it is.
- * @throws Refusal `unsupported_adapter` for a method that is not known, or whatever the method cannot read
+ * @returns the tuning that the adapter in a directory declares
+ * @throws Refusal `unsupported_adapter` for an unknown method, or any refusal by the method
  */
 export function readAdapterTuning(dir: string): ResolvedTuning {
   const path = join(dir, ADAPTER_CONFIG_FILE);
@@ -29,11 +29,11 @@ export function readAdapterTuning(dir: string): ResolvedTuning {
   if (method?.adapter) return method.adapter.readTuning(dir);
   throw new Refusal('unsupported_adapter', `${path}: peft_type is ${JSON.stringify(peftType) ?? 'missing'}`, {
     param: 'model',
-    hint: `Adapters read are of ${adapters.map((one) => one.peftType).join(', ')}.`,
+    hint: `Supported adapter types: ${adapters.map((one) => one.peftType).join(', ')}.`,
   });
 }
 
-/** @returns the model with an adapter loaded. @throws Refusal what loading throws, the model then being disposed of */
+/** Loads an adapter into a model. @returns the model. @throws Refusal if loading fails, after disposing of the model */
 export function withAdapter<M extends TunedModel>(model: M, tuning: ResolvedTuning, dir: string): M {
   try {
     methodOf(tuning).adapter!.load(model, dir);

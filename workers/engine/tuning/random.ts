@@ -1,16 +1,16 @@
-/** Random numbers that are a function of a seed and a name: the same on every machine and in any order. */
+/** Random numbers as a function of a seed and a name: the same on every machine and in any order. */
 
 const GOLDEN_RATIO = 0x9e3779b9;
 
 /** The 32-bit finalizer of MurmurHash3 (Appleby 2011): every input bit moves every output bit. */
-export function mix32(value: number): number {
+function mix32(value: number): number {
   let x = value >>> 0;
   x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
   x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
   return (x ^ (x >>> 16)) >>> 0;
 }
 
-/** One word out of several, in order. Numbers beyond 32 bits count whole. */
+/** Hashes several numbers, in order, to 32 bits. Numbers of more than 32 bits count with all their bits. */
 export function hashWords(...words: number[]): number {
   let state = 0;
   for (const word of words) {
@@ -27,7 +27,7 @@ export function hashName(name: string): number {
 }
 
 /**
- * Number i is a hash of the key (seed, name) and of i, 24 bits of it.
+ * Number i is 24 bits of a hash of seed, name and i.
  * @returns `length` numbers, uniform in [−bound, bound)
  */
 export function uniform(length: number, { bound, seed, name }: { bound: number; seed: number; name: string }): Float32Array {

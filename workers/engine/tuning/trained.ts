@@ -6,41 +6,40 @@ import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import { hashWords } from './random.ts';
 
-/** Names the random numbers of one micro-batch, so that the same place in a run always draws the same. */
+/** Position of a micro-batch in a run. It determines the random numbers, so that the same position always draws the same ones. */
 export interface DropoutPosition {
   seed: number;
   step: number;
   microBatch: number;
 }
 
-/** @returns [2] int32, from which each place in the model draws its own */
+/** @returns [2] int32, the key from which each module derives its own */
 export const dropoutKey = ({ seed, step, microBatch }: DropoutPosition): Tensor1D =>
   tf.tensor1d([hashWords(seed, step) | 0, hashWords(microBatch) | 0], 'int32');
 
 export interface Trained {
   /** Sorted by name. */
   readonly trainable: ReadonlyMap<string, Variable>;
-  /** The weights as one pass sees them; without a key there is no dropout. */
+  /** The weights for one pass; without a key there is no dropout. */
   parameters(key?: Tensor1D): Parameters;
 }
 
-/** Variables' names are unique in a process; these keep models apart. */
-let variables = 0;
+/** Numbers the variables, whose names must be unique in a process. */
+let variableCount = 0;
 
-/** A trainable variable; takes the tensor over. */
+/** @returns a trainable variable; the initial tensor is disposed of */
 export function variable(initial: Tensor): Variable {
-  const made = tf.variable(initial, true, `trained/${variables++}`);
+  const created = tf.variable(initial, true, `trained/${variableCount++}`);
   initial.dispose();
-  return made;
+  return created;
 }
 
-/** One linear layer's, as the checkpoint has them. */
+/** The weights of one linear layer, as in the checkpoint. */
 interface LinearWeights {
-  /** [out, in], or [in, out] */
+  /** [out, in], or [in, out] if `inputFirst` */
   W: Tensor2D;
   /** [out] */
   b: Tensor1D | undefined;
-  /** W is [in, out]. */
   inputFirst: boolean;
 }
 
@@ -50,17 +49,17 @@ function linearWeights(weights: ReadonlyMap<string, Tensor>, module: string, { i
 
 type Layout = Pick<ModelConfig, 'inputFirst'>;
 
-/** y = xWᵀ + b, b being optional. */
+/** y = xWᵀ + b; b is optional. */
 function plainLinear(x: Tensor2D, { W, b, inputFirst }: LinearWeights): Tensor2D {
   const y: Tensor2D = W instanceof tf.Variable ? tf.matMul(x, W as Tensor2D, false, !inputFirst) : frozenProduct(x, W, inputFirst);
   return b === undefined ? y : tf.add(y, b);
 }
 
-/** Sorted by name, so that sums over them have one order. */
+/** Sorts by name, so that sums over parameters always have the same order. */
 export const byName = (trainable: ReadonlyMap<string, Variable>): Map<string, Variable> =>
   new Map([...trainable].sort(([a], [b]) => (a < b ? -1 : 1)));
 
-/** The base model as it is. */
+/** The base model without tuning. */
 export const untuned = (weights: ReadonlyMap<string, Tensor>, layout: Layout): Trained => ({
   trainable: new Map(),
   parameters: () => plainParameters(weights, layout),

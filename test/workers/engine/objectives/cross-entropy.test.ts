@@ -4,7 +4,7 @@ import { crossEntropy, partSizes } from '../../../../workers/engine/objectives/c
 import { type Scalar, type Tensor2D, tf, type Variable } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 
 const HIDDEN = 2;
-// Five positions and three tokens, of two numbers each.
+// Five positions and three tokens, each a vector of two numbers.
 const states = [
   [1, -0.5],
   [2, 0.25],
@@ -22,10 +22,10 @@ const ONES = [1, 1, 1, 1, 1];
 /** Exact in f32. */
 const UNEVEN = [0.5, 2, 1, 0.25, 0];
 
-/** The definition, in double precision: −w·log softmax(h·Wᵀ)[target], and w·(p − onehot) through both factors. */
+/** The definition, in double precision: −w·log softmax(h·Wᵀ)[target], and its gradient, w·(p − onehot) through both factors. */
 function byDefinition(weights: readonly number[]) {
-  const byStates = states.map(() => [0, 0]);
-  const byHead = head.map(() => [0, 0]);
+  const dStates = states.map(() => [0, 0]);
+  const dHead = head.map(() => [0, 0]);
   let loss = 0;
   let correct = 0;
   for (const [position, h] of states.entries()) {
@@ -37,22 +37,22 @@ function byDefinition(weights: readonly number[]) {
     for (const [token, logit] of logits.entries()) {
       const slope = weights[position]! * (Math.exp(logit) / total - (token === target ? 1 : 0));
       for (let i = 0; i < HIDDEN; i++) {
-        byStates[position]![i]! += slope * head[token]![i]!;
-        byHead[token]![i]! += slope * h[i]!;
+        dStates[position]![i]! += slope * head[token]![i]!;
+        dHead[token]![i]! += slope * h[i]!;
       }
     }
   }
-  return { loss, correct, byStates: byStates.flat(), byHead: byHead.flat() };
+  return { loss, correct, dStates: dStates.flat(), dHead: dHead.flat() };
 }
 
-/** What is fed, besides the states and the head. */
-const fed = (weights: readonly number[], sizes: readonly number[]) => ({
+/** The feeds besides the states and the head. */
+const feedsFor = (weights: readonly number[], sizes: readonly number[]) => ({
   targets: tf.tensor1d(targetIds, 'int32'),
   weights: tf.tensor1d([...weights]),
   partSizes: tf.tensor1d([...sizes], 'int32'),
 });
 
-function withGradients(hidden: Variable, head: Tensor2D | Variable, feeds: ReturnType<typeof fed>) {
+function withGradients(hidden: Variable, head: Tensor2D | Variable, feeds: ReturnType<typeof feedsFor>) {
   const trained = head instanceof tf.Variable ? [hidden, head as Variable] : [hidden];
   let correct: Scalar | undefined;
   const { value, grads } = tf.variableGrads(() => {
@@ -62,9 +62,9 @@ function withGradients(hidden: Variable, head: Tensor2D | Variable, feeds: Retur
     return losses.loss;
   }, trained);
   const read = (variable: Variable) => grads[variable.name]!.dataSync().slice();
-  const answer = { loss: value.dataSync()[0]!, correct: correct!.dataSync()[0]!, gradients: trained.map(read) };
+  const result = { loss: value.dataSync()[0]!, correct: correct!.dataSync()[0]!, gradients: trained.map(read) };
   tf.dispose([...Object.values(feeds), value, correct!, ...Object.values(grads)]);
-  return answer;
+  return result;
 }
 
 describe('partSizes', () => {
@@ -74,7 +74,7 @@ describe('partSizes', () => {
     [1000, { vocabSize: 50_000, parts: 2 }, [500, 500]],
     [0, { vocabSize: 50_000, parts: 16 }, [0, 0]],
     [3, { vocabSize: 1e9, parts: 16 }, [1, 1, 1, 0]],
-  ])('of %i tokens under %j begin with %j and cover them all', (tokens, head, first) => {
+  ])('for %i tokens and %j begins with %j and sums to the number of tokens', (tokens, head, first) => {
     const sizes = [...partSizes(tokens, head)];
     expect(sizes).toHaveLength(head.parts);
     expect(sizes.slice(0, first.length)).toEqual(first);
@@ -90,32 +90,32 @@ describe.each([
 ])('crossEntropy › in parts of %j with weights %j', (sizes, weights) => {
   const expected = byDefinition(weights);
 
-  it('is the weighted sum of −log softmax at the targets, with its gradients, by the head too when it is trained', () => {
+  it('is the weighted sum of −log softmax at the targets, with gradients for the states and a trained head', () => {
     const before = tf.memory().numTensors;
     const [hidden, trainedHead] = tf.tidy(() => [tf.variable(tf.tensor2d(states)), tf.variable(tf.tensor2d(head))]) as [Variable, Variable];
-    const { loss, correct, gradients } = withGradients(hidden, trainedHead, fed(weights, sizes));
+    const { loss, correct, gradients } = withGradients(hidden, trainedHead, feedsFor(weights, sizes));
     expect(Math.abs(loss - expected.loss)).toBeLessThanOrEqual(1e-5);
     expect(correct).toBe(expected.correct);
-    expect(largestDifference(gradients[0]!, expected.byStates)).toBeLessThanOrEqual(1e-6);
-    expect(largestDifference(gradients[1]!, expected.byHead)).toBeLessThanOrEqual(1e-6);
+    expect(largestDifference(gradients[0]!, expected.dStates)).toBeLessThanOrEqual(1e-6);
+    expect(largestDifference(gradients[1]!, expected.dHead)).toBeLessThanOrEqual(1e-6);
     tf.dispose([hidden, trainedHead]);
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('of a frozen head has the gradient by the states alone', () => {
+  it('with a frozen head has a gradient for the states alone', () => {
     const before = tf.memory().numTensors;
     const hidden = tf.tidy(() => tf.variable(tf.tensor2d(states)));
     const frozenHead = tf.tensor2d(head);
-    const { gradients } = withGradients(hidden, frozenHead, fed(weights, sizes));
+    const { gradients } = withGradients(hidden, frozenHead, feedsFor(weights, sizes));
     expect(gradients).toHaveLength(1);
-    expect(largestDifference(gradients[0]!, expected.byStates)).toBeLessThanOrEqual(1e-6);
+    expect(largestDifference(gradients[0]!, expected.dStates)).toBeLessThanOrEqual(1e-6);
     tf.dispose([hidden, frozenHead]);
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('without gradients is the same', () => {
+  it('without gradients gives the same loss', () => {
     const before = tf.memory().numTensors;
-    const predictions = { states: tf.tensor2d(states), head: tf.tensor2d(head), ...fed(weights, sizes) };
+    const predictions = { states: tf.tensor2d(states), head: tf.tensor2d(head), ...feedsFor(weights, sizes) };
     const { loss, correct } = crossEntropy(predictions, { withGradient: false });
     expect(Math.abs(loss.dataSync()[0]! - expected.loss)).toBeLessThanOrEqual(1e-5);
     expect(correct.dataSync()[0]).toBe(expected.correct);

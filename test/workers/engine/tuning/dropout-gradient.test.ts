@@ -6,7 +6,7 @@ import { type Tensor, tf } from '../../../../workers/engine/tensorflow/tensorflo
 const name = 'llama-gqa-tied';
 const tuning = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0.4, target_modules: 'all-linear', use_rslora: false } as const;
 const POSITION = { seed: 5, step: 3, microBatch: 1 };
-/** Along the direction; the loss is a sum of 28, so its f32 rounding is felt below this. */
+/** Distance along the direction. The loss is a sum over 28 tokens, and its f32 rounding shows below this. */
 const STEP = 2e-3;
 
 let model: EagerModel;
@@ -33,11 +33,11 @@ function move(direction: ReadonlyMap<string, Tensor>, distance: number): void {
 }
 
 describe('the gradient with dropout', () => {
-  it.each(['lora_A', 'lora_B'])('of every %s is the slope of the loss that the same dropped elements give', (matrix) => {
+  it.each(['lora_A', 'lora_B'])('of every %s is the slope of the loss with the same elements dropped', (matrix) => {
     const { gradients } = model.gradients(referenceBatch(name), POSITION);
     const chosen = [...gradients.keys()].filter((parameter) => parameter.includes(matrix));
     const norm = Math.sqrt(chosen.reduce((sum, parameter) => sum + tf.tidy(() => tf.sum(tf.square(gradients.get(parameter)!)).dataSync()[0]!), 0));
-    // Down the gradient of these matrices alone: there the slope is the norm itself.
+    // Along the gradient of these matrices alone, the slope is the norm itself.
     const direction = new Map(
       [...gradients].map(([parameter, gradient]) => [parameter, tf.mul(gradient, parameter.includes(matrix) ? 1 / norm : 0)]),
     );

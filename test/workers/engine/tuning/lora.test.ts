@@ -21,7 +21,7 @@ afterEach(() => {
   models = [];
 });
 
-/** Gradients as plain arrays, B made non-zero so that A has one too. */
+/** Gradients as plain arrays. B is made non-zero, so that A has gradients too. */
 function gradients(model: EagerModel, position: { seed: number; step: number; microBatch: number }): Map<string, Float32Array> {
   for (const [name, variable] of model.trainable) {
     if (name.includes('lora_B')) tf.tidy(() => variable.assign(tf.fill(variable.shape, 0.02)));
@@ -33,7 +33,7 @@ function gradients(model: EagerModel, position: { seed: number; step: number; mi
 }
 
 describe('a fresh adapter', () => {
-  it('has A within ±1/√in, evenly spread, and B zero', () => {
+  it('has a uniform A within ±1/√in, and B zero', () => {
     for (const [name, variable] of opened({ ...lora, r: 64 }, 3).trainable) {
       const values = variable.dataSync() as Float32Array;
       if (name.includes('lora_B')) {
@@ -49,7 +49,7 @@ describe('a fresh adapter', () => {
     }
   });
 
-  it('of the same seed is the same to the bit, of another another', () => {
+  it('is the same, bit for bit, with the same seed, and different with another', () => {
     const [a, b, c] = [opened(lora, 5), opened(lora, 5), opened(lora, 6)];
     for (const [name, variable] of a.trainable) {
       expect(b.trainable.get(name)!.dataSync()).toEqual(variable.dataSync());
@@ -60,29 +60,29 @@ describe('a fresh adapter', () => {
 
 describe('dropout', () => {
   const dropped = { ...lora, lora_dropout: 0.5 };
-  const here = { seed: 1, step: 2, microBatch: 0 };
+  const position = { seed: 1, step: 2, microBatch: 0 };
 
-  it('at the same place of a run is the same to the bit', () => {
-    expect(gradients(opened(dropped, 1), here)).toEqual(gradients(opened(dropped, 1), here));
+  it('at the same position in a run gives the same gradients, bit for bit', () => {
+    expect(gradients(opened(dropped, 1), position)).toEqual(gradients(opened(dropped, 1), position));
   });
 
   it.each([
-    ['seed', { ...here, seed: 2 }],
-    ['step', { ...here, step: 3 }],
-    ['micro-batch', { ...here, microBatch: 1 }],
-  ])('at another %s is another', (_, there) => {
+    ['seed', { ...position, seed: 2 }],
+    ['step', { ...position, step: 3 }],
+    ['micro-batch', { ...position, microBatch: 1 }],
+  ])('with another %s gives different gradients', (_, other) => {
     const model = opened(dropped, 1);
-    expect(gradients(model, here)).not.toEqual(gradients(model, there));
+    expect(gradients(model, position)).not.toEqual(gradients(model, other));
   });
 
-  it('averages to the gradients without it', () => {
+  it('gives gradients whose mean is the gradient without dropout', () => {
     const model = opened({ ...dropped, target_modules: ['model.layers.1.mlp.down_proj'] }, 1);
-    const exact = gradients(opened({ ...lora, target_modules: ['model.layers.1.mlp.down_proj'] }, 1), here);
+    const exact = gradients(opened({ ...lora, target_modules: ['model.layers.1.mlp.down_proj'] }, 1), position);
     const name = 'base_model.model.model.layers.1.mlp.down_proj.lora_B.weight';
     const mean = new Float64Array(exact.get(name)!.length);
     const draws = 200;
     for (let step = 0; step < draws; step++)
-      for (const [i, value] of gradients(model, { ...here, step })
+      for (const [i, value] of gradients(model, { ...position, step })
         .get(name)!
         .entries())
         mean[i]! += value / draws;
@@ -90,14 +90,14 @@ describe('dropout', () => {
     expect(largestDifference(mean, exact.get(name)!) / size).toBeLessThan(0.2);
   });
 
-  it('is off in evaluation, and leaves no tensor', () => {
+  it('is off in evaluation and leaves no tensor behind', () => {
     const model = opened(dropped, 1);
     const plain = opened(lora, 1);
-    gradients(model, here);
-    gradients(plain, here);
+    gradients(model, position);
+    gradients(plain, position);
     expect(model.evaluate(batch)).toEqual(plain.evaluate(batch));
     const before = tf.memory().numTensors;
-    gradients(model, here);
+    gradients(model, position);
     model.evaluate(batch);
     expect(tf.memory().numTensors).toBe(before);
   });
@@ -115,7 +115,7 @@ describe('a batch', () => {
     tf.dispose([...found.values()]);
   });
 
-  it('longer than the position tables grows them once', () => {
+  it('longer than those before leaves no tensor behind and does not change the logits of a shorter one', () => {
     const model = opened(lora, 1);
     const ids = Int32Array.from({ length: 300 }, (_, i) => i);
     const short = model.nextTokenLogits(ids.subarray(0, 5));
@@ -129,14 +129,14 @@ describe('a batch', () => {
 describe('targetedModules', () => {
   const modules = ['model.layers.0.self_attn.q_proj', 'model.layers.0.mlp.up_proj', 'model.layers.1.self_attn.q_proj'];
 
-  it('matches the end of a name at a dot, or the whole name, as PEFT', () => {
+  it('matches the whole name, or its end after a dot, as PEFT does', () => {
     expect(targetedModules(modules, ['q_proj'])).toEqual([modules[0], modules[2]]);
     expect(targetedModules(modules, ['0.self_attn.q_proj'])).toEqual([modules[0]]);
     expect(targetedModules(modules, [modules[1]!])).toEqual([modules[1]]);
     expect(targetedModules(modules, 'all-linear')).toEqual(modules);
   });
 
-  it('refuses a name that matches nothing, saying what exists', () => {
+  it('refuses names that match nothing and lists those that exist', () => {
     const act = (): unknown => targetedModules(modules, ['q_proj', 'query', 'proj']);
     expect(act).toThrow(Refusal);
     expect(act).toThrow('no linear layer called query, proj');

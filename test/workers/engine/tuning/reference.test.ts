@@ -48,7 +48,7 @@ describe.each(referenceCases)('the base model %s', (name) => {
   });
 
   const full: ResolvedTuning = { type: 'full' };
-  it('fully fine-tuned has the gradients of PyTorch for every weight', () => {
+  it('has the gradients of PyTorch for every weight in full fine-tuning', () => {
     withModel(
       () => openEagerForTraining({ modelDir, tuning: full, seed: 1 }),
       (model) => {
@@ -61,7 +61,7 @@ describe.each(referenceCases)('the base model %s', (name) => {
   it.each([
     { weightDecay: 0, suffix: '' },
     { weightDecay: 0.1, suffix: '-decay' },
-  ])('fully fine-tuned for ten steps with decay $weightDecay is where torch.optim.AdamW is', ({ weightDecay, suffix }) => {
+  ])('matches torch.optim.AdamW after ten steps of full fine-tuning with decay $weightDecay', ({ weightDecay, suffix }) => {
     withModel(
       () => openEagerForTraining({ modelDir, tuning: full, seed: 1 }),
       (model) => expectTenSteps(model, name, { file: ['cases', name, `full-after-10-steps${suffix}.safetensors`], weightDecay }),
@@ -86,7 +86,7 @@ describe.each(referenceCases)('the base model %s', (name) => {
     it.each([
       { weightDecay: 0, suffix: '' },
       { weightDecay: 0.1, suffix: '-decay' },
-    ])('after ten steps with decay $weightDecay is where torch.optim.AdamW is', ({ weightDecay, suffix }) => {
+    ])('matches torch.optim.AdamW after ten steps with decay $weightDecay', ({ weightDecay, suffix }) => {
       withModel(open, (model) => expectTenSteps(model, name, { file: [...where, `after-10-steps${suffix}.safetensors`], weightDecay }));
     });
   });
