@@ -1,6 +1,6 @@
 /**
- * AdamW (Loshchilov & Hutter 2019), step for step as `torch.optim.AdamW`: decoupled decay, bias-corrected moments. What trains is
- * `compiled/adamw-update.ts`; this plain reading is what it is compared with.
+ * AdamW (Loshchilov & Hutter 2019), step by step like `torch.optim.AdamW`: decoupled decay, bias-corrected moments. Jobs train with
+ * `compiled/adamw-update.ts`; tests compare it with this plain implementation.
  */
 import { BETAS, EPSILON } from '../optim/adamw.ts';
 import { type Tensor, tf, type Variable } from '../tensorflow/tensorflow.ts';
@@ -23,7 +23,7 @@ export class AdamW {
   readonly #epsilon: number;
   readonly #weightDecay: number;
   readonly #moments = new Map<string, Moments>();
-  /** Steps in which a parameter had no gradient. */
+  /** Number of steps in which a parameter had no gradient. */
   readonly #missed = new Map<string, number>();
   #steps = 0;
 
@@ -35,15 +35,15 @@ export class AdamW {
     for (const [name, variable] of trainable) this.#moments.set(name, { m: tf.zerosLike(variable), v: tf.zerosLike(variable) });
   }
 
-  /** Steps taken, from which the bias corrections follow. */
+  /** Number of steps so far, on which the bias corrections depend. */
   get steps(): number {
     return this.#steps;
   }
 
   /**
    * θ ← θ·(1 − η·λ) − η·m̂ / (√v̂ + ε), with m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ).
-   * A parameter without a gradient this step stays as it is, and so do its moments and its t.
-   * @param gradients by name; remain the caller's
+   * A parameter without a gradient in this step keeps its value, its moments and its t.
+   * @param gradients by name; still owned by the caller
    */
   step(gradients: ReadonlyMap<string, Tensor>, learningRate: number): void {
     this.#steps += 1;

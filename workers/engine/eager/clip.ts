@@ -1,8 +1,8 @@
-/** Global-norm clipping, gradient by gradient. What trains does it within `compiled/adamw-update.ts`; this plain reading is what it is compared with. */
+/** Global-norm clipping, gradient by gradient. Jobs clip in `compiled/adamw-update.ts`; tests compare that with this plain implementation. */
 import { clipFactor } from '../optim/clip.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 
-/** @returns √Σg² over all the gradients; NaN or Infinity when one of them is */
+/** @returns √Σg² over all gradients; NaN or Infinity if any of them is */
 export function globalNorm(gradients: ReadonlyMap<string, Tensor>): number {
   if (gradients.size === 0) return 0;
   return tf.tidy(() => {
@@ -12,7 +12,7 @@ export function globalNorm(gradients: ReadonlyMap<string, Tensor>): number {
 }
 
 /**
- * Scales every gradient by the clip factor. Replaces the map's tensors and disposes the old ones.
+ * Scales every gradient by the clip factor. Replaces the map's tensors and disposes of the old ones.
  * @param maxNorm 0 turns clipping off
  * @returns the norm before clipping
  */

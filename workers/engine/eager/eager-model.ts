@@ -1,6 +1,4 @@
-/**
- * A model whose maths runs operation by operation, as it is written. What the compiled model does is compared with it; nothing else needs it.
- */
+/** A model that runs its maths operation by operation, as written. It exists only to compare the compiled model with it. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
@@ -18,16 +16,16 @@ import type { TensorValues, TunedModel } from '../tuning/tuned-model.ts';
 
 export interface EagerModel extends TunedModel {
   readonly trainable: ReadonlyMap<string, Variable>;
-  /** Gradients of the summed loss by name; the caller owns them. */
+  /** Gradients of the summed loss, by name; the caller owns them. */
   gradients(batch: Batch, position: DropoutPosition): { sums: Sums; gradients: Map<string, Tensor> };
   /** @returns [length, vocab], row-major */
   allLogits(inputIds: Int32Array): Float32Array;
 }
 
 /**
- * A base model that is ready to be tuned.
- * @param options.seed of first values
- * @throws Refusal `unsupported_architecture`, `corrupt_model_file`, and what the method refuses
+ * A base model that is ready for tuning.
+ * @param options.seed of the initial values
+ * @throws Refusal `unsupported_architecture`, `corrupt_model_file`, or any refusal by the method
  */
 export function openEagerForTraining({ modelDir, tuning, seed }: { modelDir: string; tuning: ResolvedTuning; seed: number }): EagerModel {
   const method = methodOf(tuning);
@@ -38,8 +36,8 @@ export function openEagerForTraining({ modelDir, tuning, seed }: { modelDir: str
 }
 
 /**
- * A base model alone, of which nothing is trained, or with a PEFT adapter.
- * @throws Refusal also `unsupported_adapter`
+ * A base model alone, with nothing to train, or with a PEFT adapter.
+ * @throws Refusal `unsupported_adapter`, and those of `openEagerForTraining`
  */
 export function openEagerForInference({ modelDir, adapterDir }: { modelDir: string; adapterDir?: string }): EagerModel {
   if (adapterDir === undefined) return open(modelDir, null, untuned);

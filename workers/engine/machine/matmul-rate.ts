@@ -1,4 +1,4 @@
-/** How fast this machine multiplies matrices. */
+/** Measures how fast this machine multiplies matrices. */
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { Output } from '../compiled/recording/graph.ts';
 import { Recorder } from '../compiled/recording/recorder.ts';
@@ -8,7 +8,7 @@ import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
 type Multiply = () => void;
 
-/** @param use given a function for each precision, each of which multiplies two matrices of this size once */
+/** @param use takes a function for each precision, which multiplies two matrices of this size once */
 function withProducts<T>(precisions: readonly Precision[], size: number, use: (multiply: Multiply[]) => T): T {
   const sessions: GraphSession[] = [];
   try {
@@ -30,7 +30,7 @@ function withProducts<T>(precisions: readonly Precision[], size: number, use: (m
           session.run({ 'a/given': tf.randomNormal([size, size]), 'b/given': tf.randomNormal([size, size]) }, [a.assigned, b.assigned]);
         });
         const multiply = () => tf.dispose(session.run({}, [corner!]));
-        multiply(); // the first prepares
+        multiply(); // the first run includes TensorFlow's preparation
         return multiply;
       }),
     );
@@ -54,7 +54,7 @@ export function matmulRate(precision: Precision, { size, runs }: { size: number;
   });
 }
 
-/** The best of some runs of a square product in each precision, in turn: what else the machine does then slows both down. GFLOP/s. */
+/** Best rate of a square product in each precision, GFLOP/s. The precisions take turns, so that other load on the machine slows both down. */
 export function matmulRates({ size, runs }: { size: number; runs: number }): Record<Precision, number> {
   return withProducts(['f32', 'bf16'], size, ([f32, bf16]) => {
     const best = { f32: 0, bf16: 0 };

@@ -1,4 +1,4 @@
-/** The precision in which this machine trains fastest: measured once and then read from a file. */
+/** The precision in which this machine trains fastest: measured once, then read from a file. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname } from 'node:path';
@@ -9,21 +9,21 @@ import { backend } from '../tensorflow/backend.ts';
 import { versions } from '../tensorflow/tensorflow.ts';
 import { matmulRates } from './matmul-rate.ts';
 
-/** Casts cost too, and accuracy: bf16's products have to be clearly faster. Where the processor has them they are twice as fast. */
-const WORTH_IT = 1.4;
+/** bf16 costs accuracy, and casts cost time, so its products must be clearly faster. On processors with bf16 instructions they are twice as fast. */
+const MIN_SPEEDUP = 1.4;
 const PRODUCTS = { size: 1024, runs: 5 };
 
-/** What would change the answer. */
+/** Everything that the rates depend on. */
 export interface Machine {
   cpu: string;
   cores: number;
-  /** For vectors and matrices, sorted: virtual machines call very different processors by one name. null: not Linux. */
+  /** Vector and matrix instructions, sorted: virtual machines give very different processors the same name. null outside Linux. */
   instructions: string[] | null;
   gpu: boolean;
   tensorflow: string;
 }
 
-/** GFLOP/s of products. */
+/** Rates of products, GFLOP/s. */
 export type Rates = Record<Precision, number>;
 
 export function thisMachine(): Machine {
@@ -52,44 +52,44 @@ let measuredHere: Rates | undefined;
 const measured = (): Rates => (measuredHere ??= matmulRates(PRODUCTS));
 
 /**
- * bf16 where its products are clearly faster.
- * @param file where this machine's rates are kept from process to process; without one each process measures
+ * @param file keeps this machine's rates for later processes; without a file, each process measures
+ * @returns bf16 if its products are clearly faster
  */
 export function fastestPrecision(file?: string): Precision {
   const machine = thisMachine();
-  return hopeless(machine) ? 'f32' : fasterOf(file === undefined ? measured() : ratesOf(machine, { file, measure: measured }));
+  return lacksBf16(machine) ? 'f32' : fasterOf(file === undefined ? measured() : ratesOf(machine, { file, measure: measured }));
 }
 
-/** Which of them is worth training in. */
-export const fasterOf = ({ f32, bf16 }: Rates): Precision => (bf16 > WORTH_IT * f32 ? 'bf16' : 'f32');
+/** @returns the precision to train in */
+export const fasterOf = ({ f32, bf16 }: Rates): Precision => (bf16 > MIN_SPEEDUP * f32 ? 'bf16' : 'f32');
 
-/** An x86 processor without AVX-512 has nothing for bf16, and TensorFlow complains when it is tried. */
-const hopeless = ({ gpu, instructions }: Machine): boolean =>
+/** An x86 processor without AVX-512 has no instructions for bf16, and TensorFlow complains when it is tried. */
+const lacksBf16 = ({ gpu, instructions }: Machine): boolean =>
   process.arch === 'x64' && !gpu && instructions !== null && !instructions.some((name) => name.startsWith('avx512'));
 
-interface Kept {
+interface RatesFile {
   machine: Machine;
   gflops: Rates;
 }
 
-/** A machine's rates: from the file if they are this machine's, else measured and written there. */
+/** A machine's rates: from the file if it is this machine's, otherwise measured and written to it. */
 export function ratesOf(machine: Machine, { file, measure }: { file: string; measure(): Rates }): Rates {
   const kept = read(file);
   if (kept !== null && isDeepStrictEqual(kept.machine, machine)) return kept.gflops;
   const gflops = measure();
   try {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileWhole(file, `${JSON.stringify({ machine, gflops } satisfies Kept, null, 2)}\n`);
+    writeFileWhole(file, `${JSON.stringify({ machine, gflops } satisfies RatesFile, null, 2)}\n`);
   } catch {
-    // A disk that is full or read-only does not keep anyone from training: the next process measures again.
+    // A full or read-only disk must not prevent training: the next process measures again.
   }
   return gflops;
 }
 
-/** @returns null when there is no such file, or none that can be read */
-function read(file: string): Kept | null {
+/** @returns null if the file is missing or unreadable */
+function read(file: string): RatesFile | null {
   try {
-    const { machine, gflops } = JSON.parse(readFileSync(file, 'utf8')) as Kept;
+    const { machine, gflops } = JSON.parse(readFileSync(file, 'utf8')) as RatesFile;
     return gflops.f32 > 0 && gflops.bf16 > 0 ? { machine, gflops } : null;
   } catch {
     return null;

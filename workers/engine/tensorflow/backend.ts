@@ -1,10 +1,10 @@
-/** tfjs-node's backend and the native binding behind it, as far as the engine speaks to them past tfjs's own functions. */
+/** The parts of tfjs-node's backend, and of the native binding behind it, that the engine calls directly. */
 import { type Tensor, tf } from './tensorflow.ts';
 
 export interface TensorMetadata {
   id: number;
   shape: number[];
-  /** TensorFlow's number of it. */
+  /** TensorFlow's number for the type. */
   dtype: number;
 }
 
@@ -22,7 +22,7 @@ export interface Binding {
   TF_ATTR_TYPE: number;
   TF_FLOAT: number;
   TF_INT32: number;
-  /** There while a recorder stands in the binding's place. */
+  /** Present while a recorder replaces the binding. */
   recording?: true;
   createTensor(shape: readonly number[], dtype: number, values: ArrayLike<number> | Uint8Array[]): number;
   deleteTensor(id: number): void;

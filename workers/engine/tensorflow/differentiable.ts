@@ -1,4 +1,4 @@
-/** Functions whose gradient is derived by hand: fewer and larger kernels than the tape would record. */
+/** Functions with gradients derived by hand, which take fewer and larger kernels than the tape would record. */
 import { currentScope, within } from './scope.ts';
 import { type Tensor, tf } from './tensorflow.ts';
 
@@ -6,13 +6,13 @@ export interface Derivation<Out extends Tensor> {
   value: Out;
   /** What the gradient needs; everything else is freed when the function returns. */
   saved: Tensor[];
-  /** @returns one gradient an input, in the inputs' order */
+  /** @returns one gradient for each input, in the same order */
   gradient(dy: Out, saved: Tensor[]): Tensor[];
 }
 
 /**
- * A typed door to `tf.customGrad`.
- * @param inputs what may need a gradient. What never does, such as a frozen weight, is closed over instead: its gradient is then never computed.
+ * A typed `tf.customGrad`.
+ * @param inputs tensors that may need a gradient. Close over any that never does, such as a frozen weight: its gradient is then never computed.
  */
 export function differentiable<Out extends Tensor>(inputs: Tensor[], derive: () => Derivation<Out>): Out {
   const scope = currentScope();

@@ -1,4 +1,4 @@
-/** TensorFlow kernels that tfjs has no function for, called through its backend. None is on the gradient tape: call them inside `differentiable`. */
+/** TensorFlow kernels that tfjs has no function for, called through its backend. The gradient tape misses them: call them inside `differentiable`. */
 import { backend, type OpAttribute } from './backend.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from './tensorflow.ts';
 
@@ -6,7 +6,7 @@ const { TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT, TF_INT32 } = backend.binding;
 const float = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: TF_FLOAT });
 const int = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: TF_INT32 });
 
-/** Whether what is being computed will run as a graph on a CPU, where the engine has kernels of its own (kernels/). */
+/** Whether the code is being recorded into a graph for a CPU, for which the engine has its own kernels (kernels/). */
 export const ownKernels = (): boolean => backend.binding.recording !== undefined && !backend.isUsingGpuDevice;
 
 /** @returns the instruction set that the engine's own kernels run with: `baseline`, `avx2`, `avx512` or `avx512_bf16` */
@@ -17,9 +17,9 @@ const ROLL = [float('T'), int('Tshift'), int('Taxis')];
 const STATELESS_UNIFORM = [float('dtype'), int('T'), int('Tseed')];
 
 /**
- * Splits rows into parts whose sizes are themselves a tensor.
+ * Splits rows into parts whose sizes are given by a tensor.
  * @param x     [n, …]
- * @param sizes [count] int32, which sum to n; 0 is one of them as good as any
+ * @param sizes [count] int32, which sum to n; a part may have size 0
  */
 export function splitRows<T extends Tensor>(x: T, sizes: Tensor1D): T[] {
   const [count] = sizes.shape;
@@ -29,27 +29,27 @@ export function splitRows<T extends Tensor>(x: T, sizes: Tensor1D): T[] {
   return tf.tidy(() => backend.executeMultipleOutputs('SplitV', attributes, [x, sizes, tf.scalar(0, 'int32')], count) as T[]);
 }
 
-/** @returns x, in a graph not before another tensor has been computed: what hangs on x then never is in memory together with what came before */
+/** @returns x, which a graph uses only once it has computed `earlier`: what depends on x is then never in memory together with what came before */
 export function after<T extends Tensor>(x: T, earlier: Tensor | undefined): T {
   if (earlier === undefined || backend.binding.recording === undefined) return tf.clone(x);
   return backend.executeSingleOutput('After', [], [x, earlier]) as T;
 }
 
-/** @returns x, which a graph that computes blocks again in its backward half keeps */
+/** @returns x, which a graph with gradient checkpointing keeps for its backward pass */
 export function checkpoint<T extends Tensor>(x: T): T {
   return backend.binding.recording === undefined ? tf.clone(x) : (backend.executeSingleOutput('Checkpoint', [], [x]) as T);
 }
 
 /**
- * Rows of a table. tf.gather reads the ids back first, to check them: here the kernel does.
+ * Rows of a table. tf.gather first reads the ids back to check them; here the kernel checks them.
  * @param ids [n] int32
- * @throws Error when an id has no row (on a CPU; a GPU gives zeros)
+ * @throws Error if an id has no row (on a CPU; a GPU gives zeros)
  */
 export function gatherRows(table: Tensor2D, ids: Tensor1D): Tensor2D {
   return tf.tidy(() => backend.executeSingleOutput('GatherV2', GATHER, [table, ids, tf.scalar(0, 'int32')]) as Tensor2D);
 }
 
-/** @returns x with its last axis turned by `shift` places, what falls off the end coming back at the front */
+/** @returns x with its last axis rotated by `shift`: elements shifted off the end return at the front */
 export function rollLastAxis<T extends Tensor>(x: T, shift: number): T {
   return tf.tidy(() => backend.executeSingleOutput('Roll', ROLL, [x, tf.scalar(shift, 'int32'), tf.scalar(x.rank - 1, 'int32')]) as T);
 }
@@ -62,18 +62,18 @@ export function rollLastAxis<T extends Tensor>(x: T, shift: number): T {
  */
 export function elementsAt(x: Tensor2D, columns: Tensor1D): Tensor1D {
   return tf.tidy(() => {
-    const places = tf.reshape(columns, [-1, 1]);
-    const found = backend.executeSingleOutput(
+    const indices = tf.reshape(columns, [-1, 1]);
+    const gathered = backend.executeSingleOutput(
       'GatherV2',
       [...GATHER, { name: 'batch_dims', type: TF_ATTR_INT, value: 1 }],
-      [x, places, tf.scalar(1, 'int32')],
+      [x, indices, tf.scalar(1, 'int32')],
     );
-    return tf.reshape(found, [-1]);
+    return tf.reshape(gathered, [-1]);
   });
 }
 
 /**
- * Numbers in [0, 1) that depend on nothing but the seed and the shape.
+ * Numbers in [0, 1) that depend only on the seed and the shape.
  * @param seed [2] int32
  */
 export function statelessUniform(shape: number[], seed: Tensor1D): Tensor {
@@ -81,10 +81,10 @@ export function statelessUniform(shape: number[], seed: Tensor1D): Tensor {
 }
 
 export interface AttentionOptions {
-  /** Of the scores. */
+  /** Factor of the scores. */
   scale: number;
   softCap: number | null;
-  /** How far back a token looks, itself included. */
+  /** Number of tokens that a token attends to, including itself; null for all. */
   windowTokens: number | null;
 }
 
@@ -96,17 +96,17 @@ const attentionAttributes = ({ scale, softCap, windowTokens }: AttentionOptions)
 ];
 
 /**
- * Causal attention without scores in memory (kernels/attention.cc); only where `ownKernels()`.
+ * Causal attention that never stores the scores (kernels/attention.cc); only if `ownKernels()`.
  * @param q        [rows, length, heads, headSize]
  * @param k, v     [rows, length, kvHeads, headSize]
- * @param segments [rows, length] int32, tokens of one text side by side
- * @returns [rows, length, heads, headSize], and of each query log Σ exp(score), [rows, heads, length]
+ * @param segments [rows, length] int32, the text that each token belongs to; its tokens are adjacent
+ * @returns [rows, length, heads, headSize], and log Σ exp(score) for each query, [rows, heads, length]
  */
 export function attentionKernel([q, k, v, segments]: [Tensor, Tensor, Tensor, Tensor], options: AttentionOptions): [Tensor, Tensor] {
   return backend.executeMultipleOutputs('GraftAttention', attentionAttributes(options), [q, k, v, segments], 2) as [Tensor, Tensor];
 }
 
-/** @returns the gradients of q, k and v, from what `attentionKernel` was given, the logs it gave and the gradient of its result */
+/** @returns the gradients of q, k and v, from the inputs of `attentionKernel`, the logs that it returned and the gradient of its result */
 export function attentionGradientKernel(
   [q, k, v, segments]: [Tensor, Tensor, Tensor, Tensor],
   [logs, dO]: [Tensor, Tensor],
@@ -116,11 +116,11 @@ export function attentionGradientKernel(
   return backend.executeMultipleOutputs('GraftAttentionGradient', attentionAttributes(options), inputs, 3) as [Tensor, Tensor, Tensor];
 }
 
-/** The most columns for which the kernels for products with narrow matrices are the faster ones: several layers' ranks side by side. */
+/** Largest number of columns, the ranks of several layers together, for which the kernels for products with narrow matrices are faster. */
 export const LARGEST_THIN_RANK = 64;
 
 /**
- * dy·B and dyᵀH, going over dy once (kernels/thin-products.cc); only where `ownKernels()`.
+ * dy·B and dyᵀH in one pass over dy (kernels/thin-products.cc); only if `ownKernels()`.
  * @param dy [tokens, out]
  * @param H  [tokens, r], r ≤ LARGEST_THIN_RANK
  * @param B  [out, r]

@@ -1,10 +1,10 @@
-/** Which part of a model is being computed: profiles tell it of each operation. */
+/** The part of a model that is being computed, which profiles show for each operation. */
 
 let current = '';
 
 export const currentScope = (): string => current;
 
-/** @param scope a name of the checkpoint's, e.g. `model.layers.0.mlp.down_proj` */
+/** @param scope a name from the checkpoint, e.g. `model.layers.0.mlp.down_proj` */
 export function within<T>(scope: string, code: () => T): T {
   const outer = current;
   current = scope;

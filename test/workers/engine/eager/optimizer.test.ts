@@ -32,7 +32,7 @@ afterEach(() => {
 });
 
 describe('clip', () => {
-  it.each(optim.clipping)('to $maxNorm at norm $norm does as clip_grad_norm_', ({ maxNorm, gradients: values, norm, clipped }) => {
+  it.each(optim.clipping)('to $maxNorm at norm $norm matches clip_grad_norm_', ({ maxNorm, gradients: values, norm, clipped }) => {
     const gradients = tensors(values);
     expect(clip(gradients, maxNorm)).toBeCloseTo(norm, 5);
     for (const [name, wanted] of Object.entries(clipped)) {
@@ -47,8 +47,10 @@ describe('clip', () => {
     expect([...gradients.get('a')!.dataSync()]).toEqual([30, 40]);
     disposeAll(gradients);
   });
+});
 
-  it('of a gradient that is not a number tells so', () => {
+describe('globalNorm', () => {
+  it('of a NaN gradient is NaN', () => {
     const gradients = tensors({ a: [1, Number.NaN] });
     expect(globalNorm(gradients)).toBeNaN();
     disposeAll(gradients);

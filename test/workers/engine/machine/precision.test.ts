@@ -13,11 +13,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-/** A measurement that counts. */
-const measuring = (found = rates) => vi.fn(() => found);
+/** A measurement that counts its calls. */
+const measuring = (result = rates) => vi.fn(() => result);
 
 describe('a machine’s rates', () => {
-  it('that nobody measured yet › are measured and kept in a folder that is made, with nothing beside the file', async () => {
+  it('without a file › are measured and saved in a new folder, with nothing beside the file', async () => {
     const file = join(dir, 'new/data/machine.json');
     const measure = measuring();
     expect(ratesOf(machine, { file, measure })).toEqual(rates);
@@ -26,7 +26,7 @@ describe('a machine’s rates', () => {
     expect(await readdir(join(dir, 'new/data'))).toEqual(['machine.json']);
   });
 
-  it('that an earlier process kept › are read and not measured again', () => {
+  it('saved by an earlier process › are read and not measured again', () => {
     const file = join(dir, 'kept.json');
     ratesOf(machine, { file, measure: measuring() });
     const again = measuring({ f32: 1, bf16: 1 });
@@ -37,10 +37,10 @@ describe('a machine’s rates', () => {
   it.each([
     ['processor', { cpu: 'Xeon' }],
     ['number of cores', { cores: 4 }],
-    ['instructions under the same name', { instructions: ['avx2'] }],
+    ['set of instructions under the same name', { instructions: ['avx2'] }],
     ['GPU', { gpu: true }],
-    ['TensorFlow', { tensorflow: '2.22.0' }],
-  ])('kept of a machine with another %s › are measured again and replaced', async (_, other) => {
+    ['version of TensorFlow', { tensorflow: '2.22.0' }],
+  ])('saved on a machine with another %s › are measured again and replaced', async (_, other) => {
     const file = join(dir, 'stale.json');
     ratesOf({ ...machine, ...other }, { file, measure: measuring({ f32: 50, bf16: 10 }) });
     const measure = measuring();
@@ -54,15 +54,15 @@ describe('a machine’s rates', () => {
     ['is empty', ''],
     ['holds something else', 'null'],
     ['has no rates', JSON.stringify({ machine })],
-    ['has rates that are no numbers', JSON.stringify({ machine, gflops: { f32: 'fast', bf16: null } })],
-  ])('in a file that %s › are measured again and written whole', async (_, content) => {
+    ['has rates that are not numbers', JSON.stringify({ machine, gflops: { f32: 'fast', bf16: null } })],
+  ])('in a file that %s › are measured again and replace it', async (_, content) => {
     const file = join(dir, 'broken.json');
     await writeFile(file, content);
     expect(ratesOf(machine, { file, measure: measuring() })).toEqual(rates);
     expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ machine, gflops: rates });
   });
 
-  it('that cannot be written › are measured all the same', async () => {
+  it('that cannot be saved › are measured and returned', async () => {
     const file = join(dir, 'a-folder.json');
     await mkdir(file);
     expect(ratesOf(machine, { file, measure: measuring() })).toEqual(rates);
@@ -75,14 +75,14 @@ describe('the fastest precision', () => {
     [{ f32: 200, bf16: 380 }, 'bf16'],
     [{ f32: 200, bf16: 270 }, 'f32'],
     [{ f32: 200, bf16: 40 }, 'f32'],
-  ] as const)('of a machine with the rates %j › is %s', (given, precision) => {
+  ] as const)('with the rates %j › is %s', (given, precision) => {
     expect(fasterOf(given)).toBe(precision);
   });
 
-  // A processor that has nothing for bf16 is not measured at all.
+  // A processor without bf16 instructions is not measured at all.
   const measures = process.arch !== 'x64' || thisMachine().instructions?.some((name) => name.startsWith('avx512')) !== false;
 
-  it.runIf(measures)('of this machine, which nobody measured yet › follows from the rates that are then kept', async () => {
+  it.runIf(measures)('without saved rates › follows from those that are measured and saved', async () => {
     const file = join(dir, 'measured.json');
     const precision = fastestPrecision(file);
     const { machine, gflops } = JSON.parse(await readFile(file, 'utf8'));
@@ -94,7 +94,7 @@ describe('the fastest precision', () => {
   it.runIf(measures).each([
     { f32: 1, bf16: 100 },
     { f32: 100, bf16: 1 },
-  ])('of this machine › is what its kept rates %j say', async (gflops) => {
+  ])('with the saved rates %j › follows from them', async (gflops) => {
     const file = join(dir, 'this.json');
     await writeFile(file, JSON.stringify({ machine: thisMachine(), gflops }));
     expect(fastestPrecision(file)).toBe(fasterOf(gflops));
