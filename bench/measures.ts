@@ -1,9 +1,9 @@
-/** What benches measure beside time. */
+/** Measures that the benchmarks share. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
-/** The kernel's high-water mark of memory, summed over this process and its living children, theirs included: esbuild, which tsx starts, counts as ours. */
+/** Peak memory according to the kernel, summed over this process and its living descendants, including the esbuild that tsx starts. */
 export function peakMemoryMb(): number {
   const processes = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -15,7 +15,7 @@ export function peakMemoryMb(): number {
   return sumOf(process.pid) / 1024;
 }
 
-/** @returns nothing of a process that ended since it was listed; 0 kB of one that has ended and is not waited for yet */
+/** @returns an empty list for a process that has ended since it was listed; 0 kB for one that has ended but was not waited for */
 function readStatus(name: string): { pid: number; parent: number; highWaterMarkKb: number }[] {
   try {
     const status = readFileSync(`/proc/${name}/status`, 'utf8');

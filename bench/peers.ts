@@ -1,6 +1,7 @@
 /**
- * `npm run bench:peers -- [--rounds 3] [--precision f32,bf16] [--only TEXT] [--write]`: Graft beside PyTorch's libraries, each pair in turn on the same
- * machine. Prints medians and ratios as a table and one JSON line; with --write its rows go into docs/results.md. Makes the peers' Python environment first.
+ * `npm run bench:peers -- [--rounds 3] [--precision f32,bf16] [--only TEXT] [--write]`: compares Graft with PyTorch's libraries, alternately on the
+ * same machine. Makes the peers' Python environment first. Prints medians and ratios as a table and one JSON line; --write puts the rows into
+ * docs/results.md.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,7 +12,7 @@ import { pythonEnvironment } from '../reference/python/environment.ts';
 import { median } from './measures.ts';
 import { readResult, table, thisMachine, writeResult } from './results-page.ts';
 
-const { values: asked } = parseArgs({
+const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     precision: { type: 'string', default: 'f32,bf16' },
@@ -34,7 +35,7 @@ interface Pair {
   theirs: string[];
 }
 
-const python = await pythonEnvironment({ beside: join(import.meta.dirname, 'peers/requirements.txt') });
+const python = await pythonEnvironment({ extraRequirements: join(import.meta.dirname, 'peers/requirements.txt') });
 const work = mkdtempSync(join(tmpdir(), 'graft-peers-'));
 const data = join(work, 'chats.jsonl');
 execFileSync(python, [program('trl_sft.py'), '--write-data', data]);
@@ -59,7 +60,7 @@ function pairs(precision: string): Pair[] {
   return [step('lora', false), step('lora', true), ...(precision === 'f32' ? [step('full', false)] : []), chats('packed'), chats('padded')];
 }
 
-/** @returns the last line, which is JSON */
+/** @returns the JSON in the last line of output */
 function run(command: string, args: string[]): Result {
   const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', cwd: join(import.meta.dirname, '..') });
   if (status !== 0) throw new Error(`${args.join(' ')} failed:\n${stderr.trim().split('\n').slice(-5).join('\n')}`);
@@ -69,22 +70,22 @@ function run(command: string, args: string[]): Result {
 const speed = ({ supervisedPerSecond, tokensPerSecond }: Result): number => supervisedPerSecond ?? tokensPerSecond;
 
 function compare({ name, peer, ours, theirs }: Pair) {
-  const rounds = Array.from({ length: Number(asked.rounds) }, () => {
+  const rounds = Array.from({ length: Number(options.rounds) }, () => {
     const [graft, other] = [run(process.execPath, ['--import', 'tsx', ...ours]), run(python, [program(theirs[0]!), ...theirs.slice(1)])];
     console.error(
       `${name} against ${peer}: ${speed(graft).toFixed(0)} to ${speed(other).toFixed(0)} tokens/s, ${graft.peakMemoryMb.toFixed(0)} to ${other.peakMemoryMb.toFixed(0)} MB`,
     );
     return { graft, other };
   });
-  const of = (pick: (round: (typeof rounds)[number]) => number): number => median(rounds.map(pick));
+  const medianOf = (pick: (round: (typeof rounds)[number]) => number): number => median(rounds.map(pick));
   return {
     name,
     peer,
-    tokensPerSecond: [of(({ graft }) => speed(graft)), of(({ other }) => speed(other))] as const,
-    faster: of(({ graft, other }) => speed(graft) / speed(other)),
-    memoryMb: [of(({ graft }) => graft.peakMemoryMb), of(({ other }) => other.peakMemoryMb)] as const,
-    memory: of(({ graft, other }) => graft.peakMemoryMb / other.peakMemoryMb),
-    utilisation: rounds[0]!.graft.utilisation === undefined ? null : of(({ graft }) => graft.utilisation!),
+    tokensPerSecond: [medianOf(({ graft }) => speed(graft)), medianOf(({ other }) => speed(other))] as const,
+    faster: medianOf(({ graft, other }) => speed(graft) / speed(other)),
+    memoryMb: [medianOf(({ graft }) => graft.peakMemoryMb), medianOf(({ other }) => other.peakMemoryMb)] as const,
+    memory: medianOf(({ graft, other }) => graft.peakMemoryMb / other.peakMemoryMb),
+    utilisation: rounds[0]!.graft.utilisation === undefined ? null : medianOf(({ graft }) => graft.utilisation!),
   };
 }
 
@@ -92,7 +93,7 @@ const HEAD = ['', 'against', 'tokens/s', 'faster', 'peak memory', 'memory', 'of 
 const pairOf = (row: string): string => row.split('|').slice(1, 3).join('|');
 const isRow = (line: string): boolean => line.startsWith('| ') && line.includes('×');
 
-/** Puts rows into the page's table in the place of those of the same pairs; what was not measured now stays. */
+/** Replaces the rows of the measured pairs in the page's table; all other rows stay. */
 function writeRows(measured: string): void {
   const rows = (page: string) =>
     page
@@ -106,18 +107,18 @@ function writeRows(measured: string): void {
 }
 
 try {
-  const chosen = asked.precision.split(',').flatMap(pairs);
-  const results = chosen.filter(({ name, peer }) => `${name} ${peer}`.includes(asked.only)).map(compare);
+  const chosen = options.precision.split(',').flatMap(pairs);
+  const results = chosen.filter(({ name, peer }) => `${name} ${peer}`.includes(options.only)).map(compare);
   const rows = results.map(({ name, peer, tokensPerSecond: [ours, theirs], faster, memoryMb: [mb, theirMb], memory, utilisation }) => {
     const rates = `${ours.toFixed(0)} to ${theirs.toFixed(0)}`;
     const sizes = `${(mb / 1000).toFixed(1)} to ${(theirMb / 1000).toFixed(1)} GB`;
     const peak = utilisation === null ? '' : utilisation.toFixed(2);
-    return [name, peer, rates, `**${faster.toFixed(2)}×**`, sizes, `**${memory.toFixed(2)}×**`, peak, asked.rounds];
+    return [name, peer, rates, `**${faster.toFixed(2)}×**`, sizes, `**${memory.toFixed(2)}×**`, peak, options.rounds];
   });
   const measured = table(HEAD, rows);
   console.log(measured);
-  if (asked.write) writeRows(measured);
-  console.log(JSON.stringify({ bench: 'peers', rounds: Number(asked.rounds), results }));
+  if (options.write) writeRows(measured);
+  console.log(JSON.stringify({ bench: 'peers', rounds: Number(options.rounds), results }));
 } finally {
   rmSync(work, { recursive: true, force: true });
 }

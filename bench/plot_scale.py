@@ -1,6 +1,6 @@
-"""Draws what `npm run bench:scale` measured: a column for each axis, a step's time above and its peak memory below.
+"""Draws the measurements of `npm run bench:scale`: one column for each axis, with step time above and peak memory below.
 
-plot_scale.py FILE.svg < output of bench:scale      takes the last line, which is JSON
+plot_scale.py FILE.svg < output of bench:scale      reads the last line, which is JSON
 """
 
 import json
@@ -25,7 +25,7 @@ COSTS = [
 measured = json.loads(sys.stdin.read().strip().splitlines()[-1])
 axes = measured["axes"]
 figure = Figure(figsize=(1.2 + 2.9 * len(axes), 4.6), layout="constrained")
-# Linear, from zero and of one scale: a straight line is linear growth, and a flat one costs nothing.
+# Linear axes from zero, with one scale for each row: a straight line is linear growth, a flat one is none.
 panels = figure.subplots(len(COSTS), len(axes), sharex="col", sharey="row", squeeze=False)
 for column, (axis, points) in enumerate(axes.items()):
     label, between_ticks, where = AXES[axis]
@@ -37,7 +37,7 @@ for column, (axis, points) in enumerate(axes.items()):
             panel.set_ylabel(cost)
     panels[-1, column].set_xlabel(label)
     panels[-1, column].xaxis.set_major_locator(MultipleLocator(between_ticks))
-for panel in panels.flat:  # after all are drawn: a limit that is set no longer grows with the row's other panels
+for panel in panels.flat:  # only now, because a limit that is set no longer adapts to the row's other panels
     panel.set_xlim(left=0)
     panel.set_ylim(bottom=0)
 base = measured["base"]
@@ -46,5 +46,5 @@ figure.suptitle(
     f"where not varied: SmolLM2-{base['shape'].upper()}'s shape, {base['length']} tokens, rank {base['rank']}",
     fontsize=9,
 )
-# A date would make every drawing a change.
+# With a date, every drawing would differ.
 figure.savefig(sys.argv[1], metadata={"Date": None} if sys.argv[1].endswith(".svg") else None)

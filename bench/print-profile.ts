@@ -1,4 +1,4 @@
-/** A profile as tables: by operation, by part of a block, by block. */
+/** Prints a profile as tables: by operation, by part of a block, by block. */
 import type { TimedOperation } from '../workers/engine/compiled/session/profile.ts';
 
 const SHOWN = 24;
@@ -16,7 +16,7 @@ function print(what: string, timed: readonly TimedOperation[], key: (operation: 
     rows.set(key(operation), { count: row.count + 1, milliseconds: row.milliseconds + operation.milliseconds, flops: row.flops + operation.flops });
   }
   const total = timed.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-  console.error(`\nby ${what}`.padEnd(62), 'times'.padStart(6), 'ms'.padStart(9), 'share'.padStart(7), 'GFLOP/s'.padStart(9));
+  console.error(`\nby ${what}`.padEnd(62), 'count'.padStart(6), 'ms'.padStart(9), 'share'.padStart(7), 'GFLOP/s'.padStart(9));
   for (const [name, { count, milliseconds, flops }] of [...rows].sort(([, a], [, b]) => b.milliseconds - a.milliseconds).slice(0, SHOWN)) {
     const rate = flops === 0 ? '' : (flops / milliseconds / 1e6).toFixed(0);
     const share = `${((100 * milliseconds) / total).toFixed(1)}%`;

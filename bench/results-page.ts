@@ -1,4 +1,4 @@
-/** docs/results.md holds what was measured: each program writes its own part, between its marks. */
+/** Reads and writes docs/results.md, where each benchmark has its own part between two markers. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ const PAGE = join(import.meta.dirname, '../docs/results.md');
 const begin = (name: string): string => `<!-- ${name} -->\n`;
 const end = (name: string): string => `\n<!-- /${name} -->`;
 
-/** @throws Error when the page has no such part */
+/** @throws Error if the page has no such part */
 export function readResult(name: string): string {
   const part = readFileSync(PAGE, 'utf8').split(begin(name))[1]?.split(end(name))[0];
   if (part === undefined) throw new Error(`docs/results.md has no part ${begin(name).trim()} … ${end(name).trim()}`);

@@ -1,8 +1,8 @@
 /**
- * `npm run bench:scale -- [--only length|size|rank] [--precision f32|bf16] [--steps 6] [--rounds 1] [--plot FILE] [--write]`: how a LoRA step's time and peak memory
- * grow with the sequence length, the model and the rank, one varied at a time. Prints a table and one JSON line and draws bench/scale.svg, for which it makes
- * the peers' Python environment first; with --only it draws where --plot says, or not at all. More rounds, each of all points in turn, tell growth from a
- * shared machine's drift: what is printed are their medians.
+ * `npm run bench:scale -- [--only length|size|rank] [--precision f32|bf16] [--steps 6] [--rounds 1] [--plot FILE] [--write]`: measures how the time
+ * and peak memory of a LoRA step grow with sequence length, model size and rank, varying one at a time. Prints a table and one JSON line, and draws
+ * bench/scale.svg, for which it first makes the peers' Python environment; with --only it draws only if --plot names a file. Each round measures all
+ * points in turn, and the medians of the rounds are printed: with several rounds, the drift of a shared machine does not look like growth.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { median } from './measures.ts';
 import { table, thisMachine, writeResult } from './results-page.ts';
 import { SHAPES, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';
 
-const { values: asked } = parseArgs({
+const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
     precision: { type: 'string', default: 'f32' },
@@ -22,9 +22,10 @@ const { values: asked } = parseArgs({
     write: { type: 'boolean', default: false },
   },
 });
-const { precision } = asked;
-if (!(Number(asked.rounds) >= 1)) throw new Error(`--rounds is "${asked.rounds}"; it takes 1 or more`);
-if (!(Number(asked.steps) >= 2)) throw new Error(`--steps is "${asked.steps}"; it takes 2 or more: the first, which prepares, is left out`);
+const { precision } = options;
+if (!(Number(options.rounds) >= 1)) throw new Error(`--rounds is "${options.rounds}"; it takes 1 or more`);
+if (!(Number(options.steps) >= 2))
+  throw new Error(`--steps is "${options.steps}"; it takes 2 or more, because the first step, which includes preparation, does not count`);
 
 interface Point {
   shape: Shape;
@@ -32,11 +33,11 @@ interface Point {
   rank: number;
 }
 
-/** Of what `bench:step` says. */
+/** The numbers to take from `bench:step`. */
 const MEASURES = ['parameters', 'stepSeconds', 'utilisation', 'peakMemoryMb'] as const;
 type Measured = Record<(typeof MEASURES)[number], number>;
 
-/** Where all axes meet: a step of a few seconds on two cores. One row, for a step's memory to be that of its sequence. */
+/** The point that all axes share: a step of a few seconds on two cores. Points have one row, so that memory grows with the sequence alone. */
 const BASE: Point = { shape: SMOLLM2_135M, length: 512, rank: 16 };
 const AXES = {
   length: [128, 256, 512, 1024, 2048].map((length): Point => ({ ...BASE, length })),
@@ -51,24 +52,24 @@ function chosenAxes(only: string | undefined): Axis[] {
   return [only as Axis];
 }
 
-/** In a process of its own: the kernel's high-water mark is a process's, and never falls. */
+/** Runs in its own process, because peak memory is counted per process and never falls. */
 function measure({ shape, length, rank }: Point): Measured {
-  const point = Object.entries({ shape, length, rank, rows: 1, steps: asked.steps, precision }).flatMap(([name, value]) => [
+  const point = Object.entries({ shape, length, rank, rows: 1, steps: options.steps, precision }).flatMap(([name, value]) => [
     `--${name}`,
     String(value),
   ]);
   const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'step.ts'), ...point], {
     encoding: 'utf8',
   });
-  const why = /^\w*Error: .*$/m.exec(stderr)?.[0] ?? stderr.trim().split('\n').at(-1);
-  if (status !== 0) throw new Error(`bench/step.ts ${point.join(' ')} failed (${signal ?? `exit status ${status}`}): ${why}`);
+  const reason = /^\w*Error: .*$/m.exec(stderr)?.[0] ?? stderr.trim().split('\n').at(-1);
+  if (status !== 0) throw new Error(`bench/step.ts ${point.join(' ')} failed (${signal ?? `exit status ${status}`}): ${reason}`);
   return JSON.parse(stdout.trim().split('\n').at(-1)!) as Measured;
 }
 
-/** Each point once a round: that where the axes meet is on all of them. @returns medians by point's key */
+/** Measures each point once per round, although the shared one is on all axes. @returns medians by the points' keys */
 function measureAll(points: readonly Point[]): Map<string, Measured> {
   const distinct = new Map(points.map((point) => [keyOf(point), { point, runs: [] as Measured[] }]));
-  for (let round = 1; round <= Number(asked.rounds); round++) {
+  for (let round = 1; round <= Number(options.rounds); round++) {
     for (const [key, { point, runs }] of distinct) {
       const run = measure(point);
       runs.push(run);
@@ -87,18 +88,18 @@ function row(axis: string, { parameters, length, rank, stepSeconds, utilisation,
   return [axis, size, String(length), String(rank), ...costs];
 }
 
-const axes = chosenAxes(asked.only);
-const plot = asked.plot ?? (asked.only === undefined ? join(import.meta.dirname, 'scale.svg') : null);
-// Before anything is measured: a machine on which it cannot be made says so at once.
-const python = plot === null ? null : await pythonEnvironment({ beside: join(import.meta.dirname, 'peers/requirements.txt') });
+const axes = chosenAxes(options.only);
+const plot = options.plot ?? (options.only === undefined ? join(import.meta.dirname, 'scale.svg') : null);
+// Made before measuring, so that a machine that cannot make it fails at once.
+const python = plot === null ? null : await pythonEnvironment({ extraRequirements: join(import.meta.dirname, 'peers/requirements.txt') });
 
 const measured = measureAll(axes.flatMap((axis) => AXES[axis]));
 const points = Object.fromEntries(axes.map((axis) => [axis, AXES[axis].map((point) => ({ ...point, ...measured.get(keyOf(point))! }))]));
 const rows = Object.entries(points).flatMap(([axis, along]) => along.map((point) => row(axis, point)));
-const shown = table(['varied', 'parameters', 'length', 'rank', 's/step', 'tokens/s', 'peak memory', 'of the matmul peak'], rows);
-console.log(shown);
-if (asked.write) writeResult('scale', `${shown}\n\nMeasured on ${thisMachine()} in ${precision}; medians of ${asked.rounds} rounds.`);
-const result = JSON.stringify({ bench: 'scale', precision, machine: thisMachine(), rounds: Number(asked.rounds), base: BASE, axes: points });
+const printed = table(['varied', 'parameters', 'length', 'rank', 's/step', 'tokens/s', 'peak memory', 'of the matmul peak'], rows);
+console.log(printed);
+if (options.write) writeResult('scale', `${printed}\n\nMeasured on ${thisMachine()} in ${precision}; medians of ${options.rounds} rounds.`);
+const result = JSON.stringify({ bench: 'scale', precision, machine: thisMachine(), rounds: Number(options.rounds), base: BASE, axes: points });
 console.log(`\n${result}`);
 if (python !== null && plot !== null)
   execFileSync(python, [join(import.meta.dirname, 'plot_scale.py'), plot], { input: result, stdio: ['pipe', 2, 2] });

@@ -1,6 +1,6 @@
 /**
- * `npm run bench:sft -- --data FILE [--batch-size 8] [--rank 16] [--model DIR]`: an epoch of supervised fine-tuning, as one JSON line. The file has a line
- * `{input_ids, completion_mask}` for each example. Without a model the shape is SmolLM2-135M's and the weights are random.
+ * `npm run bench:sft -- --data FILE [--batch-size 8] [--rank 16] [--model DIR]`: measures an epoch of supervised fine-tuning and prints one JSON
+ * line. The file has a line `{input_ids, completion_mask}` for each example. Without --model, the model has SmolLM2-135M's shape and random weights.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -10,7 +10,7 @@ import { microBatches, stepExamples } from '../workers/engine/data/batches.ts';
 import { peakMemoryMb } from './measures.ts';
 import { openBenchModel, precisionOf } from './smollm.ts';
 
-const { values: asked } = parseArgs({
+const { values: options } = parseArgs({
   options: {
     data: { type: 'string' },
     precision: { type: 'string', default: 'f32' },
@@ -19,12 +19,12 @@ const { values: asked } = parseArgs({
     model: { type: 'string' },
   },
 });
-if (asked.data === undefined) throw new Error('--data is missing: a file of {input_ids, completion_mask} lines');
-const precision = precisionOf(asked.precision);
-const batchSize = Number(asked['batch-size']);
-const rank = Number(asked.rank);
+if (options.data === undefined) throw new Error('--data is missing: a file of {input_ids, completion_mask} lines');
+const precision = precisionOf(options.precision);
+const batchSize = Number(options['batch-size']);
+const rank = Number(options.rank);
 
-const examples = readFileSync(asked.data, 'utf8')
+const examples = readFileSync(options.data, 'utf8')
   .split('\n')
   .filter((line) => line !== '')
   .map((line): Example => {
@@ -32,7 +32,7 @@ const examples = readFileSync(asked.data, 'utf8')
     return { inputIds: Int32Array.from(inputIds), lossWeights: Float32Array.from(weights) };
   });
 const tuning = resolveTuning({ type: 'lora', r: rank, lora_alpha: 2 * rank });
-const model = openBenchModel(asked.model, { tuning, precision, learning: { weightDecay: 0 } });
+const model = openBenchModel(options.model, { tuning, precision, learning: { weightDecay: 0 } });
 
 const startedMs = performance.now();
 let supervised = 0;

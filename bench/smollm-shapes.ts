@@ -1,6 +1,6 @@
-/** Llama shapes of one family, for what grows with a model's size to be told from what differs between models. Knows nothing of TensorFlow. */
+/** Llama shapes of one family, which differ in nothing but size. Does not import TensorFlow. */
 
-/** SmolLM2's own are 135m and 360m. The others keep their proportions: heads of 64, three to a key-value head, an MLP 8/3 as wide as the hidden state. */
+/** 135m and 360m are SmolLM2's. The others keep their proportions: heads of 64, three per key-value head, an MLP 8/3 as wide as the hidden state. */
 export const SHAPES = {
   '11m': { kvHeads: 1, layers: 4 },
   '50m': { kvHeads: 2, layers: 20 },
@@ -11,13 +11,13 @@ export const SHAPES = {
 export type Shape = keyof typeof SHAPES;
 export const SMOLLM2_135M: Shape = '135m';
 
-/** @throws Error when it is none */
-export function shapeOf(asked: string): Shape {
-  if (!Object.hasOwn(SHAPES, asked)) throw new Error(`--shape is "${asked}"; it takes ${Object.keys(SHAPES).join(', ')}`);
-  return asked as Shape;
+/** @throws Error if there is no such shape */
+export function shapeOf(name: string): Shape {
+  if (!Object.hasOwn(SHAPES, name)) throw new Error(`--shape is "${name}"; it takes ${Object.keys(SHAPES).join(', ')}`);
+  return name as Shape;
 }
 
-/** As transformers' `config.json` says it. */
+/** The shape as transformers' `config.json`. */
 export function configJson(shape: Shape) {
   const { kvHeads, layers } = SHAPES[shape];
   return {

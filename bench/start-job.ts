@@ -1,4 +1,4 @@
-/** What `bench:start` gives a training process: a model's directory and a file of conversations. */
+/** Writes what `bench:start` gives a training process: a model's directory and a file of conversations. */
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
@@ -6,7 +6,7 @@ import { writeSafetensors } from '../workers/engine/io/safetensors.ts';
 import { weightShapes } from '../workers/engine/model/module-shapes.ts';
 import { configJson, SMOLLM2_135M } from './smollm-shapes.ts';
 
-/** Whole numbers below a bound, the same each time. Numerical Recipes' generator: quick, and good enough to be multiplied. */
+/** @returns a source of integers below a bound, always the same ones. Numerical Recipes' generator: fast, and random enough for products */
 function numbers(): (below: number) => number {
   let state = 1;
   return (below) => {
@@ -15,7 +15,7 @@ function numbers(): (below: number) => number {
   };
 }
 
-/** Random weights in bf16, as such models are published; the tokenizer is another's, whose ids are all below this vocabulary's size. */
+/** Writes random weights in bf16, as such models are published, with another model's tokenizer, whose ids all fit into this vocabulary. */
 export function writeSmolLm(dir: string, tokenizerDir: string): void {
   mkdirSync(dir, { recursive: true });
   const config = { ...configJson(SMOLLM2_135M), torch_dtype: 'bfloat16' };
@@ -36,7 +36,7 @@ export function writeSmolLm(dir: string, tokenizerDir: string): void {
 
 const WORDS = 'the cat sat on a mat and looked at the dog who barked all day long in the garden'.split(' ');
 
-/** @param words of each answer; about 1.4 tokens each for graft-tiny's tokenizer */
+/** @param options.words in each answer; graft-tiny's tokenizer makes about 1.4 tokens of each */
 export function writeConversations(path: string, { examples, words }: { examples: number; words: number }): void {
   const next = numbers();
   const text = (length: number) => Array.from({ length }, () => WORDS[next(WORDS.length)]).join(' ');

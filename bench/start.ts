@@ -1,7 +1,7 @@
 /**
- * `npm run bench:start -- [--rounds 3] [--precision auto] [--batch-size 4] [--words 150] [--only TEXT] [--write]`: how long a job waits for its first step, from
- * the moment the worker has taken it. A warm process was started before, as a worker's is; a cold one starts with the job, on a machine that nobody
- * measured yet. Prints medians as a table and one JSON line.
+ * `npm run bench:start -- [--rounds 3] [--precision auto] [--batch-size 4] [--words 150] [--only TEXT] [--write]`: measures the time from when
+ * a worker takes a job to the end of its first step. A warm process was started earlier, as a worker does; a cold one starts with the job, on a
+ * machine whose speed has not been measured. Prints medians as a table and one JSON line.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ import { median } from './measures.ts';
 import { table, thisMachine, writeResult } from './results-page.ts';
 import { writeConversations, writeSmolLm } from './start-job.ts';
 
-const { values: asked } = parseArgs({
+const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     precision: { type: 'string', default: 'auto' },
@@ -30,15 +30,15 @@ const STEPS = 3;
 const GRAFT_TINY = join(import.meta.dirname, '../models/graft-tiny');
 
 type Part = 'process' | PreparationPart | 'first step';
-/** What the way to the first step's report consists of; what no part of the preparation took is the process's: its start, and the messages. */
+/** Parts of the time until the first step is reported. `process` is what the preparation does not account for: starting the process, and messages. */
 const PARTS: readonly Part[] = ['process', ...PREPARATION_PARTS, 'first step'];
 
 interface Start {
-  /** From the job's being taken, seconds. */
+  /** Seconds since the job was taken. */
   preparedAfter: number;
   firstStepAfter: number;
   parts: Record<Part, number>;
-  /** High-water marks: until the first step, and of the first steps alone. */
+  /** Peak memory before the first step, and during the first steps alone. */
   loadingMb: number;
   trainingMb: number;
 }
@@ -63,14 +63,14 @@ async function start(modelDir: string, warm: boolean): Promise<Start> {
       trainingFile,
       outputDir: join(work, 'output'),
       tuning: { type: 'lora', r: 16 },
-      hyperparameters: { n_epochs: 1, batch_size: Number(asked['batch-size']), precision: precisionOf(asked.precision) },
+      hyperparameters: { n_epochs: 1, batch_size: Number(options['batch-size']), precision: precisionOf(options.precision) },
       seed: 0,
       machineFile,
     });
     const { seconds } = (await next(answers, 'prepared')).facts;
     const preparedAfter = after();
     const loadingMb = highWaterMarkMb(pid);
-    forgetHighWaterMark(pid);
+    resetHighWaterMark(pid);
     await next(answers, 'step');
     const firstStepAfter = after();
     for (let step = 2; step <= STEPS; step++) await next(answers, 'step');
@@ -82,7 +82,7 @@ async function start(modelDir: string, warm: boolean): Promise<Start> {
   }
 }
 
-/** Its next answer of a kind; those before are passed over. */
+/** @returns the next answer of a kind; answers before it are skipped */
 async function next<Kind extends Answer['answer']>(answers: AsyncGenerator<Answer>, kind: Kind): Promise<Extract<Answer, { answer: Kind }>> {
   for (;;) {
     const { value, done } = await answers.next();
@@ -99,20 +99,20 @@ function precisionOf(text: string): Precision | 'auto' {
 
 const highWaterMarkMb = (pid: number): number => Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
 
-/** From now on it is what the process has now, or more. */
-const forgetHighWaterMark = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs`, '5');
+/** Resets it to what the process uses now. */
+const resetHighWaterMark = (pid: number): void => writeFileSync(`/proc/${pid}/clear_refs`, '5');
 
 async function measure({ name, modelDir, warm }: (typeof cases)[number]) {
   const starts: Start[] = [];
-  for (let round = 0; round < Number(asked.rounds); round++) starts.push(await start(modelDir, warm));
-  const of = (pick: (start: Start) => number): number => median(starts.map(pick));
+  for (let round = 0; round < Number(options.rounds); round++) starts.push(await start(modelDir, warm));
+  const medianOf = (pick: (start: Start) => number): number => median(starts.map(pick));
   return {
     name,
-    firstStepAfter: of(({ firstStepAfter }) => firstStepAfter),
-    preparedAfter: of(({ preparedAfter }) => preparedAfter),
-    parts: Object.fromEntries(PARTS.map((part) => [part, of(({ parts }) => parts[part])])) as Record<Part, number>,
-    loadingMb: of(({ loadingMb }) => loadingMb),
-    trainingMb: of(({ trainingMb }) => trainingMb),
+    firstStepAfter: medianOf(({ firstStepAfter }) => firstStepAfter),
+    preparedAfter: medianOf(({ preparedAfter }) => preparedAfter),
+    parts: Object.fromEntries(PARTS.map((part) => [part, medianOf(({ parts }) => parts[part])])) as Record<Part, number>,
+    loadingMb: medianOf(({ loadingMb }) => loadingMb),
+    trainingMb: medianOf(({ trainingMb }) => trainingMb),
   };
 }
 
@@ -121,11 +121,11 @@ const cases = [
   { model: 'SmolLM2-135M', modelDir: smolLm },
 ]
   .flatMap(({ model, modelDir }) => ['cold', 'warm'].map((how) => ({ name: `${model}, ${how}`, modelDir, warm: how === 'warm' })))
-  .filter(({ name }) => name.includes(asked.only));
+  .filter(({ name }) => name.includes(options.only));
 
 try {
   if (cases.some(({ modelDir }) => modelDir === smolLm)) writeSmolLm(smolLm, GRAFT_TINY);
-  writeConversations(trainingFile, { examples: 64, words: Number(asked.words) });
+  writeConversations(trainingFile, { examples: 64, words: Number(options.words) });
   const results = [];
   for (const one of cases) results.push(await measure(one));
   const head = ['', 'first step done', 'begun', ...PARTS, 'loading', 'training'];
@@ -136,8 +136,8 @@ try {
   ]);
   const measured = table(head, rows);
   console.log(measured);
-  if (asked.write) writeResult('start', `${measured}\n\nMeasured on ${thisMachine()}; medians of ${asked.rounds} rounds.`);
-  console.log(JSON.stringify({ bench: 'start', rounds: Number(asked.rounds), precision: asked.precision, results }));
+  if (options.write) writeResult('start', `${measured}\n\nMeasured on ${thisMachine()}; medians of ${options.rounds} rounds.`);
+  console.log(JSON.stringify({ bench: 'start', rounds: Number(options.rounds), precision: options.precision, results }));
 } finally {
   rmSync(work, { recursive: true, force: true });
 }

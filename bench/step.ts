@@ -1,7 +1,7 @@
 /**
- * `npm run bench:step -- --method lora|full --rows 4 --length 256 --steps 6 [--rank 16] [--shape 11m|50m|135m|360m|510m | --model DIR]`: what a training step
- * costs, as one JSON line. Without a model the weights are random, of SmolLM2-135M's shape or the one asked for. Every position is learned, as in the peer's
- * program.
+ * `npm run bench:step -- --method lora|full --rows 4 --length 256 --steps 6 [--rank 16] [--shape 11m|50m|135m|360m|510m | --model DIR]`: measures the
+ * cost of a training step and prints one JSON line. Without --model the weights are random, in SmolLM2-135M's shape unless --shape names another.
+ * Every position is learned, as in the peer's program.
  */
 import { parseArgs } from 'node:util';
 import { resolveTuning } from '../src/formats/tuning/tuning.ts';
@@ -13,7 +13,7 @@ import { printProfile } from './print-profile.ts';
 import { openBenchModel, precisionOf } from './smollm.ts';
 import { SMOLLM2_135M, shapeOf } from './smollm-shapes.ts';
 
-const { values: asked } = parseArgs({
+const { values: options } = parseArgs({
   options: {
     precision: { type: 'string', default: 'f32' },
     method: { type: 'string', default: 'lora' },
@@ -27,17 +27,17 @@ const { values: asked } = parseArgs({
     'gradient-checkpointing': { type: 'boolean', default: false },
   },
 });
-const precision = precisionOf(asked.precision);
-if (asked.method !== 'lora' && asked.method !== 'full') throw new Error(`--method is "${asked.method}"; it takes lora or full`);
-const [rows, length, steps, rank] = [asked.rows, asked.length, asked.steps, asked.rank].map(Number) as [number, number, number, number];
+const precision = precisionOf(options.precision);
+if (options.method !== 'lora' && options.method !== 'full') throw new Error(`--method is "${options.method}"; it takes lora or full`);
+const [rows, length, steps, rank] = [options.rows, options.length, options.steps, options.rank].map(Number) as [number, number, number, number];
 
-/** What the mathematics needs and no more: frozen products forward and towards the input, adapters and trained products thrice, causal attention. */
+/** FLOPs that the maths needs: two products for each frozen matrix (forward and input gradient), three for each trained one, and causal attention. */
 function usefulFlops(): number {
   const tokens = rows * length;
   const layers = [...linearLayers(config).values()];
-  const linears = layers.reduce((sum, { in: into, out }) => sum + into * out, 0);
-  const adapters = asked.method === 'lora' ? 6 * layers.reduce((sum, { in: into, out }) => sum + rank * (into + out), 0) : 0;
-  const passes = asked.method === 'lora' ? 4 : 6;
+  const linears = layers.reduce((sum, { in: input, out }) => sum + input * out, 0);
+  const adapters = options.method === 'lora' ? 6 * layers.reduce((sum, { in: input, out }) => sum + rank * (input + out), 0) : 0;
+  const passes = options.method === 'lora' ? 4 : 6;
   const learned = (length - 1) / length;
   const attention = 6 * config.attention.layers.length * config.heads * config.headSize * (length + 1);
   return tokens * (passes * linears + adapters + passes * config.hiddenSize * config.vocabSize * learned + attention);
@@ -46,12 +46,12 @@ function usefulFlops(): number {
 const PEAK = { size: 2048, runs: 7 };
 const before = matmulRate(precision, PEAK);
 const recordedMs = performance.now();
-const tuning = resolveTuning(asked.method === 'full' ? { type: 'full' } : { type: 'lora', r: rank, lora_alpha: 2 * rank });
-const training = openBenchModel(asked.model, {
-  shape: shapeOf(asked.shape),
+const tuning = resolveTuning(options.method === 'full' ? { type: 'full' } : { type: 'lora', r: rank, lora_alpha: 2 * rank });
+const training = openBenchModel(options.model, {
+  shape: shapeOf(options.shape),
   tuning,
   precision,
-  learning: { weightDecay: 0.01, gradientCheckpointing: asked['gradient-checkpointing'] },
+  learning: { weightDecay: 0.01, gradientCheckpointing: options['gradient-checkpointing'] },
 });
 const { config } = training;
 const recordSeconds = (performance.now() - recordedMs) / 1000;
@@ -70,7 +70,7 @@ const seconds = Array.from({ length: steps }, (_, index) => {
   training.update({ learningRate: 1e-4, maxNorm: 1, weight });
   return (performance.now() - startedMs) / 1000;
 });
-if (asked.profile) printProfile(training.profile(batch, { seed: 0, step: 1, microBatch: 0 }));
+if (options.profile) printProfile(training.profile(batch, { seed: 0, step: 1, microBatch: 0 }));
 const matmulPeakGflops = median([before, matmulRate(precision, PEAK)]);
 const stepSeconds = median(seconds.slice(1));
 const usefulGflops = usefulFlops() / stepSeconds / 1e9;
@@ -78,13 +78,13 @@ training.dispose();
 console.log(
   JSON.stringify({
     bench: 'step',
-    method: asked.method,
+    method: options.method,
     precision,
-    model: asked.model ?? asked.shape,
-    parameters: asked.method === 'lora' ? training.totalParameters - training.trainableParameters : training.totalParameters,
+    model: options.model ?? options.shape,
+    parameters: options.method === 'lora' ? training.totalParameters - training.trainableParameters : training.totalParameters,
     rows,
     length,
-    rank: asked.method === 'lora' ? rank : null,
+    rank: options.method === 'lora' ? rank : null,
     stepSeconds,
     firstStepSeconds: seconds[0],
     recordSeconds,

@@ -1,7 +1,7 @@
 /**
- * `npm run bench:reference`: how far Graft is from transformers, tokenizers, TRL and PEFT, family by family; a table and one JSON line.
- * The last column asks PEFT itself, in the Python environment that `npm run test:peft` makes; `--without-peft` leaves it out, visibly. `--write` puts
- * the table into docs/results.md.
+ * `npm run bench:reference -- [--without-peft] [--write]`: measures how far each family is from transformers, tokenizers, TRL and PEFT, and prints a
+ * table and one JSON line. The last column comes from PEFT itself, in the Python environment that `npm run test:peft` makes; --without-peft skips it.
+ * --write puts the table into docs/results.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,27 +23,27 @@ interface Count {
 
 interface Measured extends Differences {
   tokenizer: Count;
-  /** null: its models have none of their own. */
+  /** null if the family's models have no template. */
   template: Count | null;
-  /** Largest |Δ| of a logit between us and PEFT with the files we wrote; null when not asked. */
+  /** Largest |Δ| of a logit between Graft and PEFT with the files that Graft wrote; null if not measured. */
   peft: number | null;
 }
 
 const COLUMNS = Object.keys(TOLERANCES) as (keyof Differences)[];
 
-function numbers(family: Family): Differences {
+function largestDifferences(family: Family): Differences {
   const all = family.fixtures.map((where) => referenceDifferences([...where]));
   return Object.fromEntries(COLUMNS.map((column) => [column, Math.max(...all.map((one) => one[column]))])) as Differences;
 }
 
-/** Each kind once: several families share one. */
-function remembered(measure: (name: string) => Promise<Count>): (names: readonly string[]) => Promise<Count> {
-  const known = new Map<string, Count>();
+/** Measures each name once, because families share tokenizers and templates. */
+function measuredOnce(measure: (name: string) => Promise<Count>): (names: readonly string[]) => Promise<Count> {
+  const counts = new Map<string, Count>();
   return async (names) => {
     const sum = { tried: 0, differing: 0 };
     for (const name of names) {
-      const count = known.get(name) ?? (await measure(name));
-      known.set(name, count);
+      const count = counts.get(name) ?? (await measure(name));
+      counts.set(name, count);
       sum.tried += count.tried;
       sum.differing += count.differing;
     }
@@ -51,7 +51,7 @@ function remembered(measure: (name: string) => Promise<Count>): (names: readonly
   };
 }
 
-/** By fixture. @throws Error when the answers are not those asked for, or PEFT finds fault with the files */
+/** @returns the largest |Δ| of a logit, by fixture; NaN without an answer. @throws Error if PEFT reports problems with the files */
 async function differencesInPeft(fixtures: readonly (readonly [string, string])[]): Promise<Map<string, number>> {
   const python = await pythonEnvironment();
   const scratch = mkdtempSync(join(tmpdir(), 'graft-reference-'));
@@ -59,7 +59,7 @@ async function differencesInPeft(fixtures: readonly (readonly [string, string])[
     const requests = fixtures.map((where) => randomAdapter(scratch, where[1], referencePath(...where, 'model')));
     const answers = askPython(python, scratch, requests);
     const problems = answers.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`));
-    if (problems.length > 0) throw new Error(`PEFT says of what we wrote: ${problems.join('; ')}`);
+    if (problems.length > 0) throw new Error(`PEFT reports problems with the adapters: ${problems.join('; ')}`);
     return new Map(requests.map(({ name }, index) => [name, answers[index]?.logitsDifference ?? Number.NaN]));
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -67,17 +67,17 @@ async function differencesInPeft(fixtures: readonly (readonly [string, string])[
 }
 
 const cell = (value: number): string => (value === 0 ? '0' : value.toExponential(1));
-const counted = ({ tried, differing }: Count): string => `${differing} of ${tried.toLocaleString('en')}`;
+const countCell = ({ tried, differing }: Count): string => `${differing} of ${tried.toLocaleString('en')}`;
 
-const beyond = ({ tokenizer, template, peft, ...differences }: Measured): boolean =>
+const exceedsTolerances = ({ tokenizer, template, peft, ...differences }: Measured): boolean =>
   COLUMNS.some((column) => !(differences[column] <= TOLERANCES[column])) ||
   tokenizer.differing > 0 ||
   (template?.differing ?? 0) > 0 ||
   (peft !== null && !(peft <= LOGITS_TOLERANCE));
 
-const inPeft = process.argv.includes('--without-peft') ? null : await differencesInPeft(FAMILIES.flatMap(({ fixtures }) => fixtures));
-const tokenizers = remembered(async (kind) => tokenizerDifference(await Tokenizer.open(referencePath('tokenizers', kind)), kind));
-const templates = remembered(templateDifference);
+const peftDifferences = process.argv.includes('--without-peft') ? null : await differencesInPeft(FAMILIES.flatMap(({ fixtures }) => fixtures));
+const tokenizers = measuredOnce(async (kind) => tokenizerDifference(await Tokenizer.open(referencePath('tokenizers', kind)), kind));
+const templates = measuredOnce(templateDifference);
 
 const heads = ['logits', 'loss', 'gradients', 'ten steps'].map((head, index) => `${head} (${cell(TOLERANCES[COLUMNS[index]!])})`);
 const head = ['family', ...heads, 'tokenizer', 'template', `adapter in PEFT (${cell(LOGITS_TOLERANCE)})`];
@@ -85,21 +85,21 @@ const rows: string[][] = [];
 const measured: Record<string, Measured> = {};
 for (const family of FAMILIES) {
   const one: Measured = {
-    ...numbers(family),
+    ...largestDifferences(family),
     tokenizer: await tokenizers(family.tokenizers),
     template: family.templates.length === 0 ? null : await templates(family.templates),
-    peft: inPeft && Math.max(...family.fixtures.map(([, name]) => inPeft.get(name)!)),
+    peft: peftDifferences && Math.max(...family.fixtures.map(([, name]) => peftDifferences.get(name)!)),
   };
   measured[family.name] = one;
-  const template = one.template === null ? 'none' : counted(one.template);
-  const peft = one.peft === null ? 'not asked' : cell(one.peft);
-  rows.push([family.name, ...COLUMNS.map((column) => cell(one[column])), counted(one.tokenizer), template, peft]);
+  const template = one.template === null ? 'none' : countCell(one.template);
+  const peft = one.peft === null ? 'not measured' : cell(one.peft);
+  rows.push([family.name, ...COLUMNS.map((column) => cell(one[column])), countCell(one.tokenizer), template, peft]);
 }
 console.log(table(head, rows));
 if (process.argv.includes('--write')) writeResult('reference', table(head, rows));
 console.log(`\n${JSON.stringify({ bench: 'reference', measured })}`);
-const worse = Object.keys(measured).filter((name) => beyond(measured[name]!));
-if (worse.length > 0) {
-  console.error(`Beyond what is allowed: ${worse.join(', ')}`);
+const failed = Object.keys(measured).filter((name) => exceedsTolerances(measured[name]!));
+if (failed.length > 0) {
+  console.error(`Beyond the tolerances: ${failed.join(', ')}`);
   process.exitCode = 1;
 }

@@ -1,12 +1,12 @@
-/** What of the reference fixtures speaks for which family. */
+/** The reference fixtures that cover each family. */
 
 export interface Family {
   name: string;
-  /** Tiny random models: where under test/fixtures/reference. */
+  /** Tiny random models, by their folders in test/fixtures/reference. */
   fixtures: readonly (readonly [kind: string, name: string])[];
-  /** Kinds of tokenizer that its models have. */
+  /** Kinds of tokenizers that its models use. */
   tokenizers: readonly string[];
-  /** Chat templates of its models; base models alone have none. */
+  /** Chat templates of its models; none if it has only base models. */
   templates: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-/** The reference cases: tiny random models with what transformers and PEFT computed for them. */
+/** The reference fixtures: tiny random models, and the values that transformers and PEFT computed for them. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Batch } from '../workers/engine/data/batch.ts';
@@ -24,7 +24,7 @@ interface StoredBatch {
   rows: number;
   length: number;
   inputIds: number[];
-  /** 1 where a token is real. */
+  /** 0 at padding, else 1. */
   attentionMask: number[];
   /** 1 where a token is a target. */
   lossMask: number[];
@@ -35,7 +35,7 @@ export function referenceBatch(name: string, kind = 'cases'): Batch {
   return { rows, length, inputIds: Int32Array.from(inputIds), lossWeights: Float32Array.from(lossMask) };
 }
 
-/** @returns how many tokens each row of the batch has */
+/** @returns the number of tokens in each row of the batch */
 export function referenceRowTokens(name: string, kind = 'cases'): number[] {
   const { rows, length, attentionMask } = readReference<StoredBatch>(kind, name, 'batch.json');
   return Array.from({ length: rows }, (_, row) => attentionMask.slice(row * length, (row + 1) * length).reduce((sum, real) => sum + real, 0));
@@ -57,7 +57,7 @@ export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): n
 
 export const largest = (values: ArrayLike<number>): number => largestDifference(values, new Float32Array(values.length));
 
-/** ‖(a − start) − (b − start)‖ ÷ ‖b − start‖: how far two walks from one start came apart. */
+/** ‖(a − start) − (b − start)‖ ÷ ‖b − start‖: the difference between two changes from the same start, relative to the second one. */
 export function relativeWalk(a: ArrayLike<number>, b: ArrayLike<number>, start: ArrayLike<number>): number {
   let apart = 0;
   let walked = 0;

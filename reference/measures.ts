@@ -1,4 +1,4 @@
-/** How far the engine is from what transformers and PEFT computed, on one fixture. */
+/** Measures how far the engine is from the values of transformers and PEFT, on one fixture. */
 
 import { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
 import { openForInference, openForTraining } from '../workers/engine/compiled/open-model.ts';
@@ -21,7 +21,7 @@ import {
 
 type Model = EagerModel | CompiledModel;
 
-/** What is allowed in f32. */
+/** Largest differences allowed in f32. */
 export const TOLERANCES = { logits: 1e-4, loss: 1e-5, gradients: 1e-5, steps: 1e-3 } as const;
 export type Differences = Record<keyof typeof TOLERANCES, number>;
 
@@ -29,7 +29,7 @@ const LEARNING_RATE = 1e-4;
 const STEPS = 10;
 const POSITION = { seed: 1, step: 1, microBatch: 0 };
 
-/** Opens a model, uses it, disposes it. @throws Error when tensors are left of it */
+/** Opens a model, uses it and disposes of it. @throws Error if it leaves tensors behind */
 export function withModel<M extends { dispose(): void }, T>(open: () => M, use: (model: M) => T): T {
   const before = tf.memory().numTensors;
   const model = open();
@@ -40,11 +40,11 @@ export function withModel<M extends { dispose(): void }, T>(open: () => M, use: 
     model.dispose();
   }
   const left = tf.memory().numTensors - before;
-  if (left !== 0) throw new Error(`${left} tensors are left of the model`);
+  if (left !== 0) throw new Error(`the model left ${left} tensors behind`);
   return result;
 }
 
-/** @returns max |Δ| over the logits of all real tokens, each row as long as the batch: some rotary scalings depend on it */
+/** @returns max |Δ| over the logits of all tokens but padding. Rows are as long as the batch, because some rotary scalings depend on the length */
 export function logitsDifference(model: Model, batch: Batch, where: string[]): number {
   const logits = referenceTensors(...where, 'logits.safetensors').get('logits')!;
   const { vocabSize } = model.config;
@@ -65,7 +65,7 @@ export function lossDifference(model: Model, batch: Batch, where: string[]): num
   return Math.abs(loss / weight - readReference<ExpectedLoss>(...where, 'expected.json').loss);
 }
 
-/** @returns the worst parameter's max |Δ| ÷ max |g|; infinite when the parameters are not the same ones */
+/** @returns the largest max |Δ| ÷ max |g| of any parameter; infinite if the parameters are not the same ones */
 export function gradientsDifference(model: Model, batch: Batch, file: string[]): number {
   const expected = referenceTensors(...file);
   const { gradients, weight } = summedGradients(model, batch);
@@ -90,9 +90,9 @@ function summedGradients(model: Model, batch: Batch): { gradients: Map<string, F
 }
 
 /**
- * @param model of which nothing has been learned; a compiled one has its decay
- * @returns the worst parameter's ‖Δ − Δref‖ ÷ ‖Δref‖ after ten steps of AdamW at 1e-4
- * @throws Error when a step leaves tensors
+ * @param model before any training; a compiled one has its own weight decay
+ * @returns the largest ‖Δ − Δref‖ ÷ ‖Δref‖ of any parameter after ten steps of AdamW at 1e-4
+ * @throws Error if a step leaves tensors behind
  */
 export function stepsDifference(model: Model, batch: Batch, file: string[], weightDecay = 0): number {
   const expected = referenceTensors(...file);
@@ -102,7 +102,7 @@ export function stepsDifference(model: Model, batch: Batch, file: string[], weig
   for (let number = 1; number <= STEPS; number++) {
     step.take();
     const left = tf.memory().numTensors - tensors;
-    if (left !== 0) throw new Error(`step ${number} left ${left} tensors`);
+    if (left !== 0) throw new Error(`step ${number} left ${left} tensors behind`);
   }
   step.dispose();
   return Math.max(...[...model.read()].map(([parameter, { data }]) => relativeWalk(data, expected.get(parameter)!, start.get(parameter)!)));
@@ -128,7 +128,8 @@ function eagerStep(model: EagerModel, batch: Batch, weightDecay: number) {
 }
 
 /**
- * The base's logits and loss, and those, the gradients and ten steps of its PEFT adapter, of the compiled model: the worse of the two.
+ * Differences of the compiled model: for logits and loss, the larger one of the base model and its PEFT adapter; for gradients and ten steps, the
+ * adapter's.
  * @param where the fixture, e.g. `['families', 'gemma2']`
  */
 export function referenceDifferences(where: [kind: string, name: string]): Differences {
@@ -145,10 +146,10 @@ export function referenceDifferences(where: [kind: string, name: string]): Diffe
     loadAdapter(model, adapterDir);
     return model;
   };
-  const atFirst = withModel(open, (model) => ({
+  const beforeTraining = withModel(open, (model) => ({
     logits: Math.max(base.logits, logitsDifference(model, batch, tuned)),
     loss: Math.max(base.loss, lossDifference(model, batch, tuned)),
     gradients: gradientsDifference(model, batch, [...tuned, 'gradients.safetensors']),
   }));
-  return { ...atFirst, steps: withModel(open, (model) => stepsDifference(model, batch, [...tuned, 'after-10-steps.safetensors'])) };
+  return { ...beforeTraining, steps: withModel(open, (model) => stepsDifference(model, batch, [...tuned, 'after-10-steps.safetensors'])) };
 }

@@ -1,4 +1,4 @@
-/** Hands what the engine wrote to PEFT and transformers, and compares the two's numbers. */
+/** Loads the engine's files into PEFT and transformers, and compares their numbers with the engine's. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,11 +12,11 @@ import { tf } from '../workers/engine/tensorflow/tensorflow.ts';
 import { uniform } from '../workers/engine/tuning/random.ts';
 
 export const BASE_MODEL_NAME = 'a-base-model';
-/** Max abs difference of a logit that f32 sums in another order may make. */
+/** Largest |Δ| of a logit that may result from f32 sums in another order. */
 export const LOGITS_TOLERANCE = 1e-4;
 const CHECK = join(import.meta.dirname, 'peft/check.py');
 
-/** What Python makes of one. */
+/** Python's answer to one request. */
 export interface PeftAnswer {
   name: string;
   problems: string[];
@@ -24,11 +24,11 @@ export interface PeftAnswer {
   largestLogit?: number;
   movedBy?: number;
   validLoss?: number | null;
-  /** null where no loss is compared. */
+  /** null if no loss is compared. */
   lossDifference?: number | null;
 }
 
-/** Files that the engine wrote, and what it makes of them. */
+/** Files that the engine wrote, and the numbers that it computes from them. */
 export interface PeftRequest {
   name: string;
   baseModelDir: string;
@@ -41,7 +41,7 @@ export interface PeftRequest {
   validLoss: number | null;
 }
 
-/** @param python of the environment with PEFT @returns an answer for each, in order */
+/** @param python path of the python that has PEFT. @returns an answer for each request, in order */
 export function askPython(python: string, scratch: string, requests: readonly PeftRequest[]): PeftAnswer[] {
   const file = join(scratch, 'request.json');
   writeFileSync(file, JSON.stringify(requests));
@@ -52,7 +52,7 @@ export function askPython(python: string, scratch: string, requests: readonly Pe
     .map((line) => JSON.parse(line) as PeftAnswer);
 }
 
-/** Writes an adapter whose B is random, and says what the engine makes of the file. */
+/** Writes an adapter with a random B. @returns a request to check it, with the engine's logits */
 export function randomAdapter(scratch: string, family: string, modelDir: string): PeftRequest {
   const outputDir = join(scratch, family, 'output');
   mkdirSync(outputDir, { recursive: true });
@@ -66,8 +66,8 @@ export function randomAdapter(scratch: string, family: string, modelDir: string)
   const model = openForInference({ modelDir, adapterDir: outputDir });
   const logits = writeLogits(model, join(scratch, family));
   model.dispose();
-  const inPython = { name: family, baseModelDir: modelDir, baseModelName: BASE_MODEL_NAME, outputDir, tuning: 'lora' as const };
-  return { ...inPython, ...logits, validationFile: null, validLoss: null };
+  const delivered = { name: family, baseModelDir: modelDir, baseModelName: BASE_MODEL_NAME, outputDir, tuning: 'lora' as const };
+  return { ...delivered, ...logits, validationFile: null, validLoss: null };
 }
 
 export function writeLogits(model: CompiledModel, dir: string): Pick<PeftRequest, 'sequences' | 'logitsFile'> {

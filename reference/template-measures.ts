@@ -1,4 +1,4 @@
-/** How far templates, ids and loss masks are from transformers' and TRL's, on conversations of every kind. */
+/** Compares templates, ids and loss masks with those of transformers and TRL, on conversations of every kind. */
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { type ChatExample, parseExample } from '../src/formats/examples.ts';
@@ -9,7 +9,7 @@ import { readReference, referencePath } from './fixtures.ts';
 
 type Message = Record<string, unknown> & { role: string };
 
-interface Tried {
+interface Conversations {
   tools: Record<string, unknown>;
   conversations: { messages: Message[]; tools: string[] | null }[];
 }
@@ -40,28 +40,28 @@ export const TEMPLATE_FAMILIES = [
 export const TEMPLATE_FALLBACKS = ['zephyr', 'zephyr-neox'];
 export const today = new Date('2026-02-03T04:05:06Z');
 
-/** Each conversation's outcome here, and the one that transformers and TRL have. */
+/** @returns each conversation's outcome in the engine, and the outcome in transformers and TRL */
 export async function templateOutcomes(name: string): Promise<{ here: unknown; wanted: unknown }[]> {
   const { tokenizer: kind, template: file, conversations } = readReference<Expected>('chat-templates', name, 'expected.json');
   const tokenizer = await Tokenizer.open(referencePath('tokenizers', kind));
   const source = await readFile(referencePath('chat-templates', file, 'chat_template.jinja'), 'utf8');
   const template = new ChatTemplate(source, { specialTokens: tokenizer.specialTokens, today });
   const examples = readExamples();
-  if (examples.length !== conversations.length) throw new Error(`${name} has ${conversations.length} outcomes of ${examples.length} conversations`);
+  if (examples.length !== conversations.length) throw new Error(`${name} has ${conversations.length} outcomes for ${examples.length} conversations`);
   return Promise.all(
     examples.map(async (example, index) => ({ here: await outcome(example, tokenizer, template), wanted: wanted(conversations[index]!) })),
   );
 }
 
-/** @returns of how many conversations, those whose text, ids, mask or refusal is not the same */
+/** @returns the number of conversations, and of those whose text, ids, mask or refusal differs */
 export async function templateDifference(name: string): Promise<{ tried: number; differing: number }> {
   const outcomes = await templateOutcomes(name);
   return { tried: outcomes.length, differing: outcomes.filter(({ here, wanted }) => !isDeepStrictEqual(here, wanted)).length };
 }
 
-/** The conversations as lines of a file, the arguments of calls as OpenAI writes them: JSON in a string. */
+/** The conversations as lines of a file, with the arguments of calls as OpenAI writes them: JSON in a string. */
 function readExamples(): ChatExample[] {
-  const { tools: known, conversations } = readReference<Tried>('chat-templates', 'conversations.json');
+  const { tools: known, conversations } = readReference<Conversations>('chat-templates', 'conversations.json');
   return conversations.map(({ messages, tools }) => {
     const line = { messages: messages.map(withArgumentsInStrings), ...(tools === null ? {} : { tools: tools.map((tool) => known[tool]) }) };
     const example = parseExample(JSON.stringify(line), 1, 'training_file');

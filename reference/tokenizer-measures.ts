@@ -1,4 +1,4 @@
-/** How far the tokenizer is from Python's, on lines that are hard for it. */
+/** Compares the tokenizer with Python's, on lines that are hard to tokenise. */
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Tokenizer } from '../workers/engine/data/tokenizer.ts';
@@ -18,7 +18,7 @@ export interface ExpectedTokens {
 
 export const TOKENIZER_KINDS = ['gpt2', 'gpt-neox', 'llama3', 'qwen', 'smollm', 'llama2', 'phi3', 'mistral', 'gemma'];
 
-/** The lines that `hard_corpus.py` draws from the same pieces. */
+/** Draws the same lines as `hard_corpus.py`, from the same pieces. */
 function drawLines({ seed, lines, pieces }: Corpus): string[] {
   let state = seed;
   const draw = (below: number) => {
@@ -43,14 +43,14 @@ export async function hashes(tokenizer: Tokenizer, lines: string[]) {
   };
 }
 
-/** The corpus in blocks, as the fixtures have their hashes. */
+/** The corpus in blocks; the fixtures have hashes for each of them. */
 export function corpusBlocks(): string[][] {
   const corpus = readReference<Corpus>('tokenizers', 'corpus.json');
   const lines = drawLines(corpus);
   return Array.from({ length: lines.length / corpus.block }, (_, index) => lines.slice(index * corpus.block, (index + 1) * corpus.block));
 }
 
-/** @returns of how many lines, those in a block of which an id, an offset or a text is not Python's */
+/** @returns the number of lines, and of those in a block with an id, an offset or a text that differs from Python's */
 export async function tokenizerDifference(tokenizer: Tokenizer, kind: string): Promise<{ tried: number; differing: number }> {
   const { blocks: wanted } = readReference<ExpectedTokens>('tokenizers', kind, 'expected.json');
   const blocks = corpusBlocks();

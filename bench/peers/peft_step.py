@@ -1,4 +1,4 @@
-"""A training step of transformers + PEFT on PyTorch: what bench/step.ts is compared with. Random weights of SmolLM2-135M's shape.
+"""Measures a training step of transformers + PEFT on PyTorch, to compare with bench/step.ts. The weights are random, in SmolLM2-135M's shape.
 
 peft_step.py --method lora|full --precision f32|bf16 --rows 4 --length 256 --steps 6 [--compile]      prints one JSON line
 """

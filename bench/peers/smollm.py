@@ -1,4 +1,4 @@
-"""The shape on which Graft and its peers are measured, with random weights."""
+"""The model with which the peers are measured: SmolLM2-135M's shape with random weights."""
 
 import os
 

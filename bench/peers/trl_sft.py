@@ -1,9 +1,9 @@
-"""An epoch of TRL's SFTTrainer with a PEFT LoRA: what bench/sft.ts is compared with. Random weights of SmolLM2-135M's shape.
+"""Measures an epoch of TRL's SFTTrainer with a PEFT LoRA, to compare with bench/sft.ts. The weights are random, in SmolLM2-135M's shape.
 
-trl_sft.py --write-data FILE [--examples 48]                             writes examples of chat-like lengths and ends
+trl_sft.py --write-data FILE [--examples 48]                             writes examples of chat-like lengths and exits
 trl_sft.py --data FILE --mode padded|packed --precision f32|bf16         prints one JSON line
 
-Lengths are lognormal(4.8, 0.7) clipped to 24..512 tokens, the last 40% of each example supervised, token ids random, all from seed 0.
+Lengths are lognormal(4.8, 0.7), clipped to 24..512 tokens; the last 40% of each example is supervised; token ids are random. The seed is 0.
 """
 
 import argparse

@@ -1,10 +1,10 @@
 """
-Loads what the engine delivered with PEFT and transformers, and says how far their numbers are from the engine's.
+Loads the engine's files into PEFT and transformers, and compares their numbers with the engine's.
 
     python check.py request.json      prints one JSON object for each case
 
 A case: {name, baseModelDir, outputDir, tuning, sequences: ids[][], logitsFile, validationFile, validLoss}; logitsFile holds f32 [tokens of all
-sequences, vocabulary]; without a validationFile (null) no loss is compared.
+sequences, vocabulary]; if validationFile is null, no loss is compared.
 """
 
 import json
@@ -28,7 +28,7 @@ from templates import conversation, prompt_completion  # noqa: E402
 
 
 class Complaints(logging.Handler):
-    """Whatever the libraries log or warn about while they load."""
+    """Collects what the libraries log or warn about while they load files."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -38,16 +38,16 @@ class Complaints(logging.Handler):
         self.lines.append(record.getMessage())
 
     def warning(self, message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-        # transformers' own use of its own deprecated names is not about our files.
+        # Deprecation warnings are about the libraries' own code, not about our files.
         if not issubclass(category, (FutureWarning, DeprecationWarning)):
             self.lines.append(str(message))
 
 
 def base_model(directory: str) -> torch.nn.Module:
     model, info = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
-    strange = {kind: sorted(keys) for kind, keys in info.items() if keys}
-    if strange:
-        raise AssertionError(f"{directory} does not load cleanly: {strange}")
+    problems = {kind: sorted(keys) for kind, keys in info.items() if keys}
+    if problems:
+        raise AssertionError(f"{directory} does not load cleanly: {problems}")
     return model.eval()
 
 
@@ -72,7 +72,7 @@ def logits_of(model: torch.nn.Module, sequences: list[list[int]]) -> torch.Tenso
 
 @torch.no_grad()
 def validation_loss(model: torch.nn.Module, tokenizer_dir: str, file: str) -> float:
-    """Tokenised, masked and averaged by transformers alone."""
+    """The mean loss, with tokens, mask and average computed without the engine."""
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir)
     total, count = 0.0, 0
     for line in Path(file).read_text(encoding="utf-8").splitlines():
@@ -90,7 +90,7 @@ def validation_loss(model: torch.nn.Module, tokenizer_dir: str, file: str) -> fl
 
 
 def check(case: dict) -> dict:
-    # What the libraries say of somebody else's base model is not about our files.
+    # Loaded before collecting complaints: those about somebody else's base model are not about our files.
     base = None if case["tuning"] == "full" else base_model(case["baseModelDir"])
     complaints = Complaints()
     for name in ("peft", "transformers"):

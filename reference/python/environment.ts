@@ -1,6 +1,6 @@
 /**
- * The pinned Python with PyTorch, transformers and PEFT that adapters are checked with and reference values made with.
- * Made once in the user's cache folder and shared by every clone:
+ * The pinned Python environment with PyTorch, transformers and PEFT, which checks adapters and generates reference values.
+ * It is made once in the user's cache folder and shared by every clone:
  *
  *     node --import tsx reference/python/environment.ts     prints the path of its python
  */
@@ -13,21 +13,21 @@ import { onceInCache } from '../../scripts/setup/cache.mjs';
 import { GPU_PACKAGES, installGpuPlaceholders } from './gpu-placeholders.ts';
 
 const REQUIREMENTS = join(import.meta.dirname, 'requirements.txt');
-/** Raise it when this program makes an environment differently from the same requirements. */
+/** Increase it when a change to this program makes a different environment from the same requirements. */
 const RECIPE = 1;
 const OLDEST_MINOR = 11;
 const CANDIDATES = ['python3', 'python3.13', 'python3.12', 'python3.11'];
 
 interface EnvironmentOptions {
-  /** A requirements file of what is wanted beside PyTorch, transformers and PEFT. */
-  beside?: string;
-  /** Where progress goes. */
+  /** A requirements file for more than PyTorch, transformers and PEFT. */
+  extraRequirements?: string;
+  /** Receives progress, line by line. */
   say?: (line: string) => void;
 }
 
 /** @returns the path of the environment's python */
-export async function pythonEnvironment({ beside, say = (line) => console.error(line) }: EnvironmentOptions = {}): Promise<string> {
-  const files = [REQUIREMENTS, ...(beside === undefined ? [] : [beside])];
+export async function pythonEnvironment({ extraRequirements, say = (line) => console.error(line) }: EnvironmentOptions = {}): Promise<string> {
+  const files = [REQUIREMENTS, ...(extraRequirements === undefined ? [] : [extraRequirements])];
   const requirements = files.map((file) => readFileSync(file, 'utf8')).join('');
   const key = createHash('sha256').update(`${RECIPE} ${process.arch}\n${requirements}`).digest('hex').slice(0, 12);
   const { folder, filled } = await onceInCache(`python-${key}`, async (into) => build(into, { requirements, files, say }));
@@ -59,7 +59,7 @@ function build(root: string, { requirements, files, say }: Build): void {
       say(`… made in ${Math.round((Date.now() - started) / 1000)} s, without GPU libraries`);
       return;
     } catch (error) {
-      say(`PyTorch without its GPU libraries does not work here (${firstLine(error)}); taking them too (about 2.5 GB to download) …`);
+      say(`PyTorch without its GPU libraries does not work here (${firstLine(error)}); installing them too (about 2.5 GB to download) …`);
       makeEmpty();
     }
   } else {

@@ -1,16 +1,16 @@
 /**
- * PyPI has no CPU build of PyTorch for Linux: its wheel is linked against 2 GB of NVIDIA libraries, which the loader wants to see and
- * work on the CPU never calls. Here each is replaced by an empty library that defines the functions PyTorch refers to, every one a trap.
+ * PyPI has no CPU build of PyTorch for Linux: its wheel is linked against 2 GB of NVIDIA libraries, which the loader requires but which are never
+ * called on a CPU. This replaces each of them with a small library that defines the functions that PyTorch refers to; each function traps.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Small, and called while PyTorch is loaded: these are taken as they are, in the versions that torch 2.11.0 names. */
+/** Small packages that are called while PyTorch is loaded, so they are installed as they are, in the versions that torch 2.11.0 requires. */
 export const GPU_PACKAGES = ['nvidia-cuda-runtime==13.0.96', 'nvidia-cuda-cupti==13.0.85'];
 
-/** File name → the version its functions carry, as `nm -D` shows it; null where they carry none. */
+/** File name → the symbol version of its functions, as shown by `nm -D`; null if they have none. */
 const PLACEHOLDERS: Record<string, { version: string | null; functions: RegExp }> = {
   'libcublas.so.13': { version: 'libcublas.so.13', functions: /^cublas/ },
   'libcublasLt.so.13': { version: 'libcublasLt.so.13', functions: /^cublasLt/ },
@@ -25,7 +25,7 @@ const PLACEHOLDERS: Record<string, { version: string | null; functions: RegExp }
 };
 const USERS = ['libtorch_cuda.so', 'libtorch_python.so', 'libtorch_nvshmem.so'];
 
-/** @param python of an environment with torch installed; needs `cc` and `nm` */
+/** Needs `cc` and `nm`. @param python path of the python of an environment with torch installed */
 export function installGpuPlaceholders(python: string): void {
   const find = 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])';
   const libraries = join(execFileSync(python, ['-c', find], { encoding: 'utf8' }).trim(), 'lib');

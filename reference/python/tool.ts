@@ -1,9 +1,9 @@
-/** Python packages that only tests need, each in an environment of its own, made once in the user's cache folder. */
+/** Python packages that only tests need, each in its own environment, made once in the user's cache folder. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { onceInCache } from '../../scripts/setup/cache.mjs';
 
-/** What pip is asked for. */
+/** Requirements that pip installs. */
 const TOOLS = { s3: 'moto[server]==5.2.5', 'clang-format': 'clang-format==20.1.8' };
 
 /** @returns the path of the environment's python */
@@ -15,7 +15,7 @@ export async function pythonTool(tool: keyof typeof TOOLS): Promise<string> {
       run('python3', '-m', 'venv', into);
       run(join(into, 'bin', 'python'), '-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', requirement);
     } catch (error) {
-      throw new Error(`Tests need ${requirement}, for which python3 with venv and pip, and PyPI, are needed: ${(error as Error).message}`);
+      throw new Error(`Tests need ${requirement}; installing it takes python3 with venv and pip, and access to PyPI: ${(error as Error).message}`);
     }
   });
   return join(folder, 'bin', 'python');
