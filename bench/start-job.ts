@@ -1,6 +1,7 @@
 /** Writes what `bench:start` gives a training process: a model's directory and a file of conversations. */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { COMPANION_FILES } from '../src/formats/model-files.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
 import { writeSafetensors } from '../workers/engine/io/safetensors.ts';
 import { weightShapes } from '../workers/engine/model/module-shapes.ts';
@@ -20,9 +21,7 @@ export function writeSmolLm(dir: string, tokenizerDir: string): void {
   mkdirSync(dir, { recursive: true });
   const config = { ...configJson(SMOLLM2_135M), torch_dtype: 'bfloat16' };
   writeFileSync(join(dir, 'config.json'), JSON.stringify(config));
-  for (const name of ['tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json']) {
-    copyFileSync(join(tokenizerDir, name), join(dir, name));
-  }
+  for (const name of COMPANION_FILES) if (existsSync(join(tokenizerDir, name))) copyFileSync(join(tokenizerDir, name), join(dir, name));
   const next = numbers();
   const tensors = [...weightShapes(parseModelConfig(config, SMOLLM2_135M))].map(([name, shape]) => {
     const data = new Float32Array(shape.reduce((product, length) => product * length, 1));

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { type ChatExample, parseExample } from '../src/formats/examples.ts';
-import { tokenizeExample } from '../workers/engine/data/supervision.ts';
+import { TemplateRefusal, tokenizeExample } from '../workers/engine/data/supervision.ts';
 import { ChatTemplate } from '../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { readReference, referencePath } from './fixtures.ts';
@@ -95,7 +95,7 @@ async function outcome(example: ChatExample, tokenizer: Tokenizer, template: Cha
     text,
     textBeforeLastTurn: typeof before === 'string' ? before : null,
     ...(tokenized instanceof Error
-      ? { refused: /cannot be separated from the rest|is refused by the model's chat template/.test(tokenized.message) || tokenized.message }
+      ? { refused: tokenized instanceof TemplateRefusal || tokenized.message }
       : { ids: [...tokenized.inputIds], learned: [...tokenized.lossWeights] }),
   };
 }

@@ -2,7 +2,7 @@
 import type { Example } from './data/batch.ts';
 import { microBatches } from './data/batches.ts';
 import { rowLimit } from './model/token-grid.ts';
-import { added, type Metrics, NO_SUMS } from './objectives/objective.ts';
+import { addSums, type Metrics, NO_SUMS } from './objectives/objective.ts';
 import type { TunedModel } from './tuning/tuned-model.ts';
 
 /** Lets messages, timers and signals be handled between passes. */
@@ -12,7 +12,7 @@ export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => se
 export async function evaluate(model: TunedModel, examples: readonly Example[]): Promise<Metrics> {
   let sums = NO_SUMS;
   for (const batch of microBatches(examples, { sharedRowLimit: rowLimit(model.config) })) {
-    sums = added(sums, model.evaluate(batch));
+    sums = addSums(sums, model.evaluate(batch));
     await yieldToEventLoop();
   }
   return model.objective.metrics(sums);

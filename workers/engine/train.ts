@@ -7,7 +7,7 @@ import { microBatches, stepExamples } from './data/batches.ts';
 import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
 import { writeCheckpoint } from './io/checkpoint.ts';
 import { rowLimit } from './model/token-grid.ts';
-import { added, NO_SUMS, type Sums } from './objectives/objective.ts';
+import { addSums, NO_SUMS, type Sums } from './objectives/objective.ts';
 import { learningRate, type Schedule } from './optim/schedule.ts';
 import { prepare, type Run } from './prepare.ts';
 import type { LearningModel } from './tuning/tuned-model.ts';
@@ -110,7 +110,7 @@ function scheduleOf({ hyperparameters, totalSteps }: Run): Schedule {
 async function accumulate(model: LearningModel, passes: readonly Batch[], { seed, step }: { seed: number; step: number }): Promise<Sums> {
   let sums = NO_SUMS;
   for (const [microBatch, batch] of passes.entries()) {
-    sums = added(sums, model.accumulate(batch, { seed, step, microBatch }));
+    sums = addSums(sums, model.accumulate(batch, { seed, step, microBatch }));
     await yieldToEventLoop();
   }
   return sums;

@@ -6,7 +6,12 @@ import type { Encoded, Tokenizer } from './tokenizer.ts';
 
 type Span = [start: number, end: number];
 
-/** @throws Error saying what is wrong with the example; the caller names the line */
+/** The chat template refuses the conversation, or does not show where an assistant's turn begins and ends. */
+export class TemplateRefusal extends Error {
+  override readonly name = 'TemplateRefusal';
+}
+
+/** @throws TemplateRefusal, Error saying what is wrong with the example; the caller names the line */
 export async function tokenizeExample(example: TrainingExample, tokenizer: Tokenizer, template: ChatTemplate | null): Promise<Example> {
   if (example.kind === 'completion') return tokenizeCompletion(example, tokenizer);
   if (template === null) throw new Error('is a conversation, but the model has no chat template; use prompt and completion, or a chat model');
@@ -24,7 +29,7 @@ function render(template: ChatTemplate, ...[messages, options]: Parameters<ChatT
   try {
     return template.render(messages, options);
   } catch (error) {
-    throw new Error(`is refused by the model's chat template: ${(error as Error).message}`);
+    throw new TemplateRefusal(`is refused by the model's chat template: ${(error as Error).message}`);
   }
 }
 
@@ -59,7 +64,7 @@ async function maskOfTurns({ messages, tools }: ChatExample, whole: Whole): Prom
     const start = await prefixLength(before, whole);
     const end = await prefixLength(after, whole);
     if (start === null || end === null)
-      throw new Error(
+      throw new TemplateRefusal(
         `has an assistant turn (message ${index + 1}) that cannot be separated from the rest, because ${whyNot(before, after, whole.text)}`,
       );
     mask.fill(1, start, end);

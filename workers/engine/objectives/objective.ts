@@ -14,7 +14,7 @@ export type Sums = { readonly loss: number; readonly weight: number } & Readonly
 /** Sums of a batch from which nothing is learned. */
 export const NO_SUMS: Sums = { loss: 0, weight: 0 };
 
-export function added(one: Sums, other: Sums): Sums {
+export function addSums(one: Sums, other: Sums): Sums {
   const names = new Set([...Object.keys(one), ...Object.keys(other)]);
   return Object.fromEntries([...names].map((name) => [name, (one[name] ?? 0) + (other[name] ?? 0)])) as Sums;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { largest, largestDifference, referencePath } from '../../../../reference/fixtures.ts';
 import type { Batch } from '../../../../workers/engine/data/batch.ts';
 import { type EagerModel, openEagerForInference } from '../../../../workers/engine/eager/eager-model.ts';
-import { added, NO_SUMS } from '../../../../workers/engine/objectives/objective.ts';
+import { addSums, NO_SUMS } from '../../../../workers/engine/objectives/objective.ts';
 import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 
 const LENGTHS = [9, 14, 5];
@@ -55,7 +55,7 @@ describe.each(['llama-yarn-rope', 'mistral', 'gemma2', 'gpt2', 'gpt-neox', 'phi3
       const each = parts.map((part) => measure(model, alone(part)));
       const packed = measure(model, together(parts));
       const sum = (pick: (one: (typeof each)[number]) => number) => each.reduce((total, one) => total + pick(one), 0);
-      const apart = each.reduce((total, one) => added(total, one.sums), NO_SUMS);
+      const apart = each.reduce((total, one) => addSums(total, one.sums), NO_SUMS);
       expect({ ...packed.sums, loss: 0 }).toEqual({ ...apart, loss: 0 });
       expect(Math.abs(packed.sums.loss / apart.loss - 1)).toBeLessThan(1e-6);
       for (const [parameter, got] of packed.values) {
