@@ -1,17 +1,16 @@
 /** A tuned model that runs each pass and each step as one graph. The graph's session holds the only copy of its weights. */
-
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
-import { type GridContent, rotariesOf, tokenGrid } from '../model/token-grid.ts';
-import { type FedBatch, fedTensors, NO_SUMS, type Objective, type Sums } from '../objectives/objective.ts';
+import { NO_SUMS, type Objective, type Sums } from '../objectives/objective.ts';
 import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
 import type { LearningModel, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { updateScalars } from './adamw-update.ts';
+import { FEEDS, gridFeeds, objectiveFeeds } from './pass-feeds.ts';
 import { type HeldSlab, type Learning, type ModelChoices, type RecordedModel, recordModel } from './recorded-model.ts';
-import { FEEDS, type RecordedPass } from './recorded-pass.ts';
+import type { RecordedPass } from './recorded-pass.ts';
 import type { Output } from './recording/graph.ts';
 import { fuseRows } from './rewriting/fuse.ts';
 import { profile, type TimedOperation } from './session/profile.ts';
@@ -209,7 +208,7 @@ export class CompiledModel implements LearningModel {
   #logitsAt(inputIds: Int32Array, positions: Int32Array): Float32Array {
     return tf.tidy(() => {
       const feeds = {
-        ...this.#gridFeeds({ rows: 1, length: inputIds.length, inputIds }),
+        ...gridFeeds({ rows: 1, length: inputIds.length, inputIds }, this.config),
         [FEEDS.logitPositions]: tf.tensor1d(positions, 'int32'),
         [FEEDS.logitCount]: tf.scalar(positions.length, 'int32'),
       };
@@ -222,30 +221,10 @@ export class CompiledModel implements LearningModel {
     if (fed === null) return NO_SUMS;
     return tf.tidy(() => {
       const dropout: Record<string, Tensor> = position === undefined ? {} : { [FEEDS.dropoutKey]: dropoutKey(position) };
-      const feeds = { ...this.#gridFeeds(batch), ...this.#objectiveFeeds(fed), ...dropout };
+      const feeds = { ...gridFeeds(batch, this.config), ...objectiveFeeds(this.objective, fed, this.#recorded.context), ...dropout };
       const values = this.#session.run(feeds, Object.values(sums)).map((tensor) => tensor.dataSync()[0]!);
       const computed = Object.fromEntries(Object.keys(sums).map((name, index) => [name, values[index]!]));
       return { ...fed.known, ...computed };
     }) as unknown as Sums;
-  }
-
-  #objectiveFeeds({ values, sizes }: FedBatch): Record<string, Tensor> {
-    const tensors = Object.entries(fedTensors(this.objective, { values, sizes }, this.#recorded.context));
-    const inputs = tensors.map(([name, tensor]) => [FEEDS.objectiveInput(name), tensor] as const);
-    const scalars = Object.entries(sizes).map(([name, size]) => [FEEDS.objectiveSize(name), tf.scalar(size, 'int32')] as const);
-    return Object.fromEntries<Tensor>([...inputs, ...scalars]);
-  }
-
-  #gridFeeds(content: GridContent): Record<string, Tensor> {
-    const grid = tokenGrid(content, this.config);
-    const frequencies = rotariesOf(this.config).map((rotary, index) => [FEEDS.frequencies(index), grid.frequencies.get(rotary)!]);
-    return {
-      [FEEDS.rows]: tf.scalar(content.rows, 'int32'),
-      [FEEDS.length]: tf.scalar(content.length, 'int32'),
-      [FEEDS.inputIds]: grid.inputIds,
-      [FEEDS.positions]: grid.positions,
-      [FEEDS.segments]: grid.segments,
-      ...Object.fromEntries(frequencies),
-    };
   }
 }

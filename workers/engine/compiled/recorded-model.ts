@@ -9,7 +9,8 @@ import { type Tensor, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import { methodOf } from '../tuning/methods.ts';
 import { byName, untuned, variable } from '../tuning/trained.ts';
 import { recordUpdate, type TrainedVariables } from './adamw-update.ts';
-import { feedsOfPass, type RecordedPass, recordLogits, recordPass } from './recorded-pass.ts';
+import { declareFeeds } from './pass-feeds.ts';
+import { type RecordedPass, recordLogits, recordPass } from './recorded-pass.ts';
 import { type Attribute, DType, type Graph, type Output } from './recording/graph.ts';
 import { Recorder } from './recording/recorder.ts';
 import { type SessionVariable, sessionVariable } from './session/session-variable.ts';
@@ -97,7 +98,7 @@ export function recordModel({ config, tuning, objective, seed, precision, heldIn
   const trained = [...trainedBase, ...addedSlabs].map((held): TrainedSlab => ({ ...held, learning: learning && trainedVariables(graph, held) }));
 
   const context: ObjectiveContext = { config, trainsHead: isTrained([headName(config), undefined]) };
-  const feeds = feedsOfPass(recorder, { ...context, objective, fixedSizes: fixedSizes(config, [...frozen, ...trained]) });
+  const feeds = declareFeeds(recorder, { ...context, objective, fixedSizes: fixedSizes(config, [...frozen, ...trained]) });
   const evaluation = recordPass(recorder, feeds, { config, objective, parameters: parameters(), trainable: new Map() }).sums;
   const logits = recordLogits(recorder, feeds, { config, parameters: parameters() });
   let training: Learning | null = null;

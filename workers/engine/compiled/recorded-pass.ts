@@ -1,78 +1,14 @@
 /** Records one pass of a model over a batch of any size: the sums of its objective, and the gradients of what is trained. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { Decoder, type TokenGrid } from '../model/decoder.ts';
+import { Decoder } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
-import { rotariesOf } from '../model/token-grid.ts';
 import { softCapped } from '../objectives/cross-entropy.ts';
-import type { ComputedSums, Forward, Objective, ObjectiveContext } from '../objectives/objective.ts';
-import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import type { ComputedSums, Forward, Objective } from '../objectives/objective.ts';
+import { type Scalar, type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import type { PassFeeds } from './pass-feeds.ts';
 import type { Output } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
 import { recompute } from './rewriting/recompute.ts';
-
-/** Names of a pass's feeds. */
-export const FEEDS = {
-  rows: 'rows',
-  length: 'length',
-  inputIds: 'input_ids',
-  positions: 'positions',
-  segments: 'segments',
-  frequencies: (index: number) => `frequencies_${index}`,
-  dropoutKey: 'dropout_key',
-  /** The positions whose logits are computed, and their number. */
-  logitPositions: 'logit_positions',
-  logitCount: 'logit_count',
-  /** @param name the objective's own */
-  objectiveInput: (name: string) => `objective/${name}`,
-  objectiveSize: (name: string) => `objective/sizes/${name}`,
-} as const;
-
-/** The tensors that a pass reads, declared once for all passes of a graph. */
-export interface PassFeeds {
-  grid: TokenGrid;
-  /** [2] int32 */
-  dropoutKey: Tensor1D;
-  /** [logit_count] int32 into [rows · length] */
-  logitPositions: Tensor1D;
-  /** The objective's inputs, by its names. */
-  objectiveInputs: Readonly<Record<string, Tensor>>;
-}
-
-interface FeedOptions extends ObjectiveContext {
-  objective: Objective;
-  /** Every size in the model's tensors. */
-  fixedSizes: Iterable<number>;
-}
-
-/** Declares a pass's feeds. Sizes that vary are recorded as primes that divide none of the model's own sizes. */
-export function feedsOfPass(recorder: Recorder, { objective, fixedSizes, ...context }: FeedOptions): PassFeeds {
-  const feeds = Object.entries(objective.feeds(context));
-  const objectiveSizes = new Set(feeds.flatMap(([, { shape }]) => shape.filter((size) => typeof size === 'string')));
-  const varying = [FEEDS.rows, FEEDS.length, FEEDS.logitCount, ...[...objectiveSizes].map(FEEDS.objectiveSize)];
-  const primes = primesDividingNone(fixedSizes, varying.length);
-  const sizes = new Map(varying.map((name, index) => [name, primes[index]!]));
-  for (const [name, prime] of sizes) recorder.size(name, prime);
-  const [rows, length, logitCount] = primes as [number, number, number];
-  const frequencies = rotariesOf(context.config).map(
-    (rotary, index) => [rotary, recorder.feed(FEEDS.frequencies(index), 'float32', [rotary.dimensions / 2]) as Tensor1D] as const,
-  );
-  return {
-    grid: {
-      inputIds: recorder.feed(FEEDS.inputIds, 'int32', [rows * length]) as Tensor1D,
-      positions: recorder.feed(FEEDS.positions, 'int32', [rows, length]) as Tensor2D,
-      segments: recorder.feed(FEEDS.segments, 'int32', [rows, length]) as Tensor2D,
-      frequencies: new Map(frequencies),
-    },
-    dropoutKey: recorder.feed(FEEDS.dropoutKey, 'int32', [2]) as Tensor1D,
-    logitPositions: recorder.feed(FEEDS.logitPositions, 'int32', [logitCount]) as Tensor1D,
-    objectiveInputs: Object.fromEntries(
-      feeds.map(([name, { dtype, shape }]) => {
-        const recorded = shape.map((size) => (typeof size === 'string' ? sizes.get(FEEDS.objectiveSize(size))! : size));
-        return [name, recorder.feed(FEEDS.objectiveInput(name), dtype, recorded)];
-      }),
-    ),
-  };
-}
 
 export interface RecordedPass {
   /** `loss`, then the other sums that the objective computes. */
@@ -140,18 +76,4 @@ export function recordLogits(
     }),
   );
   return logits!;
-}
-
-/** Larger than any number of operands, because shapes contain those too. */
-const FIRST_PRIME = 211;
-
-/** Primes that divide none of the sizes, so that a multiple of one in a shape can only be a size that varies. */
-function primesDividingNone(sizes: Iterable<number>, count: number): number[] {
-  const fixed = [...new Set(sizes)];
-  const primes: number[] = [];
-  for (let candidate = FIRST_PRIME; primes.length < count; candidate += 2) {
-    const prime = Array.from({ length: Math.floor(Math.sqrt(candidate)) - 1 }, (_, index) => index + 2).every((divisor) => candidate % divisor !== 0);
-    if (prime && fixed.every((size) => size % candidate !== 0)) primes.push(candidate);
-  }
-  return primes;
 }

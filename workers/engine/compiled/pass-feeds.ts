@@ -1,0 +1,107 @@
+/** What a pass is fed: its feeds, declared once for all passes of a graph, and their values for each batch. */
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import type { TokenGrid } from '../model/decoder.ts';
+import { type GridContent, rotariesOf, tokenGrid } from '../model/token-grid.ts';
+import { type FedBatch, fedTensors, type Objective, type ObjectiveContext } from '../objectives/objective.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+import type { Recorder } from './recording/recorder.ts';
+
+/** Names of a pass's feeds. */
+export const FEEDS = {
+  rows: 'rows',
+  length: 'length',
+  inputIds: 'input_ids',
+  positions: 'positions',
+  segments: 'segments',
+  frequencies: (index: number) => `frequencies_${index}`,
+  dropoutKey: 'dropout_key',
+  /** The positions whose logits are computed, and their number. */
+  logitPositions: 'logit_positions',
+  logitCount: 'logit_count',
+  /** @param name the objective's own */
+  objectiveInput: (name: string) => `objective/${name}`,
+  objectiveSize: (name: string) => `objective/sizes/${name}`,
+} as const;
+
+/** The tensors that a pass reads. */
+export interface PassFeeds {
+  grid: TokenGrid;
+  /** [2] int32 */
+  dropoutKey: Tensor1D;
+  /** [logit_count] int32 into [rows · length] */
+  logitPositions: Tensor1D;
+  /** The objective's inputs, by its names. */
+  objectiveInputs: Readonly<Record<string, Tensor>>;
+}
+
+interface FeedOptions extends ObjectiveContext {
+  objective: Objective;
+  /** Every size in the model's tensors. */
+  fixedSizes: Iterable<number>;
+}
+
+/** Declares a pass's feeds. Sizes that vary are recorded as primes that divide none of the model's own sizes. */
+export function declareFeeds(recorder: Recorder, { objective, fixedSizes, ...context }: FeedOptions): PassFeeds {
+  const feeds = Object.entries(objective.feeds(context));
+  const objectiveSizes = new Set(feeds.flatMap(([, { shape }]) => shape.filter((size) => typeof size === 'string')));
+  const varying = [FEEDS.rows, FEEDS.length, FEEDS.logitCount, ...[...objectiveSizes].map(FEEDS.objectiveSize)];
+  const primes = primesDividingNone(fixedSizes, varying.length);
+  const sizes = new Map(varying.map((name, index) => [name, primes[index]!]));
+  for (const [name, prime] of sizes) recorder.size(name, prime);
+  const [rows, length, logitCount] = primes as [number, number, number];
+  const frequencies = rotariesOf(context.config).map(
+    (rotary, index) => [rotary, recorder.feed(FEEDS.frequencies(index), 'float32', [rotary.dimensions / 2]) as Tensor1D] as const,
+  );
+  return {
+    grid: {
+      inputIds: recorder.feed(FEEDS.inputIds, 'int32', [rows * length]) as Tensor1D,
+      positions: recorder.feed(FEEDS.positions, 'int32', [rows, length]) as Tensor2D,
+      segments: recorder.feed(FEEDS.segments, 'int32', [rows, length]) as Tensor2D,
+      frequencies: new Map(frequencies),
+    },
+    dropoutKey: recorder.feed(FEEDS.dropoutKey, 'int32', [2]) as Tensor1D,
+    logitPositions: recorder.feed(FEEDS.logitPositions, 'int32', [logitCount]) as Tensor1D,
+    objectiveInputs: Object.fromEntries(
+      feeds.map(([name, { dtype, shape }]) => {
+        const recorded = shape.map((size) => (typeof size === 'string' ? sizes.get(FEEDS.objectiveSize(size))! : size));
+        return [name, recorder.feed(FEEDS.objectiveInput(name), dtype, recorded)];
+      }),
+    ),
+  };
+}
+
+/** The feeds of the token grid for one batch. */
+export function gridFeeds(content: GridContent, config: ModelConfig): Record<string, Tensor> {
+  const grid = tokenGrid(content, config);
+  const frequencies = rotariesOf(config).map((rotary, index) => [FEEDS.frequencies(index), grid.frequencies.get(rotary)!]);
+  return {
+    [FEEDS.rows]: tf.scalar(content.rows, 'int32'),
+    [FEEDS.length]: tf.scalar(content.length, 'int32'),
+    [FEEDS.inputIds]: grid.inputIds,
+    [FEEDS.positions]: grid.positions,
+    [FEEDS.segments]: grid.segments,
+    ...Object.fromEntries(frequencies),
+  };
+}
+
+/** The feeds of the objective for one batch. */
+export function objectiveFeeds(objective: Objective, fed: FedBatch, context: ObjectiveContext): Record<string, Tensor> {
+  const tensors = Object.entries(fedTensors(objective, fed, context));
+  const inputs = tensors.map(([name, tensor]) => [FEEDS.objectiveInput(name), tensor] as const);
+  const scalars = Object.entries(fed.sizes).map(([name, size]) => [FEEDS.objectiveSize(name), tf.scalar(size, 'int32')] as const);
+  return Object.fromEntries<Tensor>([...inputs, ...scalars]);
+}
+
+/** Larger than any number of operands, because shapes contain those too. */
+const FIRST_PRIME = 211;
+
+/** Primes that divide none of the sizes, so that a multiple of one in a shape can only be a size that varies. */
+function primesDividingNone(sizes: Iterable<number>, count: number): number[] {
+  const fixed = [...new Set(sizes)];
+  const primes: number[] = [];
+  for (let candidate = FIRST_PRIME; primes.length < count; candidate += 2) {
+    const prime = Array.from({ length: Math.floor(Math.sqrt(candidate)) - 1 }, (_, index) => index + 2).every((divisor) => candidate % divisor !== 0);
+    if (prime && fixed.every((size) => size % candidate !== 0)) primes.push(candidate);
+  }
+  return primes;
+}
