@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { pythonTool } from '../../reference/python/tool.ts';
+// Keeps Amazon's client from warning about Node 20.
+import '../../src/object-store/s3.ts';
 
 export interface S3Server {
   endpoint: string;
