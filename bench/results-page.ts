@@ -6,21 +6,23 @@ import { join } from 'node:path';
 const PAGE = join(import.meta.dirname, '../docs/results.md');
 
 const begin = (name: string): string => `<!-- ${name} -->\n`;
-const end = (name: string): string => `\n<!-- /${name} -->`;
+const end = (name: string): string => `<!-- /${name} -->`;
 
-/** @throws Error if the page has no such part */
-export function readResult(name: string): string {
-  const part = readFileSync(PAGE, 'utf8').split(begin(name))[1]?.split(end(name))[0];
-  if (part === undefined) throw new Error(`docs/results.md has no part ${begin(name).trim()} … ${end(name).trim()}`);
-  return part;
+/** @returns the page before the part's content, the content, and the page after it. @throws Error if the page has no such part */
+function around(name: string): [before: string, content: string, after: string] {
+  const page = readFileSync(PAGE, 'utf8');
+  const start = page.indexOf(begin(name));
+  const stop = page.indexOf(end(name), start);
+  if (start === -1 || stop === -1) throw new Error(`docs/results.md has no part ${begin(name).trim()} … ${end(name)}`);
+  const first = start + begin(name).length;
+  return [page.slice(0, first), page.slice(first, stop), page.slice(stop)];
 }
 
+export const readResult = (name: string): string => around(name)[1].trimEnd();
+
 export function writeResult(name: string, content: string): void {
-  const old = `${begin(name)}${readResult(name)}${end(name)}`;
-  writeFileSync(
-    PAGE,
-    readFileSync(PAGE, 'utf8').replace(old, () => `${begin(name)}${content}${end(name)}`),
-  );
+  const [before, , after] = around(name);
+  writeFileSync(PAGE, `${before}${content}\n${after}`);
 }
 
 /** A table in Markdown. */
