@@ -1,7 +1,25 @@
 import { type Static, Type } from 'typebox';
+import { Refusal } from './refusal.ts';
 import { baseLearningRate, type ResolvedTuning, TUNING_TYPES } from './tuning/tuning.ts';
 
 const orAuto = <T extends Type.TSchema>(schema: T, description: string) => Type.Optional(Type.Union([Type.Literal('auto'), schema], { description }));
+
+/** Names of transformers' learning-rate schedules that need no settings of their own. */
+const SchedulerType = Type.Union(
+  [
+    Type.Literal('linear'),
+    Type.Literal('cosine'),
+    Type.Literal('constant'),
+    Type.Literal('constant_with_warmup'),
+    Type.Literal('cosine_with_restarts'),
+    Type.Literal('polynomial'),
+    Type.Literal('inverse_sqrt'),
+  ],
+  { default: 'linear', description: "transformers' schedules with their defaults; `constant` has no warm-up." },
+);
+export type SchedulerType = Static<typeof SchedulerType>;
+/** The learning rate at which `polynomial` ends. */
+export const POLYNOMIAL_END = 1e-7;
 
 /** OpenAI's three, and the names of Hugging Face's `TrainingArguments` / `SFTConfig` for the rest. */
 export const Hyperparameters = Type.Object(
@@ -13,11 +31,21 @@ export const Hyperparameters = Type.Object(
       `Multiplies the method's base learning rate (${TUNING_TYPES.map((type) => `${type} ${baseLearningRate(type)}`).join(', ')}); not together with learning_rate.`,
     ),
     learning_rate: orAuto(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), 'Peak learning rate of AdamW.'),
-    lr_scheduler_type: Type.Optional(Type.Union([Type.Literal('linear'), Type.Literal('cosine'), Type.Literal('constant')], { default: 'linear' })),
+    lr_scheduler_type: Type.Optional(SchedulerType),
     warmup_ratio: Type.Optional(
       Type.Number({ minimum: 0, maximum: 1, default: 0.03, description: 'Share of all steps spent warming up; by default 0 for a single step.' }),
     ),
-    weight_decay: Type.Optional(Type.Number({ minimum: 0, maximum: 1, default: 0 })),
+    warmup_steps: Type.Optional(
+      Type.Number({ minimum: 0, description: 'Instead of warmup_ratio: steps spent warming up; below 1, their share of all steps.' }),
+    ),
+    weight_decay: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        default: 0,
+        description: "Decay of matrices, as in transformers' Trainer: norms and biases do not decay.",
+      }),
+    ),
     max_grad_norm: Type.Optional(Type.Number({ minimum: 0, default: 1, description: 'Global gradient-norm clip; 0 turns it off.' })),
     max_length: orAuto(Type.Integer({ minimum: 8, maximum: 131072 }), "Longest example in tokens; auto is the model's own limit."),
     truncation: Type.Optional(
@@ -55,8 +83,11 @@ export interface ResolvedHyperparameters {
   batch_size: number;
   learning_rate_multiplier: number;
   learning_rate: number;
-  lr_scheduler_type: 'linear' | 'cosine' | 'constant';
+  lr_scheduler_type: SchedulerType;
+  /** Not used where `warmup_steps` is given. */
   warmup_ratio: number;
+  /** Only where it was asked for. */
+  warmup_steps?: number;
   weight_decay: number;
   max_grad_norm: number;
   max_length: number;
@@ -69,6 +100,34 @@ export interface ResolvedHyperparameters {
 }
 
 const explicit = <T extends number | string>(value: T | 'auto' | undefined): T | undefined => (value === 'auto' ? undefined : value);
+
+/** Warm-up steps as transformers' Trainer counts them. */
+export function warmupSteps({ warmup_ratio: ratio, warmup_steps: steps }: ResolvedHyperparameters, totalSteps: number): number {
+  const wanted = steps ?? ratio;
+  return steps !== undefined && steps >= 1 ? Math.trunc(steps) : Math.ceil(totalSteps * wanted);
+}
+
+/**
+ * @param param path of the hyperparameters in the request
+ * @throws Refusal for values that contradict each other
+ */
+export function checkHyperparameters(requested: Hyperparameters, param: string): void {
+  const { learning_rate: rate, learning_rate_multiplier: multiplier, warmup_ratio: ratio, warmup_steps: steps } = requested;
+  if (explicit(rate) !== undefined && explicit(multiplier) !== undefined)
+    throw new Refusal('invalid_value', 'learning_rate and learning_rate_multiplier are both given', {
+      param: `${param}.learning_rate_multiplier`,
+      hint: 'Give one of them: the multiplier multiplies the default learning rate.',
+    });
+  if (ratio !== undefined && steps !== undefined)
+    throw new Refusal('invalid_value', 'warmup_ratio and warmup_steps are both given', { param: `${param}.warmup_steps`, hint: 'Give one of them.' });
+}
+
+/** @returns what was asked for but has no effect, for the user, in whole sentences */
+export function hyperparameterWarnings({ lr_scheduler_type: type, warmup_ratio: ratio, warmup_steps: steps }: Hyperparameters): string[] {
+  if (type !== 'constant' || !(steps ?? ratio)) return [];
+  const field = steps === undefined ? 'warmup_ratio' : 'warmup_steps';
+  return [`lr_scheduler_type "constant" has no warm-up, so ${field} ${steps ?? ratio} has no effect. "constant_with_warmup" warms up`];
+}
 
 /**
  * Fills in what the user left open.
@@ -87,14 +146,22 @@ export function resolveHyperparameters(
   const nEpochs = explicit(requested.n_epochs) ?? Math.min(10, Math.max(3, Math.ceil(100 / stepsPerEpoch)));
   const multiplier = explicit(requested.learning_rate_multiplier);
   const learningRate = explicit(requested.learning_rate) ?? base * (multiplier ?? 1);
+  const schedule = requested.lr_scheduler_type ?? 'linear';
+  if (schedule === 'polynomial' && learningRate <= POLYNOMIAL_END)
+    throw new Refusal('invalid_value', `the learning rate is ${learningRate}; lr_scheduler_type "polynomial" ends at ${POLYNOMIAL_END}`, {
+      param: 'hyperparameters.learning_rate',
+      hint: 'Raise it, or use "linear".',
+    });
+  // The first step of a warm-up has a learning rate of 0: in a run of one step it would train nothing.
+  const noWarmup = schedule === 'constant' || stepsPerEpoch * nEpochs === 1;
   return {
     n_epochs: nEpochs,
     batch_size: batchSize,
     learning_rate_multiplier: multiplier ?? learningRate / base,
     learning_rate: learningRate,
-    lr_scheduler_type: requested.lr_scheduler_type ?? 'linear',
-    // The first step of a warm-up has a learning rate of 0: in a run of one step it would train nothing.
-    warmup_ratio: requested.warmup_ratio ?? (stepsPerEpoch * nEpochs === 1 ? 0 : 0.03),
+    lr_scheduler_type: schedule,
+    warmup_ratio: requested.warmup_ratio ?? (noWarmup ? 0 : 0.03),
+    ...(requested.warmup_steps !== undefined && { warmup_steps: requested.warmup_steps }),
     weight_decay: requested.weight_decay ?? 0,
     max_grad_norm: requested.max_grad_norm ?? 1,
     max_length: Math.min(explicit(requested.max_length) ?? facts.modelMaxLength, facts.modelMaxLength),

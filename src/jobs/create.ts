@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { Principal } from '../accounts/principal.ts';
-import type { Hyperparameters } from '../formats/hyperparameters.ts';
+import { checkHyperparameters, type Hyperparameters } from '../formats/hyperparameters.ts';
 import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { resolveTuning } from '../formats/tuning/tuning.ts';
@@ -51,13 +51,7 @@ function newJob(body: CreateJob): NewJob {
       throw new Refusal('invalid_value', `method.${other} cannot be combined with the type "supervised"`, { param: `method.${other}` });
   }
   const { hyperparameters, param } = requestedHyperparameters(body);
-  const isSet = (value: unknown) => value !== undefined && value !== 'auto';
-  if (isSet(hyperparameters.learning_rate) && isSet(hyperparameters.learning_rate_multiplier)) {
-    throw new Refusal('invalid_value', 'learning_rate and learning_rate_multiplier are both given', {
-      param: `${param}.learning_rate_multiplier`,
-      hint: 'Give one of them: the multiplier multiplies the default learning rate.',
-    });
-  }
+  checkHyperparameters(hyperparameters, param);
   return {
     id: newJobId(),
     model: body.model,

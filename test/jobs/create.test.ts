@@ -49,7 +49,8 @@ describe('create', () => {
       hyperparameters({ lr_scheduler_type: 'step' }),
       {
         param: 'method.supervised.hyperparameters.lr_scheduler_type',
-        message: 'lr_scheduler_type is "step"; it must be "linear" or "cosine" or "constant"',
+        message:
+          'lr_scheduler_type is "step"; it must be "linear" or "cosine" or "constant" or "constant_with_warmup" or "cosine_with_restarts" or "polynomial" or "inverse_sqrt"',
       },
     ],
     ['an unknown hyperparameter', { hyperparameters: { epochs: 3 } }, { code: 'unknown_parameter', param: 'hyperparameters.epochs' }],

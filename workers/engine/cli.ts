@@ -16,8 +16,8 @@ const USAGE = `Usage:
     --resume DIR             resume from a checkpoint
     --tuning ${TUNING_TYPES.join('|')}       default lora
     --r N  --alpha N  --dropout N  --target-modules a,b|all-linear  --rslora
-    --epochs N  --batch-size N  --learning-rate N  --scheduler linear|cosine|constant
-    --warmup-ratio N  --weight-decay N  --max-grad-norm N  --max-length N
+    --epochs N  --batch-size N  --learning-rate N  --scheduler linear|cosine|constant|…
+    --warmup-ratio N  --warmup-steps N  --weight-decay N  --max-grad-norm N  --max-length N
     --truncation error|right|left|drop  --eval-steps N  --save-steps N
     --seed N                 default 0
     --base-model-name NAME   written into the adapter; default: the model's directory
@@ -40,6 +40,7 @@ async function trainCommand(args: string[]): Promise<void> {
     options: {
       ...{ model: text, data: text, out: text, validation: text, checkpoints: text, resume: text, tuning: text, r: text, alpha: text, dropout: text },
       ...{ 'target-modules': text, rslora: flag, epochs: text, 'batch-size': text, 'learning-rate': text, scheduler: text, 'warmup-ratio': text },
+      ...{ 'warmup-steps': text },
       ...{ 'weight-decay': text, 'max-grad-norm': text, 'max-length': text, truncation: text, 'eval-steps': text, 'save-steps': text, seed: text },
       ...{ 'base-model-name': text },
     },
@@ -62,6 +63,7 @@ async function trainCommand(args: string[]): Promise<void> {
     learning_rate: number('learning-rate', values['learning-rate']),
     lr_scheduler_type: values.scheduler,
     warmup_ratio: number('warmup-ratio', values['warmup-ratio']),
+    warmup_steps: number('warmup-steps', values['warmup-steps']),
     weight_decay: number('weight-decay', values['weight-decay']),
     max_grad_norm: number('max-grad-norm', values['max-grad-norm']),
     max_length: number('max-length', values['max-length']),

@@ -1,6 +1,11 @@
 /** Everything a run needs before its first step: data tokenised, options resolved, model opened, an earlier run's state restored. */
 import { isDeepStrictEqual } from 'node:util';
-import { type ResolvedHyperparameters, resolveHyperparameters } from '../../src/formats/hyperparameters.ts';
+import {
+  checkHyperparameters,
+  hyperparameterWarnings,
+  type ResolvedHyperparameters,
+  resolveHyperparameters,
+} from '../../src/formats/hyperparameters.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning/tuning.ts';
 import { openForTraining } from './compiled/open-model.ts';
@@ -49,6 +54,7 @@ export interface Run {
 export async function prepare(options: TrainOptions): Promise<Run> {
   const { modelDir, seed } = options;
   const watch = new Stopwatch(PREPARATION_PARTS);
+  checkHyperparameters(options.hyperparameters, 'hyperparameters');
   const tuning = resolveTuning(options.tuning);
   const resumed = options.resumeFrom === undefined ? null : readTrainerState(options.resumeFrom);
   const today = resumed === null ? new Date() : new Date(resumed.today);
@@ -113,8 +119,12 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     startStep: resumed?.step ?? 0,
     trainableParameters: model.trainableParameters,
     totalParameters: model.totalParameters,
-    warnings:
-      config.dropout.length === 0 ? [] : [`The model's config.json sets dropout (${config.dropout.join(', ')}), which is not applied in fine-tuning`],
+    warnings: [
+      ...(config.dropout.length === 0
+        ? []
+        : [`The model's config.json sets dropout (${config.dropout.join(', ')}), which is not applied in fine-tuning`]),
+      ...hyperparameterWarnings(options.hyperparameters),
+    ],
     versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },
     seconds: watch.seconds,
   };

@@ -1,4 +1,5 @@
 /** The training loop, from top to bottom. */
+import { warmupSteps } from '../../src/formats/hyperparameters.ts';
 import { type Metrics, measuredOn } from '../../src/formats/metrics.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { TrainOptions, TrainResult } from './contract.ts';
@@ -102,8 +103,8 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
 }
 
 function scheduleOf({ hyperparameters, totalSteps }: Run): Schedule {
-  const { lr_scheduler_type: type, learning_rate: peak, warmup_ratio: ratio } = hyperparameters;
-  return { type, peak, warmupSteps: Math.ceil(totalSteps * ratio), totalSteps };
+  const { lr_scheduler_type: type, learning_rate: peak } = hyperparameters;
+  return { type, peak, warmupSteps: warmupSteps(hyperparameters, totalSteps), totalSteps };
 }
 
 /** Runs a step's passes. Sums over supervised tokens, so that neither padding nor the split into passes matters. */
