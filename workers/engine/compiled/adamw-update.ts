@@ -16,6 +16,8 @@ export interface TrainedVariables {
   v: SessionVariable;
   /** Sum of the gradients since the last update, which sets it to zero. */
   gradients: SessionVariable;
+  /** Whether weight decay applies to it. */
+  decays: boolean;
 }
 
 /** Names of the scalars fed to an update, because they change from step to step. */
@@ -41,18 +43,22 @@ export function updateScalars(
   };
 }
 
-/** @returns the norm of the gradients before clipping; fetching it takes the step */
-export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariables[], { withDecay }: { withDecay: boolean }): Output {
+/**
+ * @param options.weightDecay λ; 0 adds nothing to the step
+ * @returns the norm of the gradients before clipping; fetching it takes the step
+ */
+export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariables[], { weightDecay }: { weightDecay: number }): Output {
   const { graph } = recorder;
+  const decaying = weightDecay === 0 ? [] : trained.filter(({ decays }) => decays);
   const feeds = Object.fromEntries(UPDATE_FEEDS.map((name) => [name, recorder.feed(name, 'float32', [])])) as Record<
     (typeof UPDATE_FEEDS)[number],
     Scalar
   >;
   const sums = trained.map(({ gradients }) => recorder.tensor(gradients.value));
-  const parameters = trained.map(({ parameter }) => recorder.tensor(parameter.value));
+  const parameters = decaying.map(({ parameter }) => recorder.tensor(parameter.value));
   let norm: Output | undefined;
   const clipped: Output[] = [];
-  const decays: Output[] = [];
+  const decays = new Map<TrainedVariables, Output>();
   recorder.record(() =>
     tf.tidy(() => {
       const squares = tf.addN(sums.map((sum) => tf.sum(tf.square(sum)) as Scalar));
@@ -60,15 +66,17 @@ export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariab
       norm = recorder.outputOf(normOfMean);
       const factor: Scalar = tf.mul(clipFactor(normOfMean, feeds.max_norm), feeds.one_over_weight); // from the sum to the clipped mean
       for (const sum of sums) clipped.push(recorder.outputOf(tf.mul(sum, factor)));
-      if (withDecay) for (const parameter of parameters) decays.push(recorder.outputOf(tf.mul(parameter, feeds.decay)));
+      for (const [index, parameter] of parameters.entries()) decays.set(decaying[index]!, recorder.outputOf(tf.mul(parameter, feeds.decay)));
     }),
   );
   const scalar = (value: number) => graph.constant({ dtype: DType.float32, shape: [], bytes: new Uint8Array(Float32Array.of(value).buffer) });
   const flags: Record<string, Attribute> = { use_locking: { kind: 'bool', value: false }, use_nesterov: { kind: 'bool', value: false } };
   const resets: GraphNode[] = [];
-  for (const [index, { parameter, m, v, gradients }] of trained.entries()) {
+  for (const [index, variables] of trained.entries()) {
+    const { parameter, m, v, gradients } = variables;
     const stateful = { stateful: true };
-    const decayed = withDecay ? [graph.add('AssignSubVariableOp', { dtype: FLOAT }, [parameter.handle, decays[index]!], [], stateful)] : [];
+    const decay = decays.get(variables);
+    const decayed = decay === undefined ? [] : [graph.add('AssignSubVariableOp', { dtype: FLOAT }, [parameter.handle, decay], [], stateful)];
     // With powers of 0 for the betas, the kernel uses the rate as it is.
     const inputs = [parameter.handle, m.handle, v.handle, scalar(0), scalar(0), recorder.outputOf(feeds.rate)];
     const rest = [scalar(BETAS[0]), scalar(BETAS[1]), recorder.outputOf(feeds.epsilon), clipped[index]!];

@@ -5,6 +5,7 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import { weightShapes } from '../model/module-shapes.ts';
 import type { Objective, ObjectiveContext } from '../objectives/objective.ts';
+import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import { methodOf } from '../tuning/methods.ts';
 import { byName, untuned, variable } from '../tuning/trained.ts';
@@ -110,7 +111,7 @@ export function recordModel({ config, tuning, objective, seed, precision, heldIn
     const loss = graph.add('Identity', { T: FLOAT }, [sums['loss']!], [sums['loss']!], { name: 'training', after: additionNodes, stateful: true })
       .outputs[0]!;
     const states = trained.map(({ learning }) => learning!);
-    training = { pass: { ...sums, loss }, update: recordUpdate(recorder, states, { withDecay: weightDecay !== 0 }), weightDecay };
+    training = { pass: { ...sums, loss }, update: recordUpdate(recorder, states, { weightDecay }), weightDecay };
   }
 
   const added = new Map(additions.map(([name, variable]) => [name, variable.dataSync<'float32'>()]));
@@ -135,7 +136,8 @@ const headName = ({ names, tiedHead }: ModelConfig): string => `${tiedHead ? nam
 
 function trainedVariables(graph: Graph, { slab, variable: parameter }: HeldSlab): TrainedVariables {
   const make = (part: string) => sessionVariable(graph, `${parameter.name}/${part}`, slab.shape);
-  return { parameter, m: make('m'), v: make('v'), gradients: make('gradients') };
+  // A slab holds either matrices or vectors.
+  return { parameter, m: make('m'), v: make('v'), gradients: make('gradients'), decays: slab.parts.every(({ shape }) => decays(shape)) };
 }
 
 /** @returns recorded tensors for all parts of the slabs, by name; owned by the caller */

@@ -3,12 +3,15 @@
  * `compiled/adamw-update.ts`; tests compare it with this plain implementation.
  */
 import { BETAS, EPSILON } from '../optim/adamw.ts';
+import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, tf, type Variable } from '../tensorflow/tensorflow.ts';
 
 export interface AdamWOptions {
   betas?: readonly [number, number];
   epsilon?: number;
   weightDecay: number;
+  /** Which tensors decay; default: as in transformers' Trainer. */
+  decaysShape?(shape: readonly number[]): boolean;
 }
 
 /** First and second moment of one parameter's gradient, in its shape. */
@@ -22,16 +25,18 @@ export class AdamW {
   readonly #betas: readonly [number, number];
   readonly #epsilon: number;
   readonly #weightDecay: number;
+  readonly #decays: (shape: readonly number[]) => boolean;
   readonly #moments = new Map<string, Moments>();
   /** Number of steps in which a parameter had no gradient. */
   readonly #missed = new Map<string, number>();
   #steps = 0;
 
-  constructor(trainable: ReadonlyMap<string, Variable>, { betas = BETAS, epsilon = EPSILON, weightDecay }: AdamWOptions) {
+  constructor(trainable: ReadonlyMap<string, Variable>, { betas = BETAS, epsilon = EPSILON, weightDecay, decaysShape = decays }: AdamWOptions) {
     this.#trainable = trainable;
     this.#betas = betas;
     this.#epsilon = epsilon;
     this.#weightDecay = weightDecay;
+    this.#decays = decaysShape;
     for (const [name, variable] of trainable) this.#moments.set(name, { m: tf.zerosLike(variable), v: tf.zerosLike(variable) });
   }
 
@@ -60,7 +65,7 @@ export class AdamW {
         const m = tf.add(old.m, tf.mul(tf.sub(gradient, old.m), 1 - beta1)); // PyTorch's lerp
         const v = tf.add(tf.mul(old.v, beta2), tf.mul(tf.square(gradient), 1 - beta2));
         const denominator = tf.add(tf.div(tf.sqrt(v), secondCorrection), this.#epsilon);
-        const decayed = this.#weightDecay === 0 ? variable : tf.mul(variable, 1 - learningRate * this.#weightDecay);
+        const decayed = this.#weightDecay === 0 || !this.#decays(variable.shape) ? variable : tf.mul(variable, 1 - learningRate * this.#weightDecay);
         variable.assign(tf.sub(decayed, tf.div(tf.mul(m, stepSize), denominator)));
         return { m, v };
       });
