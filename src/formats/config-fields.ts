@@ -9,6 +9,8 @@ interface Findings {
   invalid: string[];
   /** Values that require maths which the decoder does not compute. */
   unsupported: string[];
+  /** Fields that transformers ignores in this family, and their values. */
+  ignored: string[];
 }
 
 export class ConfigFields {
@@ -18,7 +20,10 @@ export class ConfigFields {
   readonly #findings: Findings;
   readonly #read = new Set<string>();
 
-  constructor(json: Json, inherited: { prefix: string; findings: Findings } = { prefix: '', findings: { invalid: [], unsupported: [] } }) {
+  constructor(
+    json: Json,
+    inherited: { prefix: string; findings: Findings } = { prefix: '', findings: { invalid: [], unsupported: [], ignored: [] } },
+  ) {
     this.#json = json;
     this.#prefix = inherited.prefix;
     this.#findings = inherited.findings;
@@ -28,6 +33,10 @@ export class ConfigFields {
   value(field: string): unknown {
     this.#read.add(field);
     return this.#json[field] ?? undefined;
+  }
+
+  get isEmpty(): boolean {
+    return Object.keys(this.#json).length === 0;
   }
 
   /** Whether the field is present, even if null. */
@@ -70,11 +79,25 @@ export class ConfigFields {
     return table[fallback]!;
   }
 
-  numbers(field: string, length: number): number[] {
+  /** @param options.more whether the list may be longer */
+  numbers(field: string, length: number, { more = false } = {}): number[] {
     const value = this.value(field);
-    if (Array.isArray(value) && value.length === length && value.every((item) => typeof item === 'number' && Number.isFinite(item))) return value;
+    const fits = Array.isArray(value) && (value.length === length || (more && value.length > length));
+    if (fits && value.every((item) => typeof item === 'number' && Number.isFinite(item))) return value;
     this.invalid(field, value, `a list of ${length} numbers`);
     return new Array<number>(length).fill(1);
+  }
+
+  /** Reads a field that has no effect in transformers. Unless its value says so itself, the user is told. */
+  ignore(field: string, neutral?: unknown): void {
+    const value = this.value(field);
+    const found = `${this.#prefix}${field} ${JSON.stringify(value)}`;
+    if (!isUnset(value) && value !== neutral && !this.ignored.includes(found)) this.ignored.push(found);
+  }
+
+  /** What `ignore` found. */
+  get ignored(): string[] {
+    return this.#findings.ignored;
   }
 
   tokenIds(field: string): number[] {
@@ -88,6 +111,11 @@ export class ConfigFields {
     if (value === undefined) return null;
     if (!isRecord(value)) this.invalid(field, value, 'an object');
     return isRecord(value) ? new ConfigFields(value, { prefix: `${this.#prefix}${field}.`, findings: this.#findings }) : null;
+  }
+
+  /** The fields of an object that is not in the file as it is. @param prefix put before their names in messages */
+  derived(prefix: string, json: Json): ConfigFields {
+    return new ConfigFields(json, { prefix, findings: this.#findings });
   }
 
   invalid(field: string, value: unknown, expected: string): void {
@@ -106,8 +134,8 @@ export class ConfigFields {
   /** Refuses each candidate that is set but has not been read; by default, every field is a candidate. */
   refuseUnread(candidates: Iterable<string> = Object.keys(this.#json)): void {
     for (const field of candidates) {
-      const value = this.#json[field] ?? false;
-      if (value !== false && !this.#read.has(field)) this.unsupported(`${this.#prefix}${field} is ${JSON.stringify(value)}`);
+      const value = this.#json[field];
+      if (!isUnset(value) && !this.#read.has(field)) this.unsupported(`${this.#prefix}${field} is ${JSON.stringify(value)}`);
     }
   }
 
@@ -118,3 +146,7 @@ export class ConfigFields {
     if (invalid.length > 0) throw new Refusal('corrupt_model_file', `${where}: ${invalid.join('; ')}`, { param: 'model' });
   }
 }
+
+/** null, false, {} and [] turn a field off. */
+const isUnset = (value: unknown): boolean =>
+  value === undefined || value === null || value === false || (typeof value === 'object' && Object.keys(value).length === 0);

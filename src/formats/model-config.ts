@@ -72,13 +72,15 @@ export interface ModelConfig {
   parallelResidual: boolean;
   /** c in c·tanh(logits / c). */
   logitSoftCap: number | null;
-  /** The language-model head is the embedding matrix. */
+  /** The language-model head is the embedding matrix. The weights have the last word: `openWeights`. */
   tiedHead: boolean;
   /** Linear layers' weights are [in, out] in the checkpoint (GPT-2's Conv1D), not [out, in]. */
   inputFirst: boolean;
   names: ModuleNames;
   /** Dropout that config.json requests inside the model, e.g. `resid_pdrop 0.1`. None of it is applied. */
   dropout: string[];
+  /** Fields that transformers ignores in this family, and so does the decoder, e.g. `attn_logit_softcapping 50`. */
+  ignored: string[];
   bosTokenId: number | null;
   eosTokenIds: number[];
   padTokenId: number | null;

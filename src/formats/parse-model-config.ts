@@ -20,7 +20,7 @@ export const isFamily = (modelType: string): boolean => FAMILIES.has(modelType);
  * transformers would ignore it, but a fork might not, and nobody could tell which was meant.
  */
 const MATHS_FIELDS = [
-  ...['pretraining_tp', 'quantization_config', 'rope_interleaved', 'rope_scaling', 'rope_parameters', 'partial_rotary_factor', 'rotary_pct'],
+  ...['quantization_config', 'per_layer_config', 'rope_interleaved', 'rope_scaling', 'rope_parameters', 'partial_rotary_factor', 'rotary_pct'],
   ...[
     'sliding_window',
     'use_sliding_window',
@@ -35,9 +35,6 @@ const MATHS_FIELDS = [
   ...['scale_attn_by_inverse_layer_idx', 'scale_attn_weights', 'add_cross_attention', 'num_experts', 'num_local_experts', 'n_routed_experts'],
   ...['embedding_multiplier', 'attention_multiplier', 'residual_multiplier', 'logits_scaling', 'logit_scale', 'hidden_act', 'activation_function'],
 ];
-
-/** Fields whose neutral value is a number. */
-const NEUTRAL_VALUES: Readonly<Record<string, unknown>> = { pretraining_tp: 1 };
 
 /**
  * Reads a `config.json` as transformers 4 and 5 write it.
@@ -55,7 +52,7 @@ export function parseModelConfig(json: unknown, where: string): ModelConfig {
     throw new Refusal('unsupported_architecture', `${where}: model_type is ${JSON.stringify(modelType) ?? 'missing'}`, { param: 'model', hint });
   }
   const config = family(fields);
-  fields.refuseUnread(MATHS_FIELDS.filter((field) => !(field in NEUTRAL_VALUES) || json[field] !== NEUTRAL_VALUES[field]));
+  fields.refuseUnread(MATHS_FIELDS);
   fields.finish(where, hint);
   return config;
 }

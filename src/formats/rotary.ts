@@ -33,16 +33,17 @@ export interface RotaryDefaults {
   headSize: number;
   maxPositionTokens: number;
   theta: number;
-  /** Share of the head that is rotated. */
-  partial?: number;
-  /** Field names of transformers 4. */
+  /** Field name of transformers 4. */
   thetaField?: string;
-  partialField?: string;
-  /** Whether `rope_scaling` of transformers 4 applies to these layers. */
-  scaled?: boolean;
-  /** These layers' entry in `rope_parameters`, if it has one per kind of layer. */
-  layerType?: string;
+  /** Of a family that may rotate a share of each head: the field of transformers 4, and the share without it. Other families rotate heads whole. */
+  partial?: { field: string; fallback: number };
+  /** Of a family whose files have the original context outside: what it is without the field. */
+  original?: { fallback: number };
+  /** These layers' entry in `rope_parameters`, in a family that has one per kind of layer. */
+  layerType?: LayerType;
 }
+
+type LayerType = 'full_attention' | 'sliding_attention';
 
 const TYPES = {
   default: 'default',
@@ -51,39 +52,60 @@ const TYPES = {
   dynamic: 'dynamic',
   yarn: 'yarn',
   longrope: 'longrope',
-  su: 'longrope',
 } as const;
 
+/** Of a family with its original context outside (Phi-3), in which `yarn` has always meant LongRoPE. */
+const LONGROPE_TYPES = { default: 'default', longrope: 'longrope', su: 'longrope', yarn: 'longrope' } as const;
+
 export function readRotary(fields: ConfigFields, defaults: RotaryDefaults): Rotary {
-  const { headSize, thetaField = 'rope_theta', partialField = 'partial_rotary_factor', scaled = true } = defaults;
-  const rope = ropeFields(fields, defaults.layerType) ?? (scaled ? fields.nested('rope_scaling') : null);
+  const { headSize, thetaField = 'rope_theta', partial, layerType } = defaults;
+  const rope = layerType === undefined ? ropeOfModel(fields) : ropeOfLayers(fields, layerType);
   const theta = rope?.value('rope_theta') === undefined ? fields.positive(thetaField, defaults.theta) : rope.positive('rope_theta');
-  const partial =
-    rope?.value('partial_rotary_factor') === undefined
-      ? fields.positive(partialField, defaults.partial ?? 1)
-      : rope.positive('partial_rotary_factor');
-  const dimensions = Math.trunc(headSize * partial);
+  const share = readShare(fields, rope, partial);
+  const dimensions = partial === undefined ? headSize : Math.trunc(headSize * share);
   if (dimensions % 2 !== 0 || dimensions < 2 || dimensions > headSize) {
     fields.contradiction(`${dimensions} of the head's ${headSize} elements would be rotated; rotary positions need pairs`);
   }
   const scaling = rope === null ? null : readScaling(fields, rope, { ...defaults, dimensions });
+  if (partial === undefined && scaling !== null && share !== 1)
+    fields.unsupported(`partial_rotary_factor is ${share} with scaled rotary positions, which transformers cannot run in this family`);
   rope?.refuseUnread();
   return { theta, dimensions, scaling };
 }
 
-/** The `rope_parameters` of transformers 5, or its entry for this kind of layer. */
-function ropeFields(fields: ConfigFields, layerType: string | undefined): ConfigFields | null {
-  const all = fields.nested('rope_parameters');
-  return layerType !== undefined && isRecord(all?.value(layerType)) ? all.nested(layerType) : all;
+/** The `rope_scaling` of transformers 4, which takes precedence, or the `rope_parameters` of 5. */
+function ropeOfModel(fields: ConfigFields): ConfigFields | null {
+  const [scaling, parameters] = [fields.nested('rope_scaling'), fields.nested('rope_parameters')];
+  if (scaling === null || scaling.isEmpty) return parameters;
+  fields.ignore('rope_parameters');
+  return scaling;
+}
+
+/** The entry of `rope_parameters` for a kind of layer, into which `rope_scaling` is merged for full attention. */
+function ropeOfLayers(fields: ConfigFields, layerType: LayerType): ConfigFields {
+  const [scaling, parameters] = [fields.value('rope_scaling'), fields.value('rope_parameters')];
+  const own = isRecord(parameters) ? parameters[layerType] : undefined;
+  if (isRecord(parameters)) for (const key of Object.keys(parameters)) if (!LAYER_TYPES.has(key)) fields.nested('rope_parameters')?.ignore(key); // only entries per kind are read
+  const merges = layerType === 'full_attention' && isRecord(scaling);
+  const merged = { ...(isRecord(own) ? own : { rope_type: 'default' }), ...(merges ? scaling : {}) };
+  return fields.derived(merges ? 'rope_scaling.' : `rope_parameters.${layerType}.`, merged);
+}
+
+const LAYER_TYPES: ReadonlySet<string> = new Set<LayerType>(['full_attention', 'sliding_attention']);
+
+/** The share of each head that is to be rotated. Families that rotate heads whole ignore it. */
+function readShare(fields: ConfigFields, rope: ConfigFields | null, partial: RotaryDefaults['partial']): number {
+  const name = 'partial_rotary_factor';
+  const [of, field] = rope?.value(name) === undefined ? [fields, partial?.field ?? name] : [rope, name];
+  if (partial === undefined) of.ignore(field, 1);
+  return of.positive(field, partial?.fallback ?? 1);
 }
 
 function readScaling(fields: ConfigFields, rope: ConfigFields, defaults: RotaryDefaults & { dimensions: number }): RopeScaling | null {
-  const type = rope.choice(rope.value('rope_type') === undefined && rope.has('type') ? 'type' : 'rope_type', TYPES, 'default');
-  rope.value('type');
-  // Phi-3 has it at the top level, which takes precedence.
-  const outside = fields.value('original_max_position_embeddings');
-  const inside = rope.natural('original_max_position_embeddings', defaults.maxPositionTokens);
-  const originalMaxPositionTokens = outside === undefined ? inside : fields.natural('original_max_position_embeddings');
+  const types = defaults.original === undefined ? TYPES : LONGROPE_TYPES;
+  const type = rope.choice<keyof typeof TYPES>(rope.value('rope_type') === undefined && rope.has('type') ? 'type' : 'rope_type', types, 'default');
+  if (rope.value('rope_type') !== undefined) rope.ignore('type', rope.value('rope_type'));
+  const originalMaxPositionTokens = readOriginalContext(fields, rope, defaults);
   switch (type) {
     case 'default':
       return null;
@@ -96,7 +118,7 @@ function readScaling(fields: ConfigFields, rope: ConfigFields, defaults: RotaryD
       return { type, factor: rope.positive('factor'), lowFrequencyFactor, highFrequencyFactor, originalMaxPositionTokens };
     }
     case 'yarn': {
-      const factor = rope.positive('factor', defaults.maxPositionTokens / originalMaxPositionTokens);
+      const factor = rope.positive('factor', rope.has('factor') ? defaults.maxPositionTokens / originalMaxPositionTokens : undefined);
       return {
         type,
         factor,
@@ -119,6 +141,14 @@ function readScaling(fields: ConfigFields, rope: ConfigFields, defaults: RotaryD
       };
     }
   }
+}
+
+/** The context that positions are scaled from: the file's top level takes precedence, unless kinds of layers have entries of their own. */
+function readOriginalContext(fields: ConfigFields, rope: ConfigFields, { maxPositionTokens, original, layerType }: RotaryDefaults): number {
+  const name = 'original_max_position_embeddings';
+  const inside = rope.natural(name, maxPositionTokens);
+  const outside = layerType === undefined ? fields.value(name) : undefined;
+  return outside === undefined ? (original?.fallback ?? inside) : fields.natural(name);
 }
 
 /** 0.1·ln(s) + 1, unless the file gives the factor itself or the two `mscale`s whose ratio it is. */

@@ -71,8 +71,8 @@ describe('parseModelConfig', () => {
 
   it.each([
     ['model_type', { model_type: 'mamba' }],
-    ['hidden_act', { hidden_act: 'gelu' }],
-    ['pretraining_tp', { pretraining_tp: 2 }],
+    ['hidden_act', { hidden_act: 'relu' }],
+    ['per_layer_config', { per_layer_config: { '0': { rms_norm_eps: 0.1 } } }],
     ['rope_type', { rope_scaling: { rope_type: 'proportional', factor: 4 } }],
     ['rope_scaling.mrope_section', { rope_scaling: { rope_type: 'default', mrope_section: [16, 24, 24] } }],
     ['attn_logit_softcapping', { attn_logit_softcapping: 50 }],
@@ -88,6 +88,15 @@ describe('parseModelConfig', () => {
   it('lists the dropout that the file requests, which is not applied', () => {
     expect(parseModelConfig({ ...llama, attention_dropout: 0 }, WHERE).dropout).toEqual([]);
     expect(parseModelConfig({ ...llama, attention_dropout: 0.1 }, WHERE).dropout).toEqual(['attention_dropout 0.1']);
+  });
+
+  it('lists the fields that transformers ignores in the family, which are not applied', () => {
+    const gemma3 = { ...llama, model_type: 'gemma3_text', head_dim: 16, attn_logit_softcapping: 50, partial_rotary_factor: 0.5 };
+    const config = parseModelConfig(gemma3, WHERE);
+    expect(config.ignored.sort()).toEqual(['attn_logit_softcapping 50', 'partial_rotary_factor 0.5']);
+    expect(config.attention.softCap).toBeNull();
+    expect(config.attention.layers[0]!.rotary!.dimensions).toBe(16);
+    expect(parseModelConfig({ ...llama, partial_rotary_factor: 1 }, WHERE).ignored).toEqual([]);
   });
 
   it('reports all invalid sizes at once', () => {

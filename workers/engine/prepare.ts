@@ -123,6 +123,11 @@ export async function prepare(options: TrainOptions): Promise<Run> {
       ...(config.dropout.length === 0
         ? []
         : [`The model's config.json sets dropout (${config.dropout.join(', ')}), which is not applied in fine-tuning`]),
+      ...(config.ignored.length === 0
+        ? []
+        : [
+            `The model's config.json sets ${config.ignored.join(', ')}, which transformers ignores in a ${config.modelType} model, and so does Graft`,
+          ]),
       ...hyperparameterWarnings(options.hyperparameters),
     ],
     versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },

@@ -8,8 +8,11 @@ export type Family = (fields: ConfigFields) => ModelConfig;
 /** The decoder's activations by transformers' names. */
 export const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   silu: 'silu',
+  swish: 'silu',
   gelu: 'gelu',
+  gelu_python: 'gelu',
   gelu_new: 'gelu_tanh',
+  gelu_fast: 'gelu_tanh',
   gelu_pytorch_tanh: 'gelu_tanh',
 };
 
@@ -21,7 +24,18 @@ export const commonParts = (fields: ConfigFields) => ({
   bosTokenId: fields.tokenIds('bos_token_id')[0] ?? null,
   eosTokenIds: fields.tokenIds('eos_token_id'),
   padTokenId: fields.tokenIds('pad_token_id')[0] ?? null,
+  ignored: fields.ignored,
 });
+
+/**
+ * PyTorch's `padding_idx`, which counts from the end when it is negative.
+ * @param options.fallback transformers' default for a file without the field
+ */
+export function paddingId(fields: ConfigFields, { vocabSize, fallback }: { vocabSize: number; fallback: number | null }): number | null {
+  const id = fields.value('pad_token_id') ?? (fields.has('pad_token_id') ? null : fallback);
+  if (!Number.isSafeInteger(id)) return null;
+  return (id as number) < 0 ? vocabSize + (id as number) : (id as number);
+}
 
 /** Sets a bias on all four attention matrices, or on none. */
 export function withAttentionBias(config: ModelConfig, bias: boolean): ModelConfig {
@@ -32,23 +46,29 @@ export function withAttentionBias(config: ModelConfig, bias: boolean): ModelConf
 export const everyLayer = (layers: number, rotary: Rotary | null, windowTokens: number | null = null): LayerAttention[] =>
   Array.from({ length: layers }, () => ({ windowTokens, rotary }));
 
-/** Which layers have a sliding window: as `layer_types` says, otherwise by the family's rule. */
-export function slidingLayers(fields: ConfigFields, layers: number, rule: (layer: number) => boolean): boolean[] {
-  const types = fields.value('layer_types');
-  if (types === undefined) return Array.from({ length: layers }, (_, layer) => rule(layer));
-  if (!Array.isArray(types) || types.length !== layers) {
-    fields.invalid('layer_types', types, `a list of ${layers}, one per layer`);
-    return new Array<boolean>(layers).fill(false);
-  }
-  for (const type of new Set<unknown>(types)) {
-    if (type !== 'full_attention' && type !== 'sliding_attention') fields.unsupported(`layer_types has ${JSON.stringify(type)}`);
-  }
-  return types.map((type) => type === 'sliding_attention');
+/**
+ * Each layer's window, null for full attention: as `layer_types` says, otherwise by the family's rule.
+ * @param options.window of the sliding layers; null if the file has none
+ */
+export function layerWindows(
+  fields: ConfigFields,
+  layers: number,
+  { window, rule }: { window: number | null; rule(layer: number): boolean },
+): (number | null)[] {
+  const sliding = slidingLayers(fields, layers) ?? Array.from({ length: layers }, (_, layer) => rule(layer));
+  if (window === null && sliding.includes(true)) fields.contradiction('layers have sliding attention, but no sliding_window is set');
+  return sliding.map((slides) => (slides ? window : null));
 }
 
-/** Qwen and SmolLM3: windows are off unless `use_sliding_window` is set. @returns one window per layer, null for full attention */
-export function optionalWindows(fields: ConfigFields, layers: number, options: { window: number | null; rule(layer: number): boolean }) {
-  const on = fields.flag('use_sliding_window');
-  const window = fields.positiveOrOff('sliding_window', options.window);
-  return slidingLayers(fields, layers, (layer) => on && window !== null && options.rule(layer)).map((slides) => (on && slides ? window : null));
+function slidingLayers(fields: ConfigFields, layers: number): boolean[] | null {
+  const types = fields.value('layer_types');
+  if (types === undefined) return null;
+  if (!Array.isArray(types) || types.length !== layers) {
+    fields.invalid('layer_types', types, `a list of ${layers}, one per layer`);
+    return null;
+  }
+  for (const type of new Set<unknown>(types)) {
+    if (!['full_attention', 'attention', 'sliding_attention'].includes(type as string)) fields.unsupported(`layer_types has ${JSON.stringify(type)}`);
+  }
+  return types.map((type) => type === 'sliding_attention');
 }

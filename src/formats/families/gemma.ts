@@ -2,11 +2,11 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { Activation, ModelConfig, ModuleNames } from '../model-config.ts';
 import { readRotary } from '../rotary.ts';
-import { type Family, slidingLayers, withAttentionBias } from './family.ts';
+import { ACTIVATIONS, type Family, layerWindows, withAttentionBias } from './family.ts';
 import { type Differences, LLAMA_NAMES, llamaLike } from './llama.ts';
 
-/** The first releases say gelu but mean its tanh approximation. */
-const ACTIVATION: Readonly<Record<string, Activation>> = { gelu: 'gelu_tanh', gelu_pytorch_tanh: 'gelu_tanh' };
+/** The first releases of Gemma 1 say gelu but mean its tanh approximation. */
+const FIRST_ACTIVATIONS: Readonly<Record<string, Activation>> = { ...ACTIVATIONS, gelu: 'gelu_tanh' };
 const FALLBACK = 'gelu_pytorch_tanh';
 
 const FOUR_NORMS: ModuleNames['norms'] = {
@@ -30,12 +30,13 @@ export const gemma: Family = (fields) =>
       kvHeads: 16,
       maxPositionTokens: 8192,
       tiedHead: true,
-      activation: { field: 'hidden_act', table: ACTIVATION, fallback: FALLBACK },
+      activation: { field: 'hidden_act', table: FIRST_ACTIVATIONS, fallback: FALLBACK },
     }),
   );
 
 interface Gemma2Differences extends Required<Pick<Differences, 'maxPositionTokens' | 'attentionLayers'>> {
-  softCaps: { scores: number | null; logits: number | null };
+  /** The caps of a file without the fields; `ignored` if transformers does not apply one whatever the file says. */
+  softCaps: { scores: number | 'ignored'; logits: number | null };
 }
 
 /** Norms before and after attention and MLP, a configured attention scale, soft caps. */
@@ -48,12 +49,13 @@ function gemma2Like(fields: ConfigFields, { softCaps, ...differences }: Gemma2Di
       padTokenId: 0,
       kvHeads: 4,
       tiedHead: true,
-      activation: { field: 'hidden_activation', table: ACTIVATION, fallback: FALLBACK },
+      activation: { field: 'hidden_activation', table: ACTIVATIONS, fallback: FALLBACK },
       ...differences,
     }),
   );
   const scale = fields.positive('query_pre_attn_scalar', 256) ** -0.5;
-  const softCap = fields.positiveOrOff('attn_logit_softcapping', softCaps.scores);
+  if (softCaps.scores === 'ignored') fields.ignore('attn_logit_softcapping');
+  const softCap = softCaps.scores === 'ignored' ? null : fields.positiveOrOff('attn_logit_softcapping', softCaps.scores);
   return {
     ...config,
     attention: { ...config.attention, scale, softCap },
@@ -70,8 +72,8 @@ export const gemma2: Family = (fields) =>
     attentionLayers({ layers, rotary }) {
       const rope = rotary();
       const window = fields.positiveOrOff('sliding_window', 4096);
-      const sliding = slidingLayers(fields, layers, (layer) => (layer + 1) % 2 !== 0);
-      return sliding.map((slides) => ({ windowTokens: slides ? window : null, rotary: rope }));
+      const windows = layerWindows(fields, layers, { window, rule: (layer) => (layer + 1) % 2 !== 0 });
+      return windows.map((windowTokens) => ({ windowTokens, rotary: rope }));
     },
   });
 
@@ -80,20 +82,14 @@ export const gemma3: Family = (fields) => {
   const period = fields.natural('sliding_window_pattern', 6);
   const config = gemma2Like(fields, {
     maxPositionTokens: 131_072,
-    softCaps: { scores: null, logits: null },
+    softCaps: { scores: 'ignored', logits: null },
     attentionLayers({ layers, headSize, maxPositionTokens }) {
       const sizes = { headSize, maxPositionTokens };
       const global = readRotary(fields, { ...sizes, theta: 1_000_000, layerType: 'full_attention' });
-      const local = readRotary(fields, {
-        ...sizes,
-        theta: 10_000,
-        thetaField: 'rope_local_base_freq',
-        layerType: 'sliding_attention',
-        scaled: false,
-      });
+      const local = readRotary(fields, { ...sizes, theta: 10_000, thetaField: 'rope_local_base_freq', layerType: 'sliding_attention' });
       const window = fields.positiveOrOff('sliding_window', 4096);
-      const sliding = slidingLayers(fields, layers, (layer) => (layer + 1) % period !== 0);
-      return sliding.map((slides) => (slides ? { windowTokens: window, rotary: local } : { windowTokens: null, rotary: global }));
+      const windows = layerWindows(fields, layers, { window, rule: (layer) => (layer + 1) % period !== 0 });
+      return windows.map((windowTokens) => ({ windowTokens, rotary: windowTokens === null ? global : local }));
     },
   });
   return { ...config, attention: { ...config.attention, queryKeyNorm: 'head' } };

@@ -16,21 +16,27 @@ function sizes(fields: ConfigFields, names: { hidden: string; layers: string; he
 
 /** Learned positions, and linear layers whose weights are stored [in, out]. */
 export const gpt2: Family = (fields) => {
-  const size = sizes(fields, { hidden: 'n_embd', layers: 'n_layer', heads: 'n_head' }, { hiddenSize: 768, layers: 12, heads: 12 });
-  if (!fields.flag('scale_attn_weights', true)) fields.unsupported('scale_attn_weights is false');
+  // transformers takes the usual names as well as GPT-2's own, and lets them win.
+  const named = (usual: string, own: string): string => (fields.value(usual) === undefined ? own : usual);
+  const names = {
+    hidden: named('hidden_size', 'n_embd'),
+    layers: named('num_hidden_layers', 'n_layer'),
+    heads: named('num_attention_heads', 'n_head'),
+  };
+  const size = sizes(fields, names, { hiddenSize: 768, layers: 12, heads: 12 });
   return {
     modelType: 'gpt2',
     ...size,
     intermediateSize: fields.natural('n_inner', 4 * size.hiddenSize),
     vocabSize: fields.natural('vocab_size', 50_257),
-    maxPositionTokens: fields.natural('n_positions', 1024),
+    maxPositionTokens: fields.natural(named('max_position_embeddings', 'n_positions'), 1024),
     norm: { kind: 'layer', epsilon: fields.positive('layer_norm_epsilon', 1e-5), offset: 0 },
     embeddingScale: 1,
     attention: {
       inputBias: true,
       outputBias: true,
       queryKeyNorm: null,
-      scale: 1 / Math.sqrt(size.headSize),
+      scale: fields.flag('scale_attn_weights', true) ? 1 / Math.sqrt(size.headSize) : 1,
       softCap: null,
       layers: everyLayer(size.layers, null),
     },
@@ -59,8 +65,10 @@ export const gpt2: Family = (fields) => {
 export const gptNeox: Family = (fields) => {
   const size = sizes(fields, { hidden: 'hidden_size', layers: 'num_hidden_layers', heads: 'num_attention_heads' });
   const maxPositionTokens = fields.natural('max_position_embeddings', 2048);
-  const fieldNames = { thetaField: 'rotary_emb_base', partialField: 'rotary_pct' };
-  const rotary = readRotary(fields, { headSize: size.headSize, maxPositionTokens, theta: 10_000, partial: 0.25, ...fieldNames });
+  // transformers would rotate a share of this head size, and attend with the usual one.
+  if (fields.natural('head_dim', size.headSize) !== size.headSize) fields.unsupported(`head_dim is not hidden_size / num_attention_heads`);
+  const partial = { field: 'rotary_pct', fallback: 0.25 };
+  const rotary = readRotary(fields, { headSize: size.headSize, maxPositionTokens, theta: 10_000, thetaField: 'rotary_emb_base', partial });
   const bias = fields.flag('attention_bias', true);
   return {
     modelType: 'gpt_neox',

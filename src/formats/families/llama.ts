@@ -1,8 +1,8 @@
 /** Llama, and the families that differ from it only a little. */
 import type { ConfigFields } from '../config-fields.ts';
 import type { Activation, LayerAttention, ModelConfig, ModuleNames } from '../model-config.ts';
-import { type Rotary, readRotary } from '../rotary.ts';
-import { commonParts, everyLayer, type Family, optionalWindows, withAttentionBias } from './family.ts';
+import { type Rotary, type RotaryDefaults, readRotary } from '../rotary.ts';
+import { ACTIVATIONS, commonParts, everyLayer, type Family, layerWindows, paddingId, withAttentionBias } from './family.ts';
 
 export const LLAMA_NAMES: ModuleNames = {
   prefix: 'model.',
@@ -31,6 +31,8 @@ export interface Differences {
   /** transformers' default for `pad_token_id`. */
   padTokenId?: number;
   theta?: number;
+  /** What else its rotary positions differ in. */
+  rotary?: Pick<RotaryDefaults, 'partial' | 'original'>;
   tiedHead?: boolean;
   activation?: { field: string; table: Readonly<Record<string, Activation>>; fallback: string };
   /** By default, every layer has full attention and the same rotary positions. */
@@ -41,12 +43,13 @@ export function llamaLike(fields: ConfigFields, family: Differences = {}): Model
   const hiddenSize = fields.natural('hidden_size');
   const layers = fields.natural('num_hidden_layers');
   const heads = fields.natural('num_attention_heads');
-  const kvHeads = fields.natural('num_key_value_heads', family.kvHeads ?? heads);
+  const kvHeads = fields.natural('num_key_value_heads', fields.has('num_key_value_heads') ? heads : (family.kvHeads ?? heads));
   const headSize = fields.natural('head_dim', family.headSize ?? Math.floor(hiddenSize / heads));
   const maxPositionTokens = fields.natural('max_position_embeddings', family.maxPositionTokens ?? 2048);
-  const activation = family.activation ?? { field: 'hidden_act', table: { silu: 'silu' }, fallback: 'silu' };
+  const activation = family.activation ?? { field: 'hidden_act', table: ACTIVATIONS, fallback: 'silu' };
+  const vocabSize = fields.natural('vocab_size');
   if (heads % kvHeads !== 0) fields.contradiction(`num_attention_heads (${heads}) is not a multiple of num_key_value_heads (${kvHeads})`);
-  const rotary = () => readRotary(fields, { headSize, maxPositionTokens, theta: family.theta ?? 10_000 });
+  const rotary = () => readRotary(fields, { headSize, maxPositionTokens, theta: family.theta ?? 10_000, ...family.rotary });
   const given = { layers, headSize, maxPositionTokens, rotary };
   return {
     modelType: fields.value('model_type') as string,
@@ -56,7 +59,7 @@ export function llamaLike(fields: ConfigFields, family: Differences = {}): Model
     kvHeads,
     headSize,
     intermediateSize: fields.natural('intermediate_size'),
-    vocabSize: fields.natural('vocab_size'),
+    vocabSize,
     maxPositionTokens,
     norm: { kind: 'rms', epsilon: fields.positive('rms_norm_eps', family.epsilon ?? 1e-6), offset: 0 },
     embeddingScale: 1,
@@ -69,7 +72,7 @@ export function llamaLike(fields: ConfigFields, family: Differences = {}): Model
       layers: family.attentionLayers?.(given) ?? everyLayer(layers, rotary()),
     },
     mlp: { activation: fields.choice(activation.field, activation.table, activation.fallback), bias: false },
-    paddingId: fields.tokenIds('pad_token_id')[0] ?? (fields.has('pad_token_id') ? null : (family.padTokenId ?? null)),
+    paddingId: paddingId(fields, { vocabSize, fallback: family.padTokenId ?? null }),
     parallelResidual: false,
     logitSoftCap: null,
     tiedHead: fields.flag('tie_word_embeddings', family.tiedHead),
@@ -95,9 +98,12 @@ export const smollm3: Family = (fields) => {
     tiedHead: true,
     attentionLayers({ layers, rotary }) {
       const rope = rotary();
-      const flags = fields.value('no_rope_layers') === undefined ? null : fields.numbers('no_rope_layers', layers); // 1: has rotary positions
+      const given = fields.value('no_rope_layers') !== undefined;
+      const flags = given ? fields.numbers('no_rope_layers', layers, { more: true }) : null; // 1: has rotary positions
       const hasRope = (layer: number): boolean => (flags === null ? (layer + 1) % interval !== 0 : flags[layer] !== 0);
-      const windows = optionalWindows(fields, layers, { window: null, rule: (layer) => !hasRope(layer) });
+      const [on, window] = [fields.flag('use_sliding_window'), fields.positiveOrOff('sliding_window', null)];
+      // `layer_types` has its way whatever `use_sliding_window` says.
+      const windows = layerWindows(fields, layers, { window, rule: (layer) => on && window !== null && !hasRope(layer) });
       return windows.map((windowTokens, layer) => ({ windowTokens, rotary: hasRope(layer) ? rope : null }));
     },
   });
@@ -114,10 +120,13 @@ export const mistral: Family = (fields) =>
 function qwenLike(fields: ConfigFields, differences: Differences): ModelConfig {
   const first = fields.value('max_window_layers') === 0 ? 0 : fields.natural('max_window_layers', 28);
   return llamaLike(fields, {
+    kvHeads: 32,
     maxPositionTokens: 32_768,
     attentionLayers({ layers, rotary }) {
       const rope = rotary();
-      const windows = optionalWindows(fields, layers, { window: 4096, rule: (layer) => layer >= first });
+      const [on, given] = [fields.flag('use_sliding_window'), fields.positiveOrOff('sliding_window', 4096)];
+      const window = on ? given : null;
+      const windows = layerWindows(fields, layers, { window, rule: (layer) => window !== null && layer >= first });
       return windows.map((windowTokens) => ({ windowTokens, rotary: rope }));
     },
     ...differences,
@@ -142,6 +151,7 @@ export const phi3: Family = (fields) => ({
     epsilon: 1e-5,
     padTokenId: 32_000,
     maxPositionTokens: 4096,
+    rotary: { partial: { field: 'partial_rotary_factor', fallback: 1 }, original: { fallback: 4096 } },
     attentionLayers: ({ layers, rotary }) => everyLayer(layers, rotary(), fields.positiveOrOff('sliding_window', null)),
   }),
   names: {
