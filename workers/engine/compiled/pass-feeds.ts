@@ -1,6 +1,7 @@
 /** What a pass is fed: its feeds, declared once for all passes of a graph, and their values for each batch. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { TokenGrid } from '../model/decoder.ts';
+import { dependsOnLength } from '../model/rope.ts';
 import { type GridContent, rotariesOf, tokenGrid } from '../model/token-grid.ts';
 import { type FedBatch, fedTensors, type Objective, type ObjectiveContext } from '../objectives/objective.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
@@ -49,9 +50,10 @@ export function declareFeeds(recorder: Recorder, { objective, fixedSizes, ...con
   const sizes = new Map(varying.map((name, index) => [name, primes[index]!]));
   for (const [name, prime] of sizes) recorder.size(name, prime);
   const [rows, length, logitCount] = primes as [number, number, number];
-  const frequencies = rotariesOf(context.config).map(
-    (rotary, index) => [rotary, recorder.feed(FEEDS.frequencies(index), 'float32', [rotary.dimensions / 2]) as Tensor1D] as const,
-  );
+  const frequencies = rotariesOf(context.config).map((rotary, index) => {
+    const ofRow = rotary.dimensions / 2;
+    return [rotary, recorder.feed(FEEDS.frequencies(index), 'float32', dependsOnLength(rotary) ? [rows, ofRow] : [ofRow])] as const;
+  });
   return {
     grid: {
       inputIds: recorder.feed(FEEDS.inputIds, 'int32', [rows * length]) as Tensor1D,

@@ -4,7 +4,7 @@ import type { Rotary } from '../../../src/formats/rotary.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { checkpoint } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
-import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 import { type AttentionPass, attention, attentionMask, type TokenPlaces } from './attention.ts';
 import { lookUp } from './embedding.ts';
 import { mlp } from './mlp.ts';
@@ -16,8 +16,8 @@ import { rotaryTables } from './rope.ts';
 export interface TokenGrid extends TokenPlaces {
   /** [rows · length] int32 */
   inputIds: Tensor1D;
-  /** Frequencies of each rotary embedding that the layers use, [dimensions / 2]. */
-  frequencies: ReadonlyMap<Rotary, Tensor1D>;
+  /** Frequencies of each rotary embedding that the layers use, [dimensions / 2], or [rows, dimensions / 2] if they depend on the length. */
+  frequencies: ReadonlyMap<Rotary, Tensor>;
 }
 
 /** Marks hidden states between blocks, from which the backward pass recomputes. */

@@ -1,7 +1,7 @@
 /** Rotary position embedding (Su et al. 2021), in the half-split layout of transformers: pair i is (x[i], x[i + dimensions/2]). */
 import type { RopeScaling, Rotary } from '../../../src/formats/rotary.ts';
 import { rollLastAxis } from '../tensorflow/native.ts';
-import { type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
+import { type Tensor, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 
 // A type alias, because tf.tidy does not accept an interface.
 export type RotaryTables = {
@@ -11,9 +11,12 @@ export type RotaryTables = {
   sin: Tensor4D;
 };
 
+/** Whether the angles depend on the length of the text: with dynamic and LongRoPE scaling. */
+export const dependsOnLength = ({ scaling }: Rotary): boolean => scaling?.type === 'dynamic' || scaling?.type === 'longrope';
+
 /**
  * The angle by which each pair rotates from one position to the next.
- * @param lengthTokens length of the pass, on which dynamic and LongRoPE scaling depend
+ * @param lengthTokens length of the text, for which dynamic and LongRoPE scaling choose the angles
  * @returns [dimensions / 2]
  */
 export function rotaryFrequencies({ theta, dimensions, scaling }: Rotary, lengthTokens = 0): Float32Array {
@@ -41,7 +44,7 @@ export function rotaryFrequencies({ theta, dimensions, scaling }: Rotary, length
   }
 }
 
-/** The row length above which the angles depend on it: examples that share a longer row would affect each other. */
+/** Texts up to this length have the same angles, and so may share a row. */
 export function sharedRowLimit({ scaling }: Rotary): number {
   return scaling?.type === 'dynamic' || scaling?.type === 'longrope' ? scaling.originalMaxPositionTokens : Number.POSITIVE_INFINITY;
 }
@@ -73,13 +76,15 @@ function yarnRange(theta: number, dimensions: number, scaling: Extract<RopeScali
 
 /**
  * @param positions   [rows, length] int32, each token's position in its own text
- * @param frequencies [dimensions / 2]
+ * @param frequencies [dimensions / 2], or [rows, dimensions / 2] if they depend on the length
  */
-export function rotaryTables({ scaling }: Rotary, { positions, frequencies }: { positions: Tensor2D; frequencies: Tensor1D }): RotaryTables {
+export function rotaryTables(rotary: Rotary, { positions, frequencies }: { positions: Tensor2D; frequencies: Tensor }): RotaryTables {
+  const { scaling, dimensions } = rotary;
   const factor = scaling !== null && 'attentionFactor' in scaling ? scaling.attentionFactor : 1;
   const [rows, length] = positions.shape;
   return tf.tidy(() => {
-    const angles: Tensor4D = tf.mul(tf.cast(tf.reshape(positions, [rows, length, 1, 1]), 'float32'), tf.reshape(frequencies, [1, 1, 1, -1]));
+    const ofRows = tf.reshape(frequencies, [dependsOnLength(rotary) ? rows : 1, 1, 1, dimensions / 2]);
+    const angles: Tensor4D = tf.mul(tf.cast(tf.reshape(positions, [rows, length, 1, 1]), 'float32'), ofRows);
     const scaled = (x: Tensor4D): Tensor4D => (factor === 1 ? x : tf.mul(x, factor));
     const cos = scaled(tf.cos(angles));
     const sin = scaled(tf.sin(angles));

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { largest, largestDifference, referencePath } from '../../../../reference/fixtures.ts';
+import { openForInference } from '../../../../workers/engine/compiled/open-model.ts';
 import type { Batch } from '../../../../workers/engine/data/batch.ts';
+import { layOut } from '../../../../workers/engine/data/batches.ts';
 import { type EagerModel, openEagerForInference } from '../../../../workers/engine/eager/eager-model.ts';
 import { addSums, NO_SUMS } from '../../../../workers/engine/objectives/objective.ts';
 import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
@@ -64,6 +66,39 @@ describe.each(['llama-yarn-rope', 'mistral', 'gemma2', 'gpt2', 'gpt-neox', 'phi3
       }
     } finally {
       model.dispose();
+    }
+  });
+});
+
+/** Lengths on both sides of the original context, 16; two of the short ones share a row. */
+const ROWS = [[23], [17], [9, 7], [40], [16]];
+
+describe.each(['llama-dynamic-rope', 'phi3-longrope'])('a pass of long and short texts › for %s', (name) => {
+  const where = ['families', name] as const;
+  const dirs = { modelDir: referencePath(...where, 'model'), adapterDir: referencePath(...where, 'adapters', 'all-linear', 'adapter') };
+  const textOf = (length: number, vocabSize: number) => ({
+    inputIds: Int32Array.from({ length }, (_, index) => (index * 37 + length * 101 + 3) % vocabSize),
+    lossWeights: Float32Array.from({ length }, (_, index) => Number(index > 0)),
+  });
+
+  it('gives each text the angles, and so the loss and the gradients, that it has alone', () => {
+    const model = openEagerForInference(dirs);
+    const compiled = openForInference(dirs);
+    try {
+      const rows = ROWS.map((lengths) => lengths.map((length) => textOf(length, model.config.vocabSize)));
+      const each = rows.flat().map((text) => measure(model, alone(text)));
+      const apart = each.reduce((total, one) => addSums(total, one.sums), NO_SUMS);
+      const pass = layOut(rows);
+      const together = measure(model, pass);
+      expect(Math.abs(together.sums.loss / apart.loss - 1)).toBeLessThan(1e-6);
+      expect(Math.abs(compiled.evaluate(pass).loss / apart.loss - 1)).toBeLessThan(1e-6);
+      for (const [parameter, got] of together.values) {
+        const wanted = got.map((_, index) => each.reduce((total, { values }) => total + values.get(parameter)![index]!, 0));
+        expect(largestDifference(got, wanted) / largest(wanted), parameter).toBeLessThan(1e-5);
+      }
+    } finally {
+      model.dispose();
+      compiled.dispose();
     }
   });
 });
