@@ -42,10 +42,9 @@ type BenchOptions = Pick<CompileOptions, 'tuning' | 'precision' | 'learning'> & 
 export function openBenchModel(modelDir: string | undefined, { shape = SMOLLM2_135M, ...options }: BenchOptions): CompiledModel {
   const common = { ...options, objective: supervised, heldIn: options.precision, seed: 0 };
   if (modelDir === undefined) return new CompiledModel({ ...common, ...randomModel(shape) });
-  const config = readModelConfig(modelDir);
-  const stored = openWeights(modelDir, config);
+  const stored = openWeights(modelDir, readModelConfig(modelDir));
   try {
-    return new CompiledModel({ ...common, config, readWeight: stored.readInto });
+    return new CompiledModel({ ...common, config: stored.config, readWeight: stored.readInto });
   } finally {
     stored.close();
   }

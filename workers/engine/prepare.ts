@@ -128,6 +128,11 @@ export async function prepare(options: TrainOptions): Promise<Run> {
         : [
             `The model's config.json sets ${config.ignored.join(', ')}, which transformers ignores in a ${config.modelType} model, and so does Graft`,
           ]),
+      ...(config.tiedHead && !model.config.tiedHead
+        ? [
+            "The model's config.json says that its head is tied to its embedding (tie_word_embeddings), but its weights hold a different head, which is used, as in transformers",
+          ]
+        : []),
       ...hyperparameterWarnings(options.hyperparameters),
     ],
     versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },

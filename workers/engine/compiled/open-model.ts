@@ -51,8 +51,7 @@ export function openForInference({ modelDir, adapterDir, precision = 'f32' }: In
 }
 
 function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'readWeight'>, recorded?: () => void): CompiledModel {
-  const config = readModelConfig(modelDir);
-  const weights = openWeights(modelDir, config);
+  const weights = openWeights(modelDir, readModelConfig(modelDir));
   let reading = false;
   const readWeight: CompileOptions['readWeight'] = (name, held) => {
     if (!reading) recorded?.();
@@ -60,7 +59,7 @@ function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'readWeigh
     weights.readInto(name, held);
   };
   try {
-    return new CompiledModel({ config, readWeight, ...rest });
+    return new CompiledModel({ config: weights.config, readWeight, ...rest });
   } finally {
     weights.close();
   }

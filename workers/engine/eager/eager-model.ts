@@ -48,8 +48,7 @@ export function openEagerForInference({ modelDir, adapterDir }: { modelDir: stri
 type Join = (weights: Map<string, Tensor>, config: ModelConfig) => Trained;
 
 function open(modelDir: string, tuning: ResolvedTuning | null, join: Join): EagerModel {
-  const config = readModelConfig(modelDir);
-  const weights = loadWeights(modelDir, config);
+  const { config, weights } = loadWeights(modelDir, readModelConfig(modelDir));
   try {
     return new DecoderWithTuning({ config, tuning, weights, trained: join(weights, config) });
   } catch (error) {

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { COMPANION_FILES, CONFIG_FILE, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
+import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { writeSafetensors } from './safetensors.ts';
@@ -17,16 +18,18 @@ export interface SaveModelOptions {
 }
 
 /**
- * Writes a fully fine-tuned model in one safetensors file. A tied head is not written: it is the embedding.
+ * Writes a fully fine-tuned model in one safetensors file. A tied head is not written: it is the embedding. If the base's config.json says that the
+ * head is tied and its weights say otherwise, the delivered one says so too.
  * @returns the file names written
  */
-export function saveModel(model: Pick<TunedModel, 'read'>, dir: string, { sourceDir, dtype }: SaveModelOptions): string[] {
+export function saveModel(model: Pick<TunedModel, 'config' | 'read'>, dir: string, { sourceDir, dtype }: SaveModelOptions): string[] {
   mkdirSync(dir, { recursive: true });
   writeSafetensors(join(dir, WEIGHTS_FILE), model.read(), { dtype });
 
   const config = readJson(join(sourceDir, CONFIG_FILE), MODEL_DIRECTORY_HINT) as Record<string, unknown>;
   // transformers 4 calls it torch_dtype, 5 dtype.
   config['torch_dtype' in config ? 'torch_dtype' : 'dtype'] = TORCH_NAMES[dtype];
+  if (!model.config.tiedHead && parseModelConfig(config, CONFIG_FILE).tiedHead) config['tie_word_embeddings'] = false;
   writeFileWhole(join(dir, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
   const copied = COMPANION_FILES.filter((name) => existsSync(join(sourceDir, name)));
   for (const name of copied) writeFileWhole(join(dir, name), readFileSync(join(sourceDir, name)));

@@ -9,7 +9,7 @@ import {
   type TensorEntry,
 } from '../../../src/formats/safetensors.ts';
 import { replaceFile } from './files.ts';
-import { convertInto, decodeFloats, encodeFloats, type HeldFloats } from './float-formats.ts';
+import { convertInto, decodeFloats, encodeFloats, firstNonFinite, type HeldFloats } from './float-formats.ts';
 
 export interface StoredTensor {
   /** Type in the file; `data` is converted to f32 or i32. */
@@ -27,10 +27,12 @@ export interface SafetensorsFile {
   /** @throws Error when the file has no such tensor */
   read(name: string): StoredTensor;
   /**
-   * Reads floats into existing memory.
+   * Reads floats into existing memory, and looks at each while it is in the processor's cache.
+   * @param first index of the first element to read; by default, the whole tensor is read
+   * @returns the index of the first value that is NaN or infinite, or −1
    * @throws Error when the tensor is missing, has another size or holds integers
    */
-  readInto(name: string, held: HeldFloats): void;
+  readInto(name: string, held: HeldFloats, first?: number): number;
   close(): void;
 }
 
@@ -49,7 +51,7 @@ export function openSafetensors(path: string): SafetensorsFile {
     return {
       header,
       read: (name) => readTensor(file, entryOf(name)),
-      readInto: (name, held) => readFloatsInto(file, entryOf(name), held),
+      readInto: (name, held, first) => readFloatsInto(file, entryOf(name), held, first),
       close: () => closeSync(file),
     };
   } catch (error) {
@@ -128,26 +130,30 @@ function readTensor(file: number, { dtype, shape, offset, byteLength }: TensorEn
   }
 }
 
-/** Elements converted at once, few enough to stay in the processor's cache. */
-const CONVERTED_ELEMENTS = 1 << 16;
+/** Elements read, converted and checked at once, few enough to stay in the processor's cache. */
+const CACHED_ELEMENTS = 1 << 16;
 
-/** Reads straight into `held` when the file has its type, which saves a copy. */
-function readFloatsInto(file: number, { dtype, offset, byteLength }: TensorEntry, held: HeldFloats): void {
+/**
+ * Reads straight into `held` when the file has its type, which saves a copy.
+ * @returns the index of the first value that is NaN or infinite, or −1
+ */
+function readFloatsInto(file: number, { dtype, offset, byteLength }: TensorEntry, held: HeldFloats, first?: number): number {
   const elementBytes = ELEMENT_BYTES[dtype];
-  if (byteLength !== held.length * elementBytes)
+  if (first === undefined ? byteLength !== held.length * elementBytes : (first + held.length) * elementBytes > byteLength)
     throw new Error(`a tensor of ${byteLength / elementBytes} elements does not fit into ${held.length}`);
-  if (dtype === (held instanceof Float32Array ? 'F32' : 'BF16')) {
-    fill(file, offset, new Uint8Array(held.buffer, held.byteOffset, held.byteLength));
-    return;
-  }
   if (dtype !== 'F64' && dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') throw new Error(`a tensor of ${dtype} holds no floats`);
-  const read = new Uint8Array(new ArrayBuffer(CONVERTED_ELEMENTS * elementBytes));
-  for (let done = 0; done < held.length; done += CONVERTED_ELEMENTS) {
-    const part = held.subarray(done, done + CONVERTED_ELEMENTS);
-    const bytes = read.subarray(0, part.length * elementBytes);
-    fill(file, offset + done * elementBytes, bytes);
-    convertInto(bytes, dtype, part);
+  const sameType = dtype === (held instanceof Float32Array ? 'F32' : 'BF16');
+  const read = sameType ? null : new Uint8Array(new ArrayBuffer(CACHED_ELEMENTS * elementBytes));
+  let nonFinite = -1;
+  for (let done = 0; done < held.length; done += CACHED_ELEMENTS) {
+    const part = held.subarray(done, done + CACHED_ELEMENTS);
+    const bytes = read?.subarray(0, part.length * elementBytes) ?? new Uint8Array(part.buffer, part.byteOffset, part.byteLength);
+    fill(file, offset + ((first ?? 0) + done) * elementBytes, bytes);
+    if (read !== null) convertInto(bytes as Uint8Array<ArrayBuffer>, dtype, part);
+    const found = nonFinite === -1 ? firstNonFinite(part) : -1;
+    if (found !== -1) nonFinite = done + found;
   }
+  return nonFinite;
 }
 
 /** Reads into a new buffer, which is aligned for every element type. */

@@ -59,13 +59,29 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
 }
 
 /**
- * The name in `weightShapes` of a checkpoint's tensor. Checkpoints saved without their head omit the prefix of all names; GPT-NeoX's head has had
- * two names. Unknown names are returned as they are.
+ * The names in `weightShapes` of a checkpoint's tensors. Checkpoints saved without their head omit the prefix of all names; GPT-NeoX's head has had
+ * two names; of a tied pair, either one is enough. Unknown names stay as they are.
+ * @returns the stored name of each
  */
-export function canonicalName(stored: string, config: ModelConfig, known: ReadonlyMap<string, unknown> = weightShapes(config)): string {
+export function canonicalNames(stored: Iterable<string>, config: ModelConfig): Map<string, string> {
+  const known = weightShapes(config);
+  const names = new Map([...stored].map((name) => [canonicalName(name, config, known), name]));
+  const [embedding, head] = [`${config.names.embedding}.weight`, headWeight(config)];
+  const ofHead = names.get(head);
+  if (config.tiedHead && ofHead !== undefined && !names.has(embedding)) {
+    names.set(embedding, ofHead);
+    names.delete(head);
+  }
+  return names;
+}
+
+/** The head's own weight, whether or not it is tied. */
+export const headWeight = ({ names }: ModelConfig): string => `${names.head}.weight`;
+
+function canonicalName(stored: string, config: ModelConfig, known: ReadonlyMap<string, unknown>): string {
   const { names } = config;
   if (known.has(stored)) return stored;
-  if (stored === 'lm_head.weight') return `${names.head}.weight`;
+  if (stored === 'lm_head.weight') return headWeight(config);
   const prefixed = `${names.prefix}${stored}`;
   return known.has(prefixed) ? prefixed : stored;
 }

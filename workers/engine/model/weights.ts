@@ -1,15 +1,16 @@
 /** Reads a base model's weights from a Hugging Face directory. */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { readJson } from '../io/files.ts';
 import type { HeldFloats } from '../io/float-formats.ts';
-import { openSafetensors, type SafetensorsFile } from '../io/safetensors.ts';
+import { openSafetensors } from '../io/safetensors.ts';
 import { MODEL_DIRECTORY_HINT, weightFiles } from '../io/weight-files.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
-import { canonicalName, weightShapes } from './module-shapes.ts';
+import { canonicalNames, headWeight, weightShapes } from './module-shapes.ts';
+import { type StoredTensor, sameValues } from './stored-tensor.ts';
 
 /** Tensors of old checkpoints that are computed from the configuration: rotary frequencies, causal masks. */
 const COMPUTED = /(\.rotary_emb\.inv_freq|\.(attn|attention)\.(bias|masked_bias))$/;
@@ -21,9 +22,13 @@ export function readModelConfig(modelDir: string): ModelConfig {
 
 /** A model directory's weights, opened and checked against its configuration. */
 export interface StoredWeights {
-  /** @param name one of `weightShapes` @returns the weight as f32, row-major */
-  read(name: string): Float32Array;
-  /** Reads a weight into existing memory. */
+  /** The configuration, with the head tied or not as the weights have it. */
+  config: ModelConfig;
+  /**
+   * Reads a weight into existing memory.
+   * @param name one of `weightShapes`
+   * @throws Refusal `corrupt_model_file` naming every weight that holds NaN or an infinite value, if this one does
+   */
   readInto(name: string, held: HeldFloats): void;
   close(): void;
 }
@@ -32,46 +37,52 @@ export interface StoredWeights {
  * Opens `model.safetensors`, or the shards its index names.
  * @throws Refusal `corrupt_model_file` naming every missing, misshapen and unknown tensor
  */
-export function openWeights(modelDir: string, config: ModelConfig): StoredWeights {
+export function openWeights(modelDir: string, declared: ModelConfig): StoredWeights {
   const files = openFiles(modelDir);
   const close = (): void => {
-    for (const file of files) file.close();
+    for (const { file } of files) file.close();
   };
-  const expected = weightShapes(config);
-  const holder = new Map<string, Stored>();
-  for (const file of files) for (const stored of file.header.tensors.keys()) holder.set(canonicalName(stored, config, expected), { file, stored });
-  const problems = mismatches(expected, holder, config);
-  if (problems.length > 0) {
+  try {
+    const stored = new Map(files.flatMap(({ file, where }) => [...file.header.tensors.keys()].map((name) => [name, { file, where, name }])));
+    const weights = new Map([...canonicalNames(stored.keys(), declared)].map(([name, inFile]) => [name, stored.get(inFile)!]));
+    const config = { ...declared, tiedHead: declared.tiedHead && !hasOwnHead(weights, declared) };
+    const problems = mismatches(weights, config);
+    if (problems.length > 0) {
+      throw new Refusal('corrupt_model_file', `${modelDir} is not the model its config.json describes: ${problems.join('; ')}`, {
+        param: 'model',
+        hint: 'Download or export the whole directory again.',
+      });
+    }
+    return {
+      config,
+      readInto(name, held) {
+        const { file, name: inFile } = weights.get(name)!;
+        if (file.readInto(inFile, held) !== -1) throw nonFinite(modelDir, weights, config);
+      },
+      close,
+    };
+  } catch (error) {
     close();
-    throw new Refusal('corrupt_model_file', `${modelDir} is not the model its config.json describes: ${problems.join('; ')}`, {
-      param: 'model',
-      hint: 'Download or export the whole directory again.',
-    });
+    throw error;
   }
-  return {
-    read(name) {
-      const { file, stored } = holder.get(name)!;
-      return file.read(stored).data as Float32Array;
-    },
-    readInto(name, held) {
-      const { file, stored } = holder.get(name)!;
-      file.readInto(stored, held);
-    },
-    close,
-  };
 }
 
 /**
  * Every weight of `weightShapes` as f32.
- * @returns tensors that the caller owns
+ * @returns tensors that the caller owns, and the configuration as the weights have it
  * @throws Refusal `corrupt_model_file`
  */
-export function loadWeights(modelDir: string, config: ModelConfig): Map<string, Tensor> {
-  const stored = openWeights(modelDir, config);
+export function loadWeights(modelDir: string, declared: ModelConfig): { config: ModelConfig; weights: Map<string, Tensor> } {
+  const stored = openWeights(modelDir, declared);
+  const { config } = stored;
   const weights = new Map<string, Tensor>();
   try {
-    for (const [name, shape] of weightShapes(config)) weights.set(name, tf.tensor(stored.read(name), shape, 'float32'));
-    return weights;
+    for (const [name, shape] of weightShapes(config)) {
+      const held = new Float32Array(sizeOf(shape));
+      stored.readInto(name, held);
+      weights.set(name, tf.tensor(held, shape, 'float32'));
+    }
+    return { config, weights };
   } catch (error) {
     tf.dispose([...weights.values()]);
     throw error;
@@ -80,35 +91,68 @@ export function loadWeights(modelDir: string, config: ModelConfig): Map<string, 
   }
 }
 
-interface Stored {
-  file: SafetensorsFile;
-  /** Its name in the file. */
-  stored: string;
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
+
+/** As transformers: a head that differs from the embedding is not tied to it, whatever config.json says. */
+function hasOwnHead(weights: ReadonlyMap<string, StoredTensor>, config: ModelConfig): boolean {
+  const [embedding, head] = [weights.get(`${config.names.embedding}.weight`), weights.get(headWeight(config))];
+  return embedding !== undefined && head !== undefined && isFloat(embedding) && isFloat(head) && !sameValues(embedding, head);
 }
 
-function mismatches(expected: ReadonlyMap<string, number[]>, holder: ReadonlyMap<string, Stored>, config: ModelConfig): string[] {
+function mismatches(weights: ReadonlyMap<string, StoredTensor>, config: ModelConfig): string[] {
+  const expected = weightShapes(config);
   const problems: string[] = [];
   for (const [name, shape] of expected) {
-    const found = holder.get(name);
-    const entry = found?.file.header.tensors.get(found.stored);
-    if (entry === undefined) problems.push(`tensor ${name} is missing`);
+    const found = weights.get(name);
+    const entry = found?.file.header.tensors.get(found.name);
+    if (found === undefined || entry === undefined) problems.push(`tensor ${name} is missing`);
     else if (entry.shape.join() !== shape.join()) problems.push(`tensor ${name} is [${entry.shape}] where the configuration says [${shape}]`);
-    else if (!['F32', 'F16', 'BF16', 'F64'].includes(entry.dtype))
-      problems.push(`tensor ${name} is of type ${entry.dtype}; weights are F64, F32, F16 or BF16`);
+    else if (!isFloat(found)) problems.push(`tensor ${name} is of type ${entry.dtype}; weights are F64, F32, F16 or BF16`);
   }
-  for (const name of holder.keys()) {
-    const known = expected.has(name) || COMPUTED.test(name) || (config.tiedHead && name === `${config.names.head}.weight`);
+  for (const name of weights.keys()) {
+    const known = expected.has(name) || COMPUTED.test(name) || (config.tiedHead && name === headWeight(config));
     if (!known) problems.push(`tensor ${name} does not belong to this architecture`);
   }
   return problems;
 }
 
-function openFiles(modelDir: string): SafetensorsFile[] {
-  const files: SafetensorsFile[] = [];
+const isFloat = ({ file, name }: StoredTensor): boolean => ['F32', 'F16', 'BF16', 'F64'].includes(file.header.tensors.get(name)!.dtype);
+
+/** Weights named in one message. */
+const NAMED_WEIGHTS = 5;
+
+/** Looks at all weights, so that the message names every one that is broken. */
+function nonFinite(modelDir: string, weights: ReadonlyMap<string, StoredTensor>, config: ModelConfig): Refusal {
+  const found = [...weightShapes(config)].flatMap(([name, shape]) => {
+    const { file, where, name: inFile } = weights.get(name)!;
+    const held = new Float32Array(sizeOf(shape));
+    const index = file.readInto(inFile, held);
+    return index === -1 ? [] : [`tensor ${inFile} in ${where} holds ${held[index]} at ${placeOf(index, shape)}`];
+  });
+  const more = found.length > NAMED_WEIGHTS ? ` and ${found.length - NAMED_WEIGHTS} more tensors are broken in the same way` : '';
+  return new Refusal('corrupt_model_file', `${modelDir} has weights that are not finite: ${found.slice(0, NAMED_WEIGHTS).join('; ')}${more}`, {
+    param: 'model',
+    hint: 'Download the file again. If the original has such values too, the model diverged while it was trained and cannot be used.',
+  });
+}
+
+/** @returns e.g. `[3, 5]` for an element's index in row-major order */
+function placeOf(index: number, shape: readonly number[]): string {
+  let rest = index;
+  const places = shape.toReversed().map((length) => {
+    const place = rest % length;
+    rest = Math.floor(rest / length);
+    return place;
+  });
+  return `[${places.reverse().join(', ')}]`;
+}
+
+function openFiles(modelDir: string): Pick<StoredTensor, 'file' | 'where'>[] {
+  const files: Pick<StoredTensor, 'file' | 'where'>[] = [];
   try {
-    for (const path of weightFiles(modelDir)) files.push(openSafetensors(path));
+    for (const path of weightFiles(modelDir)) files.push({ file: openSafetensors(path), where: basename(path) });
   } catch (error) {
-    for (const file of files) file.close();
+    for (const { file } of files) file.close();
     throw error;
   }
   return files;

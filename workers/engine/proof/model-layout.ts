@@ -3,11 +3,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { readJson } from '../io/files.ts';
 import { MODEL_DIRECTORY_HINT, storedShapes } from '../io/weight-files.ts';
-import { canonicalName, weightShapes } from '../model/module-shapes.ts';
+import { canonicalNames, headWeight } from '../model/module-shapes.ts';
 import { readModelConfig } from '../model/weights.ts';
 
 /** Fields of config.json that storing a model may change. */
 const STORED_AS = ['dtype', 'torch_dtype'];
+
+const TIED = 'tie_word_embeddings';
 
 /**
  * Checks that a delivered model directory equals the base model in everything but the values. Missing tensors are found when it is loaded.
@@ -16,16 +18,20 @@ const STORED_AS = ['dtype', 'torch_dtype'];
 export function modelProblems(deliveredDir: string, modelDir: string): string[] {
   const problems: string[] = [];
   const config = readModelConfig(modelDir);
-  const known = weightShapes(config);
   // The base may have been saved under shorter names than ours, which transformers also reads.
-  const base = new Map([...storedShapes(modelDir)].map(([stored, shape]) => [canonicalName(stored, config, known), shape]));
-  for (const [name, shape] of storedShapes(deliveredDir)) {
+  const stored = storedShapes(modelDir);
+  const base = new Map([...canonicalNames(stored.keys(), config)].map(([name, inFile]) => [name, stored.get(inFile)!]));
+  const delivered = storedShapes(deliveredDir);
+  for (const [name, shape] of delivered) {
     const expected = base.get(name);
     if (expected === undefined) problems.push(`tensor ${name} is not in the base model`);
     else if (expected.join() !== shape.join()) problems.push(`tensor ${name} is [${shape}] where the base model has [${expected}]`);
   }
   const [theirs, ours] = [modelDir, deliveredDir].map(configOf);
+  // A head that is not tied is delivered with a configuration that says so, whatever the base's says.
+  const untied = delivered.has(headWeight(config)) && ours![TIED] === false;
   for (const field of new Set([...Object.keys(theirs!), ...Object.keys(ours!)])) {
+    if (field === TIED && untied) continue;
     if (!isDeepStrictEqual(theirs![field], ours![field])) problems.push(`config.json has a different ${field} than the base model's`);
   }
   return problems;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readReference } from '../../../../reference/fixtures.ts';
-import { decodeFloats, encodeFloats } from '../../../../workers/engine/io/float-formats.ts';
+import { decodeFloats, encodeFloats, firstNonFinite } from '../../../../workers/engine/io/float-formats.ts';
 
 const reference = readReference<{ f32: number[]; bf16: number[]; f16: number[] }>('half-floats.json');
 const values = new Float32Array(Uint32Array.from(reference.f32).buffer);
@@ -33,5 +33,27 @@ describe.each([
   it('keeps NaN', () => {
     const bytes = encodeFloats(Float32Array.of(Number.NaN), dtype).slice() as Uint8Array<ArrayBuffer>;
     expect(decodeFloats(bytes, dtype)[0]).toBeNaN();
+  });
+});
+
+describe('firstNonFinite', () => {
+  it('of bf16 and of f32 › finds the value that decodes to NaN or infinity, wherever it is, and no other', () => {
+    const every = Uint16Array.from({ length: 0x10000 }, (_, bits) => bits);
+    for (const bits of every.filter((_, index) => index % 7 === 0 || (index & 0x7f80) === 0x7f80)) {
+      for (const [length, place] of [
+        [1, 0],
+        [4, 3],
+        [5, 2],
+        [5, 4],
+      ] as const) {
+        const held = new Uint16Array(length).fill(0x3f80);
+        held[place] = bits;
+        const floats = decodeFloats(new Uint8Array(held.buffer), 'BF16');
+        const wanted = Number.isFinite(floats[place]!) ? -1 : place;
+        if (firstNonFinite(held) !== wanted || firstNonFinite(floats) !== wanted) expect([bits, length, place]).toEqual('found');
+      }
+    }
+    expect(firstNonFinite(Uint16Array.of(0x7f80, 0x3f80, 0xff80).subarray(1))).toBe(1);
+    expect(firstNonFinite(values)).toBe(values.findIndex((value) => !Number.isFinite(value)));
   });
 });
