@@ -92,9 +92,11 @@ export function targetedModules(modules: string[], targets: ResolvedLora['target
   const unknown = targets.filter((target) => !modules.some((module) => matches(module, target)));
   if (unknown.length > 0) {
     const existing = [...new Set(modules.map((module) => module.slice(module.lastIndexOf('.') + 1)))];
+    // As in PEFT, it is a name like any other once it is in a list.
+    const meant = `"${ALL_LINEAR}" selects them all, as a string and not in a list: "target_modules": "${ALL_LINEAR}".`;
     throw new Refusal('unknown_target_module', `the model has no linear layer called ${unknown.join(', ')}`, {
       param: 'tuning.target_modules',
-      hint: `It has ${existing.join(', ')}; ${ALL_LINEAR} selects them all.`,
+      hint: `It has ${existing.join(', ')}; ${unknown.includes(ALL_LINEAR) ? meant : `${ALL_LINEAR} selects them all.`}`,
     });
   }
   return modules.filter((module) => targets.some((target) => matches(module, target)));

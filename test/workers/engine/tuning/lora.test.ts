@@ -147,4 +147,10 @@ describe('targetedModules', () => {
       expect((error as Refusal).text).toContain('It has q_proj, up_proj');
     }
   });
+
+  it('refuses "all-linear" in a list, and says how to write it', () => {
+    expect(() => targetedModules(modules, ['all-linear'])).toThrow(
+      expect.objectContaining({ code: 'unknown_target_module', hint: expect.stringContaining('"target_modules": "all-linear"') }),
+    );
+  });
 });
