@@ -33,6 +33,8 @@ export interface PeftRequest {
   name: string;
   baseModelDir: string;
   baseModelName: string;
+  /** Whether PEFT must find the base by what adapter_config.json says of it: a path, or a name and a commit in `hubCache`. */
+  findsBase: boolean;
   outputDir: string;
   tuning: Tuning['type'];
   sequences: number[][];
@@ -41,11 +43,15 @@ export interface PeftRequest {
   validLoss: number | null;
 }
 
+/** A directory that the hub's library takes for what it has downloaded. */
+export const hubCache = (scratch: string): string => join(scratch, 'hub');
+
 /** @param python path of the python that has PEFT. @returns an answer for each request, in order */
 export function askPython(python: string, scratch: string, requests: readonly PeftRequest[]): PeftAnswer[] {
   const file = join(scratch, 'request.json');
   writeFileSync(file, JSON.stringify(requests));
-  const answers = execFileSync(python, [CHECK, file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  const env = { ...process.env, HF_HUB_CACHE: hubCache(scratch) };
+  const answers = execFileSync(python, [CHECK, file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], env });
   return answers
     .trim()
     .split('\n')
@@ -66,7 +72,7 @@ export function randomAdapter(scratch: string, family: string, modelDir: string)
   const model = openForInference({ modelDir, adapterDir: outputDir });
   const logits = writeLogits(model, join(scratch, family));
   model.dispose();
-  const delivered = { name: family, baseModelDir: modelDir, baseModelName: BASE_MODEL_NAME, outputDir, tuning: 'lora' as const };
+  const delivered = { name: family, baseModelDir: modelDir, baseModelName: BASE_MODEL_NAME, findsBase: false, outputDir, tuning: 'lora' as const };
   return { ...delivered, ...logits, validationFile: null, validLoss: null };
 }
 

@@ -2,7 +2,7 @@
  * `npm run test:peft -- [--write]`: trains with the engine, loads the result with PEFT and transformers, and compares their numbers. --write puts the
  * largest differences into docs/results.md.
  */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeResult } from '../bench/results-page.ts';
@@ -15,7 +15,16 @@ import { ChatTemplate } from '../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { evaluate } from '../workers/engine/evaluate.ts';
 import { trainWithLineage } from '../workers/engine/train-with-lineage.ts';
-import { askPython, BASE_MODEL_NAME, LOGITS_TOLERANCE, type PeftAnswer, type PeftRequest, randomAdapter, writeLogits } from './peft-check.ts';
+import {
+  askPython,
+  BASE_MODEL_NAME,
+  hubCache,
+  LOGITS_TOLERANCE,
+  type PeftAnswer,
+  type PeftRequest,
+  randomAdapter,
+  writeLogits,
+} from './peft-check.ts';
 import { pythonEnvironment } from './python/environment.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -33,13 +42,21 @@ interface Case {
   modelDir: string;
   tuning: Tuning;
   hyperparameters?: Hyperparameters;
+  /** What adapter_config.json says of the base, from which PEFT must find it; default: a name that means nothing to PEFT. */
+  base?: { name: string; revision?: string };
 }
 
 const gqaTied = join(ROOT, 'test/fixtures/reference/cases/llama-gqa-tied/model');
 const untied = join(ROOT, 'test/fixtures/reference/cases/llama-untied-v4/model');
 const graftTiny = join(ROOT, 'models/graft-tiny');
+const COMMIT = '0123456789abcdef0123456789abcdef01234567';
 const CASES: Case[] = [
-  { name: 'tied head, LoRA on all-linear', modelDir: gqaTied, tuning: { type: 'lora', r: 8, lora_alpha: 16 } },
+  {
+    name: 'tied head, LoRA on all-linear, base by its path',
+    modelDir: gqaTied,
+    tuning: { type: 'lora', r: 8, lora_alpha: 16 },
+    base: { name: gqaTied },
+  },
   {
     name: 'tied head, rank-stabilised LoRA on q, v and down with dropout',
     modelDir: gqaTied,
@@ -48,7 +65,12 @@ const CASES: Case[] = [
   { name: 'tied head, full', modelDir: gqaTied, tuning: { type: 'full' }, hyperparameters: { weight_decay: 0.1 } },
   { name: 'untied head and biases, LoRA on all-linear with dropout', modelDir: untied, tuning: { type: 'lora', r: 4, lora_dropout: 0.05 } },
   { name: 'untied head and biases, full, stored in bf16', modelDir: untied, tuning: { type: 'full' } },
-  { name: 'graft-tiny, LoRA', modelDir: graftTiny, tuning: { type: 'lora' } },
+  {
+    name: 'graft-tiny, LoRA, base by its name and commit on the hub',
+    modelDir: graftTiny,
+    tuning: { type: 'lora' },
+    base: { name: 'graft/graft-tiny', revision: COMMIT },
+  },
   { name: 'graft-tiny, full', modelDir: graftTiny, tuning: { type: 'full' }, hyperparameters: { learning_rate: 1e-3, n_epochs: 2 } },
 ];
 
@@ -57,7 +79,13 @@ const FAMILIES_DIR = join(ROOT, 'test/fixtures/reference/families');
 const FAMILIES = readdirSync(FAMILIES_DIR);
 
 /** Trains one case. @returns a request to check the delivered files, with the engine's logits and loss */
-async function prepareCase(scratch: string, index: number, { name, modelDir, tuning, hyperparameters }: Case): Promise<PeftRequest> {
+async function prepareCase(scratch: string, index: number, { name, modelDir, tuning, hyperparameters, base }: Case): Promise<PeftRequest> {
+  const baseModelName = base?.name ?? BASE_MODEL_NAME;
+  if (base?.revision !== undefined) {
+    const snapshots = join(hubCache(scratch), `models--${base.name.replace('/', '--')}`, 'snapshots');
+    mkdirSync(snapshots, { recursive: true });
+    symlinkSync(modelDir, join(snapshots, base.revision));
+  }
   const outputDir = join(scratch, `${index}`, 'output');
   mkdirSync(join(scratch, `${index}`));
   const result = await trainWithLineage({
@@ -68,7 +96,8 @@ async function prepareCase(scratch: string, index: number, { name, modelDir, tun
     tuning,
     hyperparameters: { n_epochs: 4, batch_size: 3, learning_rate: 5e-3, precision: 'f32', ...hyperparameters },
     seed: index + 1,
-    baseModelName: BASE_MODEL_NAME,
+    baseModelName,
+    ...(base?.revision !== undefined && { baseModelRevision: base.revision }),
   });
   const model = openForInference(tuning.type === 'full' ? { modelDir: outputDir } : { modelDir, adapterDir: outputDir });
   try {
@@ -78,7 +107,7 @@ async function prepareCase(scratch: string, index: number, { name, modelDir, tun
     const reported = result.last.metrics['full_valid_loss'];
     if (tuning.type !== 'full' && reported !== reloaded)
       throw new Error(`${name}: the run reported a loss of ${reported}, but its files give ${reloaded}`);
-    const delivered = { name, baseModelDir: modelDir, baseModelName: BASE_MODEL_NAME, outputDir, tuning: tuning.type };
+    const delivered = { name, baseModelDir: modelDir, baseModelName, findsBase: base !== undefined, outputDir, tuning: tuning.type };
     return { ...delivered, ...logits, validationFile: VALIDATION_FILE, validLoss: reloaded };
   } finally {
     model.dispose();

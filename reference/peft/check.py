@@ -3,8 +3,9 @@ Loads the engine's files into PEFT and transformers, and compares their numbers 
 
     python check.py request.json      prints one JSON object for each case
 
-A case: {name, baseModelDir, outputDir, tuning, sequences: ids[][], logitsFile, validationFile, validLoss}; logitsFile holds f32 [tokens of all
-sequences, vocabulary]; if validationFile is null, no loss is compared.
+A case: {name, baseModelDir, baseModelName, findsBase, outputDir, tuning, sequences: ids[][], logitsFile, validationFile, validLoss}; logitsFile holds
+f32 [tokens of all sequences, vocabulary]; if validationFile is null, no loss is compared; findsBase says that AutoPeftModel must find the base by what
+adapter_config.json says of it.
 """
 
 import json
@@ -19,7 +20,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "warning"
 
 import torch  # noqa: E402
-from peft import PeftConfig, PeftModel  # noqa: E402
+from peft import AutoPeftModelForCausalLM, PeftConfig, PeftModel  # noqa: E402
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 from transformers.utils import logging as transformers_logging  # noqa: E402
 
@@ -65,6 +66,13 @@ def tuned_model(case: dict, base: torch.nn.Module | None) -> tuple[torch.nn.Modu
     return model, problems
 
 
+def found_base_problems(case: dict, expected: torch.Tensor) -> list[str]:
+    """Loads the adapter by its directory alone."""
+    model = AutoPeftModelForCausalLM.from_pretrained(case["outputDir"], dtype=torch.float32, attn_implementation="eager").eval()
+    difference = (logits_of(model, case["sequences"]) - expected).abs().max().item()
+    return [] if difference == 0 else [f"with the base that AutoPeftModel finds, the logits differ by {difference}"]
+
+
 @torch.no_grad()
 def logits_of(model: torch.nn.Module, sequences: list[list[int]]) -> torch.Tensor:
     return torch.cat([model(input_ids=torch.tensor([ids])).logits[0] for ids in sequences])
@@ -104,6 +112,8 @@ def check(case: dict) -> dict:
             logging.getLogger(name).removeHandler(complaints)
     problems += complaints.lines
     theirs = logits_of(model, case["sequences"])
+    if case["findsBase"]:
+        problems += found_base_problems(case, theirs)
     untuned = logits_of(base_model(case["baseModelDir"]), case["sequences"])
     ours = torch.frombuffer(bytearray(Path(case["logitsFile"]).read_bytes()), dtype=torch.float32).view_as(theirs)
     loss = validation_loss(model, case["baseModelDir"], case["validationFile"]) if case["validationFile"] else None

@@ -77,6 +77,7 @@ describe('a LoRA job over HTTP', () => {
     const files = await Promise.all(job.result_files.map(api.file));
     expect(files.map(({ filename }) => filename)).toEqual([
       'step_metrics.csv',
+      'README.md',
       'adapter_config.json',
       'adapter_model.safetensors',
       'graft_manifest.json',
@@ -92,13 +93,13 @@ describe('a LoRA job over HTTP', () => {
 
   it('delivers an adapter in which every B has moved from zero', async () => {
     const adapter = await api.adapter(job.id);
-    expect([...adapter.keys()].sort()).toEqual(['adapter_config.json', 'adapter_model.safetensors', 'graft_manifest.json']);
+    expect([...adapter.keys()].sort()).toEqual(['README.md', 'adapter_config.json', 'adapter_model.safetensors', 'graft_manifest.json']);
     expect(JSON.parse(adapter.get('adapter_config.json')!.toString())).toMatchObject({ peft_type: 'LORA', r: 4, base_model_name_or_path: 'tiny' });
     const tensors = nonZeroTensors(adapter.get('adapter_model.safetensors')!);
     const B = [...tensors].filter(([name]) => name.includes('lora_B'));
     expect(B.length).toBeGreaterThan(0);
     expect(B.filter(([, isNonZero]) => !isNonZero)).toEqual([]);
-    expect(await api.content(job.result_files[2]!)).toEqual(adapter.get('adapter_model.safetensors'));
+    expect(await api.content(job.result_files[3]!)).toEqual(adapter.get('adapter_model.safetensors'));
   });
 });
 

@@ -48,7 +48,7 @@ describe('the engine’s command line', () => {
     );
     expect(trained).toMatchObject({ exitCode: 0, stderr: '' });
     expect(trained.stdout).toMatch(/12 examples, \d+ tokens[\s\S]*step 24\/24 {2}loss /);
-    expect(await readdir(out)).toEqual(['adapter_config.json', 'adapter_model.safetensors', 'graft_manifest.json']);
+    expect(await readdir(out)).toEqual(['README.md', 'adapter_config.json', 'adapter_model.safetensors', 'graft_manifest.json']);
     const manifest = JSON.parse(await readFile(join(out, 'graft_manifest.json'), 'utf8'));
     expect(manifest).toMatchObject({ job: null, base_model: { name: model }, data: { training: { id: null, examples: 12 } }, step: 24, seed: 0 });
     const generated = await run('generate', '--model', model, '--adapter', out, '--prompt', 'Where 3?');

@@ -76,7 +76,7 @@ describe('train › with LoRA', () => {
     expect(result.last.metrics['full_valid_loss']!).toBeLessThan(0.8 * checkpoints[0]!.last.metrics['full_valid_loss']!);
     expect(result).toMatchObject({
       steps: 18,
-      files: ['adapter_config.json', adapterFile],
+      files: ['README.md', 'adapter_config.json', adapterFile],
       trainedTokens: steps.reduce((sum, { metrics }) => sum + metrics['tokens']!, 0),
     });
     const tensors = [...readSafetensors(join(result.outputDir, adapterFile))];

@@ -55,7 +55,13 @@ describe('a supervised job', () => {
     const { data } = await jobs.service.services.files.list(ORGANIZATION, { purpose: 'fine-tune-results', order: 'asc', limit: 1000 });
     const mine = data.filter(({ storageKey, id: file }) => storageKey.startsWith(keys.job(id)) || job.result_files.includes(file));
     expect(mine.map((file) => file.id).sort()).toEqual([...job.result_files].sort());
-    expect(mine.map(({ filename }) => filename).sort()).toEqual(['adapter_config.json', WEIGHTS, 'graft_manifest.json', 'step_metrics.csv']);
+    expect(mine.map(({ filename }) => filename).sort()).toEqual([
+      'README.md',
+      'adapter_config.json',
+      WEIGHTS,
+      'graft_manifest.json',
+      'step_metrics.csv',
+    ]);
   });
 
   it('whose worker is lost before the first checkpoint › keeps the precision that was chosen, whichever is fastest on the next machine', async () => {

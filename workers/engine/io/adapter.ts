@@ -1,10 +1,11 @@
-/** PEFT adapter directories: `adapter_config.json` and `adapter_model.safetensors`. */
+/** PEFT adapter directories: `adapter_config.json`, `adapter_model.safetensors` and a model card. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
+import { adapterCard, CARD_FILE } from './adapter-card.ts';
 import { adapterConfigJson, parseAdapterConfig } from './adapter-config.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { openSafetensors, writeSafetensors } from './safetensors.ts';
@@ -38,7 +39,8 @@ export function saveAdapter(
     { name: baseModelName, revision: baseModelRevision, inputFirst: model.config.inputFirst },
   );
   writeFileWhole(join(dir, ADAPTER_CONFIG_FILE), `${JSON.stringify(written, null, 2)}\n`);
-  return [ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
+  writeFileWhole(join(dir, CARD_FILE), adapterCard({ name: baseModelName, revision: baseModelRevision }));
+  return [CARD_FILE, ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
 }
 
 /** @throws Refusal `unsupported_adapter` for whatever would change the maths, `corrupt_model_file` for what cannot be read */

@@ -46,6 +46,7 @@ describe('saveAdapter', () => {
   it('writes a PEFT adapter with the same tensors and an equal configuration', () => {
     const model = opened(openEagerForInference({ modelDir: tied, adapterDir: peftAdapter }));
     expect(saveAdapter(model, dir, { tuning: readAdapterConfig(peftAdapter), baseModelName: 'llama-gqa-tied' })).toEqual([
+      'README.md',
       'adapter_config.json',
       'adapter_model.safetensors',
     ]);

@@ -1,0 +1,52 @@
+/** The README.md of an adapter's directory: Hugging Face's metadata, and how to load the adapter on its base. */
+
+/** The file's name, as PEFT and the hub have it. */
+export const CARD_FILE = 'README.md';
+
+/** `org/name`, which the hub knows; neither a path nor the name of a directory. */
+const HUB_NAME = /^[\w-][\w.-]*\/[\w-][\w.-]*$/;
+
+interface Base {
+  /** PEFT's `base_model_name_or_path`. */
+  name: string;
+  /** Its commit on the hub; null if it is not known. */
+  revision: string | null;
+}
+
+export function adapterCard({ name, revision }: Base): string {
+  const onHub = HUB_NAME.test(name);
+  const metadata = [...(onHub ? [`base_model: ${name}`] : []), 'library_name: peft', 'pipeline_tag: text-generation', 'tags:', '- lora'];
+  return `---
+${metadata.join('\n')}
+---
+# LoRA adapter for ${name}
+
+${onHub ? ofHub({ name, revision }) : ofDirectory(name)}`;
+}
+
+const ofHub = ({ name, revision }: Base): string => `The base model is [${name}](https://huggingface.co/${name})${
+  revision === null ? '' : `, at the commit ${revision}`
+}. PEFT finds it by itself:
+
+\`\`\`python
+from peft import AutoPeftModelForCausalLM
+
+model = AutoPeftModelForCausalLM.from_pretrained("path/to/this/directory")
+\`\`\`
+`;
+
+/** JSON's strings are Python's, but for what no path has. */
+const ofDirectory = (
+  name: string,
+): string => `The base model is a directory on the machine where the adapter was trained, so \`base_model_name_or_path\` in \`adapter_config.json\` is what it was
+called there: ${JSON.stringify(name)}. Where such a directory exists (a relative name is looked for in the directory that Python runs in), PEFT finds it by itself, through
+\`AutoPeftModelForCausalLM.from_pretrained\`. Anywhere else, say where the base is:
+
+\`\`\`python
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+base = AutoModelForCausalLM.from_pretrained(${JSON.stringify(name)})  # or wherever the same model is now
+model = PeftModel.from_pretrained(base, "path/to/this/directory")
+\`\`\`
+`;
