@@ -105,7 +105,10 @@ function mismatches(weights: ReadonlyMap<string, StoredTensor>, config: ModelCon
   for (const [name, shape] of expected) {
     const found = weights.get(name);
     const entry = found?.file.header.tensors.get(found.name);
-    if (found === undefined || entry === undefined) problems.push(`tensor ${name} is missing`);
+    if (found === undefined || entry === undefined)
+      problems.push(
+        `tensor ${name} is missing${name === headWeight(config) ? ', and tie_word_embeddings does not say that the embedding is the head' : ''}`,
+      );
     else if (entry.shape.join() !== shape.join()) problems.push(`tensor ${name} is [${entry.shape}] where the configuration says [${shape}]`);
     else if (!isFloat(found)) problems.push(`tensor ${name} is of type ${entry.dtype}; weights are F64, F32, F16 or BF16`);
   }

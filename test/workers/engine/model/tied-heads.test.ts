@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -76,5 +76,14 @@ describe.each(models)('a head that config.json ties › %s', (model, expected) =
       (opened) => opened.nextTokenLogits(ids(opened.config.vocabSize)),
     );
     expect(again).toEqual(trained);
+  });
+});
+
+describe('a head that config.json does not tie', () => {
+  it('and that is not in the file › is refused, with the field that would tie it', () => {
+    const modelDir = mkdtempSync(join(dir, 'untied-'));
+    cpSync(referencePath('cases', 'llama-gqa-tied', 'model'), modelDir, { recursive: true });
+    writeFileSync(join(modelDir, 'config.json'), JSON.stringify({ ...configOf(modelDir), tie_word_embeddings: false }));
+    expect(() => openForInference({ modelDir })).toThrow(/lm_head\.weight is missing, and tie_word_embeddings does not say/);
   });
 });
