@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util';
 import { resolveTuning } from '../src/formats/tuning/tuning.ts';
 import type { Example } from '../workers/engine/data/batch.ts';
 import { microBatches, stepExamples } from '../workers/engine/data/batches.ts';
+import { inMemory } from '../workers/engine/data/example-store.ts';
 import { peakMemoryMb } from './measures.ts';
 import { openBenchModel, precisionOf } from './smollm.ts';
 
@@ -34,12 +35,13 @@ const examples = readFileSync(options.data, 'utf8')
 const tuning = resolveTuning({ type: 'lora', r: rank, lora_alpha: 2 * rank });
 const model = openBenchModel(options.model, { tuning, precision, learning: { weightDecay: 0 } });
 
+const examplesOf = stepExamples(inMemory(examples), { batchSize, seed: 0 });
 const startedMs = performance.now();
 let supervised = 0;
 let paddedTokens = 0;
 for (let step = 1; step <= Math.ceil(examples.length / batchSize); step++) {
   let weight = 0;
-  for (const [microBatch, batch] of microBatches(stepExamples(examples, step - 1, { batchSize, seed: 0 })).entries()) {
+  for (const [microBatch, batch] of [...microBatches(inMemory(examplesOf(step - 1)))].entries()) {
     weight += model.accumulate(batch, { seed: 0, step, microBatch }).weight;
     paddedTokens += batch.rows * batch.length;
   }

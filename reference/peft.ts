@@ -126,7 +126,11 @@ async function validationLoss(model: CompiledModel, modelDir: string): Promise<n
     maxLengthTokens: maxPositionTokens,
     truncation: 'error',
   });
-  return (await evaluate(model, examples)).loss;
+  try {
+    return (await evaluate(model, examples)).loss;
+  } finally {
+    examples.close();
+  }
 }
 
 function failures({ problems, logitsDifference = Number.NaN, movedBy = Number.NaN, lossDifference = Number.NaN }: PeftAnswer): string[] {

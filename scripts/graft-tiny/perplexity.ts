@@ -34,5 +34,6 @@ export async function perplexity(modelDir: string, file: string): Promise<HeldOu
     return { perplexity: Math.exp(loss), accuracy: accuracy!, examples: facts.examples, supervisedTokens: facts.supervisedTokens };
   } finally {
     model.dispose();
+    examples.close();
   }
 }

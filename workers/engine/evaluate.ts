@@ -1,6 +1,7 @@
 /** How well a model predicts examples, without training on them. */
 import type { Example } from './data/batch.ts';
 import { microBatches } from './data/batches.ts';
+import type { ExampleStore } from './data/example-store.ts';
 import { rowLimit } from './model/token-grid.ts';
 import { addSums, type Metrics, NO_SUMS } from './objectives/objective.ts';
 import type { TunedModel } from './tuning/tuned-model.ts';
@@ -8,8 +9,8 @@ import type { TunedModel } from './tuning/tuned-model.ts';
 /** Lets messages, timers and signals be handled between passes. */
 export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** @returns the objective's metrics over all examples */
-export async function evaluate(model: TunedModel, examples: readonly Example[]): Promise<Metrics> {
+/** @returns the objective's metrics over all examples, of which a few are in memory at a time */
+export async function evaluate(model: TunedModel, examples: ExampleStore): Promise<Metrics> {
   let sums = NO_SUMS;
   for (const batch of microBatches(examples, { sharedRowLimit: rowLimit(model.config) })) {
     sums = addSums(sums, model.evaluate(batch));
@@ -22,7 +23,7 @@ export async function evaluate(model: TunedModel, examples: readonly Example[]):
  * The validation examples of one evaluation step: consecutive batches in the file's order, starting again at its end.
  * @param evaluation from 0
  */
-export function validationBatch(examples: readonly Example[], evaluation: number, batchSize: number): Example[] {
+export function validationBatch(examples: ExampleStore, evaluation: number, batchSize: number): Example[] {
   const size = Math.min(batchSize, examples.length);
-  return Array.from({ length: size }, (_, index) => examples[(evaluation * size + index) % examples.length]!);
+  return Array.from({ length: size }, (_, index) => examples.read((evaluation * size + index) % examples.length));
 }

@@ -1,6 +1,15 @@
 /** The engine's public API, for programs that train without the service. */
-export type { CheckpointReport, DatasetFacts, Prepared, StepReport, TrainOptions, TrainReport, TrainResult } from './contract.ts';
+export type {
+  CheckpointReport,
+  DatasetFacts,
+  Prepared,
+  StepReport,
+  TrainOptions,
+  TrainReport,
+  TrainResult,
+} from './contract.ts';
 export { type Dataset, type DatasetOptions, readDataset } from './data/dataset.ts';
+export type { ExampleStore } from './data/example-store.ts';
 export { evaluate } from './evaluate.ts';
 export { type Generated, type GenerateOptions, Generator } from './generate.ts';
 export type { Metrics } from './objectives/objective.ts';

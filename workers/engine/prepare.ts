@@ -6,18 +6,18 @@ import {
   type ResolvedHyperparameters,
   resolveHyperparameters,
 } from '../../src/formats/hyperparameters.ts';
+import type { ModelConfig } from '../../src/formats/model-config.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning/tuning.ts';
 import { openForTraining } from './compiled/open-model.ts';
-import { PREPARATION_PARTS, type Prepared, type TrainOptions } from './contract.ts';
-import { type Dataset, tokenizeFile } from './data/dataset.ts';
-import { overlapWarning, tokenReceipt } from './data/receipt.ts';
-import { ChatTemplate } from './data/template/chat-template.ts';
-import { Tokenizer } from './data/tokenizer.ts';
+import { PREPARATION_PARTS, type PreparationPart, type Prepared, type TrainOptions } from './contract.ts';
+import type { Dataset } from './data/dataset.ts';
+import { overlapWarning } from './data/receipt.ts';
 import { readTrainerState, restoreTensors, type TrainerState } from './io/checkpoint.ts';
 import { fastestPrecision } from './machine/precision.ts';
 import { readModelConfig } from './model/weights.ts';
 import { objectiveOf } from './objectives/objectives.ts';
+import { prepareData, type RunData } from './prepare-data.ts';
 import { basePredictions, type Predictions } from './proof/base-predictions.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { versions } from './tensorflow/tensorflow.ts';
@@ -43,7 +43,9 @@ export interface Run {
   base: Predictions;
   /** Writes what the job delivers. @returns the file names */
   deliver(dir: string): string[];
-  /** Frees the model. Further calls do nothing. */
+  /** Frees the model, but not the data. Further calls do nothing. */
+  disposeModel(): void;
+  /** Frees the model and the data. Further calls do nothing. */
   dispose(): void;
 }
 
@@ -52,16 +54,12 @@ export interface Run {
  * @throws Refusal for invalid options, data or model files
  */
 export async function prepare(options: TrainOptions): Promise<Run> {
-  const { modelDir, seed } = options;
   const watch = new Stopwatch(PREPARATION_PARTS);
   checkHyperparameters(options.hyperparameters, 'hyperparameters');
   const tuning = resolveTuning(options.tuning);
   const resumed = options.resumeFrom === undefined ? null : readTrainerState(options.resumeFrom);
-  const today = resumed === null ? new Date() : new Date(resumed.today);
 
-  const config = readModelConfig(modelDir);
-  const tokenizer = await Tokenizer.open(modelDir);
-  const template = await ChatTemplate.open(tokenizer, today);
+  const config = readModelConfig(options.modelDir);
   const precision = () => {
     watch.lap('data');
     const fastest = resumed?.hyperparameters.precision ?? fastestPrecision(options.machineFile);
@@ -71,16 +69,29 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const resolve = (examples: number) =>
     resolveHyperparameters(options.hyperparameters, { examples, modelMaxLength: config.maxPositionTokens, tuning, fastestPrecision: precision });
   const { max_length: maxLengthTokens, truncation } = resolve(1); // these two do not depend on the data
-  const datasetOptions = { tokenizer, template, vocabSize: config.vocabSize, maxLengthTokens, truncation, signal: options.signal };
-  const training = await tokenizeFile(options.trainingFile, { ...datasetOptions, param: 'training_file' });
-  const validation =
-    options.validationFile === undefined ? null : await tokenizeFile(options.validationFile, { ...datasetOptions, param: 'validation_file' });
-  const receipt = tokenReceipt({ training, validation }, { ...datasetOptions, today });
-  await options.report?.receipt?.(receipt);
-  const problem = training.problem ?? validation?.problem;
-  if (problem) throw problem;
+  const startedOn = resumed && new Date(resumed.today);
+  const data = await prepareData(options, { vocabSize: config.vocabSize, maxLengthTokens, truncation }, startedOn);
+  try {
+    const hyperparameters = resolve(data.training.examples.length);
+    return prepareModel(options, { data, hyperparameters, tuning, resumed, config, watch });
+  } catch (error) {
+    data.close();
+    throw error;
+  }
+}
 
-  const hyperparameters = resolve(training.examples.length);
+interface Parts {
+  data: RunData;
+  hyperparameters: ResolvedHyperparameters;
+  tuning: ResolvedTuning;
+  resumed: TrainerState | null;
+  config: ModelConfig;
+  watch: Stopwatch<PreparationPart>;
+}
+
+function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, resumed, config, watch }: Parts): Run {
+  const { modelDir, seed } = options;
+  const { training, validation, receipt, today } = data;
   const stepsPerEpoch = Math.ceil(training.examples.length / hyperparameters.batch_size);
   const totalSteps = stepsPerEpoch * hyperparameters.n_epochs;
   if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256 });
@@ -141,10 +152,14 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const tunedBase: TunedBase = { modelDir, name: options.baseModelName ?? modelDir, revision: options.baseModelRevision ?? null };
   const deliver = (dir: string): string[] => methodOf(tuning).save(model, dir, { tuning, base: tunedBase });
   let disposed = false;
-  const dispose = (): void => {
+  const disposeModel = (): void => {
     if (disposed) return;
     disposed = true;
     model.dispose();
+  };
+  const dispose = (): void => {
+    disposeModel();
+    data.close();
   };
   return {
     model,
@@ -159,6 +174,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     facts,
     base,
     deliver,
+    disposeModel,
     dispose,
   };
 }

@@ -5,6 +5,7 @@ import { Refusal } from '../../src/formats/refusal.ts';
 import type { TrainOptions, TrainResult } from './contract.ts';
 import { type Batch, supervisedTokens } from './data/batch.ts';
 import { microBatches, stepExamples } from './data/batches.ts';
+import { inMemory } from './data/example-store.ts';
 import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
 import { writeCheckpoint } from './io/checkpoint.ts';
 import { rowLimit } from './model/token-grid.ts';
@@ -33,6 +34,7 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
   const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
   const schedule = scheduleOf(run);
   const sharedRowLimit = rowLimit(model.config);
+  const examplesOf = stepExamples(training.examples, { batchSize, seed });
   const startedMs = performance.now();
   let trainedTokens = resumed?.trainedTokens ?? 0;
   let last = resumed?.last;
@@ -43,11 +45,11 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
     const stepStartedMs = performance.now();
 
     // Batch.
-    const examples = stepExamples(training.examples, step - 1, { batchSize, seed });
+    const examples = examplesOf(step - 1);
     const tokens = examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 
     // Step.
-    const sums = await accumulate(model, microBatches(examples, { sharedRowLimit }), { seed, step });
+    const sums = await accumulate(model, [...microBatches(inMemory(examples), { sharedRowLimit })], { seed, step });
     const trainMetrics = model.objective.metrics(sums);
     const rate = learningRate(step - 1, schedule);
     const gradNorm = Number.isFinite(trainMetrics.loss) ? model.update({ learningRate: rate, maxNorm, weight: sums.weight }) : Number.NaN;
@@ -59,7 +61,7 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
     const isLast = step === totalSteps;
     const saves = isLast || step % stepsPerEpoch === 0 || (saveSteps > 0 && step % saveSteps === 0);
     const evaluates = validation !== null && step % evalSteps === 0;
-    const valid = evaluates ? await evaluate(model, validationBatch(validation.examples, step / evalSteps - 1, batchSize)) : {};
+    const valid = evaluates ? await evaluate(model, inMemory(validationBatch(validation.examples, step / evalSteps - 1, batchSize))) : {};
     const fullValid = validation !== null && saves ? await evaluate(model, validation.examples) : {};
 
     // Report.

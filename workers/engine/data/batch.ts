@@ -4,6 +4,8 @@ export interface Example {
   inputIds: Int32Array;
   /** Weight of each token in the loss, as the target of the position before it; 0 for context. Same length. */
   lossWeights: Float32Array;
+  /** Where each of several independent sequences begins; missing when the example is one. */
+  starts?: Int32Array;
 }
 
 /** Rows of examples, padded on the right. Plain arrays: the model makes the tensors. */

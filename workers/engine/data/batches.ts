@@ -1,5 +1,6 @@
 /** Which examples an optimizer step sees, and how they are packed into passes. */
 import type { Batch, Example } from './batch.ts';
+import { byLength, type ExampleStore } from './example-store.ts';
 import { epochOrder } from './shuffle.ts';
 
 /** Padded tokens of one forward and backward pass: bounds a step's memory, yet keeps matrix kernels busy. */
@@ -14,14 +15,18 @@ const WINDOW = 64;
 const ROW_DOUBLING_COST = 1536;
 
 /**
- * @param step from 0
- * @returns the examples of that optimizer step; an epoch's last step takes what is left
+ * An epoch's order of examples is made once, 4 bytes an example, and kept until a step of another epoch is asked for.
+ * @returns the examples of an optimizer step, counted from 0; an epoch's last step takes what is left
  */
-export function stepExamples(examples: readonly Example[], step: number, { batchSize, seed }: { batchSize: number; seed: number }): Example[] {
+export function stepExamples(examples: ExampleStore, { batchSize, seed }: { batchSize: number; seed: number }): (step: number) => Example[] {
   const stepsPerEpoch = Math.ceil(examples.length / batchSize);
-  const order = epochOrder(examples.length, { seed, epoch: Math.floor(step / stepsPerEpoch) });
-  const first = (step % stepsPerEpoch) * batchSize;
-  return [...order.subarray(first, first + batchSize)].map((index) => examples[index]!);
+  let made: { epoch: number; order: Uint32Array } | null = null;
+  return (step) => {
+    const epoch = Math.floor(step / stepsPerEpoch);
+    if (made?.epoch !== epoch) made = { epoch, order: epochOrder(examples.length, { seed, epoch }) };
+    const first = (step % stepsPerEpoch) * batchSize;
+    return Array.from(made.order.subarray(first, first + batchSize), (index) => examples.read(index));
+  };
 }
 
 export interface PackOptions {
@@ -35,18 +40,15 @@ export interface PackOptions {
  * Splits examples into passes of at most `tokenBudget` padded tokens (a longer example gets its own pass) and packs several into a row, first-fit
  * decreasing. Tokens see only their own example. The packing affects rounding only: the step's loss is a sum over its tokens.
  */
-export function microBatches(examples: readonly Example[], options: PackOptions = {}): Batch[] {
-  const byLength = examples.toSorted((a, b) => b.inputIds.length - a.inputIds.length);
-  const batches: Batch[] = [];
-  for (let first = 0; first < byLength.length; first += WINDOW) {
-    for (let remaining = byLength.slice(first, first + WINDOW); remaining.length > 0; ) {
+export function* microBatches(examples: ExampleStore, options: PackOptions = {}): Generator<Batch> {
+  for (let remaining of byLength(examples, WINDOW)) {
+    while (remaining.length > 0) {
       const { rows, length } = bestPass(remaining, options);
       const taken = new Set(rows.flat());
       remaining = remaining.filter((example) => !taken.has(example));
-      batches.push(layOut(rows, length));
+      yield layOut(rows, length);
     }
   }
-  return batches;
 }
 
 interface Pass {

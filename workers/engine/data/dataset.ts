@@ -7,13 +7,17 @@ import { Refusal } from '../../../src/formats/refusal.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
 import { type Example, supervisedTokens } from './batch.ts';
+import { countRepeats } from './digests.ts';
+import { idBytesFor } from './example-record.ts';
 import { tokenizeExample } from './supervision.ts';
 import { Tally } from './tally.ts';
 import type { ChatTemplate } from './template/chat-template.ts';
+import { type TokenFile, type TokenFileContent, TokenWriter } from './token-file.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface Dataset {
-  examples: Example[];
+  /** On disk; whoever has the dataset closes it. */
+  examples: TokenFile;
   facts: DatasetFacts;
   /** SHA-256 of the file, hex. */
   sha256: string;
@@ -22,8 +26,7 @@ export interface Dataset {
 /** A file that was tokenised, whether or not it can be trained on. */
 export interface ReadDataset extends Dataset {
   receipt: FileReceipt;
-  /** Digests of the kept examples, to find them in another file. */
-  seen: ReadonlySet<string>;
+  content: TokenFileContent;
   /** Why it cannot be trained on: examples are too long, or none has a supervised token. */
   problem: Refusal | null;
 }
@@ -38,6 +41,8 @@ export interface DatasetOptions {
   truncation: 'error' | 'right' | 'left' | 'drop';
   /** Large files take minutes; aborting stops between two examples. */
   signal?: AbortSignal | undefined;
+  /** Takes the examples; default: one whose files are gone when they are closed. */
+  writer?: TokenWriter | undefined;
 }
 
 /**
@@ -46,8 +51,9 @@ export interface DatasetOptions {
  */
 export async function readDataset(path: string, options: DatasetOptions): Promise<Dataset> {
   const read = await tokenizeFile(path, options);
-  if (read.problem !== null) throw read.problem;
-  return read;
+  if (read.problem === null) return read;
+  read.examples.close();
+  throw read.problem;
 }
 
 /**
@@ -55,44 +61,52 @@ export async function readDataset(path: string, options: DatasetOptions): Promis
  * @throws Refusal naming the lines that cannot be read
  */
 export async function tokenizeFile(path: string, options: DatasetOptions): Promise<ReadDataset> {
+  const writer = options.writer ?? TokenWriter.temporary(idBytesFor(options.vocabSize));
+  try {
+    return await tokenizeInto(writer, path, options);
+  } catch (error) {
+    writer.close();
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? exampleError(options.param, `${path} does not exist`) : error;
+  }
+}
+
+async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetOptions): Promise<ReadDataset> {
   const { param, tokenizer, template, maxLengthTokens, truncation, signal } = options;
   const hash = createHash('sha256');
   const problems = new Problems(param);
   const lengths = new Problems(param);
   const tally = new Tally();
-  const examples: Example[] = [];
-  try {
-    for await (const { lineNumber, example } of readExamples(hashed(createReadStream(path), hash), param)) {
-      signal?.throwIfAborted();
-      try {
-        const whole = await tokenizeExample(example, tokenizer, template);
-        checkVocabulary(whole, options);
-        tally.read(lineNumber, whole.inputIds.length, maxLengthTokens);
-        const kept = shorten(whole, maxLengthTokens, truncation);
-        if (kept === 'too long') {
-          lengths.note(tooLong(lineNumber, whole.inputIds.length, options));
-        } else if (kept === null) {
-          tally.dropped += 1;
-        } else if (supervisedTokens(kept) === 0) {
-          tally.nothingToLearn(lineNumber, whole);
-        } else {
-          if (kept !== whole) tally.truncated += 1;
-          tally.keep(lineNumber, kept);
-          examples.push(kept);
-        }
-      } catch (error) {
-        if (error instanceof Refusal) throw error;
-        problems.add(exampleError(param, `line ${lineNumber} ${(error as Error).message}`));
-      }
+  for await (const { lineNumber, example } of readExamples(hashed(createReadStream(path), hash), param)) {
+    signal?.throwIfAborted();
+    let whole: Example;
+    try {
+      whole = await tokenizeExample(example, tokenizer, template);
+    } catch (error) {
+      if (error instanceof Refusal) throw error;
+      problems.add(exampleError(param, `line ${lineNumber} ${(error as Error).message}`));
+      continue;
     }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw exampleError(param, `${path} does not exist`);
-    throw error;
+    checkVocabulary(whole, options);
+    tally.read(lineNumber, whole.inputIds.length, maxLengthTokens);
+    const kept = shorten(whole, maxLengthTokens, truncation);
+    if (kept === 'too long') {
+      lengths.note(tooLong(lineNumber, whole.inputIds.length, options));
+    } else if (kept === null) {
+      tally.dropped += 1;
+    } else if (supervisedTokens(kept) === 0) {
+      tally.nothingToLearn(lineNumber, whole);
+    } else {
+      if (kept !== whole) tally.truncated += 1;
+      tally.keep(lineNumber, kept);
+      writer.append(kept);
+    }
   }
   problems.throwIfAny();
   const sha256 = hash.digest('hex');
+  const { examples, content } = writer.finish();
+  tally.duplicates = countRepeats(examples.digests());
   const problem = lengths.all ?? (examples.length === 0 ? nothingToLearn(tally, options) : null);
-  return { examples, facts: tally.facts(options), sha256, receipt: await tally.receipt(sha256, tokenizer), seen: tally.seen, problem };
+  return { examples, content, facts: tally.facts(options), sha256, receipt: await tally.receipt(sha256, tokenizer), problem };
 }
 
 /** @returns the example, cut if need be; null to drop it */

@@ -1,7 +1,7 @@
 /** A job's token receipt, from the tallies of its files. */
 import type { TokenReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetOptions, ReadDataset } from './dataset.ts';
-import { exampleDigest } from './example-digest.ts';
+import { countShared } from './digests.ts';
 import type { ChatTemplate } from './template/chat-template.ts';
 
 interface Files {
@@ -22,7 +22,7 @@ export function tokenReceipt({ training, validation }: Files, { maxLengthTokens,
     template: template && { sha256: template.sha256, marks_generation: template.marksGeneration, date: today.toISOString() },
     training: training.receipt,
     validation: validation?.receipt ?? null,
-    overlap: validation?.examples.filter((example) => training.seen.has(exampleDigest(example))).length ?? null,
+    overlap: validation && countShared(validation.examples.digests(), training.examples.digests()),
   };
 }
 

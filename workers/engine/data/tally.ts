@@ -5,7 +5,6 @@ import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
 import { type Example, supervisedTokens } from './batch.ts';
 import { decodeSpans } from './decoded-spans.ts';
-import { exampleDigest } from './example-digest.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** OpenAI refuses fewer than ten examples; here they only cause a warning. */
@@ -21,9 +20,8 @@ export class Tally {
   lines = 0;
   dropped = 0;
   truncated = 0;
+  /** Set once all examples are known. */
   duplicates = 0;
-  /** Digests of the kept examples. */
-  readonly seen = new Set<string>();
   readonly tooLong = new NamedLines();
   readonly unsupervised = new NamedLines();
   #examples = 0;
@@ -45,9 +43,6 @@ export class Tally {
     this.#examples += 1;
     this.#tokens += example.inputIds.length;
     this.#supervisedTokens += supervisedTokens(example);
-    const digest = exampleDigest(example);
-    if (this.seen.has(digest)) this.duplicates += 1;
-    this.seen.add(digest);
     if (this.#samples.length < SAMPLES) this.#samples.push({ line, example });
   }
 

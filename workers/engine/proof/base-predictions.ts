@@ -1,5 +1,5 @@
 /** A base model's predictions on real prompts before training: what a delivered adapter is compared with. */
-import type { Example } from '../data/batch.ts';
+import { type ExampleStore, firstExamples } from '../data/example-store.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 
 /** Number of prompts, and tokens kept of each, from its end. */
@@ -14,8 +14,8 @@ export interface Predictions {
 }
 
 /** @param model not trained yet: a fresh adapter has B = 0 */
-export function basePredictions(model: TunedModel, examples: readonly Example[]): Predictions {
-  const prompts = examples.slice(0, PROMPTS).map(({ inputIds, lossWeights }) => {
+export function basePredictions(model: TunedModel, examples: ExampleStore): Predictions {
+  const prompts = firstExamples(examples, PROMPTS).map(({ inputIds, lossWeights }) => {
     const end = lossWeights.findIndex((weight) => weight !== 0);
     return inputIds.slice(Math.max(0, end - PROMPT_TOKENS), end);
   });

@@ -4,7 +4,7 @@ import { LOSS_TOLERANCE, type ProofFindings } from '../../../src/formats/adapter
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { openForInference } from '../compiled/open-model.ts';
 import type { StepReport } from '../contract.ts';
-import type { Example } from '../data/batch.ts';
+import { type ExampleStore, firstExamples, inMemory } from '../data/example-store.ts';
 import { evaluate } from '../evaluate.ts';
 import { decodeFloats, encodeFloats } from '../io/float-formats.ts';
 import { storedDtype } from '../io/model-directory.ts';
@@ -77,7 +77,7 @@ async function proveModel(run: Run, { modelDir, deliveredDir, last, signal }: De
   const reported = dtype === 'F32' ? last.metrics['full_valid_loss'] : undefined;
   const live = reported ?? (await evaluate(run.model, sample.examples)).loss;
   signal?.throwIfAborted();
-  run.dispose(); // so that two models are never in memory at once
+  run.disposeModel(); // so that two models are never in memory at once
   const delivered = openForInference({ modelDir: deliveredDir, precision: run.hyperparameters.precision });
   try {
     measureEffect(measured, run.base, delivered);
@@ -97,17 +97,17 @@ function describeTensors(measured: Measured, paths: string[]): void {
 
 interface LossSample {
   measuredOn: 'validation_file' | 'training_sample';
-  examples: Example[];
+  examples: ExampleStore;
 }
 
 function lossSample({ training, validation }: Run): LossSample {
   if (validation !== null) return { measuredOn: 'validation_file', examples: validation.examples };
   let tokens = 0;
-  const examples = training.examples.slice(0, SAMPLE_EXAMPLES).filter(({ inputIds }, index) => {
+  const examples = firstExamples(training.examples, SAMPLE_EXAMPLES).filter(({ inputIds }, index) => {
     tokens += inputIds.length;
     return index === 0 || tokens <= SAMPLE_TOKENS;
   });
-  return { measuredOn: 'training_sample', examples };
+  return { measuredOn: 'training_sample', examples: inMemory(examples) };
 }
 
 function measureEffect(measured: Measured, { prompts, logits }: Predictions, model: TunedModel): void {

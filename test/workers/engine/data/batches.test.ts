@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Batch, Example } from '../../../../workers/engine/data/batch.ts';
 import { layOut, MICRO_BATCH_TOKENS, microBatches, stepExamples } from '../../../../workers/engine/data/batches.ts';
+import { inMemory } from '../../../../workers/engine/data/example-store.ts';
 import { epochOrder, splitMix32 } from '../../../../workers/engine/data/shuffle.ts';
 
 const example = (length: number, first = 1): Example => ({
@@ -8,7 +10,19 @@ const example = (length: number, first = 1): Example => ({
   lossWeights: Float32Array.from({ length }, (_, index) => (index === 0 ? 0 : 1)),
 });
 
+/** Python's orders. */
+const orders = JSON.parse(readFileSync(new URL('../../../fixtures/reference/shuffle.json', import.meta.url), 'utf8')) as {
+  examples: number;
+  seed: number;
+  epoch: number;
+  order: number[];
+}[];
+
 describe('epochOrder', () => {
+  it.each(orders)('of $examples examples in epoch $epoch with seed $seed is the one of earlier versions', ({ examples, seed, epoch, order }) => {
+    expect([...epochOrder(examples, { seed, epoch })]).toEqual(order);
+  });
+
   it('is a permutation, the same for the same seed and epoch, different for others', () => {
     const order = epochOrder(1000, { seed: 1, epoch: 0 });
     expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, index) => index));
@@ -29,19 +43,28 @@ describe('stepExamples', () => {
   it('visits every example once per epoch, the last step taking what is left', () => {
     const examples = Array.from({ length: 10 }, (_, index) => example(2, index * 10));
     const sizes: number[] = [];
+    const examplesOf = stepExamples(inMemory(examples), { batchSize: 4, seed: 3 });
     const seen = [0, 1, 2].flatMap((step) => {
-      const chosen = stepExamples(examples, 3 + step, { batchSize: 4, seed: 3 });
+      const chosen = examplesOf(3 + step);
       sizes.push(chosen.length);
       return chosen.map(({ inputIds }) => inputIds[0]!);
     });
     expect(sizes).toEqual([4, 4, 2]);
     expect(seen.sort((a, b) => a - b)).toEqual([0, 10, 20, 30, 40, 50, 60, 70, 80, 90]);
   });
+
+  it('asked for steps in any order gives each epoch its own order', () => {
+    const { order: first } = orders.find(({ examples, seed, epoch }) => examples === 12 && seed === 7 && epoch === 0)!;
+    const { order: second } = orders.find(({ examples, seed, epoch }) => examples === 12 && seed === 7 && epoch === 1)!;
+    const examplesOf = stepExamples(inMemory(Array.from({ length: 12 }, (_, index) => example(1, index))), { batchSize: 5, seed: 7 });
+    const ids = (step: number) => examplesOf(step).map(({ inputIds }) => inputIds[0]);
+    expect([4, 1, 3, 2].map(ids)).toEqual([second.slice(5, 10), first.slice(5, 10), second.slice(0, 5), first.slice(10)]);
+  });
 });
 
 describe('microBatches', () => {
-  const lengths = (batches: readonly Batch[]) => batches.map(({ rows, length }) => [rows, length]);
-  const examples = [3, 40, 9, 16, 8, 100].map((length) => example(length, length));
+  const lengths = (batches: Iterable<Batch>) => [...batches].map(({ rows, length }) => [rows, length]);
+  const examples = inMemory([3, 40, 9, 16, 8, 100].map((length) => example(length, length)));
 
   it('keeps every pass within the budget and gives a longer example its own pass', () => {
     expect(lengths(microBatches(examples, { tokenBudget: 64 }))).toEqual([
@@ -70,7 +93,7 @@ describe('microBatches', () => {
   it('wastes little on the lengths of typical chats', () => {
     const random = splitMix32(1);
     const chats = Array.from({ length: 200 }, () => example(24 + Math.floor(400 * random() ** 3)));
-    const batches = microBatches(chats);
+    const batches = [...microBatches(inMemory(chats))];
     const padded = batches.reduce((sum, { rows, length }) => sum + rows * length, 0);
     const real = chats.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
     expect(real / padded).toBeGreaterThan(0.9);
@@ -78,7 +101,7 @@ describe('microBatches', () => {
   });
 
   it('lets no examples share a row that is longer than the limit', () => {
-    const alike = Array.from({ length: 4 }, () => example(20));
+    const alike = inMemory(Array.from({ length: 4 }, () => example(20)));
     expect(lengths(microBatches(alike, { tokenBudget: 96 }))).toEqual([[2, 40]]);
     expect(lengths(microBatches(alike, { tokenBudget: 96, sharedRowLimit: 39 }))).toEqual([[4, 24]]);
   });

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type DatasetOptions, readDataset } from '../../../../workers/engine/data/dataset.ts';
+import { firstExamples } from '../../../../workers/engine/data/example-store.ts';
 import { ChatTemplate } from '../../../../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
 
@@ -25,7 +26,10 @@ async function read(lines: (object | string)[], options: Partial<DatasetOptions>
   const path = join(dir, 'examples.jsonl');
   const text = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n');
   await writeFile(path, text);
-  return { text, ...(await readDataset(path, { ...base, ...options })) };
+  const { examples, ...rest } = await readDataset(path, { ...base, ...options });
+  const inMemory = firstExamples(examples, examples.length);
+  examples.close();
+  return { text, examples: inMemory, ...rest };
 }
 
 const chat = (question: string, answer: string, more: object = {}) => ({
@@ -99,6 +103,22 @@ describe('readDataset', () => {
 
   it('refuses a tokenizer with more tokens than the model', async () => {
     await expect(read(ten, { vocabSize: 5 })).rejects.toThrow(/produces the id \d+, but the model knows only 5 tokens/);
+  });
+
+  it('leaves nothing in the temporary folder, neither while its examples are read nor after an error', async () => {
+    vi.stubEnv('TMPDIR', await mkdtemp(join(dir, 'tmp-')));
+    try {
+      const path = join(dir, 'short.jsonl');
+      await writeFile(path, ten.map((line) => JSON.stringify(line)).join('\n'));
+      const { examples } = await readDataset(path, base);
+      expect(await readdir(tmpdir())).toEqual([]);
+      expect(examples.read(9).inputIds.length).toBeGreaterThan(0);
+      examples.close();
+      await expect(readDataset(path, { ...base, vocabSize: 5 })).rejects.toThrow(/knows only 5 tokens/);
+      expect(await readdir(tmpdir())).toEqual([]);
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 
   it('names a file that does not exist', async () => {

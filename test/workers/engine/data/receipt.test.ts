@@ -3,10 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Example } from '../../../../workers/engine/data/batch.ts';
 import { type DatasetOptions, tokenizeFile } from '../../../../workers/engine/data/dataset.ts';
 import { decodeSpans } from '../../../../workers/engine/data/decoded-spans.ts';
-import { exampleDigest } from '../../../../workers/engine/data/example-digest.ts';
 import { tokenReceipt } from '../../../../workers/engine/data/receipt.ts';
 import { SAMPLE_TOKENS } from '../../../../workers/engine/data/tally.ts';
 import { ChatTemplate } from '../../../../workers/engine/data/template/chat-template.ts';
@@ -77,7 +75,7 @@ describe('the receipt of two files', () => {
 describe('a sample of the receipt', () => {
   it('shows what the model reads, with supervised spans marked and emoji intact', async () => {
     const { examples } = await read([pair('Say 🌳: ', 'A 👩‍🌾 says "é" \u0000')]);
-    const spans = await decodeSpans(examples[0]!, base.tokenizer, SAMPLE_TOKENS);
+    const spans = await decodeSpans(examples.read(0), base.tokenizer, SAMPLE_TOKENS);
     expect(spans.map(({ supervised }) => supervised)).toEqual([false, true]);
     expect(spans[0]!.text).toBe('Say 🌳: ');
     expect(spans[1]!.text).toBe(`A 👩‍🌾 says "é" \0${base.tokenizer.eosToken}`);
@@ -96,16 +94,5 @@ describe('a sample of the receipt', () => {
     expect(sample!.tokens).toBeGreaterThan(SAMPLE_TOKENS);
     expect(sample!.shown_tokens).toBe(SAMPLE_TOKENS);
     expect(JSON.stringify(sample).length).toBeLessThan(10 * SAMPLE_TOKENS);
-  });
-});
-
-describe('exampleDigest', () => {
-  const example = (id: number, weight = 1): Example => ({ inputIds: Int32Array.of(id, 7), lossWeights: Float32Array.of(0, weight) });
-
-  it('distinguishes examples by their tokens and their weights in the loss', () => {
-    const digests = new Set(Array.from({ length: 5000 }, (_, id) => exampleDigest(example(id))));
-    expect(digests.size).toBe(5000);
-    expect(exampleDigest(example(1))).toBe(exampleDigest(example(1)));
-    expect(digests.has(exampleDigest(example(1, 0.5)))).toBe(false);
   });
 });
