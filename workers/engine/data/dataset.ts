@@ -7,13 +7,19 @@ import { Refusal } from '../../../src/formats/refusal.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
 import { type Example, supervisedTokens } from './batch.ts';
+import { CountedBytes } from './counted-bytes.ts';
 import { countRepeats } from './digests.ts';
 import { idBytesFor } from './example-record.ts';
+import { lookAhead } from './look-ahead.ts';
 import { tokenizeExample } from './supervision.ts';
 import { Tally } from './tally.ts';
 import type { ChatTemplate } from './template/chat-template.ts';
 import { type TokenFile, type TokenFileContent, TokenWriter } from './token-file.ts';
 import type { Tokenizer } from './tokenizer.ts';
+
+/** How many examples are tokenised at once, and how much of the file they may take: enough for the tokenizer's threads, little memory. */
+const EXAMPLES_AT_ONCE = 32;
+const BYTES_AT_ONCE = 2 ** 20;
 
 export interface Dataset {
   /** On disk; whoever has the dataset closes it. */
@@ -73,14 +79,20 @@ export async function tokenizeFile(path: string, options: DatasetOptions): Promi
 async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetOptions): Promise<ReadDataset> {
   const { param, tokenizer, template, maxLengthTokens, truncation, signal } = options;
   const hash = createHash('sha256');
+  const bytes = new CountedBytes(hashed(createReadStream(path), hash));
   const problems = new Problems(param);
   const lengths = new Problems(param);
   const tally = new Tally();
-  for await (const { lineNumber, example } of readExamples(hashed(createReadStream(path), hash), param)) {
+  const started = lookAhead(readExamples(bytes, param), ({ example }) => tokenizeExample(example, tokenizer, template), {
+    most: EXAMPLES_AT_ONCE,
+    span: { most: BYTES_AT_ONCE, at: () => bytes.count },
+  });
+  for await (const { item, result } of started) {
     signal?.throwIfAborted();
+    const { lineNumber } = item;
     let whole: Example;
     try {
-      whole = await tokenizeExample(example, tokenizer, template);
+      whole = await result;
     } catch (error) {
       if (error instanceof Refusal) throw error;
       problems.add(exampleError(param, `line ${lineNumber} ${(error as Error).message}`));

@@ -105,6 +105,17 @@ describe('readDataset', () => {
     await expect(read(ten, { vocabSize: 5 })).rejects.toThrow(/produces the id \d+, but the model knows only 5 tokens/);
   });
 
+  it('names the first ten lines that the template refuses, in order, although several are tokenised at once', async () => {
+    const template = new ChatTemplate("{{ raise_exception('no') }}", { specialTokens: {}, today: new Date(0) });
+    const lines = Array.from({ length: 40 }, (_, index) => index + 1);
+    await expect(
+      read(
+        lines.map((line) => (line % 2 === 0 ? { prompt: 'a', completion: 'b' } : chat('a', 'b'))),
+        { template },
+      ),
+    ).rejects.toThrow(/^the first 10 problems: line 1 [^;]+; line 3 [^;]+; line 5 .+; line 17 [^;]+; line 19 [^;]+$/);
+  });
+
   it('leaves nothing in the temporary folder, neither while its examples are read nor after an error', async () => {
     vi.stubEnv('TMPDIR', await mkdtemp(join(dir, 'tmp-')));
     try {
