@@ -5,9 +5,10 @@ import { parseArgs } from 'node:util';
 import type { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { Hyperparameters } from '../../src/formats/hyperparameters.ts';
+import { quantity } from '../../src/formats/quantity.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { resolveTuning, TUNING_TYPES, type Tuning, tuningSchema } from '../../src/formats/tuning/tuning.ts';
-import type { Prepared, StepReport, TrainOptions } from './contract.ts';
+import type { Prepared, StepReport, TrainOptions, TrainReport } from './contract.ts';
 
 const USAGE = `Usage:
   npm run train -- --model DIR --data FILE --out DIR [options]
@@ -86,7 +87,7 @@ async function trainCommand(args: string[]): Promise<void> {
     seed: number('seed', values.seed) ?? 0,
     machineFile: join(homedir(), '.cache/graft/machine.json'),
     signal: interrupt.signal,
-    report: { prepared: printPrepared, step: printStep, checkpoint: ({ dir }) => console.log(`checkpoint ${dir}`) },
+    report: { preparing: printPreparing(), prepared: printPrepared, step: printStep, checkpoint: ({ dir }) => console.log(`checkpoint ${dir}`) },
   };
   // TensorFlow takes seconds to load, so mistakes on the command line are reported first.
   const { trainWithLineage } = await import('./train-with-lineage.ts');
@@ -96,6 +97,16 @@ async function trainCommand(args: string[]): Promise<void> {
 
 function interruption(): Refusal {
   return new Refusal('interrupted', 'interrupted', { hint: 'If you gave --checkpoints, continue with --resume and the last checkpoint.' });
+}
+
+/** Prints each percent once: large files report more often. */
+function printPreparing(): NonNullable<TrainReport['preparing']> {
+  let printed = '';
+  return ({ param, bytesRead, bytesTotal, lines }) => {
+    const share = `${param.replace('_', ' ')}: ${Math.floor((100 * bytesRead) / bytesTotal)} % read`;
+    if (share !== printed) console.log(`${share}, ${quantity(lines, 'example')}`);
+    printed = share;
+  };
 }
 
 function printPrepared({

@@ -1,4 +1,5 @@
 /** What goes into a training run and what comes out: the engine's public types. */
+import type { ExampleFile } from '../../src/formats/examples.ts';
 import type { Hyperparameters, ResolvedHyperparameters } from '../../src/formats/hyperparameters.ts';
 import type { Lineage } from '../../src/formats/lineage.ts';
 import type { Metrics } from '../../src/formats/metrics.ts';
@@ -37,6 +38,8 @@ export interface TrainOptions {
 
 /** Callbacks the loop awaits, in the order things happen. */
 export interface TrainReport {
+  /** A part of a file has been read and tokenised; the more there is, the more often. */
+  preparing?(progress: PreparationProgress): void | Promise<void>;
   /** The files have been read and tokenised; also called when training is then refused because examples are too long or have no supervised tokens. */
   receipt?(receipt: TokenReceipt): void | Promise<void>;
   /** The data is tokenised and the model open; the first step comes next. */
@@ -44,6 +47,15 @@ export interface TrainReport {
   step?(report: StepReport): void | Promise<void>;
   /** The checkpoint's directory is complete and synced. */
   checkpoint?(checkpoint: CheckpointReport): void | Promise<void>;
+}
+
+/** How far a file has been read. */
+export interface PreparationProgress {
+  param: ExampleFile;
+  bytesRead: number;
+  bytesTotal: number;
+  /** Lines read so far. */
+  lines: number;
 }
 
 export interface DatasetFacts {

@@ -2,6 +2,7 @@
 export type {
   CheckpointReport,
   DatasetFacts,
+  PreparationProgress,
   Prepared,
   StepReport,
   TrainOptions,

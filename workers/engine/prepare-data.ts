@@ -29,7 +29,7 @@ export async function prepareData(options: TrainOptions, resolved: Resolved, sta
   const today = startedOn ?? new Date();
   const tokenizer = await Tokenizer.open(modelDir);
   const template = await ChatTemplate.open(tokenizer, today);
-  const datasetOptions = { tokenizer, template, ...resolved, signal };
+  const datasetOptions = { tokenizer, template, ...resolved, signal, preparing: report?.preparing };
   const open: ReadDataset[] = [];
   const close = (): void => {
     for (const { examples } of open) examples.close();

@@ -1,16 +1,18 @@
 /** A file of examples, tokenised and checked. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { type ExampleFile, exampleError, Problems, readExamples } from '../../../src/formats/examples.ts';
 import { hashed } from '../../../src/formats/hashing.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
-import type { DatasetFacts } from '../contract.ts';
+import type { DatasetFacts, TrainReport } from '../contract.ts';
 import { type Example, supervisedTokens } from './batch.ts';
 import { CountedBytes } from './counted-bytes.ts';
 import { countRepeats } from './digests.ts';
 import { idBytesFor } from './example-record.ts';
 import { lookAhead } from './look-ahead.ts';
+import { progressReporter } from './reading-progress.ts';
 import { tokenizeExample } from './supervision.ts';
 import { Tally } from './tally.ts';
 import type { ChatTemplate } from './template/chat-template.ts';
@@ -49,6 +51,8 @@ export interface DatasetOptions {
   signal?: AbortSignal | undefined;
   /** Takes the examples; default: one whose files are gone when they are closed. */
   writer?: TokenWriter | undefined;
+  /** Called now and then while the file is read. */
+  preparing?: TrainReport['preparing'] | undefined;
 }
 
 /**
@@ -78,8 +82,10 @@ export async function tokenizeFile(path: string, options: DatasetOptions): Promi
 
 async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetOptions): Promise<ReadDataset> {
   const { param, tokenizer, template, maxLengthTokens, truncation, signal } = options;
+  const { size: bytesTotal } = await stat(path);
   const hash = createHash('sha256');
   const bytes = new CountedBytes(hashed(createReadStream(path), hash));
+  const report = progressReporter(options, bytesTotal);
   const problems = new Problems(param);
   const lengths = new Problems(param);
   const tally = new Tally();
@@ -89,6 +95,7 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
   });
   for await (const { item, result } of started) {
     signal?.throwIfAborted();
+    await report(bytes.count, tally.lines);
     const { lineNumber } = item;
     let whole: Example;
     try {

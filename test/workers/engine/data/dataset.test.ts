@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { PreparationProgress } from '../../../../workers/engine/contract.ts';
 import { type DatasetOptions, readDataset } from '../../../../workers/engine/data/dataset.ts';
 import { firstExamples } from '../../../../workers/engine/data/example-store.ts';
 import { ChatTemplate } from '../../../../workers/engine/data/template/chat-template.ts';
@@ -130,6 +131,17 @@ describe('readDataset', () => {
     } finally {
       vi.unstubAllEnvs();
     }
+  });
+
+  it('reports how far it has read a large file', async () => {
+    const spaced = ten.map((line) => JSON.stringify(line).replace('{', `{${' '.repeat(2 ** 20)}`));
+    const reports: PreparationProgress[] = [];
+    const { text } = await read(spaced, { preparing: (progress) => void reports.push(progress) });
+    for (const { param, bytesTotal } of reports) expect([param, bytesTotal]).toEqual(['training_file', text.length]);
+    for (const [index, { bytesRead }] of reports.entries()) expect(bytesRead).toBeGreaterThanOrEqual((reports[index - 1]?.bytesRead ?? 0) + 2 ** 20);
+    expect(reports.length).toBeGreaterThanOrEqual(5);
+    // What has been read ahead but not tokenised is at most two megabytes: the window and a chunk.
+    for (const { bytesRead, lines } of reports) expect(Math.abs(lines * 2 ** 20 - bytesRead)).toBeLessThanOrEqual(2.1 * 2 ** 20);
   });
 
   it('names a file that does not exist', async () => {
