@@ -15,6 +15,7 @@ const USAGE = `Usage:
     --validation FILE        examples to evaluate on
     --checkpoints DIR        write checkpoints here, also on Ctrl-C
     --resume DIR             resume from a checkpoint
+    --tokens DIR             keep the run's tokenised files here, so that --resume does not tokenise them again
     --tuning ${TUNING_TYPES.join('|')}       default lora
     --r N  --alpha N  --dropout N  --target-modules a,b|all-linear  --rslora
     --epochs N  --batch-size N  --learning-rate N  --scheduler linear|cosine|constant|…
@@ -43,7 +44,7 @@ async function trainCommand(args: string[]): Promise<void> {
       ...{ 'target-modules': text, rslora: flag, epochs: text, 'batch-size': text, 'learning-rate': text, scheduler: text, 'warmup-ratio': text },
       ...{ 'warmup-steps': text },
       ...{ 'weight-decay': text, 'max-grad-norm': text, 'max-length': text, truncation: text, 'eval-steps': text, 'save-steps': text, seed: text },
-      ...{ 'base-model-name': text },
+      ...{ 'base-model-name': text, tokens: text },
     },
   });
   const { type } = resolveTuning();
@@ -81,6 +82,7 @@ async function trainCommand(args: string[]): Promise<void> {
     ...(values.validation === undefined ? {} : { validationFile: resolve(values.validation) }),
     ...(values.checkpoints === undefined ? {} : { checkpointsDir: resolve(values.checkpoints) }),
     ...(values.resume === undefined ? {} : { resumeFrom: resolve(values.resume) }),
+    ...(values.tokens === undefined ? {} : { tokensDir: resolve(values.tokens) }),
     ...(values['base-model-name'] === undefined ? {} : { baseModelName: values['base-model-name'] }),
     tuning,
     hyperparameters,

@@ -19,6 +19,11 @@ export interface TrainOptions {
   checkpointsDir?: string;
   /** A checkpoint directory of an earlier run with the same options; training resumes from it, bit for bit. */
   resumeFrom?: string;
+  /**
+   * A folder of this run alone that keeps its tokenised files, about as large as the data, so that neither resuming nor starting again tokenises again;
+   * created if missing. A run that starts again also keeps its date. Without a folder, the tokens are in the system's temporary one until the run is over.
+   */
+  tokensDir?: string;
   tuning: Tuning;
   /** What is minimised; default: supervised. */
   objective?: ObjectiveName;

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -106,6 +106,18 @@ describe('train › with LoRA', () => {
     expect(await bytes('stopped', 'out', adapterFile)).toEqual(await bytes('straight', 'out', adapterFile));
     const state = ['checkpoints', '6', 'trainer_state.safetensors'];
     expect(await bytes('stopped', ...state)).toEqual(await bytes('straight', ...state));
+  });
+
+  it('stopped and resumed with a folder for its tokens › does not tokenise again, and gives the same adapter', async () => {
+    await train(options('without tokens', { validationFile: trainingFile }));
+    const tokensDir = join(dir, 'tokens');
+    const given = { validationFile: trainingFile, tokensDir };
+    await expect(train(options('with tokens', { ...given, ...stoppingAfter(2) }))).rejects.toThrow('cancelled');
+    const made = async () => Promise.all(['training_file', 'validation_file'].map(async (param) => (await stat(join(tokensDir, param))).ino));
+    const kept = await made();
+    await train(options('with tokens', { ...given, resumeFrom: join(dir, 'with tokens', 'checkpoints', '2') }));
+    expect(await made()).toEqual(kept);
+    expect(await bytes('with tokens', 'out', adapterFile)).toEqual(await bytes('without tokens', 'out', adapterFile));
   });
 
   it('resumed with another seed and other data › names what differs', async () => {

@@ -1,0 +1,35 @@
+/** What decides how a file of examples becomes tokens, as one hash. */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
+import { extname, join } from 'node:path';
+import { serialize } from 'node:v8';
+import { hashFile } from '../../../src/formats/hashing.ts';
+import type { TrainOptions } from '../contract.ts';
+import { GRAFT_VERSION } from '../version.ts';
+import type { DatasetOptions } from './dataset.ts';
+
+/** The kinds of files that hold tokenizers, chat templates and configurations; weights are none of them. */
+const EXTENSIONS = ['.json', '.jinja', '.model', '.txt', '.tiktoken'];
+/** transformers keeps named chat templates in this folder of a model. */
+const MORE_TEMPLATES = 'additional_chat_templates';
+
+/** @returns SHA-256, hex, of all but the file of examples and the date that chat templates see */
+export async function recipeOf(
+  options: TrainOptions,
+  resolved: Pick<DatasetOptions, 'vocabSize' | 'maxLengthTokens' | 'truncation'>,
+): Promise<string> {
+  // What does not decide tokens is named, so that an option of tomorrow counts until someone knows better.
+  const { trainingFile, validationFile, outputDir, checkpointsDir, tokensDir, resumeFrom, machineFile, signal, report, ...rest } = options;
+  const { modelDir, tuning, hyperparameters, seed, baseModelName, baseModelRevision, ...deciding } = rest;
+  const files: [name: string, sha256: string][] = [];
+  for (const name of modelFiles(modelDir)) files.push([name, await hashFile(join(modelDir, name))]);
+  return createHash('sha256')
+    .update(serialize({ version: GRAFT_VERSION, deciding, ...resolved, files }))
+    .digest('hex');
+}
+
+function modelFiles(modelDir: string): string[] {
+  const more = join(modelDir, MORE_TEMPLATES);
+  const names = [...readdirSync(modelDir), ...(existsSync(more) ? readdirSync(more).map((name) => join(MORE_TEMPLATES, name)) : [])];
+  return names.filter((name) => EXTENSIONS.includes(extname(name))).sort();
+}
