@@ -9,6 +9,7 @@ import { deviceName } from './devices.ts';
 import { openFileHashes } from './engine/io/base-model-files.ts';
 import { removeAbandonedFolders, workerFolder } from './job/folder.ts';
 import { superviseJob } from './job/supervise.ts';
+import { removeTokensOfEndedJobs } from './job/tokens.ts';
 import { openPlaces, type PlacesOptions } from './placement/places.ts';
 import { slotsOf } from './placement/slots.ts';
 
@@ -29,6 +30,7 @@ export async function startWorker(services: Services, { devices, ...training }: 
   const stopping = new AbortController();
   const workDir = workerFolder(config.dataDir);
   await removeAbandonedFolders(config.dataDir);
+  await removeTokensOfEndedJobs(services);
 
   const baseModels = baseModelsOf(config, log);
   const announce = async () => models.announce(identity, await baseModels.scan());

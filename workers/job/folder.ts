@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { ObjectStore } from '../../src/object-store/object-store.ts';
 
-/** The files that a training process reads and writes: all that this machine's disk holds of a job. Removed when the worker is done with the job. */
+/** The files that a training process reads and writes, besides the tokens (`tokens.ts`). Removed when the worker is done with the job. */
 export interface JobFolder {
   trainingFile: string;
   validationFile: string;

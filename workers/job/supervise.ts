@@ -19,6 +19,7 @@ import { openJournal } from './journal.ts';
 import { type JobLineage, openLineage } from './lineage.ts';
 import { recordCheckpoint, recordPrepared, saveReport } from './progress.ts';
 import { downloadDirectory } from './stored-directory.ts';
+import { removeTokensOfEndedJobs, tokensDir } from './tokens.ts';
 import { type JobWatch, watchJob } from './watch.ts';
 
 /** After this many crashes under one worker the job fails: something in the job kills its training process. */
@@ -91,6 +92,7 @@ async function carryOut(job: Job, localDir: string | null, placed: Placed): Prom
   } finally {
     await watch.stop();
     await folder.remove();
+    await removeTokensOfEndedJobs(services).catch((error) => log.warn({ err: error }, 'tokens of ended jobs could not be removed'));
   }
 }
 
@@ -227,6 +229,7 @@ async function trainOptions({ services, job, folder, modelPath }: Run): Promise<
     ...(job.validationFileId !== null && { validationFile: folder.validationFile }),
     outputDir: folder.outputDir,
     checkpointsDir: folder.checkpointsDir,
+    tokensDir: tokensDir(services.config.dataDir, job.id),
     ...(resumeFrom !== null && { resumeFrom }),
     tuning: job.tuning,
     // Keep the precision that an earlier attempt chose on its machine, so that the job matches its record.

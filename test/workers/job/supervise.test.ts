@@ -1,3 +1,5 @@
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ORGANIZATION } from '../../../src/ids.ts';
 import { keys } from '../../../src/object-store/keys.ts';
@@ -82,5 +84,27 @@ describe('a supervised job', () => {
     await jobs.supervise(id, { takeProcess: dying });
     expect(precisions).toEqual([undefined, precision]);
     expect((await jobs.get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
+  });
+
+  it('whose worker is lost before the first checkpoint › keeps its tokens here for the next attempt, and none once it has ended', async () => {
+    const id = await jobs.makeJob();
+    const tokens = () => join(jobs.service.services.config.dataDir, 'tokens', id);
+    const made: number[] = [];
+    const dying = jobs.takeProcessWith((training) => ({
+      async *train(options) {
+        for await (const answer of training.train(options)) {
+          if (answer.answer === 'prepared') made.push(statSync(join(tokens(), 'training_file')).ino);
+          if (answer.answer === 'step' && made.length === 1) throw new Error('the worker is lost');
+          yield answer;
+        }
+      },
+    }));
+    await expect(jobs.supervise(id, { takeProcess: dying })).rejects.toThrow('the worker is lost');
+    expect(existsSync(tokens())).toBe(true);
+    await jobs.workerWasLost(id);
+    await jobs.supervise(id, { takeProcess: dying });
+    expect(made[1]).toBe(made[0]);
+    expect((await jobs.get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
+    expect(existsSync(tokens())).toBe(false);
   });
 });
