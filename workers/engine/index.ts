@@ -10,7 +10,7 @@ export type {
   TrainResult,
 } from './contract.ts';
 export { type Dataset, type DatasetOptions, readDataset } from './data/dataset.ts';
-export type { ExampleStore } from './data/example-store.ts';
+export { type ExampleStore, inMemory } from './data/example-store.ts';
 export { evaluate } from './evaluate.ts';
 export { type Generated, type GenerateOptions, Generator } from './generate.ts';
 export type { Metrics } from './objectives/objective.ts';
