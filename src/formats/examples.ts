@@ -1,16 +1,19 @@
 /**
- * The format of examples: one JSON object per line, either a chat, `{"messages": [{"role", "content", …}], "tools"?}` as OpenAI and Hugging Face
- * write it, or `{"prompt", "completion"}`. Other keys are ignored.
+ * The format of examples: one JSON object per line, either a chat, `{"messages": [{"role", "content", …}], "tools"?, "chat_template_kwargs"?}` as OpenAI,
+ * Hugging Face and TRL write it, or `{"prompt", "completion"}`. Other keys: example-keys.ts.
  */
 
+import { ExampleKeys, type KeyPlace } from './example-keys.ts';
+import { halfSurrogate, parseJsonLine } from './json-line.ts';
 import { readLines } from './lines.ts';
+import { MAX_PROBLEMS, Problems } from './problems.ts';
 import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
+import { reservedKwarg } from './template-kwargs.ts';
+import { visible } from './visible.ts';
 
 /** A longer conversation is taken for a mistake in the file. */
 const MAX_MESSAGES = 4096;
-/** How many problems one error names: enough to see the pattern, few enough to read. */
-export const MAX_PROBLEMS = 10;
 
 const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'] as const;
 export type Role = (typeof ROLES)[number];
@@ -29,6 +32,8 @@ export interface ChatExample {
   kind: 'chat';
   messages: ChatMessage[];
   tools: unknown[] | null;
+  /** What the line itself passes to the chat template, by name. */
+  templateKwargs: Record<string, unknown>;
 }
 
 export interface CompletionExample {
@@ -43,10 +48,17 @@ export type ExampleFile = 'training_file' | 'validation_file';
 
 type Json = Record<string, unknown>;
 
+/** The example or message that is being read. */
+interface At extends KeyPlace {
+  keys: ExampleKeys;
+}
+
 const shown = (value: unknown): string => {
   const text = JSON.stringify(value) ?? 'missing';
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return visible(text.length > 60 ? `${text.slice(0, 57)}...` : text);
 };
+
+const AN_EXAMPLE = 'An example is {"messages": [...]} or {"prompt": "...", "completion": "..."}.';
 
 /** @returns the error that both the formats and the engine throw for a problem in a file of examples */
 export function exampleError(param: ExampleFile, message: string, hint?: string): Refusal {
@@ -55,36 +67,33 @@ export function exampleError(param: ExampleFile, message: string, hint?: string)
 
 /**
  * @param param which file the line is from: the error's param, and its code `invalid_{param}`
+ * @param keys  which keys are known; counts those that are not used
  * @throws Refusal naming the line and the message in it (both from 1)
  */
-export function parseExample(line: string, lineNumber: number, param: ExampleFile): TrainingExample {
-  const where = `line ${lineNumber}`;
+export function parseExample(line: string, lineNumber: number, param: ExampleFile, keys = new ExampleKeys()): TrainingExample {
+  const name = `line ${lineNumber}`;
   const fail = (problem: string, hint?: string) => exampleError(param, problem, hint);
-  if (line.trim() === '') throw fail(`${where} is blank`, 'Remove it: every line holds one example.');
-  const value = parseJson(line, where, fail);
-  if (!isRecord(value))
-    throw fail(`${where} is ${shown(value)}, not a JSON object`, 'An example is {"messages": [...]} or {"prompt": "...", "completion": "..."}.');
-  if ('messages' in value) return parseChat(value, where, fail);
-  if ('preferred_output' in value || 'chosen' in value)
-    throw fail(
-      `${where} is a preference pair, which is not supported yet`,
-      'Supervised examples are {"messages": [...]} or {"prompt": "...", "completion": "..."}.',
-    );
-  if ('prompt' in value || 'completion' in value) return parseCompletion(value, where, fail);
-  throw fail(
-    `${where} has neither "messages" nor "prompt" and "completion"; its keys are ${shown(Object.keys(value))}`,
-    'An example is {"messages": [...]} or {"prompt": "...", "completion": "..."}.',
-  );
+  if (line.trim() === '') throw fail(`${name} is blank`, 'Remove it: every line holds one example.');
+  const value = parseJsonLine(line, (problem, hint) => fail(`${name} ${problem}`, hint));
+  try {
+    checkText(line, value, { name, fail });
+    return parseValue(value, { line: lineNumber, name, fail, keys });
+  } catch (error) {
+    if (error instanceof RangeError) throw fail(`${name} is nested too deeply`); // JSON.stringify and the search for half a pair recurse
+    throw error;
+  }
 }
 
 /**
  * Reads a file of examples as a stream.
  * @param bytes the file, in any chunks
+ * @param keys  as for parseExample; afterwards, `keys.warnings` names what was not used
  * @throws Refusal naming the first lines that are wrong, all at once
  */
 export async function* readExamples(
   bytes: AsyncIterable<Uint8Array>,
   param: ExampleFile,
+  keys = new ExampleKeys(),
 ): AsyncGenerator<{ lineNumber: number; example: TrainingExample }> {
   const problems = new Problems(param);
   let lines = 0;
@@ -98,7 +107,7 @@ export async function* readExamples(
     for (const blank of blanks) problems.collect(() => parseExample('', blank, param));
     blanks = [];
     lines = number;
-    const example = problems.collect(() => parseExample(text, number, param));
+    const example = problems.collect(() => parseExample(text, number, param, keys));
     // After a problem, the rest is read only to find more of them.
     if (example !== undefined && problems.count === 0) yield { lineNumber: number, example };
   }
@@ -106,110 +115,105 @@ export async function* readExamples(
   if (lines === 0) throw exampleError(param, 'the file is empty', 'Write one example per line.');
 }
 
-/** Collects the problems of a file up to a limit, so that a user can fix them in one go. */
-export class Problems {
-  readonly #errors: Refusal[] = [];
-  constructor(readonly param: ExampleFile) {}
-
-  get count(): number {
-    return this.#errors.length;
-  }
-
-  /** @throws Refusal with all problems once the limit is reached; any error other than a Refusal is rethrown */
-  collect<T>(work: () => T): T | undefined {
-    try {
-      return work();
-    } catch (error) {
-      this.add(error);
-      return undefined;
-    }
-  }
-
-  add(error: unknown): void {
-    if (!(error instanceof Refusal)) throw error;
-    this.#errors.push(error);
-    if (this.#errors.length >= MAX_PROBLEMS) this.throwIfAny();
-  }
-
-  /** Adds a problem without ever throwing; those beyond the limit are only counted, elsewhere. */
-  note(error: Refusal): void {
-    if (this.#errors.length < MAX_PROBLEMS) this.#errors.push(error);
-  }
-
-  throwIfAny(): void {
-    const { all } = this;
-    if (all !== null) throw all;
-  }
-
-  /** All problems as one error; null if there are none. */
-  get all(): Refusal | null {
-    const [first, ...more] = this.#errors;
-    if (first === undefined || more.length === 0) return first ?? null;
-    const messages = [first, ...more].map(({ message }) => message).join('; ');
-    const intro = this.count >= MAX_PROBLEMS ? `the first ${this.count} problems` : `${this.count} problems`;
-    return new Refusal(first.code, `${intro}: ${messages}`, first);
-  }
+/** @throws Refusal for text that no tokenizer can encode */
+function checkText(line: string, value: unknown, { name, fail }: Pick<At, 'name' | 'fail'>): void {
+  const found = halfSurrogate(line, value);
+  if (found === null) return;
+  const [first, index, ...inside] = found.path;
+  const ofMessage = first === 'messages' && typeof index === 'number';
+  const key = (ofMessage ? inside : found.path).find((step) => typeof step === 'string');
+  const where = `${ofMessage ? `${name}, message ${index + 1}` : name} has half a surrogate pair (${found.half})${key === undefined ? '' : ` in ${shown(key)}`}`;
+  throw fail(where, 'It is no character: write the whole pair, as in "\\ud83d\\ude00", or leave it out.');
 }
 
-type Fail = (problem: string, hint?: string) => Refusal;
-
-function parseJson(line: string, where: string, fail: Fail): unknown {
-  try {
-    return JSON.parse(line);
-  } catch (error) {
-    const { message } = error as SyntaxError;
-    const position = message.startsWith('Unexpected end') ? line.length : /at position (\d+)/.exec(message)?.[1];
-    const column = position === undefined ? '' : `column ${Number(position) + 1}: `;
-    // V8 gives either a position or a quotation.
-    const reason = message.replace(/ in JSON at position.*$/, '').replace(/, ((\.{3})?".*"(\.{3})?) is not valid JSON$/s, ' in $1');
-    throw fail(`${where} is not valid JSON (${column}${reason})`, 'Write one JSON object per line.');
+function parseValue(value: unknown, at: At): TrainingExample {
+  const { name, fail, keys } = at;
+  if (!isRecord(value))
+    throw fail(`${name} is ${shown(value)}, not a JSON object`, Array.isArray(value) ? 'Write one JSON object per line.' : AN_EXAMPLE);
+  const isChat = 'messages' in value;
+  const isCompletion = 'prompt' in value || 'completion' in value;
+  if (isChat || isCompletion) keys.check('example', Object.entries(value), at);
+  else {
+    if ('preferred_output' in value || 'chosen' in value) throw fail(`${name} is a preference pair, which is not supported yet`, AN_EXAMPLE);
+    throw fail(
+      `${name} has neither "messages" nor "prompt" and "completion"; its keys are ${shown(Object.keys(value))}`,
+      keys.instead(Object.keys(value)) ?? AN_EXAMPLE,
+    );
   }
+  if (isChat && isCompletion)
+    throw fail(`${name} has both "messages" and ${'prompt' in value ? '"prompt"' : '"completion"'}`, `Keep one of them. ${AN_EXAMPLE}`);
+  return isChat ? parseChat(value, at) : parseCompletion(value, at);
 }
 
-function parseCompletion({ prompt, completion }: Json, where: string, fail: Fail): CompletionExample {
-  if (typeof prompt !== 'string') throw fail(`${where} has a "prompt" that is ${shown(prompt)}; it must be a string`);
-  if (typeof completion !== 'string') throw fail(`${where} has a "completion" that is ${shown(completion)}; it must be a string`);
-  if (completion === '') throw fail(`${where} has an empty "completion"`, 'The completion is what the model learns.');
+function parseCompletion({ prompt, completion, tools, chat_template_kwargs: kwargs }: Json, { line, name, fail, keys }: At): CompletionExample {
+  if (typeof prompt !== 'string') throw fail(`${name} has a "prompt" that is ${shown(prompt)}; it must be a string`);
+  if (typeof completion !== 'string') throw fail(`${name} has a "completion" that is ${shown(completion)}; it must be a string`);
+  if (completion === '') throw fail(`${name} has an empty "completion"`, 'The completion is what the model learns.');
+  for (const [key, value] of Object.entries({ tools, chat_template_kwargs: kwargs }))
+    if (value !== undefined && value !== null) keys.count('example', key, line);
   return { kind: 'completion', prompt, completion };
 }
 
-function parseChat({ messages, tools }: Json, where: string, fail: Fail): ChatExample {
-  if (!Array.isArray(messages)) throw fail(`${where} has "messages" that is ${shown(messages)}; it must be an array`);
-  if (messages.length === 0) throw fail(`${where} has no messages`);
-  if (messages.length > MAX_MESSAGES) throw fail(`${where} has ${messages.length} messages; the limit is ${MAX_MESSAGES}`);
-  if (tools !== undefined && tools !== null && !Array.isArray(tools)) throw fail(`${where} has "tools" that is ${shown(tools)}; it must be an array`);
-  const parsed = messages.map((message, index) => parseMessage(message, `${where}, message ${index + 1}`, fail));
+function parseChat({ messages, tools, chat_template_kwargs: kwargs }: Json, at: At): ChatExample {
+  const { name, fail } = at;
+  if (!Array.isArray(messages)) throw fail(`${name} has "messages" that is ${shown(messages)}; it must be an array`);
+  if (messages.length === 0) throw fail(`${name} has no messages`);
+  if (messages.length > MAX_MESSAGES) throw fail(`${name} has ${messages.length} messages; the limit is ${MAX_MESSAGES}`);
+  const listed = typeof tools === 'string' ? jsonOrNull(tools) : (tools ?? []); // TRL reads tools given as JSON text
+  if (!Array.isArray(listed)) throw fail(`${name} has "tools" that is ${shown(tools)}; it must be an array`);
+  if (kwargs !== undefined && kwargs !== null && !isRecord(kwargs))
+    throw fail(`${name} has "chat_template_kwargs" that is ${shown(kwargs)}; it must be an object`, 'As in {"enable_thinking": false}.');
+  const reserved = reservedKwarg(Object.keys(kwargs ?? {}));
+  if (reserved !== null) throw fail(`${name} has "chat_template_kwargs" with ${shown(reserved)}, which is not a variable of the template`);
+  const parsed = messages.map((message, index) => parseMessage(message, { ...at, name: `${name}, message ${index + 1}` }));
   const last = parsed.at(-1)!;
   if (last.role !== 'assistant')
     throw fail(
-      `${where}, message ${parsed.length}: the last message is from "${last.role}"`,
+      `${name}, message ${parsed.length}: the last message is from "${last.role}"`,
       'A conversation must end with a message of the assistant.',
     );
-  return { kind: 'chat', messages: parsed, tools: Array.isArray(tools) && tools.length > 0 ? tools : null };
+  return { kind: 'chat', messages: parsed, tools: listed.length > 0 ? listed : null, templateKwargs: kwargs ?? {} };
 }
 
-function parseMessage(message: unknown, where: string, fail: Fail): ChatMessage {
-  if (!isRecord(message)) throw fail(`${where} is ${shown(message)}, not an object`, 'A message is {"role": "user", "content": "..."}.');
+function jsonOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function parseMessage(message: unknown, at: At): ChatMessage {
+  const { line, name, fail, keys } = at;
+  if (!isRecord(message)) throw fail(`${name} is ${shown(message)}, not an object`, 'A message is {"role": "user", "content": "..."}.');
   const { role, content, weight, ...extra } = message;
-  if (!ROLES.includes(role as Role)) throw fail(`${where} has the role ${shown(role)}`, `Roles are ${ROLES.join(', ')}.`);
+  keys.check('message', Object.entries(extra), at);
+  if (!ROLES.includes(role as Role)) throw fail(`${name} has the role ${shown(role)}`, `Roles are ${ROLES.join(', ')}.`);
   if (weight !== undefined && weight !== null && weight !== 0 && weight !== 1)
-    throw fail(`${where} has the weight ${shown(weight)}; it must be 0 or 1`);
+    throw fail(`${name} has the weight ${shown(weight)}; it must be 0 or 1`);
+  if (weight === 1 && role !== 'assistant') keys.count('other', 'weight', line);
   const callsTools = role === 'assistant' && Array.isArray(extra['tool_calls']) && extra['tool_calls'].length > 0;
-  return { role: role as Role, content: parseContent(content, callsTools, where, fail), weight: weight === 0 ? 0 : 1, extra };
+  return { role: role as Role, content: parseContent(content, callsTools, at), weight: weight === 0 ? 0 : 1, extra };
 }
 
-function parseContent(content: unknown, isOptional: boolean, where: string, fail: Fail): string {
+function parseContent(content: unknown, isOptional: boolean, at: At): string {
+  const { name, fail, keys } = at;
   if (typeof content === 'string') return content;
   if (content === undefined || content === null) {
     if (isOptional) return '';
-    throw fail(`${where} has no content`, 'Give it a string, or an array of {"type": "text", "text": "..."}.');
+    throw fail(`${name} has no content`, 'Give it a string, or an array of {"type": "text", "text": "..."}.');
   }
-  if (!Array.isArray(content)) throw fail(`${where} has content that is ${shown(content)}; it must be a string or an array of text parts`);
+  if (!Array.isArray(content)) throw fail(`${name} has content that is ${shown(content)}; it must be a string or an array of text parts`);
   return content
     .map((part: unknown, index) => {
-      if (isRecord(part) && part['type'] === 'text' && typeof part['text'] === 'string') return part['text'];
-      const type = isRecord(part) ? shown(part['type']) : shown(part);
-      throw fail(`${where}, part ${index + 1} is ${type}; only text parts are supported`, 'A part is {"type": "text", "text": "..."}.');
+      const place = { ...at, name: `${name}, part ${index + 1}` };
+      if (!isRecord(part) || part['type'] !== 'text') {
+        const type = isRecord(part) ? shown(part['type']) : shown(part);
+        throw fail(`${place.name} is ${type}; only text parts are supported`, 'A part is {"type": "text", "text": "..."}.');
+      }
+      keys.check('part', Object.entries(part), place);
+      if (typeof part['text'] !== 'string') throw fail(`${place.name} has a "text" that is ${shown(part['text'])}; it must be a string`);
+      return part['text'];
     })
     .join('');
 }

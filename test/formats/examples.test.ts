@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { MAX_PROBLEMS, parseExample, readExamples } from '../../src/formats/examples.ts';
+import { parseExample, readExamples } from '../../src/formats/examples.ts';
 import { MAX_LINE_BYTES } from '../../src/formats/lines.ts';
+import { MAX_PROBLEMS } from '../../src/formats/problems.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 
 const parse = (value: unknown) => parseExample(typeof value === 'string' ? value : JSON.stringify(value), 3, 'training_file');
@@ -32,9 +33,10 @@ describe('parseExample', () => {
       { role: 'tool', content: '1', tool_call_id: 'call_1' },
       assistant,
     ];
-    expect(parse({ messages, tools })).toEqual({
+    expect(parse({ messages, tools, chat_template_kwargs: { enable_thinking: false } })).toEqual({
       kind: 'chat',
       tools,
+      templateKwargs: { enable_thinking: false },
       messages: [
         { role: 'user', content: 'ab', weight: 1, extra: { name: 'ann' } },
         { role: 'assistant', content: '', weight: 0, extra: { tool_calls: [call] } },
@@ -46,6 +48,15 @@ describe('parseExample', () => {
 
   it.each([
     ['{"messages": [', /^line 3 is not valid JSON \(column 15: Unexpected end of JSON input\)$/],
+    ['{"b":NaN,"c":"😀😀😀😀"}', /^line 3 is not valid JSON \(Unexpected token 'N' in "\{"b":NaN,"c":"[^\\]*\)$/],
+    ['{"messages": "a\u0001b"}', /^line 3 is not valid JSON \(column 16: Bad control character in string literal\)$/],
+    [{ messages: [user, assistant], chat_template_kwargs: [] }, 'line 3 has "chat_template_kwargs" that is []; it must be an object'],
+    [
+      { messages: [user, assistant], chat_template_kwargs: { tools: [] } },
+      'line 3 has "chat_template_kwargs" with "tools", which is not a variable of the template',
+    ],
+    [{ messages: [user, assistant], prompt: 'x' }, 'line 3 has both "messages" and "prompt"'],
+    [`{"messages": ${'['.repeat(20_000)}${']'.repeat(20_000)}}`, 'line 3 is nested too deeply'],
     ['{"messages": nope}', /^line 3 is not valid JSON \(Unexpected token 'o' in "{"messages": nope}"\)$/],
     ['{"a": 1 "b": 2}', /^line 3 is not valid JSON \(column 9: Expected ',' or '}' after property value\)$/],
     ['[1]', 'line 3 is [1], not a JSON object'],

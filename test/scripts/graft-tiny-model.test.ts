@@ -68,7 +68,7 @@ describe("graft-tiny's chat template", () => {
     );
     expect(generated?.map(([start, end]) => text.slice(start, end))).toEqual(['Hi.<|im_end|>', 'Goodbye!<|im_end|>']);
 
-    const { inputIds, lossWeights } = await tokenizeExample({ kind: 'chat', messages, tools: null }, tokenizer, template);
+    const { inputIds, lossWeights } = await tokenizeExample({ kind: 'chat', messages, tools: null, templateKwargs: {} }, tokenizer, template);
     expect(await tokenizer.decode(inputIds.filter((_, i) => lossWeights[i] === 1))).toBe('Hi.Goodbye!');
     const turnEnd = 2;
     expect([...inputIds].filter((id, i) => id === turnEnd && lossWeights[i] === 1)).toHaveLength(2);

@@ -2,8 +2,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { type ExampleFile, exampleError, Problems, readExamples } from '../../../src/formats/examples.ts';
+import { ExampleKeys } from '../../../src/formats/example-keys.ts';
+import { type ExampleFile, exampleError, readExamples } from '../../../src/formats/examples.ts';
 import { hashed } from '../../../src/formats/hashing.ts';
+import { Problems } from '../../../src/formats/problems.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts, TrainReport } from '../contract.ts';
@@ -89,7 +91,8 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
   const problems = new Problems(param);
   const lengths = new Problems(param);
   const tally = new Tally();
-  const started = lookAhead(readExamples(bytes, param), ({ example }) => tokenizeExample(example, tokenizer, template), {
+  const keys = new ExampleKeys((key) => template?.reads(key) ?? false);
+  const started = lookAhead(readExamples(bytes, param, keys), ({ example }) => tokenizeExample(example, tokenizer, template), {
     most: EXAMPLES_AT_ONCE,
     span: { most: BYTES_AT_ONCE, at: () => bytes.count },
   });
@@ -124,8 +127,10 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
   const sha256 = hash.digest('hex');
   const { examples, content } = writer.finish();
   tally.duplicates = countRepeats(examples.digests());
+  const facts = tally.facts(options);
+  facts.warnings.push(...keys.warnings(param.replace('_', ' ')));
   const problem = lengths.all ?? (examples.length === 0 ? nothingToLearn(tally, options) : null);
-  return { examples, content, facts: tally.facts(options), sha256, receipt: await tally.receipt(sha256, tokenizer), problem };
+  return { examples, content, facts, sha256, receipt: await tally.receipt(sha256, tokenizer), problem };
 }
 
 /** @returns the example, cut if need be; null to drop it */

@@ -34,6 +34,7 @@ export class ChatTemplate {
   readonly #source: string;
   readonly #specialTokens: SpecialTokens;
   readonly #today: Date;
+  readonly #reads = new Map<string, boolean>();
   /** Whether the template marks the characters that the assistant generated. */
   readonly marksGeneration: boolean;
   /** SHA-256 of the source, hex. */
@@ -70,6 +71,17 @@ export class ChatTemplate {
     const named = given as { name?: unknown; template?: unknown }[];
     const chosen = named.find(({ name }) => name === 'default') ?? named[0];
     return typeof chosen?.template === 'string' ? new ChatTemplate(chosen.template, options) : null;
+  }
+
+  /** Whether the source mentions this key as one that something has: `.key`, `['key']`, `'key' in …`, `get('key')`. */
+  reads(key: string): boolean {
+    let reads = this.#reads.get(key);
+    if (reads === undefined) {
+      const name = key.replace(/[^\w ]/g, '\\$&');
+      reads = new RegExp(`\\.\\s*${name}(?!\\w)|(['"])${name}\\1`).test(this.#source);
+      this.#reads.set(key, reads);
+    }
+    return reads;
   }
 
   /** @throws Error with the template's own message when it refuses the conversation */
