@@ -16,8 +16,8 @@ export const compileValidator = ({ schema, httpPart }: { schema: object; httpPar
 /** Turns Ajv's errors into one refusal that names the field at fault and mentions any others. */
 export function validationError(errors: ErrorObject[]): Refusal {
   const [first, ...others] = leaves(errors).map(describe);
-  const more = others.filter(({ message }) => message !== first!.message);
-  const message = more.length === 0 ? first!.message : `${first!.message}. Also: ${more.map((other) => other.message).join('; ')}`;
+  const more = [...new Set(others.map(({ message }) => message))].filter((message) => message !== first!.message);
+  const message = more.length === 0 ? first!.message : `${first!.message}. Also: ${more.join('; ')}`;
   return new Refusal(first!.code, message, { ...(first!.param && { param: first!.param }), ...(first!.hint && { hint: first!.hint }) });
 }
 
@@ -56,6 +56,8 @@ const unionOfConsts = (errors: ErrorObject[]) => ({
   data: errors[0]!.data,
   schema: errors.map((error) => ({ const: error.schema })),
 });
+
+const EMPTY_HINT = { hint: 'Give it a value, or leave it out if it is optional.' };
 
 interface Described {
   code: string;
@@ -96,6 +98,11 @@ function describe(error: ErrorObject): Described {
       return invalid(`${name} is ${shown}; it must be more than ${params['limit']}`);
     case 'exclusiveMaximum':
       return invalid(`${name} is ${shown}; it must be less than ${params['limit']}`);
+    case 'minLength':
+      return {
+        ...invalid(error.data === '' ? `${name} is empty` : `${name} is ${shown}; it needs ${params['limit']} characters or more`),
+        ...EMPTY_HINT,
+      };
     case 'maxLength':
       return invalid(`${name} has ${String(error.data).length} characters; the limit is ${params['limit']}`);
     case 'maxItems':

@@ -1,17 +1,20 @@
 import { randomInt } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
 import type { Principal } from '../accounts/principal.ts';
 import { checkHyperparameters, type Hyperparameters } from '../formats/hyperparameters.ts';
 import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
 import { Refusal } from '../formats/refusal.ts';
+import { reservedKwarg } from '../formats/template-kwargs.ts';
 import { resolveTuning } from '../formats/tuning/tuning.ts';
 import { newJobId } from '../ids.ts';
 import type { Services } from '../services.ts';
 import { commitOfModel } from './base-model.ts';
 import type { Job, NewJob } from './job.ts';
+import { requestSha256 } from './request-hash.ts';
 import type { CreateJob } from './schema.ts';
 
 const MAX_SEED = 2 ** 31 - 1;
+/** Of the chat template's variables as JSON text: room for a list of documents, and far from what a row should hold. */
+const MAX_KWARGS_LENGTH = 64 * 1024;
 
 type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
 
@@ -62,7 +65,26 @@ function newJob(body: CreateJob): NewJob {
     hyperparameters,
     tuning: resolveTuning(body.tuning),
     metadata: body.metadata ?? null,
+    chatTemplate: body.method?.supervised?.chat_template ?? null,
+    chatTemplateKwargs: checkedKwargs(body),
+    requestSha256: requestSha256(body),
   };
+}
+
+function checkedKwargs({ method }: CreateJob): Record<string, unknown> | null {
+  const kwargs = method?.supervised?.chat_template_kwargs ?? null;
+  if (kwargs === null) return null;
+  const param = 'method.supervised.chat_template_kwargs';
+  const reserved = reservedKwarg(Object.keys(kwargs));
+  if (reserved !== null)
+    throw new Refusal('invalid_value', `chat_template_kwargs has "${reserved}", which is not a variable of the template`, {
+      param: `${param}.${reserved}`,
+      hint: 'Graft gives the template the messages and tools of each line itself.',
+    });
+  const { length } = JSON.stringify(kwargs);
+  if (length > MAX_KWARGS_LENGTH)
+    throw new Refusal('invalid_value', `chat_template_kwargs has ${length} characters as JSON; the limit is ${MAX_KWARGS_LENGTH}`, { param });
+  return kwargs;
 }
 
 function requestedHyperparameters({ method, hyperparameters }: CreateJob): { hyperparameters: Hyperparameters; param: string } {
@@ -95,15 +117,7 @@ async function requireFile(
 
 /** A key identifies one request; reusing it for a different one is a mistake that must not look like success. */
 function sameRequest(job: Job, requested: NewJob): Job {
-  const request = ({ model, trainingFileId, validationFileId, suffix, hyperparameters, metadata }: Job | NewJob) => ({
-    model,
-    trainingFileId,
-    validationFileId,
-    suffix,
-    hyperparameters,
-    metadata,
-  });
-  if (isDeepStrictEqual(request(job), request(requested))) return job;
+  if (job.requestSha256 === requested.requestSha256 || job.requestSha256 === null) return job;
   throw new Refusal('idempotency_key_reused', `The Idempotency-Key was already used for the job ${job.id} with a different body`, {
     hint: 'Use a new key for a new job.',
   });

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Principal } from '../accounts/principal.ts';
+import { Refusal } from '../formats/refusal.ts';
 import type { Services } from '../services.ts';
 import { isFinal } from './state.ts';
 import { eventView } from './view.ts';
@@ -8,6 +9,23 @@ const POLL_EVERY_MS = 500;
 /** Proxies drop an idle connection, usually after a minute. */
 const KEEP_ALIVE_EVERY_MS = 15_000;
 const BATCH_SIZE = 500;
+
+/**
+ * A stream after an event that does not exist would begin at the first one again, and its reader would have everything twice.
+ * @throws Refusal
+ */
+export async function requireEvent(
+  { organization }: Principal,
+  jobId: string,
+  { after, param }: { after: string; param: string },
+  { jobRecord }: Pick<Services, 'jobRecord'>,
+): Promise<void> {
+  if (await jobRecord.hasEvent(organization, jobId, after)) return;
+  throw new Refusal('invalid_value', `The job "${jobId}" has no event "${after}" to continue after`, {
+    param,
+    hint: 'Use the id of an event of this job, or leave it out to begin with the first.',
+  });
+}
 
 /** Streams a job's events after the given one as server-sent events; ends once the job has ended and all of them are sent. */
 export async function* followEvents(

@@ -26,6 +26,10 @@ export interface Job {
   seed: number;
   /** As requested. */
   hyperparameters: Hyperparameters;
+  /** Replaces the model's own chat template. */
+  chatTemplate: string | null;
+  /** Variables for the chat template, by name; a line's own take precedence. */
+  chatTemplateKwargs: Record<string, unknown> | null;
   /** With every choice resolved; null until the data has been read. */
   resolved: ResolvedHyperparameters | null;
   /** As requested, then as resolved once the data has been read. */
@@ -45,6 +49,8 @@ export interface Job {
   /** The worker that has the job; null if none does. */
   workerId: string | null;
   heartbeatAt: Date | null;
+  /** Hash of the request's body; null for a job that was created by an older version. */
+  requestSha256: string | null;
   createdAt: Date;
   startedAt: Date | null;
   finishedAt: Date | null;
@@ -59,11 +65,8 @@ export type JobPatch = Partial<
 export type NewJob = Pick<
   Job,
   'id' | 'model' | 'trainingFileId' | 'validationFileId' | 'suffix' | 'seed' | 'hyperparameters' | 'tuning' | 'metadata'
-> & {
-  /** Defaults to null. */
-  modelRevision?: string | null;
-  idempotencyKey?: string;
-};
+> &
+  Partial<Pick<Job, 'modelRevision' | 'chatTemplate' | 'chatTemplateKwargs' | 'requestSha256'>> & { idempotencyKey?: string };
 
 export interface JobEvent {
   id: string;

@@ -42,7 +42,11 @@ export function openJobRecord(db: Database) {
       return pageOf(rows.map(asEvent), limit);
     },
 
-    /** For following a job: oldest first, only those after the given event. */
+    async hasEvent(owner: string, jobId: string, id: string): Promise<boolean> {
+      return (await db.jobEvent.count({ where: { id, jobId, job: { owner } } })) > 0;
+    },
+
+    /** For following a job: oldest first, only those after the given event, which exists. */
     async eventsSince(owner: string, jobId: string, after: string | null, limit: number): Promise<JobEvent[]> {
       const cursor = after === null ? null : await db.jobEvent.findFirst({ where: { id: after, jobId, job: { owner } }, select: { seq: true } });
       const rows = await db.jobEvent.findMany({

@@ -1,12 +1,13 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
+import { Refusal } from '../formats/refusal.ts';
 import { ErrorResponse, listOf } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
 import { cancelJob } from './cancel.ts';
 import { createJob } from './create.ts';
 import { findJob } from './find.ts';
-import { followEvents } from './follow.ts';
+import { followEvents, requireEvent } from './follow.ts';
 import { CheckpointObject, CheckpointQuery, CreateJob, EventObject, EventQuery, JobObject, JobParams, JobQuery } from './schema.ts';
 import { checkpointView, eventView, jobView } from './view.ts';
 
@@ -31,7 +32,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
       schema: {
         tags,
         summary: 'Create a fine-tuning job',
-        description: 'With an `Idempotency-Key` header, a repeated request returns the job of the first one.',
+        description:
+          'With an `Idempotency-Key` header, a repeated request returns the job of the first one; the same key with a different body is refused.',
         headers: Type.Object({ 'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 255 })) }),
         body: CreateJob,
         response: { 200: JobObject, '4xx': ErrorResponse },
@@ -97,6 +99,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
       if (query.stream === true) {
         const lastEventId = headers['last-event-id'];
         const after = query.after ?? (typeof lastEventId === 'string' ? lastEventId : null);
+        if (after !== null) await requireEvent(principal, id, { after, param: query.after === undefined ? 'last-event-id' : 'after' }, services);
         const stream = Readable.from(followEvents(principal, id, services, { after, signal: closing.signal }));
         return reply
           .type('text/event-stream; charset=utf-8')
@@ -141,6 +144,13 @@ function metadataFilter(query: object): { metadata?: Record<string, string> | nu
     const key = METADATA_KEY.exec(name)?.[1];
     return key === undefined ? [] : [[key, String(value)] as const];
   });
+  const { metadata } = query as { metadata?: string };
+  if (metadata !== undefined && metadata !== '' && metadata !== 'null') {
+    throw new Refusal('invalid_value', `metadata is "${metadata}", which names no key`, {
+      param: 'metadata',
+      hint: 'Filter with metadata[key]=value, any number of them; an empty metadata= selects jobs without metadata.',
+    });
+  }
   if (pairs.length > 0) return { metadata: Object.fromEntries(pairs) };
-  return 'metadata' in query ? { metadata: null } : {};
+  return metadata === undefined ? {} : { metadata: null };
 }

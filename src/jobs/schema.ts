@@ -12,12 +12,38 @@ const Metadata = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLe
   description: 'Up to 16 pairs of your own; jobs can be filtered by them.',
 });
 
+/** Larger than any template in use; the longest that models ship are near 20,000. */
+const MAX_TEMPLATE_LENGTH = 64 * 1024;
+
+const Supervised = Type.Object(
+  {
+    hyperparameters: Type.Optional(Hyperparameters),
+    chat_template: Type.Optional(
+      nullable(
+        Type.String({
+          minLength: 1,
+          maxLength: MAX_TEMPLATE_LENGTH,
+          description: "A Jinja chat template, used instead of the model's own and delivered with the result.",
+        }),
+      ),
+    ),
+    chat_template_kwargs: Type.Optional(
+      nullable(
+        Type.Record(Type.String(), Type.Unknown(), {
+          description: 'Variables for the chat template, such as `{"enable_thinking": false}`. A line\'s own `chat_template_kwargs` take precedence.',
+        }),
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+
 const Method = Type.Object(
   {
     type: Type.Union([Type.Literal('supervised'), Type.Literal('dpo'), Type.Literal('reinforcement')], {
       description: '`supervised`; the others are not supported yet.',
     }),
-    supervised: Type.Optional(Type.Object({ hyperparameters: Type.Optional(Hyperparameters) }, { additionalProperties: false })),
+    supervised: Type.Optional(Supervised),
     dpo: Type.Optional(Type.Unknown({ description: 'Not supported yet.' })),
     reinforcement: Type.Optional(Type.Unknown({ description: 'Not supported yet.' })),
   },
@@ -65,14 +91,25 @@ export const JobObject = Type.Object(
     organization_id: Type.String(),
     result_files: Type.Array(Type.String()),
     seed: Type.Integer(),
-    status: Type.String({ description: 'validating_files, queued, running, succeeded, failed or cancelled' }),
+    status: Type.String({ description: 'validating_files, queued, running, paused, succeeded, failed or cancelled' }),
     trained_tokens: nullable(Type.Integer()),
     training_file: Type.String(),
     validation_file: nullable(Type.String()),
-    estimated_finish: nullable(Type.Integer()),
+    estimated_finish: nullable(
+      Type.Integer({
+        description: 'While the data is read, when that ends, with the steps if an earlier attempt timed them; then when the last step ends.',
+      }),
+    ),
     integrations: nullable(Type.Array(Type.Any())),
     metadata: nullable(Type.Record(Type.String(), Type.String())),
-    method: Type.Object({ type: Type.String(), supervised: Type.Object({ hyperparameters: ShownHyperparameters }) }),
+    method: Type.Object({
+      type: Type.String(),
+      supervised: Type.Object({
+        hyperparameters: ShownHyperparameters,
+        chat_template: Type.Optional(Type.String()),
+        chat_template_kwargs: Type.Optional(Type.Any()),
+      }),
+    }),
     tuning: Type.Any({ description: "The tuning method and its settings, under PEFT's names." }),
   },
   { title: 'FineTuningJob' },
@@ -107,7 +144,11 @@ export const CheckpointObject = Type.Object(
 export const JobParams = Type.Object({ job_id: Type.String() });
 
 export const JobQuery = Type.Object(
-  { after, limit: limit(20), metadata: Type.Optional(Type.String({ description: 'Empty (or `null`) selects jobs without metadata.' })) },
+  {
+    after,
+    limit: limit(20),
+    metadata: Type.Optional(Type.String({ description: 'Empty or `null` selects jobs without metadata; pairs are written `metadata[key]=value`.' })),
+  },
   // `metadata[key]=value`, any number of them.
   { additionalProperties: false, patternProperties: { '^metadata\\[.+\\]$': { type: 'string' } } },
 );

@@ -41,8 +41,8 @@ export function openJobStore(db: Database) {
   return {
     /** @returns the job, and whether it is new: a known idempotency key of this owner returns the job created before */
     async create(owner: string, job: NewJob): Promise<{ job: Job; created: boolean }> {
-      const { idempotencyKey = null, metadata, ...rest } = job;
-      const method = { type: 'supervised' };
+      const { idempotencyKey = null, metadata, chatTemplate, chatTemplateKwargs, ...rest } = job;
+      const method = { type: 'supervised', chat_template: chatTemplate ?? null, chat_template_kwargs: chatTemplateKwargs ?? null };
       const data = { ...rest, owner, method, metadata: metadata ?? Prisma.DbNull, idempotencyKey } as Prisma.JobCreateInput;
       try {
         return { job: asJob(await db.job.create({ data })), created: true };
@@ -180,8 +180,11 @@ export async function fence(tx: Prisma.TransactionClient, id: string, attempt: n
 const isUniqueViolation = (error: unknown): boolean => error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
 
 /** JSON columns are written only by this store, so they are read with the type that they were written with. */
-const asJob = ({ method, integrations, idempotencyKey, trainedTokens, ...row }: JobRow): Job =>
-  ({ ...row, trainedTokens: trainedTokens === null ? null : Number(trainedTokens) }) as unknown as Job;
+function asJob({ method, integrations, idempotencyKey, trainedTokens, ...row }: JobRow): Job {
+  // Jobs of older versions have neither in their method.
+  const { chat_template: chatTemplate = null, chat_template_kwargs: chatTemplateKwargs = null } = method as Prisma.JsonObject;
+  return { ...row, chatTemplate, chatTemplateKwargs, trainedTokens: trainedTokens === null ? null : Number(trainedTokens) } as unknown as Job;
+}
 
 /** null is stored in a JSON column as SQL's NULL. */
 function asColumns({ resolved, facts, error, tuning, ...plain }: JobPatch): Prisma.JobUpdateManyMutationInput {

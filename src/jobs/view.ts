@@ -29,7 +29,14 @@ export function jobView(job: Job): Static<typeof JobObject> {
     estimated_finish: secondsOrNull(job.estimatedFinish),
     integrations: null,
     metadata: job.metadata,
-    method: { type: 'supervised', supervised: { hyperparameters } },
+    method: {
+      type: 'supervised',
+      supervised: {
+        hyperparameters,
+        ...(job.chatTemplate !== null && { chat_template: job.chatTemplate }),
+        ...(job.chatTemplateKwargs !== null && { chat_template_kwargs: job.chatTemplateKwargs }),
+      },
+    },
     tuning: job.tuning,
   };
 }

@@ -11,6 +11,7 @@ beforeAll(async () => {
 afterAll(() => service.close());
 
 const create = (fields: object) => service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, ...fields });
+const supervised = (fields: object) => ({ method: { type: 'supervised', supervised: fields } });
 const hyperparameters = (values: object) => ({ method: { type: 'supervised', supervised: { hyperparameters: values } } });
 
 describe('create', () => {
@@ -65,15 +66,45 @@ describe('create', () => {
       { method: { type: 'dpo', dpo: { hyperparameters: { beta: 0.1 } } } },
       { code: 'unsupported_method', param: 'method.type' },
     ],
-    ['an empty suffix', { suffix: '' }, { param: 'suffix' }],
+    ['an empty suffix', { suffix: '' }, { param: 'suffix', message: /^suffix is empty\. Give it a value/ }],
+    ['an empty model', { model: '' }, { param: 'model', message: /^model is empty\./ }],
+    ['an empty file id', { training_file: '' }, { param: 'training_file', message: /^training_file is empty\./ }],
+    ['an empty id of a validation file', { validation_file: '' }, { param: 'validation_file', message: /^validation_file is empty\./ }],
+    ['an empty chat template', supervised({ chat_template: '' }), { param: 'method.supervised.chat_template', message: /^chat_template is empty/ }],
+    [
+      'a chat template of a megabyte',
+      supervised({ chat_template: 'x'.repeat(65_537) }),
+      { param: 'method.supervised.chat_template', message: 'chat_template has 65537 characters; the limit is 65536' },
+    ],
+    [
+      'template variables that are a list',
+      supervised({ chat_template_kwargs: [] }),
+      { param: 'method.supervised.chat_template_kwargs', message: 'chat_template_kwargs is []; it must be an object or null' },
+    ],
+    [
+      'a template variable that Graft sets itself',
+      supervised({ chat_template_kwargs: { enable_thinking: false, messages: [] } }),
+      { param: 'method.supervised.chat_template_kwargs.messages', message: /^chat_template_kwargs has "messages"/ },
+    ],
+    [
+      'template variables that are too large',
+      supervised({ chat_template_kwargs: { documents: 'x'.repeat(65_536) } }),
+      { param: 'method.supervised.chat_template_kwargs', message: /^chat_template_kwargs has 65552 characters as JSON; the limit is 65536/ },
+    ],
     ['a seed below zero', { seed: -1 }, { param: 'seed', message: 'seed is -1; the smallest is 0' }],
     ['metadata that is not text', { metadata: { a: 1 } }, { param: 'metadata.a' }],
     ['an integration', { integrations: [{ type: 'wandb' }] }, { param: 'integrations' }],
     ['no training file', { training_file: undefined }, { code: 'missing_required_parameter', param: 'training_file' }],
     ['a NUL character', { suffix: 'a\0b' }, { code: 'invalid_json' }],
-  ])('with %s › is refused, naming it', async (_name, fields, expected) => {
-    expect(refusal(await create(fields))).toMatchObject({ status: 400, type: 'invalid_request_error', ...expected });
-  });
+  ] as [string, object, { message?: string | RegExp; [field: string]: unknown }][])(
+    'with %s › is refused, naming it',
+    async (_name, fields, { message, ...expected }) => {
+      const refused = refusal(await create(fields));
+      expect(refused).toMatchObject({ status: 400, type: 'invalid_request_error', ...expected });
+      if (typeof message === 'string') expect(refused.message).toBe(message);
+      else if (message !== undefined) expect(refused.message).toMatch(message);
+    },
+  );
 
   it('with a file of another purpose › is refused', async () => {
     const id = newFileId();
@@ -94,17 +125,69 @@ describe('create', () => {
     expect(response.json().hyperparameters).toEqual({ n_epochs: 'auto', batch_size: 'auto', learning_rate_multiplier: 'auto', learning_rate: 1e-3 });
   });
 
-  it('with the same Idempotency-Key twice › creates one job, and refuses a different body', async () => {
-    const send = (fields: object) =>
-      service.inject({
-        method: 'POST',
-        url: '/v1/fine_tuning/jobs',
-        headers: { 'idempotency-key': 'once', 'content-type': 'application/json' },
-        payload: JSON.stringify({ model: 'graft-tiny', training_file, ...fields }),
-      });
-    const [first, second] = await Promise.all([send({}), send({})]);
+  it('with several mistakes that are the same › says each once', async () => {
+    const { message } = refusal(await create({ metadata: { a: 1, b: 1 }, suffix: '' }));
+    expect(message.match(/suffix is empty/g)).toHaveLength(1);
+  });
+
+  it('with a chat template and variables for it › stores and shows them', async () => {
+    const given = { chat_template: '{{ messages[0].content }}', chat_template_kwargs: { enable_thinking: false, b: { deep: [1, null] }, a: 1.5 } };
+    const { id, method } = (await create(supervised(given))).json();
+    expect(method.supervised).toMatchObject(given);
+    expect((await service.inject({ url: `/v1/fine_tuning/jobs/${id}` })).json().method.supervised).toMatchObject(given);
+    expect(await service.services.jobs.findAny(id)).toMatchObject({
+      chatTemplate: given.chat_template,
+      chatTemplateKwargs: given.chat_template_kwargs,
+    });
+  });
+});
+
+describe('create, twice with one Idempotency-Key', () => {
+  const send = (key: string, fields: object) =>
+    service.inject({
+      method: 'POST',
+      url: '/v1/fine_tuning/jobs',
+      headers: { 'idempotency-key': key, 'content-type': 'application/json' },
+      payload: JSON.stringify({ model: 'graft-tiny', training_file, ...fields }),
+    });
+
+  it('and the same body, at once or later › gives one job', async () => {
+    const [first, second] = await Promise.all([send('once', {}), send('once', {})]);
     expect(first!.json().id).toBe(second!.json().id);
-    expect((await send({})).json().id).toBe(first!.json().id);
-    expect(refusal(await send({ suffix: 'other' }))).toMatchObject({ status: 400, code: 'idempotency_key_reused' });
+    expect((await send('once', {})).json().id).toBe(first!.json().id);
+    expect((await send('once', { seed: null, metadata: null })).json().id).toBe(first!.json().id);
+  });
+
+  it('and the same fields in another order › gives one job', async () => {
+    const first = await send('order', { seed: 1, tuning: { type: 'lora', r: 4 }, metadata: { a: '1', b: '2' } });
+    const second = await send('order', { metadata: { b: '2', a: '1' }, tuning: { r: 4, type: 'lora' }, seed: 1 });
+    expect(second.json().id).toBe(first.json().id);
+  });
+
+  const body = { tuning: { type: 'lora', r: 4 }, seed: 1, hyperparameters: { n_epochs: 1 } };
+  const thinking = supervised({ chat_template_kwargs: { enable_thinking: true } });
+  it.each([
+    ['tuning and seed', body, { ...body, tuning: { type: 'full' }, seed: 2 }],
+    ['tuning', body, { ...body, tuning: { type: 'lora', r: 8 } }],
+    ['seed', body, { ...body, seed: 2 }],
+    ['seed where the first had none', { tuning: body.tuning }, body],
+    ['hyperparameters', body, { ...body, hyperparameters: { n_epochs: 2 } }],
+    ['suffix', body, { ...body, suffix: 'other' }],
+    ['metadata', body, { ...body, metadata: { a: 'b' } }],
+    ['chat template', supervised({}), supervised({ chat_template: 'x' })],
+    ['template variables', thinking, supervised({ chat_template_kwargs: { enable_thinking: null } })],
+    ['template variables', thinking, supervised({ chat_template_kwargs: {} })],
+  ])('and another %s › is refused', async (name, first, second) => {
+    const key = `${name} ${JSON.stringify(second)}`;
+    const { id } = (await send(key, first)).json();
+    const refused = refusal(await send(key, second));
+    expect(refused).toMatchObject({ status: 400, code: 'idempotency_key_reused', message: expect.stringContaining(id) });
+    expect((await send(key, first)).json().id).toBe(id);
+  });
+
+  it('after the service was updated, which did not keep bodies before › gives the first job', async () => {
+    const { id } = (await send('before', body)).json();
+    await service.services.database.job.update({ where: { id }, data: { requestSha256: null } });
+    expect((await send('before', body)).json().id).toBe(id);
   });
 });

@@ -28,6 +28,10 @@ export interface TrainOptions {
   /** What is minimised; default: supervised. */
   objective?: ObjectiveName;
   hyperparameters: Hyperparameters;
+  /** A Jinja chat template that replaces the model's own. */
+  chatTemplate?: string;
+  /** Variables for the chat template, by name; a line's own `chat_template_kwargs` take precedence. */
+  chatTemplateKwargs?: Record<string, unknown>;
   /** The same seed, data and model give the same bytes. */
   seed: number;
   /** Written into the adapter's configuration as PEFT's `base_model_name_or_path`; default: modelDir. */

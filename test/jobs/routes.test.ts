@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RunningService, refusal, runService } from '../running-service.ts';
+
+let service: RunningService;
+let tagged: string;
+let plain: string;
+beforeAll(async () => {
+  service = await runService();
+  const training_file = await service.upload();
+  const create = async (fields: object) => (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, ...fields })).json().id;
+  tagged = await create({ metadata: { team: 'a' } });
+  plain = await create({});
+});
+afterAll(() => service.close());
+
+const get = (path: string, headers: Record<string, string> = {}) => service.inject({ url: `/v1/fine_tuning/jobs${path}`, headers });
+
+describe('the list of jobs', () => {
+  const ids = async (query: string) => (await get(query)).json().data.map(({ id }: { id: string }) => id);
+
+  it('is filtered by pairs, or to jobs without metadata', async () => {
+    expect(await ids('?metadata[team]=a')).toEqual([tagged]);
+    expect(await ids('?metadata[team]=b')).toEqual([]);
+    for (const none of ['?metadata=', '?metadata=null']) expect(await ids(none)).toEqual([plain]);
+  });
+
+  it('with a filter that names no key › is refused, with the form to use', async () => {
+    expect(refusal(await get('?metadata=foo'))).toMatchObject({
+      status: 400,
+      param: 'metadata',
+      message: expect.stringContaining('metadata[key]=value'),
+    });
+  });
+});
+
+describe('the stream of events', () => {
+  const messagesAfter = async (query: string, headers = {}) =>
+    [...(await get(`/${plain}/events?stream=true${query}`, headers)).body.matchAll(/"message":"([^"]*)"/g)].map(([, message]) => message);
+  let first: string;
+  beforeAll(async () => {
+    first = (await get(`/${plain}/events`)).json().data.at(-1).id;
+    await service.post(`/v1/fine_tuning/jobs/${plain}/cancel`, {}); // so that streams end
+  });
+
+  it('begins after the given event', async () => {
+    const rest = [expect.stringMatching(/^Validating/), 'The job has been cancelled'];
+    expect(await messagesAfter(`&after=${first}`)).toEqual(rest);
+    expect(await messagesAfter('', { 'last-event-id': first })).toEqual(rest);
+    expect(await messagesAfter('')).toHaveLength(3);
+  });
+
+  it('after an event that the job does not have › is refused instead of beginning again', async () => {
+    const ofAnother = (await get(`/${tagged}/events`)).json().data[0].id;
+    for (const unknown of ['ftevent-none', ofAnother]) {
+      expect(refusal(await get(`/${plain}/events?stream=true&after=${unknown}`))).toMatchObject({ status: 400, param: 'after' });
+      expect(refusal(await get(`/${plain}/events?stream=true`, { 'last-event-id': unknown }))).toMatchObject({ status: 400, param: 'last-event-id' });
+    }
+  });
+});
