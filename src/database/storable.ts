@@ -1,14 +1,13 @@
+import { withEscapes } from '../formats/visible.ts';
+
 /** Postgres can hold neither NUL nor a lone surrogate, in text or in JSON. */
 const UNSTORABLE = /[\0\p{Surrogate}]/u;
 const EACH_UNSTORABLE = new RegExp(UNSTORABLE, 'gu');
 
-/** Unicode's replacement character, which decoders write for invalid bytes. */
-const REPLACEMENT = '\uFFFD';
-
 export const isStorable = (text: string): boolean => !UNSTORABLE.test(text);
 
 /**
- * Replaces each character that Postgres cannot hold with U+FFFD, in strings at any depth and in object keys.
+ * Replaces each character that Postgres cannot hold with its JSON escape as visible text (`\u0000`), in strings at any depth and in object keys.
  * Class instances (dates, bytes, Prisma's own values) are left as they are.
  * @returns the value itself if nothing had to be replaced: a large receipt is walked, not copied
  */
@@ -17,7 +16,7 @@ export function storable<T>(value: T): T {
 }
 
 function clean(value: unknown): unknown {
-  if (typeof value === 'string') return isStorable(value) ? value : value.replaceAll(EACH_UNSTORABLE, REPLACEMENT);
+  if (typeof value === 'string') return isStorable(value) ? value : withEscapes(value, EACH_UNSTORABLE);
   if (Array.isArray(value)) return cleanArray(value);
   return isPlainObject(value) ? cleanObject(value) : value;
 }

@@ -106,4 +106,6 @@ async function* uploadParts(request: FastifyRequest): AsyncGenerator<UploadPart>
   }
 }
 
-const nameOf = ({ filename }: { filename?: string }): string => (filename || 'upload.jsonl').slice(0, MAX_FILENAME_LENGTH);
+/** A name that is too long is cut before, not inside, a character. */
+const nameOf = ({ filename }: { filename?: string }): string =>
+  (filename || 'upload.jsonl').slice(0, MAX_FILENAME_LENGTH).replace(/[\ud800-\udbff]$/, '');

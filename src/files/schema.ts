@@ -14,9 +14,9 @@ export const FileObject = Type.Object(
     created_at: Type.Integer(),
     filename: Type.String(),
     purpose: Type.String(),
-    status: Type.String({ description: 'uploaded, processed or error' }),
+    status: Type.String({ description: 'uploaded, processed, or error: the content is in another format than JSON Lines in UTF-8' }),
     expires_at: Type.Optional(Type.Integer()),
-    status_details: Type.Optional(Type.String()),
+    status_details: Type.Optional(Type.String({ description: 'For an error, what the content is and what to do.' })),
   },
   { title: 'File' },
 );

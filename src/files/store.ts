@@ -14,7 +14,9 @@ export interface StoredFile {
   sizeBytes: number;
   /** Hex digest. */
   sha256: string;
+  /** `error`: its content is in another format, and a job with it fails. */
   status: 'uploaded' | 'processed' | 'error';
+  /** What is the matter with the content and what to do about it; null if nothing was seen at the upload. */
   statusDetails: string | null;
   /** Key of the content in the object store; several files may share one object. */
   storageKey: string;
@@ -22,7 +24,9 @@ export interface StoredFile {
   expiresAt: Date | null;
 }
 
-export type NewFile = Pick<StoredFile, 'id' | 'filename' | 'purpose' | 'sizeBytes' | 'sha256' | 'storageKey'> & { expiresAt?: Date };
+export type NewFile = Pick<StoredFile, 'id' | 'filename' | 'purpose' | 'sizeBytes' | 'sha256' | 'storageKey'> & { expiresAt?: Date } & Partial<
+    Pick<StoredFile, 'status' | 'statusDetails'>
+  >;
 
 export interface FileFilter {
   purpose?: string;

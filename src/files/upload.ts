@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Principal } from '../accounts/principal.ts';
+import { FORMAT_BYTES, foreignFormat } from '../formats/foreign-format.ts';
 import { hashed } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { newFileId } from '../ids.ts';
@@ -21,11 +22,13 @@ interface Stored {
   storageKey: string;
   sizeBytes: number;
   sha256: string;
+  /** What the content is if it is not text in UTF-8, and what to do. */
+  problem: string | null;
 }
 
 /**
  * The file may arrive before the fields that decide whether it is accepted, so it is stored first and checked afterwards.
- * A refused upload leaves nothing behind.
+ * A refused upload leaves nothing behind. A file in another format or encoding gets the status `error`, as OpenAI's do, and its details say what to do.
  * @throws Refusal
  */
 export async function receiveUpload(
@@ -50,7 +53,9 @@ export async function receiveUpload(
       throw new Refusal('invalid_value', 'The upload has more than one file', { param: 'file', hint: 'Upload each file separately.' });
     if (file.sizeBytes === 0) throw new Refusal('invalid_value', `The file ${file.filename} is empty`, { param: 'file' });
     const { purpose, expiresAt } = checkFields(fields);
-    return await files.create(organization, { ...file, purpose, ...(expiresAt && { expiresAt }) });
+    const { problem, ...content } = file;
+    const status = problem === null ? {} : { status: 'error' as const, statusDetails: problem };
+    return await files.create(organization, { ...content, ...status, purpose, ...(expiresAt && { expiresAt }) });
   } catch (error) {
     for (const { storageKey } of stored) await objectStore.delete(storageKey);
     throw error;
@@ -63,8 +68,12 @@ async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: S
   const id = newFileId();
   const storageKey = keys.file(id);
   const hash = createHash('sha256');
+  let start = Buffer.alloc(0);
   async function* withinLimit() {
-    yield* hashed(part.content as AsyncIterable<Buffer>, hash);
+    for await (const chunk of hashed(part.content as AsyncIterable<Buffer>, hash)) {
+      if (start.length < FORMAT_BYTES) start = Buffer.concat([start, chunk.subarray(0, FORMAT_BYTES)]);
+      yield chunk;
+    }
     if (part.isTruncated())
       throw new Refusal('file_too_large', `The file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB`, {
         param: 'file',
@@ -72,7 +81,9 @@ async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: S
       });
   }
   const { sizeBytes } = await objectStore.put(storageKey, Readable.from(withinLimit(), { objectMode: false }));
-  return { id, filename: part.filename, storageKey, sizeBytes, sha256: hash.digest('hex') };
+  const foreign = foreignFormat(start);
+  const problem = foreign && `The file ${foreign.is}. ${foreign.hint}`;
+  return { id, filename: part.filename, storageKey, sizeBytes, sha256: hash.digest('hex'), problem };
 }
 
 const HOUR_SECONDS = 3600;

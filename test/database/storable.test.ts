@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isStorable, storable } from '../../src/database/storable.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
@@ -10,7 +11,7 @@ import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database
 
 /** NUL, a lone high surrogate, a lone low surrogate, and a whole emoji, which stays. */
 const bad = 'a\0b \ud83d c \udf31 d 🌱';
-const cleaned = 'a\ufffdb \ufffd c \ufffd d 🌱';
+const cleaned = 'a\\u0000b \\ud83d c \\udf31 d 🌱';
 
 describe('storable', () => {
   it('replaces NUL and lone surrogates in strings at any depth and in keys', () => {
@@ -30,7 +31,7 @@ describe('storable', () => {
     const value = { kept, changed: { text: 'x\0' } };
     const result = storable(value);
     expect(result.kept).toBe(kept);
-    expect(result.changed).toEqual({ text: 'x\ufffd' });
+    expect(result.changed).toEqual({ text: 'x\\u0000' });
     expect(value.changed.text).toBe('x\0');
   });
 
@@ -87,6 +88,51 @@ describe('the database', () => {
     expect(await reports.find('acme', id, 'receipt')).toEqual({ ...receipt, template: cleaned });
   });
 
+  it('stores every text and JSON column of every table with such characters replaced', async () => {
+    const { database } = embedded;
+    const text = (what: string) => `${what} ${bad}`;
+    const json = { [bad]: [bad] };
+    const id = (await makeJob()).id;
+    await database.file.create({
+      data: { id: text('id'), owner: bad, filename: bad, purpose: bad, sizeBytes: 1, sha256: bad, status: bad, statusDetails: bad, storageKey: bad },
+    });
+    const textsOfJob = { owner: bad, model: bad, modelRevision: bad, trainingFileId: bad, validationFileId: bad, suffix: bad, fineTunedModel: bad };
+    const jsonOfJob = {
+      method: json,
+      hyperparameters: json,
+      resolved: json,
+      tuning: json,
+      metadata: json,
+      integrations: json,
+      facts: json,
+      error: json,
+    };
+    const rest = { seed: 1, workerId: bad, idempotencyKey: bad, requestSha256: bad, resultFileIds: [bad, bad] };
+    await database.job.create({ data: { id: text('id'), ...textsOfJob, ...jsonOfJob, ...rest } });
+    await database.jobEvent.create({ data: { id: text('id'), jobId: text('id'), level: bad, message: bad, type: bad, data: json } });
+    await database.stepMetric.create({ data: { jobId: text('id'), step: 1, metrics: json } });
+    await database.checkpoint.create({ data: { id: text('id'), jobId: text('id'), step: 1, name: bad, metrics: json } });
+    await database.jobReport.create({ data: { jobId: text('id'), kind: bad, content: json } });
+    await database.worker.create({ data: { id: text('id'), hostname: bad, device: bad } });
+    await database.baseModel.create({ data: { workerId: text('id'), modelId: bad, family: bad, parameters: 1, sizeBytes: 1, revision: bad } });
+
+    const columns = await database.$queryRaw<{ table: string; column: string }[]>`
+      SELECT table_name AS table, column_name AS column FROM information_schema.columns
+      WHERE table_schema = 'public' AND table_name NOT LIKE '\\_%' AND data_type IN ('text', 'jsonb', 'ARRAY')`;
+    expect(columns.length).toBeGreaterThan(40);
+    const client = new pg.Client({ connectionString: embedded.databaseUrl });
+    await client.connect();
+    const missing = [];
+    for (const { table, column } of columns) {
+      // As text, JSON and arrays show each backslash twice.
+      const { rows } = await client.query(`SELECT 1 FROM ${table} WHERE position($1 IN replace("${column}"::text, '\\\\', '\\')) > 0`, [cleaned]);
+      if (rows.length === 0) missing.push(`${table}.${column}`);
+    }
+    await client.end();
+    expect(missing).toEqual([]);
+    expect((await jobs.findAny(id))!.status).toBe('validating_files');
+  });
+
   it('replaces them in both kinds of transaction', async () => {
     const { database } = embedded;
     const { id: jobId } = await makeJob();
@@ -94,6 +140,6 @@ describe('the database', () => {
     await database.$transaction((tx) => tx.jobEvent.create({ data: event('one \0') }));
     await database.$transaction([database.jobEvent.createMany({ data: [event('two \ud83d'), event('three')] })]);
     const messages = (await jobRecord.eventsSince('acme', jobId, null, 10)).map(({ message }) => message);
-    expect(messages).toEqual(['one \ufffd', 'two \ufffd', 'three']);
+    expect(messages).toEqual(['one \\u0000', 'two \\ud83d', 'three']);
   });
 });

@@ -86,14 +86,31 @@ describe('upload', () => {
     expect(refusal(await service.post('/v1/files', {}))).toMatchObject({ status: 415, code: 'unsupported_media_type' });
   });
 
-  it('with a name that is cut in the middle of an emoji › can be read and downloaded', async () => {
+  it('with a name too long › loses no half of an emoji, and can be read and downloaded', async () => {
     const response = await send([
       ['file', new File(['{}\n'], `${'x'.repeat(254)}🌱.jsonl`)],
       ['purpose', 'fine-tune'],
     ]);
     const { id, filename } = response.json();
-    expect(filename).toBe(`${'x'.repeat(254)}\ufffd`);
+    expect(filename).toBe('x'.repeat(254));
     expect((await service.inject({ url: `/v1/files/${id}/content` })).body).toBe('{}\n');
+  });
+
+  it.each([
+    [
+      'UTF-16 without a byte order mark',
+      Buffer.from('{"prompt":"a","completion":"b"}\n', 'utf16le'),
+      /^The file is UTF-16 text \(little-endian\)\. Save/,
+    ],
+    ['gzip', Buffer.from('1f8b0800', 'hex'), /^The file is compressed with gzip\. Unpack/],
+    ['zeros', Buffer.alloc(100), /^The file begins with NUL bytes\. It was never written completely/],
+  ])('of %s › has the status error, which says what to do', async (_name, content, details) => {
+    const response = await send([
+      ['file', new File([content], 'train.jsonl')],
+      ['purpose', 'fine-tune'],
+    ]);
+    expect(response.statusCode).toBe(200);
+    expect(response.json()).toMatchObject({ status: 'error', status_details: expect.stringMatching(details) });
   });
 
   it('with an expiry › shows it', async () => {

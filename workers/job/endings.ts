@@ -28,8 +28,24 @@ export async function giveBack({ services: { jobs, jobRecord }, job: { id, attem
 }
 
 export async function fail({ services: { jobs, jobRecord }, job: { id, attempt }, log }: Ending, refusal: Refusal): Promise<void> {
-  const error: JobError = { code: refusal.code, message: refusal.text, param: refusal.param };
-  if ((await jobs.move(id, 'fail', { attempt, patch: { error } })) === null) return;
+  let error: JobError = { code: refusal.code, message: refusal.text, param: refusal.param };
+  const record = () => jobs.move(id, 'fail', { attempt, patch: { error } });
+  const failed = await record().catch((reason: unknown) => {
+    log.error({ err: reason, error }, 'the error of a job could not be stored as it is');
+    error = plainError(error);
+    return record(); // if the database is down, this throws as well and the job is tried again
+  });
+  if (failed === null) return;
   await jobRecord.appendEvent(id, { level: 'error', message: `The job failed: ${error.message}` });
   log.info({ error }, 'job failed');
 }
+
+/** How much of an error is kept that could not be stored: what went wrong stands at its beginning. */
+const PLAIN_LENGTH = 2_000;
+
+/** The error in ASCII and short: whatever the database refused, it can hold this, so that the job fails now instead of after its last attempt. */
+const plainError = ({ code, message, param }: JobError): JobError => ({
+  code,
+  message: message.slice(0, PLAIN_LENGTH).replaceAll(/[^ -~]+/g, '?'),
+  param: param?.slice(0, PLAIN_LENGTH).replaceAll(/[^ -~]+/g, '?') ?? null,
+});

@@ -20,12 +20,31 @@ const ending = (job: Awaited<ReturnType<typeof claimedJob>>) => ({ services: ser
 const get = async (id: string, path = '') => (await service.inject({ url: `/v1/fine_tuning/jobs/${id}${path}` })).json();
 
 describe('fail', () => {
-  it('with a NUL and a lone surrogate in the text › records the error with both replaced', async () => {
+  it('with a NUL and a lone surrogate in the text › records the error with both visible', async () => {
     const job = await claimedJob();
     await fail(ending(job), new Refusal('corrupt_model_file', 'The tensor "a\0\ud83d" is cut off', { param: 'model' }));
-    const message = 'The tensor "a\ufffd\ufffd" is cut off';
+    const message = 'The tensor "a\\u0000\\ud83d" is cut off';
     expect(await get(job.id)).toMatchObject({ status: 'failed', error: { code: 'corrupt_model_file', message, param: 'model' } });
     expect((await get(job.id, '/events')).data[0]).toMatchObject({ level: 'error', message: `The job failed: ${message}` });
+  });
+
+  it('with an error that the database refuses › records it in plain ASCII at once', async () => {
+    const job = await claimedJob();
+    const { jobs } = service.services;
+    let tries = 0;
+    const move: typeof jobs.move = (...args) => {
+      tries += 1;
+      return tries === 1 ? Promise.reject(new Error('unsupported Unicode escape sequence')) : jobs.move(...args);
+    };
+    const ended = ending(job);
+    await fail(
+      { ...ended, services: { ...ended.services, jobs: { ...jobs, move } } },
+      new Refusal('corrupt_model_file', `The Grüße "🌱" ${'x'.repeat(5000)}`),
+    );
+    const { status, error } = await get(job.id);
+    expect({ status, code: error.code }).toEqual({ status: 'failed', code: 'corrupt_model_file' });
+    expect(error.message).toMatch(/^The Gr\?e "\?" x+$/);
+    expect(error.message.length).toBeLessThanOrEqual(2000);
   });
 
   it('on a cancelled job › changes nothing', async () => {
