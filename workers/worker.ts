@@ -2,11 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
+import type { Job } from '../src/jobs/job.ts';
 import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
 import type { Services } from '../src/services.ts';
+import { cachedSnapshot } from './base-models/hub-cache.ts';
 import { type BaseModelDirectory, findBaseModels } from './base-models/on-disk.ts';
 import { deviceName } from './devices.ts';
 import { openFileHashes } from './engine/io/base-model-files.ts';
+import { baseModelOf } from './job/base-model.ts';
 import { removeAbandonedFolders, workerFolder } from './job/folder.ts';
 import { superviseJob } from './job/supervise.ts';
 import { removeTokensOfEndedJobs } from './job/tokens.ts';
@@ -91,7 +94,11 @@ function baseModelsOf(config: Services['config'], log: Logger) {
       }
       return found.map(({ dir, problem, ...model }) => model);
     },
-    dirOf: (model: string): string | null => found.find(({ id, revision }) => id === model && revision === null)?.dir ?? null,
+    dirOf(job: Pick<Job, 'model' | 'modelRevision'>): string | null {
+      const { baseModelName: name, baseModelRevision: commit = null } = baseModelOf(job);
+      const listed = found.find(({ id, revision }) => id === name && revision === commit)?.dir;
+      return listed ?? (commit === null ? null : cachedSnapshot(config.modelsDirs, { name, commit }));
+    },
     ids: () => found.map(({ id }) => id),
   };
 }

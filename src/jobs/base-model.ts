@@ -6,7 +6,8 @@ import type { Services } from '../services.ts';
 type Needs = Pick<Services, 'models' | 'hub' | 'log'>;
 
 /**
- * Finds the base model that a job names: a local directory of a worker, or a model on the hub at the commit that its name refers to now.
+ * Finds the base model that a job names: a local directory of a worker, or a model of the hub at the commit that its name refers to now, or that a
+ * worker has if nothing may be downloaded.
  * A job that resumes after the branch has moved stays on that commit.
  * @returns the commit; null for a local directory
  * @throws Refusal, before anything is queued
@@ -15,6 +16,7 @@ export async function commitOfModel(model: string, { models, hub, log }: Needs):
   const onDisk = await models.find(model);
   if (onDisk !== null && onDisk.revision === null) return null;
   const onHub = parseHubName(model);
+  if (onHub === null && onDisk !== null) return onDisk.revision; // in a Hugging Face cache, under a name without an organization
   if (onHub === null) throw await notFound(model, models);
   if (!hub.allows(onHub.name)) {
     if (onDisk !== null) return onDisk.revision; // downloaded when it was allowed

@@ -46,7 +46,7 @@ export function connect(url: string) {
   return {
     job,
     checkpoints,
-    async upload(content: string): Promise<string> {
+    async upload(content: string | Uint8Array<ArrayBuffer>): Promise<string> {
       const body = new FormData();
       body.set('purpose', 'fine-tune');
       body.set('file', new Blob([content]), 'examples.jsonl');

@@ -1,11 +1,13 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Config } from '../../src/config.ts';
-import { CONFIG_FILE } from '../../src/formats/model-files.ts';
+import { ADAPTER_CONFIG_FILE, CONFIG_FILE } from '../../src/formats/model-files.ts';
 import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { BaseModel } from '../../src/models/store.ts';
+import { notAModel } from '../engine/io/not-a-model.ts';
 import { storedShapes, weightFiles } from '../engine/io/weight-files.ts';
+import { cachedModel } from './hub-cache.ts';
 import { newestSnapshots } from './snapshots.ts';
 
 /** A base model on this machine's disk. */
@@ -15,31 +17,51 @@ export interface BaseModelDirectory extends BaseModel {
   problem: string | null;
 }
 
+type Place = Pick<BaseModelDirectory, 'id' | 'revision' | 'dir'>;
+
 /**
- * Directories with a config.json, by name (the first of a name wins), then the newest commit of each model that was downloaded from the hub. A faulty
- * model is listed too: a job on it fails with a message that names the file, which helps its user more than a missing model.
+ * The models of each directory by name (the first of a name wins): `name`, `org/name`, and those of a Hugging Face cache; then the newest commit of each
+ * model that was downloaded from the hub. What looks like a model but is none is listed too, as a faulty model is: a job on it fails with a message
+ * that says what is the matter, which helps its user more than a missing model.
  */
 export async function findBaseModels({ modelsDirs, dataDir }: Pick<Config, 'modelsDirs' | 'dataDir'>): Promise<BaseModelDirectory[]> {
+  const places: Place[] = [];
+  for (const parent of modelsDirs) places.push(...((await modelAt(parent, basename(parent))) ?? (await modelsIn(parent, null))));
+  for (const { name, commit, dir } of await newestSnapshots(dataDir)) places.push({ id: name, revision: commit, dir });
   const found = new Map<string, BaseModelDirectory>();
-  for (const parent of modelsDirs) {
-    const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
-    for (const { name } of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      if (name.startsWith('.') || found.has(name)) continue;
-      const dir = join(parent, name);
-      const config = await readFile(join(dir, CONFIG_FILE), 'utf8').catch(() => null);
-      if (config !== null) found.set(name, { id: name, dir, revision: null, ...(await describe(dir, config)) });
-    }
-  }
-  for (const { name, commit, dir } of await newestSnapshots(dataDir)) {
-    const config = await readFile(join(dir, CONFIG_FILE), 'utf8');
-    if (!found.has(name)) found.set(name, { id: name, dir, revision: commit, ...(await describe(dir, config)) });
-  }
+  for (const place of places) if (!found.has(place.id)) found.set(place.id, { ...place, ...(await describe(place.dir)) });
   return [...found.values()];
 }
 
-async function describe(dir: string, config: string): Promise<Pick<BaseModelDirectory, 'family' | 'parameters' | 'sizeBytes' | 'problem'>> {
+/** @param org the name of the directory within a models directory; null: the models directory itself */
+async function modelsIn(parent: string, org: string | null): Promise<Place[]> {
+  const places: Place[] = [];
+  for (const name of (await readdir(parent).catch(() => [])).sort()) {
+    if (name.startsWith('.')) continue;
+    const dir = join(parent, name);
+    const at = await modelAt(dir, org === null ? name : `${org}/${name}`);
+    places.push(...(at ?? (org === null ? await modelsIn(dir, name) : [])));
+  }
+  return places;
+}
+
+/** Files by which a directory is taken for a model, even if something is missing. */
+const MODEL_FILE = new RegExp(`^(${CONFIG_FILE}|${ADAPTER_CONFIG_FILE}|.+\\.(safetensors|gguf)|pytorch_model.*\\.bin)$`);
+
+/** @returns the model that is this directory; null if it is none */
+async function modelAt(dir: string, id: string): Promise<[Place] | null> {
+  const cached = await cachedModel(dir, basename(dir));
+  if (cached !== null) return [{ id: cached.name, revision: cached.commit, dir: cached.dir }];
+  const names = await readdir(dir).catch(() => []);
+  return names.some((name) => MODEL_FILE.test(name)) ? [{ id, revision: null, dir }] : null;
+}
+
+async function describe(dir: string): Promise<Omit<BaseModelDirectory, keyof Place>> {
   const facts = { family: 'unknown', parameters: 0, sizeBytes: 0, problem: null as string | null };
   try {
+    const config = await readFile(join(dir, CONFIG_FILE), 'utf8').catch(() => {
+      throw notAModel(dir);
+    });
     const json: unknown = JSON.parse(config);
     facts.family = String((json as { model_type?: unknown } | null)?.model_type ?? 'unknown');
     parseModelConfig(json, join(dir, CONFIG_FILE));

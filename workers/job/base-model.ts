@@ -9,10 +9,10 @@ import { snapshotDir } from '../base-models/snapshots.ts';
 
 type Needs = Pick<Services, 'config' | 'hub' | 'jobRecord'>;
 
-/** How the adapter names its base model: by hub name and commit, or by directory name. */
+/** How the adapter names its base model: by its name on the hub (or in a Hugging Face cache) and commit, or by directory name. */
 export function baseModelOf({ model, modelRevision }: Pick<Job, 'model' | 'modelRevision'>): { baseModelName: string; baseModelRevision?: string } {
   if (modelRevision === null) return { baseModelName: model };
-  return { baseModelName: parseHubName(model)!.name, baseModelRevision: modelRevision };
+  return { baseModelName: parseHubName(model)?.name ?? model, baseModelRevision: modelRevision };
 }
 
 /** Whether the job's model from the hub is on this machine or may be downloaded. */

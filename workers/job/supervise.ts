@@ -32,8 +32,8 @@ export interface Supervision {
   workerId: string;
   /** Holds this worker's job folders. */
   workDir: string;
-  /** @returns the directory of a base model that did not come from the hub, or null if this machine has none */
-  modelDir(model: string): string | null;
+  /** @returns the directory of the job's base model on this machine, or null if it has to be downloaded or is not to be had */
+  modelDir(job: Pick<Job, 'model' | 'modelRevision'>): string | null;
   /** @returns the files of the base model in a directory */
   baseModelFiles(modelDir: string): Promise<HashedFile[]>;
   /** Waits for the slots that a job asks for. @returns null if this worker has too few, or is stopping */
@@ -53,7 +53,7 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
   const log = supervision.log.child({ jobId });
   const offered = await services.jobs.findAny(jobId);
   if (offered === null || stopping.aborted) return;
-  const localDir = modelDir(offered.model);
+  const localDir = modelDir(offered);
   if (localDir === null && !isAvailable(offered, supervision)) return; // a worker that has the model will be woken
   const place = await supervision.takePlace(offered);
   if (place === null) return; // a worker that has the slots will be woken

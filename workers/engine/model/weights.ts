@@ -1,4 +1,5 @@
 /** Reads a base model's weights from a Hugging Face directory. */
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
@@ -6,6 +7,7 @@ import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { readJson } from '../io/files.ts';
 import type { HeldFloats } from '../io/float-formats.ts';
+import { notAModel } from '../io/not-a-model.ts';
 import { openSafetensors } from '../io/safetensors.ts';
 import { MODEL_DIRECTORY_HINT, weightFiles } from '../io/weight-files.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
@@ -17,6 +19,7 @@ const COMPUTED = /(\.rotary_emb\.inv_freq|\.(attn|attention)\.(bias|masked_bias)
 
 export function readModelConfig(modelDir: string): ModelConfig {
   const path = join(modelDir, CONFIG_FILE);
+  if (!existsSync(path)) throw notAModel(modelDir);
   return parseModelConfig(readJson(path, MODEL_DIRECTORY_HINT), path);
 }
 

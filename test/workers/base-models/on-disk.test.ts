@@ -1,0 +1,121 @@
+import { cp, mkdir, mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { cachedSnapshot } from '../../../workers/base-models/hub-cache.ts';
+import { findBaseModels } from '../../../workers/base-models/on-disk.ts';
+import { openFileHashes } from '../../../workers/engine/io/base-model-files.ts';
+import { readModelConfig } from '../../../workers/engine/model/weights.ts';
+
+const TINY = fileURLToPath(new URL('../../fixtures/reference/cases/llama-gqa-tied/model', import.meta.url));
+const COMMITS = ['a'.repeat(40), 'b'.repeat(40)] as const;
+
+let home: string;
+let models: string;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'graft-models-'));
+  models = join(home, 'models');
+  await mkdir(models);
+});
+afterEach(() => rm(home, { recursive: true, force: true }));
+
+const find = (dir = models) => findBaseModels({ modelsDirs: [dir], dataDir: join(home, 'data') });
+const copyTo = async (...path: string[]) => {
+  const dir = join(models, ...path);
+  await mkdir(dirname(dir), { recursive: true });
+  await cp(TINY, dir, { recursive: true });
+  return dir;
+};
+
+/** Lays a model out as huggingface_hub's cache does: blobs by hash, snapshots of links to them, branches in refs. */
+async function cache(root: string, repo: string, commits: readonly string[], main?: string) {
+  const folder = join(root, `models--${repo.replace('/', '--')}`);
+  await mkdir(join(folder, 'blobs'), { recursive: true });
+  for (const commit of commits) {
+    await mkdir(join(folder, 'snapshots', commit), { recursive: true });
+    for (const name of await readdir(TINY)) {
+      const blob = join('blobs', Buffer.from(name).toString('hex'));
+      await cp(join(TINY, name), join(folder, blob));
+      await symlink(join('..', '..', blob), join(folder, 'snapshots', commit, name));
+    }
+  }
+  if (main !== undefined) {
+    await mkdir(join(folder, 'refs'), { recursive: true });
+    await writeFile(join(folder, 'refs', 'main'), main);
+  }
+  return folder;
+}
+
+describe('findBaseModels', () => {
+  it('finds `name` and `org/name`, and the model that a models directory itself is', async () => {
+    const here = await copyTo('tiny');
+    const there = await copyTo('org', 'small');
+    expect(await find()).toMatchObject([
+      { id: 'org/small', dir: there, revision: null, family: 'llama', problem: null },
+      { id: 'tiny', dir: here, revision: null, family: 'llama', problem: null },
+    ]);
+    expect(await find(here)).toMatchObject([{ id: 'tiny', dir: here, problem: null }]);
+  });
+
+  it.each([
+    ['the cache', ''],
+    ['its parent', 'hub'],
+  ])('given %s of Hugging Face › finds its models at the commit that main names', async (_, within) => {
+    const root = join(models, within);
+    const folder = await cache(root, 'org/na--me', COMMITS, `${COMMITS[0]}\n`);
+    await cache(root, 'gpt2', [COMMITS[1]], COMMITS[1]);
+    const found = await find();
+    expect(found).toMatchObject([
+      { id: 'gpt2', revision: COMMITS[1], problem: null },
+      { id: 'org/na--me', revision: COMMITS[0], dir: join(folder, 'snapshots', COMMITS[0]), family: 'llama', problem: null },
+    ]);
+    expect(found[1]!.sizeBytes).toBeGreaterThan(0);
+    expect((await openFileHashes()(found[1]!.dir)).map(({ name }) => name)).toContain('model.safetensors');
+    expect(await find(folder)).toMatchObject([{ id: 'org/na--me', revision: COMMITS[0] }]);
+  });
+
+  it('in a cache without main, or with a main that is not complete › takes the commit that was downloaded last', async () => {
+    const folder = await cache(models, 'org/name', COMMITS, 'c'.repeat(40));
+    await mkdir(join(folder, 'snapshots', 'c'.repeat(40)));
+    await rm(join(folder, 'snapshots', COMMITS[1], 'config.json'));
+    await cp(join(TINY, 'config.json'), join(folder, 'snapshots', COMMITS[1], 'config.json'));
+    await utimes(join(folder, 'snapshots', COMMITS[1], 'config.json'), new Date(), new Date(Date.now() + 60_000));
+    expect(await find()).toMatchObject([{ id: 'org/name', revision: COMMITS[1], problem: null }]);
+  });
+
+  it('lists what is taken for a model but is none, and says what it is', async () => {
+    const write = async (name: string, files: Record<string, string>) => {
+      await mkdir(join(models, name), { recursive: true });
+      for (const [file, content] of Object.entries(files)) await writeFile(join(models, name, file), content);
+    };
+    await write('adapter', { 'adapter_config.json': '{"base_model_name_or_path": "org/base"}', 'adapter_model.safetensors': '' });
+    await write('gguf', { 'model.Q4_0.gguf': '' });
+    await write('weights', { 'model.safetensors': '', 'tokenizer.json': '{}' });
+    await write('notes', { 'README.md': '' });
+    await write('org/adapter', { 'adapter_config.json': 'not JSON' });
+    const problems = Object.fromEntries((await find()).map(({ id, problem }) => [id, problem!.replaceAll(`${models}/`, '')]));
+    expect(problems).toEqual({
+      adapter: expect.stringMatching(/^adapter is a PEFT adapter of "org\/base", not a model\. Name its base model\. .*merge/),
+      gguf: expect.stringMatching(/^gguf has a model in GGUF, which cannot be trained\. Use the safetensors/),
+      weights: expect.stringMatching(
+        /^weights has no config\.json; it has model\.safetensors, tokenizer\.json\. A model is a Hugging Face directory/,
+      ),
+      'org/adapter': expect.stringMatching(/^org\/adapter is a PEFT adapter, not a model\./),
+    });
+    expect(() => readModelConfig(join(models, 'adapter'))).toThrow(expect.objectContaining({ code: 'not_a_model', param: 'model' }));
+  });
+});
+
+describe('cachedSnapshot', () => {
+  it('finds a commit that main no longer names, but not one that was not downloaded', async () => {
+    const folder = await cache(models, 'org/name', COMMITS, COMMITS[1]);
+    expect(cachedSnapshot([models], { name: 'org/name', commit: COMMITS[0] })).toBe(join(folder, 'snapshots', COMMITS[0]));
+    expect(cachedSnapshot([models], { name: 'org/name', commit: 'c'.repeat(40) })).toBeNull();
+    await mkdir(join(home, 'hf'));
+    await rename(models, join(home, 'hf', 'hub'));
+    expect(cachedSnapshot([join(home, 'hf')], { name: 'org/name', commit: COMMITS[0] })).toBe(
+      join(home, 'hf', 'hub', 'models--org--name', 'snapshots', COMMITS[0]),
+    );
+  });
+});
