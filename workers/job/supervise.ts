@@ -1,25 +1,24 @@
 /** One job from the queue to its end: claim, fetch, train in a separate process, record, deliver; and cancellation, shutdown and crashes. */
 import type { Logger } from 'pino';
+import { isRefusedByDatabase } from '../../src/database/permanent.ts';
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import type { Job } from '../../src/jobs/job.ts';
-import { keys } from '../../src/object-store/keys.ts';
-import { ObjectNotFound } from '../../src/object-store/object-store.ts';
+import type { Job, StepMetric } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
-import type { TrainOptions } from '../engine/contract.ts';
 import type { Place } from '../placement/places.ts';
 import { type ForkedTraining, TrainingProcessDied } from '../process/forked.ts';
 import type { TrainingError } from '../process/messages.ts';
-import { baseModelOf, hubModelDir, isAvailable } from './base-model.ts';
+import { hubModelDir, isAvailable } from './base-model.ts';
 import { deliver } from './delivery.ts';
 import { fail, giveBack, JobLost, StoppedByWorker } from './endings.ts';
-import { fetchObject, type JobFolder, machineFile, makeJobFolder } from './folder.ts';
+import { type JobFolder, makeJobFolder } from './folder.ts';
+import { fetchDatasets, trainOptions } from './inputs.ts';
 import { openJournal } from './journal.ts';
 import { type JobLineage, openLineage } from './lineage.ts';
+import { type DatasetSizes, preparationProgress } from './preparation.ts';
 import { recordCheckpoint, recordPrepared, saveReport } from './progress.ts';
-import { downloadDirectory } from './stored-directory.ts';
-import { removeTokensOfEndedJobs, tokensDir } from './tokens.ts';
+import { removeTokensOfEndedJobs } from './tokens.ts';
 import { type JobWatch, watchJob } from './watch.ts';
 
 /** After this many crashes under one worker the job fails: something in the job kills its training process. */
@@ -75,20 +74,24 @@ async function carryOut(job: Job, localDir: string | null, placed: Placed): Prom
   const { services, workDir, stopping, log } = placed;
   const rows = await services.jobRecord.metrics(job.id);
   const journal = openJournal(services.jobRecord, job, { lastRecordedStep: rows.at(-1)?.step ?? 0 });
-  const watch = watchJob(services.jobs, job, { log, tick: () => journal.flush() });
+  const newest = await services.jobRecord.newestCheckpoint(job.id);
+  const watch = watchJob(services.jobs, job, { log, tick: () => journal.flush(), stepsMs: timeOfSteps(rows, job, newest?.step ?? 0) });
   const folder = await makeJobFolder(workDir, job.id);
   try {
     const signal = AbortSignal.any([watch.lost, stopping]);
+    const datasetSizes = await fetchDatasets(job, folder, services); // first, so that a mistake in a file is reported before a model is downloaded
     const modelPath = localDir ?? (await hubModelDir(job, { services, signal, log }));
     const lineage = openLineage(job, placed.baseModelFiles(modelPath));
-    const run: Run = { ...placed, job, modelPath, journal, watch, folder, lineage };
-    await fetchDatasets(run);
-    await trainUntilOver(run);
+    await trainUntilOver({ ...placed, job, modelPath, journal, watch, folder, lineage, datasetSizes });
   } catch (error) {
     if (error instanceof JobLost || watch.lost.aborted) log.info('the job was cancelled or taken over: stopped working on it');
     else if (error instanceof Refusal) await fail({ services, job, log }, error);
     else if (stopping.aborted) await giveBack({ services, job, log });
-    else throw error;
+    else if (isRefusedByDatabase(error)) {
+      log.error({ err: error }, 'what the job wrote cannot be stored');
+      const hint = "The worker's log has the details.";
+      await fail({ services, job, log }, new Refusal('internal_error', 'The database refused what the job recorded', { hint }));
+    } else throw error;
   } finally {
     await watch.stop();
     await folder.remove();
@@ -103,23 +106,13 @@ interface Run extends Placed {
   watch: JobWatch;
   folder: JobFolder;
   lineage: JobLineage;
+  datasetSizes: DatasetSizes;
 }
 
-async function fetchDatasets({ services: { files, objectStore }, job, folder }: Run): Promise<void> {
-  const datasets = [
-    { param: 'training_file', id: job.trainingFileId, path: folder.trainingFile },
-    { param: 'validation_file', id: job.validationFileId, path: folder.validationFile },
-  ];
-  for (const { param, id, path } of datasets) {
-    if (id === null) continue;
-    const file = await files.findEvenDeleted(job.owner, id);
-    const missing = () =>
-      new Refusal('file_not_found', `The content of the file "${id}" no longer exists`, { param, hint: 'Upload it again and create a new job.' });
-    if (file === null) throw missing();
-    await fetchObject(objectStore, file.storageKey, path).catch((error) => {
-      throw error instanceof ObjectNotFound ? missing() : error;
-    });
-  }
+/** How long the steps after the given one take if they take as long as those recorded. */
+function timeOfSteps(recorded: readonly StepMetric[], { totalSteps }: Job, after: number): number {
+  const seconds = recorded.reduce((sum, { metrics }) => sum + (metrics['seconds'] ?? 0), 0);
+  return recorded.length === 0 || totalSteps === null ? 0 : (1000 * seconds * (totalSteps - after)) / recorded.length;
 }
 
 /** When a training process dies, another one resumes from the newest checkpoint. */
@@ -159,17 +152,25 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
   stopping.addEventListener('abort', stop);
   try {
     watch.lost.throwIfAborted();
-    const options = await trainOptions(run);
+    const options = await trainOptions(run, services);
     if (stopping.aborted) return await giveBack(run);
     log.info({ trainingPid: training.pid, resumeFrom: options.resumeFrom }, 'training process takes the job');
+    const preparation = preparationProgress(run.datasetSizes, Date.now());
     for await (const answer of training.train(options)) {
       switch (answer.answer) {
+        case 'preparing': {
+          const { event, readyMs } = preparation(answer.progress, Date.now());
+          watch.preparing(readyMs);
+          if (event !== null) await services.jobRecord.appendEvent(job.id, event);
+          break;
+        }
         case 'receipt':
           run.lineage.receipt(answer.receipt);
           await saveReport(services, job, 'receipt', answer.receipt);
           break;
         case 'prepared':
           log.info({ seconds: answer.facts.seconds }, 'job prepared');
+          watch.preparing(null);
           run.lineage.prepared(answer.facts);
           await recordPrepared(services, job, answer.facts);
           break;
@@ -217,26 +218,4 @@ async function verify(training: ForkedTraining, dir: string, log: Logger): Promi
 function failure({ code, message, param, hint }: TrainingError, training: ForkedTraining, log: Logger): Refusal {
   if (code === 'internal_error') log.error({ output: training.output() }, 'training failed');
   return new Refusal(code, message, { param, hint });
-}
-
-async function trainOptions({ services, job, folder, modelPath }: Run): Promise<Omit<TrainOptions, 'signal' | 'report'>> {
-  const newest = await services.jobRecord.newestCheckpoint(job.id);
-  const resumeFrom = newest && folder.checkpoint(newest.step);
-  if (newest !== null) await downloadDirectory(services.objectStore, keys.checkpoint(job.id, newest.step), folder.checkpoint(newest.step));
-  return {
-    modelDir: modelPath,
-    trainingFile: folder.trainingFile,
-    ...(job.validationFileId !== null && { validationFile: folder.validationFile }),
-    outputDir: folder.outputDir,
-    checkpointsDir: folder.checkpointsDir,
-    tokensDir: tokensDir(services.config.dataDir, job.id),
-    ...(resumeFrom !== null && { resumeFrom }),
-    tuning: job.tuning,
-    // Keep the precision that an earlier attempt chose on its machine, so that the job matches its record.
-    hyperparameters: { ...job.hyperparameters, ...(job.resolved && { precision: job.resolved.precision }) },
-    seed: job.seed,
-    machineFile: machineFile(services.config.dataDir),
-    // The name, not this machine's path: the adapter's bytes depend on the job alone.
-    ...baseModelOf(job),
-  };
 }

@@ -8,19 +8,26 @@ const WATCH_EVERY_MS = 1_000;
 export interface JobWatch {
   /** Aborted when the job no longer belongs to this worker. */
   lost: AbortSignal;
+  /** Call while the data is read. @param readyMs when it will have been read; null: when it has been, or nobody knows */
+  preparing(readyMs: number | null): void;
   /** Call after each step: updates the estimate of when the run ends. */
   progress(step: { step: number; totalSteps: number }): void;
   stop(): Promise<void>;
 }
 
-/**
- * Once a second, writes the job's heartbeat and estimated finish, and checks that the job still belongs to this worker.
- * @param tick runs with each heartbeat
- */
-export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick }: { log: Logger; tick(): Promise<void> }): JobWatch {
+interface WatchOptions {
+  log: Logger;
+  /** Runs with each heartbeat. */
+  tick(): Promise<void>;
+  /** How long the steps take that are still to be done, as an earlier attempt timed them; 0 if none did. */
+  stepsMs: number;
+}
+
+/** Once a second, writes the job's heartbeat and estimated finish, and checks that the job still belongs to this worker. */
+export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick, stepsMs }: WatchOptions): JobWatch {
   const lost = new AbortController();
   let first: { step: number; atMs: number } | null = null;
-  let estimatedFinish: Date | undefined;
+  let estimatedFinish: Date | null | undefined;
   let timer: NodeJS.Timeout;
   let stopped = false;
   let beating = Promise.resolve();
@@ -44,6 +51,11 @@ export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick }: { 
 
   return {
     lost: lost.signal,
+    preparing(readyMs) {
+      if (readyMs !== null) estimatedFinish = new Date(readyMs + stepsMs);
+      // Opening the model and the first step are not timed yet.
+      else if (estimatedFinish !== undefined) estimatedFinish = stepsMs > 0 ? new Date(Date.now() + stepsMs) : null;
+    },
     progress({ step, totalSteps }) {
       const now = Date.now();
       // Timed from the end of the first step, which also warms up.

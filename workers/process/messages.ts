@@ -5,7 +5,7 @@
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { Refusal } from '../../src/formats/refusal.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
-import type { CheckpointReport, Prepared, StepReport, TrainOptions, TrainResult } from '../engine/contract.ts';
+import type { CheckpointReport, PreparationProgress, Prepared, StepReport, TrainOptions, TrainResult } from '../engine/contract.ts';
 
 export type Command =
   /** Train; paths in, paths out. */
@@ -16,6 +16,7 @@ export type Command =
   | { id: string; command: 'stop' };
 
 export type Answer =
+  | { id: string; answer: 'preparing'; progress: PreparationProgress }
   | { id: string; answer: 'receipt'; receipt: TokenReceipt }
   | { id: string; answer: 'prepared'; facts: Prepared }
   | { id: string; answer: 'step'; report: StepReport }

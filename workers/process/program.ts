@@ -55,6 +55,7 @@ async function answer(command: TrainCommand | VerifyCommand): Promise<void> {
 
 async function trainJob({ id, options }: TrainCommand, signal: AbortSignal): Promise<void> {
   const report: TrainReport = {
+    preparing: (progress) => send({ id, answer: 'preparing', progress }),
     receipt: (receipt) => send({ id, answer: 'receipt', receipt }),
     prepared: (facts) => send({ id, answer: 'prepared', facts }),
     step: (report) => send({ id, answer: 'step', report }),

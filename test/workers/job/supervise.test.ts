@@ -1,8 +1,9 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ORGANIZATION } from '../../../src/ids.ts';
 import { keys } from '../../../src/object-store/keys.ts';
+import type { TrainOptions } from '../../../workers/engine/contract.ts';
 import { refusal } from '../../running-service.ts';
 import { superviseJobs, WEIGHTS } from './supervised-jobs.ts';
 
@@ -31,6 +32,41 @@ describe('a supervised job', () => {
     }));
     await jobs.supervise(await jobs.makeJob(), { takeProcess, trained: () => void events.push('trained') });
     expect(events).toEqual(['step 1', 'step 2', 'step 3', 'step 4', 'trained', 'proof']);
+  });
+
+  it('whose data takes long to read › shows when it will have been read, and the template and variables that it asked for reach its process', async () => {
+    const chat = { chat_template: '{{ messages[0].content }}', chat_template_kwargs: { mood: 'calm' } };
+    const id = await jobs.makeJob({ method: { type: 'supervised', supervised: { ...chat, hyperparameters: { n_epochs: 2, batch_size: 4 } } } });
+    let options: Partial<TrainOptions> = {};
+    let finish: number | null = null;
+    const takeProcess = jobs.takeProcessWith(() => ({
+      async *train(given) {
+        options = given;
+        yield { id, answer: 'preparing', progress: { param: 'training_file', bytesRead: 1, bytesTotal: 1_000_000, lines: 1 } };
+        finish = await vi.waitFor(async () => {
+          const { estimated_finish: estimated } = (await jobs.get(id)).json();
+          expect(estimated).not.toBeNull();
+          return estimated;
+        }, 10_000);
+        yield { id, answer: 'failed', error: { code: 'out_of_memory', message: 'It is too large', param: null, hint: null } };
+      },
+    }));
+    await jobs.supervise(id, { takeProcess });
+    expect(finish).toBeGreaterThan(Date.now() / 1000);
+    expect(options).toMatchObject({ chatTemplate: chat.chat_template, chatTemplateKwargs: chat.chat_template_kwargs });
+    expect((await jobs.get(id)).json()).toMatchObject({ status: 'failed', estimated_finish: null });
+  });
+
+  it('whose record the database refuses › fails at once and says so, instead of after its last attempt', async () => {
+    const id = await jobs.makeJob();
+    const { reports } = jobs.service.services;
+    const put = () =>
+      jobs.service.services.database.$executeRaw`UPDATE jobs SET error = ${'{"a": "\\u0000"}'}::jsonb` as unknown as ReturnType<typeof reports.put>;
+    await jobs.supervise(id, { services: { reports: { ...reports, put } } });
+    expect((await jobs.get(id)).json()).toMatchObject({
+      status: 'failed',
+      error: { code: 'internal_error', message: expect.stringMatching(/refused/) },
+    });
   });
 
   it('whose worker is lost between upload and proof, and again just before success › succeeds in the end, with each file listed once', async () => {

@@ -48,9 +48,16 @@ export async function superviseJobs() {
     });
   }
 
-  async function makeJob(): Promise<string> {
+  async function makeJob(fields: object = {}): Promise<string> {
     const hyperparameters = { n_epochs: 2, batch_size: 4, learning_rate: 0.01 };
-    const body = { model: 'graft-tiny', training_file: trainingFile, seed: 5, tuning: { type: 'lora', r: 4 }, hyperparameters };
+    const body = {
+      model: 'graft-tiny',
+      training_file: trainingFile,
+      seed: 5,
+      tuning: { type: 'lora', r: 4 },
+      ...('method' in fields ? {} : { hyperparameters }),
+      ...fields,
+    };
     return (await service.post('/v1/fine_tuning/jobs', body)).json<{ id: string }>().id;
   }
 

@@ -1,0 +1,69 @@
+/** What a training process gets: the job's files in its folder, and its options. */
+import { Refusal } from '../../src/formats/refusal.ts';
+import type { Job } from '../../src/jobs/job.ts';
+import { keys } from '../../src/object-store/keys.ts';
+import { ObjectNotFound } from '../../src/object-store/object-store.ts';
+import type { Services } from '../../src/services.ts';
+import type { TrainOptions } from '../engine/contract.ts';
+import { baseModelOf } from './base-model.ts';
+import { fetchObject, type JobFolder, machineFile } from './folder.ts';
+import type { DatasetSizes } from './preparation.ts';
+import { downloadDirectory } from './stored-directory.ts';
+import { tokensDir } from './tokens.ts';
+
+/**
+ * Copies the job's datasets into its folder.
+ * @throws Refusal for a file that is gone, or that the upload recognised as another format
+ */
+export async function fetchDatasets(
+  job: Job,
+  folder: JobFolder,
+  { files, objectStore }: Pick<Services, 'files' | 'objectStore'>,
+): Promise<DatasetSizes> {
+  const datasets = [
+    { param: 'training_file', id: job.trainingFileId, path: folder.trainingFile },
+    { param: 'validation_file', id: job.validationFileId, path: folder.validationFile },
+  ] as const;
+  const sizes: DatasetSizes = {};
+  for (const { param, id, path } of datasets) {
+    if (id === null) continue;
+    const file = await files.findEvenDeleted(job.owner, id);
+    const missing = () =>
+      new Refusal('file_not_found', `The content of the file "${id}" no longer exists`, { param, hint: 'Upload it again and create a new job.' });
+    if (file === null) throw missing();
+    if (file.status === 'error') throw new Refusal(`invalid_${param}`, file.statusDetails ?? `The file "${id}" cannot be read`, { param });
+    sizes[param] = file.sizeBytes;
+    await fetchObject(objectStore, file.storageKey, path).catch((error) => {
+      throw error instanceof ObjectNotFound ? missing() : error;
+    });
+  }
+  return sizes;
+}
+
+/** Downloads the newest checkpoint, if there is one, so that the run resumes from it. */
+export async function trainOptions(
+  { job, folder, modelPath }: { job: Job; folder: JobFolder; modelPath: string },
+  { config, jobRecord, objectStore }: Pick<Services, 'config' | 'jobRecord' | 'objectStore'>,
+): Promise<Omit<TrainOptions, 'signal' | 'report'>> {
+  const newest = await jobRecord.newestCheckpoint(job.id);
+  const resumeFrom = newest && folder.checkpoint(newest.step);
+  if (newest !== null) await downloadDirectory(objectStore, keys.checkpoint(job.id, newest.step), folder.checkpoint(newest.step));
+  return {
+    modelDir: modelPath,
+    trainingFile: folder.trainingFile,
+    ...(job.validationFileId !== null && { validationFile: folder.validationFile }),
+    outputDir: folder.outputDir,
+    checkpointsDir: folder.checkpointsDir,
+    tokensDir: tokensDir(config.dataDir, job.id),
+    ...(resumeFrom !== null && { resumeFrom }),
+    tuning: job.tuning,
+    // Keep the precision that an earlier attempt chose on its machine, so that the job matches its record.
+    hyperparameters: { ...job.hyperparameters, ...(job.resolved && { precision: job.resolved.precision }) },
+    seed: job.seed,
+    ...(job.chatTemplate !== null && { chatTemplate: job.chatTemplate }),
+    ...(job.chatTemplateKwargs !== null && { chatTemplateKwargs: job.chatTemplateKwargs }),
+    machineFile: machineFile(config.dataDir),
+    // The name, not this machine's path: the adapter's bytes depend on the job alone.
+    ...baseModelOf(job),
+  };
+}
