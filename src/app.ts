@@ -19,6 +19,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The caller. Set before any route under /v1 runs, and only there. */
     principal: Principal;
+    /** A JSON body as it was sent; empty for other requests. */
+    bodyText: string;
   }
 }
 
@@ -38,13 +40,15 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
+  app.decorateRequest('bodyText', '');
   app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
   app.setNotFoundHandler(handleNotFound);
   app.removeContentTypeParser(['application/json', 'text/plain']);
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     try {
-      done(null, parseJsonBody(body as string));
+      request.bodyText = body as string;
+      done(null, parseJsonBody(request.bodyText));
     } catch (error) {
       done(error as Error);
     }

@@ -120,9 +120,10 @@ function checkText(line: string, value: unknown, { name, fail }: Pick<At, 'name'
   const found = halfSurrogate(line, value);
   if (found === null) return;
   const [first, index, ...inside] = found.path;
-  const ofMessage = first === 'messages' && typeof index === 'number';
-  const key = (ofMessage ? inside : found.path).find((step) => typeof step === 'string');
-  const where = `${ofMessage ? `${name}, message ${index + 1}` : name} has half a surrogate pair (${found.half})${key === undefined ? '' : ` in ${shown(key)}`}`;
+  const isMessage = typeof index === 'number' && (first === 'messages' || first === 'prompt' || first === 'completion');
+  const key = (isMessage ? inside : found.path).find((step) => typeof step === 'string');
+  const message = isMessage ? `, message ${index + 1}${first === 'messages' ? '' : ` of the ${first}`}` : '';
+  const where = `${name}${message} has half a surrogate pair (${found.half})${key === undefined ? '' : ` in ${shown(key)}`}`;
   throw fail(where, 'It is no character: write the whole pair, as in "\\ud83d\\ude00", or leave it out.');
 }
 

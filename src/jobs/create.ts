@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto';
 import type { Principal } from '../accounts/principal.ts';
 import { checkHyperparameters, type Hyperparameters } from '../formats/hyperparameters.ts';
+import type { JsonObject } from '../formats/json-value.ts';
 import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
 import { Refusal } from '../formats/refusal.ts';
-import { reservedKwarg } from '../formats/template-kwargs.ts';
 import { resolveTuning } from '../formats/tuning/tuning.ts';
 import { newJobId } from '../ids.ts';
 import type { Services } from '../services.ts';
@@ -11,21 +11,27 @@ import { commitOfModel } from './base-model.ts';
 import type { Job, NewJob } from './job.ts';
 import { requestSha256 } from './request-hash.ts';
 import type { CreateJob } from './schema.ts';
+import { templateKwargs } from './template-kwargs.ts';
 
 const MAX_SEED = 2 ** 31 - 1;
-/** Of the chat template's variables as JSON text: room for a list of documents, and far from what a row should hold. */
-const MAX_KWARGS_LENGTH = 64 * 1024;
+
+interface Request {
+  body: CreateJob;
+  /** The body as it was sent. */
+  bodyText: string;
+  /** The same key with the same body returns the job created before. */
+  idempotencyKey: string | undefined;
+}
 
 type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
 
 /**
  * Creates a job, or immediately refuses whatever can be recognised as wrong without reading the data.
- * @param idempotencyKey  the same key with the same body returns the job created before
  * @throws Refusal
  */
-export async function createJob({ organization: owner }: Principal, body: CreateJob, services: Needs, idempotencyKey?: string): Promise<Job> {
+export async function createJob({ organization: owner }: Principal, { body, bodyText, idempotencyKey }: Request, services: Needs): Promise<Job> {
   const { jobs, jobRecord, queue, log } = services;
-  const requested = newJob(body);
+  const requested = newJob(body, templateKwargs(bodyText));
   const earlier = idempotencyKey === undefined ? null : await jobs.findByIdempotencyKey(owner, idempotencyKey);
   if (earlier) return sameRequest(earlier, requested);
 
@@ -42,7 +48,7 @@ export async function createJob({ organization: owner }: Principal, body: Create
   return job;
 }
 
-function newJob(body: CreateJob): NewJob {
+function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
   if (body.method && !isObjective(body.method.type)) {
     throw new Refusal('unsupported_method', `The method "${body.method.type}" is not supported yet`, {
       param: 'method.type',
@@ -66,25 +72,9 @@ function newJob(body: CreateJob): NewJob {
     tuning: resolveTuning(body.tuning),
     metadata: body.metadata ?? null,
     chatTemplate: body.method?.supervised?.chat_template ?? null,
-    chatTemplateKwargs: checkedKwargs(body),
-    requestSha256: requestSha256(body),
+    chatTemplateKwargs: kwargs,
+    requestSha256: requestSha256(body, kwargs),
   };
-}
-
-function checkedKwargs({ method }: CreateJob): Record<string, unknown> | null {
-  const kwargs = method?.supervised?.chat_template_kwargs ?? null;
-  if (kwargs === null) return null;
-  const param = 'method.supervised.chat_template_kwargs';
-  const reserved = reservedKwarg(Object.keys(kwargs));
-  if (reserved !== null)
-    throw new Refusal('invalid_value', `chat_template_kwargs has "${reserved}", which is not a variable of the template`, {
-      param: `${param}.${reserved}`,
-      hint: 'Graft gives the template the messages and tools of each line itself.',
-    });
-  const { length } = JSON.stringify(kwargs);
-  if (length > MAX_KWARGS_LENGTH)
-    throw new Refusal('invalid_value', `chat_template_kwargs has ${length} characters as JSON; the limit is ${MAX_KWARGS_LENGTH}`, { param });
-  return kwargs;
 }
 
 function requestedHyperparameters({ method, hyperparameters }: CreateJob): { hyperparameters: Hyperparameters; param: string } {

@@ -1,4 +1,5 @@
 import type { Hyperparameters, ResolvedHyperparameters } from '../formats/hyperparameters.ts';
+import type { JsonObject } from '../formats/json-value.ts';
 import type { Metrics } from '../formats/metrics.ts';
 import type { Tuning } from '../formats/tuning/tuning.ts';
 import type { JobStatus } from './state.ts';
@@ -29,7 +30,7 @@ export interface Job {
   /** Replaces the model's own chat template. */
   chatTemplate: string | null;
   /** Variables for the chat template, by name; a line's own take precedence. */
-  chatTemplateKwargs: Record<string, unknown> | null;
+  chatTemplateKwargs: JsonObject | null;
   /** With every choice resolved; null until the data has been read. */
   resolved: ResolvedHyperparameters | null;
   /** As requested, then as resolved once the data has been read. */

@@ -40,7 +40,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
       },
     },
     async (request) => {
-      const job = await createJob(request.principal, request.body, services, request.headers['idempotency-key']);
+      const { body, bodyText, headers } = request;
+      const job = await createJob(request.principal, { body, bodyText, idempotencyKey: headers['idempotency-key'] }, services);
       request.log.info({ jobId: job.id, model: job.model }, 'job created');
       return jobView(job);
     },

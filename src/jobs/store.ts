@@ -1,4 +1,6 @@
 import type { Database } from '../database/client.ts';
+import { jsonText } from '../formats/json-text.ts';
+import { parseJsonValue } from '../formats/json-value.ts';
 import { type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 import type { Job, JobPatch, NewJob } from './job.ts';
@@ -42,7 +44,9 @@ export function openJobStore(db: Database) {
     /** @returns the job, and whether it is new: a known idempotency key of this owner returns the job created before */
     async create(owner: string, job: NewJob): Promise<{ job: Job; created: boolean }> {
       const { idempotencyKey = null, metadata, chatTemplate, chatTemplateKwargs, ...rest } = job;
-      const method = { type: 'supervised', chat_template: chatTemplate ?? null, chat_template_kwargs: chatTemplateKwargs ?? null };
+      // As text: Postgres would sort the keys of an object.
+      const kwargs = chatTemplateKwargs == null ? null : jsonText(chatTemplateKwargs);
+      const method = { type: 'supervised', chat_template: chatTemplate ?? null, chat_template_kwargs: kwargs };
       const data = { ...rest, owner, method, metadata: metadata ?? Prisma.DbNull, idempotencyKey } as Prisma.JobCreateInput;
       try {
         return { job: asJob(await db.job.create({ data })), created: true };
@@ -182,7 +186,8 @@ const isUniqueViolation = (error: unknown): boolean => error instanceof Prisma.P
 /** JSON columns are written only by this store, so they are read with the type that they were written with. */
 function asJob({ method, integrations, idempotencyKey, trainedTokens, ...row }: JobRow): Job {
   // Jobs of older versions have neither in their method.
-  const { chat_template: chatTemplate = null, chat_template_kwargs: chatTemplateKwargs = null } = method as Prisma.JsonObject;
+  const { chat_template: chatTemplate = null, chat_template_kwargs: kwargs = null } = method as Prisma.JsonObject;
+  const chatTemplateKwargs = typeof kwargs === 'string' ? parseJsonValue(kwargs) : null;
   return { ...row, chatTemplate, chatTemplateKwargs, trainedTokens: trainedTokens === null ? null : Number(trainedTokens) } as unknown as Job;
 }
 

@@ -1,4 +1,5 @@
 import type { Static } from 'typebox';
+import { jsonText } from '../formats/json-text.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
 import type { Checkpoint, Job, JobEvent } from './job.ts';
 import type { CheckpointObject, EventObject, JobObject } from './schema.ts';
@@ -34,7 +35,7 @@ export function jobView(job: Job): Static<typeof JobObject> {
       supervised: {
         hyperparameters,
         ...(job.chatTemplate !== null && { chat_template: job.chatTemplate }),
-        ...(job.chatTemplateKwargs !== null && { chat_template_kwargs: job.chatTemplateKwargs }),
+        ...(job.chatTemplateKwargs !== null && { chat_template_kwargs: JSON.parse(jsonText(job.chatTemplateKwargs)) as unknown }),
       },
     },
     tuning: job.tuning,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { jsonText } from '../../src/formats/json-text.ts';
 import { newFileId, ORGANIZATION } from '../../src/ids.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 
@@ -11,6 +12,14 @@ beforeAll(async () => {
 afterAll(() => service.close());
 
 const create = (fields: object) => service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, ...fields });
+/** @param fields as they stand in the body */
+const sendText = (key: string, fields: string) =>
+  service.inject({
+    method: 'POST',
+    url: '/v1/fine_tuning/jobs',
+    headers: { 'idempotency-key': key, 'content-type': 'application/json' },
+    payload: `{"model": "graft-tiny", "training_file": "${training_file}"${fields === '' ? '' : `, ${fields}`}}`,
+  });
 const supervised = (fields: object) => ({ method: { type: 'supervised', supervised: fields } });
 const hyperparameters = (values: object) => ({ method: { type: 'supervised', supervised: { hyperparameters: values } } });
 
@@ -135,21 +144,27 @@ describe('create', () => {
     const { id, method } = (await create(supervised(given))).json();
     expect(method.supervised).toMatchObject(given);
     expect((await service.inject({ url: `/v1/fine_tuning/jobs/${id}` })).json().method.supervised).toMatchObject(given);
-    expect(await service.services.jobs.findAny(id)).toMatchObject({
-      chatTemplate: given.chat_template,
-      chatTemplateKwargs: given.chat_template_kwargs,
-    });
+    const chatTemplateKwargs = new Map<string, unknown>([
+      ['enable_thinking', false],
+      ['b', new Map([['deep', [1n, null]]])],
+      ['a', 1.5],
+    ]);
+    expect(await service.services.jobs.findAny(id)).toMatchObject({ chatTemplate: given.chat_template, chatTemplateKwargs });
+  });
+
+  it('with variables whose numbers and order JSON.parse would change › keeps them as they were written', async () => {
+    const kwargs = '{"b":1.0,"2":12345678901234567890,"1":1e3,"a":-0.0,"b2":1e-7,"é":[1,"\\n",true]}';
+    const fields = (text: string) => `"method": {"type": "supervised", "supervised": {"chat_template_kwargs": ${text}}}`;
+    const created = await sendText('exact', fields(kwargs));
+    const { chatTemplateKwargs } = (await service.services.jobs.findAny(created.json().id))!;
+    expect(jsonText(chatTemplateKwargs!)).toBe(kwargs.replace('1e3', '1000.0'));
+    expect(created.json().method.supervised.chat_template_kwargs).toEqual(JSON.parse(kwargs.replace('-0.0', '0')));
+    expect(refusal(await sendText('exact', fields(kwargs.replace('1.0', '1'))))).toMatchObject({ code: 'idempotency_key_reused' });
   });
 });
 
 describe('create, twice with one Idempotency-Key', () => {
-  const send = (key: string, fields: object) =>
-    service.inject({
-      method: 'POST',
-      url: '/v1/fine_tuning/jobs',
-      headers: { 'idempotency-key': key, 'content-type': 'application/json' },
-      payload: JSON.stringify({ model: 'graft-tiny', training_file, ...fields }),
-    });
+  const send = (key: string, fields: object) => sendText(key, JSON.stringify(fields).slice(1, -1));
 
   it('and the same body, at once or later › gives one job', async () => {
     const [first, second] = await Promise.all([send('once', {}), send('once', {})]);

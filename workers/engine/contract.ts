@@ -1,6 +1,7 @@
 /** What goes into a training run and what comes out: the engine's public types. */
 import type { ExampleFile } from '../../src/formats/examples.ts';
 import type { Hyperparameters, ResolvedHyperparameters } from '../../src/formats/hyperparameters.ts';
+import type { JsonObject } from '../../src/formats/json-value.ts';
 import type { Lineage } from '../../src/formats/lineage.ts';
 import type { Metrics } from '../../src/formats/metrics.ts';
 import type { ObjectiveName } from '../../src/formats/objective.ts';
@@ -31,7 +32,7 @@ export interface TrainOptions {
   /** A Jinja chat template that replaces the model's own. */
   chatTemplate?: string;
   /** Variables for the chat template, by name; a line's own `chat_template_kwargs` take precedence. */
-  chatTemplateKwargs?: Record<string, unknown>;
+  chatTemplateKwargs?: JsonObject;
   /** The same seed, data and model give the same bytes. */
   seed: number;
   /** Written into the adapter's configuration as PEFT's `base_model_name_or_path`; default: modelDir. */

@@ -53,7 +53,7 @@ describe('a supervised job', () => {
     }));
     await jobs.supervise(id, { takeProcess });
     expect(finish).toBeGreaterThan(Date.now() / 1000);
-    expect(options).toMatchObject({ chatTemplate: chat.chat_template, chatTemplateKwargs: chat.chat_template_kwargs });
+    expect(options).toMatchObject({ chatTemplate: chat.chat_template, chatTemplateKwargs: new Map([['mood', 'calm']]) });
     expect((await jobs.get(id)).json()).toMatchObject({ status: 'failed', estimated_finish: null });
   });
 
