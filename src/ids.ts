@@ -25,9 +25,12 @@ interface TuningJob {
   suffix: string | null;
 }
 
+/** How the name of every tuned model begins. */
+export const TUNED_PREFIX = 'ft:';
+
 /** `ft:{base}:{organization}:{suffix}:{id}`; the same job always gets the same name. */
 export function fineTunedModelName(job: TuningJob): string {
-  return `ft:${job.model}:${job.owner}:${job.suffix ?? ''}:${job.id.slice(-MODEL_ID_CHARACTERS)}`;
+  return `${TUNED_PREFIX}${job.model}:${job.owner}:${job.suffix ?? ''}:${job.id.slice(-MODEL_ID_CHARACTERS)}`;
 }
 
 /** `ft:…:ckpt-step-N` */

@@ -1,6 +1,7 @@
 import { Refusal } from '../formats/refusal.ts';
-import { parseHubName } from '../hub/hub-name.ts';
+import { type HubName, parseHubName } from '../hub/hub-name.ts';
 import { isUnreachable } from '../hub/hub-refusal.ts';
+import { TUNED_PREFIX } from '../ids.ts';
 import type { Services } from '../services.ts';
 
 type Needs = Pick<Services, 'models' | 'hub' | 'log'>;
@@ -13,9 +14,9 @@ type Needs = Pick<Services, 'models' | 'hub' | 'log'>;
  * @throws Refusal, before anything is queued
  */
 export async function commitOfModel(model: string, { models, hub, log }: Needs): Promise<string | null> {
-  const onDisk = await models.find(model);
-  if (onDisk !== null && onDisk.revision === null) return null;
   const onHub = parseHubName(model);
+  const onDisk = (await models.find(model)) ?? (await atCommit(onHub, models));
+  if (onDisk !== null && onDisk.revision === null) return null;
   if (onHub === null && onDisk !== null) return onDisk.revision; // in a Hugging Face cache, under a name without an organization
   if (onHub === null) throw await notFound(model, models);
   if (!hub.allows(onHub.name)) {
@@ -34,7 +35,19 @@ export async function commitOfModel(model: string, { models, hub, log }: Needs):
   }
 }
 
+/** @returns the model that a worker has, if the name asks for the very commit that it has; only the hub knows what a branch or a tag refers to */
+async function atCommit(named: HubName | null, models: Needs['models']): ReturnType<Needs['models']['find']> {
+  if (named === null || named.revision === null) return null;
+  const onDisk = await models.find(named.name);
+  return onDisk?.revision === named.revision ? onDisk : null;
+}
+
 async function notFound(model: string, models: Needs['models']): Promise<Refusal> {
+  if (model.startsWith(TUNED_PREFIX))
+    return new Refusal('model_not_found', `"${model}" is a tuned model, not a base model`, {
+      param: 'model',
+      hint: 'Tuning a tuned model further is not supported yet: name its base model.',
+    });
   const available = (await models.list()).map(({ id }) => id);
   const hint =
     available.length === 0 ? 'No worker with a base model is running: start one with `npm run worker`.' : `Available: ${available.join(', ')}.`;
