@@ -18,6 +18,14 @@ export interface KeyPlace {
   fail(problem: string, hint?: string): Refusal;
 }
 
+/** Which keys a chat template reads. */
+export interface TemplateKeys {
+  /** Whether it reads a key of this name, of a message or of something else. */
+  mentions(key: string): boolean;
+  /** Whether it certainly reads it of a message. */
+  readsOfMessage(key: string): boolean;
+}
+
 interface Count {
   lines: number;
   firstLine: number;
@@ -42,11 +50,11 @@ export class ExampleKeys {
     part: new Map(),
     other: new Map(),
   };
-  readonly #templateReads: (key: string) => boolean;
+  readonly #template: TemplateKeys;
 
-  /** @param templateReads whether the model's chat template reads this key of a message: then it is used, whatever it is called */
-  constructor(templateReads: (key: string) => boolean = () => false) {
-    this.#templateReads = templateReads;
+  /** @param template what the model's chat template reads is used, whatever it is called */
+  constructor(template: TemplateKeys = { mentions: () => false, readsOfMessage: () => false }) {
+    this.#template = template;
   }
 
   /**
@@ -56,10 +64,15 @@ export class ExampleKeys {
   check(owner: KeyOwner, entries: Iterable<readonly [string, unknown]>, place: KeyPlace): void {
     for (const [key, value] of entries) {
       if (USED[owner].has(key) || value === null || value === undefined) continue;
-      if (owner === 'message' && this.#templateReads(key)) continue;
+      const isMessage = owner === 'message';
+      if (isMessage && this.#template.readsOfMessage(key)) continue;
       const instead = INSTEAD[owner][key];
       if (instead !== undefined) throw place.fail(`${place.name} has ${shown(key)}, which is not supported here`, instead);
-      if (!UNUSED[owner].has(key) && !isDescriptive(key)) throw place.fail(`${place.name} has the unknown key ${shown(key)}`, suggestion(owner, key));
+      if (!UNUSED[owner].has(key) && !isDescriptive(key)) {
+        // A template may read it in a way that its source does not show; a slip of the keyboard is more probable.
+        if (isMessage && this.#template.mentions(key) && nearestName(key, USED.message) === null) continue;
+        throw place.fail(`${place.name} has the unknown key ${shown(key)}`, suggestion(owner, key));
+      }
       if (!isEmpty(value)) this.count(owner, key, place.line);
     }
   }

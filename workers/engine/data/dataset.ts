@@ -91,7 +91,7 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
   const problems = new Problems(param);
   const lengths = new Problems(param);
   const tally = new Tally();
-  const keys = new ExampleKeys((key) => template?.reads(key) ?? false);
+  const keys = new ExampleKeys(template?.keys);
   const started = lookAhead(readExamples(bytes, param, keys), ({ example }) => tokenizeExample(example, tokenizer, template), {
     most: EXAMPLES_AT_ONCE,
     span: { most: BYTES_AT_ONCE, at: () => bytes.count },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { PreparationProgress } from '../../../../workers/engine/contract.ts';
-import { type DatasetOptions, readDataset } from '../../../../workers/engine/data/dataset.ts';
+import { type DatasetOptions, readDataset, tokenizeFile } from '../../../../workers/engine/data/dataset.ts';
 import { firstExamples } from '../../../../workers/engine/data/example-store.ts';
 import { ChatTemplate } from '../../../../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
@@ -31,6 +31,14 @@ async function read(lines: (object | string)[], options: Partial<DatasetOptions>
   const inMemory = firstExamples(examples, examples.length);
   examples.close();
   return { text, examples: inMemory, ...rest };
+}
+
+async function tokenize(lines: object[], options: Partial<DatasetOptions>) {
+  const path = join(dir, 'examples.jsonl');
+  await writeFile(path, lines.map((line) => JSON.stringify(line)).join('\n'));
+  const { examples, ...rest } = await tokenizeFile(path, { ...base, ...options });
+  examples.close();
+  return rest;
 }
 
 const chat = (question: string, answer: string, more: object = {}) => ({
@@ -74,6 +82,29 @@ describe('readDataset', () => {
       message: 'no example has a token to train on, starting with line 1',
       param: 'training_file',
     });
+  });
+
+  it('warns once about each key that training does not use, and refuses an unknown one on all its lines', async () => {
+    const named = { ...chat('a', 'b', { name: 'Ann' }), id: 7 };
+    const { facts } = await read([...ten, named, { ...named, source: 'x' }]);
+    expect(facts.warnings).toEqual([
+      'The training file has 1 repeated example among its 12.',
+      'The training file has keys that training does not use: "id" (2 lines, first on line 11), "source" (1 line, first on line 12).',
+      'Messages of the training file have keys that the model\'s chat template does not read: "name" (2 lines, first on line 11).',
+    ]);
+    await expect(read([ten[0]!, chat('a', 'b', { wieght: 0 }), chat('c', 'd', { wieght: 1 })])).rejects.toMatchObject({
+      message: '2 problems: line 2, message 2 has the unknown key "wieght" (the same on line 3)',
+      hint: 'Did you mean "weight"?',
+    });
+  });
+
+  it('gives a key that the chat template reads to the template', async () => {
+    const source =
+      "{% for m in messages %}{{ m.content }}{% if 'mood' in m %} [{{ m['mood'] }}]{% endif %}{% generation %}.{% endgeneration %}{% endfor %}";
+    const template = new ChatTemplate(source, { specialTokens: base.tokenizer.specialTokens, today: new Date(0) });
+    const { facts, receipt } = await tokenize([chat('a', 'b', { mood: 'calm' })], { template });
+    expect(receipt.samples[0]!.spans.map(({ text }) => text).join('')).toBe('a.b [calm].');
+    expect(facts.warnings.filter((text) => text.includes('mood'))).toEqual([]);
   });
 
   it('names every example that is too long, its tokens and the limit', async () => {

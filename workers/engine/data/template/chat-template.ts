@@ -6,12 +6,14 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
+import type { TemplateKeys } from '../../../../src/formats/example-keys.ts';
 import type { ChatMessage } from '../../../../src/formats/examples.ts';
 import { CHAT_TEMPLATE_FILE } from '../../../../src/formats/model-files.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
 import type { SpecialTokens, Tokenizer } from '../tokenizer.ts';
 import { asPython, pythonFunctions } from './jinja-as-python.ts';
 import { formatDate } from './strftime.ts';
+import { templateKeys } from './template-keys.ts';
 
 export interface Rendering {
   text: string;
@@ -34,9 +36,10 @@ export class ChatTemplate {
   readonly #source: string;
   readonly #specialTokens: SpecialTokens;
   readonly #today: Date;
-  readonly #reads = new Map<string, boolean>();
   /** Whether the template marks the characters that the assistant generated. */
   readonly marksGeneration: boolean;
+  /** Which keys it reads, so that those of a dataset which it does not read can be named. */
+  readonly keys: TemplateKeys;
   /** SHA-256 of the source, hex. */
   readonly sha256: string;
 
@@ -48,6 +51,7 @@ export class ChatTemplate {
     this.#source = source;
     this.#specialTokens = specialTokens;
     this.#today = today;
+    this.keys = templateKeys(source);
     this.sha256 = createHash('sha256').update(source).digest('hex');
     this.marksGeneration = /\{%[-+]?\s*generation\s*[-+]?%\}/.test(source);
     try {
@@ -71,17 +75,6 @@ export class ChatTemplate {
     const named = given as { name?: unknown; template?: unknown }[];
     const chosen = named.find(({ name }) => name === 'default') ?? named[0];
     return typeof chosen?.template === 'string' ? new ChatTemplate(chosen.template, options) : null;
-  }
-
-  /** Whether the source mentions this key as one that something has: `.key`, `['key']`, `'key' in …`, `get('key')`. */
-  reads(key: string): boolean {
-    let reads = this.#reads.get(key);
-    if (reads === undefined) {
-      const name = key.replace(/[^\w ]/g, '\\$&');
-      reads = new RegExp(`\\.\\s*${name}(?!\\w)|(['"])${name}\\1`).test(this.#source);
-      this.#reads.set(key, reads);
-    }
-    return reads;
   }
 
   /** @throws Error with the template's own message when it refuses the conversation */

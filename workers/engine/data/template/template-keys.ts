@@ -1,0 +1,28 @@
+import type { TemplateKeys } from '../../../../src/formats/example-keys.ts';
+
+/** What templates call a message, where its name does not show in the source. */
+const USUAL_NAMES = ['message', 'msg', 'm'];
+/** `for message in messages[1:]`, `set last = loop_messages[-1]` */
+const MESSAGE_NAMES = [/\bfor\s+(\w+)\s+in\s+[^%]*messages\b/g, /\bset\s+(\w+)\s*=\s*\w*messages\s*\[/g];
+
+/** @returns which keys a chat template reads, as far as its source shows */
+export function templateKeys(source: string): TemplateKeys {
+  const names = new Set([...USUAL_NAMES, ...MESSAGE_NAMES.flatMap((pattern) => [...source.matchAll(pattern)].map(([, name]) => name!))]);
+  const message = `(?:\\b(?:${[...names].join('|')})|messages\\s*\\[[^\\]]*\\])`;
+  const known = new Map<string, { mentioned: boolean; ofMessage: boolean }>();
+
+  function look(key: string): { mentioned: boolean; ofMessage: boolean } {
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const name = key.replace(/[^\w ]/g, '\\$&');
+    const quoted = `(['"])${name}\\1`;
+    const read = new RegExp(
+      `${message}\\s*(?:\\.\\s*${name}(?!\\w)|(?:\\.get\\(|\\[)\\s*${quoted})|${quoted.replace('1', '2')}\\s+(?:not\\s+)?in\\s+${message}`,
+    );
+    const looked = { mentioned: new RegExp(`\\.\\s*${name}(?!\\w)|${quoted}`).test(source), ofMessage: read.test(source) };
+    known.set(key, looked);
+    return looked;
+  }
+
+  return { mentions: (key) => look(key).mentioned, readsOfMessage: (key) => look(key).ofMessage };
+}
