@@ -96,8 +96,8 @@ function baseModelsOf(config: Services['config'], log: Logger) {
     },
     dirOf(job: Pick<Job, 'model' | 'modelRevision'>): string | null {
       const { baseModelName: name, baseModelRevision: commit = null } = baseModelOf(job);
-      const listed = found.find(({ id, revision }) => id === name && revision === commit)?.dir;
-      return listed ?? (commit === null ? null : cachedSnapshot(config.modelsDirs, { name, commit }));
+      if (commit !== null) return cachedSnapshot(config.modelsDirs, { name, commit });
+      return found.find(({ id, revision }) => id === name && revision === null)?.dir ?? null;
     },
     ids: () => found.map(({ id }) => id),
   };

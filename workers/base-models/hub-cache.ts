@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { CONFIG_FILE } from '../../src/formats/model-files.ts';
 import type { Snapshot } from './snapshots.ts';
 
@@ -35,9 +35,10 @@ export async function cachedModel(dir: string, folder: string): Promise<Snapshot
   return chosen === undefined ? null : { name, commit: chosen.commit, dir: chosen.dir };
 }
 
-/** @returns the directory of a model at exactly this commit in one of the caches, or in `hub` within it; null if none has it */
+/** @returns the directory of a model at exactly this commit in one of the directories: a cache, the parent of its `hub`, or the model's folder; null if none has it */
 export function cachedSnapshot(caches: readonly string[], { name, commit }: Pick<Snapshot, 'name' | 'commit'>): string | null {
   const folder = `${FOLDER_PREFIX}${name.replace('/', '--')}`;
-  const dirs = caches.flatMap((cache) => [cache, join(cache, 'hub')]).map((cache) => join(cache, folder, 'snapshots', commit));
+  const folders = caches.flatMap((cache) => [join(cache, folder), join(cache, 'hub', folder), ...(basename(cache) === folder ? [cache] : [])]);
+  const dirs = folders.map((dir) => join(dir, 'snapshots', commit));
   return dirs.find((dir) => existsSync(join(dir, CONFIG_FILE))) ?? null;
 }

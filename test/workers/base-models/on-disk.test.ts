@@ -110,7 +110,8 @@ describe('findBaseModels', () => {
 describe('cachedSnapshot', () => {
   it('finds a commit that main no longer names, but not one that was not downloaded', async () => {
     const folder = await cache(models, 'org/name', COMMITS, COMMITS[1]);
-    expect(cachedSnapshot([models], { name: 'org/name', commit: COMMITS[0] })).toBe(join(folder, 'snapshots', COMMITS[0]));
+    for (const dir of [models, folder])
+      expect(cachedSnapshot([dir], { name: 'org/name', commit: COMMITS[0] })).toBe(join(folder, 'snapshots', COMMITS[0]));
     expect(cachedSnapshot([models], { name: 'org/name', commit: 'c'.repeat(40) })).toBeNull();
     await mkdir(join(home, 'hf'));
     await rename(models, join(home, 'hf', 'hub'));

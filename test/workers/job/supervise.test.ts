@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ORGANIZATION } from '../../../src/ids.ts';
 import { keys } from '../../../src/object-store/keys.ts';
@@ -42,6 +43,7 @@ describe('a supervised job', () => {
     const takeProcess = jobs.takeProcessWith(() => ({
       async *train(given) {
         options = given;
+        await delay(20); // which the first of a million bytes takes
         yield { id, answer: 'preparing', progress: { param: 'training_file', bytesRead: 1, bytesTotal: 1_000_000, lines: 1 } };
         finish = await vi.waitFor(async () => {
           const { estimated_finish: estimated } = (await jobs.get(id)).json();
