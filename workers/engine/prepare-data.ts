@@ -16,6 +16,8 @@ export interface RunData {
   receipt: TokenReceipt;
   /** The date that chat templates saw. */
   today: Date;
+  /** What the user should know of the model's tokenizer. */
+  warnings: readonly string[];
   /** Closes the files. Further calls do nothing. */
   close(): void;
 }
@@ -62,7 +64,7 @@ export async function prepareData(options: TrainOptions, resolved: Resolved, sta
     await report?.receipt?.(receipt);
     const problem = training.problem ?? validation?.problem;
     if (problem) throw problem;
-    return { training, validation, receipt, today, close };
+    return { training, validation, receipt, today, warnings: tokenizer.warnings, close };
   } catch (error) {
     close();
     kept?.discardUnfinished();

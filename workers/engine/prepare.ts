@@ -131,6 +131,7 @@ function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, re
     trainableParameters: model.trainableParameters,
     totalParameters: model.totalParameters,
     warnings: [
+      ...data.warnings,
       ...(config.dropout.length === 0
         ? []
         : [`The model's config.json sets dropout (${config.dropout.join(', ')}), which is not applied in fine-tuning`]),

@@ -1,9 +1,9 @@
-/** A model directory's tokenizer: Hugging Face's own Rust core on `tokenizer.json`, so the ids are Python's by construction. */
+/** A model directory's tokenizer: Hugging Face's own Rust core, set up as Python sets it up, so the ids are Python's by construction. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import tokenizers from 'tokenizers';
-import { CONFIG_FILE, GENERATION_CONFIG_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE } from '../../../src/formats/model-files.ts';
+import { CONFIG_FILE, GENERATION_CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
+import { openPythonTokenizer, type PythonTokenizer } from './python-tokenizer/python-tokenizer.ts';
 
 export interface Encoded {
   ids: Int32Array;
@@ -11,70 +11,88 @@ export interface Encoded {
   offsets: [number, number][];
 }
 
-/** Special tokens by their names in chat templates: `bos_token`, `eos_token`, … */
-export type SpecialTokens = Readonly<Record<string, string | string[]>>;
-
-const SPECIAL_NAMES = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token', 'additional_special_tokens'];
+/** Special tokens by their names in chat templates: `bos_token`, `eos_token`, …, and the model's own (`image_token`). */
+export type SpecialTokens = Readonly<Record<string, string>>;
 
 type Json = Record<string, unknown>;
+
+/** What WordPiece's spaces before punctuation become (`clean_up_tokenization`). In this order. */
+const CLEAN_UPS = [
+  [' .', '.'],
+  [' ?', '?'],
+  [' !', '!'],
+  [' ,', ','],
+  [" ' ", "'"],
+  [" n't", "n't"],
+  [" 'm", "'m"],
+  [" 's", "'s"],
+  [" 've", "'ve"],
+  [" 're", "'re"],
+] as const;
 
 export class Tokenizer {
   private constructor(
     readonly modelDir: string,
-    /** `tokenizer_config.json`, or {} without one. */
-    readonly config: Json,
-    readonly specialTokens: SpecialTokens,
+    /** The text that ends a document; empty when the model has none. Where the tokenizer names none, the token of the model's `eos_token_id`. */
+    readonly eosToken: string,
     /** Tokens that end generation, from `generation_config.json`, `config.json` and the tokenizer. */
     readonly stopTokenIds: ReadonlySet<number>,
-    private readonly core: InstanceType<typeof tokenizers.Tokenizer>,
+    private readonly python: PythonTokenizer,
   ) {}
 
-  /** @throws Refusal when a file of the directory is missing or cannot be read */
+  /** @throws Refusal when a file of the directory is missing or cannot be read, or when Python would refuse it */
   static async open(modelDir: string): Promise<Tokenizer> {
-    const path = join(modelDir, TOKENIZER_FILE);
-    const text = await readFile(path, 'utf8').catch(() => {
-      throw new Refusal('corrupt_model_file', `${path} cannot be read`, { param: 'model', hint: 'A model directory needs its tokenizer.json.' });
-    });
-    let core: InstanceType<typeof tokenizers.Tokenizer>;
-    try {
-      core = tokenizers.Tokenizer.fromString(text);
-    } catch (error) {
-      throw new Refusal('corrupt_model_file', `${path} is not a tokenizer: ${(error as Error).message}`, { param: 'model' });
-    }
-    // tokenizer.json keeps the truncation and padding it was last used with; the engine does both itself.
-    core.disableTruncation();
-    core.disablePadding();
-    const config = await readJson(join(modelDir, TOKENIZER_CONFIG_FILE));
-    const specialTokens = readSpecialTokens(config, await readJson(join(modelDir, SPECIAL_TOKENS_FILE)));
+    const python = await openPythonTokenizer(modelDir);
     const stopTokenIds = new Set<number>();
     for (const file of [GENERATION_CONFIG_FILE, CONFIG_FILE]) {
       const eos = (await readJson(join(modelDir, file)))['eos_token_id'];
       for (const id of Array.isArray(eos) ? eos : [eos]) if (typeof id === 'number') stopTokenIds.add(id);
     }
-    const eosToken = specialTokens['eos_token'] ?? [...stopTokenIds].map((id) => core.idToToken(id)).find((token) => token !== null);
-    const eosId = typeof eosToken === 'string' ? core.tokenToId(eosToken) : null;
+    const eosToken =
+      python.specialTokens['eos_token'] ?? [...stopTokenIds].map((id) => python.core.idToToken(id)).find((token) => token !== null) ?? '';
+    const eosId = eosToken === '' ? null : python.core.tokenToId(eosToken);
     if (eosId !== null) stopTokenIds.add(eosId);
-    const named = typeof eosToken === 'string' ? { ...specialTokens, eos_token: eosToken } : specialTokens;
-    return new Tokenizer(modelDir, config, named, stopTokenIds, core);
+    return new Tokenizer(modelDir, eosToken, stopTokenIds, python);
   }
 
-  /** The text that ends a document; empty when the model has none. */
-  get eosToken(): string {
-    const token = this.specialTokens['eos_token'];
-    return typeof token === 'string' ? token : '';
+  /** `tokenizer_config.json`, or {} without one. */
+  get config(): Json {
+    return this.python.files.config;
+  }
+
+  get specialTokens(): SpecialTokens {
+    return this.python.specialTokens;
+  }
+
+  /** What the user should know of the tokenizer. */
+  get warnings(): readonly string[] {
+    return this.python.warnings;
   }
 
   /**
    * @param addSpecialTokens as `tokenizer(text)` does in Python, e.g. bos. Rendered chat templates already contain theirs.
+   * @throws Refusal for a text that the tokenizer turns into another one
    */
   async encode(text: string, { addSpecialTokens }: { addSpecialTokens: boolean }): Promise<Encoded> {
-    const encoding = await this.core.encode(text, null, { addSpecialTokens });
+    const { encoder, fillToken } = this.python;
+    if (fillToken !== null && text.includes(fillToken))
+      throw new Refusal('unsupported_text', `a text contains ${fillToken}, with which CodeLlama's tokenizer marks a gap to be filled`, {
+        hint: 'Write the prefix, suffix and middle tokens themselves.',
+      });
+    const encoding = await encoder.encode(text, null, { addSpecialTokens }).catch((error: Error) => {
+      throw new Refusal('corrupt_model_file', `the tokenizer in ${this.modelDir} cannot encode a text: ${error.message}`, {
+        param: 'model',
+        hint: 'Name tokens of its vocabulary in tokenizer_config.json.',
+      });
+    });
     return { ids: Int32Array.from(encoding.getIds()), offsets: encoding.getOffsets() as [number, number][] };
   }
 
   /** @returns the text, by default without special tokens */
   async decode(ids: Iterable<number>, { specialTokens = false }: { specialTokens?: boolean } = {}): Promise<string> {
-    return this.core.decode([...ids], !specialTokens);
+    const { core, cleansUpSpaces } = this.python;
+    const text = await core.decode([...ids], !specialTokens);
+    return cleansUpSpaces ? CLEAN_UPS.reduce((cleaned, [from, to]) => cleaned.replaceAll(from, to), text) : text;
   }
 }
 
@@ -86,17 +104,4 @@ async function readJson(path: string): Promise<Json> {
   } catch (error) {
     throw new Refusal('corrupt_model_file', `${path} is not valid JSON: ${(error as Error).message}`, { param: 'model' });
   }
-}
-
-/** transformers 4 writes tokens as objects with a `content`, transformers 5 as strings; older directories keep them in a file of their own. */
-function readSpecialTokens(config: Json, map: Json): SpecialTokens {
-  const content = (value: unknown): string | undefined =>
-    typeof value === 'string' ? value : typeof value === 'object' && value !== null ? content((value as Json)['content']) : undefined;
-  const tokens: Record<string, string | string[]> = {};
-  for (const name of SPECIAL_NAMES) {
-    const value = config[name] ?? map[name];
-    const token = Array.isArray(value) ? value.map(content).filter((each) => each !== undefined) : content(value);
-    if (token !== undefined) tokens[name] = token;
-  }
-  return tokens;
 }
