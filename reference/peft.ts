@@ -2,55 +2,21 @@
  * `npm run test:peft -- [--write]`: trains with the engine, loads the result with PEFT and transformers, and compares their numbers. --write puts the
  * largest differences into docs/results.md.
  */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeResult } from '../bench/results-page.ts';
-import type { Hyperparameters } from '../src/formats/hyperparameters.ts';
-import type { Tuning } from '../src/formats/tuning/tuning.ts';
-import type { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
-import { openForInference } from '../workers/engine/compiled/open-model.ts';
-import { readDataset } from '../workers/engine/data/dataset.ts';
-import { ChatTemplate } from '../workers/engine/data/template/chat-template.ts';
-import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
-import { evaluate } from '../workers/engine/evaluate.ts';
-import { trainWithLineage } from '../workers/engine/train-with-lineage.ts';
-import {
-  askPython,
-  BASE_MODEL_NAME,
-  hubCache,
-  LOGITS_TOLERANCE,
-  type PeftAnswer,
-  type PeftRequest,
-  randomAdapter,
-  writeLogits,
-} from './peft-check.ts';
+import { LOSS_TOLERANCE, MIN_CHANGE, type TrainedCase, trainedCase } from './peft-case.ts';
+import { askPython, LOGITS_TOLERANCE, type PeftAnswer, type PeftRequest, randomAdapter } from './peft-check.ts';
 import { pythonEnvironment } from './python/environment.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-const TESTS = join(import.meta.dirname, 'peft');
-const TRAINING_FILE = join(TESTS, 'train.jsonl');
-const VALIDATION_FILE = join(TESTS, 'validation.jsonl');
-
-/** Largest difference of the mean loss, nats. */
-const LOSS_TOLERANCE = 1e-5;
-/** If tuning hardly changed the logits, any file would pass. */
-const MIN_CHANGE = 0.01;
-
-interface Case {
-  name: string;
-  modelDir: string;
-  tuning: Tuning;
-  hyperparameters?: Hyperparameters;
-  /** What adapter_config.json says of the base, from which PEFT must find it; default: a name that means nothing to PEFT. */
-  base?: { name: string; revision?: string };
-}
 
 const gqaTied = join(ROOT, 'test/fixtures/reference/cases/llama-gqa-tied/model');
 const untied = join(ROOT, 'test/fixtures/reference/cases/llama-untied-v4/model');
 const graftTiny = join(ROOT, 'models/graft-tiny');
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
-const CASES: Case[] = [
+const CASES: TrainedCase[] = [
   {
     name: 'tied head, LoRA on all-linear, base by its path',
     modelDir: gqaTied,
@@ -78,61 +44,6 @@ const CASES: Case[] = [
 const FAMILIES_DIR = join(ROOT, 'test/fixtures/reference/families');
 const FAMILIES = readdirSync(FAMILIES_DIR);
 
-/** Trains one case. @returns a request to check the delivered files, with the engine's logits and loss */
-async function prepareCase(scratch: string, index: number, { name, modelDir, tuning, hyperparameters, base }: Case): Promise<PeftRequest> {
-  const baseModelName = base?.name ?? BASE_MODEL_NAME;
-  if (base?.revision !== undefined) {
-    const snapshots = join(hubCache(scratch), `models--${base.name.replace('/', '--')}`, 'snapshots');
-    mkdirSync(snapshots, { recursive: true });
-    symlinkSync(modelDir, join(snapshots, base.revision));
-  }
-  const outputDir = join(scratch, `${index}`, 'output');
-  mkdirSync(join(scratch, `${index}`));
-  const result = await trainWithLineage({
-    modelDir,
-    trainingFile: TRAINING_FILE,
-    validationFile: VALIDATION_FILE,
-    outputDir,
-    tuning,
-    hyperparameters: { n_epochs: 4, batch_size: 3, learning_rate: 5e-3, precision: 'f32', ...hyperparameters },
-    seed: index + 1,
-    baseModelName,
-    ...(base?.revision !== undefined && { baseModelRevision: base.revision }),
-  });
-  const model = openForInference(tuning.type === 'full' ? { modelDir: outputDir } : { modelDir, adapterDir: outputDir });
-  try {
-    const logits = writeLogits(model, join(scratch, `${index}`));
-    const reloaded = await validationLoss(model, modelDir);
-    // Saving in 16 bits rounds a fully tuned model; an adapter is saved exactly as it was when the loss was reported.
-    const reported = result.last.metrics['full_valid_loss'];
-    if (tuning.type !== 'full' && reported !== reloaded)
-      throw new Error(`${name}: the run reported a loss of ${reported}, but its files give ${reloaded}`);
-    const delivered = { name, baseModelDir: modelDir, baseModelName, findsBase: base !== undefined, outputDir, tuning: tuning.type };
-    return { ...delivered, ...logits, validationFile: VALIDATION_FILE, validLoss: reloaded };
-  } finally {
-    model.dispose();
-  }
-}
-
-async function validationLoss(model: CompiledModel, modelDir: string): Promise<number> {
-  const tokenizer = await Tokenizer.open(modelDir);
-  const template = await ChatTemplate.open(tokenizer, new Date());
-  const { vocabSize, maxPositionTokens } = model.config;
-  const { examples } = await readDataset(VALIDATION_FILE, {
-    param: 'validation_file',
-    tokenizer,
-    template,
-    vocabSize,
-    maxLengthTokens: maxPositionTokens,
-    truncation: 'error',
-  });
-  try {
-    return (await evaluate(model, examples)).loss;
-  } finally {
-    examples.close();
-  }
-}
-
 function failures({ problems, logitsDifference = Number.NaN, movedBy = Number.NaN, lossDifference = Number.NaN }: PeftAnswer): string[] {
   // Written so that NaN fails.
   const found = [...problems];
@@ -155,7 +66,7 @@ async function main(): Promise<number> {
     const requests: PeftRequest[] = [];
     for (const [index, one] of CASES.entries()) {
       console.error(`training: ${one.name}`);
-      requests.push(await prepareCase(scratch, index, one));
+      requests.push(await trainedCase(scratch, index, one));
     }
     for (const family of FAMILIES) requests.push(randomAdapter(scratch, family, join(FAMILIES_DIR, family, 'model')));
     const checked = askPython(python, scratch, requests);
