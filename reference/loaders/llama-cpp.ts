@@ -41,7 +41,7 @@ export class LlamaCpp {
   }
 
   /**
-   * Downloads the packages once, 100 MB of which 60 are kept, into the user's cache.
+   * Downloads the packages once, 100 MB, into the user's cache.
    * @param python a python that has PyTorch and transformers
    */
   static async open(python: string): Promise<LlamaCpp> {
