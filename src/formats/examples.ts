@@ -3,8 +3,10 @@
  * Hugging Face and TRL write it, or `{"prompt", "completion"}`. Other keys: example-keys.ts.
  */
 
+import { formOf } from './example-form.ts';
 import { ExampleKeys, type KeyPlace } from './example-keys.ts';
 import { halfSurrogate, parseJsonLine } from './json-line.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseJsonValue } from './json-value.ts';
 import { readLines } from './lines.ts';
 import { MAX_PROBLEMS, Problems } from './problems.ts';
 import { isRecord } from './record.ts';
@@ -20,20 +22,24 @@ export type Role = (typeof ROLES)[number];
 
 export interface ChatMessage {
   role: Role;
-  /** Text parts are joined; empty when an assistant only calls tools. */
-  content: string;
+  /** Text parts are joined. Null, Python's None, where an assistant's message with tool calls gives no content. */
+  content: string | null;
+  /** The content as the line has it where it is a list of parts: some templates take nothing else. */
+  parts?: JsonValue[];
   /** Whether an assistant's turn is trained on (1, the default) or only read (0). Ignored for other roles, which are never trained on. */
   weight: 0 | 1;
   /** Everything else the message carries (`name`, `tool_calls`, `tool_call_id`, …), for the chat template. */
-  extra: Record<string, unknown>;
+  extra: JsonObject;
+  /** The message's keys in the order of the line, without `weight`; absent if they are `role` and `content` alone. */
+  keys?: readonly string[];
 }
 
 export interface ChatExample {
   kind: 'chat';
   messages: ChatMessage[];
-  tools: unknown[] | null;
+  tools: JsonValue[] | null;
   /** What the line itself passes to the chat template, by name. */
-  templateKwargs: Record<string, unknown>;
+  templateKwargs: JsonObject;
 }
 
 export interface CompletionExample {
@@ -51,6 +57,8 @@ type Json = Record<string, unknown>;
 /** The example or message that is being read. */
 interface At extends KeyPlace {
   keys: ExampleKeys;
+  /** The whole line. */
+  text: string;
 }
 
 const shown = (value: unknown): string => {
@@ -77,7 +85,7 @@ export function parseExample(line: string, lineNumber: number, param: ExampleFil
   const value = parseJsonLine(line, (problem, hint) => fail(`${name} ${problem}`, hint));
   try {
     checkText(line, value, { name, fail });
-    return parseValue(value, { line: lineNumber, name, fail, keys });
+    return parseValue(value, { line: lineNumber, text: line, name, fail, keys });
   } catch (error) {
     if (error instanceof RangeError) throw fail(`${name} is nested too deeply`); // JSON.stringify and the search for half a pair recurse
     throw error;
@@ -155,53 +163,70 @@ function parseCompletion({ prompt, completion, tools, chat_template_kwargs: kwar
   return { kind: 'completion', prompt, completion };
 }
 
-function parseChat({ messages, tools, chat_template_kwargs: kwargs }: Json, at: At): ChatExample {
-  const { name, fail } = at;
+function parseChat(value: Json, at: At): ChatExample {
+  const { name, text, fail } = at;
+  const { messages, chat_template_kwargs: kwargs } = value;
   if (!Array.isArray(messages)) throw fail(`${name} has "messages" that is ${shown(messages)}; it must be an array`);
   if (messages.length === 0) throw fail(`${name} has no messages`);
   if (messages.length > MAX_MESSAGES) throw fail(`${name} has ${messages.length} messages; the limit is ${MAX_MESSAGES}`);
-  const listed = typeof tools === 'string' ? jsonOrNull(tools) : (tools ?? []); // TRL reads tools given as JSON text
-  if (!Array.isArray(listed)) throw fail(`${name} has "tools" that is ${shown(tools)}; it must be an array`);
   if (kwargs !== undefined && kwargs !== null && !isRecord(kwargs))
     throw fail(`${name} has "chat_template_kwargs" that is ${shown(kwargs)}; it must be an object`, 'As in {"enable_thinking": false}.');
   const reserved = reservedKwarg(Object.keys(kwargs ?? {}));
   if (reserved !== null) throw fail(`${name} has "chat_template_kwargs" with ${shown(reserved)}, which is not a variable of the template`);
-  const parsed = messages.map((message, index) => parseMessage(message, { ...at, name: `${name}, message ${index + 1}` }));
+  const form = formOf(value, text, (problem) => fail(`${name} cannot be read: ${problem}`, 'Write long numbers as strings.'));
+  const tools = toolsOf(form?.get('tools') ?? null);
+  if (tools === undefined) throw fail(`${name} has "tools" that is ${shown(value['tools'])}; it must be an array`);
+  const forms = (form?.get('messages') ?? []) as JsonValue[];
+  const parsed = messages.map((message, index) => parseMessage(message, forms[index] ?? null, { ...at, name: `${name}, message ${index + 1}` }));
   const last = parsed.at(-1)!;
   if (last.role !== 'assistant')
     throw fail(
       `${name}, message ${parsed.length}: the last message is from "${last.role}"`,
       'A conversation must end with a message of the assistant.',
     );
-  return { kind: 'chat', messages: parsed, tools: listed.length > 0 ? listed : null, templateKwargs: kwargs ?? {} };
+  const templateKwargs = form?.get('chat_template_kwargs') ?? null;
+  return { kind: 'chat', messages: parsed, tools, templateKwargs: isJsonObject(templateKwargs) ? templateKwargs : new Map() };
 }
 
-function jsonOrNull(text: string): unknown {
+/** TRL reads tools given as JSON text. @returns undefined if they are no list */
+function toolsOf(given: JsonValue): JsonValue[] | null | undefined {
+  const tools = typeof given === 'string' ? jsonOrNull(given) : given;
+  if (typeof given !== 'string' && tools === null) return null;
+  return Array.isArray(tools) ? tools : undefined;
+}
+
+function jsonOrNull(text: string): JsonValue {
   try {
-    return JSON.parse(text);
+    return parseJsonValue(text);
   } catch {
     return null;
   }
 }
 
-function parseMessage(message: unknown, at: At): ChatMessage {
+/** @param form the message in Python's data model; null if it is only a role and a text */
+function parseMessage(message: unknown, form: JsonValue, at: At): ChatMessage {
   const { line, name, fail, keys } = at;
   if (!isRecord(message)) throw fail(`${name} is ${shown(message)}, not an object`, 'A message is {"role": "user", "content": "..."}.');
-  const { role, content, weight, ...extra } = message;
-  keys.check('message', Object.entries(extra), at);
+  const { role, content, weight, ...rest } = message;
+  keys.check('message', Object.entries(rest), at);
   if (!ROLES.includes(role as Role)) throw fail(`${name} has the role ${shown(role)}`, `Roles are ${ROLES.join(', ')}.`);
   if (weight !== undefined && weight !== null && weight !== 0 && weight !== 1)
     throw fail(`${name} has the weight ${shown(weight)}; it must be 0 or 1`);
   if (weight === 1 && role !== 'assistant') keys.count('other', 'weight', line);
-  const callsTools = role === 'assistant' && Array.isArray(extra['tool_calls']) && extra['tool_calls'].length > 0;
-  return { role: role as Role, content: parseContent(content, callsTools, at), weight: weight === 0 ? 0 : 1, extra };
+  const callsTools = role === 'assistant' && Array.isArray(rest['tool_calls']) && rest['tool_calls'].length > 0;
+  const plain = { role: role as Role, content: parseContent(content, callsTools, at), weight: weight === 0 ? 0 : 1 } as const;
+  if (!isJsonObject(form)) return { ...plain, extra: new Map() };
+  const extra: JsonObject = new Map(form);
+  for (const key of ['role', 'content', 'weight']) extra.delete(key);
+  const parts = form.get('content');
+  return { ...plain, ...(Array.isArray(parts) ? { parts } : {}), extra, keys: [...form.keys()].filter((key) => key !== 'weight') };
 }
 
-function parseContent(content: unknown, isOptional: boolean, at: At): string {
+function parseContent(content: unknown, isOptional: boolean, at: At): string | null {
   const { name, fail, keys } = at;
   if (typeof content === 'string') return content;
   if (content === undefined || content === null) {
-    if (isOptional) return '';
+    if (isOptional) return null;
     throw fail(`${name} has no content`, 'Give it a string, or an array of {"type": "text", "text": "..."}.');
   }
   if (!Array.isArray(content)) throw fail(`${name} has content that is ${shown(content)}; it must be a string or an array of text parts`);

@@ -10,6 +10,8 @@ export const TOKENIZER_CONFIG_FILE = 'tokenizer_config.json';
 export const SPECIAL_TOKENS_FILE = 'special_tokens_map.json';
 export const GENERATION_CONFIG_FILE = 'generation_config.json';
 export const CHAT_TEMPLATE_FILE = 'chat_template.jinja';
+/** Folder of further chat templates, `NAME.jinja` each. */
+export const ADDITIONAL_TEMPLATES_DIR = 'additional_chat_templates';
 
 /** Files that may accompany config and weights: generation defaults, the tokenizer in its several forms, the chat template. */
 export const COMPANION_FILES: readonly string[] = [

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { parseExample, readExamples } from '../../src/formats/examples.ts';
+import { type JsonObject, toJsonValue } from '../../src/formats/json-value.ts';
 import { MAX_LINE_BYTES } from '../../src/formats/lines.ts';
 import { MAX_PROBLEMS } from '../../src/formats/problems.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
@@ -33,17 +34,34 @@ describe('parseExample', () => {
       { role: 'tool', content: '1', tool_call_id: 'call_1' },
       assistant,
     ];
+    const form = toJsonValue({ messages, tools }) as JsonObject;
+    const parts = (form.get('messages') as JsonObject[])[0]!.get('content');
+    const extra = (given: object) => toJsonValue(given);
     expect(parse({ messages, tools, chat_template_kwargs: { enable_thinking: false } })).toEqual({
       kind: 'chat',
-      tools,
-      templateKwargs: { enable_thinking: false },
+      tools: form.get('tools'),
+      templateKwargs: new Map([['enable_thinking', false]]),
       messages: [
-        { role: 'user', content: 'ab', weight: 1, extra: { name: 'ann' } },
-        { role: 'assistant', content: '', weight: 0, extra: { tool_calls: [call] } },
-        { role: 'tool', content: '1', weight: 1, extra: { tool_call_id: 'call_1' } },
-        { role: 'assistant', content: 'Hello', weight: 1, extra: {} },
+        { role: 'user', content: 'ab', parts, weight: 1, extra: extra({ name: 'ann' }), keys: ['role', 'content', 'name'] },
+        { role: 'assistant', content: null, weight: 0, extra: extra({ tool_calls: [call] }), keys: ['role', 'content', 'tool_calls'] },
+        { role: 'tool', content: '1', weight: 1, extra: extra({ tool_call_id: 'call_1' }), keys: ['role', 'content', 'tool_call_id'] },
+        { role: 'assistant', content: 'Hello', weight: 1, extra: new Map(), keys: ['role', 'content'] },
       ],
     });
+  });
+
+  it('keeps the form of numbers and the order of keys that a template may print', () => {
+    const call = '{"id": 1234567890123456789, "ratio": 1.0, "10": 1e2, "9": -0}';
+    const line = `{"messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": null, "tool_calls": [${call}]}], "tools": [${call}]}`;
+    const example = parseExample(line, 1, 'training_file');
+    const wanted = new Map<string, unknown>([
+      ['id', 1234567890123456789n],
+      ['ratio', 1],
+      ['10', 100],
+      ['9', 0n],
+    ]);
+    expect(example).toMatchObject({ tools: [wanted], messages: [{}, { extra: new Map([['tool_calls', [wanted]]]) }] });
+    if (example.kind === 'chat') expect([...(example.tools as JsonObject[])[0]!.keys()]).toEqual(['id', 'ratio', '10', '9']);
   });
 
   it.each([

@@ -60,7 +60,7 @@ describe("graft-tiny's chat template", () => {
     const tokenizer = await Tokenizer.open(MODEL);
     const template = await ChatTemplate.open(tokenizer, new Date(0));
     if (template === null) throw new Error('graft-tiny has no chat template');
-    const say = (role: 'user' | 'assistant', content: string) => ({ role, content, weight: 1 as const, extra: {} });
+    const say = (role: 'user' | 'assistant', content: string) => ({ role, content, weight: 1 as const, extra: new Map() });
     const messages = [say('user', 'Hello!'), say('assistant', 'Hi.'), say('user', 'Bye!'), say('assistant', 'Goodbye!')];
     const { text, generated } = template.render(messages, { tools: null, addGenerationPrompt: false });
     expect(text).toBe(
@@ -68,7 +68,7 @@ describe("graft-tiny's chat template", () => {
     );
     expect(generated?.map(([start, end]) => text.slice(start, end))).toEqual(['Hi.<|im_end|>', 'Goodbye!<|im_end|>']);
 
-    const { inputIds, lossWeights } = await tokenizeExample({ kind: 'chat', messages, tools: null, templateKwargs: {} }, tokenizer, template);
+    const { inputIds, lossWeights } = await tokenizeExample({ kind: 'chat', messages, tools: null, templateKwargs: new Map() }, tokenizer, template);
     expect(await tokenizer.decode(inputIds.filter((_, i) => lossWeights[i] === 1))).toBe('Hi.Goodbye!');
     const turnEnd = 2;
     expect([...inputIds].filter((id, i) => id === turnEnd && lossWeights[i] === 1)).toHaveLength(2);

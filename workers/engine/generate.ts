@@ -44,7 +44,7 @@ export class Generator {
    */
   async chat(messages: readonly Pick<ChatMessage, 'role' | 'content'>[], options: GenerateOptions): Promise<Generated> {
     if (this.template === null) return this.complete(messages.at(-1)?.content ?? '', options);
-    const whole = messages.map(({ role, content }): ChatMessage => ({ role, content, weight: 1, extra: {} }));
+    const whole = messages.map(({ role, content }): ChatMessage => ({ role, content, weight: 1, extra: new Map() }));
     const { text } = this.template.render(whole, { tools: null, addGenerationPrompt: true });
     const { ids } = await this.tokenizer.encode(text, { addSpecialTokens: false });
     return this.#continue(ids, options);

@@ -82,7 +82,7 @@ describe('Tokenizer', () => {
 });
 
 const options = { specialTokens: {}, today };
-const turns = [{ role: 'assistant' as const, content: 'ok', weight: 1 as const, extra: {} }];
+const turns = [{ role: 'assistant' as const, content: 'ok', weight: 1 as const, extra: new Map() }];
 const renderOnce = (source: string, messages = turns) =>
   new ChatTemplate(source, options).render(messages, { tools: null, addGenerationPrompt: false });
 
@@ -94,7 +94,7 @@ describe('ChatTemplate', () => {
   });
 
   it('marks with other characters when the content contains its first choice', () => {
-    const message = { role: 'assistant' as const, content: '\ue000\ue001 \u{1f642}', weight: 1 as const, extra: {} };
+    const message = { role: 'assistant' as const, content: '\ue000\ue001 \u{1f642}', weight: 1 as const, extra: new Map() };
     const { text, generated } = renderOnce("{% generation %}{{ messages[0]['content'] }}{% endgeneration %}!", [message]);
     expect(text).toBe('\ue000\ue001 \u{1f642}!');
     expect(generated).toEqual([[0, 4]]);

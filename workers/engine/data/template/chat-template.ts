@@ -1,19 +1,17 @@
-/**
- * A model's chat template (Jinja), rendered as transformers' `apply_chat_template` does, with the characters that
- * `{% generation %}` … `{% endgeneration %}` enclosed.
- */
+/** A model's chat template (Jinja), rendered as transformers' `apply_chat_template` does, with what `{% generation %}` … `{% endgeneration %}` enclosed. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import type { TemplateKeys } from '../../../../src/formats/example-keys.ts';
 import type { ChatMessage } from '../../../../src/formats/examples.ts';
-import { CHAT_TEMPLATE_FILE } from '../../../../src/formats/model-files.ts';
+import type { JsonObject, JsonValue } from '../../../../src/formats/json-value.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
 import type { SpecialTokens, Tokenizer } from '../tokenizer.ts';
-import { asPython, pythonFunctions } from './jinja-as-python.ts';
-import { formatDate } from './strftime.ts';
+import { type Beginning, PrefixRenderer, sharing } from './jinja/prefix-renderer.ts';
+import { Template } from './jinja/template.ts';
+import type { Dict, Value } from './jinja/values.ts';
+import { markedSpans } from './marked-spans.ts';
+import { chooseTemplate, DEFAULT, readTemplateSources, type TemplateSources } from './template-files.ts';
 import { templateKeys } from './template-keys.ts';
+import { messageOf, reservedAmong, variablesOf } from './template-variables.ts';
 
 export interface Rendering {
   text: string;
@@ -21,172 +19,218 @@ export interface Rendering {
   generated: [number, number][] | null;
 }
 
-export interface RenderOptions {
-  tools: unknown[] | null;
+export interface ExampleOptions {
+  tools: JsonValue[] | null;
+  /** The example's own variables, which override the job's. */
+  kwargs?: JsonObject;
+}
+
+export interface RenderOptions extends ExampleOptions {
   /** Ends the text with the opening of an assistant turn. */
   addGenerationPrompt: boolean;
 }
 
-// Names that no template uses, for the two characters that mark the edges of a generation block.
-const BEGIN = '__generation_begin';
-const END = '__generation_end';
+/** A turn of the assistant, between two beginnings of its conversation. */
+export interface Turn {
+  /** The message's index, from 0. */
+  message: number;
+  /** The messages before it, with the generation prompt: what the model reads when it answers. */
+  before: Beginning;
+  /** The messages up to it. */
+  after: Beginning;
+}
+
+/** A template that was used, for the receipt. */
+export interface UsedTemplate {
+  name: string;
+  /** SHA-256 of the source, hex. */
+  sha256: string;
+  /** Whether it marks what the assistant generated. */
+  marksGeneration: boolean;
+}
+
+interface TemplateOptions {
+  specialTokens: SpecialTokens;
+  /** The date for `strftime_now`; an argument, so that a resumed run renders the same text. */
+  today: Date;
+  /** Variables for every example. */
+  kwargs?: JsonObject;
+}
+
+/** What a job says about templates. */
+export interface JobTemplate {
+  /** A template to use instead of the model's. */
+  source?: string | undefined;
+  kwargs?: JsonObject | undefined;
+}
+
+interface Compiled extends UsedTemplate {
+  template: Template;
+  source: string;
+}
+
+const NO_KWARGS: JsonObject = new Map();
 
 export class ChatTemplate {
-  readonly #program: ReturnType<typeof parse>;
-  readonly #source: string;
-  readonly #specialTokens: SpecialTokens;
-  readonly #today: Date;
-  /** Whether the template marks the characters that the assistant generated. */
-  readonly marksGeneration: boolean;
-  /** Which keys it reads, so that those of a dataset which it does not read can be named. */
+  readonly #sources: TemplateSources;
+  readonly #compiled = new Map<string, Compiled>();
+  readonly #options: Required<TemplateOptions>;
+  /** Messages as templates see them; the same message is rendered many times. */
+  readonly #messages = new WeakMap<ChatMessage, Dict>();
+  /** Which keys they read, so that those of a dataset which they do not read can be named. */
   readonly keys: TemplateKeys;
-  /** SHA-256 of the source, hex. */
-  readonly sha256: string;
 
   /**
-   * @param options.today the date for `strftime_now`; an argument, so that a resumed run renders the same text
-   * @throws Refusal when it is not valid Jinja
+   * @param sources a template, or several by name
+   * @throws Refusal when one of them is not valid Jinja
    */
-  constructor(source: string, { specialTokens, today }: { specialTokens: SpecialTokens; today: Date }) {
-    this.#source = source;
-    this.#specialTokens = specialTokens;
-    this.#today = today;
-    this.keys = templateKeys(source);
-    this.sha256 = createHash('sha256').update(source).digest('hex');
-    this.marksGeneration = /\{%[-+]?\s*generation\s*[-+]?%\}/.test(source);
-    try {
-      this.#program = asPython(parse(tokenize(preprocess(source))));
-    } catch (error) {
-      throw new Refusal('corrupt_model_file', `the model's chat template cannot be parsed: ${(error as Error).message}`, { param: 'model' });
-    }
+  constructor(sources: string | TemplateSources, { specialTokens, today, kwargs = NO_KWARGS }: TemplateOptions) {
+    this.#options = { specialTokens, today, kwargs };
+    this.#sources = typeof sources === 'string' ? new Map([[DEFAULT, sources]]) : sources;
+    this.keys = templateKeys([...this.#sources.values()].join('\n'));
+    for (const [name, source] of this.#sources) this.#compiled.set(name, compile(name, source));
   }
 
   /**
-   * Reads `chat_template.jinja`, or `chat_template` in `tokenizer_config.json`: a string, or a list of named templates with one called `default`.
-   * @returns null when the model has none
+   * Reads the model's templates, or takes the job's own.
+   * @returns null when there is none
+   * @throws Refusal when one of them is not valid, or a variable's name is reserved
    */
-  static async open(tokenizer: Tokenizer, today: Date): Promise<ChatTemplate | null> {
-    const options = { specialTokens: tokenizer.specialTokens, today };
-    const file = await readFile(join(tokenizer.modelDir, CHAT_TEMPLATE_FILE), 'utf8').catch(() => null);
-    if (file !== null) return new ChatTemplate(file, options);
-    const given = tokenizer.config['chat_template'];
-    if (typeof given === 'string') return new ChatTemplate(given, options);
-    if (!Array.isArray(given)) return null;
-    const named = given as { name?: unknown; template?: unknown }[];
-    const chosen = named.find(({ name }) => name === 'default') ?? named[0];
-    return typeof chosen?.template === 'string' ? new ChatTemplate(chosen.template, options) : null;
+  static async open(tokenizer: Tokenizer, today: Date, { source, kwargs = NO_KWARGS }: JobTemplate = {}): Promise<ChatTemplate | null> {
+    const reserved = reservedAmong(kwargs);
+    if (reserved !== undefined)
+      throw new Refusal('invalid_chat_template_kwargs', `chat_template_kwargs sets ${reserved}, which is not the template's to take`, {
+        param: 'chat_template_kwargs',
+        hint: 'Give it variables that the chat template reads, for example enable_thinking.',
+      });
+    const options = { specialTokens: tokenizer.specialTokens, today, kwargs };
+    if (source !== undefined) return ownTemplate(source, options);
+    const sources = await readTemplateSources(tokenizer.modelDir, tokenizer.config);
+    return sources && new ChatTemplate(sources, options);
+  }
+
+  /** The template for an example. @throws Error when the model has several and none for it */
+  #for(tools: JsonValue[] | null): Compiled {
+    return this.#compiled.get(chooseTemplate(this.#sources, tools !== null))!;
+  }
+
+  /** The template for examples without tools, or the first. */
+  get main(): UsedTemplate {
+    return this.#compiled.get(DEFAULT) ?? [...this.#compiled.values()][0]!;
+  }
+
+  /** The template for examples with tools, where the model has one of its own for them. */
+  get toolUse(): UsedTemplate | null {
+    return this.#compiled.get('tool_use') ?? null;
+  }
+
+  /** The job's variables. */
+  get kwargs(): JsonObject {
+    return this.#options.kwargs;
   }
 
   /** @throws Error with the template's own message when it refuses the conversation */
-  render(messages: readonly ChatMessage[], { tools, addGenerationPrompt }: RenderOptions): Rendering {
-    const context = {
-      ...this.#specialTokens,
-      messages: messages.map((message) => this.#forTemplate(message)),
-      tools,
-      documents: null,
-      add_generation_prompt: addGenerationPrompt,
-    };
-    const [begin, end] = absentCharacters(this.#source + JSON.stringify(context));
-    const environment = new Environment();
-    for (const [name, value] of Object.entries({ ...builtIns(this.#today), ...pythonFunctions, ...context, [BEGIN]: begin, [END]: end }))
-      environment.set(name, value);
-    const result = new Interpreter(environment).run(this.#program) as unknown as { value: string };
-    return readMarks(result.value, begin, end, this.marksGeneration);
-  }
-
-  /** A message as templates expect it: tool-call arguments parsed, and `developer` renamed to `system` if the template does not know it. */
-  #forTemplate({ role, content, extra }: ChatMessage): Record<string, unknown> {
-    const named = role === 'developer' && !this.#source.includes('developer') ? 'system' : role;
-    const message: Record<string, unknown> = { ...extra, role: named, content };
-    if (Array.isArray(extra['tool_calls'])) message['tool_calls'] = extra['tool_calls'].map(withParsedArguments);
-    // Reasoning is passed under several names; transformers fills the standard name and gpt-oss's from the others.
-    const reasoning = extra['reasoning_content'] ?? extra['thinking'] ?? extra['reasoning'];
-    if (reasoning !== undefined && reasoning !== null)
-      Object.assign(message, { thinking: extra['thinking'] ?? reasoning, reasoning_content: reasoning });
-    return message;
-  }
-}
-
-/** OpenAI writes a call's arguments as JSON text; templates run `tojson` over them. */
-function withParsedArguments(call: unknown): unknown {
-  const given = (call as { function?: { arguments?: unknown } } | null)?.function;
-  if (typeof given?.arguments !== 'string') return call;
-  try {
-    return { ...(call as object), function: { ...given, arguments: JSON.parse(given.arguments) as unknown } };
-  } catch {
-    return call;
-  }
-}
-
-/**
- * Does what transformers' Jinja environment does before parsing (normalises line ends, drops the last one, `lstrip_blocks`, `trim_blocks`), then
- * turns each generation tag into the output of a mark, keeping the tag's whitespace control. The library's preprocessing would delete the tags.
- */
-function preprocess(source: string): string {
-  const blocks = source
-    .replace(/\r\n?/g, '\n')
-    .replace(/\n$/, '')
-    .replace(/^[ \t]*(\{[#%](?!\+))/gm, '$1')
-    .replace(/(?<!\+)([#%]\})\n/g, '$1')
-    .replace(/\{%\+/g, '{%')
-    .replace(/\+%\}/g, '%}')
-    .replace(/\{%(-?)\s*(end)?generation\s*(-?)%\}/g, (_, left: string, closes: string | undefined, right: string) => {
-      return `{{${left} ${closes === undefined ? BEGIN : END} ${right}}}`;
+  render(messages: readonly ChatMessage[], { tools, addGenerationPrompt, kwargs }: RenderOptions): Rendering {
+    const { template, marksGeneration, source } = this.#for(tools);
+    return advising(source, messages, () => {
+      const variables = this.#variables({ tools, kwargs, addGenerationPrompt }).set('messages', this.#dicts(messages));
+      const run = template.render(variables, { today: this.#options.today });
+      const { text } = run.output;
+      return { text, generated: marksGeneration ? markedSpans(text, run.marked) : null };
     });
-  return `${blocks}\n`; // the library drops one more newline
-}
-
-/** Two private-use characters that occur nowhere in the text, and so cannot be content. */
-function absentCharacters(text: string): [string, string] {
-  const absent: string[] = [];
-  for (let code = 0xe000; absent.length < 2 && code <= 0xf8ff; code++) {
-    const character = String.fromCharCode(code);
-    if (!text.includes(character)) absent.push(character);
   }
-  const [begin, end] = absent;
-  if (begin === undefined || end === undefined) throw new Error('the conversation uses every private-use character of Unicode');
-  return [begin, end];
-}
 
-/** Removes the marks from the rendered text and returns where they were, in code points of what remains. */
-function readMarks(marked: string, begin: string, end: string, marks: boolean): Rendering {
-  if (!marks) return { text: marked, generated: null };
-  const generated: [number, number][] = [];
-  let text = '';
-  let position = 0;
-  let opened: number | null = null;
-  for (const character of marked) {
-    if (character === begin || character === end) {
-      if ((character === begin) !== (opened === null)) throw new Error('its generation blocks are nested or not closed');
-      if (opened === null) opened = position;
-      else {
-        generated.push([opened, position]);
-        opened = null;
-      }
-      continue;
-    }
-    text += character;
-    position += 1;
+  /**
+   * The beginnings of a conversation around each of its assistant's turns. Where the template goes over the messages in one loop, the work grows with the
+   * conversation's length, and not with its square.
+   * @param options.only the messages wanted, by index; default: all of the assistant's
+   * @returns the whole text, in UTF-16 units of which the beginnings are given, and the number of steps that the rendering took
+   * @throws Error with the template's own message when it refuses the conversation or one of its beginnings
+   */
+  turns(
+    messages: readonly ChatMessage[],
+    { tools, kwargs, only }: ExampleOptions & { only?: readonly number[] },
+  ): { text: string; turns: Turn[]; steps: number } {
+    const { template, source } = this.#for(tools);
+    return advising(source, messages, () => {
+      const dicts = this.#dicts(messages);
+      const rendered = (addGenerationPrompt: boolean) =>
+        new PrefixRenderer(template, dicts, this.#variables({ tools, kwargs, addGenerationPrompt }), this.#options.today);
+      const plain = rendered(false);
+      const prompting = rendered(true);
+      const { text } = plain;
+      const common = commonLength(text, prompting.text);
+      const wanted = only ?? messages.flatMap(({ role }, index) => (role === 'assistant' ? [index] : []));
+      const turns = wanted.map((message): Turn => {
+        const after = message + 1 === messages.length ? { shared: text.length, rest: '' } : sharing(plain.beginning(message + 1), text);
+        return { message, before: sharing(rebased(prompting.beginning(message), prompting.text, common), text), after };
+      });
+      return { text, turns, steps: plain.steps + prompting.steps };
+    });
   }
-  if (opened !== null) throw new Error('its last generation block is not closed');
-  return { text, generated };
+
+  #dicts(messages: readonly ChatMessage[]): Value[] {
+    return messages.map((message) => {
+      const known = this.#messages.get(message);
+      if (known !== undefined) return known;
+      const dict = messageOf(message);
+      this.#messages.set(message, dict);
+      return dict;
+    });
+  }
+
+  #variables({
+    tools,
+    kwargs = NO_KWARGS,
+    addGenerationPrompt,
+  }: RenderOptions | (Omit<RenderOptions, 'kwargs'> & { kwargs: JsonObject | undefined })) {
+    const { specialTokens } = this.#options;
+    return variablesOf({ specialTokens, tools, addGenerationPrompt, kwargs: new Map([...this.#options.kwargs, ...kwargs]) });
+  }
 }
 
-function builtIns(today: Date): Record<string, unknown> {
-  return {
-    true: true,
-    false: false,
-    none: null,
-    True: true,
-    False: false,
-    None: null,
-    raise_exception: (message: string) => {
-      throw new Error(message);
-    },
-    range: (first: number, last?: number, step = 1) => {
-      const [from, to] = last === undefined ? [0, first] : [first, last];
-      return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, index) => from + index * step);
-    },
-    strftime_now: (format: string) => formatDate(today, format),
-  };
+function compile(name: string, source: string): Compiled {
+  const sha256 = createHash('sha256').update(source).digest('hex');
+  const marksGeneration = /\{%[-+]?\s*generation\s*[-+]?%\}/.test(source);
+  try {
+    return { name, source, sha256, marksGeneration, template: new Template(source) };
+  } catch (error) {
+    const which = name === DEFAULT ? '' : ` (${name})`;
+    throw new Refusal('corrupt_model_file', `the model's chat template${which} cannot be parsed: ${(error as Error).message}`, { param: 'model' });
+  }
+}
+
+/** @throws Refusal that names the request's field */
+function ownTemplate(source: string, options: TemplateOptions): ChatTemplate {
+  try {
+    return new ChatTemplate(source, options);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new Refusal('invalid_chat_template', message.replace("the model's chat template", 'chat_template'), {
+      param: 'chat_template',
+      hint: 'A chat template is Jinja, as in chat_template.jinja of a model.',
+    });
+  }
+}
+
+/** Adds to a template's refusal what often helps. */
+function advising<T>(source: string, messages: readonly ChatMessage[], work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (source.includes('developer') || !messages.some(({ role }) => role === 'developer')) throw error;
+    throw new Error(`${(error as Error).message} (the template does not know the role developer; write system instead)`);
+  }
+}
+
+/** Number of UTF-16 units with which both begin. */
+function commonLength(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a.charCodeAt(length) === b.charCodeAt(length)) length += 1;
+  return length;
+}
+
+/** @returns the same text by another whole, of which only the first `common` units are the same */
+function rebased({ shared, rest }: Beginning, own: string, common: number): Beginning {
+  return shared <= common ? { shared, rest } : { shared: common, rest: own.slice(common, shared) + rest };
 }

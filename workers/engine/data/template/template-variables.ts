@@ -1,0 +1,106 @@
+/** What transformers' `apply_chat_template` gives a template: messages as dicts, tools, documents, special tokens and the caller's own variables. */
+import type { ChatMessage } from '../../../../src/formats/examples.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseJsonValue } from '../../../../src/formats/json-value.ts';
+import type { SpecialTokens } from '../tokenizer.ts';
+import { type Dict, GivenAsText, type Value } from './jinja/values.ts';
+
+/** Parameters of `apply_chat_template`, which are no variables of the template. `documents` is both. */
+export const RESERVED_VARIABLES: readonly string[] = [
+  ...[
+    'messages',
+    'conversation',
+    'conversations',
+    'tools',
+    'chat_template',
+    'add_generation_prompt',
+    'continue_final_message',
+    'sanitize_control_tokens',
+  ],
+  ...['tokenize', 'padding', 'truncation', 'max_length', 'return_tensors', 'return_dict', 'return_assistant_tokens_mask', 'tokenizer_kwargs'],
+];
+
+/** @returns the first of the variables that a caller may not set; undefined if there is none */
+export const reservedAmong = (kwargs: ReadonlyMap<string, unknown>): string | undefined => RESERVED_VARIABLES.find((name) => kwargs.has(name));
+
+interface Given {
+  specialTokens: SpecialTokens;
+  tools: JsonValue[] | null;
+  addGenerationPrompt: boolean;
+  kwargs: JsonObject;
+}
+
+/** Everything but the messages. @throws Error if a variable's name is reserved */
+export function variablesOf({ specialTokens, tools, addGenerationPrompt, kwargs }: Given): Map<string, Value> {
+  const reserved = reservedAmong(kwargs);
+  if (reserved !== undefined) throw new Error(`chat_template_kwargs sets ${reserved}, which is not the template's to take`);
+  const documents = kwargs.get('documents') ?? null;
+  if (documents !== null && !(Array.isArray(documents) && documents.every(isJsonObject)))
+    throw new Error('chat_template_kwargs has documents that are not a list of objects');
+  return new Map<string, Value>([
+    ...Object.entries(specialTokens),
+    ...(kwargs as Map<string, Value>),
+    ['tools', tools as Value],
+    ['documents', documents as Value],
+    ['add_generation_prompt', addGenerationPrompt],
+  ]);
+}
+
+/** Names under which reasoning is passed. transformers fills the first, which templates read, and gpt-oss's `thinking`. */
+const REASONING = ['reasoning_content', 'thinking', 'reasoning'];
+
+/**
+ * A message as transformers gives it to a template: without the keys whose value is null, with reasoning under its standard name. What OpenAI writes as
+ * text and templates expect as a value (a call's arguments) or the other way round (content in parts) is both.
+ */
+export function messageOf({ role, content, parts, extra, keys }: ChatMessage): Dict {
+  const message: Dict = new Map();
+  for (const key of keys ?? ['role', 'content', ...extra.keys()]) {
+    const value =
+      key === 'role'
+        ? role
+        : key === 'content'
+          ? contentOf(content, parts)
+          : key === 'tool_calls'
+            ? callsOf(extra.get(key)!)
+            : (extra.get(key) as Value);
+    if (value !== null) message.set(key, value);
+  }
+  const reasoning = REASONING.map((name) => message.get(name)).find((value) => value !== undefined);
+  if (reasoning === undefined) return message;
+  return new Map([['thinking', reasoning], ...message, ['reasoning_content', reasoning]]);
+}
+
+const contentOf = (content: string | null, parts: JsonValue[] | undefined): Value =>
+  parts === undefined ? content : new GivenAsText(parts as Value[], content ?? '');
+
+function callsOf(calls: JsonValue): Value {
+  return (Array.isArray(calls) ? calls.map(withArguments) : calls) as Value;
+}
+
+/** A call, in OpenAI's form (`function.arguments`) or flat. */
+function withArguments(call: JsonValue): JsonValue | Value {
+  if (!isJsonObject(call)) return call;
+  const named = call.get('function');
+  if (isJsonObject(named)) return replaced(call, 'function', withParsed(named));
+  return withParsed(call);
+}
+
+function withParsed(call: JsonObject): Value {
+  const text = call.get('arguments');
+  if (typeof text !== 'string') return call as Dict;
+  const value = jsonObject(text);
+  return value === null ? (call as Dict) : replaced(call, 'arguments', new GivenAsText(value, text));
+}
+
+const replaced = (object: JsonObject, key: string, value: Value): Dict => new Map<Value, Value>(object as Dict).set(key, value);
+
+/** @returns null if the text is not that of a JSON object */
+function jsonObject(text: string): Dict | null {
+  if (!/^\s*\{/.test(text)) return null;
+  try {
+    const value = parseJsonValue(text);
+    return isJsonObject(value) ? (value as Dict) : null;
+  } catch {
+    return null;
+  }
+}
