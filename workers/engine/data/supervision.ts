@@ -15,8 +15,8 @@ export class TemplateRefusal extends Error {
 export async function tokenizeExample(example: TrainingExample, tokenizer: Tokenizer, template: ChatTemplate | null): Promise<Example> {
   if (example.kind === 'completion') return tokenizeCompletion(example, tokenizer);
   if (template === null) throw new Error('is a conversation, but the model has no chat template; use prompt and completion, or a chat model');
-  const { messages, tools } = example;
-  const whole = render(template, messages, { tools, addGenerationPrompt: false });
+  const { messages, tools, templateKwargs: kwargs } = example;
+  const whole = render(template, messages, { tools, kwargs, addGenerationPrompt: false });
   const encoded = await tokenizer.encode(whole.text, { addSpecialTokens: false });
   const lossWeights =
     whole.generated === null
@@ -55,12 +55,12 @@ interface Whole {
  * @param whole the conversation, rendered and tokenised
  * @returns [tokens]
  */
-async function maskOfTurns({ messages, tools }: ChatExample, whole: Whole): Promise<Float32Array> {
+async function maskOfTurns({ messages, tools, templateKwargs: kwargs }: ChatExample, whole: Whole): Promise<Float32Array> {
   const mask = new Float32Array(whole.ids.length);
   for (const [index, { role, weight }] of messages.entries()) {
     if (role !== 'assistant' || weight === 0) continue;
-    const before = render(whole.template, messages.slice(0, index), { tools, addGenerationPrompt: true }).text;
-    const after = render(whole.template, messages.slice(0, index + 1), { tools, addGenerationPrompt: false }).text;
+    const before = render(whole.template, messages.slice(0, index), { tools, kwargs, addGenerationPrompt: true }).text;
+    const after = render(whole.template, messages.slice(0, index + 1), { tools, kwargs, addGenerationPrompt: false }).text;
     const start = await prefixLength(before, whole);
     const end = await prefixLength(after, whole);
     if (start === null || end === null)

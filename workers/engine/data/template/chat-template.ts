@@ -5,7 +5,8 @@ import type { ChatMessage } from '../../../../src/formats/examples.ts';
 import type { JsonObject, JsonValue } from '../../../../src/formats/json-value.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
 import type { SpecialTokens, Tokenizer } from '../tokenizer.ts';
-import { type Beginning, PrefixRenderer, sharing } from './jinja/prefix-renderer.ts';
+import { withContent } from './content-parts.ts';
+import { type Beginning, PrefixRenderer } from './jinja/prefix-renderer.ts';
 import { Template } from './jinja/template.ts';
 import type { Dict, Value } from './jinja/values.ts';
 import { markedSpans } from './marked-spans.ts';
@@ -30,14 +31,24 @@ export interface RenderOptions extends ExampleOptions {
   addGenerationPrompt: boolean;
 }
 
-/** A turn of the assistant, between two beginnings of its conversation. */
+/** A rendering: a number is the length of a prefix of the whole conversation's, in UTF-16 units; otherwise its own text. */
+export type Rendered = number | string;
+
 export interface Turn {
-  /** The message's index, from 0. */
+  /** Index of the assistant's message. */
   message: number;
-  /** The messages before it, with the generation prompt: what the model reads when it answers. */
-  before: Beginning;
-  /** The messages up to it. */
-  after: Beginning;
+  /** The messages before it, with the generation prompt: what the model is shown when it writes the turn. */
+  before: Rendered;
+  /** The messages up to and including it. */
+  after: Rendered;
+}
+
+export interface RenderedTurns {
+  /** The whole conversation. */
+  text: string;
+  turns: Turn[];
+  /** Statements, loop rounds and macro calls that the rendering took: a measure of the work. */
+  steps: number;
 }
 
 /** A template that was used, for the receipt. */
@@ -133,47 +144,53 @@ export class ChatTemplate {
   render(messages: readonly ChatMessage[], { tools, addGenerationPrompt, kwargs }: RenderOptions): Rendering {
     const { template, marksGeneration, source } = this.#for(tools);
     return advising(source, messages, () => {
-      const variables = this.#variables({ tools, kwargs, addGenerationPrompt }).set('messages', this.#dicts(messages));
-      const run = template.render(variables, { today: this.#options.today });
-      const { text } = run.output;
-      return { text, generated: marksGeneration ? markedSpans(text, run.marked) : null };
+      const variables = this.#variables({ tools, kwargs, addGenerationPrompt });
+      const rendered = (inParts: boolean): Rendering => {
+        const run = template.render(variables.set('messages', this.#dicts(messages, inParts)), { today: this.#options.today });
+        const { text } = run.output;
+        return { text, generated: marksGeneration ? markedSpans(text, run.marked) : null };
+      };
+      return withContent(messages, rendered, ({ text }) => text);
     });
   }
 
   /**
-   * The beginnings of a conversation around each of its assistant's turns. Where the template goes over the messages in one loop, the work grows with the
+   * The renderings before and after each of the assistant's turns. Where the template goes over the messages in one loop, the work grows with the
    * conversation's length, and not with its square.
    * @param options.only the messages wanted, by index; default: all of the assistant's
-   * @returns the whole text, in UTF-16 units of which the beginnings are given, and the number of steps that the rendering took
    * @throws Error with the template's own message when it refuses the conversation or one of its beginnings
    */
-  turns(
-    messages: readonly ChatMessage[],
-    { tools, kwargs, only }: ExampleOptions & { only?: readonly number[] },
-  ): { text: string; turns: Turn[]; steps: number } {
+  turns(messages: readonly ChatMessage[], { tools, kwargs, only }: ExampleOptions & { only?: readonly number[] }): RenderedTurns {
     const { template, source } = this.#for(tools);
     return advising(source, messages, () => {
-      const dicts = this.#dicts(messages);
-      const rendered = (addGenerationPrompt: boolean) =>
-        new PrefixRenderer(template, dicts, this.#variables({ tools, kwargs, addGenerationPrompt }), this.#options.today);
-      const plain = rendered(false);
-      const prompting = rendered(true);
+      const rendered = (addGenerationPrompt: boolean, inParts: boolean) =>
+        new PrefixRenderer(template, this.#dicts(messages, inParts), this.#variables({ tools, kwargs, addGenerationPrompt }), this.#options.today);
+      const { plain, inParts } = withContent(
+        messages,
+        (inParts) => ({ plain: rendered(false, inParts), inParts }),
+        ({ plain }) => plain.text,
+      );
+      const prompting = rendered(true, inParts);
       const { text } = plain;
       const common = commonLength(text, prompting.text);
       const wanted = only ?? messages.flatMap(({ role }, index) => (role === 'assistant' ? [index] : []));
-      const turns = wanted.map((message): Turn => {
-        const after = message + 1 === messages.length ? { shared: text.length, rest: '' } : sharing(plain.beginning(message + 1), text);
-        return { message, before: sharing(rebased(prompting.beginning(message), prompting.text, common), text), after };
-      });
+      const turns = wanted.map(
+        (message): Turn => ({
+          message,
+          before: inWhole(rebased(prompting.beginning(message), prompting.text, common), text),
+          after: message + 1 === messages.length ? text.length : inWhole(plain.beginning(message + 1), text),
+        }),
+      );
       return { text, turns, steps: plain.steps + prompting.steps };
     });
   }
 
-  #dicts(messages: readonly ChatMessage[]): Value[] {
+  #dicts(messages: readonly ChatMessage[], inParts: boolean): Value[] {
     return messages.map((message) => {
+      if (inParts) return messageOf(message, true);
       const known = this.#messages.get(message);
       if (known !== undefined) return known;
-      const dict = messageOf(message);
+      const dict = messageOf(message, false);
       this.#messages.set(message, dict);
       return dict;
     });
@@ -233,4 +250,9 @@ function commonLength(a: string, b: string): number {
 /** @returns the same text by another whole, of which only the first `common` units are the same */
 function rebased({ shared, rest }: Beginning, own: string, common: number): Beginning {
   return shared <= common ? { shared, rest } : { shared: common, rest: own.slice(common, shared) + rest };
+}
+
+/** @param beginning a text that may go on as the whole does */
+function inWhole({ shared, rest }: Beginning, whole: string): Rendered {
+  return whole.startsWith(rest, shared) ? shared + rest.length : whole.slice(0, shared) + rest;
 }

@@ -49,29 +49,21 @@ export function variablesOf({ specialTokens, tools, addGenerationPrompt, kwargs 
 const REASONING = ['reasoning_content', 'thinking', 'reasoning'];
 
 /**
- * A message as transformers gives it to a template: without the keys whose value is null, with reasoning under its standard name. What OpenAI writes as
- * text and templates expect as a value (a call's arguments) or the other way round (content in parts) is both.
+ * A message as transformers gives it to a template: without the keys whose value is null, with reasoning under its standard name. A call's arguments,
+ * which OpenAI writes as JSON text and most templates expect as a value, are both.
+ * @param inParts whether content that the line has in parts stays so; else it is one text
  */
-export function messageOf({ role, content, parts, extra, keys }: ChatMessage): Dict {
+export function messageOf({ role, content, parts, extra, keys }: ChatMessage, inParts: boolean): Dict {
   const message: Dict = new Map();
+  const given = inParts && parts !== undefined ? (parts as Value[]) : content;
   for (const key of keys ?? ['role', 'content', ...extra.keys()]) {
-    const value =
-      key === 'role'
-        ? role
-        : key === 'content'
-          ? contentOf(content, parts)
-          : key === 'tool_calls'
-            ? callsOf(extra.get(key)!)
-            : (extra.get(key) as Value);
+    const value = key === 'role' ? role : key === 'content' ? given : key === 'tool_calls' ? callsOf(extra.get(key)!) : (extra.get(key) as Value);
     if (value !== null) message.set(key, value);
   }
   const reasoning = REASONING.map((name) => message.get(name)).find((value) => value !== undefined);
   if (reasoning === undefined) return message;
   return new Map([['thinking', reasoning], ...message, ['reasoning_content', reasoning]]);
 }
-
-const contentOf = (content: string | null, parts: JsonValue[] | undefined): Value =>
-  parts === undefined ? content : new GivenAsText(parts as Value[], content ?? '');
 
 function callsOf(calls: JsonValue): Value {
   return (Array.isArray(calls) ? calls.map(withArguments) : calls) as Value;

@@ -120,10 +120,3 @@ export class PrefixRenderer {
 
 /** A generator can be gone through only once, so a variable that holds one cannot be put back. */
 const holdsGenerator = (values: readonly (Value | undefined)[]): boolean => values.some((value) => value instanceof Lazy);
-
-/** @returns the same text with as much of it as possible taken from the whole */
-export function sharing({ shared, rest }: Beginning, whole: string): Beginning {
-  let equal = 0;
-  while (equal < rest.length && rest.charCodeAt(equal) === whole.charCodeAt(shared + equal)) equal += 1;
-  return { shared: shared + equal, rest: rest.slice(equal) };
-}
