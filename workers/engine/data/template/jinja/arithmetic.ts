@@ -1,6 +1,6 @@
 /** Python's arithmetic. Ints are exact; `/` gives a float; `//` and `%` round down, so that a remainder has the divisor's sign. */
 import { TemplateError } from './error.ts';
-import { checkLength, MAX_INTEGER_BITS } from './limits.ts';
+import { checkItems, checkLength, MAX_INTEGER_BITS } from './limits.ts';
 import { percentFormat } from './percent-format.ts';
 import { indexOf, listOf, Markup, Tuple, textOf, typeName, Undefined, type Value } from './values.ts';
 
@@ -8,7 +8,10 @@ export type Operator = '+' | '-' | '*' | '/' | '//' | '%' | '**';
 
 /** @throws TemplateError where Python raises TypeError or ZeroDivisionError */
 export function arithmetic(operator: Operator, a: Value, b: Value): Value {
-  if (typeof a === 'string' && typeof b === 'string' && operator === '+') return a + b;
+  if (typeof a === 'string' && typeof b === 'string' && operator === '+') {
+    checkLength(a.length + b.length);
+    return a + b;
+  }
   const [left, right] = [numberOf(a), numberOf(b)];
   if (left !== null && right !== null) return ofNumbers(operator, left, right);
   for (const each of [a, b]) if (each instanceof Undefined) each.fail();
@@ -115,7 +118,7 @@ function sum(a: Value, b: Value): Value | null {
   if (a instanceof Tuple && b instanceof Tuple) return new Tuple([...a.items, ...b.items]);
   const [list, others] = [listOf(a), listOf(b)];
   if (list === null || others === null) return null;
-  checkLength(list.length + others.length);
+  checkItems(list.length + others.length);
   return [...list, ...others];
 }
 
@@ -141,7 +144,7 @@ function repeated(a: Value, b: Value): Value | null {
   }
   const items = thing instanceof Tuple ? thing.items : listOf(thing);
   if (items === null) return null;
-  checkLength(items.length * count);
+  checkItems(items.length * count);
   const many = Array.from({ length: count }, () => items).flat() as Value[];
   return thing instanceof Tuple ? new Tuple(many) : many;
 }

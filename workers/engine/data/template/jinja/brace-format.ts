@@ -27,7 +27,7 @@ export function braceFormat(text: string, args: readonly Value[], keywords: Keyw
 
 /** @param depth how deeply formats may hold fields themselves */
 function fields(text: string, given: Arguments, depth: number): string {
-  if (depth === 0) throw new TemplateError('it formats with fields nested too deeply');
+  if (depth < 0) throw new TemplateError('it formats with fields nested too deeply');
   let result = '';
   let position = 0;
   while (position < text.length) {

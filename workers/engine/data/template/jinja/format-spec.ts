@@ -2,7 +2,7 @@
 import { TemplateError } from './error.ts';
 import { checkLength } from './limits.ts';
 import { codePointCount, codePoints } from './strings.ts';
-import { floatText, str } from './text.ts';
+import { floatText } from './text.ts';
 import { textOf, typeName, type Value } from './values.ts';
 
 export interface Spec {
@@ -38,10 +38,10 @@ export function parseSpec(text: string): Spec {
 
 /** `format(value, spec)` @throws TemplateError where the type of value has no such format */
 export function format(value: Value, spec: Spec): string {
-  const number = typeof value === 'boolean' && spec.type !== '' ? BigInt(value) : value;
+  const number = typeof value === 'boolean' ? BigInt(value) : value; // a bool is an int
   if (typeof number === 'bigint') return formatInteger(number, spec);
   if (typeof number === 'number') return padNumber(...floatDigits(number, spec), spec);
-  const text = textOf(value) ?? (typeof value === 'boolean' ? str(value) : null);
+  const text = textOf(value);
   if (text === null || !['', 's'].includes(spec.type))
     throw new TemplateError(`it formats a ${typeName(value)} as ${spec.type === '' ? 'text' : spec.type}`);
   const cut = spec.precision === null ? text : [...text].slice(0, spec.precision).join('');

@@ -1,5 +1,5 @@
 /** Python's `json.dumps`: spaces after commas and colons, numbers as `repr` writes them, keys in their order or sorted. */
-import { compareText } from './compare.ts';
+import { compare } from './compare.ts';
 import { TemplateError } from './error.ts';
 import { floatText } from './text.ts';
 import { dictOf, itemsOf, Markup, typeName, type Value } from './values.ts';
@@ -38,9 +38,9 @@ function dump(value: Value, lineStart: string, layout: Layout): string {
     items.length === 0 ? open + close : open + inner + items.join(layout.item + inner) + (layout.indent === null ? '' : lineStart) + close;
   const dict = dictOf(value);
   if (dict !== null) {
-    const entries = [...dict].map(([key, each]) => [keyText(key), each] as const);
-    if (layout.sortKeys) entries.sort(([a], [b]) => compareText(a, b));
-    const members = entries.map(([key, each]) => quoted(key, layout) + layout.key + dump(each, inner, layout));
+    const entries = [...dict];
+    if (layout.sortKeys) entries.sort(([a], [b]) => compare(a, b));
+    const members = entries.map(([key, each]) => quoted(keyText(key), layout) + layout.key + dump(each, inner, layout));
     return enclose('{', members, '}');
   }
   const items = itemsOf(value);

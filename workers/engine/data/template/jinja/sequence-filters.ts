@@ -6,7 +6,7 @@ import { dictSet } from './dict.ts';
 import type { Operation } from './environment.ts';
 import { TemplateError } from './error.ts';
 import { filter } from './filter-table.ts';
-import { checkLength } from './limits.ts';
+import { checkItems, checkLength } from './limits.ts';
 import { GroupTuple } from './objects.ts';
 import type { Parameter } from './signature.ts';
 import { codePointCount } from './strings.ts';
@@ -186,7 +186,7 @@ function groups(items: Value[], read: (item: Value) => Value, key: (item: Value)
 function batches(items: Value[], count: number, fill: Value): Value[][] {
   const made: Value[][] = [];
   for (let start = 0; start < items.length; start += Math.max(1, count)) made.push(items.slice(start, start + Math.max(1, count)));
-  checkLength(count);
+  checkItems(count);
   const last = made.at(-1);
   if (last !== undefined && fill !== null) while (last.length < count) last.push(fill);
   return made;
@@ -194,7 +194,7 @@ function batches(items: Value[], count: number, fill: Value): Value[][] {
 
 function slices(items: Value[], count: number, fill: Value): Value[][] {
   if (count <= 0) throw new TemplateError('it makes slices of nothing');
-  checkLength(count);
+  checkItems(count);
   const size = Math.floor(items.length / count);
   const larger = items.length % count;
   let start = 0;

@@ -149,6 +149,7 @@ class StatementParser extends ExpressionParser {
     while (!this.stream.isOperator(')')) {
       if (parameters.length > 0) this.stream.expectOperator(',');
       const name = this.assignedName();
+      if (parameters.some((each) => each.name === name)) this.stream.fail(`the parameter ${name} is declared twice`);
       const byDefault = this.stream.skipOperator('=') ? this.expression() : null;
       if (byDefault === null && parameters.some((each) => each.byDefault !== null))
         this.stream.fail('a parameter without a default follows one with a default');

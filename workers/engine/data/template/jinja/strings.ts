@@ -78,7 +78,8 @@ function splitAtSpace(text: string, most: number): string[] {
   while (rest !== '') {
     const space = parts.length < most ? SPACES.exec(rest) : null;
     if (space === null) {
-      parts.push(stripEnd(rest, (character) => IS_SPACE.test(character)));
+      // After the last split allowed, white space at the end stays.
+      parts.push(parts.length < most ? stripEnd(rest, (character) => IS_SPACE.test(character)) : rest);
       break;
     }
     parts.push(rest.slice(0, space.index));

@@ -112,6 +112,9 @@ export class Markup extends PyObject {
   override str(): string {
     return this.text;
   }
+  override length(): number {
+    return [...this.text].length;
+  }
   override equals(other: Value): boolean {
     return other instanceof Markup ? this.text === other.text : this.text === other;
   }
