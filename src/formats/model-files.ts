@@ -12,6 +12,7 @@ export const GENERATION_CONFIG_FILE = 'generation_config.json';
 export const CHAT_TEMPLATE_FILE = 'chat_template.jinja';
 /** Folder of further chat templates, `NAME.jinja` each. */
 export const ADDITIONAL_TEMPLATES_DIR = 'additional_chat_templates';
+export const TEMPLATE_EXTENSION = '.jinja';
 
 /** Files that may accompany config and weights: generation defaults, the tokenizer in its several forms, the chat template. */
 export const COMPANION_FILES: readonly string[] = [

@@ -43,11 +43,21 @@ export const FileReceipt = Type.Object(
 );
 export type FileReceipt = Static<typeof FileReceipt>;
 
-const Template = Type.Object({
+const named = {
+  name: Type.String({ description: 'Its name in the model: default, unless the model has others alone.' }),
   sha256: Type.String({ description: "Hash of the template's source, hex." }),
   marks_generation: Type.Boolean({
     description: 'Whether it marks what the assistant generated; otherwise a turn is what it adds to the rendering.',
   }),
+};
+
+const Template = Type.Object({
+  ...named,
+  own: Type.Boolean({ description: "Whether the job brought it; otherwise it is the model's." }),
+  with_tools: Type.Union([Type.Object(named), Type.Null()], {
+    description: 'The template for examples with tools, if the model has one of its own for them (tool_use), as transformers chooses.',
+  }),
+  chat_template_kwargs: Type.Any({ description: 'The variables that the job gives to the template, as an object.' }),
   date: Type.String({ description: 'The date given to a template that asks for it, ISO 8601.' }),
 });
 

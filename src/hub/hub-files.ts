@@ -1,10 +1,18 @@
 /** Which files of a repository make up a base model. */
-import { COMPANION_FILES, CONFIG_FILE, shardsOf, TOKENIZER_FILE, WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from '../formats/model-files.ts';
+import {
+  ADDITIONAL_TEMPLATES_DIR,
+  COMPANION_FILES,
+  CONFIG_FILE,
+  shardsOf,
+  TOKENIZER_FILE,
+  WEIGHTS_FILE,
+  WEIGHTS_INDEX_FILE,
+} from '../formats/model-files.ts';
 import { Refusal } from '../formats/refusal.ts';
 
 /** A file as the hub lists it. */
 export interface HubFile {
-  /** Name at the top level of the repository. */
+  /** Path in the repository. */
   name: string;
   sizeBytes: number;
   /** Hash of the content: SHA-256 for large files, SHA-1 as a git blob for small ones. */
@@ -12,7 +20,7 @@ export interface HubFile {
 }
 
 /**
- * Selects the files to download: never pickles, weights in other formats or sub-directories.
+ * Selects the files to download: never pickles, weights in other formats or sub-directories but that of further chat templates.
  * @param shards  the shards that the index names; null if there is no index
  * @throws Refusal model_incomplete naming every file that is missing
  */
@@ -26,9 +34,13 @@ export function neededFiles(model: string, listed: readonly HubFile[], shards: r
       param: 'model',
       hint: 'A base model needs config.json, tokenizer.json and safetensors weights; older repositories often have a converted revision or copy.',
     });
-  const companions = COMPANION_FILES.filter((name) => byName.has(name));
+  const companions = [...COMPANION_FILES.filter((name) => byName.has(name)), ...[...byName.keys()].filter(isAdditionalTemplate)];
   return [...new Set([...required, ...companions])].map((name) => byName.get(name)!);
 }
+
+/** The one folder of a repository that a model needs a file from: its further chat templates. */
+const isAdditionalTemplate = (name: string): boolean =>
+  name.startsWith(`${ADDITIONAL_TEMPLATES_DIR}/`) && /^[\w.-]+\.jinja$/.test(name.slice(name.indexOf('/') + 1));
 
 /** @returns the index to read before `neededFiles`; null when the weights are one file */
 export const indexToRead = (listed: readonly HubFile[]): HubFile | null =>

@@ -1,7 +1,7 @@
 /** The Hugging Face hub, or a mirror that speaks its protocol. */
 import { downloadFile, listFiles, modelInfo } from '@huggingface/hub';
 import type { HubConfig } from '../config.ts';
-import { CONFIG_FILE } from '../formats/model-files.ts';
+import { ADDITIONAL_TEMPLATES_DIR, CONFIG_FILE } from '../formats/model-files.ts';
 import { parseModelConfig } from '../formats/parse-model-config.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { type HubFile, indexToRead, neededFiles, shardsInIndex } from './hub-files.ts';
@@ -88,11 +88,17 @@ export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
         const commit = String(info.sha);
         if (!COMMIT.test(commit)) throw new Error(`it reports the commit "${commit}"`);
         const listed: HubFile[] = [];
-        for await (const entry of listFiles({ ...request, repo: { type: 'model', name }, revision: commit })) {
-          const { type, path, size, oid = '', lfs } = entry;
-          const digest = lfs ? ({ kind: 'sha256', hex: lfs.oid } as const) : ({ kind: 'git-sha1', hex: oid } as const);
-          if (type === 'file') listed.push({ name: path, sizeBytes: lfs?.size ?? size, digest });
-        }
+        const folders: string[] = [];
+        const list = async (path?: string): Promise<void> => {
+          for await (const entry of listFiles({ ...request, repo: { type: 'model', name }, revision: commit, ...(path && { path }) })) {
+            const { type, path, size, oid = '', lfs } = entry;
+            const digest = lfs ? ({ kind: 'sha256', hex: lfs.oid } as const) : ({ kind: 'git-sha1', hex: oid } as const);
+            if (type === 'file') listed.push({ name: path, sizeBytes: lfs?.size ?? size, digest });
+            else folders.push(path);
+          }
+        };
+        await list();
+        if (folders.includes(ADDITIONAL_TEMPLATES_DIR)) await list(ADDITIONAL_TEMPLATES_DIR);
         const at = { name, commit };
         const index = indexToRead(listed);
         const files = neededFiles(name, listed, index && shardsInIndex(name, await readJson(at, index, signal)));

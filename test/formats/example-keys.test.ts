@@ -60,7 +60,7 @@ describe('an unknown key', () => {
 
   it('that the chat template reads › is used', () => {
     const keys = new ExampleKeys({ mentions: (key) => ['mood', 'side', 'tool_call'].includes(key), readsOfMessage: (key) => key === 'mood' });
-    expect(parse(chat({}, { mood: 'calm' }), keys)).toMatchObject({ messages: [{}, { extra: { mood: 'calm' } }] });
+    expect(parse(chat({}, { mood: 'calm' }), keys)).toMatchObject({ messages: [{}, { extra: new Map([['mood', 'calm']]) }] });
     expect(keys.warnings('training file')).toEqual([]);
     expect(parse(chat({}, { side: 'left' }), keys)).toMatchObject({ kind: 'chat' });
     expect(parse(chat({}, { tool_call: {} }), keys)).toMatch(/Did you mean "tool_calls"/);

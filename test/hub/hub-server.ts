@@ -90,7 +90,7 @@ async function answer(hub: Omit<HubServer, 'url' | 'close'>, request: IncomingMe
     const facts = { private: false, gated: repository.gatedFor !== undefined, downloads: 1, likes: 1, lastModified: '2026-01-02T03:04:05.000Z' };
     return json({ _id: 'id', id: name, sha: commit, ...facts });
   }
-  if (api !== undefined && kind === 'tree') return json([{ type: 'directory', path: 'onnx', size: 0, oid: '' }, ...[...files].map(treeEntry)]);
+  if (api !== undefined && kind === 'tree') return json(tree(files, rest));
   if (repository.gatedFor !== undefined && request.headers.authorization !== `Bearer ${repository.gatedFor}`) {
     return refuse(request.headers.authorization === undefined ? 401 : 403, 'GatedRepo');
   }
@@ -116,6 +116,23 @@ async function answer(hub: Omit<HubServer, 'url' | 'close'>, request: IncomingMe
     await new Promise<void>((resolve) => response.write(chunk, () => resolve()));
   }
   response.end();
+}
+
+/** As the hub lists a folder: its files, and the folders in it. */
+function tree(files: Map<string, Buffer>, folder: string): object[] {
+  const within = folder === '' ? '' : `${folder}/`;
+  const inside = [...files].filter(([path]) => path.startsWith(within));
+  const folders = new Set([
+    'onnx',
+    ...inside
+      .map(([path]) => path.slice(within.length))
+      .filter((path) => path.includes('/'))
+      .map((path) => path.split('/')[0]!),
+  ]);
+  return [
+    ...[...folders].map((name) => ({ type: 'directory', path: within + name, size: 0, oid: '' })),
+    ...inside.filter(([path]) => !path.slice(within.length).includes('/')).map(treeEntry),
+  ];
 }
 
 /** As the hub lists a file. */

@@ -65,6 +65,13 @@ describe('describe', () => {
     expect(model.sizeBytes).toBe(names.reduce((sum, name) => sum + tiny.get(name)!.length, 0));
   });
 
+  it('takes the further chat templates of a model, and nothing else from a folder', async () => {
+    const more = { 'additional_chat_templates/tool_use.jinja': 'tools', 'additional_chat_templates/notes.txt': 'x', 'onnx/model.jinja': 'x' };
+    server.repositories.set('org/templates', repository(withFiles(more)));
+    const { files } = await describeModel('org/templates');
+    expect(files.map(({ name }) => name).filter((name) => name.includes('/'))).toEqual(['additional_chat_templates/tool_use.jinja']);
+  });
+
   it.each([
     ['a missing model', 'org/none', { code: 'model_not_found' }],
     ['a missing revision', 'org/tiny@v9', { code: 'revision_not_found' }],

@@ -50,6 +50,7 @@ export async function downloadModel(wanted: Pick<HubModel, 'name' | 'commit'>, o
     await enoughDisk(partial, model, haveBytes);
     await options.onStart?.(model, haveBytes);
     const report = progressReporter(model, options);
+    for (const { name } of model.files) await mkdir(dirname(join(partial, name)), { recursive: true });
     for (const file of model.files) await fetchFile(model, file, join(partial, file.name), { ...options, report });
     await rename(partial, dir);
     return dir;

@@ -42,7 +42,7 @@ export async function prepareData(options: TrainOptions, resolved: Resolved, sta
     // Another attempt at a run that made no checkpoint keeps the date of the first, with its tokens.
     const today = startedOn ?? earlier?.today ?? new Date();
     const tokenizer = await Tokenizer.open(modelDir);
-    const template = await ChatTemplate.open(tokenizer, today);
+    const template = await ChatTemplate.open(tokenizer, today, { source: options.chatTemplate, kwargs: options.chatTemplateKwargs });
     const datasetOptions = { tokenizer, template, ...resolved, signal, preparing: report?.preparing };
 
     async function tokenized(param: ExampleFile, path: string): Promise<ReadDataset> {

@@ -13,6 +13,8 @@ import { openForTraining } from './compiled/open-model.ts';
 import { PREPARATION_PARTS, type PreparationPart, type Prepared, type TrainOptions } from './contract.ts';
 import type { Dataset } from './data/dataset.ts';
 import { overlapWarning } from './data/receipt.ts';
+import { jobTemplateSha256 } from './data/template/job-template.ts';
+import { saveChatTemplate } from './io/chat-template-file.ts';
 import { readTrainerState, restoreTensors, type TrainerState } from './io/checkpoint.ts';
 import { fastestPrecision } from './machine/precision.ts';
 import { readModelConfig } from './model/weights.ts';
@@ -38,6 +40,8 @@ export interface Run {
   resumed: TrainerState | null;
   /** The date that chat templates see; a resumed run keeps that of the first. */
   today: Date;
+  /** Hash of the job's own chat template and its variables; null if it has neither. */
+  chatTemplate: string | null;
   facts: Prepared;
   /** The base model's predictions, for the proof. */
   base: Predictions;
@@ -94,7 +98,8 @@ function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, re
   const { training, validation, receipt, today } = data;
   const stepsPerEpoch = Math.ceil(training.examples.length / hyperparameters.batch_size);
   const totalSteps = stepsPerEpoch * hyperparameters.n_epochs;
-  if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256 });
+  const chatTemplate = jobTemplateSha256({ source: options.chatTemplate, kwargs: options.chatTemplateKwargs });
+  if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256, chatTemplate });
 
   options.signal?.throwIfAborted();
   watch.lap('data');
@@ -151,7 +156,10 @@ function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, re
     seconds: watch.seconds,
   };
   const tunedBase: TunedBase = { modelDir, name: options.baseModelName ?? modelDir, revision: options.baseModelRevision ?? null };
-  const deliver = (dir: string): string[] => methodOf(tuning).save(model, dir, { tuning, base: tunedBase });
+  const deliver = (dir: string): string[] => {
+    const files = methodOf(tuning).save(model, dir, { tuning, base: tunedBase });
+    return options.chatTemplate === undefined ? files : saveChatTemplate(dir, { files, source: options.chatTemplate });
+  };
   let disposed = false;
   const disposeModel = (): void => {
     if (disposed) return;
@@ -172,6 +180,7 @@ function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, re
     totalSteps,
     resumed,
     today,
+    chatTemplate,
     facts,
     base,
     deliver,
@@ -181,8 +190,8 @@ function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, re
 }
 
 /** Resuming with other data or options would reproduce neither run. */
-function checkSameRun(saved: TrainerState, now: Pick<TrainerState, 'seed' | 'tuning' | 'hyperparameters' | 'trainingSha256'>): void {
-  const differs = (Object.keys(now) as (keyof typeof now)[]).filter((key) => !isDeepStrictEqual(saved[key], now[key]));
+function checkSameRun(saved: TrainerState, now: Pick<TrainerState, 'seed' | 'tuning' | 'hyperparameters' | 'trainingSha256' | 'chatTemplate'>): void {
+  const differs = (Object.keys(now) as (keyof typeof now)[]).filter((key) => !isDeepStrictEqual(saved[key] ?? null, now[key]));
   if (differs.length === 0) return;
   throw new Refusal('checkpoint_mismatch', `the checkpoint was written with a different ${differs.join(', ')}`, {
     hint: 'Resume with the options and the file of the first run, or start a new run.',

@@ -46,6 +46,14 @@ describe('downloadModel', () => {
     expect(await newestSnapshots(dataDir)).toMatchObject([{ ...model, dir }]);
   });
 
+  it('downloads further chat templates into their folder', async () => {
+    const name = 'additional_chat_templates/tool_use.jinja';
+    const templated = { ...model, name: 'org/templates' };
+    server.repositories.set(templated.name, repository(new Map([...files, [name, Buffer.from('tools')]])));
+    const dir = await downloadModel(templated, { hub, dataDir, signal: new AbortController().signal });
+    expect(await readFile(join(dir, name), 'utf8')).toBe('tools');
+  });
+
   it('of a model that is already on this machine › asks the hub nothing', async () => {
     await download();
     server.served.length = 0;

@@ -1,8 +1,9 @@
 /** A job's token receipt, from the tallies of its files. */
+import { jsonText } from '../../../src/formats/json-text.ts';
 import type { TokenReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetOptions, ReadDataset } from './dataset.ts';
 import { countShared } from './digests.ts';
-import type { ChatTemplate } from './template/chat-template.ts';
+import type { ChatTemplate, UsedTemplate } from './template/chat-template.ts';
 
 interface Files {
   training: ReadDataset;
@@ -19,10 +20,21 @@ export function tokenReceipt({ training, validation }: Files, { maxLengthTokens,
     object: 'fine_tuning.job.receipt',
     max_length: maxLengthTokens,
     truncation,
-    template: template && { sha256: template.main.sha256, marks_generation: template.main.marksGeneration, date: today.toISOString() },
+    template: template && describeTemplate(template, today),
     training: training.receipt,
     validation: validation?.receipt ?? null,
     overlap: validation && countShared(validation.examples.digests(), training.examples.digests()),
+  };
+}
+
+function describeTemplate(template: ChatTemplate, today: Date): TokenReceipt['template'] {
+  const described = ({ name, sha256, marksGeneration }: UsedTemplate) => ({ name, sha256, marks_generation: marksGeneration });
+  return {
+    ...described(template.main),
+    own: template.isOwn,
+    with_tools: template.toolUse && described(template.toolUse),
+    chat_template_kwargs: JSON.parse(jsonText(template.kwargs)) as unknown,
+    date: today.toISOString(),
   };
 }
 

@@ -4,14 +4,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { serialize } from 'node:v8';
 import { hashFile } from '../../../src/formats/hashing.ts';
+import { ADDITIONAL_TEMPLATES_DIR } from '../../../src/formats/model-files.ts';
 import type { TrainOptions } from '../contract.ts';
 import { GRAFT_VERSION } from '../version.ts';
 import type { DatasetOptions } from './dataset.ts';
 
 /** The kinds of files that hold tokenizers, chat templates and configurations; weights are none of them. */
 const EXTENSIONS = ['.json', '.jinja', '.model', '.txt', '.tiktoken'];
-/** transformers keeps named chat templates in this folder of a model. */
-const MORE_TEMPLATES = 'additional_chat_templates';
 
 /** @returns SHA-256, hex, of all but the file of examples and the date that chat templates see */
 export async function recipeOf(
@@ -29,7 +28,7 @@ export async function recipeOf(
 }
 
 function modelFiles(modelDir: string): string[] {
-  const more = join(modelDir, MORE_TEMPLATES);
-  const names = [...readdirSync(modelDir), ...(existsSync(more) ? readdirSync(more).map((name) => join(MORE_TEMPLATES, name)) : [])];
+  const more = join(modelDir, ADDITIONAL_TEMPLATES_DIR);
+  const names = [...readdirSync(modelDir), ...(existsSync(more) ? readdirSync(more).map((name) => join(ADDITIONAL_TEMPLATES_DIR, name)) : [])];
   return names.filter((name) => EXTENSIONS.includes(extname(name))).sort();
 }

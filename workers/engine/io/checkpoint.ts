@@ -24,6 +24,8 @@ export interface TrainerState {
   hyperparameters: ResolvedHyperparameters;
   /** SHA-256 of the training file. */
   trainingSha256: string;
+  /** Hash of the job's own chat template and its variables; null (and absent in older checkpoints) if it has neither. */
+  chatTemplate?: string | null;
   /** ISO 8601; the date that chat templates see. */
   today: string;
   trainedTokens: number;

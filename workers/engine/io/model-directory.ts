@@ -1,7 +1,7 @@
 /** Hugging Face model directories, as full fine-tuning delivers them. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { COMPANION_FILES, CONFIG_FILE, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ADDITIONAL_TEMPLATES_DIR, COMPANION_FILES, CONFIG_FILE, TEMPLATE_EXTENSION, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 import { readJson, writeFileWhole } from './files.ts';
@@ -31,9 +31,21 @@ export function saveModel(model: Pick<TunedModel, 'config' | 'read'>, dir: strin
   config['torch_dtype' in config ? 'torch_dtype' : 'dtype'] = TORCH_NAMES[dtype];
   if (!model.config.tiedHead && parseModelConfig(config, CONFIG_FILE).tiedHead) config['tie_word_embeddings'] = false;
   writeFileWhole(join(dir, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
-  const copied = COMPANION_FILES.filter((name) => existsSync(join(sourceDir, name)));
-  for (const name of copied) writeFileWhole(join(dir, name), readFileSync(join(sourceDir, name)));
+  const copied = [...COMPANION_FILES.filter((name) => existsSync(join(sourceDir, name))), ...additionalTemplates(sourceDir)];
+  rmSync(join(dir, ADDITIONAL_TEMPLATES_DIR), { recursive: true, force: true });
+  for (const name of copied) {
+    mkdirSync(dirname(join(dir, name)), { recursive: true });
+    writeFileWhole(join(dir, name), readFileSync(join(sourceDir, name)));
+  }
   return [CONFIG_FILE, WEIGHTS_FILE, ...copied].sort();
+}
+
+/** @returns the model's further chat templates, as paths in its directory */
+function additionalTemplates(modelDir: string): string[] {
+  const folder = join(modelDir, ADDITIONAL_TEMPLATES_DIR);
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).filter((name) => name.endsWith(TEMPLATE_EXTENSION));
+  return names.sort().map((name) => `${ADDITIONAL_TEMPLATES_DIR}/${name}`);
 }
 
 /** The dtype of a directory's weights; a fully tuned model is stored in that of its base. */

@@ -4,15 +4,17 @@ import type { TemplateKeys } from '../../../../src/formats/example-keys.ts';
 import type { ChatMessage } from '../../../../src/formats/examples.ts';
 import type { JsonObject, JsonValue } from '../../../../src/formats/json-value.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
+import { reservedKwarg } from '../../../../src/formats/template-kwargs.ts';
 import type { SpecialTokens, Tokenizer } from '../tokenizer.ts';
 import { withContent } from './content-parts.ts';
 import { type Beginning, PrefixRenderer } from './jinja/prefix-renderer.ts';
 import { Template } from './jinja/template.ts';
 import type { Dict, Value } from './jinja/values.ts';
+import type { JobTemplate } from './job-template.ts';
 import { markedSpans } from './marked-spans.ts';
-import { chooseTemplate, DEFAULT, readTemplateSources, type TemplateSources } from './template-files.ts';
+import { chooseTemplate, DEFAULT, readTemplateSources, type TemplateSources, TOOL_USE } from './template-files.ts';
 import { templateKeys } from './template-keys.ts';
-import { messageOf, reservedAmong, variablesOf } from './template-variables.ts';
+import { messageOf, variablesOf } from './template-variables.ts';
 
 export interface Rendering {
   text: string;
@@ -66,13 +68,8 @@ interface TemplateOptions {
   today: Date;
   /** Variables for every example. */
   kwargs?: JsonObject;
-}
-
-/** What a job says about templates. */
-export interface JobTemplate {
-  /** A template to use instead of the model's. */
-  source?: string | undefined;
-  kwargs?: JsonObject | undefined;
+  /** Whether the job brought it. */
+  isOwn?: boolean;
 }
 
 interface Compiled extends UsedTemplate {
@@ -95,8 +92,8 @@ export class ChatTemplate {
    * @param sources a template, or several by name
    * @throws Refusal when one of them is not valid Jinja
    */
-  constructor(sources: string | TemplateSources, { specialTokens, today, kwargs = NO_KWARGS }: TemplateOptions) {
-    this.#options = { specialTokens, today, kwargs };
+  constructor(sources: string | TemplateSources, { specialTokens, today, kwargs = NO_KWARGS, isOwn = false }: TemplateOptions) {
+    this.#options = { specialTokens, today, kwargs, isOwn };
     this.#sources = typeof sources === 'string' ? new Map([[DEFAULT, sources]]) : sources;
     this.keys = templateKeys([...this.#sources.values()].join('\n'));
     for (const [name, source] of this.#sources) this.#compiled.set(name, compile(name, source));
@@ -108,12 +105,16 @@ export class ChatTemplate {
    * @throws Refusal when one of them is not valid, or a variable's name is reserved
    */
   static async open(tokenizer: Tokenizer, today: Date, { source, kwargs = NO_KWARGS }: JobTemplate = {}): Promise<ChatTemplate | null> {
-    const reserved = reservedAmong(kwargs);
-    if (reserved !== undefined)
-      throw new Refusal('invalid_chat_template_kwargs', `chat_template_kwargs sets ${reserved}, which is not the template's to take`, {
-        param: 'chat_template_kwargs',
-        hint: 'Give it variables that the chat template reads, for example enable_thinking.',
-      });
+    const reserved = reservedKwarg(kwargs.keys());
+    if (reserved !== null)
+      throw new Refusal(
+        'invalid_chat_template_kwargs',
+        `chat_template_kwargs has ${JSON.stringify(reserved)}, which is not a variable of the template`,
+        {
+          param: 'chat_template_kwargs',
+          hint: 'Give it variables that the chat template reads, for example enable_thinking.',
+        },
+      );
     const options = { specialTokens: tokenizer.specialTokens, today, kwargs };
     if (source !== undefined) return ownTemplate(source, options);
     const sources = await readTemplateSources(tokenizer.modelDir, tokenizer.config);
@@ -132,7 +133,12 @@ export class ChatTemplate {
 
   /** The template for examples with tools, where the model has one of its own for them. */
   get toolUse(): UsedTemplate | null {
-    return this.#compiled.get('tool_use') ?? null;
+    return this.#compiled.get(TOOL_USE) ?? null;
+  }
+
+  /** Whether the job brought it, instead of the model. */
+  get isOwn(): boolean {
+    return this.#options.isOwn;
   }
 
   /** The job's variables. */
@@ -220,7 +226,7 @@ function compile(name: string, source: string): Compiled {
 /** @throws Refusal that names the request's field */
 function ownTemplate(source: string, options: TemplateOptions): ChatTemplate {
   try {
-    return new ChatTemplate(source, options);
+    return new ChatTemplate(source, { ...options, isOwn: true });
   } catch (error) {
     const { message } = error as Error;
     throw new Refusal('invalid_chat_template', message.replace("the model's chat template", 'chat_template'), {

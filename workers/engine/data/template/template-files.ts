@@ -1,7 +1,7 @@
 /** The chat templates of a model directory, by name, as transformers 5 finds them. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ADDITIONAL_TEMPLATES_DIR, CHAT_TEMPLATE_FILE, TOKENIZER_CONFIG_FILE } from '../../../../src/formats/model-files.ts';
+import { ADDITIONAL_TEMPLATES_DIR, CHAT_TEMPLATE_FILE, TEMPLATE_EXTENSION, TOKENIZER_CONFIG_FILE } from '../../../../src/formats/model-files.ts';
 import { isRecord } from '../../../../src/formats/record.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
 
@@ -12,8 +12,6 @@ export type TemplateSources = ReadonlyMap<string, string>;
 export const DEFAULT = 'default';
 /** The template for examples with tools, where a model has one. */
 export const TOOL_USE = 'tool_use';
-
-const EXTENSION = '.jinja';
 
 /**
  * Files come before `tokenizer_config.json`: `chat_template.jinja` is the default, and each of `additional_chat_templates/` has its file's name.
@@ -26,8 +24,8 @@ export async function readTemplateSources(modelDir: string, config: Readonly<Rec
   const main = await readFile(join(modelDir, CHAT_TEMPLATE_FILE), 'utf8').catch(() => null);
   if (main !== null) sources.set(DEFAULT, main);
   const folder = join(modelDir, ADDITIONAL_TEMPLATES_DIR);
-  for (const file of (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(EXTENSION)).sort())
-    sources.set(file.slice(0, -EXTENSION.length), await readFile(join(folder, file), 'utf8'));
+  for (const file of (await readdir(folder).catch(() => [])).filter((name) => name.endsWith(TEMPLATE_EXTENSION)).sort())
+    sources.set(file.slice(0, -TEMPLATE_EXTENSION.length), await readFile(join(folder, file), 'utf8'));
   return sources.size > 0 ? sources : configured(config['chat_template']);
 }
 

@@ -1,26 +1,9 @@
 /** What transformers' `apply_chat_template` gives a template: messages as dicts, tools, documents, special tokens and the caller's own variables. */
 import type { ChatMessage } from '../../../../src/formats/examples.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJsonValue } from '../../../../src/formats/json-value.ts';
+import { reservedKwarg } from '../../../../src/formats/template-kwargs.ts';
 import type { SpecialTokens } from '../tokenizer.ts';
 import { type Dict, GivenAsText, type Value } from './jinja/values.ts';
-
-/** Parameters of `apply_chat_template`, which are no variables of the template. `documents` is both. */
-export const RESERVED_VARIABLES: readonly string[] = [
-  ...[
-    'messages',
-    'conversation',
-    'conversations',
-    'tools',
-    'chat_template',
-    'add_generation_prompt',
-    'continue_final_message',
-    'sanitize_control_tokens',
-  ],
-  ...['tokenize', 'padding', 'truncation', 'max_length', 'return_tensors', 'return_dict', 'return_assistant_tokens_mask', 'tokenizer_kwargs'],
-];
-
-/** @returns the first of the variables that a caller may not set; undefined if there is none */
-export const reservedAmong = (kwargs: ReadonlyMap<string, unknown>): string | undefined => RESERVED_VARIABLES.find((name) => kwargs.has(name));
 
 interface Given {
   specialTokens: SpecialTokens;
@@ -31,8 +14,8 @@ interface Given {
 
 /** Everything but the messages. @throws Error if a variable's name is reserved */
 export function variablesOf({ specialTokens, tools, addGenerationPrompt, kwargs }: Given): Map<string, Value> {
-  const reserved = reservedAmong(kwargs);
-  if (reserved !== undefined) throw new Error(`chat_template_kwargs sets ${reserved}, which is not the template's to take`);
+  const reserved = reservedKwarg(kwargs.keys());
+  if (reserved !== null) throw new Error(`chat_template_kwargs has ${JSON.stringify(reserved)}, which is not a variable of the template`);
   const documents = kwargs.get('documents') ?? null;
   if (documents !== null && !(Array.isArray(documents) && documents.every(isJsonObject)))
     throw new Error('chat_template_kwargs has documents that are not a list of objects');
