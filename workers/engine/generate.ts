@@ -1,5 +1,8 @@
 /** Generates text, greedily or by sampling. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ChatMessage } from '../../src/formats/examples.ts';
+import { CHAT_TEMPLATE_FILE } from '../../src/formats/model-files.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { openForInference } from './compiled/open-model.ts';
 import { splitMix32 } from './data/shuffle.ts';
@@ -34,7 +37,9 @@ export class Generator {
   /** @throws Refusal for whatever is wrong with the directories */
   static async open({ modelDir, adapterDir }: { modelDir: string; adapterDir?: string }): Promise<Generator> {
     const tokenizer = await Tokenizer.open(modelDir);
-    const template = await ChatTemplate.open(tokenizer, new Date());
+    // An adapter that was trained with a template of its job has it beside it.
+    const source = adapterDir === undefined ? undefined : await readFile(join(adapterDir, CHAT_TEMPLATE_FILE), 'utf8').catch(() => undefined);
+    const template = await ChatTemplate.open(tokenizer, new Date(), { source });
     return new Generator(openForInference({ modelDir, ...(adapterDir === undefined ? {} : { adapterDir }) }), tokenizer, template);
   }
 
