@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { HashedFile, Sha256 } from './hashed-file.ts';
 import { nullable } from './nullable.ts';
+import { ReceiptTemplate } from './token-receipt.ts';
 
 /** File name of the manifest in the delivered directory; PEFT and transformers ignore it. */
 export const MANIFEST_FILE = 'graft_manifest.json';
@@ -27,13 +28,7 @@ export const Lineage = Type.Object(
       files: Type.Array(HashedFile, { description: 'Weights, configuration, tokenizer and template, by name.' }),
     }),
     data: Type.Object({ training: DataFile, validation: nullable(DataFile) }),
-    template: nullable(
-      Type.Object({
-        sha256: Sha256,
-        marks_generation: Type.Boolean(),
-        date: Type.String({ description: 'The date that the template was given.' }),
-      }),
-    ),
+    template: nullable(ReceiptTemplate),
     seed: Type.Integer(),
     tuning: Type.Any({ description: 'As resolved.' }),
     hyperparameters: Type.Any({ description: 'As resolved.' }),

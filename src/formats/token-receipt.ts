@@ -51,7 +51,8 @@ const named = {
   }),
 };
 
-const Template = Type.Object({
+/** The chat template of a job. */
+export const ReceiptTemplate = Type.Object({
   ...named,
   own: Type.Boolean({ description: "Whether the job brought it; otherwise it is the model's." }),
   with_tools: Type.Union([Type.Object(named), Type.Null()], {
@@ -66,7 +67,7 @@ export const TokenReceipt = Type.Object(
     object: Type.Literal('fine_tuning.job.receipt'),
     max_length: count('Longest example allowed, tokens.'),
     truncation: Type.String({ description: 'What happens to a longer one: error, right, left or drop.' }),
-    template: Type.Union([Template, Type.Null()], { description: 'The chat template; null when the model has none.' }),
+    template: Type.Union([ReceiptTemplate, Type.Null()], { description: 'The chat template; null when the model has none.' }),
     training: FileReceipt,
     validation: Type.Union([FileReceipt, Type.Null()]),
     overlap: Type.Union([count('Validation examples that are also in the training file, token for token.'), Type.Null()]),
