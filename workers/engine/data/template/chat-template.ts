@@ -6,8 +6,9 @@ import type { JsonObject, JsonValue } from '../../../../src/formats/json-value.t
 import { Refusal } from '../../../../src/formats/refusal.ts';
 import { reservedKwarg } from '../../../../src/formats/template-kwargs.ts';
 import type { SpecialTokens, Tokenizer } from '../tokenizer.ts';
+import { commonLength, inWhole, type Rendered, rebased } from './beginnings.ts';
 import { withContent } from './content-parts.ts';
-import { type Beginning, PrefixRenderer } from './jinja/prefix-renderer.ts';
+import { PrefixRenderer } from './jinja/prefix-renderer.ts';
 import { Template } from './jinja/template.ts';
 import type { Dict, Value } from './jinja/values.ts';
 import type { JobTemplate } from './job-template.ts';
@@ -32,9 +33,6 @@ export interface RenderOptions extends ExampleOptions {
   /** Ends the text with the opening of an assistant turn. */
   addGenerationPrompt: boolean;
 }
-
-/** A rendering: a number is the length of a prefix of the whole conversation's, in UTF-16 units; otherwise its own text. */
-export type Rendered = number | string;
 
 export interface Turn {
   /** Index of the assistant's message. */
@@ -244,21 +242,4 @@ function advising<T>(source: string, messages: readonly ChatMessage[], work: () 
     if (source.includes('developer') || !messages.some(({ role }) => role === 'developer')) throw error;
     throw new Error(`${(error as Error).message} (the template does not know the role developer; write system instead)`);
   }
-}
-
-/** Number of UTF-16 units with which both begin. */
-function commonLength(a: string, b: string): number {
-  let length = 0;
-  while (length < a.length && a.charCodeAt(length) === b.charCodeAt(length)) length += 1;
-  return length;
-}
-
-/** @returns the same text by another whole, of which only the first `common` units are the same */
-function rebased({ shared, rest }: Beginning, own: string, common: number): Beginning {
-  return shared <= common ? { shared, rest } : { shared: common, rest: own.slice(common, shared) + rest };
-}
-
-/** @param beginning a text that may go on as the whole does */
-function inWhole({ shared, rest }: Beginning, whole: string): Rendered {
-  return whole.startsWith(rest, shared) ? shared + rest.length : whole.slice(0, shared) + rest;
 }
