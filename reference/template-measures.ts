@@ -2,9 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { type ChatExample, parseExample } from '../src/formats/examples.ts';
-import { TemplateRefusal, tokenizeExample } from '../workers/engine/data/supervision.ts';
+import { IncompleteTurn } from '../workers/engine/data/incomplete-turns.ts';
+import { sequencesIn } from '../workers/engine/data/sequences.ts';
+import { tokenizeExample } from '../workers/engine/data/supervision.ts';
 import { ChatTemplate } from '../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
+import { TemplateRefusal } from '../workers/engine/data/turns.ts';
 import { readReference, referencePath } from './fixtures.ts';
 
 type Message = Record<string, unknown> & { role: string };
@@ -15,7 +18,12 @@ interface Conversations {
 }
 
 type Refused = { refused: string };
-type Rendered = { text: string; textBeforeLastTurn: string | null; ids: number[]; learned: [number, number][] | null };
+/** A text of its own: its tokens, and the runs of them [from, to) that are learned. */
+export interface ExpectedSequence {
+  ids: number[];
+  learned: [number, number][];
+}
+type Rendered = { text: string; textBeforeLastTurn: string | null } & ({ incomplete: true } | { sequences: ExpectedSequence[] | null });
 
 interface Expected {
   tokenizer: string;
@@ -91,19 +99,19 @@ async function outcome(example: ChatExample, tokenizer: Tokenizer, template: Cha
   if (typeof text !== 'string') return text;
   const before = render(example.messages.length - 1, true);
   const tokenized = await tokenizeExample(example, tokenizer, template).catch((error: Error) => error);
-  return {
-    text,
-    textBeforeLastTurn: typeof before === 'string' ? before : null,
-    ...(tokenized instanceof Error
-      ? { refused: tokenized instanceof TemplateRefusal || tokenized.message }
-      : { ids: [...tokenized.inputIds], learned: [...tokenized.lossWeights] }),
-  };
+  const rendered = { text, textBeforeLastTurn: typeof before === 'string' ? before : null };
+  if (tokenized instanceof IncompleteTurn) return { ...rendered, incomplete: true };
+  if (tokenized instanceof Error) return { ...rendered, refused: tokenized instanceof TemplateRefusal || tokenized.message };
+  return { ...rendered, sequences: sequencesIn(tokenized).map(({ inputIds, lossWeights }) => ({ ids: [...inputIds], learned: [...lossWeights] })) };
 }
 
 function wanted(expected: Refused | Rendered) {
-  if ('refused' in expected) return expected;
-  const { text, textBeforeLastTurn, ids, learned } = expected;
-  if (learned === null) return { text, textBeforeLastTurn, refused: true };
-  const mask = ids.map((_, index) => (learned.some(([from, to]) => index >= from && index < to) ? 1 : 0));
-  return { text, textBeforeLastTurn, ids, learned: mask };
+  if ('refused' in expected || 'incomplete' in expected) return expected;
+  const { text, textBeforeLastTurn, sequences } = expected;
+  if (sequences === null) return { text, textBeforeLastTurn, refused: true };
+  return { text, textBeforeLastTurn, sequences: sequences.map((sequence) => ({ ids: sequence.ids, learned: learnedMask(sequence) })) };
 }
+
+/** Nothing predicts the first token, so the engine never counts it. */
+export const learnedMask = ({ ids, learned }: ExpectedSequence): number[] =>
+  ids.map((_, index) => (index > 0 && learned.some(([from, to]) => index >= from && index < to) ? 1 : 0));

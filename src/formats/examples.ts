@@ -48,7 +48,15 @@ export interface CompletionExample {
   completion: string;
 }
 
-export type TrainingExample = ChatExample | CompletionExample;
+/** TRL's conversational prompt and completion: two lists of messages. */
+export interface ContinuationExample extends Pick<ChatExample, 'tools' | 'templateKwargs'> {
+  kind: 'continuation';
+  prompt: ChatMessage[];
+  /** What is learned: every message of it, whichever role. */
+  completion: ChatMessage[];
+}
+
+export type TrainingExample = ChatExample | CompletionExample | ContinuationExample;
 
 export type ExampleFile = 'training_file' | 'validation_file';
 
@@ -154,13 +162,32 @@ function parseValue(value: unknown, at: At): TrainingExample {
   return isChat ? parseChat(value, at) : parseCompletion(value, at);
 }
 
-function parseCompletion({ prompt, completion, tools, chat_template_kwargs: kwargs }: Json, { line, name, fail, keys }: At): CompletionExample {
+function parseCompletion(value: Json, at: At): CompletionExample | ContinuationExample {
+  const { prompt, completion, tools, chat_template_kwargs: kwargs } = value;
+  const { line, name, fail, keys } = at;
+  if (Array.isArray(prompt) && Array.isArray(completion)) return parseContinuation(prompt, completion, { given: value, at });
+  if (Array.isArray(prompt) || Array.isArray(completion))
+    throw fail(`${name} has one of "prompt" and "completion" as messages and the other not`, 'Write both as text, or both as messages.');
   if (typeof prompt !== 'string') throw fail(`${name} has a "prompt" that is ${shown(prompt)}; it must be a string`);
   if (typeof completion !== 'string') throw fail(`${name} has a "completion" that is ${shown(completion)}; it must be a string`);
   if (completion === '') throw fail(`${name} has an empty "completion"`, 'The completion is what the model learns.');
   for (const [key, value] of Object.entries({ tools, chat_template_kwargs: kwargs }))
     if (value !== undefined && value !== null) keys.count('example', key, line);
   return { kind: 'completion', prompt, completion };
+}
+
+function parseContinuation(prompt: unknown[], completion: unknown[], { given, at }: { given: Json; at: At }): ContinuationExample {
+  const { name, fail } = at;
+  if (prompt.length === 0) throw fail(`${name} has a "prompt" without messages`);
+  if (completion.length === 0) throw fail(`${name} has a "completion" without messages`, 'The completion is what the model learns.');
+  const { messages, tools, templateKwargs } = parseChat({ ...given, messages: [...prompt, ...completion] }, at);
+  const weighted = messages.findIndex(({ weight }) => weight === 0);
+  if (weighted !== -1)
+    throw fail(
+      `${name}, message ${weighted + 1} has a weight, but all of a completion is learned and nothing of a prompt`,
+      'Use "messages" for weights.',
+    );
+  return { kind: 'continuation', prompt: messages.slice(0, prompt.length), completion: messages.slice(prompt.length), tools, templateKwargs };
 }
 
 function parseChat(value: Json, at: At): ChatExample {
@@ -176,7 +203,7 @@ function parseChat(value: Json, at: At): ChatExample {
   const form = formOf(value, text, (problem) => fail(`${name} cannot be read: ${problem}`, 'Write long numbers as strings.'));
   const tools = toolsOf(form?.get('tools') ?? null);
   if (tools === undefined) throw fail(`${name} has "tools" that is ${shown(value['tools'])}; it must be an array`);
-  const forms = (form?.get('messages') ?? []) as JsonValue[];
+  const forms = ['messages', 'prompt', 'completion'].flatMap((key) => (form?.get(key) ?? []) as JsonValue[]);
   const parsed = messages.map((message, index) => parseMessage(message, forms[index] ?? null, { ...at, name: `${name}, message ${index + 1}` }));
   const last = parsed.at(-1)!;
   if (last.role !== 'assistant')

@@ -54,6 +54,13 @@ export const Hyperparameters = Type.Object(
         description: 'What happens to an example longer than max_length.',
       }),
     ),
+    incomplete_turns: Type.Optional(
+      Type.Union([Type.Literal('error'), Type.Literal('drop')], {
+        default: 'error',
+        description:
+          "What happens to an example with a turn to learn of which the model's chat template leaves out a part: a tool call, reasoning, content.",
+      }),
+    ),
     eval_steps: orAuto(Type.Integer({ minimum: 1 }), 'Optimizer steps between validation batches; auto: ten times per job.'),
     save_steps: orAuto(Type.Integer({ minimum: 1 }), 'Optimizer steps between checkpoints; auto: only at the end of each epoch.'),
     precision: Type.Optional(
@@ -92,6 +99,7 @@ export interface ResolvedHyperparameters {
   max_grad_norm: number;
   max_length: number;
   truncation: 'error' | 'right' | 'left' | 'drop';
+  incomplete_turns: 'error' | 'drop';
   eval_steps: number;
   /** 0: only at the end of each epoch. */
   save_steps: number;
@@ -166,6 +174,7 @@ export function resolveHyperparameters(
     max_grad_norm: requested.max_grad_norm ?? 1,
     max_length: Math.min(explicit(requested.max_length) ?? facts.modelMaxLength, facts.modelMaxLength),
     truncation: requested.truncation ?? 'error',
+    incomplete_turns: requested.incomplete_turns ?? 'error',
     eval_steps: explicit(requested.eval_steps) ?? Math.max(1, Math.ceil((stepsPerEpoch * nEpochs) / 10)),
     save_steps: explicit(requested.save_steps) ?? 0,
     precision: explicit(requested.precision) ?? facts.fastestPrecision(),

@@ -4,14 +4,22 @@ import { type Static, Type } from 'typebox';
 const count = (description: string) => Type.Integer({ minimum: 0, description });
 const lines = Type.Array(Type.Integer({ minimum: 1 }), { description: 'Numbers of the first such lines, from 1; at most ten.' });
 
-const Span = Type.Object({ text: Type.String(), supervised: Type.Boolean({ description: 'Whether the model learns to write it.' }) });
+const Span = Type.Object({
+  text: Type.String(),
+  supervised: Type.Boolean({ description: 'Whether the model learns to write it.' }),
+  starts_text: Type.Optional(
+    Type.Boolean({ description: 'True where a further text of the example starts: the model sees nothing of the spans before it.' }),
+  ),
+});
 
 const Sample = Type.Object({
   line: Type.Integer({ minimum: 1, description: 'Line of the file, from 1.' }),
   tokens: count('Tokens of the example as it is trained on.'),
   supervised_tokens: count('How many of them are trained on.'),
   shown_tokens: count('How many of them the spans cover, from the first on.'),
-  spans: Type.Array(Span, { description: 'The decoded tokens, special ones included; the texts joined are what the model reads.' }),
+  spans: Type.Array(Span, {
+    description: 'The decoded tokens, special ones included. Joined they are what the model reads, up to a span that starts a further text.',
+  }),
 });
 
 export const FileReceipt = Type.Object(

@@ -64,6 +64,17 @@ describe('parseExample', () => {
     if (example.kind === 'chat') expect([...(example.tools as JsonObject[])[0]!.keys()]).toEqual(['id', 'ratio', '10', '9']);
   });
 
+  it('reads a prompt and a completion that are lists of messages', () => {
+    const read = (role: string, content: string) => ({ role, content, weight: 1, extra: new Map() });
+    expect(parse({ prompt: [user], completion: [assistant] })).toEqual({
+      kind: 'continuation',
+      prompt: [read('user', 'Hi')],
+      completion: [read('assistant', 'Hello')],
+      tools: null,
+      templateKwargs: new Map(),
+    });
+  });
+
   it.each([
     ['{"messages": [', /^line 3 is not valid JSON \(column 15: Unexpected end of JSON input\)$/],
     ['{"b":NaN,"c":"😀😀😀😀"}', /^line 3 is not valid JSON \(Unexpected token 'N' in "\{"b":NaN,"c":"[^\\]*\)$/],
@@ -80,6 +91,11 @@ describe('parseExample', () => {
     ['[1]', 'line 3 is [1], not a JSON object'],
     ['  ', 'line 3 is blank'],
     [{ text: 'x' }, 'line 3 has neither "messages" nor "prompt" and "completion"; its keys are ["text"]'],
+    [{ prompt: [user], completion: 'x' }, 'line 3 has one of "prompt" and "completion" as messages and the other not'],
+    [{ prompt: [], completion: [assistant] }, 'line 3 has a "prompt" without messages'],
+    [{ prompt: [user], completion: [] }, 'line 3 has a "completion" without messages'],
+    [{ prompt: [user], completion: [user] }, 'line 3, message 2: the last message is from "user"'],
+    [{ prompt: [user], completion: [{ ...assistant, weight: 0 }] }, 'line 3, message 2 has a weight, but all of a completion is learned'],
     [{ messages: 'x' }, 'line 3 has "messages" that is "x"; it must be an array'],
     [{ messages: [] }, 'line 3 has no messages'],
     [{ messages: [user, { role: 'bot', content: 'x' }] }, 'line 3, message 2 has the role "bot"'],

@@ -20,7 +20,7 @@ const USAGE = `Usage:
     --r N  --alpha N  --dropout N  --target-modules a,b|all-linear  --rslora
     --epochs N  --batch-size N  --learning-rate N  --scheduler linear|cosine|constant|…
     --warmup-ratio N  --warmup-steps N  --weight-decay N  --max-grad-norm N  --max-length N
-    --truncation error|right|left|drop  --eval-steps N  --save-steps N
+    --truncation error|right|left|drop  --incomplete-turns error|drop  --eval-steps N  --save-steps N
     --seed N                 default 0
     --base-model-name NAME   written into the adapter; default: the model's directory
 
@@ -42,7 +42,7 @@ async function trainCommand(args: string[]): Promise<void> {
     options: {
       ...{ model: text, data: text, out: text, validation: text, checkpoints: text, resume: text, tuning: text, r: text, alpha: text, dropout: text },
       ...{ 'target-modules': text, rslora: flag, epochs: text, 'batch-size': text, 'learning-rate': text, scheduler: text, 'warmup-ratio': text },
-      ...{ 'warmup-steps': text },
+      ...{ 'warmup-steps': text, 'incomplete-turns': text },
       ...{ 'weight-decay': text, 'max-grad-norm': text, 'max-length': text, truncation: text, 'eval-steps': text, 'save-steps': text, seed: text },
       ...{ 'base-model-name': text, tokens: text },
     },
@@ -70,6 +70,7 @@ async function trainCommand(args: string[]): Promise<void> {
     max_grad_norm: number('max-grad-norm', values['max-grad-norm']),
     max_length: number('max-length', values['max-length']),
     truncation: values.truncation,
+    incomplete_turns: values['incomplete-turns'],
     eval_steps: number('eval-steps', values['eval-steps']),
     save_steps: number('save-steps', values['save-steps']),
   });

@@ -22,7 +22,7 @@ export interface RunData {
   close(): void;
 }
 
-type Resolved = Pick<DatasetOptions, 'vocabSize' | 'maxLengthTokens' | 'truncation'>;
+type Resolved = Pick<DatasetOptions, 'vocabSize' | 'maxLengthTokens' | 'truncation' | 'incompleteTurns'>;
 
 /**
  * Reports the receipt, also of files that cannot be trained on.

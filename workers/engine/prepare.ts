@@ -72,9 +72,9 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   };
   const resolve = (examples: number) =>
     resolveHyperparameters(options.hyperparameters, { examples, modelMaxLength: config.maxPositionTokens, tuning, fastestPrecision: precision });
-  const { max_length: maxLengthTokens, truncation } = resolve(1); // these two do not depend on the data
+  const { max_length: maxLengthTokens, truncation, incomplete_turns: incompleteTurns } = resolve(1); // these do not depend on the data
   const startedOn = resumed && new Date(resumed.today);
-  const data = await prepareData(options, { vocabSize: config.vocabSize, maxLengthTokens, truncation }, startedOn);
+  const data = await prepareData(options, { vocabSize: config.vocabSize, maxLengthTokens, truncation, incompleteTurns }, startedOn);
   try {
     const hyperparameters = resolve(data.training.examples.length);
     return prepareModel(options, { data, hyperparameters, tuning, resumed, config, watch });

@@ -4,7 +4,7 @@ export interface Example {
   inputIds: Int32Array;
   /** Weight of each token in the loss, as the target of the position before it; 0 for context. Same length. */
   lossWeights: Float32Array;
-  /** Where each of several independent sequences begins; missing when the example is one. */
+  /** Where independent sequences begin in inputIds, from 0 on; none sees another. Missing when the example is one sequence. */
   starts?: Int32Array;
 }
 

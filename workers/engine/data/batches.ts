@@ -1,6 +1,7 @@
 /** Which examples an optimizer step sees, and how they are packed into passes. */
 import type { Batch, Example } from './batch.ts';
 import { byLength, type ExampleStore } from './example-store.ts';
+import { sequencesIn } from './sequences.ts';
 import { epochOrder } from './shuffle.ts';
 
 /** Padded tokens of one forward and backward pass: bounds a step's memory, yet keeps matrix kernels busy. */
@@ -38,10 +39,11 @@ export interface PackOptions {
 
 /**
  * Splits examples into passes of at most `tokenBudget` padded tokens (a longer example gets its own pass) and packs several into a row, first-fit
- * decreasing. Tokens see only their own example. The packing affects rounding only: the step's loss is a sum over its tokens.
+ * decreasing. Tokens see only their own sequence of an example. The packing affects rounding only: the step's loss is a sum over its tokens.
  */
 export function* microBatches(examples: ExampleStore, options: PackOptions = {}): Generator<Batch> {
-  for (let remaining of byLength(examples, WINDOW)) {
+  for (const window of byLength(examples, WINDOW)) {
+    let remaining = window.flatMap(sequencesIn).sort((a, b) => b.inputIds.length - a.inputIds.length);
     while (remaining.length > 0) {
       const { rows, length } = bestPass(remaining, options);
       const taken = new Set(rows.flat());

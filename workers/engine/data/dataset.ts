@@ -10,11 +10,15 @@ import { Refusal } from '../../../src/formats/refusal.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts, TrainReport } from '../contract.ts';
 import { type Example, supervisedTokens } from './batch.ts';
+import type { TokenizedExample } from './completion.ts';
 import { CountedBytes } from './counted-bytes.ts';
 import { countRepeats } from './digests.ts';
 import { idBytesFor } from './example-record.ts';
+import { IncompleteTurn } from './incomplete-turns.ts';
 import { lookAhead } from './look-ahead.ts';
 import { progressReporter } from './reading-progress.ts';
+import { longestSequence } from './sequences.ts';
+import { shorten, type Truncation } from './shorten.ts';
 import { tokenizeExample } from './supervision.ts';
 import { Tally } from './tally.ts';
 import type { ChatTemplate } from './template/chat-template.ts';
@@ -48,7 +52,9 @@ export interface DatasetOptions {
   /** Rows of the model's embedding. */
   vocabSize: number;
   maxLengthTokens: number;
-  truncation: 'error' | 'right' | 'left' | 'drop';
+  truncation: Truncation;
+  /** What happens to an example with a turn of which the chat template leaves out a part; default: error. */
+  incompleteTurns?: 'error' | 'drop';
   /** Large files take minutes; aborting stops between two examples. */
   signal?: AbortSignal | undefined;
   /** Takes the examples; default: one whose files are gone when they are closed. */
@@ -92,7 +98,8 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
   const lengths = new Problems(param);
   const tally = new Tally();
   const keys = new ExampleKeys(template?.keys);
-  const started = lookAhead(readExamples(bytes, param, keys), ({ example }) => tokenizeExample(example, tokenizer, template), {
+  const knownShapes = new Set<string>();
+  const started = lookAhead(readExamples(bytes, param, keys), ({ example }) => tokenizeExample(example, tokenizer, template, { knownShapes }), {
     most: EXAMPLES_AT_ONCE,
     span: { most: BYTES_AT_ONCE, at: () => bytes.count },
   });
@@ -100,19 +107,23 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
     signal?.throwIfAborted();
     await report(bytes.count, tally.lines);
     const { lineNumber } = item;
-    let whole: Example;
+    let whole: TokenizedExample;
     try {
       whole = await result;
     } catch (error) {
       if (error instanceof Refusal) throw error;
-      problems.add(exampleError(param, `line ${lineNumber} ${(error as Error).message}`));
+      const isIncomplete = error instanceof IncompleteTurn;
+      if (isIncomplete && options.incompleteTurns === 'drop') tally.incomplete(lineNumber);
+      else problems.add(exampleError(param, `line ${lineNumber} ${(error as Error).message}`, isIncomplete ? error.hint : undefined));
       continue;
     }
     checkVocabulary(whole, options);
-    tally.read(lineNumber, whole.inputIds.length, maxLengthTokens);
+    tally.notices.add(lineNumber, whole.notices);
+    const tokens = longestSequence(whole);
+    tally.read(lineNumber, tokens, maxLengthTokens);
     const kept = shorten(whole, maxLengthTokens, truncation);
     if (kept === 'too long') {
-      lengths.note(tooLong(lineNumber, whole.inputIds.length, options));
+      lengths.note(tooLong(lineNumber, tokens, options));
     } else if (kept === null) {
       tally.dropped += 1;
     } else if (supervisedTokens(kept) === 0) {
@@ -131,18 +142,6 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
   facts.warnings.push(...keys.warnings(param.replace('_', ' ')));
   const problem = lengths.all ?? (examples.length === 0 ? nothingToLearn(tally, options) : null);
   return { examples, content, facts, sha256, receipt: await tally.receipt(sha256, tokenizer), problem };
-}
-
-/** @returns the example, cut if need be; null to drop it */
-function shorten(example: Example, maxLengthTokens: number, truncation: DatasetOptions['truncation']): Example | 'too long' | null {
-  const { length } = example.inputIds;
-  if (length <= maxLengthTokens) return example;
-  if (truncation === 'error') return 'too long';
-  if (truncation === 'drop') return null;
-  const [start, end] = truncation === 'right' ? [0, maxLengthTokens] : [length - maxLengthTokens, length];
-  const cut = { inputIds: example.inputIds.slice(start, end), lossWeights: example.lossWeights.slice(start, end) };
-  cut.lossWeights[0] = 0; // the token that predicted it was cut off
-  return cut;
 }
 
 function tooLong(lineNumber: number, tokens: number, { param, maxLengthTokens }: DatasetOptions): Refusal {

@@ -1,5 +1,6 @@
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { Example } from './batch.ts';
+import { sequencesIn } from './sequences.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 type Span = FileReceipt['samples'][number]['spans'][number];
@@ -13,7 +14,19 @@ const INCOMPLETE = /\uFFFD+$/;
  * in the second.
  * @param maxTokens tokens beyond this are not shown
  */
-export async function decodeSpans({ inputIds, lossWeights }: Example, tokenizer: Tokenizer, maxTokens: number): Promise<Span[]> {
+export async function decodeSpans(example: Example, tokenizer: Tokenizer, maxTokens: number): Promise<Span[]> {
+  const spans: Span[] = [];
+  let left = maxTokens;
+  for (const sequence of sequencesIn(example)) {
+    if (left <= 0) break;
+    const [first, ...rest] = await decodeSequence(sequence, tokenizer, left);
+    if (first !== undefined) spans.push(spans.length === 0 ? first : { ...first, starts_text: true }, ...rest);
+    left -= sequence.inputIds.length;
+  }
+  return spans;
+}
+
+async function decodeSequence({ inputIds, lossWeights }: Example, tokenizer: Tokenizer, maxTokens: number): Promise<Span[]> {
   const length = Math.min(inputIds.length, maxTokens);
   const whole = await tokenizer.decode(inputIds.subarray(0, length), { specialTokens: true });
   const isSupervised = (at: number): boolean => lossWeights[at] !== 0;

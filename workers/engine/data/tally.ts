@@ -5,6 +5,7 @@ import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
 import { type Example, supervisedTokens } from './batch.ts';
 import { decodeSpans } from './decoded-spans.ts';
+import { Notices } from './notices.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** OpenAI refuses fewer than ten examples; here they only cause a warning. */
@@ -24,6 +25,9 @@ export class Tally {
   duplicates = 0;
   readonly tooLong = new NamedLines();
   readonly unsupervised = new NamedLines();
+  /** How the examples are learned, where it is not as one would think. */
+  readonly notices = new Notices();
+  readonly #incomplete = new NamedLines();
   #examples = 0;
   #tokens = 0;
   #supervisedTokens = 0;
@@ -36,6 +40,12 @@ export class Tally {
     this.lines += 1;
     if (tokens > this.#longest.tokens) this.#longest = { tokens, line };
     if (tokens > maxLengthTokens) this.tooLong.add(line);
+  }
+
+  /** Counts an example left out because the chat template does not write all of a turn. */
+  incomplete(line: number): void {
+    this.lines += 1;
+    this.#incomplete.add(line);
   }
 
   /** Counts an example as it is trained on. */
@@ -63,13 +73,18 @@ export class Tally {
       warn(`${quantity(unsupervised.count, 'example')} without a token to train on, left out; the first is on line ${unsupervised.first[0]}`);
     if (truncated > 0) warn(`${quantity(truncated, 'example')} longer than ${maxLengthTokens} tokens, cut to that length`);
     if (this.dropped > 0) warn(`${quantity(this.dropped, 'example')} longer than ${maxLengthTokens} tokens, left out`);
+    if (this.#incomplete.count > 0)
+      warn(
+        `${quantity(this.#incomplete.count, 'example')} with a turn of which the chat template leaves out a part, left out; the first is on line ${this.#incomplete.first[0]}`,
+      );
+    for (const phrase of this.notices.phrases) warn(phrase);
     return {
       examples,
       tokens: this.#tokens,
       supervisedTokens: this.#supervisedTokens,
       longestTokens: this.#longest.tokens,
       truncated,
-      dropped: this.dropped + unsupervised.count,
+      dropped: this.dropped + unsupervised.count + this.#incomplete.count,
       warnings,
     };
   }

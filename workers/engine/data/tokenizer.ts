@@ -38,7 +38,11 @@ export class Tokenizer {
     /** Tokens that end generation, from `generation_config.json`, `config.json` and the tokenizer. */
     readonly stopTokenIds: ReadonlySet<number>,
     private readonly python: PythonTokenizer,
-  ) {}
+  ) {
+    this.#addedIds = new Set(python.addedTokens.values());
+  }
+
+  readonly #addedIds: ReadonlySet<number>;
 
   /** @throws Refusal when a file of the directory is missing or cannot be read, or when Python would refuse it */
   static async open(modelDir: string): Promise<Tokenizer> {
@@ -86,6 +90,19 @@ export class Tokenizer {
       });
     });
     return { ids: Int32Array.from(encoding.getIds()), offsets: encoding.getOffsets() as [number, number][] };
+  }
+
+  /** @returns whether the token is matched in a text before it is split into words: a special token or a tag */
+  isAddedToken(id: number): boolean {
+    return this.#addedIds.has(id);
+  }
+
+  /** @returns the place, or if an added token of the text lies across it, that token's beginning; in UTF-16 units */
+  outsideAddedTokens(text: string, place: number): number {
+    let outside = place;
+    for (const token of this.python.addedTokens.keys())
+      for (let start = Math.max(0, place - token.length + 1); start < outside; start++) if (text.startsWith(token, start)) outside = start;
+    return outside;
   }
 
   /** @returns the text, by default without special tokens */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -73,6 +73,56 @@ describe('readDataset', () => {
       'The training file has 4 examples; fewer than 10 are rarely enough.',
       'The training file has 1 repeated example among its 4.',
       'The training file has 1 example without a token to train on, left out; the first is on line 5.',
+    ]);
+  });
+
+  it('says once a file how examples are learned that are not learned as one would think, with the first line', async () => {
+    const cut = { prompt: 'water the ', completion: 'garden' };
+    const { facts } = await read([...ten, cut, cut]);
+    expect(facts.warnings).toEqual([
+      'The training file has 1 repeated example among its 12.',
+      'The training file has 2 examples whose prompt does not end where a token ends: the end of the prompt is left out and learned with the answer, so the model is trained on a context that differs from the one it sees in use; the first is on line 11, where this end of the prompt is left out: " ". End prompts without white space, and begin completions with it.',
+    ]);
+  });
+
+  it('says that nothing ends an example when no file of the model names an eos token, and what to set', async () => {
+    const modelDir = join(dir, 'without-eos');
+    await mkdir(modelDir, { recursive: true });
+    await copyFile(join(base.tokenizer.modelDir, 'tokenizer.json'), join(modelDir, 'tokenizer.json'));
+    const tokenizer = await Tokenizer.open(modelDir);
+    const warning =
+      /^The training file has 10 examples after which the model may never stop.*Set eos_token in tokenizer_config.json, or eos_token_id in/;
+    const pairs = ten.map((_, index) => ({ prompt: `${index}`, completion: ' b' }));
+    for (const lines of [
+      pairs,
+      ten,
+      pairs.map(({ prompt, completion }) => ({ prompt: chat(prompt, '').messages.slice(0, 1), completion: chat('', completion).messages.slice(1) })),
+    ])
+      expect((await read(lines, { tokenizer })).facts.warnings).toEqual([expect.stringMatching(warning)]);
+  });
+
+  it('says that a template writes no end of a turn, or leaves it unmarked', async () => {
+    const of = (body: string) => new ChatTemplate(`{% for m in messages %}${body}{% endfor %}`, { specialTokens: {}, today: new Date(0) });
+    const bodies = ["{{ m.role + ': ' + m.content + '\n' }}", '{{ m.role }}{% generation %}{{ m.content }}{% endgeneration %}<|im_end|>'];
+    for (const body of bodies)
+      expect((await read(ten, { template: of(body) })).facts.warnings).toEqual([
+        expect.stringMatching(
+          /^The training file has 10 examples with a turn after which the chat template writes no end-of-turn token, or leaves it unmarked/,
+        ),
+      ]);
+    expect((await read(ten, { template: of('{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}') })).facts.warnings).toEqual([]);
+  });
+
+  it('refuses a turn of which the template leaves out a part, with what to do, or leaves the example out when told to', async () => {
+    const lines = [...ten, chat('Weather?', 'I look.', { tool_calls: [{ function: { name: 'look', arguments: '{}' } }] })];
+    await expect(read(lines)).rejects.toMatchObject({
+      message: 'line 11 has a turn to learn (message 2) of which the chat template leaves out its call of "look"',
+      hint: expect.stringContaining('set incomplete_turns to "drop"'),
+    });
+    const { facts } = await read(lines, { incompleteTurns: 'drop' });
+    expect(facts).toMatchObject({ examples: 10, dropped: 1 });
+    expect(facts.warnings).toEqual([
+      'The training file has 1 example with a turn of which the chat template leaves out a part, left out; the first is on line 11.',
     ]);
   });
 

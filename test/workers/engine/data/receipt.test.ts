@@ -5,7 +5,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DatasetOptions, tokenizeFile } from '../../../../workers/engine/data/dataset.ts';
 import { decodeSpans } from '../../../../workers/engine/data/decoded-spans.ts';
+import { firstExamples } from '../../../../workers/engine/data/example-store.ts';
 import { tokenReceipt } from '../../../../workers/engine/data/receipt.ts';
+import { joinSequences } from '../../../../workers/engine/data/sequences.ts';
 import { SAMPLE_TOKENS } from '../../../../workers/engine/data/tally.ts';
 import { ChatTemplate } from '../../../../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
@@ -86,6 +88,17 @@ describe('a sample of the receipt', () => {
     const lossWeights = Float32Array.from(ids, (_, index) => (index >= 3 ? 1 : 0)); // within the tree's four bytes
     const spans = await decodeSpans({ inputIds: ids, lossWeights }, base.tokenizer, SAMPLE_TOKENS);
     expect(spans.map(({ text }) => text)).toEqual(['a', '🌳b']);
+  });
+
+  it('of an example of several texts shows where each starts', async () => {
+    const { examples } = await read([pair('One', ' two'), pair('Three', ' four')]);
+    const spans = await decodeSpans(joinSequences(firstExamples(examples, 2)), base.tokenizer, SAMPLE_TOKENS);
+    expect(spans).toEqual([
+      { text: 'One', supervised: false },
+      { text: ' two<|im_end|>', supervised: true },
+      { text: 'Three', supervised: false, starts_text: true },
+      { text: ' four<|im_end|>', supervised: true },
+    ]);
   });
 
   it('of a long example ends after the tokens that the receipt states', async () => {

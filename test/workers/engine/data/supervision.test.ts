@@ -1,14 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { type ExpectedSequence, learnedMask } from '../../../../reference/template-measures.ts';
 import { parseExample } from '../../../../src/formats/examples.ts';
+import { sequencesIn } from '../../../../workers/engine/data/sequences.ts';
 import { tokenizeExample } from '../../../../workers/engine/data/supervision.ts';
 import { ChatTemplate } from '../../../../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
 
 interface Expected {
-  conversations: { messages: object[]; text: string; textBeforeLastTurn: string; ids: number[]; lossMask: number[] | null }[];
-  prompts: { prompt: string; completion: string; ids: number[]; lossMask: number[] }[];
+  conversations: { messages: object[]; text: string; textBeforeLastTurn: string; sequences: ExpectedSequence[] }[];
+  continuations: { ids: number[]; start: number }[];
+  prompts: { prompt: string; completion: string; ids: number[]; lossMask: number[]; cut: string | null }[];
 }
 
 const reference = (path: string) => fileURLToPath(new URL(`../../../fixtures/reference/templates/${path}`, import.meta.url));
@@ -20,22 +23,15 @@ const chat = (messages: object[]) => parseExample(JSON.stringify({ messages }), 
 const withoutFirst = (mask: number[]) => mask.map((value, index) => (index === 0 ? 0 : value));
 
 describe.each(['chatml', 'chatml-generation', 'llama3', 'forgets-thoughts'])('tokenizeExample › with the template %s', (name) => {
-  it('gives the ids and masks of transformers, and refuses turns that cannot be separated', async () => {
+  it('gives the ids and masks of transformers, in texts of their own where turns are rendered differently later', async () => {
     const tokenizer = await Tokenizer.open(reference(`${name}/tokenizer`));
     const template = await ChatTemplate.open(tokenizer, today);
     const { conversations } = await readJson<Expected>(`${name}/expected.json`);
     expect(conversations.length).toBeGreaterThan(5);
-    for (const { messages, ids, lossMask } of conversations) {
-      const tokenized = tokenizeExample(chat(messages), tokenizer, template);
-      if (lossMask === null) {
-        await expect(tokenized).rejects.toThrow(
-          /cannot be separated from the rest, because .* renders earlier messages differently once others follow/,
-        );
-        continue;
-      }
-      const { inputIds, lossWeights } = await tokenized;
-      expect([...inputIds]).toEqual(ids);
-      expect([...lossWeights]).toEqual(withoutFirst(lossMask));
+    for (const { messages, sequences } of conversations) {
+      const tokenized = sequencesIn(await tokenizeExample(chat(messages), tokenizer, template));
+      expect(tokenized.map(({ inputIds }) => [...inputIds])).toEqual(sequences.map(({ ids }) => ids));
+      expect(tokenized.map(({ lossWeights }) => [...lossWeights])).toEqual(sequences.map(learnedMask));
     }
   });
 
@@ -48,6 +44,19 @@ describe.each(['chatml', 'chatml-generation', 'llama3', 'forgets-thoughts'])('to
       if (example.kind !== 'chat') throw new Error('not a chat');
       expect(template.render(example.messages, { tools: null, addGenerationPrompt: false }).text).toBe(text);
       expect(template.render(example.messages.slice(0, -1), { tools: null, addGenerationPrompt: true }).text).toBe(textBeforeLastTurn);
+    }
+  });
+
+  it('tokenises prompt and completion as lists of messages as TRL does', async () => {
+    const tokenizer = await Tokenizer.open(reference(`${name}/tokenizer`));
+    const template = await ChatTemplate.open(tokenizer, today);
+    const { conversations, continuations } = await readJson<Expected>(`${name}/expected.json`);
+    for (const [index, { ids, start }] of continuations.entries()) {
+      const messages = conversations[index]!.messages.map(({ weight: _, ...message }: { weight?: number }) => message);
+      const line = { prompt: messages.slice(0, -1), completion: messages.slice(-1) };
+      const { inputIds, lossWeights } = await tokenizeExample(parseExample(JSON.stringify(line), 1, 'training_file'), tokenizer, template);
+      expect([...inputIds]).toEqual(ids);
+      expect([...lossWeights]).toEqual(ids.map((_, at) => (at >= start ? 1 : 0)));
     }
   });
 

@@ -24,6 +24,8 @@ export interface PythonTokenizer {
   core: Core;
   /** Encodes text; another core than the one above only with `split_special_tokens`, where special tokens in text are text. */
   encoder: Core;
+  /** Ids of the tokens that are matched in a text before it is split into words, by their content. */
+  addedTokens: ReadonlyMap<string, number>;
   /** The files read, of which other parts of the engine use some. */
   files: TokenizerFiles;
   /** Texts of the special tokens by name, as templates see them (`special_tokens_map`). */
@@ -63,6 +65,7 @@ export async function openPythonTokenizer(modelDir: string): Promise<PythonToken
   return {
     core,
     encoder,
+    addedTokens: new Map([...source.added, ...added].map(({ content }) => [content, core.tokenToId(content)!])),
     files,
     specialTokens: Object.fromEntries([...special.named].map(([name, token]) => [name, String(token)])),
     cleansUpSpaces: isFilled(args['clean_up_tokenization_spaces']) && (forced || !isBpe(source.json['model'])),

@@ -16,18 +16,30 @@ describe.each([...TEMPLATE_FAMILIES, ...TEMPLATE_FALLBACKS])('tokenizeExample â€
 });
 
 describe('tokenizeExample â€º an answer that begins with line breaks', () => {
-  it('is refused when the first would merge with the one that ends the prompt', async () => {
+  it('is learned with the token that also covers the end of the prompt, as with marks in TRL, and says so', async () => {
     const tokenizer = await Tokenizer.open(referencePath('tokenizers', 'qwen'));
     const source = await readFile(referencePath('chat-templates', 'qwen2.5', 'chat_template.jinja'), 'utf8');
     const template = new ChatTemplate(source, { specialTokens: tokenizer.specialTokens, today });
-    const answered = (content: string) => {
+    const answered = async (content: string) => {
       const messages = [
         { role: 'user', content: 'Hi' },
         { role: 'assistant', content },
       ];
-      return tokenizeExample(parseExample(JSON.stringify({ messages }), 1, 'training_file'), tokenizer, template);
+      const { inputIds, lossWeights, notices } = await tokenizeExample(
+        parseExample(JSON.stringify({ messages }), 1, 'training_file'),
+        tokenizer,
+        template,
+      );
+      const learned = await tokenizer.decode(
+        inputIds.filter((_, index) => lossWeights[index] === 1),
+        { specialTokens: true },
+      );
+      return { learned, notices };
     };
-    await expect(answered('\n\nHello')).rejects.toThrow('its first or last token also covers text around it');
-    await expect(answered('Hello\n\n')).resolves.toBeDefined();
+    expect(await answered('\n\nHello')).toEqual({
+      learned: '\n\n\nHello<|im_end|>',
+      notices: [{ kind: 'prompt_merged', detail: JSON.stringify('\n') }],
+    });
+    expect(await answered('Hello\n\n')).toEqual({ learned: 'Hello\n\n<|im_end|>', notices: [] });
   });
 });

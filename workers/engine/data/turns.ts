@@ -1,0 +1,61 @@
+/** What a chat template without marks writes for each turn of the assistant: the rendering before the turn and the one that ends with it. */
+import type { ChatExample, ChatMessage } from '../../../src/formats/examples.ts';
+import type { Rendered } from './template/beginnings.ts';
+import type { ChatTemplate, RenderedTurns, Rendering } from './template/chat-template.ts';
+import type { Tokenizer } from './tokenizer.ts';
+
+/** The chat template refuses the conversation, or does not show where an assistant's turn begins and ends. */
+export class TemplateRefusal extends Error {
+  override readonly name = 'TemplateRefusal';
+}
+
+/** What is rendered: messages, and all else that a line gives the template. */
+export type Conversation = Omit<ChatExample, 'kind'>;
+
+/** What a turn's text comes from. */
+export interface Source {
+  template: ChatTemplate;
+  tokenizer: Tokenizer;
+  conversation: Conversation;
+}
+
+export interface ConversationOptions {
+  template: ChatTemplate;
+  tokenizer: Tokenizer;
+  /** Shapes of turns that the template is known to write whole; added to. */
+  knownShapes: Set<string>;
+}
+
+/** @throws TemplateRefusal with the template's own message */
+export function renderMessages(
+  template: ChatTemplate,
+  { messages, tools, templateKwargs: kwargs }: Conversation,
+  addGenerationPrompt = false,
+): Rendering {
+  return refusing(messages, () => template.render(messages, { tools, kwargs, addGenerationPrompt }));
+}
+
+/** The turns that are trained on. @throws TemplateRefusal with the template's own message */
+export function renderTurns(template: ChatTemplate, { messages, tools, templateKwargs: kwargs }: Conversation): RenderedTurns {
+  return refusing(messages, () => template.turns(messages, { tools, kwargs, only: learnedMessages(messages) }));
+}
+
+function refusing<T>(messages: readonly ChatMessage[], render: () => T): T {
+  try {
+    return render();
+  } catch (error) {
+    throw new TemplateRefusal(`is refused by the model's chat template: ${(error as Error).message}${advice(messages)}`);
+  }
+}
+
+/** Many templates add a turn's content to a text, which fails in Python too where there is none. */
+function advice(messages: readonly ChatMessage[]): string {
+  const empty = messages.findIndex(({ content }) => content === null);
+  return empty === -1 ? '' : ` (message ${empty + 1} has no content; if the template needs one, write "content": "")`;
+}
+
+/** @returns the indices of the assistant's messages that are trained on */
+export const learnedMessages = (messages: readonly ChatMessage[]): number[] =>
+  [...messages.keys()].filter((index) => messages[index]!.role === 'assistant' && messages[index]!.weight !== 0);
+
+export const textOf = (rendered: Rendered, whole: string): string => (typeof rendered === 'string' ? rendered : whole.slice(0, rendered));
