@@ -3,7 +3,7 @@
 /** Keys that training uses. Whether the chat template shows calls and reasoning of a turn is checked where the turn is rendered. */
 export const USED = {
   example: new Set(['messages', 'tools', 'chat_template_kwargs', 'prompt', 'completion']),
-  message: new Set(['role', 'content', 'weight', 'tool_calls', 'function_call', 'reasoning_content', 'reasoning', 'thinking']),
+  message: new Set(['role', 'content', 'weight', 'tool_calls', 'reasoning_content', 'reasoning', 'thinking']),
   part: new Set(['type', 'text']),
 } as const satisfies Record<string, ReadonlySet<string>>;
 
@@ -33,6 +33,9 @@ export const INSTEAD: { readonly [owner in keyof typeof USED]: Readonly<Record<s
   },
   message: {
     ...{ audio: TEXT_ONLY, image: TEXT_ONLY, images: TEXT_ONLY, video: TEXT_ONLY, videos: TEXT_ONLY },
+    // Translating it would mean to invent the ids that templates write, and its result, of the role "function", would have to follow.
+    function_call:
+      'OpenAI replaced it by "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": ..., "arguments": ...}}], with the result in a message of the role "tool".',
     refusal: 'Write what the assistant should answer as its content.',
     ...{ from: 'Write it as "role".', value: 'Write it as "content".', text: 'Write it as "content".' },
     ...{ tools: 'It belongs beside "messages": {"messages": [...], "tools": [...]}.', functions: 'Write "tools" beside "messages".' },

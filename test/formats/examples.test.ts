@@ -96,6 +96,10 @@ describe('parseExample', () => {
     [{ prompt: [user], completion: [] }, 'line 3 has a "completion" without messages'],
     [{ prompt: [user], completion: [user] }, 'line 3, message 2: the last message is from "user"'],
     [{ prompt: [user], completion: [{ ...assistant, weight: 0 }] }, 'line 3, message 2 has a weight, but all of a completion is learned'],
+    [
+      { messages: [user, { role: 'assistant', content: null, function_call: { name: 'f', arguments: '{}' } }] },
+      'line 3, message 2 has "function_call", which is not supported here',
+    ],
     [{ messages: 'x' }, 'line 3 has "messages" that is "x"; it must be an array'],
     [{ messages: [] }, 'line 3 has no messages'],
     [{ messages: [user, { role: 'bot', content: 'x' }] }, 'line 3, message 2 has the role "bot"'],
