@@ -34,9 +34,20 @@ function contentParts({ content }: ChatMessage): MessagePart[] {
       kind: isReasoning ? 'reasoning in the content' : 'content',
       name: `its ${isReasoning ? 'reasoning' : 'content'} ${quoted(text)}`,
       texts: [text],
-      change: (message) => ({ ...message, content: pieces.with(index, PROBE).join('') }),
+      change: (message) => withText(message, pieces.with(index, PROBE).join('')),
     } satisfies MessagePart;
   });
+}
+
+/** @returns the message with another text as its content, in a list if the message has one */
+export function withText(message: ChatMessage, content: string): ChatMessage {
+  const parts = [
+    new Map([
+      ['type', 'text'],
+      ['text', content],
+    ]),
+  ];
+  return { ...message, content, ...(message.parts === undefined ? {} : { parts }) };
 }
 
 function reasoningParts({ extra }: ChatMessage): MessagePart[] {

@@ -3,6 +3,7 @@
  * is being written (DeepSeek-R1's distilled models). What the model should write is then the content itself, between the template's beginning and end
  * of the turn; TRL's template for training these models does the same.
  */
+import { withText } from './message-parts.ts';
 import { commonPrefixLength } from './span-mask.ts';
 import type { Turn } from './template/chat-template.ts';
 import { withBeginning } from './turn-beginning.ts';
@@ -26,7 +27,7 @@ export function ownReasoning({ message, before, after }: Turn, whole: string, so
   const shown = textOf(before, whole);
   const rendered = textOf(after, whole);
   if (rendered.slice(commonPrefixLength(shown, rendered)).includes(reasoning)) return null;
-  const probe = { ...messages[message]!, content: `<think>${REASONING_PROBE}${CLOSES_REASONING}${ANSWER_PROBE}` };
+  const probe = withText(messages[message]!, `<think>${REASONING_PROBE}${CLOSES_REASONING}${ANSWER_PROBE}`);
   const probed = renderMessages(template, { ...conversation, messages: [...messages.slice(0, message), probe] }).text;
   const at = probed.lastIndexOf(ANSWER_PROBE);
   if (at === -1 || probed.includes(REASONING_PROBE)) return null;

@@ -126,6 +126,29 @@ describe('tokenizeExample › a turn that the template transforms', () => {
   });
 });
 
+describe('tokenizeExample › a turn whose content is a list of parts', () => {
+  const parts = [
+    question,
+    {
+      role: 'assistant',
+      content: [
+        { type: 'text', text: 'It is ' },
+        { type: 'text', text: 'cold.' },
+      ],
+    },
+  ];
+
+  it('is learned by templates that take a text and by those that take a list', async () => {
+    const turns = ['(m.content | upper)', "(m.content if m.content is string else (m.content | map(attribute='text') | join))"];
+    for (const source of turns.flatMap(templates)) await expect(learn(source, parts)).resolves.toBeDefined();
+  });
+
+  it('is refused where the template leaves the list out', async () => {
+    const [source] = templates("(m.content if m.role == 'user' else 'no')") as [string];
+    await expect(learn(source, parts)).rejects.toThrow('leaves out its content "It is cold."');
+  });
+});
+
 describe("checkTurns › with the families' templates", () => {
   it('finds in the conversations of the fixtures what Python finds by changing each part', () => {
     // The comparison itself is in chat-template.test.ts; here, that it compares both outcomes.

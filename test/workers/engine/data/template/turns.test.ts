@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { referencePath } from '../../../../../reference/fixtures.ts';
 import { TEMPLATE_FAMILIES, today } from '../../../../../reference/template-measures.ts';
-import type { ChatMessage, Role } from '../../../../../src/formats/examples.ts';
+import type { Role } from '../../../../../src/formats/chat-message.ts';
+import type { ChatMessage } from '../../../../../src/formats/examples.ts';
 import { ChatTemplate } from '../../../../../workers/engine/data/template/chat-template.ts';
 
 const open = (source: string) => new ChatTemplate(source, { specialTokens: { bos_token: '<s>', eos_token: '</s>' }, today });
