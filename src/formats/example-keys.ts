@@ -24,6 +24,8 @@ export interface TemplateKeys {
   mentions(key: string): boolean;
   /** Whether it certainly reads it of a message. */
   readsOfMessage(key: string): boolean;
+  /** Whether it reads a variable of this name. */
+  readsVariable(name: string): boolean;
 }
 
 interface Count {
@@ -37,6 +39,7 @@ const HEADS = {
   example: (file: string) => `The ${file} has keys that training does not use`,
   message: (file: string) => `Messages of the ${file} have keys that the model's chat template does not read`,
   part: (file: string) => `Text parts of the ${file} have keys that training does not use`,
+  variable: (file: string) => `The ${file} gives the model's chat template variables that it does not read`,
   other: (file: string) => `Messages of the ${file} that are not the assistant's have keys that count only there`,
 } as const;
 
@@ -48,12 +51,13 @@ export class ExampleKeys {
     example: new Map(),
     message: new Map(),
     part: new Map(),
+    variable: new Map(),
     other: new Map(),
   };
   readonly #template: TemplateKeys;
 
   /** @param template what the model's chat template reads is used, whatever it is called */
-  constructor(template: TemplateKeys = { mentions: () => false, readsOfMessage: () => false }) {
+  constructor(template: TemplateKeys = { mentions: () => false, readsOfMessage: () => false, readsVariable: () => true }) {
     this.#template = template;
   }
 
@@ -96,6 +100,11 @@ export class ExampleKeys {
       count.lines += 1;
       count.lastLine = line;
     }
+  }
+
+  /** Counts those of the variables that the chat template does not read. */
+  checkVariables(names: Iterable<string>, line: number): void {
+    for (const name of names) if (!this.#template.readsVariable(name)) this.count('variable', name, line);
   }
 
   /** @returns a sentence for each kind of key that changed nothing. @param file `training file` */

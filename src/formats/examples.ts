@@ -197,6 +197,7 @@ function parseChat(value: Json, at: At): ChatExample {
       'A conversation must end with a message of the assistant.',
     );
   const templateKwargs = form?.get('chat_template_kwargs') ?? null;
+  at.keys.checkVariables([...Object.keys(kwargs ?? {}), ...(tools === null || tools.length === 0 ? [] : ['tools'])], at.line);
   return { kind: 'chat', messages: parsed, tools, templateKwargs: isJsonObject(templateKwargs) ? templateKwargs : new Map() };
 }
 

@@ -59,7 +59,11 @@ describe('an unknown key', () => {
   });
 
   it('that the chat template reads › is used', () => {
-    const keys = new ExampleKeys({ mentions: (key) => ['mood', 'side', 'tool_call'].includes(key), readsOfMessage: (key) => key === 'mood' });
+    const keys = new ExampleKeys({
+      mentions: (key) => ['mood', 'side', 'tool_call'].includes(key),
+      readsOfMessage: (key) => key === 'mood',
+      readsVariable: () => true,
+    });
     expect(parse(chat({}, { mood: 'calm' }), keys)).toMatchObject({ messages: [{}, { extra: new Map([['mood', 'calm']]) }] });
     expect(keys.warnings('training file')).toEqual([]);
     expect(parse(chat({}, { side: 'left' }), keys)).toMatchObject({ kind: 'chat' });
@@ -78,6 +82,16 @@ describe('a key that changes nothing', () => {
       'The training file has keys that training does not use: "id" (3 lines, first on line 4), "prompt_id" (3 lines, first on line 4), ' +
         '"parallel_tool_calls" (3 lines, first on line 4), "metadata" (3 lines, first on line 4), "num_turns" (1 line, first on line 12).',
       'Messages of the training file have keys that the model\'s chat template does not read: "name" (3 lines, first on line 4).',
+    ]);
+  });
+
+  it('is named among variables that the chat template does not read, tools among them', () => {
+    const keys = new ExampleKeys({ mentions: () => false, readsOfMessage: () => false, readsVariable: (name) => name === 'enable_thinking' });
+    const tools = [{ type: 'function', function: { name: 'f' } }];
+    parse(chat({ chat_template_kwargs: { enable_thinking: false, enable_thinkin: true }, tools }), keys, 3);
+    parse(chat({ chat_template_kwargs: {}, tools: [] }), keys, 4);
+    expect(keys.warnings('training file')).toEqual([
+      'The training file gives the model\'s chat template variables that it does not read: "enable_thinkin" (1 line, first on line 3), "tools" (1 line, first on line 3).',
     ]);
   });
 

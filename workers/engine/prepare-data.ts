@@ -24,6 +24,12 @@ export interface RunData {
 
 type Resolved = Pick<DatasetOptions, 'vocabSize' | 'maxLengthTokens' | 'truncation' | 'incompleteTurns'>;
 
+/** @returns a warning if the job gives the chat template variables that it does not read */
+function unreadKwargs(template: ChatTemplate | null): string[] {
+  const unread = [...(template?.kwargs.keys() ?? [])].filter((name) => !template!.keys.readsVariable(name));
+  return unread.length === 0 ? [] : [`chat_template_kwargs has variables that the chat template does not read: ${unread.join(', ')}`];
+}
+
 /**
  * Reports the receipt, also of files that cannot be trained on.
  * @param startedOn the date of the run that is resumed; null for a fresh one
@@ -64,7 +70,7 @@ export async function prepareData(options: TrainOptions, resolved: Resolved, sta
     await report?.receipt?.(receipt);
     const problem = training.problem ?? validation?.problem;
     if (problem) throw problem;
-    return { training, validation, receipt, today, warnings: tokenizer.warnings, close };
+    return { training, validation, receipt, today, warnings: [...tokenizer.warnings, ...unreadKwargs(template)], close };
   } catch (error) {
     close();
     kept?.discardUnfinished();

@@ -24,5 +24,9 @@ export function templateKeys(source: string): TemplateKeys {
     return looked;
   }
 
-  return { mentions: (key) => look(key).mentioned, readsOfMessage: (key) => look(key).ofMessage };
+  return {
+    mentions: (key) => look(key).mentioned,
+    readsOfMessage: (key) => look(key).ofMessage,
+    readsVariable: (name) => new RegExp(`(?<![\\w.])${name.replace(/[^\w ]/g, '\\$&')}(?!\\w)`).test(source),
+  };
 }

@@ -25,6 +25,11 @@ describe('templateKeys', () => {
     expect(keys.mentions('names')).toBe(false);
   });
 
+  it('finds the variables that it reads', () => {
+    const { readsVariable } = templateKeys("{% if enable_thinking is defined and enable_thinking %}{{ message.mode }} 'tools' {% endif %}");
+    expect(['enable_thinking', 'enable', 'mode', 'thinking'].map(readsVariable)).toEqual([true, false, false, false]);
+  });
+
   it.each([
     ['qwen3', { tool_calls: true, reasoning_content: true, name: false, weight: false }],
     ['llama3.1', { tool_calls: true, name: false }],
