@@ -13,7 +13,8 @@ interface Base {
   revision: string | null;
 }
 
-export function adapterCard({ name, revision }: Base): string {
+/** @param options.rankStabilised the rank of an adapter that was trained with `use_rslora`; null for others */
+export function adapterCard({ name, revision }: Base, { rankStabilised }: { rankStabilised: number | null }): string {
   const onHub = HUB_NAME.test(name);
   const metadata = [...(onHub ? [`base_model: ${name}`] : []), 'library_name: peft', 'pipeline_tag: text-generation', 'tags:', '- lora'];
   return `---
@@ -21,8 +22,13 @@ ${metadata.join('\n')}
 ---
 # LoRA adapter for ${name}
 
-${onHub ? ofHub({ name, revision }) : ofDirectory(name)}`;
+${onHub ? ofHub({ name, revision }) : ofDirectory(name)}${rankStabilised === null ? '' : inLlamaCpp(rankStabilised)}`;
 }
+
+/** Its converter writes lora_alpha alone, and the library divides it by r, not by √r. */
+const inLlamaCpp = (r: number): string => `
+llama.cpp does not know \`use_rslora\`: run a GGUF of this adapter with \`--lora-scaled adapter.gguf:${Math.sqrt(r)}\`, or it has too little effect.
+`;
 
 const ofHub = ({ name, revision }: Base): string => `The base model is [${name}](https://huggingface.co/${name})${
   revision === null ? '' : `, at the commit ${revision}`

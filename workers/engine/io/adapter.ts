@@ -39,7 +39,10 @@ export function saveAdapter(
     { name: baseModelName, revision: baseModelRevision, inputFirst: model.config.inputFirst },
   );
   writeFileWhole(join(dir, ADAPTER_CONFIG_FILE), `${JSON.stringify(written, null, 2)}\n`);
-  writeFileWhole(join(dir, CARD_FILE), adapterCard({ name: baseModelName, revision: baseModelRevision }));
+  writeFileWhole(
+    join(dir, CARD_FILE),
+    adapterCard({ name: baseModelName, revision: baseModelRevision }, { rankStabilised: tuning.use_rslora ? tuning.r : null }),
+  );
   return [CARD_FILE, ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
 }
 

@@ -1,0 +1,23 @@
+import { describe, expect, it } from 'vitest';
+import { adapterCard } from '../../../../workers/engine/io/adapter-card.ts';
+
+const hub = { name: 'org/base', revision: 'abc123' };
+
+describe('adapterCard', () => {
+  it('of a base from the hub › names it in the metadata, with its commit', () => {
+    const card = adapterCard(hub, { rankStabilised: null });
+    expect(card).toContain('base_model: org/base\n');
+    expect(card).toContain('at the commit abc123');
+    expect(card).not.toContain('llama.cpp');
+  });
+
+  it('of a base in a directory › says what it was called and how to give another place', () => {
+    const card = adapterCard({ name: '/models/a "b"', revision: null }, { rankStabilised: null });
+    expect(card).not.toContain('base_model:');
+    expect(card).toContain('from_pretrained("/models/a \\"b\\"")');
+  });
+
+  it('of a rank-stabilised adapter › gives the scale that llama.cpp needs: (α / r)·√r = α / √r', () => {
+    expect(adapterCard(hub, { rankStabilised: 16 })).toContain('--lora-scaled adapter.gguf:4`');
+  });
+});
