@@ -6,6 +6,8 @@ export const CONFIG_FILE = 'config.json';
 export const WEIGHTS_FILE = 'model.safetensors';
 export const WEIGHTS_INDEX_FILE = 'model.safetensors.index.json';
 export const TOKENIZER_FILE = 'tokenizer.json';
+/** What older tokenizers of the byte-level kind (GPT-2, Qwen 2) have instead of a TOKENIZER_FILE, which is made of them. */
+export const VOCABULARY_FILES: readonly string[] = ['vocab.json', 'merges.txt'];
 export const TOKENIZER_CONFIG_FILE = 'tokenizer_config.json';
 export const SPECIAL_TOKENS_FILE = 'special_tokens_map.json';
 export const GENERATION_CONFIG_FILE = 'generation_config.json';
@@ -16,7 +18,7 @@ export const TEMPLATE_EXTENSION = '.jinja';
 
 /** Files that may accompany config and weights: generation defaults, the tokenizer in its several forms, the chat template. */
 export const COMPANION_FILES: readonly string[] = [
-  ...[GENERATION_CONFIG_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE, 'added_tokens.json', 'vocab.json', 'merges.txt'],
+  ...[GENERATION_CONFIG_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE, 'added_tokens.json', ...VOCABULARY_FILES],
   ...['tokenizer.model', CHAT_TEMPLATE_FILE, 'chat_template.json'],
 ];
 

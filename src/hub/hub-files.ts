@@ -5,6 +5,7 @@ import {
   CONFIG_FILE,
   shardsOf,
   TOKENIZER_FILE,
+  VOCABULARY_FILES,
   WEIGHTS_FILE,
   WEIGHTS_INDEX_FILE,
 } from '../formats/model-files.ts';
@@ -27,12 +28,13 @@ export interface HubFile {
 export function neededFiles(model: string, listed: readonly HubFile[], shards: readonly string[] | null): HubFile[] {
   const byName = new Map(listed.map((file) => [file.name, file]));
   const weights = byName.has(WEIGHTS_FILE) || shards === null ? [WEIGHTS_FILE] : [WEIGHTS_INDEX_FILE, ...shards];
-  const required = [CONFIG_FILE, TOKENIZER_FILE, ...weights];
+  const tokenizer = !byName.has(TOKENIZER_FILE) && VOCABULARY_FILES.every((name) => byName.has(name)) ? VOCABULARY_FILES : [TOKENIZER_FILE];
+  const required = [CONFIG_FILE, ...tokenizer, ...weights];
   const missing = required.filter((name) => !byName.has(name));
   if (missing.length > 0)
     throw new Refusal('model_incomplete', `The repository "${model}" lacks ${missing.join(', ')}`, {
       param: 'model',
-      hint: 'A base model needs config.json, tokenizer.json and safetensors weights; older repositories often have a converted revision or copy.',
+      hint: 'A base model needs config.json, tokenizer.json (or vocab.json and merges.txt) and safetensors weights; older repositories often have a converted revision or copy.',
     });
   const companions = [...COMPANION_FILES.filter((name) => byName.has(name)), ...[...byName.keys()].filter(isAdditionalTemplate)];
   return [...new Set([...required, ...companions])].map((name) => byName.get(name)!);

@@ -72,6 +72,15 @@ describe('describe', () => {
     expect(files.map(({ name }) => name).filter((name) => name.includes('/'))).toEqual(['additional_chat_templates/tool_use.jinja']);
   });
 
+  it('takes vocab.json and merges.txt for a tokenizer.json', async () => {
+    const vocabulary = { 'vocab.json': {}, 'merges.txt': '#version: 0.2' };
+    server.repositories.set('org/vocabulary', repository(withFiles(vocabulary, without('tokenizer.json'))));
+    const names = (await describeModel('org/vocabulary')).files.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['vocab.json', 'merges.txt', 'model.safetensors']));
+    server.repositories.set('org/half', repository(withFiles({ 'vocab.json': {} }, without('tokenizer.json'))));
+    await expect(describeModel('org/half')).rejects.toThrow('lacks tokenizer.json');
+  });
+
   it.each([
     ['a missing model', 'org/none', { code: 'model_not_found' }],
     ['a missing revision', 'org/tiny@v9', { code: 'revision_not_found' }],
