@@ -21,7 +21,7 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "warning"
 
 import torch  # noqa: E402
 from peft import AutoPeftModelForCausalLM, PeftConfig, PeftModel  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast  # noqa: E402
 from transformers.utils import logging as transformers_logging  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "test" / "fixtures" / "reference"))
@@ -78,6 +78,15 @@ def logits_of(model: torch.nn.Module, sequences: list[list[int]]) -> torch.Tenso
     return torch.cat([model(input_ids=torch.tensor([ids])).logits[0] for ids in sequences])
 
 
+def sequences_of(tokenizer: PreTrainedTokenizerFast, example: dict) -> list[tuple[list[int], list[int]]]:
+    """The ids of each text that an example trains, and a mask of those that are learned."""
+    if "messages" not in example:
+        expected = prompt_completion(tokenizer, example["prompt"], example["completion"])
+        return [(expected["ids"], expected["lossMask"])]
+    sequences = conversation(tokenizer, example["messages"])["sequences"]
+    return [(each["ids"], [int(any(start <= at < end for start, end in each["learned"])) for at in range(len(each["ids"]))]) for each in sequences]
+
+
 @torch.no_grad()
 def validation_loss(model: torch.nn.Module, tokenizer_dir: str, file: str) -> float:
     """The mean loss, with tokens, mask and average computed without the engine."""
@@ -85,15 +94,12 @@ def validation_loss(model: torch.nn.Module, tokenizer_dir: str, file: str) -> fl
     total, count = 0.0, 0
     for line in Path(file).read_text(encoding="utf-8").splitlines():
         example = json.loads(line)
-        if "messages" in example:
-            expected = conversation(tokenizer, example["messages"])
-        else:
-            expected = prompt_completion(tokenizer, example["prompt"], example["completion"])
-        ids = torch.tensor([expected["ids"]])
-        wanted = torch.tensor(expected["lossMask"])[1:].bool()
-        logits = model(input_ids=ids).logits[0, :-1][wanted]
-        total += torch.nn.functional.cross_entropy(logits, ids[0, 1:][wanted], reduction="sum").item()
-        count += int(wanted.sum())
+        for sequence, mask in sequences_of(tokenizer, example):
+            ids = torch.tensor([sequence])
+            wanted = torch.tensor(mask)[1:].bool()
+            logits = model(input_ids=ids).logits[0, :-1][wanted]
+            total += torch.nn.functional.cross_entropy(logits, ids[0, 1:][wanted], reduction="sum").item()
+            count += int(wanted.sum())
     return total / count
 
 
