@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { type ChatExample, parseExample } from '../../src/formats/examples.ts';
 import { type JsonObject, parseJsonValue } from '../../src/formats/json-value.ts';
+import { IncompleteTurn } from '../../workers/engine/data/incomplete-turns.ts';
 import { tokenizeExample } from '../../workers/engine/data/supervision.ts';
 import { ChatTemplate } from '../../workers/engine/data/template/chat-template.ts';
 import { pythonJson } from '../../workers/engine/data/template/jinja/json.ts';
@@ -82,7 +83,7 @@ export class TemplateComparison {
     const ours = await this.#ours(given);
     const wanted = theirs.filter(({ text }) => text !== undefined);
     if (ours.refused !== undefined && !wanted.some(({ text }) => given.parts.every((part) => text!.includes(part)))) this.counts.refused += 1;
-    else if (!wanted.some((each) => isDeepStrictEqual(comparable(each, given.prompt), comparable(ours, given.prompt)))) {
+    else if (!wanted.some((each) => isDeepStrictEqual(comparable(each, given.prompt || ours.mask === undefined), comparable(ours, given.prompt)))) {
       this.counts.differing += 1;
       this.problems.push(`${name}: ${difference(ours, wanted[0] ?? theirs[0]!)}`);
     }
@@ -95,8 +96,13 @@ export class TemplateComparison {
       const { text, generated } = this.#template.render(example.messages, { ...options, addGenerationPrompt: prompt });
       if (generated === null) return { text };
       if (prompt) return { text, ids: [...(await this.tokenizer.encode(text, { addSpecialTokens: false })).ids] };
-      const { inputIds, lossWeights } = await tokenizeExample(example, this.tokenizer, this.#template);
-      return { text, ids: [...inputIds], mask: [...lossWeights] };
+      // A turn that the template leaves out in part is refused as data, which says nothing of the rendering: without learning, its ids are compared.
+      const unlearned = async (error: unknown) => {
+        if (!(error instanceof IncompleteTurn)) throw error;
+        return { inputIds: (await this.tokenizer.encode(text, { addSpecialTokens: false })).ids, lossWeights: null };
+      };
+      const { inputIds, lossWeights } = await tokenizeExample(example, this.tokenizer, this.#template).catch(unlearned);
+      return { text, ids: [...inputIds], ...(lossWeights !== null && { mask: [...lossWeights] }) };
     } catch (error) {
       return { refused: (error as Error).message };
     }
@@ -131,8 +137,8 @@ function attempt<T>(work: () => T): T | Error {
 }
 
 /** Nothing predicts the first token, so it is never learned here; and where the model is to answer, nothing is learned. */
-function comparable({ text, ids, mask }: Theirs, prompt: boolean) {
-  return { text, ids, mask: prompt ? undefined : mask?.map((value, index) => (index === 0 ? 0 : value)) };
+function comparable({ text, ids, mask }: Theirs, unlearned: boolean) {
+  return { text, ids, mask: unlearned ? undefined : mask?.map((value, index) => (index === 0 ? 0 : value)) };
 }
 
 function difference(ours: Theirs, theirs: Theirs): string {
