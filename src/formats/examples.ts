@@ -7,7 +7,7 @@ import { type At, parseMessage, type Role, shown } from './chat-message.ts';
 import { formOf } from './example-form.ts';
 import { ExampleKeys } from './example-keys.ts';
 import { halfSurrogate, parseJsonLine } from './json-line.ts';
-import { isJsonObject, type JsonObject, type JsonValue, parseJsonValue } from './json-value.ts';
+import { isDeeperThan, isJsonObject, type JsonObject, type JsonValue, MAX_JSON_DEPTH, parseJsonValue } from './json-value.ts';
 import { readLines } from './lines.ts';
 import { MAX_PROBLEMS, Problems } from './problems.ts';
 import { isRecord } from './record.ts';
@@ -76,13 +76,9 @@ export function parseExample(line: string, lineNumber: number, param: ExampleFil
   const fail = (problem: string, hint?: string) => exampleError(param, problem, hint);
   if (line.trim() === '') throw fail(`${name} is blank`, 'Remove it: every line holds one example.');
   const value = parseJsonLine(line, (problem, hint) => fail(`${name} ${problem}`, hint));
-  try {
-    checkText(line, value, { name, fail });
-    return parseValue(value, { line: lineNumber, text: line, name, fail, keys });
-  } catch (error) {
-    if (error instanceof RangeError) throw fail(`${name} is nested too deeply`); // JSON.stringify and the search for half a pair recurse
-    throw error;
-  }
+  if (isDeeperThan(MAX_JSON_DEPTH, value)) throw fail(`${name} has lists and objects that are nested more than ${MAX_JSON_DEPTH} deep`);
+  checkText(line, value, { name, fail });
+  return parseValue(value, { line: lineNumber, text: line, name, fail, keys });
 }
 
 /**

@@ -59,6 +59,12 @@ function number(text: string): bigint | number {
   return BigInt(text);
 }
 
+/** @param value as `JSON.parse` reads it @returns whether its lists and objects are nested more than `levels` deep */
+export function isDeeperThan(levels: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return levels === 0 || Object.values(value).some((item) => isDeeperThan(levels - 1, item));
+}
+
 export const isJsonObject = (value: unknown): value is JsonObject => value instanceof Map;
 
 /** Values of `JSON.parse` in Python's model, where the text is no longer at hand: whole numbers become integers. */
