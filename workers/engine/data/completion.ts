@@ -1,9 +1,9 @@
 /** A prompt and its completion as TRL tokenises them. */
 import type { CompletionExample } from '../../../src/formats/examples.ts';
 import type { Example } from './batch.ts';
+import { commonPrefixLength } from './common-prefix.ts';
 import type { Notice } from './notices.ts';
 import { joinSequences } from './sequences.ts';
-import { commonPrefixLength } from './span-mask.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface TokenizedExample extends Example {

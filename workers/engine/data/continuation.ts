@@ -1,9 +1,10 @@
 /** A prompt and its completion as lists of messages, as TRL tokenises them. */
 import type { ChatMessage, ContinuationExample } from '../../../src/formats/examples.ts';
+import { commonPrefixLength } from './common-prefix.ts';
 import { learnedAfter, type TokenizedExample } from './completion.ts';
 import { endOfTurn } from './end-of-turn.ts';
 import { checkTurns } from './incomplete-turns.ts';
-import { codePointSlicer, commonPrefixLength } from './span-mask.ts';
+import { codePointSlicer } from './span-mask.ts';
 import { type ConversationOptions, renderMessages } from './turns.ts';
 
 /**

@@ -3,8 +3,9 @@
  * is being written (DeepSeek-R1's distilled models). What the model should write is then the content itself, between the template's beginning and end
  * of the turn; TRL's template for training these models does the same.
  */
+
+import { commonPrefixLength } from './common-prefix.ts';
 import { withText } from './message-parts.ts';
-import { commonPrefixLength } from './span-mask.ts';
 import type { Turn } from './template/chat-template.ts';
 import { withBeginning } from './turn-beginning.ts';
 import { renderMessages, type Source, textOf } from './turns.ts';

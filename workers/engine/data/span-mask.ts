@@ -54,10 +54,3 @@ export function codePointSlicer(text: string): (start: number, end: number) => s
   units.push(at);
   return (start, end) => text.slice(units[start], units[end]);
 }
-
-/** @returns the number of leading values that both have in common */
-export function commonPrefixLength<T>(some: ArrayLike<T>, others: ArrayLike<T>): number {
-  const length = Math.min(some.length, others.length);
-  for (let index = 0; index < length; index++) if (some[index] !== others[index]) return index;
-  return length;
-}

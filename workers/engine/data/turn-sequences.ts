@@ -3,10 +3,11 @@
  * an earlier turn differently once others follow, as thinking templates do, the turn gets a text of its own, which ends with it: what precedes the
  * turn is then what the model is shown in use, and the turn is what it should write.
  */
+
+import { commonPrefixLength } from './common-prefix.ts';
 import { withoutEpilogue } from './epilogue.ts';
 import type { Notice } from './notices.ts';
 import { ownReasoning } from './own-reasoning.ts';
-import { commonPrefixLength } from './span-mask.ts';
 import type { RenderedTurns, Turn } from './template/chat-template.ts';
 import { beginsReasoning, withBeginning } from './turn-beginning.ts';
 import { type Source, textOf } from './turns.ts';

@@ -4,13 +4,6 @@ import type { Beginning } from './jinja/prefix-renderer.ts';
 /** A rendering: a number is the length of a prefix of the whole conversation's, in UTF-16 units; otherwise its own text. */
 export type Rendered = number | string;
 
-/** Number of UTF-16 units with which both begin. */
-export function commonLength(a: string, b: string): number {
-  let length = 0;
-  while (length < a.length && a.charCodeAt(length) === b.charCodeAt(length)) length += 1;
-  return length;
-}
-
 /** @returns the same text by another whole, of which only the first `common` units are the same */
 export function rebased({ shared, rest }: Beginning, own: string, common: number): Beginning {
   return shared <= common ? { shared, rest } : { shared: common, rest: own.slice(common, shared) + rest };

@@ -5,8 +5,9 @@ import type { ChatMessage } from '../../../../src/formats/examples.ts';
 import type { JsonObject, JsonValue } from '../../../../src/formats/json-value.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
 import { reservedKwarg } from '../../../../src/formats/template-kwargs.ts';
+import { commonPrefixLength } from '../common-prefix.ts';
 import type { SpecialTokens, Tokenizer } from '../tokenizer.ts';
-import { commonLength, inWhole, type Rendered, rebased } from './beginnings.ts';
+import { inWhole, type Rendered, rebased } from './beginnings.ts';
 import { withContent } from './content-parts.ts';
 import { PrefixRenderer } from './jinja/prefix-renderer.ts';
 import { Template } from './jinja/template.ts';
@@ -176,7 +177,7 @@ export class ChatTemplate {
       );
       const prompting = rendered(true, inParts);
       const { text } = plain;
-      const common = commonLength(text, prompting.text);
+      const common = commonPrefixLength(text, prompting.text);
       const wanted = only ?? messages.flatMap(({ role }, index) => (role === 'assistant' ? [index] : []));
       const turns = wanted.map(
         (message): Turn => ({
