@@ -93,8 +93,8 @@ export class TemplateComparison {
   async #ours({ example, prompt }: Conversation): Promise<Theirs> {
     const options = { tools: example.tools, kwargs: example.templateKwargs };
     try {
-      const { text, generated } = this.#template.render(example.messages, { ...options, addGenerationPrompt: prompt });
-      if (generated === null) return { text };
+      const { text } = this.#template.render(example.messages, { ...options, addGenerationPrompt: prompt });
+      if (!this.#template.marksGeneration(example.tools)) return { text };
       if (prompt) return { text, ids: [...(await this.tokenizer.encode(text, { addSpecialTokens: false })).ids] };
       // A turn that the template leaves out in part is refused as data, which says nothing of the rendering: without learning, its ids are compared.
       const unlearned = async (error: unknown) => {

@@ -66,7 +66,7 @@ describe("graft-tiny's chat template", () => {
     expect(text).toBe(
       '<|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\nHi.<|im_end|>\n<|im_start|>user\nBye!<|im_end|>\n<|im_start|>assistant\nGoodbye!<|im_end|>\n',
     );
-    expect(generated?.map(([start, end]) => text.slice(start, end))).toEqual(['Hi.<|im_end|>', 'Goodbye!<|im_end|>']);
+    expect(generated.map(([start, end]) => text.slice(start, end))).toEqual(['Hi.<|im_end|>', 'Goodbye!<|im_end|>']);
 
     const { inputIds, lossWeights } = await tokenizeExample({ kind: 'chat', messages, tools: null, templateKwargs: new Map() }, tokenizer, template);
     expect(await tokenizer.decode(inputIds.filter((_, i) => lossWeights[i] === 1))).toBe('Hi.Goodbye!');

@@ -7,9 +7,10 @@ import { checkTurns, IncompleteTurn, type TurnTexts } from './incomplete-turns.t
 import type { Notice } from './notices.ts';
 import { joinSequences } from './sequences.ts';
 import { codePointSlicer, inCodePoints, type Span, tokensOfSpans } from './span-mask.ts';
+import type { Rendering } from './template/chat-template.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { sequencesOf } from './turn-sequences.ts';
-import { type ConversationOptions, renderMessages, renderTurns } from './turns.ts';
+import { type ConversationOptions, marksTurns, renderMessages, renderTurns } from './turns.ts';
 
 /** A text to train, and what is learned of it. */
 interface Lesson {
@@ -36,8 +37,7 @@ export async function tokenizeConversation(example: ChatExample, options: Conver
 }
 
 function lessonsOf(example: ChatExample, options: ConversationOptions): Lessons {
-  const { text, generated } = renderMessages(options.template, example);
-  return generated === null ? lessonsByTurn(example, options) : lessonsByMarks(example, text, generated);
+  return marksTurns(options.template, example) ? lessonsByMarks(example, renderMessages(options.template, example)) : lessonsByTurn(example, options);
 }
 
 function lessonsByTurn(example: ChatExample, { template, tokenizer }: ConversationOptions): Lessons {
@@ -58,7 +58,7 @@ function lessonsByTurn(example: ChatExample, { template, tokenizer }: Conversati
   return { lessons, notices, texts: { of: (message) => texts.get(message) ?? '', apart: true } };
 }
 
-function lessonsByMarks({ messages }: ChatExample, text: string, generated: Span[]): Lessons {
+function lessonsByMarks({ messages }: ChatExample, { text, generated }: Rendering): Lessons {
   const turns = [...messages.keys()].filter((index) => messages[index]!.role === 'assistant');
   const spans = markedSpans(
     turns.map((turn) => messages[turn]!),

@@ -35,6 +35,10 @@ export function renderMessages(
   return refusing(messages, () => template.render(messages, { tools, kwargs, addGenerationPrompt }));
 }
 
+/** Whether the template marks what is learned. @throws TemplateRefusal where the model has no template for the conversation */
+export const marksTurns = (template: ChatTemplate, { messages, tools }: Conversation): boolean =>
+  refusing(messages, () => template.marksGeneration(tools));
+
 /** The turns that are trained on. @throws TemplateRefusal with the template's own message */
 export function renderTurns(template: ChatTemplate, { messages, tools, templateKwargs: kwargs }: Conversation): RenderedTurns {
   return refusing(messages, () => template.turns(messages, { tools, kwargs, only: learnedMessages(messages) }));

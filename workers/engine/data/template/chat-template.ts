@@ -20,8 +20,8 @@ import { messageOf, variablesOf } from './template-variables.ts';
 
 export interface Rendering {
   text: string;
-  /** What the template marked, as [start, end) in code points of `text`; null when it has no `{% generation %}`. */
-  generated: [number, number][] | null;
+  /** What the template marked by `{% generation %}`, as [start, end) in code points of `text`. */
+  generated: [number, number][];
 }
 
 export interface ExampleOptions {
@@ -120,6 +120,11 @@ export class ChatTemplate {
     return sources && new ChatTemplate(sources, options);
   }
 
+  /** Whether the template for such an example marks what the assistant generated. @throws Error when the model has several templates and none for it */
+  marksGeneration(tools: JsonValue[] | null): boolean {
+    return this.#for(tools).marksGeneration;
+  }
+
   /** The template for an example. @throws Error when the model has several and none for it */
   #for(tools: JsonValue[] | null): Compiled {
     return this.#compiled.get(chooseTemplate(this.#sources, tools !== null))!;
@@ -147,13 +152,13 @@ export class ChatTemplate {
 
   /** @throws Error with the template's own message when it refuses the conversation */
   render(messages: readonly ChatMessage[], { tools, addGenerationPrompt, kwargs }: RenderOptions): Rendering {
-    const { template, marksGeneration, source } = this.#for(tools);
+    const { template, source } = this.#for(tools);
     return advising(source, messages, () => {
       const variables = this.#variables({ tools, kwargs, addGenerationPrompt });
       const rendered = (inParts: boolean): Rendering => {
         const run = template.render(variables.set('messages', this.#dicts(messages, inParts)), { today: this.#options.today });
         const { text } = run.output;
-        return { text, generated: marksGeneration ? markedSpans(text, run.marked) : null };
+        return { text, generated: markedSpans(text, run.marked) };
       };
       return withContent(messages, rendered, ({ text }) => text);
     });
