@@ -1,6 +1,6 @@
 /** One job from the queue to its end: claim, fetch, train in a separate process, record, deliver; and cancellation, shutdown and crashes. */
 import type { Logger } from 'pino';
-import { isRefusedByDatabase } from '../../src/database/permanent.ts';
+import { isRefusedByDatabase } from '../../src/database/refused-write.ts';
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import { Refusal } from '../../src/formats/refusal.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../src/database/client.ts';
-import { isRefusedByDatabase } from '../../src/database/permanent.ts';
+import { isRefusedByDatabase } from '../../src/database/refused-write.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 
 let embedded: EmbeddedDatabase;
