@@ -135,23 +135,7 @@ function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, re
     startStep: resumed?.step ?? 0,
     trainableParameters: model.trainableParameters,
     totalParameters: model.totalParameters,
-    warnings: [
-      ...data.warnings,
-      ...(config.dropout.length === 0
-        ? []
-        : [`The model's config.json sets dropout (${config.dropout.join(', ')}), which is not applied in fine-tuning`]),
-      ...(config.ignored.length === 0
-        ? []
-        : [
-            `The model's config.json sets ${config.ignored.join(', ')}, which transformers ignores in a ${config.modelType} model, and so does Graft`,
-          ]),
-      ...(config.tiedHead && !model.config.tiedHead
-        ? [
-            "The model's config.json says that its head is tied to its embedding (tie_word_embeddings), but its weights hold a different head, which is used, as in transformers",
-          ]
-        : []),
-      ...hyperparameterWarnings(options.hyperparameters),
-    ],
+    warnings: [...data.warnings, ...modelWarnings(config, model.config), ...hyperparameterWarnings(options.hyperparameters)],
     versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },
     seconds: watch.seconds,
   };
@@ -187,6 +171,19 @@ function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, re
     disposeModel,
     dispose,
   };
+}
+
+/** @param config as config.json says it @param used as the weights are read */
+function modelWarnings({ dropout, ignored, modelType, tiedHead }: ModelConfig, used: ModelConfig): string[] {
+  const warnings: string[] = [];
+  if (dropout.length > 0) warnings.push(`The model's config.json sets dropout (${dropout.join(', ')}), which is not applied in fine-tuning`);
+  if (ignored.length > 0)
+    warnings.push(`The model's config.json sets ${ignored.join(', ')}, which transformers ignores in a ${modelType} model, and so does Graft`);
+  if (tiedHead && !used.tiedHead)
+    warnings.push(
+      "The model's config.json says that its head is tied to its embedding (tie_word_embeddings), but its weights hold a different head, which is used, as in transformers",
+    );
+  return warnings;
 }
 
 /** Resuming with other data or options would reproduce neither run. */
