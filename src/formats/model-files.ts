@@ -7,7 +7,9 @@ export const WEIGHTS_FILE = 'model.safetensors';
 export const WEIGHTS_INDEX_FILE = 'model.safetensors.index.json';
 export const TOKENIZER_FILE = 'tokenizer.json';
 /** What older tokenizers of the byte-level kind (GPT-2, Qwen 2) have instead of a TOKENIZER_FILE, which is made of them. */
-export const VOCABULARY_FILES: readonly string[] = ['vocab.json', 'merges.txt'];
+export const VOCABULARY_FILE = 'vocab.json';
+export const MERGES_FILE = 'merges.txt';
+export const VOCABULARY_FILES: readonly string[] = [VOCABULARY_FILE, MERGES_FILE];
 export const TOKENIZER_CONFIG_FILE = 'tokenizer_config.json';
 export const SPECIAL_TOKENS_FILE = 'special_tokens_map.json';
 export const GENERATION_CONFIG_FILE = 'generation_config.json';

@@ -4,6 +4,7 @@ import {
   COMPANION_FILES,
   CONFIG_FILE,
   shardsOf,
+  TEMPLATE_EXTENSION,
   TOKENIZER_FILE,
   VOCABULARY_FILES,
   WEIGHTS_FILE,
@@ -42,7 +43,7 @@ export function neededFiles(model: string, listed: readonly HubFile[], shards: r
 
 /** The one folder of a repository that a model needs a file from: its further chat templates. */
 const isAdditionalTemplate = (name: string): boolean =>
-  name.startsWith(`${ADDITIONAL_TEMPLATES_DIR}/`) && /^[\w.-]+\.jinja$/.test(name.slice(name.indexOf('/') + 1));
+  name.startsWith(`${ADDITIONAL_TEMPLATES_DIR}/`) && name.endsWith(TEMPLATE_EXTENSION) && /^[\w.-]+$/.test(name.slice(name.indexOf('/') + 1));
 
 /** @returns the index to read before `neededFiles`; null when the weights are one file */
 export const indexToRead = (listed: readonly HubFile[]): HubFile | null =>

@@ -1,7 +1,14 @@
 /** The files of a model directory that `AutoTokenizer` reads, parsed. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CONFIG_FILE, SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE } from '../../../../src/formats/model-files.ts';
+import {
+  CONFIG_FILE,
+  MERGES_FILE,
+  SPECIAL_TOKENS_FILE,
+  TOKENIZER_CONFIG_FILE,
+  TOKENIZER_FILE,
+  VOCABULARY_FILE,
+} from '../../../../src/formats/model-files.ts';
 import { badTokenizer } from './bad-tokenizer.ts';
 import { parseObject, Serialized } from './serialized.ts';
 
@@ -68,8 +75,8 @@ async function readSerialized(path: string): Promise<Serialized | null> {
 }
 
 async function readVocabulary(modelDir: string): Promise<TokenizerFiles['vocabulary']> {
-  const vocab = await readObject(join(modelDir, 'vocab.json'));
-  const path = join(modelDir, 'merges.txt');
+  const vocab = await readObject(join(modelDir, VOCABULARY_FILE));
+  const path = join(modelDir, MERGES_FILE);
   const merges = await readText(path);
   if (vocab === null || merges === null) throw await noTokenizer(modelDir);
   return { vocab, merges: readMerges(merges, path) };
@@ -93,7 +100,9 @@ async function noTokenizer(modelDir: string) {
   const convert = `python -c "from transformers import AutoTokenizer; d = '${modelDir}'; AutoTokenizer.from_pretrained(d).save_pretrained(d)"`;
   return badTokenizer(
     `${join(modelDir, TOKENIZER_FILE)} cannot be read`,
-    other === undefined ? 'A model directory needs its tokenizer.json, or vocab.json with merges.txt.' : `Convert ${other} into it once: ${convert}`,
+    other === undefined
+      ? `A model directory needs its ${TOKENIZER_FILE}, or ${VOCABULARY_FILE} with ${MERGES_FILE}.`
+      : `Convert ${other} into it once: ${convert}`,
   );
 }
 
