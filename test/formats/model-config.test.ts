@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
-import { Refusal } from '../../src/formats/refusal.ts';
+import { refusal } from '../refusal.ts';
 
 const llama = {
   model_type: 'llama',
@@ -17,14 +17,7 @@ const llama = {
 };
 const WHERE = 'models/x/config.json';
 
-function refusal(change: Record<string, unknown>): Refusal {
-  try {
-    parseModelConfig({ ...llama, ...change }, WHERE);
-  } catch (error) {
-    if (error instanceof Refusal) return error;
-  }
-  throw new Error('not refused');
-}
+const parse = (change: Record<string, unknown>) => parseModelConfig({ ...llama, ...change }, WHERE);
 
 describe('parseModelConfig', () => {
   it('reads the format of transformers 4', () => {
@@ -79,7 +72,7 @@ describe('parseModelConfig', () => {
     ['sliding_window', { sliding_window: 4096 }],
     ['quantization_config', { quantization_config: { bits: 4 } }],
   ])('refuses an unsupported %s, naming the field and the file', (field, change) => {
-    const error = refusal(change);
+    const error = refusal(() => parse(change));
     expect(error.code).toBe('unsupported_architecture');
     expect(error.message).toContain(field);
     expect(error.message).toContain(WHERE);
@@ -100,7 +93,7 @@ describe('parseModelConfig', () => {
   });
 
   it('reports all invalid sizes at once', () => {
-    const error = refusal({ hidden_size: undefined, vocab_size: -1, num_key_value_heads: 3 });
+    const error = refusal(() => parse({ hidden_size: undefined, vocab_size: -1, num_key_value_heads: 3 }));
     expect(error.code).toBe('corrupt_model_file');
     for (const field of ['hidden_size', 'vocab_size', 'num_key_value_heads']) expect(error.message).toContain(field);
   });

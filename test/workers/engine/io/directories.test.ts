@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
-import { Refusal } from '../../../../src/formats/refusal.ts';
 import type { ResolvedLora } from '../../../../src/formats/tuning/lora.ts';
 import { type EagerModel, openEagerForInference, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { loadAdapter, readAdapterConfig, saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { saveModel } from '../../../../workers/engine/io/model-directory.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
+import { refusal } from '../../../refusal.ts';
 
 const tied = referencePath('cases', 'llama-gqa-tied', 'model');
 const untied = referencePath('cases', 'llama-untied-v4', 'model');
@@ -30,16 +30,6 @@ const opened = (model: EagerModel): EagerModel => {
   return model;
 };
 const json = (path: string): Record<string, unknown> => JSON.parse(readFileSync(path, 'utf8'));
-function refusal(act: () => unknown): Refusal {
-  try {
-    act();
-  } catch (error) {
-    if (error instanceof Refusal) return error;
-    throw error;
-  }
-  throw new Error('not refused');
-}
-
 describe('saveAdapter', () => {
   const lora: ResolvedLora = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0.1, target_modules: 'all-linear', use_rslora: false };
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readReference, referencePath } from '../../../../reference/fixtures.ts';
-import { Refusal } from '../../../../src/formats/refusal.ts';
 import { encodeFloats } from '../../../../workers/engine/io/float-formats.ts';
 import { openSafetensors, readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
+import { refusal } from '../../../refusal.ts';
 
 let dir = '';
 beforeAll(() => {
@@ -21,16 +21,6 @@ function fileOf(header: unknown, dataBytes: number): string {
   const path = join(dir, 'made.safetensors');
   writeFileSync(path, Buffer.concat([length, json, Buffer.alloc(dataBytes)]));
   return path;
-}
-
-function refusal(path: string): Refusal {
-  try {
-    readSafetensors(path);
-  } catch (error) {
-    if (error instanceof Refusal) return error;
-    throw error;
-  }
-  throw new Error('not refused');
 }
 
 describe('writeSafetensors', () => {
@@ -149,7 +139,7 @@ describe('readSafetensors', () => {
   ])('refuses %s and names the file', (_, content, message) => {
     const path = join(dir, 'bad.safetensors');
     writeFileSync(path, content);
-    const error = refusal(path);
+    const error = refusal(() => readSafetensors(path));
     expect(error.code).toBe('corrupt_model_file');
     expect(error.message).toContain(message);
     expect(error.message).toContain('bad.safetensors');
@@ -164,7 +154,7 @@ describe('readSafetensors', () => {
     ['with a gap', { x: entry(0, 8), y: entry(12, 20) }, 20, 'between tensor x and tensor y'],
     ['followed by more bytes', { x: entry(0, 8) }, 9, '1 bytes after tensor x'],
   ])('refuses tensors %s and names them', (_, header, dataBytes, message) => {
-    const error = refusal(fileOf(header, dataBytes));
+    const error = refusal(() => readSafetensors(fileOf(header, dataBytes)));
     expect(error.code).toBe('corrupt_model_file');
     expect(error.message).toContain(message);
   });
@@ -174,14 +164,14 @@ describe('readSafetensors', () => {
     const path = join(dir, 'cut.safetensors');
     for (const bytes of [whole.length - 1, 100, 8, 3]) {
       writeFileSync(path, whole.subarray(0, bytes));
-      expect(refusal(path).message).toContain('cut.safetensors');
+      expect(refusal(() => readSafetensors(path)).message).toContain('cut.safetensors');
     }
   });
 
   it('refuses an absurd header length without allocating it', () => {
     const path = join(dir, 'absurd.safetensors');
     writeFileSync(path, Buffer.alloc(64, 0xff));
-    expect(refusal(path).message).toContain('header claims');
+    expect(refusal(() => readSafetensors(path)).message).toContain('header claims');
   });
 });
 

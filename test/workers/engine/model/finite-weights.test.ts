@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referencePath } from '../../../../reference/fixtures.ts';
-import { Refusal } from '../../../../src/formats/refusal.ts';
 import { openForInference, openForTraining } from '../../../../workers/engine/compiled/open-model.ts';
 import { openEagerForInference } from '../../../../workers/engine/eager/eager-model.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
+import { refusal } from '../../../refusal.ts';
 
 type Floats = Map<string, { shape: number[]; data: Float32Array }>;
 const LORA = { type: 'lora', r: 2, lora_alpha: 4, lora_dropout: 0, target_modules: 'all-linear', use_rslora: false } as const;
@@ -26,16 +26,6 @@ function changed(name: string, file: string, change: (weights: Floats) => void, 
   change(weights);
   writeSafetensors(join(copy, file), weights, { dtype });
   return copy;
-}
-
-function refusal(act: () => unknown): Refusal {
-  try {
-    act();
-  } catch (error) {
-    if (error instanceof Refusal) return error;
-    throw error;
-  }
-  throw new Error('not refused');
 }
 
 describe('a base model with a weight that is not finite', () => {
