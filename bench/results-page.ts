@@ -18,6 +18,9 @@ function around(name: string): [before: string, content: string, after: string] 
   return [page.slice(0, first), page.slice(first, stop), page.slice(stop)];
 }
 
+/** Whether the command is to write its part. */
+export const isWriting = process.argv.includes('--write');
+
 export const readResult = (name: string): string => around(name)[1].trimEnd();
 
 export function writeResult(name: string, content: string): void {
@@ -28,5 +31,11 @@ export function writeResult(name: string, content: string): void {
 /** A table in Markdown. */
 export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+
+/** Prints a part; with --write on the command line, it becomes the page's. */
+export function publishResult(name: string, content: string): void {
+  console.log(content);
+  if (isWriting) writeResult(name, content);
+}
 
 export const thisMachine = (): string => `${cpus().length} cores of ${cpus()[0]?.model.trim() ?? 'an unknown processor'}`;

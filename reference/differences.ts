@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { table, writeResult } from '../bench/results-page.ts';
+import { publishResult, table } from '../bench/results-page.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { FAMILIES, type Family } from './families.ts';
 import { referencePath } from './fixtures.ts';
@@ -95,8 +95,7 @@ for (const family of FAMILIES) {
   const peft = one.peft === null ? 'not measured' : cell(one.peft);
   rows.push([family.name, ...COLUMNS.map((column) => cell(one[column])), countCell(one.tokenizer), template, peft]);
 }
-console.log(table(head, rows));
-if (process.argv.includes('--write')) writeResult('reference', table(head, rows));
+publishResult('reference', table(head, rows));
 console.log(`\n${JSON.stringify({ bench: 'reference', measured })}`);
 const failed = Object.keys(measured).filter((name) => exceedsTolerances(measured[name]!));
 if (failed.length > 0) {

@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { table, writeResult } from '../bench/results-page.ts';
+import { publishResult, table } from '../bench/results-page.ts';
 import type { Tuning } from '../src/formats/tuning/tuning.ts';
 import { openForInference } from '../workers/engine/compiled/open-model.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
@@ -164,10 +164,8 @@ async function run(scratch: string): Promise<number> {
     const moved = one === prepared[0] ? '–' : movedBy.toFixed(2);
     return [one.name, difference.toExponential(1), `${otherFirst} of ${one.rows.length}`, moved];
   });
-  const content = table(['tuned', `probabilities (${TOLERANCE.toExponential(1)})`, 'other first token', 'changed by tuning'], rows);
-  console.log(content);
+  publishResult('loaders', table(['tuned', `probabilities (${TOLERANCE.toExponential(1)})`, 'other first token', 'changed by tuning'], rows));
   for (const problem of problems) console.error(`✗ ${problem}`);
-  if (process.argv.includes('--write')) writeResult('loaders', content);
   return problems.length === 0 ? 0 : 1;
 }
 

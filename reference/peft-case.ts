@@ -30,12 +30,18 @@ export interface TrainedCase {
   base?: { name: string; revision?: string };
 }
 
-/** Trains one case. @returns a request to check the delivered files, with the engine's logits and loss */
-export async function trainedCase(
-  scratch: string,
-  index: number,
-  { name, modelDir, tuning, hyperparameters, base }: TrainedCase,
-): Promise<PeftRequest> {
+/** Trains the cases in order. @returns a request for each */
+export async function trainedCases(scratch: string, cases: readonly TrainedCase[]): Promise<PeftRequest[]> {
+  const requests: PeftRequest[] = [];
+  for (const [index, one] of cases.entries()) {
+    console.error(`training: ${one.name}`);
+    requests.push(await trainedCase(scratch, index, one));
+  }
+  return requests;
+}
+
+/** @returns a request to check the delivered files, with the engine's logits and loss */
+async function trainedCase(scratch: string, index: number, { name, modelDir, tuning, hyperparameters, base }: TrainedCase): Promise<PeftRequest> {
   const baseModelName = base?.name ?? BASE_MODEL_NAME;
   if (base?.revision !== undefined) {
     const snapshots = join(hubCache(scratch), `models--${base.name.replace('/', '--')}`, 'snapshots');

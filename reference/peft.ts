@@ -5,9 +5,9 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { writeResult } from '../bench/results-page.ts';
-import { LOSS_TOLERANCE, MIN_CHANGE, type TrainedCase, trainedCase } from './peft-case.ts';
-import { askPython, LOGITS_TOLERANCE, type PeftAnswer, type PeftRequest, randomAdapter } from './peft-check.ts';
+import { isWriting, writeResult } from '../bench/results-page.ts';
+import { LOSS_TOLERANCE, MIN_CHANGE, type TrainedCase, trainedCases } from './peft-case.ts';
+import { askPython, LOGITS_TOLERANCE, type PeftAnswer, randomAdapter } from './peft-check.ts';
 import { pythonEnvironment } from './python/environment.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -63,11 +63,7 @@ async function main(): Promise<number> {
   const python = await pythonEnvironment();
   const scratch = mkdtempSync(join(tmpdir(), 'graft-peft-'));
   try {
-    const requests: PeftRequest[] = [];
-    for (const [index, one] of CASES.entries()) {
-      console.error(`training: ${one.name}`);
-      requests.push(await trainedCase(scratch, index, one));
-    }
+    const requests = await trainedCases(scratch, CASES);
     for (const family of FAMILIES) requests.push(randomAdapter(scratch, family, join(FAMILIES_DIR, family, 'model')));
     const checked = askPython(python, scratch, requests);
 
@@ -95,7 +91,7 @@ async function main(): Promise<number> {
     const loss = `loss ${worst((one) => one.lossDifference)} (allowed ${small(LOSS_TOLERANCE)})`;
     const verdict = `${checked.length - failed} passed, ${failed + missing} failed; worst: ${logits}, ${loss}`;
     console.log(verdict);
-    if (process.argv.includes('--write')) writeResult('peft', verdict);
+    if (isWriting) writeResult('peft', verdict);
     return failed + missing === 0 ? 0 : 1;
   } finally {
     rmSync(scratch, { recursive: true, force: true });

@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { table, writeResult } from '../bench/results-page.ts';
+import { publishResult, table } from '../bench/results-page.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { pythonEnvironment } from './python/environment.ts';
 import { type RealDirectory, realDirectories } from './real-tokenizers/directories.ts';
@@ -82,9 +82,7 @@ async function main(): Promise<number> {
       const chat = theirs.plain[0]!.length;
       return [name, from, `\`${theirs.class}\``, String(chat), `${found.length} of ${lines.length.toLocaleString('en')}`];
     });
-    const content = table(['directory', 'from', 'class', 'ids of a chat', 'lines that differ'], rows);
-    console.log(content);
-    if (process.argv.includes('--write')) writeResult('tokenizers', content);
+    publishResult('tokenizers', table(['directory', 'from', 'class', 'ids of a chat', 'lines that differ'], rows));
     return failed === 0 ? 0 : 1;
   } finally {
     rmSync(scratch, { recursive: true, force: true });

@@ -8,12 +8,12 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { table, writeResult } from '../bench/results-page.ts';
+import { publishResult, table } from '../bench/results-page.ts';
 import { onceInCache } from '../scripts/setup/cache.mjs';
 import { unpackWheel } from '../scripts/setup/wheel.mjs';
 import type { Hyperparameters } from '../src/formats/hyperparameters.ts';
-import { LOSS_TOLERANCE, MIN_CHANGE, type TrainedCase, trainedCase } from './peft-case.ts';
-import { askPython, LOGITS_TOLERANCE, type PeftAnswer, type PeftRequest } from './peft-check.ts';
+import { LOSS_TOLERANCE, MIN_CHANGE, type TrainedCase, trainedCases } from './peft-case.ts';
+import { askPython, LOGITS_TOLERANCE, type PeftAnswer } from './peft-check.ts';
 import { pythonEnvironment } from './python/environment.ts';
 
 const exec = promisify(execFile);
@@ -67,11 +67,7 @@ async function main(): Promise<number> {
   ];
   const scratch = mkdtempSync(join(tmpdir(), 'graft-smollm2-'));
   try {
-    const requests: PeftRequest[] = [];
-    for (const [index, one] of cases.entries()) {
-      console.error(`training: ${one.name}`);
-      requests.push(await trainedCase(scratch, index, one));
-    }
+    const requests = await trainedCases(scratch, cases);
     const answers = askPython(python, scratch, requests);
     let failed = requests.length - answers.length;
     const rows = answers.map((answer) => {
@@ -84,9 +80,7 @@ async function main(): Promise<number> {
       return [name, exponential(logitsDifference), fixed(largestLogit, 1), fixed(movedBy, 2), exponential(lossDifference), fixed(validLoss, 4)];
     });
     const head = ['tuned', 'logits, max Δ', 'largest logit', 'changed by tuning', `loss, Δ (${LOSS_TOLERANCE.toExponential(1)})`, 'validation loss'];
-    const content = table(head, rows);
-    console.log(content);
-    if (process.argv.includes('--write')) writeResult('smollm2', content);
+    publishResult('smollm2', table(head, rows));
     return failed === 0 ? 0 : 1;
   } finally {
     rmSync(scratch, { recursive: true, force: true });

@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { table, writeResult } from '../bench/results-page.ts';
+import { publishResult, table } from '../bench/results-page.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { referencePath } from './fixtures.ts';
 import { pythonEnvironment } from './python/environment.ts';
@@ -52,8 +52,7 @@ for (const [name, outcomes] of Object.entries(theirs)) {
   rows.push([name, compared, `${differing} of ${tried}`, `${refused}`, `${beginningsDiffering} of ${beginnings}`]);
 }
 const head = ['template', 'compared', 'differing', 'refused by both', 'beginnings differing'];
-console.log(table(head, rows));
-if (process.argv.includes('--write')) writeResult('templates', table(head, rows));
+publishResult('templates', table(head, rows));
 console.log(`\n${JSON.stringify({ bench: 'templates', trl: TRL, counted })}`);
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exitCode = 1;

@@ -122,5 +122,5 @@ export async function realDirectories(python: string, into: string): Promise<Rea
   return made;
 }
 
-/** @returns the object in the file; {} when there is none */
+/** @returns the object in the file; {} without the file */
 const readJson = async (path: string): Promise<Json> => JSON.parse(await readFile(path, 'utf8').catch(() => '{}')) as Json;
