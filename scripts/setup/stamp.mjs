@@ -12,7 +12,7 @@ const stampPath = (/** @type {string} */ root) => join(root, 'node_modules', '.g
  * @param {{root: string, parts: Parts}} options
  * @typedef {{development: boolean, tensorflow: boolean, servers: boolean}} Parts  what to set up
  */
-export function currentStamp({ root, parts }) {
+function currentStamp({ root, parts }) {
   const folders = ['scripts/setup', ...(parts.tensorflow ? ['workers/engine/kernels'] : [])];
   const sources = folders.flatMap((folder) => filesBelow(join(root, folder)).map((path) => join(folder, path)));
   const paths = ['package-lock.json', 'prisma.config.ts', 'prisma/schema.prisma', 'scripts/setup.mjs', ...sources];

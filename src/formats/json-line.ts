@@ -27,7 +27,7 @@ const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
 
 /**
  * Where a line has half of a surrogate pair, which is no character: transformers refuses to tokenise it.
- * @returns the keys and indices that lead to the text (a key itself: to its object) and what is half; null if there is none
+ * @returns the keys and indices that lead to the text (a key itself: to its object) and what is half; null for a line without one
  */
 export function halfSurrogate(line: string, value: unknown): { path: (string | number)[]; half: string } | null {
   return SURROGATE_ESCAPE.test(line) ? findHalf(value, []) : null;

@@ -4,7 +4,7 @@
  */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
-  /** The request's field at fault, e.g. `training_file` or `tuning.r`; null if there is none. */
+  /** The request's field at fault, e.g. `training_file` or `tuning.r`; null if no single field is. */
   readonly param: string | null;
   /** What to do about it; shown after the message. */
   readonly hint: string | null;

@@ -23,7 +23,7 @@ export function validationError(errors: ErrorObject[]): Refusal {
 
 /**
  * Ajv reports errors for every alternative of a union. Keeps only those of the alternative that the user meant, or the
- * union's own error if there is none.
+ * union's own error if no alternative was meant.
  */
 function leaves(errors: ErrorObject[]): ErrorObject[] {
   const unions = errors.filter((error) => error.keyword === 'anyOf').sort((a, b) => a.schemaPath.length - b.schemaPath.length);

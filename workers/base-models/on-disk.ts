@@ -21,8 +21,8 @@ type Place = Pick<BaseModelDirectory, 'id' | 'revision' | 'dir'>;
 
 /**
  * The models of each directory by name (the first of a name wins): `name`, `org/name`, and those of a Hugging Face cache; then the newest commit of each
- * model that was downloaded from the hub. What looks like a model but is none is listed too, as a faulty model is: a job on it fails with a message
- * that says what is the matter, which helps its user more than a missing model.
+ * model that was downloaded from the hub. Directories that only look like a model (an adapter, GGUF files) are listed too, as faulty models are: a job on one
+ * fails with a message that says what is the matter, which helps its user more than a missing model.
  */
 export async function findBaseModels({ modelsDirs, dataDir }: Pick<Config, 'modelsDirs' | 'dataDir'>): Promise<BaseModelDirectory[]> {
   const places: Place[] = [];

@@ -84,7 +84,7 @@ describe('findBaseModels', () => {
     expect(await find()).toMatchObject([{ id: 'org/name', revision: COMMITS[1], problem: null }]);
   });
 
-  it('lists what is taken for a model but is none, and says what it is', async () => {
+  it('lists what people take for a model, such as an adapter, and says what it is', async () => {
     const write = async (name: string, files: Record<string, string>) => {
       await mkdir(join(models, name), { recursive: true });
       for (const [file, content] of Object.entries(files)) await writeFile(join(models, name, file), content);

@@ -98,7 +98,7 @@ function changed(given: JsonValue): JsonValue {
   return other === null ? null : JSON.stringify(other, (_, each: unknown) => (each instanceof Map ? Object.fromEntries(each) : each));
 }
 
-/** @returns the value with a probe in place of each string, number, truth value and null in it; null if there is none */
+/** @returns the value with a probe in place of each string, number, truth value and null in it; null if it holds no such value */
 function withLeaves(value: JsonValue): JsonValue {
   if (Array.isArray(value)) return value.length === 0 ? null : value.map((each) => withLeaves(each) ?? each);
   if (!isJsonObject(value)) return PROBE;

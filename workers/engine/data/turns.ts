@@ -52,7 +52,7 @@ function refusing<T>(messages: readonly ChatMessage[], render: () => T): T {
   }
 }
 
-/** Many templates add a turn's content to a text, which fails in Python too where there is none. */
+/** Many templates add a turn's content to a text, which fails in Python too for a turn without content. */
 function advice(messages: readonly ChatMessage[]): string {
   const empty = messages.findIndex(({ content }) => content === null);
   return empty === -1 ? '' : ` (message ${empty + 1} has no content; if the template needs one, write "content": "")`;

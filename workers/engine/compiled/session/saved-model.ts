@@ -40,7 +40,7 @@ export function savedModel(nodes: readonly GraphNode[]): SavedGraph {
 }
 
 /** @returns an output's name as nodes of the graph name their inputs */
-export const outputName = ({ node, index }: Output): string => (index === 0 ? node.name : `${node.name}:${index}`);
+const outputName = ({ node, index }: Output): string => (index === 0 ? node.name : `${node.name}:${index}`);
 
 function nodeMessage({ name, op, inputs, after, attributes }: GraphNode): Message {
   const message = make('NodeDef');

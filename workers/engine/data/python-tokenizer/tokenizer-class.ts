@@ -6,7 +6,7 @@ import type { TokenizerFiles } from './tokenizer-files.ts';
 /** Takes all of `tokenizer.json`. Python's `PreTrainedTokenizerFast` is an alias. */
 export const AS_SERIALIZED = 'TokenizersBackend';
 
-export const REBUILT = [
+const REBUILT = [
   'LlamaTokenizer',
   'CodeLlamaTokenizer',
   'GemmaTokenizer',

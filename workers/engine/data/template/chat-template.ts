@@ -100,7 +100,7 @@ export class ChatTemplate {
 
   /**
    * Reads the model's templates, or takes the job's own.
-   * @returns null when there is none
+   * @returns null for a model without a template
    * @throws Refusal when one of them is not valid, or a variable's name is reserved
    */
   static async open(tokenizer: Tokenizer, today: Date, { source, kwargs = NO_KWARGS }: JobTemplate = {}): Promise<ChatTemplate | null> {

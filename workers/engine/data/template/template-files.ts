@@ -58,6 +58,6 @@ export function chooseTemplate(sources: TemplateSources, hasTools: boolean): str
   if (hasTools && sources.has(TOOL_USE)) return TOOL_USE;
   if (sources.has(DEFAULT)) return DEFAULT;
   throw new Error(
-    `needs a chat template that the model does not have: there is none named ${DEFAULT}, only ${[...sources.keys()].sort().join(', ')}; give the job a chat_template`,
+    `needs a chat template that the model does not have: its templates are ${[...sources.keys()].sort().join(', ')}; name one of them ${DEFAULT}, or give the job a chat_template`,
   );
 }

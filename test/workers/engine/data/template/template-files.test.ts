@@ -56,7 +56,7 @@ describe('ChatTemplate.open › chooses the template that transformers chooses',
   it('says which templates there are when none is for the example', async () => {
     const opened = await open({ chat_template: ['tool_use', 'rag'].map((name) => ({ name, template: name })) });
     expect(() => opened!.render([], { tools: null, addGenerationPrompt: false })).toThrow(
-      'needs a chat template that the model does not have: there is none named default, only rag, tool_use; give the job a chat_template',
+      'needs a chat template that the model does not have: its templates are rag, tool_use; name one of them default, or give the job a chat_template',
     );
   });
 

@@ -71,7 +71,7 @@ export function compare(a: Value, b: Value): number {
 }
 
 /** By code points, where JavaScript's < goes by UTF-16 units. */
-export function compareText(a: string, b: string): number {
+function compareText(a: string, b: string): number {
   if (a === b) return 0;
   let index = 0;
   while (index < a.length && index < b.length && a[index] === b[index]) index += 1;

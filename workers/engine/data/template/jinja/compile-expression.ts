@@ -107,7 +107,7 @@ export function compileExpression(expression: Expression, scope: Scope): Compile
   }
 }
 
-export function compileName(name: string, { symbols }: Scope): Compiled {
+function compileName(name: string, { symbols }: Scope): Compiled {
   const { hops, slot } = symbols.find(name)!;
   const undefinedName = new Undefined(`'${name}' is undefined`);
   if (hops === 0) return (frame) => valueOr(frame.slots[slot], undefinedName);

@@ -10,7 +10,7 @@ export interface Environment {
   readonly tests: ReadonlyMap<string, Operation<boolean>>;
 }
 
-/** @throws TemplateError if there is none of that name */
+/** @throws TemplateError for an unknown name */
 export function operation<Result>(kind: 'filter' | 'test', known: ReadonlyMap<string, Operation<Result>>, name: string): Operation<Result> {
   const found = known.get(name);
   if (found === undefined) throw new TemplateError(`no ${kind} is named '${name}'`);

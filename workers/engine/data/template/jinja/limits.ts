@@ -4,7 +4,7 @@ import { TemplateError } from './error.ts';
 /** Characters of a text that one operation makes: more than a line of MAX_LINE_BYTES needs, less than fills the memory. */
 export const MAX_LENGTH = 64 * 2 ** 20;
 /** Items of a list that one operation makes: a line has no more characters. */
-export const MAX_ITEMS = 8 * 2 ** 20;
+const MAX_ITEMS = 8 * 2 ** 20;
 /** Characters that one rendering prints. */
 export const MAX_OUTPUT = 64 * 2 ** 20;
 /** Statements and loop rounds of one rendering: seconds, not hours. The longest conversation needs a few hundred thousand. */

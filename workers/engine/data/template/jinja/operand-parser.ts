@@ -3,7 +3,7 @@ import type { Arguments, Expression, Filter, Slice } from './syntax.ts';
 import type { TokenStream } from './token-stream.ts';
 
 export const CONSTANTS: Record<string, null | boolean> = { true: true, True: true, false: false, False: false, none: null, None: null };
-export const NO_ARGUMENTS: Arguments = { args: [], keywords: [], rest: null, restKeywords: null };
+const NO_ARGUMENTS: Arguments = { args: [], keywords: [], rest: null, restKeywords: null };
 
 export abstract class OperandParser {
   constructor(protected readonly stream: TokenStream) {}

@@ -98,7 +98,7 @@ export const SEQUENCE_FILTERS: [string, Operation<Value>][] = [
 ];
 
 /** `len(value)` @throws TemplateError for what has no length */
-export function lengthOf(value: Value): number {
+function lengthOf(value: Value): number {
   if (typeof value === 'string') return codePointCount(value);
   const length = itemsOf(value)?.length ?? dictOf(value)?.size ?? (value instanceof PyObject ? value.length() : null);
   if (length === null) throw new TemplateError(`it asks for the length of a ${typeName(value)}`);

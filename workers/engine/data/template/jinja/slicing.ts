@@ -55,7 +55,7 @@ export function slice(value: Value, start: Value, stop: Value, step: Value): Val
   throw new TemplateError(`it slices a ${typeName(value)}`);
 }
 
-/** @returns the item at an index, from the end if it is negative; undefined if there is none */
+/** @returns the item at an index, from the end if it is negative; undefined past the ends */
 export function at<T>(items: readonly T[], index: number): T | undefined {
   return items[index < 0 ? index + items.length : index];
 }
