@@ -6,7 +6,7 @@ import type { Job } from '../jobs/job.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 
-type Needs = Pick<Services, 'objectStore' | 'log'>;
+type Needs = Pick<Services, 'jobRecord' | 'objectStore' | 'log'>;
 
 interface AdapterObject {
   /** Path within the directory, with `/` as separator. */
@@ -20,11 +20,10 @@ interface AdapterObject {
  * @param step  lists the files of this checkpoint instead
  * @throws Refusal adapter_not_found
  */
-export async function adapterObjects(job: Job, { objectStore }: Needs, step?: number): Promise<AdapterObject[]> {
-  const prefix = step === undefined ? keys.adapter(job.id) : keys.checkpointAdapter(job.id, step);
-  // Until the job has succeeded, its files may exist but are not proven.
-  const listed = step === undefined && job.status !== 'succeeded' ? [] : await objectStore.list(prefix);
-  const objects = listed.map(({ key, sizeBytes }) => ({ name: key.slice(prefix.length), key, sizeBytes }));
+export async function adapterObjects(job: Job, services: Needs, step?: number): Promise<AdapterObject[]> {
+  const folder = step === undefined ? job.adapterFolder : await checkpointAdapter(job, step, services);
+  const listed = folder === null ? [] : await services.objectStore.list(folder);
+  const objects = listed.map(({ key, sizeBytes }) => ({ name: key.slice(folder!.length), key, sizeBytes }));
   if (objects.length > 0) return objects;
   if (step !== undefined) {
     throw new Refusal('adapter_not_found', `The job "${job.id}" has no checkpoint at step ${step}`, {
@@ -34,6 +33,11 @@ export async function adapterObjects(job: Job, { objectStore }: Needs, step?: nu
   throw new Refusal('adapter_not_found', `The job "${job.id}" is ${job.status} and has no adapter`, {
     hint: 'The adapter is available once the job has succeeded.',
   });
+}
+
+async function checkpointAdapter({ owner, id }: Job, step: number, { jobRecord }: Needs): Promise<string | null> {
+  const checkpoint = await jobRecord.checkpointAt(owner, id, step);
+  return checkpoint && keys.checkpointAdapter(checkpoint.folder);
 }
 
 /** @throws Refusal adapter_not_found */

@@ -42,6 +42,8 @@ export interface Job {
   trainedTokens: number | null;
   /** Set by `succeed`. */
   fineTunedModel: string | null;
+  /** Where the delivered files are in the object store, ending in `/`; set by `succeed`. */
+  adapterFolder: string | null;
   resultFileIds: string[];
   error: JobError | null;
   estimatedFinish: Date | null;
@@ -59,7 +61,19 @@ export interface Job {
 
 /** What a move or a heartbeat may write besides the status. */
 export type JobPatch = Partial<
-  Pick<Job, 'resolved' | 'tuning' | 'facts' | 'totalSteps' | 'trainedTokens' | 'fineTunedModel' | 'resultFileIds' | 'error' | 'estimatedFinish'>
+  Pick<
+    Job,
+    | 'resolved'
+    | 'tuning'
+    | 'facts'
+    | 'totalSteps'
+    | 'trainedTokens'
+    | 'fineTunedModel'
+    | 'adapterFolder'
+    | 'resultFileIds'
+    | 'error'
+    | 'estimatedFinish'
+  >
 >;
 
 /** The fields that `create` needs. */
@@ -98,6 +112,8 @@ export interface Checkpoint {
   step: number;
   /** `ft:…:ckpt-step-N` */
   name: string;
+  /** Where its files are in the object store, ending in `/`. */
+  folder: string;
   metrics: CheckpointMetrics;
   createdAt: Date;
 }

@@ -3,6 +3,7 @@ import type { Metrics } from '../formats/metrics.ts';
 import { type Checkpoint as CheckpointRow, type JobEvent as EventRow, Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 import { checkpointModelName, newCheckpointId, newEventId } from '../ids.ts';
+import { keys } from '../object-store/keys.ts';
 import type { Checkpoint, CheckpointMetrics, JobEvent, NewEvent, StepMetric } from './job.ts';
 import { fence } from './store.ts';
 
@@ -58,15 +59,19 @@ export function openJobRecord(db: Database) {
     },
 
     /** Replaces an earlier checkpoint of the same step. @returns null when the attempt is not the newest */
-    async addCheckpoint(id: string, attempt: number, { step, metrics }: { step: number; metrics: CheckpointMetrics }): Promise<Checkpoint | null> {
+    async addCheckpoint(
+      id: string,
+      attempt: number,
+      { step, folder, metrics }: Pick<Checkpoint, 'step' | 'folder' | 'metrics'>,
+    ): Promise<Checkpoint | null> {
       return db.$transaction(async (tx) => {
         if (!(await fence(tx, id, attempt))) return null;
         const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { id: true, owner: true, model: true, suffix: true } });
         const json = onlyFinite(metrics);
         const row = await tx.checkpoint.upsert({
           where: { jobId_step: { jobId: id, step } },
-          create: { id: newCheckpointId(), jobId: id, step, name: checkpointModelName(job, step), metrics: json },
-          update: { metrics: json },
+          create: { id: newCheckpointId(), jobId: id, step, name: checkpointModelName(job, step), folder, metrics: json },
+          update: { folder, metrics: json },
         });
         return asCheckpoint(row);
       });
@@ -86,6 +91,12 @@ export function openJobRecord(db: Database) {
       return row && asCheckpoint(row);
     },
 
+    /** The checkpoint that was written after a step. */
+    async checkpointAt(owner: string, jobId: string, step: number): Promise<Checkpoint | null> {
+      const row = await db.checkpoint.findUnique({ where: { jobId_step: { jobId, step }, job: { owner } } });
+      return row && asCheckpoint(row);
+    },
+
     async newestCheckpoint(id: string): Promise<Checkpoint | null> {
       const row = await db.checkpoint.findFirst({ where: { jobId: id }, orderBy: { step: 'desc' } });
       return row && asCheckpoint(row);
@@ -100,4 +111,5 @@ const onlyFinite = (metrics: Metrics): Record<string, number> =>
 /** JSON columns are written only by this store, so they are read with the type that they were written with. */
 const asEvent = ({ jobId, ...row }: EventRow): JobEvent => row as unknown as JobEvent;
 
-const asCheckpoint = (row: CheckpointRow): Checkpoint => row as unknown as Checkpoint;
+const asCheckpoint = (row: CheckpointRow): Checkpoint =>
+  ({ ...row, folder: row.folder ?? keys.olderCheckpoint(row.jobId, row.step) }) as unknown as Checkpoint;

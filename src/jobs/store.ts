@@ -3,6 +3,7 @@ import { jsonText } from '../formats/json-text.ts';
 import { parseJsonValue } from '../formats/json-value.ts';
 import { type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
+import { keys } from '../object-store/keys.ts';
 import type { Job, JobPatch, NewJob } from './job.ts';
 import { isFinal, type MoveName, moves } from './state.ts';
 
@@ -188,7 +189,9 @@ function asJob({ method, integrations, idempotencyKey, trainedTokens, ...row }: 
   // Jobs of older versions have neither in their method.
   const { chat_template: chatTemplate = null, chat_template_kwargs: kwargs = null } = method as Prisma.JsonObject;
   const chatTemplateKwargs = typeof kwargs === 'string' ? parseJsonValue(kwargs) : null;
-  return { ...row, chatTemplate, chatTemplateKwargs, trainedTokens: trainedTokens === null ? null : Number(trainedTokens) } as unknown as Job;
+  const adapterFolder = row.adapterFolder ?? (row.status === 'succeeded' ? keys.olderAdapter(row.id) : null);
+  const tokens = trainedTokens === null ? null : Number(trainedTokens);
+  return { ...row, chatTemplate, chatTemplateKwargs, adapterFolder, trainedTokens: tokens } as unknown as Job;
 }
 
 /** null is stored in a JSON column as SQL's NULL. */

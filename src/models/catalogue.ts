@@ -7,7 +7,6 @@ import { unixSeconds } from '../formats/unix-seconds.ts';
 import type { HubModel } from '../hub/hub.ts';
 import { parseHubName } from '../hub/hub-name.ts';
 import type { Job } from '../jobs/job.ts';
-import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import type { ModelObject } from './schema.ts';
 import type { BaseModel } from './store.ts';
@@ -84,11 +83,12 @@ export async function deleteModel({ organization: owner }: Principal, id: string
     throw notFound(id);
   }
   await jobs.forgetModel(owner, id);
+  if (job.adapterFolder === null) return;
   for (const fileId of job.resultFileIds) {
     const file = await files.find(owner, fileId);
-    if (file?.storageKey.startsWith(keys.adapter(job.id))) await files.delete(owner, fileId);
+    if (file?.storageKey.startsWith(job.adapterFolder)) await files.delete(owner, fileId);
   }
-  await objectStore.deletePrefix(keys.adapter(job.id));
+  await objectStore.deletePrefix(job.adapterFolder);
 }
 
 const notFound = (id: string) => new Refusal('model_not_found', `There is no model "${id}"`, { param: 'model', hint: 'GET /v1/models lists them.' });

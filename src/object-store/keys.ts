@@ -1,10 +1,27 @@
-/** Every path in the object store. */
+import { randomUUID } from 'node:crypto';
+
+/**
+ * Every path in the object store.
+ *
+ * Whatever a job uploads gets a folder that no other upload has, and counts once a row names that folder. So a worker that lost its job, or wakes up
+ * late, can neither overwrite nor delete what another attempt wrote.
+ */
 export const keys = {
   file: (fileId: string) => `files/${fileId}`,
-  /** The delivered adapter directory (or model directory) of a job. */
-  adapter: (jobId: string) => `jobs/${jobId}/adapter/`,
-  /** The adapter of a checkpoint; the state to resume from is stored beside it. */
-  checkpointAdapter: (jobId: string, step: number) => `jobs/${jobId}/checkpoints/${step}/adapter/`,
-  checkpoint: (jobId: string, step: number) => `jobs/${jobId}/checkpoints/${step}/`,
   job: (jobId: string) => `jobs/${jobId}/`,
+  /** A new folder for what an attempt delivers: the adapter directory, or the model directory of full fine-tuning. */
+  newDelivery: (jobId: string, attempt: number) => `jobs/${jobId}/attempts/${attempt}/delivery-${randomUUID()}/`,
+  /** A new folder for a checkpoint: what it would deliver, and beside it the state to resume from. */
+  newCheckpoint: (jobId: string, attempt: number, step: number) => `jobs/${jobId}/attempts/${attempt}/checkpoint-${step}-${randomUUID()}/`,
+  /** The adapter in a checkpoint's folder. */
+  checkpointAdapter: (checkpointFolder: string) => `${checkpointFolder}adapter/`,
+  /** Jobs of older versions, whose rows name no folder, have one for all attempts. */
+  olderAdapter: (jobId: string) => `jobs/${jobId}/adapter/`,
+  olderCheckpoint: (jobId: string, step: number) => `jobs/${jobId}/checkpoints/${step}/`,
 };
+
+/** The folder of a job's upload that an object belongs to, and the attempt that wrote it; null for objects of older versions. */
+export function uploadOf(key: string): { folder: string; attempt: number } | null {
+  const [folder, attempt] = /^jobs\/[^/]+\/attempts\/(\d+)\/[^/]+\//.exec(key) ?? [];
+  return folder === undefined ? null : { folder, attempt: Number(attempt) };
+}

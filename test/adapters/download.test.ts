@@ -10,24 +10,31 @@ const adapter = { 'adapter_config.json': '{"r":8}', 'adapter_model.safetensors':
 let service: RunningService;
 let jobId: string;
 let modelName: string;
+let adapterFolder: string;
 beforeAll(async () => {
   service = await runService();
   const { jobs, jobRecord, files, objectStore } = service.services;
   const training_file = await service.upload();
   jobId = (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, suffix: 'a/b c' })).json().id;
   const job = (await jobs.claim(jobId, 'worker-test'))!;
+  adapterFolder = keys.newDelivery(jobId, job.attempt);
   await jobs.move(jobId, 'read', { attempt: 1 });
   await jobs.move(jobId, 'start', { attempt: 1 });
+  const folder = keys.newCheckpoint(jobId, 1, 5);
   for (const [name, content] of Object.entries(adapter)) {
-    await objectStore.put(keys.adapter(jobId) + name, content);
-    await objectStore.put(keys.checkpointAdapter(jobId, 5) + name, content);
+    await objectStore.put(adapterFolder + name, content);
+    await objectStore.put(keys.checkpointAdapter(folder) + name, content);
+    await objectStore.put(keys.checkpointAdapter(keys.newCheckpoint(jobId, 1, 6)) + name, content); // its worker died before the row was written
   }
-  await jobRecord.addCheckpoint(jobId, 1, { step: 5, metrics: { step: 5, train_loss: 1.5 } });
+  await jobRecord.addCheckpoint(jobId, 1, { step: 5, folder, metrics: { step: 5, train_loss: 1.5 } });
   modelName = fineTunedModelName(job);
-  const storageKey = `${keys.adapter(jobId)}adapter_config.json`;
+  const storageKey = `${adapterFolder}adapter_config.json`;
   const result = { id: newFileId(), filename: 'adapter_config.json', purpose: 'fine-tune-results' as const, sizeBytes: 7, sha256: '', storageKey };
   await files.create(ORGANIZATION, result);
-  await jobs.move(jobId, 'succeed', { attempt: 1, patch: { fineTunedModel: modelName, trainedTokens: 100, resultFileIds: [result.id] } });
+  await jobs.move(jobId, 'succeed', {
+    attempt: 1,
+    patch: { fineTunedModel: modelName, adapterFolder, trainedTokens: 100, resultFileIds: [result.id] },
+  });
 });
 afterAll(() => service.close());
 
@@ -128,7 +135,7 @@ describe('models', () => {
     await expect(client.models.delete('graft-tiny')).rejects.toMatchObject({ status: 400, param: 'model' });
     expect(await client.models.delete(modelName)).toEqual({ id: modelName, object: 'model', deleted: true });
     await expect(client.models.retrieve(modelName)).rejects.toMatchObject({ status: 404 });
-    expect(await services.objectStore.list(keys.adapter(jobId))).toEqual([]);
+    expect(await services.objectStore.list(adapterFolder)).toEqual([]);
     expect((await client.fineTuning.jobs.retrieve(jobId)).status).toBe('succeeded');
   });
 });

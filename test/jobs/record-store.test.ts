@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StepMetric } from '../../src/jobs/job.ts';
 import { type JobRecord, openJobRecord } from '../../src/jobs/record-store.ts';
 import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
+import { keys } from '../../src/object-store/keys.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
 import { newJob } from './new-job.ts';
 
@@ -54,11 +55,18 @@ describe('metrics', () => {
 describe('checkpoints', () => {
   it('come back newest first, with a repeated one as it was last recorded', async () => {
     const { id, attempt } = await claimed();
-    await jobRecord.addCheckpoint(id, attempt, { step: 2, metrics: { step: 2 } });
-    await jobRecord.addCheckpoint(id, attempt, { step: 3, metrics: { step: 3, train_loss: 1 } });
-    await jobRecord.addCheckpoint(id, attempt, { step: 3, metrics: { step: 3, train_loss: 2 } });
+    await jobRecord.addCheckpoint(id, attempt, { step: 2, folder: keys.newCheckpoint(id, attempt, 2), metrics: { step: 2 } });
+    await jobRecord.addCheckpoint(id, attempt, { step: 3, folder: keys.newCheckpoint(id, attempt, 3), metrics: { step: 3, train_loss: 1 } });
+    await jobRecord.addCheckpoint(id, attempt, { step: 3, folder: keys.newCheckpoint(id, attempt, 3), metrics: { step: 3, train_loss: 2 } });
     expect(await jobRecord.newestCheckpoint(id)).toMatchObject({ step: 3, metrics: { train_loss: 2 } });
     expect((await jobRecord.checkpoints('acme', id, { limit: 10 })).data.map((checkpoint) => checkpoint.step)).toEqual([3, 2]);
+  });
+
+  it('of older versions are where those put them', async () => {
+    const { id, attempt } = await claimed();
+    const { id: checkpoint } = (await jobRecord.addCheckpoint(id, attempt, { step: 2, folder: 'elsewhere/', metrics: { step: 2 } }))!;
+    await embedded.database.checkpoint.update({ where: { id: checkpoint }, data: { folder: null } });
+    expect((await jobRecord.newestCheckpoint(id))!.folder).toBe(`jobs/${id}/checkpoints/2/`);
   });
 });
 
@@ -68,7 +76,7 @@ describe('an attempt that is not the newest', () => {
     await jobs.release(id, attempt);
     await jobs.claim(id, 'worker-b');
     expect(await jobRecord.addMetrics(id, attempt, [metric(1)])).toBe(false);
-    expect(await jobRecord.addCheckpoint(id, attempt, { step: 1, metrics: { step: 1 } })).toBeNull();
+    expect(await jobRecord.addCheckpoint(id, attempt, { step: 1, folder: keys.newCheckpoint(id, attempt, 1), metrics: { step: 1 } })).toBeNull();
     expect(await jobRecord.metrics(id)).toEqual([]);
     expect(await jobRecord.newestCheckpoint(id)).toBeNull();
   });

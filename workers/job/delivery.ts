@@ -5,7 +5,6 @@ import type { AdapterProof, ProofFindings } from '../../src/formats/adapter-proo
 import { Refusal } from '../../src/formats/refusal.ts';
 import { fineTunedModelName, newFileId } from '../../src/ids.ts';
 import type { Job } from '../../src/jobs/job.ts';
-import { isFinal } from '../../src/jobs/state.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import type { Services } from '../../src/services.ts';
 import type { TrainResult } from '../engine/contract.ts';
@@ -33,27 +32,26 @@ export interface Delivery {
 /**
  * Finishes a successful run: uploads the adapter (or model), reads it back from the object store and proves it, adds the results file, gives every
  * file a row, and moves the job to `succeeded`. Another attempt may repeat everything before that move.
- * @throws Refusal when the proof fails, JobLost; the uploaded files are then removed unless a later attempt writes them
+ * @throws Refusal when the proof fails, JobLost; the uploaded files are then removed
  */
 export async function deliver({ services, job, result, deliveredDir, load }: Delivery): Promise<void> {
-  const { jobs, jobRecord, objectStore } = services;
+  const { jobRecord, objectStore } = services;
   const { id, attempt } = job;
-  const prefix = keys.adapter(id);
+  const folder = keys.newDelivery(id, attempt);
   try {
-    const uploaded = await uploadDirectory(objectStore, result.outputDir, prefix);
+    const uploaded = await uploadDirectory(objectStore, result.outputDir, folder);
     await rm(deliveredDir, { recursive: true, force: true });
     await mkdir(deliveredDir);
-    const proof = await proveFiles({ objectStore, prefix, uploaded, dir: deliveredDir, load });
+    const proof = await proveFiles({ objectStore, prefix: folder, uploaded, dir: deliveredDir, load });
     await saveReport(services, job, 'proof', proof);
     if (!proof.passed) throw proofFailed(proof);
     const { measured_on: on, live, delivered } = proof.loss!;
     const message = `The delivered files were read back and proven: loss ${delivered.toFixed(4)} on the ${on.replace('_', ' ')}, ${live.toFixed(4)} before`;
     await jobRecord.appendEvent(id, { level: 'info', message });
-    await succeed(services, job, { uploaded, trainedTokens: result.trainedTokens });
+    await succeed(services, job, { folder, uploaded, trainedTokens: result.trainedTokens });
   } catch (error) {
-    const current = await jobs.findAny(id);
-    // A later attempt writes the same files, so they are deleted only if the job has ended or is about to fail.
-    if (error instanceof Refusal || (current?.attempt === attempt && isFinal(current.status))) await objectStore.deletePrefix(prefix);
+    // Only these say for certain that no row names the files: after any other error, a success may have been recorded.
+    if (error instanceof Refusal || error instanceof JobLost) await objectStore.deletePrefix(folder);
     throw error;
   } finally {
     await rm(deliveredDir, { recursive: true, force: true });
@@ -68,7 +66,11 @@ function proofFailed({ problems }: AdapterProof): Refusal {
   });
 }
 
-async function succeed(services: Needs, job: Job, { uploaded, trainedTokens }: { uploaded: UploadedFile[]; trainedTokens: number }): Promise<void> {
+async function succeed(
+  services: Needs,
+  job: Job,
+  { folder, uploaded, trainedTokens }: { folder: string; uploaded: UploadedFile[]; trainedTokens: number },
+): Promise<void> {
   const { jobs, jobRecord, files, objectStore } = services;
   const { id, owner, attempt } = job;
   // An attempt that was killed after this point left its rows behind.
@@ -80,7 +82,7 @@ async function succeed(services: Needs, job: Job, { uploaded, trainedTokens }: {
   await putResults(services, job, results);
   for (const row of rows) await addAdapterFile(services, owner, row);
   const fineTunedModel = fineTunedModelName(job);
-  if ((await jobs.move(id, 'succeed', { attempt, patch: { fineTunedModel, trainedTokens } })) === null) {
+  if ((await jobs.move(id, 'succeed', { attempt, patch: { fineTunedModel, adapterFolder: folder, trainedTokens } })) === null) {
     for (const row of resultFileIds) await files.delete(owner, row);
     await objectStore.delete(keys.file(results));
     throw new JobLost();

@@ -1,7 +1,6 @@
 /** What a training process gets: the job's files in its folder, and its options. */
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job } from '../../src/jobs/job.ts';
-import { keys } from '../../src/object-store/keys.ts';
 import { ObjectNotFound } from '../../src/object-store/object-store.ts';
 import type { Services } from '../../src/services.ts';
 import type { TrainOptions } from '../engine/contract.ts';
@@ -47,7 +46,7 @@ export async function trainOptions(
 ): Promise<Omit<TrainOptions, 'signal' | 'report'>> {
   const newest = await jobRecord.newestCheckpoint(job.id);
   const resumeFrom = newest && folder.checkpoint(newest.step);
-  if (newest !== null) await downloadDirectory(objectStore, keys.checkpoint(job.id, newest.step), folder.checkpoint(newest.step));
+  if (newest !== null) await downloadDirectory(objectStore, newest.folder, folder.checkpoint(newest.step));
   return {
     modelDir: modelPath,
     trainingFile: folder.trainingFile,

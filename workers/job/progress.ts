@@ -61,8 +61,9 @@ async function describeData(jobRecord: Services['jobRecord'], id: string, which:
 /** Uploads first and adds the row last, so a checkpoint that has a row is complete. @throws JobLost */
 export async function recordCheckpoint({ jobRecord, objectStore }: Needs, job: Job, { step, dir, last }: CheckpointReport): Promise<void> {
   const { id, attempt } = job;
-  await uploadDirectory(objectStore, dir, keys.checkpoint(id, step));
-  const checkpoint = await jobRecord.addCheckpoint(id, attempt, { step, metrics: { step, ...modelMetrics(last.metrics) } });
+  const folder = keys.newCheckpoint(id, attempt, step);
+  await uploadDirectory(objectStore, dir, folder);
+  const checkpoint = await jobRecord.addCheckpoint(id, attempt, { step, folder, metrics: { step, ...modelMetrics(last.metrics) } });
   if (checkpoint === null) throw new JobLost();
   await jobRecord.appendEvent(id, { level: 'info', message: `Checkpoint created at step ${step}: ${checkpoint.name}` });
 }

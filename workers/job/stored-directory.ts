@@ -21,10 +21,9 @@ export interface UploadedFile extends DirectoryFile {
 
 /**
  * Uploads every file of a directory, one object per file.
- * @param prefix ends in `/`; existing objects under it are deleted first
+ * @param prefix ends in `/`; a folder of this upload alone
  */
 export async function uploadDirectory(objectStore: ObjectStore, dir: string, prefix: string): Promise<UploadedFile[]> {
-  await objectStore.deletePrefix(prefix);
   const uploaded: UploadedFile[] = [];
   for (const path of await pathsIn(dir)) {
     const name = nameIn(dir, path);

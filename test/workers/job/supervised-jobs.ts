@@ -70,8 +70,8 @@ export async function superviseJobs() {
     supervise,
     get,
     weights,
-    /** The files of its adapter in the object store. */
-    stored: (jobId: string) => service.services.objectStore.list(keys.adapter(jobId)),
+    /** The files that any attempt of it uploaded to be delivered. */
+    stored: async (jobId: string) => (await service.services.objectStore.list(keys.job(jobId))).filter(({ key }) => key.includes('/delivery-')),
 
     /** What reconcile does with a job whose heartbeat has stopped. */
     workerWasLost: (jobId: string) => service.services.jobs.move(jobId, 'requeue'),
@@ -98,7 +98,7 @@ export async function superviseJobs() {
       return {
         ...objectStore,
         get: async (key) =>
-          key.startsWith('jobs/') && key.endsWith(`/adapter/${WEIGHTS}`) && !key.includes('checkpoints')
+          key.includes('/delivery-') && key.endsWith(`/${WEIGHTS}`)
             ? Readable.from([change(await buffer(await objectStore.get(key)))])
             : objectStore.get(key),
       };
