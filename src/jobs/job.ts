@@ -73,6 +73,7 @@ export type JobPatch = Partial<
     | 'resultFileIds'
     | 'error'
     | 'estimatedFinish'
+    | 'finishedAt'
   >
 >;
 

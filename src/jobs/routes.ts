@@ -6,9 +6,12 @@ import { ErrorResponse, listOf } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
 import { cancelJob } from './cancel.ts';
 import { createJob } from './create.ts';
+import { deleteJob } from './delete.ts';
 import { findJob } from './find.ts';
 import { followEvents, requireEvent } from './follow.ts';
-import { CheckpointObject, CheckpointQuery, CreateJob, EventObject, EventQuery, JobObject, JobParams, JobQuery } from './schema.ts';
+import { pauseJob } from './pause.ts';
+import { resumeJob } from './resume.ts';
+import { CheckpointObject, CheckpointQuery, CreateJob, EventObject, EventQuery, JobDeleted, JobObject, JobParams, JobQuery } from './schema.ts';
 import { checkpointView, eventView, jobView } from './view.ts';
 
 const tags = ['Fine-tuning'];
@@ -20,7 +23,7 @@ const CheckpointList = Type.Object({
   last_id: Type.Union([Type.String(), Type.Null()]),
 });
 
-/** `/v1/fine_tuning/jobs`: create, inspect, cancel */
+/** `/v1/fine_tuning/jobs`: create, inspect, pause, resume, cancel, delete */
 export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   const { jobs, jobRecord } = services;
   const closing = new AbortController();
@@ -81,6 +84,61 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
       const job = await cancelJob(request.principal, request.params.job_id, services);
       request.log.info({ jobId: job.id }, 'job cancelled');
       return jobView(job);
+    },
+  );
+
+  app.post(
+    '/fine_tuning/jobs/:job_id/pause',
+    {
+      schema: {
+        tags,
+        summary: 'Pause a fine-tuning job',
+        description: 'The status is `paused` at once; a worker that trains the job finishes the current step and writes a checkpoint.',
+        params: JobParams,
+        response: { 200: JobObject, '4xx': ErrorResponse },
+      },
+    },
+    async (request) => {
+      const job = await pauseJob(request.principal, request.params.job_id, services);
+      request.log.info({ jobId: job.id }, 'job paused');
+      return jobView(job);
+    },
+  );
+
+  app.post(
+    '/fine_tuning/jobs/:job_id/resume',
+    {
+      schema: {
+        tags,
+        summary: 'Resume a paused or failed fine-tuning job',
+        description: 'It waits for a worker and resumes from its newest checkpoint, or starts from the beginning if it has none.',
+        params: JobParams,
+        response: { 200: JobObject, '4xx': ErrorResponse },
+      },
+    },
+    async (request) => {
+      const job = await resumeJob(request.principal, request.params.job_id, services);
+      request.log.info({ jobId: job.id }, 'job resumed');
+      return jobView(job);
+    },
+  );
+
+  app.delete(
+    '/fine_tuning/jobs/:job_id',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a fine-tuning job',
+        description: 'In any state, with all that it made: events, checkpoints, reports, its model and result files. Its datasets stay.',
+        params: JobParams,
+        response: { 200: JobDeleted, '4xx': ErrorResponse },
+      },
+    },
+    async (request) => {
+      const { job_id: id } = request.params;
+      await deleteJob(request.principal, id, services);
+      request.log.info({ jobId: id }, 'job deleted');
+      return { id, object: 'fine_tuning.job' as const, deleted: true };
     },
   );
 

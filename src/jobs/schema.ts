@@ -115,6 +115,8 @@ export const JobObject = Type.Object(
   { title: 'FineTuningJob' },
 );
 
+export const JobDeleted = Type.Object({ id: Type.String(), object: Type.Literal('fine_tuning.job'), deleted: Type.Boolean() });
+
 export const EventObject = Type.Object(
   {
     id: Type.String(),

@@ -14,6 +14,12 @@ export const moves = {
   start: { from: ['queued'], to: 'running' },
   /** Its worker died, or is stopping: the next one resumes from the newest checkpoint. */
   requeue: { from: ['running'], to: 'queued' },
+  /** A worker that has it writes a checkpoint after the current step and lets go of it. */
+  pause: { from: ['validating_files', 'queued', 'running'], to: 'paused' },
+  /** The next worker resumes from the newest checkpoint. */
+  resume: { from: ['paused', 'failed'], to: 'queued' },
+  /** The same for a job whose data was never read to its end. */
+  revalidate: { from: ['paused', 'failed'], to: 'validating_files' },
   succeed: { from: ['running'], to: 'succeeded' },
   fail: { from: ['validating_files', 'queued', 'running'], to: 'failed' },
   cancel: { from: ['validating_files', 'queued', 'running', 'paused'], to: 'cancelled' },
@@ -21,7 +27,10 @@ export const moves = {
 
 export type MoveName = keyof typeof moves;
 
-/** A job in one of these has ended. */
+/** Statuses in which a worker may have the job and write what it does: of a paused job, what is left of the current step and a checkpoint. */
+export const heldStatuses = ['validating_files', 'queued', 'running', 'paused'] as const satisfies readonly JobStatus[];
+
+/** A job in one of these has ended; only `resume` brings it back, and only one that failed. */
 export const finalStatuses = ['succeeded', 'failed', 'cancelled'] as const satisfies readonly JobStatus[];
 
 export const isFinal = (status: JobStatus): boolean => (finalStatuses as readonly JobStatus[]).includes(status);

@@ -5,7 +5,7 @@ import { type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Job, JobPatch, NewJob } from './job.ts';
-import { isFinal, type MoveName, moves } from './state.ts';
+import { heldStatuses, isFinal, type MoveName, moves } from './state.ts';
 
 /** A worker that has not written for this long loses its job. Tolerates a database outage or a clock error of half a minute. */
 export const HEARTBEAT_TIMEOUT_MS = 45_000;
@@ -35,7 +35,8 @@ export function openJobStore(db: Database) {
         status: to,
         ...(name === 'start' && { startedAt: now }),
         ...(name === 'requeue' && { workerId: null, heartbeatAt: null, estimatedFinish: null }),
-        ...(isFinal(to) && { finishedAt: now, estimatedFinish: null }),
+        ...(to === 'paused' && { estimatedFinish: null }),
+        ...(isFinal(to) && { finishedAt: now, estimatedFinish: null, workerId: null, heartbeatAt: null }),
       },
     });
     return row ? asJob(row) : null;
@@ -100,12 +101,37 @@ export function openJobStore(db: Database) {
     },
 
     /**
+     * Lets a paused or failed job wait for a worker again. A worker that still writes the checkpoint of a paused job keeps it until then.
+     * @returns the job after the move, or null if its status does not allow the move or it is not theirs
+     */
+    async resumeOwn(owner: string, id: string): Promise<Job | null> {
+      const fresh = { error: null, finishedAt: null };
+      const read = await moveIf({ id, owner, NOT: { resolved: { equals: Prisma.DbNull } } }, 'resume', fresh);
+      return read ?? moveIf({ id, owner, resolved: { equals: Prisma.DbNull } }, 'revalidate', fresh);
+    },
+
+    /** Deletes the job with its record, and marks its result files as deleted. @returns false if there was no such job */
+    async deleteOwn(owner: string, id: string): Promise<boolean> {
+      return db.$transaction(async (tx) => {
+        // The files as they are now: the job may be about to succeed.
+        const [deleted] = await tx.$queryRaw<
+          { files: string[] }[]
+        >`DELETE FROM jobs WHERE id = ${id} AND owner = ${owner} RETURNING result_file_ids AS files`;
+        if (deleted === undefined) return false;
+        const produced: Prisma.FileWhereInput = { OR: [{ id: { in: deleted.files } }, { storageKey: { startsWith: keys.job(id) } }] };
+        await tx.file.updateMany({ where: { owner, deletedAt: null, ...produced }, data: { deletedAt: new Date() } });
+        return true;
+      });
+    },
+
+    /**
      * A move by a worker or the reconciler.
      * @param options.attempt  the worker's attempt; nothing changes if it is older than the job's
      * @returns the job after the move, or null if someone else moved it first
      */
     move(id: string, name: MoveName, { attempt, patch }: { attempt?: number; patch?: JobPatch } = {}): Promise<Job | null> {
-      return moveIf({ id, ...(attempt !== undefined && { attempt }) }, name, patch);
+      // Without a worker, a job that was taken back waits for another one: the former worker moves it no more, although its attempt is still the newest.
+      return moveIf({ id, ...(attempt !== undefined && { attempt, workerId: { not: null } }) }, name, patch);
     },
 
     /**
@@ -121,21 +147,22 @@ export function openJobStore(db: Database) {
       return row ? asJob(row) : null;
     },
 
-    /** @returns the job, or null when it was cancelled or taken over: stop working on it */
+    /** @returns the job, which may have been paused, or null when it was cancelled, deleted or taken over: stop working on it */
     async heartbeat(id: string, attempt: number, patch: JobPatch = {}): Promise<Job | null> {
       const [row] = await db.job.updateManyAndReturn({
-        where: { id, attempt, workerId: { not: null }, status: { in: [...activeStatuses] } },
+        where: { id, attempt, workerId: { not: null }, status: { in: [...heldStatuses] } },
         data: { ...asColumns(patch), heartbeatAt: new Date() },
       });
       return row ? asJob(row) : null;
     },
 
-    /** A stopping worker releases a job that is not running yet; a running one is released by `requeue`. */
-    async release(id: string, attempt: number): Promise<void> {
-      await db.job.updateMany({
-        where: { id, attempt, status: { in: ['validating_files', 'queued'] } },
+    /** A worker lets go of a job that is not running yet or is paused; a running one is released by `requeue`. @returns the job, or null if it had not got it */
+    async release(id: string, attempt: number): Promise<Job | null> {
+      const [row] = await db.job.updateManyAndReturn({
+        where: { id, attempt, workerId: { not: null }, status: { in: ['validating_files', 'queued', 'paused'] } },
         data: { workerId: null, heartbeatAt: null },
       });
+      return row ? asJob(row) : null;
     },
 
     /** Ids of jobs that wait for a worker, oldest first. */
@@ -152,7 +179,7 @@ export function openJobStore(db: Database) {
     /** Unfinished jobs whose worker went silent. */
     async findStalled(): Promise<Job[]> {
       const rows = await db.job.findMany({
-        where: { status: { in: [...activeStatuses] }, workerId: { not: null }, heartbeatAt: { lt: silentSince(new Date()) } },
+        where: { status: { in: [...heldStatuses] }, workerId: { not: null }, heartbeatAt: { lt: silentSince(new Date()) } },
       });
       return rows.map(asJob);
     },
@@ -166,19 +193,17 @@ export function openJobStore(db: Database) {
 
 const newestFirst: Prisma.JobOrderByWithRelationInput[] = [{ createdAt: 'desc' }, { id: 'desc' }];
 
-/** Statuses in which a worker may have the job. */
-const activeStatuses = ['validating_files', 'queued', 'running'] as const;
-
 const silentSince = (now: Date): Date => new Date(now.getTime() - HEARTBEAT_TIMEOUT_MS);
 
 const unclaimed = (now: Date): Prisma.JobWhereInput[] => [{ workerId: null }, { heartbeatAt: null }, { heartbeatAt: { lt: silentSince(now) } }];
 
 /**
- * Locks the job's row for the transaction, so that a claim waits for the write and the write sees the claim.
- * @returns whether the attempt is still the newest and has a worker
+ * Locks the job's row for the transaction, so that a claim or a cancel waits for the write and the write sees them.
+ * @returns whether the attempt is still the newest, has a worker and has not ended
  */
 export async function fence(tx: Prisma.TransactionClient, id: string, attempt: number): Promise<boolean> {
-  const { count } = await tx.job.updateMany({ where: { id, attempt, workerId: { not: null } }, data: { heartbeatAt: new Date() } });
+  const held = { id, attempt, workerId: { not: null }, status: { in: [...heldStatuses] } };
+  const { count } = await tx.job.updateMany({ where: held, data: { heartbeatAt: new Date() } });
   return count === 1;
 }
 

@@ -20,14 +20,25 @@ interface Ending {
   log: Logger;
 }
 
-/** Gives the job back when the worker stops; another worker resumes it from the newest checkpoint. */
-export async function giveBack({ services: { jobs, jobRecord }, job: { id, attempt }, log }: Ending): Promise<void> {
-  if ((await jobs.move(id, 'requeue', { attempt })) === null) await jobs.release(id, attempt);
+/** Gives the job back when it was paused or the worker stops; the next worker resumes it from the newest checkpoint. */
+export async function giveBack({ services, job, log }: Ending): Promise<void> {
+  const { jobs, jobRecord } = services;
+  const { id, attempt } = job;
+  if ((await jobs.move(id, 'requeue', { attempt })) === null) await letGo({ services, job });
   else await jobRecord.appendEvent(id, { level: 'info', message: 'The worker stops; another one resumes the job from its newest checkpoint' });
   log.info('job given back');
 }
 
-export async function fail({ services: { jobs, jobRecord }, job: { id, attempt }, log }: Ending, refusal: Refusal): Promise<void> {
+/** Lets go of a job that this worker may still have, because it was paused. */
+export async function letGo({ services: { jobs, jobRecord }, job: { id, attempt } }: Pick<Ending, 'services' | 'job'>): Promise<void> {
+  const released = await jobs.release(id, attempt);
+  if (released?.status === 'paused')
+    await jobRecord.appendEvent(id, { level: 'info', message: 'The worker has stopped; the job waits to be resumed' });
+}
+
+export async function fail({ services, job, log }: Ending, refusal: Refusal): Promise<void> {
+  const { jobs, jobRecord } = services;
+  const { id, attempt } = job;
   let error: JobError = { code: refusal.code, message: refusal.text, param: refusal.param };
   const record = () => jobs.move(id, 'fail', { attempt, patch: { error } });
   const failed = await record().catch((reason: unknown) => {
@@ -35,7 +46,7 @@ export async function fail({ services: { jobs, jobRecord }, job: { id, attempt }
     error = plainError(error);
     return record(); // if the database is down, this throws as well and the job is tried again
   });
-  if (failed === null) return;
+  if (failed === null) return letGo({ services, job });
   await jobRecord.appendEvent(id, { level: 'error', message: `The job failed: ${error.message}` });
   log.info({ error }, 'job failed');
 }

@@ -3,6 +3,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { Job } from '../../src/jobs/job.ts';
 import type { ObjectStore } from '../../src/object-store/object-store.ts';
 
 /** The files that a training process reads and writes, besides the tokens (`tokens.ts`). Removed when the worker is done with the job. */
@@ -28,9 +29,9 @@ export function machineFile(dataDir: string): string {
   return join(dataDir, 'machine.json');
 }
 
-/** Starts with an empty folder, because leftovers of an earlier attempt are not trusted. */
-export async function makeJobFolder(workDir: string, jobId: string): Promise<JobFolder> {
-  const root = join(workDir, jobId);
+/** An empty folder of this attempt alone: the worker may still be removing that of an earlier one. */
+export async function makeJobFolder(workDir: string, { id, attempt }: Pick<Job, 'id' | 'attempt'>): Promise<JobFolder> {
+  const root = join(workDir, `${id}-${attempt}`);
   const folder = {
     trainingFile: join(root, 'training.jsonl'),
     validationFile: join(root, 'validation.jsonl'),

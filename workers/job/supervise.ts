@@ -11,7 +11,7 @@ import { type ForkedTraining, TrainingProcessDied } from '../process/forked.ts';
 import type { TrainingError } from '../process/messages.ts';
 import { hubModelDir, isAvailable } from './base-model.ts';
 import { deliver } from './delivery.ts';
-import { fail, giveBack, JobLost, StoppedByWorker } from './endings.ts';
+import { fail, giveBack, JobLost, letGo, StoppedByWorker } from './endings.ts';
 import { type JobFolder, makeJobFolder } from './folder.ts';
 import { fetchDatasets, trainOptions } from './inputs.ts';
 import { openJournal } from './journal.ts';
@@ -25,6 +25,8 @@ import { type JobWatch, watchJob } from './watch.ts';
 const MAX_CRASHES = 3;
 /** How long a stopping worker waits for the current step and its checkpoint. */
 const STOP_GRACE_MS = 30_000;
+/** The same for a paused job. Nobody is waiting for the worker to end, and a step of a large model may take minutes. */
+const PAUSE_GRACE_MS = 600_000;
 
 export interface Supervision {
   services: Pick<Services, 'config' | 'jobs' | 'jobRecord' | 'files' | 'reports' | 'objectStore' | 'hub'>;
@@ -71,21 +73,25 @@ interface Placed extends Supervision {
 }
 
 async function carryOut(job: Job, localDir: string | null, placed: Placed): Promise<void> {
-  const { services, workDir, stopping, log } = placed;
+  const { services, workDir, log } = placed;
   const rows = await services.jobRecord.metrics(job.id);
   const journal = openJournal(services.jobRecord, job, { lastRecordedStep: rows.at(-1)?.step ?? 0 });
   const newest = await services.jobRecord.newestCheckpoint(job.id);
   const watch = watchJob(services.jobs, job, { log, tick: () => journal.flush(), stepsMs: timeOfSteps(rows, job, newest?.step ?? 0) });
-  const folder = await makeJobFolder(workDir, job.id);
+  const folder = await makeJobFolder(workDir, job);
+  // A paused job is let go of just as all jobs are when the worker stops.
+  const stopping = AbortSignal.any([placed.stopping, watch.paused]);
   try {
     const signal = AbortSignal.any([watch.lost, stopping]);
     const datasetSizes = await fetchDatasets(job, folder, services); // first, so that a mistake in a file is reported before a model is downloaded
     const modelPath = localDir ?? (await hubModelDir(job, { services, signal, log }));
     const lineage = openLineage(job, placed.baseModelFiles(modelPath));
-    await trainUntilOver({ ...placed, job, modelPath, journal, watch, folder, lineage, datasetSizes });
+    await trainUntilOver({ ...placed, stopping, job, modelPath, journal, watch, folder, lineage, datasetSizes });
   } catch (error) {
-    if (error instanceof JobLost || watch.lost.aborted) log.info('the job was cancelled or taken over: stopped working on it');
-    else if (error instanceof Refusal) await fail({ services, job, log }, error);
+    if (error instanceof JobLost || watch.lost.aborted) {
+      log.info('the job was cancelled, paused or taken over: stopped working on it');
+      await letGo({ services, job });
+    } else if (error instanceof Refusal) await fail({ services, job, log }, error);
     else if (stopping.aborted) await giveBack({ services, job, log });
     else if (isRefusedByDatabase(error)) {
       log.error({ err: error }, 'what the job wrote cannot be stored');
@@ -145,7 +151,7 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
   const { services, job, journal, watch, stopping, log } = run;
   const stop = () => {
     training.stop();
-    setTimeout(() => void training.kill(), STOP_GRACE_MS).unref();
+    setTimeout(() => void training.kill(), watch.paused.aborted ? PAUSE_GRACE_MS : STOP_GRACE_MS).unref();
   };
   const kill = () => void training.kill();
   watch.lost.addEventListener('abort', kill);
@@ -173,6 +179,7 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
           watch.preparing(null);
           run.lineage.prepared(answer.facts);
           await recordPrepared(services, job, answer.facts);
+          watch.started();
           break;
         case 'step':
           journal.step(answer.report);
