@@ -1,8 +1,16 @@
 /** Reads the fields of a `config.json`, remembers which were read, and collects everything that is wrong with them. */
+
+import { LARGEST } from './largest-sizes.ts';
 import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
+import { cut, shown } from './shown.ts';
 
 type Json = Record<string, unknown>;
+
+/** Of fields that nothing is built from, such as the period of a pattern. */
+const MAX_NATURAL = 2 ** 31 - 1;
+/** Findings of one kind that a message names, and of ignored fields that a model's warnings list. */
+const MAX_FINDINGS = 20;
 
 interface Findings {
   /** Missing or invalid values. */
@@ -44,11 +52,12 @@ export class ConfigFields {
     return Object.hasOwn(this.#json, field);
   }
 
-  /** @returns a positive whole number */
+  /** @returns a positive whole number, no larger than the field may be: descriptions are built from it */
   natural(field: string, fallback?: number): number {
     const value = this.value(field) ?? fallback;
-    if (Number.isSafeInteger(value) && (value as number) > 0) return value as number;
-    this.invalid(field, value, 'a positive whole number');
+    const largest = LARGEST[field] ?? MAX_NATURAL;
+    if (Number.isSafeInteger(value) && (value as number) > 0 && (value as number) <= largest) return value as number;
+    this.invalid(field, value, `a positive whole number up to ${largest}`);
     return 1;
   }
 
@@ -75,7 +84,7 @@ export class ConfigFields {
   choice<T>(field: string, table: Readonly<Record<string, T>>, fallback: string): T {
     const name = this.value(field) ?? fallback;
     if (typeof name === 'string' && Object.hasOwn(table, name)) return table[name]!;
-    this.unsupported(`${this.#prefix}${field} is ${JSON.stringify(name)}, not ${Object.keys(table).join(' or ')}`);
+    this.unsupported(`${this.#prefix}${field} is ${shown(name)}, not ${Object.keys(table).join(' or ')}`);
     return table[fallback]!;
   }
 
@@ -91,8 +100,8 @@ export class ConfigFields {
   /** Reads a field that has no effect in transformers. Unless its value says so itself, the user is told. */
   ignore(field: string, neutral?: unknown): void {
     const value = this.value(field);
-    const found = `${this.#prefix}${field} ${JSON.stringify(value)}`;
-    if (!isUnset(value) && value !== neutral && !this.ignored.includes(found)) this.ignored.push(found);
+    const found = cut(`${this.#prefix}${field} ${shown(value)}`);
+    if (!isUnset(value) && value !== neutral && !this.ignored.includes(found) && this.ignored.length < MAX_FINDINGS) this.ignored.push(found);
   }
 
   /** What `ignore` found. */
@@ -119,7 +128,7 @@ export class ConfigFields {
   }
 
   invalid(field: string, value: unknown, expected: string): void {
-    this.#findings.invalid.push(`${this.#prefix}${field} is ${JSON.stringify(value) ?? 'missing'}, not ${expected}`);
+    this.#findings.invalid.push(`${this.#prefix}${field} is ${shown(value)}, not ${expected}`);
   }
 
   /** For fields that are invalid only in combination. */
@@ -135,7 +144,7 @@ export class ConfigFields {
   refuseUnread(candidates: Iterable<string> = Object.keys(this.#json)): void {
     for (const field of candidates) {
       const value = this.#json[field];
-      if (!isUnset(value) && !this.#read.has(field)) this.unsupported(`${this.#prefix}${field} is ${JSON.stringify(value)}`);
+      if (!isUnset(value) && !this.#read.has(field)) this.unsupported(`${this.#prefix}${cut(field)} is ${shown(value)}`);
     }
   }
 

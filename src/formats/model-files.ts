@@ -1,5 +1,6 @@
 /** Names of the files in Hugging Face model directories and PEFT adapter directories. */
 import { isRecord } from './record.ts';
+import { shown } from './shown.ts';
 
 export const CONFIG_FILE = 'config.json';
 /** The weights in one file. Larger models have shards, listed in the index. */
@@ -38,7 +39,5 @@ export function shardsOf(index: unknown): { shards: string[] } | { problem: stri
   const names = isRecord(map) ? [...new Set(Object.values(map))] : [];
   if (names.length === 0) return { problem: 'names no file' };
   const wrong = names.find((name) => typeof name !== 'string' || !SHARD.test(name));
-  return wrong === undefined
-    ? { shards: names as string[] }
-    : { problem: `names ${JSON.stringify(wrong)}, which is not a safetensors file beside it` };
+  return wrong === undefined ? { shards: names as string[] } : { problem: `names ${shown(wrong)}, which is not a safetensors file beside it` };
 }

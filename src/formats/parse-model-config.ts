@@ -6,6 +6,7 @@ import { llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3 } from './families/l
 import type { ModelConfig } from './model-config.ts';
 import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
+import { shown } from './shown.ts';
 
 /** Families by `model_type`. */
 const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
@@ -49,7 +50,7 @@ export function parseModelConfig(json: unknown, where: string): ModelConfig {
   const modelType = fields.value('model_type');
   const family = FAMILIES.get(modelType);
   if (family === undefined) {
-    throw new Refusal('unsupported_architecture', `${where}: model_type is ${JSON.stringify(modelType) ?? 'missing'}`, { param: 'model', hint });
+    throw new Refusal('unsupported_architecture', `${where}: model_type is ${shown(modelType)}`, { param: 'model', hint });
   }
   const config = family(fields);
   fields.refuseUnread(MATHS_FIELDS);

@@ -1,6 +1,12 @@
+import { redacted } from './secrets.ts';
+import { cut } from './shown.ts';
+
+/** Longest message and longest hint, characters: ten problems of a dataset fit. They end up in rows, events and logs. */
+const MAX_MESSAGE = 4_000;
+
 /**
  * Thrown for input that Graft does not accept: a request, a line of a dataset, a file of a model, a setting of a run. The service, the workers and
- * the engine all use this one class. It knows nothing of HTTP: `src/http/statuses.ts` maps codes to statuses.
+ * the engine all use this one class. It knows nothing of HTTP: `src/http/statuses.ts` maps codes to statuses. Its texts are cut and show no secrets.
  */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
@@ -18,9 +24,9 @@ export class Refusal extends Error {
     message: string,
     { param = null, hint = null }: { param?: string | null; hint?: string | null } = {},
   ) {
-    super(message);
-    this.param = param;
-    this.hint = hint;
+    super(cut(redacted(message), MAX_MESSAGE));
+    this.param = param === null ? null : cut(param);
+    this.hint = hint === null ? null : cut(redacted(hint), MAX_MESSAGE);
   }
 
   /** What a user reads: the message, then what to do. */

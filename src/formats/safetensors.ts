@@ -2,8 +2,10 @@
  * The header of a safetensors file: an 8-byte little-endian length, that many bytes of JSON, then the tensors' bytes.
  * Source: https://github.com/huggingface/safetensors#format
  */
+import { MAX_PROBLEMS } from './problems.ts';
 import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
+import { cut, shown } from './shown.ts';
 
 /** Bytes per element of the types that base models are published in. */
 export const ELEMENT_BYTES = { F64: 8, I64: 8, F32: 4, I32: 4, F16: 2, BF16: 2, I16: 2, U8: 1, I8: 1, BOOL: 1 } as const;
@@ -62,18 +64,20 @@ export function parseHeader(json: Uint8Array, fileBytes: number, where: string):
   const metadata: Record<string, string> = {};
   const problems: string[] = [];
   for (const [name, value] of Object.entries(parsed)) {
+    if (problems.length >= MAX_PROBLEMS) break;
     if (name === '__metadata__') {
       if (isRecord(value)) for (const [key, text] of Object.entries(value)) metadata[key] = String(text);
       continue;
     }
     const entry = parseEntry(value, dataStart);
-    if (typeof entry === 'string') problems.push(`tensor ${name} ${entry}`);
+    if (typeof entry === 'string') problems.push(`tensor ${cut(name)} ${entry}`);
     else if (entry.offset + entry.byteLength > fileBytes) {
-      problems.push(`tensor ${name} is cut off: it ends at byte ${entry.offset + entry.byteLength} of a file of ${fileBytes}`);
+      problems.push(`tensor ${cut(name)} is cut off: it ends at byte ${entry.offset + entry.byteLength} of a file of ${fileBytes}`);
     } else tensors.set(name, entry);
   }
   if (problems.length === 0) problems.push(...coverageProblems(tensors, dataStart, fileBytes));
-  if (problems.length > 0) throw corrupt(where, problems.join('; '));
+  if (problems.length > 0)
+    throw corrupt(where, problems.length < MAX_PROBLEMS ? problems.join('; ') : `the first ${MAX_PROBLEMS} problems: ${problems.join('; ')}`);
   return { tensors, metadata };
 }
 
@@ -81,13 +85,13 @@ function parseEntry(value: unknown, dataStart: number): TensorEntry | string {
   if (!isRecord(value)) return 'is not described by an object';
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== 'string' || !Object.hasOwn(ELEMENT_BYTES, dtype)) {
-    return `has type ${JSON.stringify(dtype)}; known types are ${Object.keys(ELEMENT_BYTES).join(', ')}`;
+    return `has type ${shown(dtype)}; known types are ${Object.keys(ELEMENT_BYTES).join(', ')}`;
   }
-  if (!Array.isArray(shape) || !shape.every(isNatural)) return `has the shape ${JSON.stringify(shape)}`;
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isNatural)) return `has the offsets ${JSON.stringify(offsets)}`;
+  if (!Array.isArray(shape) || !shape.every(isNatural)) return `has the shape ${shown(shape)}`;
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isNatural)) return `has the offsets ${shown(offsets)}`;
   const [begin, end] = offsets as [number, number];
   const byteLength = shape.reduce((product, size) => product * size, 1) * ELEMENT_BYTES[dtype as Dtype];
-  if (end - begin !== byteLength) return `[${shape}] of ${dtype} takes ${byteLength} bytes, but has ${end - begin}`;
+  if (end - begin !== byteLength) return `${shown(shape)} of ${dtype} takes ${byteLength} bytes, but has ${end - begin}`;
   return { dtype: dtype as Dtype, shape, offset: dataStart + begin, byteLength };
 }
 
@@ -96,10 +100,11 @@ function coverageProblems(tensors: ReadonlyMap<string, TensorEntry>, dataStart: 
   let end = dataStart;
   let previous = 'the header';
   for (const [name, entry] of [...tensors].sort(([, a], [, b]) => a.offset - b.offset || a.byteLength - b.byteLength)) {
-    if (entry.offset < end) problems.push(`tensor ${name} overlaps ${previous}`);
-    if (entry.offset > end) problems.push(`${entry.offset - end} bytes between ${previous} and tensor ${name} belong to nothing`);
+    if (problems.length >= MAX_PROBLEMS) break;
+    if (entry.offset < end) problems.push(`tensor ${cut(name)} overlaps ${previous}`);
+    if (entry.offset > end) problems.push(`${entry.offset - end} bytes between ${previous} and tensor ${cut(name)} belong to nothing`);
     end = entry.offset + entry.byteLength;
-    previous = `tensor ${name}`;
+    previous = `tensor ${cut(name)}`;
   }
   if (problems.length === 0 && end < fileBytes) problems.push(`${fileBytes - end} bytes after ${previous} belong to nothing`);
   return problems;

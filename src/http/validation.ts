@@ -1,6 +1,12 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import addFormats from 'ajv-formats';
 import { Refusal } from '../formats/refusal.ts';
+import { cut, shown } from '../formats/shown.ts';
+
+/** Errors looked at for each rule of a schema: a body can break one rule 100,000 times, and a message names few. */
+const ERRORS_PER_RULE = 10;
+/** Problems that a message names. */
+const MAX_NAMED = 10;
 
 const options = { allErrors: true, verbose: true, removeAdditional: false, useDefaults: true, strict: false } as const;
 /** Bodies are taken literally: "8" is not 8, and nothing is stripped. */
@@ -15,10 +21,23 @@ export const compileValidator = ({ schema, httpPart }: { schema: object; httpPar
 
 /** Turns Ajv's errors into one refusal that names the field at fault and mentions any others. */
 export function validationError(errors: ErrorObject[]): Refusal {
-  const [first, ...others] = leaves(errors).map(describe);
+  const considered = firstOfEachRule(errors);
+  const [first, ...others] = leaves(considered).map(describe);
   const more = [...new Set(others.map(({ message }) => message))].filter((message) => message !== first!.message);
-  const message = more.length === 0 ? first!.message : `${first!.message}. Also: ${more.join('; ')}`;
+  const isCut = considered.length < errors.length || more.length >= MAX_NAMED;
+  const also = `${more.slice(0, MAX_NAMED - 1).join('; ')}${isCut ? '; and others' : ''}`;
+  const message = more.length === 0 ? first!.message : `${first!.message}. Also: ${also}`;
   return new Refusal(first!.code, message, { ...(first!.param && { param: first!.param }), ...(first!.hint && { hint: first!.hint }) });
+}
+
+/** The first errors of each rule, so that what follows takes no longer for a body with 100,000 mistakes. */
+function firstOfEachRule(errors: ErrorObject[]): ErrorObject[] {
+  const seen = new Map<string, number>();
+  return errors.filter(({ schemaPath }) => {
+    const count = (seen.get(schemaPath) ?? 0) + 1;
+    seen.set(schemaPath, count);
+    return count <= ERRORS_PER_RULE;
+  });
 }
 
 /**
@@ -68,14 +87,14 @@ interface Described {
 
 function describe(error: ErrorObject): Described {
   const path = error.instancePath.split('/').slice(1).map(unescapePointer);
-  const param = path.join('.');
-  const name = path.at(-1) ?? 'The body';
+  const param = cut(path.join('.'));
+  const name = cut(path.at(-1) ?? 'The body');
   const invalid = (message: string): Described => ({ code: 'invalid_value', param, message });
-  const shown = show(error.data);
+  const value = shown(error.data);
   const { params } = error;
   switch (error.keyword) {
     case 'additionalProperties': {
-      const unknown = [...path, params['additionalProperty']].join('.');
+      const unknown = cut([...path, params['additionalProperty']].join('.'));
       const known = Object.keys((error.parentSchema?.['properties'] as object) ?? {});
       const hint = known.length === 0 ? undefined : `Known fields: ${known.join(', ')}.`;
       return { code: 'unknown_parameter', param: unknown, message: `${unknown} is unknown or not supported yet`, ...(hint && { hint }) };
@@ -85,22 +104,22 @@ function describe(error: ErrorObject): Described {
       return { code: 'missing_required_parameter', param: missing, message: `${missing} is missing` };
     }
     case 'type':
-      return { code: 'invalid_type', param, message: `${name} is ${shown}; it must be ${accepted(error.parentSchema)}` };
+      return { code: 'invalid_type', param, message: `${name} is ${value}; it must be ${accepted(error.parentSchema)}` };
     case 'anyOf':
-      return invalid(`${name} is ${shown}; it must be ${(error.schema as object[]).map(accepted).join(' or ')}`);
+      return invalid(`${name} is ${value}; it must be ${(error.schema as object[]).map(accepted).join(' or ')}`);
     case 'const':
-      return invalid(`${name} is ${shown}; it must be ${accepted(error.parentSchema)}`);
+      return invalid(`${name} is ${value}; it must be ${accepted(error.parentSchema)}`);
     case 'maximum':
-      return invalid(`${name} is ${shown}; the largest is ${params['limit']}`);
+      return invalid(`${name} is ${value}; the largest is ${params['limit']}`);
     case 'minimum':
-      return invalid(`${name} is ${shown}; the smallest is ${params['limit']}`);
+      return invalid(`${name} is ${value}; the smallest is ${params['limit']}`);
     case 'exclusiveMinimum':
-      return invalid(`${name} is ${shown}; it must be more than ${params['limit']}`);
+      return invalid(`${name} is ${value}; it must be more than ${params['limit']}`);
     case 'exclusiveMaximum':
-      return invalid(`${name} is ${shown}; it must be less than ${params['limit']}`);
+      return invalid(`${name} is ${value}; it must be less than ${params['limit']}`);
     case 'minLength':
       return {
-        ...invalid(error.data === '' ? `${name} is empty` : `${name} is ${shown}; it needs ${params['limit']} characters or more`),
+        ...invalid(error.data === '' ? `${name} is empty` : `${name} is ${value}; it needs ${params['limit']} characters or more`),
         ...EMPTY_HINT,
       };
     case 'maxLength':
@@ -131,14 +150,6 @@ function accepted(schema: object | undefined): string {
   if (type === 'object') return 'an object';
   if (type === 'null') return 'null';
   return type === undefined ? 'something else' : `a ${type}${range}`;
-}
-
-const MAX_SHOWN_LENGTH = 60;
-
-function show(value: unknown): string {
-  if (value === undefined) return 'missing';
-  const text = JSON.stringify(value);
-  return text.length > MAX_SHOWN_LENGTH ? `${text.slice(0, MAX_SHOWN_LENGTH)}…` : text;
 }
 
 const unescapePointer = (part: string): string => part.replaceAll('~1', '/').replaceAll('~0', '~');

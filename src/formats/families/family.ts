@@ -1,6 +1,7 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { Activation, LayerAttention, ModelConfig } from '../model-config.ts';
 import type { Rotary } from '../rotary.ts';
+import { shown } from '../shown.ts';
 
 /** Reads the fields of one `model_type`, with transformers' defaults, into the decoder's configuration. */
 export type Family = (fields: ConfigFields) => ModelConfig;
@@ -20,7 +21,7 @@ const DROPOUT = ['attention_dropout', 'attn_pdrop', 'resid_pdrop', 'embd_pdrop',
 
 /** Fields that all families read in the same way. */
 export const commonParts = (fields: ConfigFields) => ({
-  dropout: DROPOUT.filter((field) => Number(fields.value(field) ?? 0) > 0).map((field) => `${field} ${fields.value(field)}`),
+  dropout: DROPOUT.filter((field) => Number(fields.value(field) ?? 0) > 0).map((field) => `${field} ${shown(fields.value(field))}`),
   bosTokenId: fields.tokenIds('bos_token_id')[0] ?? null,
   eosTokenIds: fields.tokenIds('eos_token_id'),
   padTokenId: fields.tokenIds('pad_token_id')[0] ?? null,
@@ -68,7 +69,7 @@ function slidingLayers(fields: ConfigFields, layers: number): boolean[] | null {
     return null;
   }
   for (const type of new Set<unknown>(types)) {
-    if (!['full_attention', 'attention', 'sliding_attention'].includes(type as string)) fields.unsupported(`layer_types has ${JSON.stringify(type)}`);
+    if (!['full_attention', 'attention', 'sliding_attention'].includes(type as string)) fields.unsupported(`layer_types has ${shown(type)}`);
   }
   return types.map((type) => type === 'sliding_attention');
 }

@@ -1,0 +1,19 @@
+/**
+ * The largest sizes that a config.json may claim. A description comes from anyone (a hub, a directory), and lists and tensors are built from it: one field of
+ * 100,000,000 would fill the memory. Each limit is about ten times the largest published model, so that no real model is refused.
+ */
+const LAYERS = 2_000;
+const WIDTH = 2 ** 18;
+const HEADS = 2 ** 12;
+const TOKENS = 2 ** 27;
+
+/** By the fields' names in every family. */
+export const LARGEST: Readonly<Record<string, number>> = {
+  ...{ num_hidden_layers: LAYERS, n_layer: LAYERS, max_window_layers: LAYERS, no_rope_layer_interval: LAYERS, sliding_window_pattern: LAYERS },
+  ...{ hidden_size: WIDTH, n_embd: WIDTH, head_dim: WIDTH },
+  // An MLP is usually four times as wide as the model, in a few models eight or sixteen times.
+  ...{ intermediate_size: 16 * WIDTH, n_inner: 16 * WIDTH },
+  ...{ num_attention_heads: HEADS, num_key_value_heads: HEADS, n_head: HEADS },
+  vocab_size: 2 ** 22,
+  ...{ max_position_embeddings: TOKENS, n_positions: TOKENS, original_max_position_embeddings: TOKENS },
+};

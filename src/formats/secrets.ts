@@ -1,0 +1,24 @@
+/** The one place that keeps passwords, keys and tokens out of messages: errors, events and logs pass through `redacted`. */
+
+const HIDDEN = '***';
+/** A shorter secret would hide parts of ordinary words; it is still hidden in a URL. */
+const MIN_LENGTH = 6;
+/** `scheme://user:password@`; the lengths are bounded so that the search takes linear time. */
+const URL_CREDENTIALS = /\b([a-z][a-z0-9+.-]{0,19}:\/\/)[^\s/@]{1,500}@/gi;
+
+/** Of this process, in every form in which a message may have them. */
+const known = new Set<string>();
+
+/** Hides this text from now on. */
+export function keepSecret(secret: string | null | undefined): void {
+  if (!secret || secret.length < MIN_LENGTH) return;
+  known.add(secret);
+  known.add(encodeURIComponent(secret));
+}
+
+/** @returns the text without the secrets that this process knows, and without the user and password of any URL */
+export function redacted(text: string): string {
+  let clean = text.includes('@') ? text.replace(URL_CREDENTIALS, `$1${HIDDEN}@`) : text;
+  for (const secret of known) if (clean.includes(secret)) clean = clean.replaceAll(secret, HIDDEN);
+  return clean;
+}
