@@ -2,6 +2,10 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { keepSecret, redacted } from './formats/secrets.ts';
+
+/** A shorter key can be guessed: 24 random characters are 140 bits, and 16 of any kind are hard enough. */
+const MIN_KEY_LENGTH = 16;
 
 /** Where base models may be downloaded from. */
 export interface HubConfig {
@@ -11,6 +15,8 @@ export interface HubConfig {
   token: string | null;
   /** Models that may be downloaded: `org/name`, `org/*`, or `*` for all; empty: none. */
   allowed: readonly string[];
+  /** Hosts (`name` or `name:port`) that may have private addresses when the hub redirects to them. */
+  privateHosts: readonly string[];
 }
 
 export interface Config {
@@ -35,8 +41,12 @@ export interface Config {
 
 const packageRoot = fileURLToPath(new URL('..', import.meta.url));
 
-/** @throws Error naming every invalid variable at once */
+/**
+ * What is secret in it is hidden in every message from now on.
+ * @throws Error naming every invalid variable at once
+ */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  keepSecretsOf(env);
   const problems: string[] = [];
   const integer = (name: string, fallback: number, [low, high]: [number, number]): number => {
     const text = env[name];
@@ -54,26 +64,60 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (!['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].includes(logLevel))
     problems.push(`LOG_LEVEL is "${logLevel}"; it must be fatal, error, warn, info, debug, trace or silent`);
   const storageUrl = env['STORAGE_URL'] || `file://${resolve(dataDir, 'objects')}`;
-  if (!/^(file|s3):\/\//.test(storageUrl)) problems.push(`STORAGE_URL is "${storageUrl}"; it must start with file:// or s3://`);
+  if (!isUrl(storageUrl, ['file:', 's3:'])) problems.push('STORAGE_URL is not a URL that starts with file:// or s3://');
   const endpoint = (env['HF_ENDPOINT'] || 'https://huggingface.co').replace(/\/+$/, '');
-  if (!/^https?:\/\/[^/]/.test(endpoint)) problems.push(`HF_ENDPOINT is "${endpoint}"; it must start with https:// or http://`);
+  if (!isUrl(endpoint, ['https:', 'http:'])) problems.push('HF_ENDPOINT is not a URL that starts with https:// or http://');
+  else if (/[@?#]/.test(endpoint)) problems.push('HF_ENDPOINT must not have a user, a password or parameters; give a token as HF_TOKEN');
+  const databaseUrl = env['DATABASE_URL'] || null;
+  if (databaseUrl !== null && !isUrl(databaseUrl, ['postgresql:', 'postgres:']))
+    problems.push('DATABASE_URL is not a URL of the form postgresql://user:password@host:5432/database (special characters of the password as %40)');
+  const redisUrl = env['REDIS_URL'] || null;
+  if (redisUrl !== null && !redisUrl.startsWith('/') && !isUrl(redisUrl, ['redis:', 'rediss:']))
+    problems.push('REDIS_URL is neither a URL of the form redis://user:password@host:6379/0 nor the path of a socket');
+  const rootApiKey = env['ROOT_API_KEY'] || null;
+  if (rootApiKey !== null && rootApiKey.length < MIN_KEY_LENGTH)
+    problems.push(`ROOT_API_KEY has ${rootApiKey.length} characters; it needs ${MIN_KEY_LENGTH} or more: \`openssl rand -hex 24\` makes one`);
   const allowed = allowedDownloads(env['ALLOW_MODEL_DOWNLOAD'] ?? '', problems);
   const config: Config = {
     host: env['HOST'] || '127.0.0.1',
     port: integer('PORT', 3000, [0, 65535]),
     dataDir,
     modelsDirs: [...new Set(modelsDirs)],
-    hub: Object.freeze({ endpoint, token: env['HF_TOKEN'] || null, allowed }),
-    databaseUrl: env['DATABASE_URL'] || null,
-    redisUrl: env['REDIS_URL'] || null,
+    hub: Object.freeze({ endpoint, token: env['HF_TOKEN'] || null, allowed, privateHosts: listed(env['ALLOW_PRIVATE_HOSTS']) }),
+    databaseUrl,
+    redisUrl,
     storageUrl,
-    rootApiKey: env['ROOT_API_KEY'] || null,
+    rootApiKey,
     workers: integer('WORKERS', 1, [0, 64]),
     logLevel,
   };
-  if (problems.length > 0) throw new Error(`The environment has ${problems.length} invalid setting(s):\n- ${problems.join('\n- ')}`);
+  if (problems.length > 0) throw new Error(`The environment has ${problems.length} invalid setting(s):\n- ${redacted(problems.join('\n- '))}`);
   return Object.freeze(config);
 }
+
+/** Secrets by themselves, and those in URLs. */
+function keepSecretsOf(env: NodeJS.ProcessEnv): void {
+  for (const name of ['ROOT_API_KEY', 'HF_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'PGPASSWORD']) keepSecret(env[name]);
+  for (const name of ['DATABASE_URL', 'REDIS_URL', 'STORAGE_URL', 'HF_ENDPOINT']) {
+    // Also of a value that is no URL: between the first colon after // and the last @.
+    const password = /:\/\/[^:]*:(.*)@/s.exec(env[name] ?? '')?.[1];
+    keepSecret(password);
+    keepSecret(password && decoded(password));
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+const isUrl = (text: string, protocols: readonly string[]): boolean =>
+  URL.canParse(text) && protocols.includes(new URL(text).protocol) && /:\/\/./.test(text);
+
+const listed = (text = ''): string[] => text.split(',').flatMap((item) => item.trim() || []);
 
 /** `true` allows all downloads; `false` or an empty value allows none. */
 function allowedDownloads(text: string, problems: string[]): string[] {

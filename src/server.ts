@@ -1,15 +1,19 @@
 /** `npm start`: the HTTP service, its own workers, and the servers that no URL replaces. */
-import pino from 'pino';
 import { loadApiKey } from './accounts/api-key.ts';
 import { buildApp } from './app.ts';
 import { readConfig } from './config.ts';
+import { openDataDir } from './data-dir.ts';
 import { startWorkers } from './embedded/worker-processes.ts';
+import { redacted } from './formats/secrets.ts';
+import { logUnhandledErrors, openLog } from './log.ts';
 import { openServices } from './services.ts';
 import { startUpkeep } from './upkeep.ts';
 
 async function main(): Promise<void> {
   const config = readConfig();
-  const log = pino({ level: config.logLevel });
+  const log = openLog(config.logLevel);
+  logUnhandledErrors(log);
+  openDataDir(config.dataDir, log);
 
   const stopSignal = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve(signal));
@@ -39,7 +43,7 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  if (error instanceof Error && error.cause) process.stderr.write(`${String(error.cause)}\n`);
+  process.stderr.write(redacted(`${error instanceof Error ? error.message : String(error)}\n`));
+  if (error instanceof Error && error.cause) process.stderr.write(redacted(`${String(error.cause)}\n`));
   process.exitCode = 1;
 });

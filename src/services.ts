@@ -1,4 +1,4 @@
-import pino, { type Logger } from 'pino';
+import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { type Database, openDatabase } from './database/client.ts';
 import { migrate } from './database/migrate.ts';
@@ -7,6 +7,7 @@ import { type Hub, openHub } from './hub/hub.ts';
 import { type JobQueue, openQueue } from './jobs/queue.ts';
 import { type JobRecord, openJobRecord } from './jobs/record-store.ts';
 import { type JobStore, openJobStore } from './jobs/store.ts';
+import { openLog } from './log.ts';
 import { type ModelStore, openModelStore } from './models/store.ts';
 import type { ObjectStore } from './object-store/object-store.ts';
 import { openObjectStore } from './object-store/open.ts';
@@ -35,7 +36,7 @@ export interface Services {
  * Starts the embedded servers that no URL replaces, brings the database's schema up to date and opens the rest.
  * @throws the error of the first component that fails to open; those already open are closed again
  */
-export async function openServices(config: Config, log: Logger = pino({ level: config.logLevel })): Promise<Services> {
+export async function openServices(config: Config, log: Logger = openLog(config.logLevel)): Promise<Services> {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer();

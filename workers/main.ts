@@ -1,11 +1,16 @@
 /** The worker program: `npm run worker`. `npm start` runs it beside the API. */
 import { readConfig, trainingEnvironment } from '../src/config.ts';
+import { openDataDir } from '../src/data-dir.ts';
+import { logUnhandledErrors, openLog } from '../src/log.ts';
 import { openServices } from '../src/services.ts';
 import { findDevices } from './devices.ts';
 import { startWorker } from './worker.ts';
 
-const services = await openServices(readConfig());
-const { log } = services;
+const config = readConfig();
+const log = openLog(config.logLevel);
+logUnhandledErrors(log);
+openDataDir(config.dataDir, log);
+const services = await openServices(config, log);
 const environment = trainingEnvironment();
 const worker = await startWorker(services, {
   devices: await findDevices(environment['CUDA_VISIBLE_DEVICES']),

@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config.ts';
 import { Refusal } from '../formats/refusal.ts';
+import { keepSecret } from '../formats/secrets.ts';
 import { ORGANIZATION } from '../ids.ts';
 import type { Principal } from './principal.ts';
 
@@ -24,6 +25,7 @@ export async function loadApiKey({ rootApiKey, dataDir }: Pick<Config, 'rootApiK
   }
   const key = (await readFile(path, 'utf8')).trim();
   if (key === '') throw new Error(`${path} is empty; remove it, and the next start will generate a new key`);
+  keepSecret(key);
   return { key, path };
 }
 

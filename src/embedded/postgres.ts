@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { endProcess, type Identity, runCommand } from './command.ts';
-import { checkExecutable, chownTo, unprivilegedIdentity } from './unprivileged.ts';
+import { checkExecutable, chownTo, letThrough, unprivilegedIdentity } from './unprivileged.ts';
 
 const port = 5432;
 const database = 'graft';
@@ -31,6 +31,7 @@ export async function startPostgres({ home, sockets }: { home: string; sockets: 
     const binaries = binaryDirectory();
     const identity = await unprivilegedIdentity();
     await checkExecutable(identity, join(binaries, 'postgres'));
+    await letThrough(identity, dirname(home));
     await chownTo(identity, home);
     await chownTo(identity, sockets);
     if (!existsSync(data)) await createCluster({ binaries, data, identity });

@@ -1,5 +1,5 @@
 /** Postgres refuses to run as root, so root starts it as another user. */
-import { chown, readdir, stat } from 'node:fs/promises';
+import { chmod, chown, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Identity, runCommand } from './command.ts';
 
@@ -29,6 +29,11 @@ export async function chownTo({ uid, gid }: Identity, directory: string): Promis
   }
   // Last, so that an interrupted change of ownership is repeated.
   await chown(directory, owner.uid, owner.gid);
+}
+
+/** Lets another user pass through a directory of ours to its own one in it. */
+export async function letThrough({ uid }: Identity, directory: string): Promise<void> {
+  if (uid !== undefined) await chmod(directory, 0o711);
 }
 
 /** @throws Error saying what to do when this identity cannot run the program, e.g. because it cannot enter a parent directory */

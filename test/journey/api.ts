@@ -1,5 +1,5 @@
 import { extract } from 'tar-stream';
-import { until } from './service.ts';
+import { JOURNEY_KEY, until } from './service.ts';
 
 export interface JobObject {
   id: string;
@@ -35,7 +35,7 @@ const FINAL_STATUSES = ['succeeded', 'failed', 'cancelled'];
 /** A client of the service that uses nothing but fetch. */
 export function connect(url: string) {
   const request = async (path: string, init: RequestInit = {}) => {
-    const response = await fetch(`${url}${path}`, { ...init, headers: { authorization: 'Bearer journey', ...init.headers } });
+    const response = await fetch(`${url}${path}`, { ...init, headers: { authorization: `Bearer ${JOURNEY_KEY}`, ...init.headers } });
     if (!response.ok) throw new Error(`${init.method ?? 'GET'} ${path}: ${response.status} ${await response.text()}`);
     return response;
   };

@@ -13,6 +13,9 @@ const TINY_MODEL = join(root, 'test/fixtures/reference/cases/llama-gqa-tied/mode
 /** On slow machines, initialising a database, loading TensorFlow and training take most of it. */
 const TIMEOUT_MS = 60_000;
 
+/** The key of every service that a journey starts. */
+export const JOURNEY_KEY = 'the-key-of-a-journey';
+
 type LogLine = Record<string, unknown> & { msg: string };
 
 /** A program of the service, run as users run it. */
@@ -51,7 +54,7 @@ export async function makeHome(): Promise<{ dataDir: string; modelsDir: string; 
 function start(program: string, { dataDir, modelsDir }: { dataDir: string; modelsDir: string }, env: Record<string, string>): Program {
   const child = spawn(process.execPath, ['--import', 'tsx', program], {
     cwd: root,
-    env: { ...process.env, DATA_DIR: dataDir, MODELS_DIR: modelsDir, ROOT_API_KEY: 'journey', LOG_LEVEL: 'info', PORT: '0', ...env },
+    env: { ...process.env, DATA_DIR: dataDir, MODELS_DIR: modelsDir, ROOT_API_KEY: JOURNEY_KEY, LOG_LEVEL: 'info', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const log: LogLine[] = [];
