@@ -9,6 +9,8 @@ import { fileRoutes } from './files/routes.ts';
 import { healthRoutes } from './health.ts';
 import { handleError, handleNotFound } from './http/error-handler.ts';
 import { parseJsonBody } from './http/json-body.ts';
+import { setSecurityHeaders } from './http/security-headers.ts';
+import { endSlowBodies } from './http/slow-bodies.ts';
 import { compileValidator } from './http/validation.ts';
 import { jobRoutes } from './jobs/routes.ts';
 import { modelRoutes } from './models/routes.ts';
@@ -28,18 +30,30 @@ declare module 'fastify' {
 const BODY_LIMIT_BYTES = 1024 * 1024;
 /** Fits a percent-encoded model name: base, suffix and colons. */
 const MAX_PARAM_LENGTH = 1024;
+/** A connection on which nothing has been sent in either direction; a stream of events sends something every 15 s, a slow store may hold up an upload. */
+const IDLE_CONNECTION_MS = 5 * 60_000;
+/** Time for a request's headers, which are at most 16 KiB. */
+const HEADERS_TIMEOUT_MS = 20_000;
+/** Each takes some 50 KB, and an upload a file. Beyond it, connections are refused. */
+const MAX_CONNECTIONS = 2_000;
 
 /** Builds the HTTP service without listening. The caller closes it first and the services after it. */
 export async function buildApp(services: Services, { apiKey }: { apiKey: string }): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: services.log,
     bodyLimit: BODY_LIMIT_BYTES,
+    connectionTimeout: IDLE_CONNECTION_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (error, request, reply) => {
+      void setSecurityHeaders(request, reply);
       handleError(error, request, reply);
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
+  app.server.maxConnections = MAX_CONNECTIONS;
+  app.addHook('onRequest', setSecurityHeaders);
+  app.addHook('onRequest', endSlowBodies());
   app.decorateRequest('bodyText', '');
   app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
@@ -65,7 +79,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       security: [{ key: [] }],
     },
   });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
   await app.register(healthRoutes, services);
   await app.register(
     async (v1) => {

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
@@ -98,12 +98,41 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
   );
 };
 
-/** Converts the parts of @fastify/multipart into those that the upload expects. */
+/** Converts the parts of @fastify/multipart into those that the upload expects. @throws Refusal for a body that is not multipart as its type says */
 async function* uploadParts(request: FastifyRequest): AsyncGenerator<UploadPart> {
-  for await (const part of request.parts()) {
-    if (part.type === 'field') yield { type: 'field', name: part.fieldname, value: String(part.value) };
-    else yield { type: 'file', name: part.fieldname, filename: nameOf(part), content: part.file, isTruncated: () => part.file.truncated };
+  const parts = request.parts();
+  try {
+    for (;;) {
+      const { value: part, done } = await parts.next().catch(throwBroken);
+      if (done === true) return;
+      if (part.type === 'field') yield { type: 'field', name: part.fieldname, value: String(part.value) };
+      else
+        yield { type: 'file', name: part.fieldname, filename: nameOf(part), content: contentOf(part.file), isTruncated: () => part.file.truncated };
+    }
+  } finally {
+    await parts.return?.(undefined);
   }
+}
+
+const contentOf = (file: Readable): Readable =>
+  Readable.from(
+    (async function* () {
+      try {
+        yield* file;
+      } catch (error) {
+        throwBroken(error);
+      }
+    })(),
+    { objectMode: false },
+  );
+
+/** The parser's own errors have no status: they say where the body is not as its boundary announces. */
+function throwBroken(error: unknown): never {
+  if (error instanceof Error && (error as { statusCode?: number }).statusCode === undefined)
+    throw new Refusal('invalid_multipart', `The body is not multipart/form-data as its headers say: ${error.message}`, {
+      hint: 'Send it with a client that makes the boundary itself, as `curl -F` does, and completely.',
+    });
+  throw error;
 }
 
 /** A name that is too long is cut before, not inside, a character. */

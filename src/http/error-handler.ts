@@ -7,11 +7,15 @@ import { validationError } from './validation.ts';
 
 /** Answers anything that was thrown with the contract's error object. */
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const refusal = asRefusal(error);
+  const refusal = isAbandoned(request) ? ABANDONED : asRefusal(error);
   const status = statusOf(refusal);
   if (status >= 500) request.log.error({ err: error }, 'a request failed');
   return reply.status(status).type('application/json; charset=utf-8').send(errorBody(refusal));
 }
+
+/** The client closed the connection before its body was complete; nobody reads the answer. */
+const ABANDONED = new Refusal('request_aborted', 'The connection was closed before the body was complete');
+const isAbandoned = ({ raw }: FastifyRequest): boolean => raw.destroyed && !raw.complete;
 
 export function handleNotFound(request: FastifyRequest): never {
   const path = request.url.split('?')[0];

@@ -18,6 +18,8 @@ export function parseJsonBody(text: string): unknown {
     });
   } catch (error) {
     if (error instanceof Refusal) throw error;
+    // The reviver calls itself for each level.
+    if (error instanceof RangeError) throw new Refusal('invalid_json', 'The body has lists and objects that are nested too deeply');
     throw new Refusal('invalid_json', `The body is not JSON: ${(error as Error).message}`);
   }
 }

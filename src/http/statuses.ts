@@ -18,6 +18,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   report_not_found: { status: 404, type: 'invalid_request_error' },
   model_gated: { status: 403, type: 'invalid_request_error' },
   model_download_not_allowed: { status: 403, type: 'invalid_request_error' },
+  request_timeout: { status: 408, type: 'invalid_request_error' },
   file_too_large: { status: 413, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 
@@ -62,6 +63,7 @@ describe('without a key', () => {
 
   it('readiness reports a missing base model', async () => {
     await service.worker.remove();
+    await delay(1_100); // the answer before is kept for a second
     const response = await service.app.inject('/readyz');
     expect(response.statusCode).toBe(503);
     expect(response.json()).toEqual({ status: 'not_ready', missing: { base_model: 'No worker has announced a base model yet' } });
