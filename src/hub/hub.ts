@@ -1,17 +1,21 @@
 /** The Hugging Face hub, or a mirror that speaks its protocol. */
-import { downloadFile, listFiles, modelInfo } from '@huggingface/hub';
+import { downloadFile, type ListFileEntry, listFiles, modelInfo } from '@huggingface/hub';
 import type { HubConfig } from '../config.ts';
 import { ADDITIONAL_TEMPLATES_DIR, CONFIG_FILE } from '../formats/model-files.ts';
 import { parseModelConfig } from '../formats/parse-model-config.ts';
 import { Refusal } from '../formats/refusal.ts';
+import { cut, shown } from '../formats/shown.ts';
+import { openHubFetch } from './hub-fetch.ts';
 import { type HubFile, indexToRead, neededFiles, shardsInIndex } from './hub-files.ts';
 import type { HubName } from './hub-name.ts';
-import { hubRefusal, hubUnreachable } from './hub-refusal.ts';
+import { hubUnreachable } from './hub-refusal.ts';
 
 /** Longest that a request to create a job waits for the hub. */
 const DESCRIBE_TIMEOUT_MS = 20_000;
 /** Limit on config.json and the index of the weights, which are read whole. */
 const MAX_JSON_BYTES = 16 * 1024 * 1024;
+/** Files and folders that are read of a listing; a repository with the weights of every step has a few thousand. */
+const MAX_LISTED = 20_000;
 const COMMIT = /^[0-9a-f]{40}$/;
 
 /** A model on the hub, at one commit. */
@@ -44,23 +48,16 @@ export interface Hub {
   read(model: Pick<HubModel, 'name' | 'commit'>, file: string, options: { from: number; signal: AbortSignal }): Promise<ReadableStream<Uint8Array>>;
 }
 
-export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
+export function openHub(config: HubConfig): Hub {
+  const { endpoint, token, allowed } = config;
   const credentials = { hubUrl: endpoint, ...(token !== null && { accessToken: token }) };
+  const fetchFor = openHubFetch(config);
 
-  /** A fetch that throws our refusals: the client's own errors lose the hub's error code. */
-  const fetchFor = (model: string, signal: AbortSignal): typeof fetch => {
-    return async (input, init) => {
-      const response = await fetch(input, { ...init, signal }).catch((error: unknown) => {
-        throw signal.aborted && signal.reason?.name !== 'TimeoutError' ? signal.reason : hubUnreachable(endpoint, error);
-      });
-      if (response.ok || response.headers.get('x-error-code') === 'EntryNotFound') return response;
-      throw await hubRefusal(response, { model, endpoint, hasToken: token !== null });
-    };
-  };
-
-  async function open({ name, commit }: Pick<HubModel, 'name' | 'commit'>, file: string, signal: AbortSignal): Promise<Blob> {
+  async function open(model: Pick<HubModel, 'name' | 'commit'>, file: string, options: { signal: AbortSignal; maxBytes: number }): Promise<Blob> {
+    const { name, commit } = model;
     const request = { repo: { type: 'model', name } as const, revision: commit, path: file };
-    const blob = await downloadFile({ ...credentials, ...request, fetch: fetchFor(name, signal) });
+    const isWhole = options.maxBytes < Number.POSITIVE_INFINITY; // then by plain HTTP, whose bytes are counted
+    const blob = await downloadFile({ ...credentials, ...request, xet: !isWhole, fetch: fetchFor({ model: name, ...options }) });
     if (blob === null) throw new Refusal('model_incomplete', `The repository "${name}" lacks ${file}`, { param: 'model' });
     return blob;
   }
@@ -68,7 +65,7 @@ export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
   async function readJson(model: Pick<HubModel, 'name' | 'commit'>, file: HubFile, signal: AbortSignal): Promise<unknown> {
     if (file.sizeBytes > MAX_JSON_BYTES)
       throw new Refusal('model_incomplete', `The ${file.name} of "${model.name}" has ${file.sizeBytes} bytes; the limit is ${MAX_JSON_BYTES}`);
-    const text = await (await open(model, file.name, signal)).text();
+    const text = await (await open(model, file.name, { signal, maxBytes: MAX_JSON_BYTES })).text();
     try {
       return JSON.parse(text);
     } catch {
@@ -82,19 +79,18 @@ export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
 
     async describe({ name, revision }) {
       const signal = AbortSignal.timeout(DESCRIBE_TIMEOUT_MS);
-      const request = { ...credentials, fetch: fetchFor(name, signal) };
+      const request = { ...credentials, fetch: fetchFor({ model: name, signal, maxBytes: MAX_JSON_BYTES }) };
       try {
         const info = await modelInfo({ ...request, name, revision: revision ?? 'main', additionalFields: ['sha', 'safetensors'] });
         const commit = String(info.sha);
-        if (!COMMIT.test(commit)) throw new Error(`it reports the commit "${commit}"`);
+        if (!COMMIT.test(commit)) throw new Error(`it reports the commit "${cut(commit)}"`);
         const listed: HubFile[] = [];
         const folders: string[] = [];
         const list = async (path?: string): Promise<void> => {
           for await (const entry of listFiles({ ...request, repo: { type: 'model', name }, revision: commit, ...(path && { path }) })) {
-            const { type, path, size, oid = '', lfs } = entry;
-            const digest = lfs ? ({ kind: 'sha256', hex: lfs.oid } as const) : ({ kind: 'git-sha1', hex: oid } as const);
-            if (type === 'file') listed.push({ name: path, sizeBytes: lfs?.size ?? size, digest });
-            else folders.push(path);
+            if (listed.length + folders.length >= MAX_LISTED) throw new Error(`it lists more than ${MAX_LISTED} files of "${name}"`);
+            if (entry.type === 'file') listed.push(listedFile(entry));
+            else folders.push(entry.path);
           }
         };
         await list();
@@ -105,17 +101,28 @@ export function openHub({ endpoint, token, allowed }: HubConfig): Hub {
         const { model_type: family } = checkedConfig(name, await readJson(at, files.find((file) => file.name === CONFIG_FILE)!, signal));
         const total = (info.safetensors as { total?: number } | undefined)?.total;
         const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-        return { name, commit, family, parameters: total ?? null, files, sizeBytes, lastModified: info.updatedAt };
+        return { name, commit, family, parameters: Number.isSafeInteger(total) ? total! : null, files, sizeBytes, lastModified: info.updatedAt };
       } catch (error) {
         throw error instanceof Refusal ? error : hubUnreachable(endpoint, error);
       }
     },
 
     async read(model, file, { from, signal }) {
-      const blob = await open(model, file, signal);
+      const blob = await open(model, file, { signal, maxBytes: Number.POSITIVE_INFINITY });
       return blob.slice(from, blob.size).stream();
     },
   };
+}
+
+/** @throws Error for a file that cannot be as it is listed */
+function listedFile({ path, size, oid = '', lfs }: ListFileEntry): HubFile {
+  const file: HubFile = {
+    name: path,
+    sizeBytes: lfs?.size ?? size,
+    digest: lfs ? { kind: 'sha256', hex: lfs.oid } : { kind: 'git-sha1', hex: oid },
+  };
+  if (typeof path === 'string' && Number.isSafeInteger(file.sizeBytes) && file.sizeBytes >= 0) return file;
+  throw new Error(`it lists ${shown(path)} with ${shown(file.sizeBytes)} bytes`);
 }
 
 /** @throws Refusal as the engine would, before anything is downloaded */

@@ -98,8 +98,10 @@ async function fetchBytes(model: HubModel, file: HubFile, path: string, { hub, s
       const count = async function* (chunks: AsyncIterable<Uint8Array>) {
         let bytes = from;
         for await (const chunk of chunks) {
-          yield chunk;
           bytes += chunk.length;
+          // Neither the list that says how much disk is needed nor the hash covers what follows: it could fill the disk.
+          if (bytes > file.sizeBytes) throw longerThanListed(model, file);
+          yield chunk;
           await report(file, bytes);
         }
       };
@@ -121,6 +123,12 @@ async function fetchBytes(model: HubModel, file: HubFile, path: string, { hub, s
     }
   }
 }
+
+const longerThanListed = ({ name }: HubModel, file: HubFile): Refusal =>
+  new Refusal('corrupt_download', `the hub sends more of ${file.name} of "${name}" than the ${file.sizeBytes} bytes that it lists`, {
+    param: 'model',
+    hint: 'Check that HF_ENDPOINT is a hub or a faithful mirror.',
+  });
 
 async function isWhole(path: string, { sizeBytes, digest }: HubFile): Promise<boolean> {
   const hash = digest.kind === 'sha256' ? createHash('sha256') : createHash('sha1').update(`blob ${sizeBytes}\0`);

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { CONFIG_FILE } from '../../src/formats/model-files.ts';
+import { checkedKey } from '../../src/object-store/checked-key.ts';
 import type { Snapshot } from './snapshots.ts';
 
 const FOLDER_PREFIX = 'models--';
@@ -37,8 +38,8 @@ export async function cachedModel(dir: string, folder: string): Promise<Snapshot
 
 /** @returns the directory of a model at exactly this commit in one of the directories: a cache, the parent of its `hub`, or the model's folder; null if none has it */
 export function cachedSnapshot(caches: readonly string[], { name, commit }: Pick<Snapshot, 'name' | 'commit'>): string | null {
-  const folder = `${FOLDER_PREFIX}${name.replace('/', '--')}`;
+  const folder = `${FOLDER_PREFIX}${name.replaceAll('/', '--')}`;
   const folders = caches.flatMap((cache) => [join(cache, folder), join(cache, 'hub', folder), ...(basename(cache) === folder ? [cache] : [])]);
-  const dirs = folders.map((dir) => join(dir, 'snapshots', commit));
+  const dirs = folders.map((dir) => join(dir, 'snapshots', checkedKey(commit)));
   return dirs.find((dir) => existsSync(join(dir, CONFIG_FILE))) ?? null;
 }

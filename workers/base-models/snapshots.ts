@@ -1,6 +1,7 @@
 /** Where models from the hub are stored: `DATA_DIR/hub/{org}/{name}/{commit}`, a directory that exists only once it is complete. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { checkedKey } from '../../src/object-store/checked-key.ts';
 
 const COMMIT = /^[0-9a-f]{40}$/;
 
@@ -11,7 +12,9 @@ export interface Snapshot {
   dir: string;
 }
 
-export const snapshotDir = (dataDir: string, { name, commit }: Pick<Snapshot, 'name' | 'commit'>): string => join(dataDir, 'hub', name, commit);
+/** @throws Error for a name or commit that would lead out of the directory */
+export const snapshotDir = (dataDir: string, { name, commit }: Pick<Snapshot, 'name' | 'commit'>): string =>
+  join(dataDir, 'hub', checkedKey(`${name}/${commit}`));
 
 /** The snapshot of each model that was downloaded most recently, sorted by name. */
 export async function newestSnapshots(dataDir: string): Promise<Snapshot[]> {

@@ -1,0 +1,83 @@
+/** A fetch for addresses that others name (a hub's redirects, a webhook): it connects to the internet alone, unless the operator has allowed the host. */
+import { lookup } from 'node:dns';
+import http from 'node:http';
+import https from 'node:https';
+import { isIP, type LookupFunction } from 'node:net';
+import { Readable } from 'node:stream';
+import type { ReadableStream } from 'node:stream/web';
+import { isPrivateAddress } from './private-address.ts';
+
+/** As many as a download from the hub needs, twice over. */
+const MAX_REDIRECTS = 6;
+/** A server that sends nothing for this long is given up. */
+const IDLE_TIMEOUT_MS = 60_000;
+const REDIRECTS = [301, 302, 303, 307, 308];
+/** Answers that have no body by definition; a Response refuses one for them. */
+const WITHOUT_BODY = [101, 204, 205, 304];
+
+/** The address is not on the internet, and the operator has not allowed it. */
+export class PrivateAddressRefused extends Error {
+  override readonly name = 'PrivateAddressRefused';
+  constructor(host: string) {
+    super(`${host} has a private address; ALLOW_PRIVATE_HOSTS can allow it`);
+  }
+}
+
+/**
+ * @param privateHosts hosts (`name` or `name:port`) that may have private addresses
+ * @returns a fetch for requests without a body. It follows redirects itself, checks the address of each, and connects to the very address that it checked,
+ * so that a name cannot point elsewhere between check and connection. @throws PrivateAddressRefused, or the connection's error
+ */
+export function guardedFetch(privateHosts: readonly string[]): typeof fetch {
+  return async (input, { headers: given, method = 'GET', signal, body } = {}) => {
+    if (body !== undefined && body !== null) throw new TypeError('a guarded request has no body');
+    let url = new URL(input instanceof Request ? input.url : input);
+    const headers = new Headers(given);
+    for (let redirects = 0; ; redirects++) {
+      const isAllowed = privateHosts.includes(url.host) || privateHosts.includes(url.hostname);
+      const message = await connect(url, { method, headers: Object.fromEntries(headers), ...(signal && { signal }) }, isAllowed);
+      const { location } = message.headers;
+      if (location === undefined || !REDIRECTS.includes(message.statusCode!)) return asResponse(message, url);
+      message.destroy();
+      if (redirects === MAX_REDIRECTS) throw new Error(`${url.host} redirects more than ${MAX_REDIRECTS} times`);
+      const next = new URL(location, url);
+      if (next.origin !== url.origin) for (const name of ['authorization', 'cookie']) headers.delete(name);
+      url = next;
+    }
+  };
+}
+
+function connect(url: URL, options: http.RequestOptions, isAllowed: boolean): Promise<http.IncomingMessage> {
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw new TypeError(`${url.protocol} is not supported; use https: or http:`);
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  if (!isAllowed && isIP(host) !== 0 && isPrivateAddress(host)) throw new PrivateAddressRefused(url.host);
+  const { request } = url.protocol === 'https:' ? https : http;
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { ...options, timeout: IDLE_TIMEOUT_MS, ...(!isAllowed && { lookup: publicLookup }) });
+    sent.once('response', resolve);
+    sent.once('timeout', () => sent.destroy(new Error(`${url.host} sent nothing for ${IDLE_TIMEOUT_MS / 1000} s`)));
+    sent.once('error', reject);
+    sent.end();
+  });
+}
+
+/** A name's public addresses. The connection is made to one of those that this returns. */
+const publicLookup: LookupFunction = (hostname, options, callback) => {
+  lookup(hostname, { ...options, all: true }, (error, found) => {
+    if (error !== null) return callback(error, '', 0);
+    const [first, ...more] = found.filter(({ address }) => !isPrivateAddress(address));
+    if (first === undefined) return callback(new PrivateAddressRefused(hostname), '', 0);
+    if (options.all === true) callback(null, [first, ...more]);
+    else callback(null, first.address, first.family);
+  });
+};
+
+function asResponse(message: http.IncomingMessage, url: URL): Response {
+  const headers = new Headers();
+  for (let index = 0; index < message.rawHeaders.length; index += 2) headers.append(message.rawHeaders[index]!, message.rawHeaders[index + 1]!);
+  const status = message.statusCode!;
+  const hasBody = !WITHOUT_BODY.includes(status);
+  if (!hasBody) message.resume();
+  const body = hasBody ? (Readable.toWeb(message) as ReadableStream<Uint8Array>) : null;
+  return Object.defineProperty(new Response(body, { status, headers }), 'url', { value: url.href });
+}
