@@ -17,7 +17,8 @@ type Json = Record<string, unknown>;
 /** The version whose rules are followed here; a directory may hold a tokenizer.json for older and one for newer versions. */
 const TRANSFORMERS = [5, 23, 0];
 const ADDED_TOKENS_FILE = 'added_tokens.json';
-const VERSIONED = /tokenizer\.(.*)\.json/;
+/** A file of the directory itself. */
+const VERSIONED = /^tokenizer\.([\w.-]+)\.json$/;
 
 export interface TokenizerFiles {
   modelDir: string;

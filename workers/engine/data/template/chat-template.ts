@@ -77,6 +77,8 @@ interface Compiled extends UsedTemplate {
 }
 
 const NO_KWARGS: JsonObject = new Map();
+/** Ten times the longest template that models ship; reading a source takes time that grows faster than its length. */
+const MAX_SOURCE_LENGTH = 256 * 1024;
 
 export class ChatTemplate {
   readonly #sources: TemplateSources;
@@ -94,8 +96,8 @@ export class ChatTemplate {
   constructor(sources: string | TemplateSources, { specialTokens, today, kwargs = NO_KWARGS, isOwn = false }: TemplateOptions) {
     this.#options = { specialTokens, today, kwargs, isOwn };
     this.#sources = typeof sources === 'string' ? new Map([[DEFAULT, sources]]) : sources;
-    this.keys = templateKeys([...this.#sources.values()].join('\n'));
     for (const [name, source] of this.#sources) this.#compiled.set(name, compile(name, source));
+    this.keys = templateKeys([...this.#sources.values()].join('\n'));
   }
 
   /**
@@ -217,12 +219,13 @@ export class ChatTemplate {
 }
 
 function compile(name: string, source: string): Compiled {
+  const which = name === DEFAULT ? '' : ` (${name})`;
   const sha256 = createHash('sha256').update(source).digest('hex');
   const marksGeneration = /\{%[-+]?\s*generation\s*[-+]?%\}/.test(source);
   try {
+    if (source.length > MAX_SOURCE_LENGTH) throw new Error(`it has ${source.length} characters; the limit is ${MAX_SOURCE_LENGTH}`);
     return { name, source, sha256, marksGeneration, template: new Template(source) };
   } catch (error) {
-    const which = name === DEFAULT ? '' : ` (${name})`;
     throw new Refusal('corrupt_model_file', `the model's chat template${which} cannot be parsed: ${(error as Error).message}`, { param: 'model' });
   }
 }

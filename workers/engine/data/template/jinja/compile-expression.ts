@@ -79,7 +79,10 @@ export function compileExpression(expression: Expression, scope: Scope): Compile
     }
     case 'arithmetic': {
       const [left, right, { operator }] = [compiled(expression.left), compiled(expression.right), expression];
-      return (frame) => arithmetic(operator, left(frame), right(frame));
+      return (frame) => {
+        frame.run.timeLimit.check();
+        return arithmetic(operator, left(frame), right(frame));
+      };
     }
     case 'and': {
       const [left, right] = [compiled(expression.left), compiled(expression.right)];
@@ -198,6 +201,7 @@ function compileCall(callee: Compiled, given: CompiledArguments): Compiled {
   return (frame) => {
     const called = callee(frame);
     const { args, keywords } = given(frame);
+    frame.run.timeLimit.check();
     if (called instanceof Callable) return called.call(args, keywords);
     if (called instanceof Undefined) return called.fail();
     throw new TemplateError(`it calls a ${typeName(called)}, which is not callable`);
@@ -228,6 +232,7 @@ function compileApplication(
   const { name } = named;
   return (frame, value) => {
     const { args, keywords } = given(frame);
+    frame.run.timeLimit.check();
     return operation(kind, known, name)(value, args, keywords, ENVIRONMENT);
   };
 }

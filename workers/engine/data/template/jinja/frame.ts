@@ -1,6 +1,6 @@
 /** What exists while a template runs: its variables, what it printed, and how much work it did. */
 import { TemplateError } from './error.ts';
-import { MAX_CALL_DEPTH, MAX_OUTPUT, MAX_STEPS } from './limits.ts';
+import { MAX_CALL_DEPTH, MAX_OUTPUT, MAX_STEPS, TimeLimit } from './limits.ts';
 import type { Mutable } from './objects.ts';
 import type { Value } from './values.ts';
 
@@ -35,12 +35,14 @@ export class Run {
     readonly mutables: Mutable[],
     /** Notices the rounds of the loop over the messages; null if nobody asks. */
     readonly watcher: LoopWatcher | null = null,
+    readonly timeLimit = new TimeLimit(),
   ) {}
 
   /** @throws TemplateError when the rendering takes too long */
   step(): void {
     this.steps += 1;
     if (this.steps > MAX_STEPS) throw new TemplateError(`it takes more than ${MAX_STEPS} steps`);
+    this.timeLimit.check();
   }
 
   /** @throws TemplateError when macros call each other too deeply */

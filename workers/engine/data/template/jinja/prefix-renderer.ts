@@ -112,7 +112,8 @@ export class PrefixRenderer {
 
   #rendered(count: number): string {
     const messages = this.#messages.items.slice(0, count);
-    const run = this.template.render(new Map([...this.variables, ['messages', messages]]), { today: this.today });
+    const { timeLimit } = this.#run;
+    const run = this.template.render(new Map([...this.variables, ['messages', messages]]), { today: this.today, timeLimit });
     this.#steps += run.steps;
     return run.output.text;
   }

@@ -3,11 +3,18 @@ import type { Block } from './block.ts';
 import { compileBlock } from './compile-statement.ts';
 import { Frame, type LoopWatcher, Output, Run } from './frame.ts';
 import { globals } from './globals.ts';
+import type { TimeLimit } from './limits.ts';
 import type { Mutable } from './objects.ts';
 import { compileEntry } from './scope.ts';
 import { parseTemplate } from './statement-parser.ts';
 import { Symbols } from './symbols.ts';
 import type { Value } from './values.ts';
+
+interface RenderSettings {
+  today: Date;
+  watcher?: LoopWatcher | null;
+  timeLimit?: TimeLimit;
+}
 
 export class Template {
   readonly #block: Block;
@@ -26,12 +33,13 @@ export class Template {
   /**
    * @param variables what the template is given
    * @param options.today for `strftime_now`
+   * @param options.timeLimit of several renderings together; default: one of its own
    * @returns the run, whose output is the text
    * @throws TemplateError when the template refuses, or does what Python would not
    */
-  render(variables: ReadonlyMap<string, Value>, { today, watcher = null }: { today: Date; watcher?: LoopWatcher | null }): Run {
+  render(variables: ReadonlyMap<string, Value>, { today, watcher = null, timeLimit }: RenderSettings): Run {
     const mutables: Mutable[] = [];
-    const run = new Run(new Map([...globals(mutables, today), ...variables]), new Output(), mutables, watcher);
+    const run = new Run(new Map([...globals(mutables, today), ...variables]), new Output(), mutables, watcher, timeLimit);
     const frame = new Frame(run, null, this.#symbols.size);
     this.#enter(frame);
     this.#block.run(frame, run.output);
