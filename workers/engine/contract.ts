@@ -55,6 +55,10 @@ export interface TrainReport {
   /** The data is tokenised and the model open; the first step comes next. */
   prepared?(facts: Prepared): void | Promise<void>;
   step?(report: StepReport): void | Promise<void>;
+  /** A batch of an evaluation is done. */
+  evaluating?(): void | Promise<void>;
+  /** A checkpoint or the result is written next, which takes long for a large model on a slow disk. */
+  writing?(): void | Promise<void>;
   /** The checkpoint's directory is complete and synced. */
   checkpoint?(checkpoint: CheckpointReport): void | Promise<void>;
 }

@@ -9,11 +9,15 @@ import type { TunedModel } from './tuning/tuned-model.ts';
 /** Lets messages, timers and signals be handled between passes. */
 export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** @returns the objective's metrics over all examples, of which a few are in memory at a time */
-export async function evaluate(model: TunedModel, examples: ExampleStore): Promise<Metrics> {
+/**
+ * @param onBatch called after each batch
+ * @returns the objective's metrics over all examples, of which a few are in memory at a time
+ */
+export async function evaluate(model: TunedModel, examples: ExampleStore, onBatch?: () => void | Promise<void>): Promise<Metrics> {
   let sums = NO_SUMS;
   for (const batch of microBatches(examples, { sharedRowLimit: rowLimit(model.config) })) {
     sums = addSums(sums, model.evaluate(batch));
+    await onBatch?.();
     await yieldToEventLoop();
   }
   return model.objective.metrics(sums);

@@ -61,8 +61,10 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
     const isLast = step === totalSteps;
     const saves = isLast || step % stepsPerEpoch === 0 || (saveSteps > 0 && step % saveSteps === 0);
     const evaluates = validation !== null && step % evalSteps === 0;
-    const valid = evaluates ? await evaluate(model, inMemory(validationBatch(validation.examples, step / evalSteps - 1, batchSize))) : {};
-    const fullValid = validation !== null && saves ? await evaluate(model, validation.examples) : {};
+    const valid = evaluates
+      ? await evaluate(model, inMemory(validationBatch(validation.examples, step / evalSteps - 1, batchSize)), report?.evaluating)
+      : {};
+    const fullValid = validation !== null && saves ? await evaluate(model, validation.examples, report?.evaluating) : {};
 
     // Report.
     const metrics: Metrics = {
@@ -94,6 +96,7 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
         trainedTokens,
         last,
       };
+      await report?.writing?.();
       const dir = writeCheckpoint(checkpointsDir, { model, state, deliver: run.deliver });
       await report?.checkpoint?.({ step, dir, last, final: isLast });
     }
@@ -101,6 +104,7 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
   }
 
   if (last === undefined) throw new Error('a run has at least one step');
+  await report?.writing?.();
   const files = run.deliver(outputDir);
   return { outputDir, files, steps: totalSteps, trainedTokens, last, seconds: (performance.now() - startedMs) / 1000 };
 }

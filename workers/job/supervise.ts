@@ -7,7 +7,8 @@ import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job, StepMetric } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import type { Place } from '../placement/places.ts';
-import { type ForkedTraining, TrainingProcessDied } from '../process/forked.ts';
+import { TrainingProcessDied } from '../process/died.ts';
+import type { ForkedTraining } from '../process/forked.ts';
 import type { TrainingError } from '../process/messages.ts';
 import { hubModelDir, isAvailable } from './base-model.ts';
 import { deliver } from './delivery.ts';
@@ -131,14 +132,9 @@ async function trainUntilOver(run: Run): Promise<void> {
     } catch (error) {
       if (!(error instanceof TrainingProcessDied) || run.watch.lost.aborted) throw error;
       if (run.stopping.aborted) return await giveBack(run); // it did not stop in time
-      log.error({ crashes, how: error.how, output: training.output() }, 'the training process died');
-      const memory = error.how === 'SIGKILL' ? '; the machine may have run out of memory' : '';
-      const what = `The training process died (${error.how}${memory})`;
-      if (crashes === MAX_CRASHES) {
-        throw new Refusal('training_process_died', `${what} ${crashes} times`, {
-          hint: 'Lower hyperparameters.batch_size or hyperparameters.max_length, or ask whoever runs the worker.',
-        });
-      }
+      const { code, what, how, hint } = error;
+      log.error({ crashes, how, output: training.output() }, 'the training process died');
+      if (crashes === MAX_CRASHES) throw new Refusal(code, `${what} ${crashes} times`, { hint });
       await services.jobRecord.appendEvent(job.id, { level: 'warn', message: `${what}. It is started again from the newest checkpoint` });
     } finally {
       await training.kill();

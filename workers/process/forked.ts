@@ -4,7 +4,10 @@ import { on } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { TrainOptions } from '../engine/contract.ts';
+import { TrainingProcessDied } from './died.ts';
 import type { Answer, Command, Ready } from './messages.ts';
+import { killedWithParent } from './parent-death.ts';
+import { activity, PATIENCE, type Patience, TrainingProcessHung } from './patience.ts';
 
 const PROGRAM = fileURLToPath(new URL('program.ts', import.meta.url));
 
@@ -24,7 +27,7 @@ export interface ForkedTraining {
   ready(): Promise<void>;
   /**
    * Trains. Yields the answers in order; the last is `done`, `stopped` or `failed`.
-   * @throws TrainingProcessDied when the process ends before that
+   * @throws TrainingProcessDied when the process ends before that, or makes no progress and must be killed
    */
   train(options: Omit<TrainOptions, 'signal' | 'report'>): AsyncGenerator<Answer>;
   /**
@@ -42,26 +45,20 @@ export interface ForkedTraining {
   output(): string;
 }
 
-export class TrainingProcessDied extends Error {
-  override readonly name = 'TrainingProcessDied';
-
-  /** @param how `exit code 1`, `SIGKILL` */
-  constructor(readonly how: string) {
-    super(`the training process ended with ${how}`);
-  }
-}
-
 export interface ForkOptions {
   /** Its whole environment: nothing is inherited. */
   env: Record<string, string>;
   /** Called with each line it prints. */
   onOutput?: (line: string) => void;
+  patience?: Patience;
 }
 
 /** Starts a training process: it loads TensorFlow at once and then waits for its job. */
-export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedTraining {
+export function forkTraining({ env, onOutput = () => {}, patience = PATIENCE }: ForkOptions): ForkedTraining {
+  const [execPath, ...execArgv] = [...killedWithParent(), process.execPath, '--expose-gc', '--import', import.meta.resolve('tsx')];
   const child = fork(PROGRAM, [], {
-    execArgv: ['--expose-gc', '--import', import.meta.resolve('tsx')],
+    execPath,
+    execArgv,
     serialization: 'advanced', // NaN and undefined survive it
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env,
@@ -83,22 +80,24 @@ export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedT
     });
   }
   const id = randomUUID();
+  const current = activity(patience);
 
   /** Its answers up to the one that ends the command. @param whenReady called when it has loaded TensorFlow and is listening */
   async function* answers(whenReady = () => {}): AsyncGenerator<Answer> {
     try {
       for (;;) {
-        const { value, done } = (await messages.next()) as IteratorResult<[Ready | Answer], undefined>;
+        const waitingMs = performance.now();
+        const { value, done } = (await current.within(messages.next())) as IteratorResult<[Ready | Answer], undefined>;
         if (done === true) break;
         const [message] = value;
-        if (message.answer === 'ready') {
-          whenReady();
-          continue;
-        }
+        current.answered(message, performance.now() - waitingMs);
+        if (message.answer === 'ready') whenReady();
+        if (message.answer === 'ready' || message.answer === 'working') continue;
         yield message;
         if (LAST_ANSWERS.includes(message.answer)) return;
       }
-    } catch {
+    } catch (error) {
+      if (error instanceof TrainingProcessHung) throw error;
       // An error event of the child. How it ended says more.
     }
     throw new TrainingProcessDied(await gone);
@@ -112,6 +111,7 @@ export function forkTraining({ env, onOutput = () => {} }: ForkOptions): ForkedT
     },
     train: (options) => answers(() => send(child, { id, command: 'train', options })),
     async verify(deliveredDir) {
+      current.verifies();
       send(child, { id, command: 'verify', deliveredDir });
       for await (const answer of answers()) return answer;
       throw new Error('unreachable: `answers` yields at least one answer or throws');

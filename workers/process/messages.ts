@@ -21,6 +21,8 @@ export type Answer =
   | { id: string; answer: 'prepared'; facts: Prepared }
   | { id: string; answer: 'step'; report: StepReport }
   | { id: string; answer: 'checkpoint'; checkpoint: CheckpointReport }
+  /** A sign of progress: a batch of an evaluation is done, or files begin to be written. */
+  | { id: string; answer: 'working'; at: 'evaluating' | 'writing' }
   | { id: string; answer: 'done'; result: TrainResult }
   | { id: string; answer: 'verified'; findings: ProofFindings }
   | { id: string; answer: 'stopped' }

@@ -9,12 +9,15 @@ import { tf, versions } from '../engine/tensorflow/tensorflow.ts';
 import { trainPrepared } from '../engine/train.ts';
 import { asTrainingError } from './errors.ts';
 import type { Answer, Command, Ready } from './messages.ts';
+import { dieWithParent, killedWithParent } from './parent-death.ts';
 
 // Ctrl-C and service managers signal the whole process group. The worker then sends `stop`, so that a checkpoint is written.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
 // The worker is gone, and nobody else reads the answers.
 process.on('disconnect', () => process.exit(0));
+// A step that never ends would not let that event through.
+if (killedWithParent().length === 0) dieWithParent({ graceMs: 0 });
 
 type TrainCommand = Extract<Command, { command: 'train' }>;
 type VerifyCommand = Extract<Command, { command: 'verify' }>;
@@ -59,6 +62,8 @@ async function trainJob({ id, options }: TrainCommand, signal: AbortSignal): Pro
     receipt: (receipt) => send({ id, answer: 'receipt', receipt }),
     prepared: (facts) => send({ id, answer: 'prepared', facts }),
     step: (report) => send({ id, answer: 'step', report }),
+    evaluating: evaluatingReport(id),
+    writing: () => send({ id, answer: 'working', at: 'writing' }),
     checkpoint: (checkpoint) => send({ id, answer: 'checkpoint', checkpoint }),
   };
   const run = await prepare({ ...options, signal, report });
@@ -77,8 +82,20 @@ async function verify({ id, deliveredDir }: VerifyCommand, signal: AbortSignal):
   if (finished === undefined) throw new Error(`there is no run ${id} to compare the files with`);
   trained.delete(id);
   const { run, options, result } = finished;
-  const findings = await prove(run, { modelDir: options.modelDir, deliveredDir, last: result.last, signal });
+  const findings = await prove(run, { modelDir: options.modelDir, deliveredDir, last: result.last, evaluating: evaluatingReport(id), signal });
   await send({ id, answer: 'verified', findings });
+}
+
+/** Batches may take less than a millisecond. */
+const EVALUATING_EVERY_MS = 1_000;
+
+function evaluatingReport(id: string): () => Promise<void> {
+  let sentMs = performance.now();
+  return async () => {
+    if (performance.now() - sentMs < EVALUATING_EVERY_MS) return;
+    sentMs = performance.now();
+    await send({ id, answer: 'working', at: 'evaluating' });
+  };
 }
 
 /** Resolves when the message has been written, so that a slow reader slows the loop down instead of filling the memory. */

@@ -10,7 +10,7 @@ import type { ObjectStore } from '../../../src/object-store/object-store.ts';
 import { openFileHashes } from '../../../workers/engine/io/base-model-files.ts';
 import { type Supervision, superviseJob } from '../../../workers/job/supervise.ts';
 import type { Place } from '../../../workers/placement/places.ts';
-import { type ForkedTraining, forkTraining } from '../../../workers/process/forked.ts';
+import { type ForkedTraining, type ForkOptions, forkTraining } from '../../../workers/process/forked.ts';
 import { sameAnswer } from '../../journey/dataset.ts';
 import { runService } from '../../running-service.ts';
 
@@ -27,14 +27,14 @@ export async function superviseJobs() {
   const trainingFile = await service.upload(sameAnswer(8));
   const processes: ForkedTraining[] = [];
 
-  function fork(): ForkedTraining {
-    const training = forkTraining({ env: trainingEnvironment() });
+  function fork(options: Partial<ForkOptions> = {}): ForkedTraining {
+    const training = forkTraining({ env: trainingEnvironment(), ...options });
     processes.push(training);
     return training;
   }
 
   /** Supervises one job with the service's own stores and a real training process, except for what is disturbed. */
-  function supervise(jobId: string, { services = {}, takeProcess = fork, trained = () => {}, ...rest }: Disturbances = {}) {
+  function supervise(jobId: string, { services = {}, takeProcess = () => fork(), trained = () => {}, ...rest }: Disturbances = {}) {
     return superviseJob(jobId, {
       services: { ...service.services, ...services },
       workerId: 'worker-a',
@@ -85,9 +85,9 @@ export async function superviseJobs() {
     },
 
     /** Takes real training processes and changes some of what they do. */
-    takeProcessWith(change: (training: ForkedTraining) => Partial<ForkedTraining>) {
+    takeProcessWith(change: (training: ForkedTraining) => Partial<ForkedTraining>, options: Partial<ForkOptions> = {}) {
       return () => {
-        const training = fork();
+        const training = fork(options);
         return { ...training, ...change(training) };
       };
     },

@@ -27,6 +27,8 @@ export interface Delivery {
   deliveredDir: string;
   /** Report of the run's last step, whose full_valid_loss is the live model's. */
   last: StepReport;
+  /** Called after each batch of an evaluation. */
+  evaluating?(): void | Promise<void>;
   signal?: AbortSignal;
 }
 
@@ -55,10 +57,10 @@ export async function prove(run: Run, delivery: Delivery): Promise<ProofFindings
   return { ...measured, problems, seconds: (performance.now() - startedMs) / 1000 };
 }
 
-async function proveAdapter(run: Run, { deliveredDir, last, signal }: Delivery, measured: Measured): Promise<void> {
+async function proveAdapter(run: Run, { deliveredDir, last, evaluating, signal }: Delivery, measured: Measured): Promise<void> {
   const { model } = run;
   const sample = lossSample(run);
-  const live = last.metrics['full_valid_loss'] ?? (await evaluate(model, sample.examples)).loss;
+  const live = last.metrics['full_valid_loss'] ?? (await evaluate(model, sample.examples, evaluating)).loss;
   signal?.throwIfAborted();
   // No trained value stays in memory: with zeros the model is its base, with the files' values it is what was delivered.
   model.assign(new Map([...model.trainable].map(([name, { shape }]) => [name, new Float32Array(shape.reduce((size, length) => size * length, 1))])));
@@ -67,22 +69,22 @@ async function proveAdapter(run: Run, { deliveredDir, last, signal }: Delivery, 
   methodOf(run.tuning).adapter!.load(model, deliveredDir);
   measureEffect(measured, run.base, model);
   signal?.throwIfAborted();
-  await measureLoss(measured, { model, sample, live });
+  await measureLoss(measured, { model, sample, live, evaluating });
 }
 
-async function proveModel(run: Run, { modelDir, deliveredDir, last, signal }: Delivery, measured: Measured): Promise<void> {
+async function proveModel(run: Run, { modelDir, deliveredDir, last, evaluating, signal }: Delivery, measured: Measured): Promise<void> {
   const sample = lossSample(run);
   const dtype = storedDtype(modelDir);
   if (dtype !== 'F32') roundWeights(run.model, dtype);
   const reported = dtype === 'F32' ? last.metrics['full_valid_loss'] : undefined;
-  const live = reported ?? (await evaluate(run.model, sample.examples)).loss;
+  const live = reported ?? (await evaluate(run.model, sample.examples, evaluating)).loss;
   signal?.throwIfAborted();
   run.disposeModel(); // so that two models are never in memory at once
   const delivered = openForInference({ modelDir: deliveredDir, precision: run.hyperparameters.precision });
   try {
     measureEffect(measured, run.base, delivered);
     signal?.throwIfAborted();
-    await measureLoss(measured, { model: delivered, sample, live });
+    await measureLoss(measured, { model: delivered, sample, live, evaluating });
   } finally {
     delivered.dispose();
   }
@@ -123,8 +125,15 @@ function measureEffect(measured: Measured, { prompts, logits }: Predictions, mod
     );
 }
 
-async function measureLoss(measured: Measured, { model, sample, live }: { model: TunedModel; sample: LossSample; live: number }): Promise<void> {
-  const { loss: delivered } = await evaluate(model, sample.examples);
+interface LossOf {
+  model: TunedModel;
+  sample: LossSample;
+  live: number;
+  evaluating: Delivery['evaluating'];
+}
+
+async function measureLoss(measured: Measured, { model, sample, live, evaluating }: LossOf): Promise<void> {
+  const { loss: delivered } = await evaluate(model, sample.examples, evaluating);
   const difference = Math.abs(delivered - live);
   if (!(difference <= LOSS_TOLERANCE))
     measured.problems.push(

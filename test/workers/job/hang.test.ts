@@ -1,0 +1,51 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ORGANIZATION } from '../../../src/ids.ts';
+import { PATIENCE } from '../../../workers/process/patience.ts';
+import { superviseJobs } from './supervised-jobs.ts';
+
+let jobs: Awaited<ReturnType<typeof superviseJobs>>;
+let undisturbed: Buffer;
+beforeAll(async () => {
+  jobs = await superviseJobs();
+  undisturbed = await jobs.undisturbed();
+});
+afterAll(() => jobs?.close());
+
+/** Processes of which the first `count` are stopped, as by `kill -STOP`, after their second step. */
+function stopping(count: number, stepMs: number) {
+  let stopped = 0;
+  return jobs.takeProcessWith(
+    (training) => ({
+      async *train(options) {
+        let steps = 0;
+        for await (const answer of training.train(options)) {
+          yield answer;
+          if (answer.answer === 'step' && ++steps === 2 && ++stopped <= count) process.kill(training.pid!, 'SIGSTOP');
+        }
+      },
+    }),
+    { patience: { ...PATIENCE, stepMs } },
+  );
+}
+
+const messages = async (id: string) =>
+  (await jobs.service.services.jobRecord.events(ORGANIZATION, id, { limit: 100 })).data.map(({ message }) => message);
+
+describe('a job whose training process hangs', () => {
+  it('gets a new process, which resumes from the checkpoint and gives the same adapter', async () => {
+    const id = await jobs.makeJob();
+    await jobs.supervise(id, { takeProcess: stopping(1, 3_000) });
+    expect((await jobs.get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
+    expect(await jobs.weights(id)).toEqual(undisturbed);
+    expect(await messages(id)).toEqual(expect.arrayContaining([expect.stringMatching(/no progress for \d+ s while training/)]));
+  });
+
+  it('again and again without progress › fails with that reason', async () => {
+    const id = await jobs.makeJob({ hyperparameters: { n_epochs: 1, batch_size: 1, learning_rate: 0.01 } });
+    await jobs.supervise(id, { takeProcess: stopping(9, 500) });
+    expect((await jobs.get(id)).json()).toMatchObject({
+      status: 'failed',
+      error: { code: 'training_process_hung', message: expect.stringMatching(/no progress .* 3 times/) },
+    });
+  });
+});
