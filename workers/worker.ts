@@ -3,6 +3,8 @@ import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import type { Job } from '../src/jobs/job.ts';
+import { newWorkerId } from '../src/jobs/lost.ts';
+import { freeLostJobs, RECONCILE_EVERY_MS } from '../src/jobs/reconcile.ts';
 import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
 import type { Services } from '../src/services.ts';
 import { cachedSnapshot } from './base-models/hub-cache.ts';
@@ -27,7 +29,7 @@ export interface RunningWorker {
 /** Announces this machine's base models and takes jobs off the queue, as many as it has slots for. */
 export async function startWorker(services: Services, { devices, ...training }: WorkerOptions): Promise<RunningWorker> {
   const { config, models, queue } = services;
-  const id = `worker-${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const id = newWorkerId(hostname(), randomBytes(4).toString('hex'));
   const log = services.log.child({ workerId: id });
   const identity = { id, hostname: hostname(), device: devices.map(deviceName).join(', ') };
   const stopping = new AbortController();
@@ -42,9 +44,16 @@ export async function startWorker(services: Services, { devices, ...training }: 
     announce().catch((error) => log.warn({ err: error }, 'the worker could not announce itself'));
   }, ANNOUNCE_EVERY_MS);
 
+  const lookForDead = () => freeLostJobs(services).catch((error) => log.warn({ err: error }, 'jobs of dead workers could not be freed'));
+  await lookForDead();
+  const looking = setInterval(lookForDead, RECONCILE_EVERY_MS);
+
   const baseModelFiles = openFileHashes();
   const places = openPlaces({ devices, ...training, stopping: stopping.signal, log });
+  const inHand = new Set<string>();
   const handle = async (jobId: string) => {
+    if (inHand.has(jobId)) return; // it waits for its slots, and was queued again in the meantime
+    inHand.add(jobId);
     try {
       await superviseJob(jobId, {
         services,
@@ -58,6 +67,10 @@ export async function startWorker(services: Services, { devices, ...training }: 
       });
     } catch (error) {
       log.error({ err: error, jobId }, 'the job could not be continued; it will be retried later');
+    } finally {
+      inHand.delete(jobId);
+      // The next worker need not wait for the reconciler. If the job has ended, nobody can claim it.
+      if (stopping.signal.aborted) await queue.enqueueFirst(jobId).catch(() => {});
     }
   };
   const consumer = queue.consume(handle, {
@@ -71,9 +84,10 @@ export async function startWorker(services: Services, { devices, ...training }: 
     async stop() {
       stopping.abort();
       clearInterval(announcing);
+      clearInterval(looking);
       await consumer.close();
       await places.close();
-      await models.removeWorker(id);
+      await models.removeWorker(id).catch((error) => log.warn({ err: error }, 'the worker could not sign off; the sweep removes its row'));
       await rm(workDir, { recursive: true, force: true });
       log.info('worker stopped');
     },

@@ -1,7 +1,7 @@
 /** Runs a program to completion, and ends a process that is not our child. */
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { startTicks } from '../process-identity.ts';
 
 /** A command prefix and a user that let a program start even if it refuses to run as root. */
 export interface Identity {
@@ -33,14 +33,6 @@ export async function runCommand(command: readonly string[], { prefix, ...user }
   }
   child.stdout.destroy();
   child.stderr.destroy();
-}
-
-/** Start time of a process in clock ticks since boot, unique together with its pid; null when it does not run. */
-export async function startTicks(pid: number): Promise<string | null> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  // The name in parentheses may contain spaces. After it, field 3 is the state and field 22 the start time (proc_pid_stat(5)).
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
 }
 
 /** Signals a process to end and waits for it; kills it after `timeoutMs`. */

@@ -5,16 +5,16 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withFileLock } from '../file-lock.ts';
-import { startTicks } from './command.ts';
+import { startTicks } from '../process-identity.ts';
 
 const LOCK_TIMEOUT_MS = 90_000;
 let tenancies = 0;
 
-/** Runs `work` while no other process holds the lock of this directory. */
-export async function whileLocked<T>(directory: string, work: () => Promise<T>): Promise<T> {
+/** Runs `work` while no other process holds the lock of this directory. @param signal ends the wait for it */
+export async function whileLocked<T>(directory: string, work: () => Promise<T>, signal = new AbortController().signal): Promise<T> {
   const timeout = AbortSignal.timeout(LOCK_TIMEOUT_MS);
   try {
-    return await withFileLock(join(directory, 'servers.lock'), timeout, work);
+    return await withFileLock(join(directory, 'servers.lock'), AbortSignal.any([timeout, signal]), work);
   } catch (error) {
     if (error !== timeout.reason) throw error;
     throw new Error(`Another process has been starting or stopping the servers in ${directory} for ${LOCK_TIMEOUT_MS / 1000} seconds`);

@@ -1,19 +1,25 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Queue, Worker } from 'bullmq';
 
 const QUEUE_NAME = 'graft-training';
 
-/** A worker that does not renew its lock for this long loses the wake-up; its job is decided by the heartbeat in Postgres. */
-const LOCK_DURATION_MS = 60_000;
+/** BullMQ's lock is held only between the two commands that take a wake-up off the queue, so it is soon over if a worker dies just then. */
+const LOCK_DURATION_MS = 5_000;
+/** Pause after Redis failed. */
+const RETRY_AFTER_MS = 1_000;
 
 /** Wakes workers. Everything in it may be lost: reconcile.ts restores it from Postgres. */
 export interface JobQueue {
   /** Wakes one worker for each of these jobs; a job already in the queue is left as it is. */
   enqueue(...jobIds: string[]): Promise<void>;
-  /** Removes a job; does nothing if a worker already has it. */
+  /** The same for jobs that had been begun: they come before all others, the first of these first. */
+  enqueueFirst(...jobIds: string[]): Promise<void>;
+  /** Removes a job; does nothing if a worker has taken it. */
   remove(jobId: string): Promise<void>;
   /**
-   * Calls the handler for each job, at most `concurrency` at once. The queue ignores the handler's outcome: an unfinished
-   * job is queued again from Postgres.
+   * Calls the handler for each job, at most `concurrency` at once. A job leaves the queue before the handler runs, and Postgres decides the rest: an
+   * unfinished job is queued again from there, and nothing of a dead worker stays behind in Redis.
    * @returns `close` accepts no more jobs and waits for the running handlers
    */
   consume(handler: (jobId: string) => Promise<void>, options: { concurrency: number; onError?: (error: Error) => void }): { close(): Promise<void> };
@@ -33,20 +39,26 @@ export function openQueue(redisUrl: string, { onError = () => {} }: { onError?: 
   queue.on('error', onError);
   return {
     async enqueue(...jobIds) {
+      if (jobIds.length === 0) return;
       // BullMQ ignores a job whose id it already has: enqueueing twice wakes once.
       await queue.addBulk(jobIds.map((jobId) => ({ name: 'train', data: {}, opts: { jobId } })));
+    },
+    async enqueueFirst(...jobIds) {
+      if (jobIds.length === 0) return;
+      // Each goes before those added earlier.
+      await queue.addBulk(jobIds.toReversed().map((jobId) => ({ name: 'train', data: {}, opts: { jobId, lifo: true } })));
     },
     async remove(jobId) {
       await queue.remove(jobId);
     },
     consume(handler, { concurrency, onError: onWorkerError = onError }) {
-      const worker = new Worker(QUEUE_NAME, (job) => handler(job.id!), {
+      const worker = new Worker(QUEUE_NAME, null, {
         connection: { ...server, maxRetriesPerRequest: null },
-        concurrency,
         lockDuration: LOCK_DURATION_MS,
+        stalledInterval: LOCK_DURATION_MS,
       });
       worker.on('error', onWorkerError);
-      return { close: () => worker.close() };
+      return takeJobs(worker, handler, { concurrency, onError: onWorkerError });
     },
     async check() {
       await queue.count();
@@ -54,6 +66,55 @@ export function openQueue(redisUrl: string, { onError = () => {} }: { onError?: 
     close: () => queue.close(),
   };
 }
+
+/** Takes jobs off the queue while fewer than `concurrency` handlers run. */
+function takeJobs(
+  worker: Worker,
+  handler: (jobId: string) => Promise<void>,
+  { concurrency, onError }: { concurrency: number; onError: (error: Error) => void },
+): { close(): Promise<void> } {
+  const closing = new AbortController();
+  const running = new Set<Promise<void>>();
+
+  const taking = async () => {
+    await worker.startStalledCheckTimer();
+    while (!closing.signal.aborted) {
+      if (running.size >= concurrency) {
+        await Promise.race([...running, aborted(closing.signal)]);
+        continue;
+      }
+      try {
+        const token = randomUUID();
+        const job = await worker.getNextJob(token);
+        if (job === undefined) continue;
+        await job.moveToCompleted(null, token, false);
+        const handling: Promise<void> = handler(job.id!)
+          .catch(onError)
+          .finally(() => running.delete(handling));
+        running.add(handling);
+      } catch (error) {
+        if (closing.signal.aborted) return;
+        onError(error as Error);
+        await delay(RETRY_AFTER_MS, undefined, { signal: closing.signal }).catch(() => {});
+      }
+    }
+  };
+  const taken = taking();
+  return {
+    async close() {
+      closing.abort();
+      await worker.close(true); // ends the wait for a job; none is lost, because Postgres knows what is due
+      await taken;
+      await Promise.all(running);
+    },
+  };
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 
 /** Options from which BullMQ makes its own connections: a queue's fail fast, a worker's wait for ever. */
 function redisServer(redisUrl: string) {

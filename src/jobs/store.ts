@@ -165,15 +165,15 @@ export function openJobStore(db: Database) {
       return row ? asJob(row) : null;
     },
 
-    /** Ids of jobs that wait for a worker, oldest first. */
-    async findDue(limit: number): Promise<string[]> {
+    /** Jobs that wait for a worker, oldest first. */
+    async findDue(limit: number): Promise<Pick<Job, 'id' | 'attempt'>[]> {
       const rows = await db.job.findMany({
         where: { status: { in: ['validating_files', 'queued'] }, OR: unclaimed(new Date()) },
         orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
         take: limit,
-        select: { id: true },
+        select: { id: true, attempt: true },
       });
-      return rows.map(({ id }) => id);
+      return rows;
     },
 
     /** Unfinished jobs whose worker went silent. */
@@ -181,6 +181,12 @@ export function openJobStore(db: Database) {
       const rows = await db.job.findMany({
         where: { status: { in: [...heldStatuses] }, workerId: { not: null }, heartbeatAt: { lt: silentSince(new Date()) } },
       });
+      return rows.map(asJob);
+    },
+
+    /** Unfinished jobs that a worker has. */
+    async findHeld(): Promise<Job[]> {
+      const rows = await db.job.findMany({ where: { status: { in: [...heldStatuses] }, workerId: { not: null } } });
       return rows.map(asJob);
     },
 

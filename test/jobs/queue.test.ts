@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { reconcile } from '../../src/jobs/reconcile.ts';
 import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/store.ts';
+import { processIdentity, startTicks } from '../../src/process-identity.ts';
 import { type RunningService, runService } from '../running-service.ts';
 import { newJob } from './new-job.ts';
 
@@ -52,6 +55,37 @@ describe('the queue', () => {
     expect(await take(1)).toEqual([]);
   });
 
+  it('gives jobs that had been begun to the next worker first, the first of them first', async () => {
+    const { queue } = service.services;
+    await queue.enqueue('ftjob-1', 'ftjob-2');
+    await queue.enqueueFirst('ftjob-a', 'ftjob-b');
+    expect(await take(4)).toEqual(['ftjob-a', 'ftjob-b', 'ftjob-1', 'ftjob-2']);
+  });
+
+  it('wakes another worker at once for a job whose worker has it and never ends', async () => {
+    const { queue } = service.services;
+    await queue.enqueue('ftjob-w');
+    let taken = () => {};
+    const first = new Promise<void>((resolve) => {
+      taken = resolve;
+    });
+    let end = () => {};
+    const dead = queue.consume(
+      async () => {
+        taken();
+        await new Promise<void>((resolve) => {
+          end = resolve;
+        });
+      },
+      { concurrency: 1 },
+    );
+    await first;
+    await queue.enqueue('ftjob-w');
+    expect(await take(1)).toEqual(['ftjob-w']);
+    end();
+    await dead.close();
+  });
+
   it('does not keep a job whose handler failed', async () => {
     const { queue } = service.services;
     await queue.enqueue('ftjob-z');
@@ -93,6 +127,27 @@ describe('reconcile', () => {
     }
     expect(await jobs.findAny(id)).toMatchObject({ attempt: 10, error: { code: 'too_many_attempts' } });
     expect((await jobRecord.events('acme', id, { limit: 100 })).data).toHaveLength(9);
+  });
+
+  it('gives a job to the next worker as soon as its own has ended on this machine, before the jobs that wait', async () => {
+    const { jobs } = service.services;
+    const ended = spawn('sleep', ['60'], { stdio: 'ignore' });
+    await once(ended, 'spawn');
+    const [where] = processIdentity().split('.');
+    const workerId = `worker-here-1234-${where}.${ended.pid}.${await startTicks(ended.pid!)}`;
+    const [waiting, running, reading] = [await makeJob(), await makeJob(), await makeJob()];
+    for (const { id } of [running, reading]) await jobs.claim(id, workerId);
+    await jobs.move(running.id, 'read');
+    await jobs.move(running.id, 'start');
+    await reconcile(service.services);
+    expect(await jobs.findAny(running.id)).toMatchObject({ status: 'running', workerId });
+    ended.kill('SIGKILL');
+    await once(ended, 'exit');
+    await reconcile(service.services);
+    expect(await jobs.findAny(running.id)).toMatchObject({ status: 'queued', workerId: null });
+    expect(await jobs.findAny(reading.id)).toMatchObject({ status: 'validating_files', workerId: null });
+    expect(new Set((await take(3)).slice(0, 2))).toEqual(new Set([running.id, reading.id]));
+    for (const { id } of [waiting, running, reading]) await jobs.move(id, 'cancel');
   });
 
   it('gives up a job that keeps losing its workers before training', async () => {

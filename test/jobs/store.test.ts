@@ -96,7 +96,7 @@ describe('claim', () => {
     const first = (await jobs.claim(id, 'worker-a'))!;
     expect(await jobs.claim(id, 'worker-b')).toBeNull();
     await silence(id);
-    expect(await jobs.findDue(1000)).toContain(id);
+    expect((await jobs.findDue(1000)).map((due) => due.id)).toContain(id);
     const second = (await jobs.claim(id, 'worker-b'))!;
     expect(second.attempt).toBe(first.attempt + 1);
     expect(await jobs.heartbeat(id, first.attempt)).toBeNull();
