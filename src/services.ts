@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { type Database, openDatabase } from './database/client.ts';
 import { migrate } from './database/migrate.ts';
+import type { EmbeddedOptions } from './embedded/embedded.ts';
 import { type FileStore, openFileStore } from './files/store.ts';
 import { type Hub, openHub } from './hub/hub.ts';
 import { type JobQueue, openQueue } from './jobs/queue.ts';
@@ -28,7 +30,9 @@ export interface Services {
   queue: JobQueue;
   objectStore: ObjectStore;
   hub: Hub;
-  /** Closes everything in reverse order; the embedded servers stop last. */
+  /** Resolves when an embedded server has ended and cannot be started again: the process should end, and say so. */
+  broken: Promise<Error>;
+  /** Closes everything in reverse order, a component that does not answer too; the embedded servers stop last. */
   close(): Promise<void>;
 }
 
@@ -39,10 +43,15 @@ export interface Services {
 export async function openServices(config: Config, log: Logger = openLog(config.logLevel)): Promise<Services> {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async () => {
-    for (const closer of closers.splice(0).reverse()) await closer();
+    for (const closer of closers.splice(0).reverse())
+      await closeInTime(closer).catch((error) => log.error({ err: error }, 'a component did not close'));
   };
+  let onGivenUp = (_error: Error) => {};
+  const broken = new Promise<Error>((resolve) => {
+    onGivenUp = resolve;
+  });
   try {
-    const urls = { ...(await serverUrls(config, closers)), storage: config.storageUrl };
+    const urls = { ...(await serverUrls(config, { closers, log, onGivenUp })), storage: config.storageUrl };
 
     const applied = await migrate(urls.database);
     if (applied.length > 0) log.info({ migrations: applied }, 'database schema brought up to date');
@@ -62,18 +71,38 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       models: openModelStore(database),
       reports: openReportStore(database),
     };
-    return { config, log, urls, database, ...stores, queue, objectStore, hub: openHub(config.hub), close };
+    return { config, log, urls, database, ...stores, queue, objectStore, hub: openHub(config.hub), broken, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function serverUrls(config: Config, closers: (() => Promise<unknown>)[]): Promise<{ database: string; redis: string }> {
+/** A connection to a server that is gone may wait for it. Less than `STOP_DEADLINE_MS`, more than an embedded server takes to end. */
+const CLOSE_TIMEOUT_MS = 25_000;
+
+async function closeInTime(closer: () => Promise<unknown>): Promise<void> {
+  const closed = new AbortController();
+  const late = delay(CLOSE_TIMEOUT_MS, undefined, { signal: closed.signal }).then(() => {
+    throw new Error(`a component took longer than ${CLOSE_TIMEOUT_MS / 1000} s to close`);
+  });
+  late.catch(() => {});
+  try {
+    await Promise.race([closer(), late]);
+  } finally {
+    closed.abort();
+  }
+}
+
+interface Opening extends Pick<EmbeddedOptions, 'log' | 'onGivenUp'> {
+  closers: (() => Promise<unknown>)[];
+}
+
+async function serverUrls(config: Config, { closers, ...options }: Opening): Promise<{ database: string; redis: string }> {
   const { databaseUrl, redisUrl, dataDir } = config;
   if (databaseUrl !== null && redisUrl !== null) return { database: databaseUrl, redis: redisUrl };
   const { startEmbedded } = await import('./embedded/embedded.ts'); // not loaded in production
-  const embedded = await startEmbedded({ dataDir, postgres: databaseUrl === null, redis: redisUrl === null });
+  const embedded = await startEmbedded({ dataDir, postgres: databaseUrl === null, redis: redisUrl === null, ...options });
   closers.push(() => embedded.stop());
   return { database: databaseUrl ?? embedded.databaseUrl!, redis: redisUrl ?? embedded.redisUrl! };
 }

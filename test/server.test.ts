@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { REQUESTS_STOP_MS } from '../src/stop-in-time.ts';
 
 let dataDir: string;
 const children: ChildProcess[] = [];
@@ -62,6 +65,26 @@ describe('the server', () => {
     expect((await second.client.files.list()).data.map((file) => file.id)).toEqual([id]);
     expect(await (await second.client.files.content(id)).text()).toContain('"prompt"');
     expect(await second.stop()).toBe(0);
+  });
+
+  it('told to stop during slow uploads › cuts them off and stops in time', async () => {
+    const { stop, client } = await start();
+    const { hostname, port } = new URL(client.baseURL);
+    const uploads = Array.from({ length: 20 }, () => {
+      const headers = { authorization: `Bearer ${client.apiKey}`, 'content-type': 'multipart/form-data; boundary=b', 'transfer-encoding': 'chunked' };
+      const upload = request({ hostname, port, method: 'POST', path: '/v1/files', headers });
+      upload.on('error', () => {}); // cut off
+      upload.write('--b\r\ncontent-disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n{');
+      return upload;
+    });
+    const timer = setInterval(() => {
+      for (const upload of uploads) upload.write(' ');
+    }, 200);
+    await delay(1_000);
+    const begunMs = Date.now();
+    expect(await stop()).toBe(0);
+    expect(Date.now() - begunMs).toBeLessThan(REQUESTS_STOP_MS + 10_000);
+    clearInterval(timer);
   });
 
   it('exits with an error that names an invalid setting', async () => {

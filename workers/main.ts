@@ -3,8 +3,13 @@ import { readConfig, trainingEnvironment } from '../src/config.ts';
 import { openDataDir } from '../src/data-dir.ts';
 import { logUnhandledErrors, openLog } from '../src/log.ts';
 import { openServices } from '../src/services.ts';
+import { exitWithin, STOP_DEADLINE_MS, WORKERS_STOP_MS } from '../src/stop-in-time.ts';
 import { findDevices } from './devices.ts';
+import { dieWithParent } from './process/parent-death.ts';
 import { startWorker } from './worker.ts';
+
+// It stops by itself when the service that started it is gone (see `disconnect`), unless its event loop hangs.
+if (process.send !== undefined) dieWithParent({ graceMs: STOP_DEADLINE_MS });
 
 const config = readConfig();
 const log = openLog(config.logLevel);
@@ -18,14 +23,17 @@ const worker = await startWorker(services, {
 });
 
 let stopping = false;
-async function stop(why: string): Promise<void> {
+async function stop(why: string, exitCode = 0): Promise<void> {
   if (stopping) return;
   stopping = true;
+  exitWithin(WORKERS_STOP_MS, () =>
+    log.fatal(`not stopped within ${WORKERS_STOP_MS / 1000} s: jobs resume from the last checkpoint that was stored`),
+  );
   log.info({ why }, 'the worker is stopping: jobs write a checkpoint and go back to the queue');
   try {
     await worker.stop();
     await services.close();
-    process.exit(0);
+    process.exit(exitCode);
   } catch (error) {
     log.fatal({ err: error }, 'the worker did not stop cleanly');
     process.exit(1);
@@ -35,3 +43,7 @@ process.on('SIGTERM', () => void stop('SIGTERM'));
 process.on('SIGINT', () => void stop('SIGINT'));
 // Only with a parent: the API process that started this worker has exited.
 process.on('disconnect', () => void stop('the service has exited'));
+void services.broken.then((error) => {
+  log.fatal({ err: error }, 'the worker cannot work any more');
+  return stop(error.message, 1);
+});

@@ -14,6 +14,7 @@ const startTimeoutMs = 60_000;
 
 export interface EmbeddedServer {
   url: string;
+  pid: number;
   stop(): Promise<void>;
 }
 
@@ -50,7 +51,7 @@ export async function startPostgres({ home, sockets }: { home: string; sockets: 
   // Without an explicit port, clients would use PGPORT.
   const urlOf = (name: string) => `postgresql://postgres@localhost:${port}/${name}?host=${encodeURIComponent(socketDirectory)}`;
   await createDatabase(urlOf('postgres'));
-  return { url: urlOf(database), stop: () => endProcess(pid, 'SIGINT') };
+  return { url: urlOf(database), pid, stop: () => endProcess(pid, 'SIGINT') };
 }
 
 /** Finds the server running on a data directory, even if the Node process that started it was killed. */

@@ -55,7 +55,7 @@ export async function startValkey({ home, sockets }: { home: string; sockets: st
     }
   }
   const found = pid;
-  return { url: socket, stop: () => endProcess(found, 'SIGTERM') };
+  return { url: socket, pid: found, stop: () => endProcess(found, 'SIGTERM') };
 }
 
 /** Pid of the server behind a socket once it has loaded its data, or null. */

@@ -3,28 +3,36 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { environmentWith } from '../config.ts';
 import type { Services } from '../services.ts';
+import { WORKERS_STOP_MS } from '../stop-in-time.ts';
 
 /** By path, not by import: the API process never loads TensorFlow. */
 const workerProgram = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
 /** Resolved from this file: the service may have been started in any directory. */
 const tsx = import.meta.resolve('tsx');
 
-/** Delay before a dead worker is restarted: gives the cause time to pass and avoids a busy loop. */
-const RESTART_AFTER_MS = 2_000;
-/** Time for a worker to finish its step, write a checkpoint and upload it. */
-const STOP_TIMEOUT_MS = 60_000;
+/** Pause before a dead worker is restarted. It doubles while workers die young, so that one that cannot start costs little. */
+const FIRST_RESTART_AFTER_MS = 250;
+const LAST_RESTART_AFTER_MS = 30_000;
+/** A worker that lived this long had started well. */
+const YOUNG_MS = 30_000;
+/** A little more than a worker gives itself. */
+const STOP_TIMEOUT_MS = WORKERS_STOP_MS + 2_000;
 
 export interface WorkerProcesses {
   /** Asks them to stop, waits for their checkpoints, and kills those still running after a minute. */
   stop(): Promise<void>;
 }
 
-/** Starts the workers that `npm start` runs itself, connected to the service's own servers, embedded or not. */
-export function startWorkers({ config, urls, log }: Pick<Services, 'config' | 'urls' | 'log'>): WorkerProcesses {
+/**
+ * Starts the workers that `npm start` runs itself, connected to the service's own servers, embedded or not.
+ * @param options.onExit called when one has ended by itself
+ */
+export function startWorkers({ config, urls, log }: Pick<Services, 'config' | 'urls' | 'log'>, { onExit }: { onExit(): void }): WorkerProcesses {
   const env = environmentWith({ DATABASE_URL: urls.database, REDIS_URL: urls.redis, STORAGE_URL: urls.storage });
   const stopping = new AbortController();
 
   const keepRunning = async (): Promise<void> => {
+    let restartAfterMs = FIRST_RESTART_AFTER_MS;
     while (!stopping.signal.aborted) {
       // The IPC channel tells the worker when this process is gone: it emits `disconnect` even after a kill -9.
       const child = spawn(process.execPath, ['--import', tsx, workerProgram], {
@@ -33,11 +41,15 @@ export function startWorkers({ config, urls, log }: Pick<Services, 'config' | 'u
       });
       const stop = () => void stopChild(child);
       stopping.signal.addEventListener('abort', stop, { once: true });
+      const startedMs = Date.now();
       const outcome = await exitOf(child);
       stopping.signal.removeEventListener('abort', stop);
       if (stopping.signal.aborted) return;
-      log.error({ worker: child.pid, outcome }, 'a worker ended and will be restarted');
-      await delay(RESTART_AFTER_MS, undefined, { signal: stopping.signal }).catch(() => {});
+      onExit();
+      if (Date.now() - startedMs > YOUNG_MS) restartAfterMs = FIRST_RESTART_AFTER_MS;
+      log.error({ worker: child.pid, outcome, restartAfterMs }, 'a worker ended and will be restarted');
+      await delay(restartAfterMs, undefined, { signal: stopping.signal }).catch(() => {});
+      restartAfterMs = Math.min(2 * restartAfterMs, LAST_RESTART_AFTER_MS);
     }
   };
 

@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Embedded, startEmbedded } from '../../src/embedded/embedded.ts';
 
 const both = { postgres: true, redis: true };
@@ -72,6 +72,8 @@ async function withRedis<T>(path: string | null, work: (client: Redis) => Promis
   }
 }
 
+const valkeyPid = async (client: Redis) => Number(/process_id:(\d+)/.exec(await client.info('server'))![1]);
+
 const postmaster = (url: string | null) => query(url, `SELECT pg_postmaster_start_time()::text AS started`);
 
 describe('startEmbedded', () => {
@@ -118,6 +120,20 @@ describe('startEmbedded', () => {
     expect(elsewhere.child.exitCode).toBe(0);
     expect(await query(here.databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
     expect(await withRedis(here.redisUrl, (client) => client.ping())).toBe('PONG');
+  });
+
+  it('starts servers again that were killed, with their data and at the same address, and still stops them', async () => {
+    const { databaseUrl, redisUrl, stop } = await start();
+    await query(databaseUrl, 'CREATE TABLE kept (id int)');
+    const postgresPid = Number((await readFile(join(dataDir, 'postgres', 'data', 'postmaster.pid'), 'utf8')).split('\n')[0]);
+    process.kill(postgresPid, 'SIGKILL');
+    process.kill(await withRedis(redisUrl, valkeyPid), 'SIGKILL');
+    const patient = { timeout: 20_000, interval: 100 };
+    await vi.waitFor(async () => expect(await query(databaseUrl, 'SELECT count(*)::int AS n FROM kept')).toEqual([{ n: 0 }]), patient);
+    await vi.waitFor(async () => expect(await withRedis(redisUrl, (client) => client.on('error', () => {}).ping())).toBe('PONG'), patient);
+    await stop();
+    await expect(query(databaseUrl, 'SELECT 1')).rejects.toThrow(/ENOENT|ECONNREFUSED/);
+    await expect(withRedis(redisUrl, (client) => client.on('error', () => {}).ping())).rejects.toThrow();
   });
 
   it('works with a data directory whose path is too long for a socket and has spaces and quotes', async () => {
