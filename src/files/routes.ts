@@ -9,7 +9,7 @@ import { ErrorResponse } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
 import { FileDeleted, FileList, FileObject, FileParams, FileQuery, fileView, MAX_FILE_BYTES } from './schema.ts';
 import type { StoredFile } from './store.ts';
-import { sweepFiles } from './sweep.ts';
+import { removeUnused } from './sweep.ts';
 import { receiveUpload, type UploadPart } from './upload.ts';
 
 const tags = ['Files'];
@@ -84,15 +84,16 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
       schema: {
         tags,
         summary: 'Delete a file',
-        description: 'A job that already uses the file still finishes.',
+        description: 'A job that already uses the file still finishes. Receipts no longer quote the file.',
         params: FileParams,
         response: { 200: FileDeleted, '4xx': ErrorResponse },
       },
     },
     async ({ principal, params }) => {
-      const { id } = await find(principal, params.file_id);
+      const file = await find(principal, params.file_id);
+      const { id } = file;
       await files.delete(principal.organization, id);
-      await sweepFiles(services);
+      await removeUnused(file, services); // at once if possible; otherwise a sweep does it
       return { id, object: 'file' as const, deleted: true };
     },
   );

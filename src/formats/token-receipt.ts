@@ -45,7 +45,7 @@ export const FileReceipt = Type.Object(
       lines,
     }),
     duplicates: count('How many of `examples` repeat an earlier one, token for token.'),
-    samples: Type.Array(Sample, { description: 'The first examples, decoded.' }),
+    samples: Type.Array(Sample, { description: 'The first examples, decoded; empty once the file has been deleted.' }),
   },
   { title: 'FileReceipt' },
 );

@@ -1,10 +1,9 @@
 import type { Principal } from '../accounts/principal.ts';
-import { sweepFiles } from '../files/sweep.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import { findJob } from './find.ts';
 
-type Needs = Pick<Services, 'jobs' | 'files' | 'reports' | 'objectStore' | 'queue' | 'log'>;
+type Needs = Pick<Services, 'jobs' | 'objectStore' | 'queue' | 'log'>;
 
 /**
  * Deletes a job in any state with all that it made: events, metrics, checkpoints, reports, its model and result files. Its datasets stay.
@@ -19,5 +18,4 @@ export async function deleteJob(principal: Principal, id: string, services: Need
   const warn = (what: string) => (error: unknown) => log.warn({ err: error, jobId: id }, `${what} of a deleted job could not be removed yet`);
   await queue.remove(id).catch(warn('the wake-up'));
   await objectStore.deletePrefix(keys.job(id)).catch(warn('the files'));
-  await sweepFiles(services).catch(warn('the result files'));
 }

@@ -1,6 +1,8 @@
 import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
+import type { FileReceipt, TokenReceipt } from '../formats/token-receipt.ts';
 import { findJob } from '../jobs/find.ts';
+import type { Job } from '../jobs/job.ts';
 import { isFinal } from '../jobs/state.ts';
 import type { Services } from '../services.ts';
 import type { ReportKind, Reports } from './store.ts';
@@ -17,11 +19,22 @@ export async function findReport<Kind extends ReportKind>(
   principal: Principal,
   jobId: string,
   kind: Kind,
-  services: Pick<Services, 'jobs' | 'reports'>,
+  services: Pick<Services, 'jobs' | 'files' | 'reports'>,
 ): Promise<Reports[Kind]> {
   const job = await findJob(principal, jobId, services);
   const report = await services.reports.find(principal.organization, jobId, kind);
-  if (report !== null) return report;
+  if (report !== null) return kind === 'receipt' ? ((await withoutDeletedText(report as TokenReceipt, job, services)) as Reports[Kind]) : report;
   const never = isFinal(job.status) ? `; the job ended before that${job.error === null ? '' : ' (its error says why)'}` : '';
   throw new Refusal('report_not_found', `The job "${jobId}" is ${job.status} and has no ${kind}`, { hint: `${availability[kind]}${never}.` });
+}
+
+/** A job may still read a file that has been deleted, and its receipt quote it; nobody sees that text any more. */
+async function withoutDeletedText(
+  { training, validation, ...rest }: TokenReceipt,
+  { owner, trainingFileId, validationFileId }: Job,
+  { files }: Pick<Services, 'files'>,
+): Promise<TokenReceipt> {
+  const shown = async <Receipt extends FileReceipt | null>(receipt: Receipt, fileId: string | null): Promise<Receipt> =>
+    receipt === null || fileId === null || (await files.find(owner, fileId)) !== null ? receipt : { ...receipt, samples: [] };
+  return { ...rest, training: await shown(training, trainingFileId), validation: await shown(validation, validationFileId) };
 }

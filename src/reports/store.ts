@@ -37,5 +37,13 @@ export function openReportStore(db: Database) {
       const row = await db.jobReport.findUnique({ where: { jobId_kind: { jobId, kind }, job: { owner } } });
       return row && (row.content as unknown as Reports[Kind]);
     },
+
+    /** Removes the text of a file that has been deleted from the receipts that quote it; their counts stay. */
+    async forgetText(fileId: string): Promise<void> {
+      await db.$executeRaw`UPDATE job_reports SET content = jsonb_set(content, '{training,samples}', '[]') FROM jobs
+        WHERE job_id = jobs.id AND kind = 'receipt' AND training_file_id = ${fileId}`;
+      await db.$executeRaw`UPDATE job_reports SET content = jsonb_set(content, '{validation,samples}', '[]') FROM jobs
+        WHERE job_id = jobs.id AND kind = 'receipt' AND validation_file_id = ${fileId}`;
+    },
   };
 }

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { sweepFiles } from '../../src/files/sweep.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 
 let service: RunningService;
@@ -138,9 +139,19 @@ describe('delete', () => {
     expect(await objectStore.size(`files/${used}`)).toBeGreaterThan(0);
     expect(refusal(await service.inject({ url: `/v1/files/${used}` }))).toMatchObject({ status: 404, code: 'file_not_found' });
     await jobs.move(id, 'cancel');
-    const other = await service.upload();
-    await service.inject({ method: 'DELETE', url: `/v1/files/${other}` });
+    await sweepFiles(service.services);
     expect(await objectStore.size(`files/${used}`)).toBeNull();
+  });
+
+  it('while the object store is away › is answered, and the content is removed once it is back', async () => {
+    const { objectStore } = service.services;
+    const id = await service.upload();
+    const remove = vi.spyOn(objectStore, 'delete').mockRejectedValueOnce(new Error('the store is away'));
+    expect((await service.inject({ method: 'DELETE', url: `/v1/files/${id}` })).json()).toMatchObject({ deleted: true });
+    remove.mockRestore();
+    expect(await objectStore.size(`files/${id}`)).toBeGreaterThan(0);
+    await sweepFiles(service.services);
+    expect(await objectStore.size(`files/${id}`)).toBeNull();
   });
 });
 

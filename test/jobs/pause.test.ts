@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sweepFiles } from '../../src/files/sweep.ts';
 import { newFileId, ORGANIZATION } from '../../src/ids.ts';
 import type { MoveName } from '../../src/jobs/state.ts';
 import { keys } from '../../src/object-store/keys.ts';
@@ -123,6 +124,7 @@ describe('delete', () => {
     expect((await remove(id)).json()).toEqual({ id, object: 'fine_tuning.job', deleted: true });
     expect(refusal(await get(id))).toMatchObject({ status: 404, code: 'fine_tune_not_found' });
     expect(await objectStore.list(keys.job(id))).toEqual([]);
+    await sweepFiles(service.services);
     expect(await objectStore.list(keys.file(result.id))).toEqual([]);
     expect(await jobs.heartbeat(id, attempt)).toBeNull();
     expect(await jobRecord.addMetrics(id, attempt, [{ step: 1, metrics: { train_loss: 1 } }])).toBe(false);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sweepFiles } from '../../src/files/sweep.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 
@@ -56,6 +57,26 @@ describe('a report', () => {
     await service.post(`/v1/fine_tuning/jobs/${jobId}/cancel`, {});
     expect(refusal(await get('proof')).message).toMatch(/is cancelled and has no proof.*ended before that/);
     expect((await get('receipt')).statusCode).toBe(200);
+  });
+
+  it('on a file that is deleted › no longer quotes it: at once, also if a job still reads the file, and for good once none does', async () => {
+    const { jobs, reports, database } = service.services;
+    const [training_file, validation_file] = [await service.upload(), await service.upload()];
+    const { id } = (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, validation_file })).json();
+    const { attempt } = (await jobs.claim(id, 'worker-test'))!;
+    const quoting = { ...receipt, validation: receipt.training, overlap: 0 };
+    await reports.put(id, attempt, 'receipt', quoting);
+    const remove = (file: string) => service.inject({ method: 'DELETE', url: `/v1/files/${file}` });
+    await remove(training_file);
+    const withoutText = { ...quoting, training: { ...receipt.training, samples: [] } };
+    expect((await get('receipt', id)).json()).toEqual(withoutText);
+    await reports.put(id, attempt, 'receipt', quoting); // by the job's next attempt
+    expect((await get('receipt', id)).json()).toEqual(withoutText);
+    await service.post(`/v1/fine_tuning/jobs/${id}/cancel`, {});
+    await remove(validation_file);
+    await sweepFiles(service.services);
+    const stored = await database.jobReport.findFirstOrThrow({ where: { jobId: id, kind: 'receipt' } });
+    expect(stored.content).toMatchObject({ training: { samples: [], tokens: 2 }, validation: { samples: [], tokens: 2 } });
   });
 
   it('is documented at /docs', async () => {
