@@ -34,6 +34,8 @@ export interface Config {
   storageUrl: string;
   /** null: one is generated on first start and kept in DATA_DIR/api-key. */
   rootApiKey: string | null;
+  /** How much memory a training process may allocate, bytes; null: no limit of ours. */
+  trainingMemoryBytes: number | null;
   /** Worker processes that `npm start` runs itself; 0 runs only the API. */
   workers: number;
   logLevel: string;
@@ -88,6 +90,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     redisUrl,
     storageUrl,
     rootApiKey,
+    trainingMemoryBytes: memoryLimit(env['TRAINING_MEMORY_LIMIT'], problems),
     workers: integer('WORKERS', 1, [0, 64]),
     logLevel,
   };
@@ -118,6 +121,16 @@ const isUrl = (text: string, protocols: readonly string[]): boolean =>
   URL.canParse(text) && protocols.includes(new URL(text).protocol) && /:\/\/./.test(text);
 
 const listed = (text = ''): string[] => text.split(',').flatMap((item) => item.trim() || []);
+
+/** TensorFlow alone takes about one. */
+const MIN_TRAINING_GIB = 2;
+
+function memoryLimit(text: string | undefined, problems: string[]): number | null {
+  if (!text) return null;
+  const gib = Number(/^(\d+(?:\.\d+)?)G(?:iB)?$/.exec(text)?.[1]);
+  if (!(gib >= MIN_TRAINING_GIB)) problems.push(`TRAINING_MEMORY_LIMIT is "${text}"; write a number of GiB from ${MIN_TRAINING_GIB}, such as 24G`);
+  return gib * 2 ** 30;
+}
 
 /** `true` allows all downloads; `false` or an empty value allows none. */
 function allowedDownloads(text: string, problems: string[]): string[] {

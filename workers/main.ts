@@ -5,7 +5,10 @@ import { logUnhandledErrors, openLog } from '../src/log.ts';
 import { openServices } from '../src/services.ts';
 import { exitWithin, STOP_DEADLINE_MS, WORKERS_STOP_MS } from '../src/stop-in-time.ts';
 import { findDevices } from './devices.ts';
+import { confinement } from './process/confinement.ts';
+import { forkTraining } from './process/forked.ts';
 import { dieWithParent } from './process/parent-death.ts';
+import { serviceFiles } from './service-files.ts';
 import { startWorker } from './worker.ts';
 
 // It stops by itself when the service that started it is gone (see `disconnect`), unless its event loop hangs.
@@ -17,9 +20,13 @@ logUnhandledErrors(log);
 openDataDir(config.dataDir, log);
 const services = await openServices(config, log);
 const environment = trainingEnvironment();
+const { prefix, achieved, problem } = confinement({ hidden: serviceFiles(services), maxMemoryBytes: config.trainingMemoryBytes });
+if (problem === null) log.info({ achieved }, 'training processes are confined');
+else log.warn({ achieved, problem }, 'training processes are not confined as they could be: this system does not allow it');
 const worker = await startWorker(services, {
   devices: await findDevices(environment['CUDA_VISIBLE_DEVICES']),
   trainingEnvironment: environment,
+  fork: (options) => forkTraining({ ...options, prefix }),
 });
 
 let stopping = false;

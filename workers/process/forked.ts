@@ -48,14 +48,16 @@ export interface ForkedTraining {
 export interface ForkOptions {
   /** Its whole environment: nothing is inherited. */
   env: Record<string, string>;
+  /** A command that runs it, see confinement.ts. */
+  prefix?: readonly string[];
   /** Called with each line it prints. */
   onOutput?: (line: string) => void;
   patience?: Patience;
 }
 
 /** Starts a training process: it loads TensorFlow at once and then waits for its job. */
-export function forkTraining({ env, onOutput = () => {}, patience = PATIENCE }: ForkOptions): ForkedTraining {
-  const [execPath, ...execArgv] = [...killedWithParent(), process.execPath, '--expose-gc', '--import', import.meta.resolve('tsx')];
+export function forkTraining({ env, prefix = [], onOutput = () => {}, patience = PATIENCE }: ForkOptions): ForkedTraining {
+  const [execPath, ...execArgv] = [...prefix, ...killedWithParent(), process.execPath, '--expose-gc', '--import', import.meta.resolve('tsx')];
   const child = fork(PROGRAM, [], {
     execPath,
     execArgv,
