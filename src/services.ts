@@ -98,7 +98,8 @@ interface Opening extends Pick<EmbeddedOptions, 'log' | 'onGivenUp'> {
   closers: (() => Promise<unknown>)[];
 }
 
-async function serverUrls(config: Config, { closers, ...options }: Opening): Promise<{ database: string; redis: string }> {
+/** Starts the embedded servers that no URL replaces. */
+export async function serverUrls(config: Config, { closers, ...options }: Opening): Promise<{ database: string; redis: string }> {
   const { databaseUrl, redisUrl, dataDir } = config;
   if (databaseUrl !== null && redisUrl !== null) return { database: databaseUrl, redis: redisUrl };
   const { startEmbedded } = await import('./embedded/embedded.ts'); // not loaded in production

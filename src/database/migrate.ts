@@ -7,7 +7,7 @@ import pg from 'pg';
 /** The lock that Prisma's own `migrate deploy` takes, so that the two never run at once. */
 const PRISMA_MIGRATION_LOCK = 72707369;
 
-const migrationsDir = fileURLToPath(new URL('../../prisma/migrations', import.meta.url));
+export const migrationsDir = fileURLToPath(new URL('../../prisma/migrations', import.meta.url));
 
 /**
  * Applies the committed migrations that this database lacks, each in its own transaction, and records them as Prisma
@@ -58,7 +58,7 @@ async function appliedChecksums(client: pg.Client): Promise<Map<string, string>>
   return new Map(rows.map((row) => [row.migration_name, row.checksum]));
 }
 
-async function committedMigrations(dir: string): Promise<{ name: string; sql: string }[]> {
+export async function committedMigrations(dir: string): Promise<{ name: string; sql: string }[]> {
   const entries = await readdir(dir, { withFileTypes: true });
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   return Promise.all(names.sort().map(async (name) => ({ name, sql: await readFile(join(dir, name, 'migration.sql'), 'utf8') })));
