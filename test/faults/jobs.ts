@@ -1,0 +1,30 @@
+/** The jobs that the rows train: short, and long enough to be disturbed at any moment. */
+export type Length = 'short' | 'long';
+
+/** The model in every home. */
+export const BASE_MODEL = 'base';
+/** A checkpoint is written every so many steps. */
+const SAVE_STEPS = 6;
+const EXAMPLES = 24;
+const BATCH_SIZE = 4;
+/** Epochs of six steps each: about four seconds, and about a minute, of training on two cores. */
+const EPOCHS: Record<Length, number> = { short: 10, long: 120 };
+
+export const stepsOf = (length: Length): number => (EPOCHS[length] * EXAMPLES) / BATCH_SIZE;
+
+export const trainingData = (): string =>
+  Array.from({ length: EXAMPLES }, (_, index) => {
+    const messages = [
+      { role: 'user', content: `What is the ${index + 1}th letter, and which words begin with it?` },
+      { role: 'assistant', content: `The letter is ${String.fromCharCode(65 + index)}; ${index + 1} words begin with it.` },
+    ];
+    return `${JSON.stringify({ messages })}\n`;
+  }).join('');
+
+export const jobBody = (trainingFile: string, length: Length): object => ({
+  model: BASE_MODEL,
+  training_file: trainingFile,
+  seed: 11,
+  tuning: { type: 'lora', r: 4, lora_dropout: 0.1 },
+  hyperparameters: { n_epochs: EPOCHS[length], batch_size: BATCH_SIZE, learning_rate: 0.001, save_steps: SAVE_STEPS, precision: 'f32' },
+});

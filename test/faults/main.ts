@@ -1,0 +1,50 @@
+/**
+ * `npm run test:faults -- [--tries 20] [--only TEXT] [--seed 1] [--logs DIR] [--write]`: injects faults into the real service while it trains, and
+ * checks that no job is lost, that every adapter has the bytes of an undisturbed run, and that everything was recorded once. Prints a table and one
+ * JSON line; ends with 1 if anything was lost. --only takes a part of a row's name, or several separated by commas.
+ */
+import { parseArgs } from 'node:util';
+import { median } from '../../bench/measures.ts';
+import { table, thisMachine, writeResult } from '../../bench/results-page.ts';
+import { type RowResult, runRow } from './row.ts';
+import { faults } from './rows/all.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    tries: { type: 'string', default: '20' },
+    only: { type: 'string', default: '' },
+    seed: { type: 'string', default: '1' },
+    logs: { type: 'string' },
+    write: { type: 'boolean', default: false },
+  },
+});
+
+const wanted = options.only.split(',').map((part) => part.trim());
+const rows = faults.filter(({ name }) => wanted.some((part) => name.includes(part)));
+if (rows.length === 0) throw new Error(`no row is named like "${options.only}"; there are: ${faults.map(({ name }) => name).join('; ')}`);
+
+const results: RowResult[] = [];
+for (const fault of rows) {
+  const startedMs = performance.now();
+  console.log(`${fault.name} …`);
+  const result = await runRow(fault, { tries: Number(options.tries), seed: Number(options.seed), logsDir: options.logs ?? null, print: console.log });
+  results.push(result);
+  console.log(`  ${result.tries} tries, ${result.lost} lost, ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
+}
+
+const seconds = (values: readonly number[], pick: (values: readonly number[]) => number): string =>
+  values.length === 0 ? '–' : `${pick(values).toFixed(1)} s`;
+const head = ['fault', 'tries', 'lost', 'wrong bytes', 'missing or doubled', 'continues after (median)', 'worst'];
+const shown = table(
+  head,
+  results.map(({ name, tries, lost, wrongBytes, irregular, continuedAfterSeconds }) => [
+    name,
+    ...[tries, lost, wrongBytes, irregular].map(String),
+    seconds(continuedAfterSeconds, (values) => median([...values])),
+    seconds(continuedAfterSeconds, (values) => Math.max(...values)),
+  ]),
+);
+console.log(`\n${shown}`);
+if (options.write) writeResult('faults', `${shown}\n\nOn ${thisMachine()}, seed ${options.seed}.`);
+console.log(JSON.stringify({ test: 'faults', seed: Number(options.seed), results }));
+process.exitCode = results.some(({ lost, wrongBytes, irregular }) => lost + wrongBytes + irregular > 0) ? 1 : 0;

@@ -1,0 +1,95 @@
+/** What users and operators do at random moments. */
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Refused } from '../api.ts';
+import { type Fault, plain, type Try } from '../fault.ts';
+import type { Findings } from '../invariants.ts';
+import { signal } from '../processes.ts';
+
+/** Steps that are recorded this long after a cancel was answered were written after it. */
+const AFTERWARDS_MS = 3_000;
+const ANSWER_LIMIT_MS = 1_000;
+
+interface Recorded {
+  steps: number;
+  checkpoints: number;
+  events: number;
+}
+
+async function recorded({ truth, jobId }: Try): Promise<Recorded> {
+  const { recordedSteps, checkpoints, events } = await truth.job(jobId);
+  return { steps: recordedSteps, checkpoints, events };
+}
+
+/** @returns whether the service did it; false: the job had ended, or was in a state in which it is refused */
+async function ask({ api, jobId }: Try, action: string): Promise<boolean> {
+  try {
+    await api.ask('POST', `/fine_tuning/jobs/${jobId}/${action}`);
+    return true;
+  } catch (error) {
+    if (error instanceof Refused && error.status < 500 && error.status !== 404) return false;
+    throw error;
+  }
+}
+
+const cancelled: Fault = {
+  name: 'cancelled',
+  open() {
+    const answered = new Map<string, { recorded: Recorded; afterMs: number }>();
+    return {
+      async disturb(one) {
+        await one.untilRandomMoment();
+        const startedMs = performance.now();
+        if (!(await ask(one, 'cancel'))) return;
+        answered.set(one.jobId, { afterMs: performance.now() - startedMs, recorded: await recorded(one) });
+      },
+      async check(id, one): Promise<Findings> {
+        const { status } = await one.truth.job(id);
+        const answer = answered.get(id);
+        if (answer === undefined) return { lost: status !== 'succeeded', wrongBytes: false, irregular: [] };
+        await delay(AFTERWARDS_MS);
+        const later = await recorded(one);
+        const irregular = (Object.keys(later) as (keyof Recorded)[])
+          .filter((what) => later[what] !== answer.recorded[what])
+          .map((what) => `after the cancel was answered, ${later[what] - answer.recorded[what]} ${what} were written`);
+        if (answer.afterMs > ANSWER_LIMIT_MS) irregular.push(`the cancel was answered after ${(answer.afterMs / 1000).toFixed(1)} s`);
+        for (const step of await one.api.checkpointSteps(id)) await one.api.checkpointAdapter(id, step);
+        return { lost: status !== 'cancelled', wrongBytes: false, irregular };
+      },
+    };
+  },
+};
+
+const REMOVED_MS = 15_000;
+
+export const userFaults: readonly Fault[] = [
+  cancelled,
+
+  plain('paused and resumed three times', async (one) => {
+    for (let pause = 0; pause < 3; pause++) {
+      await delay((one.random.next() * 4_000) / (pause + 1));
+      if (!(await ask(one, 'pause'))) return;
+      await delay(one.random.next() * 2_000);
+      await ask(one, 'resume');
+    }
+  }),
+
+  plain('its training file deleted', async (one) => {
+    const [job] = await one.truth.query<{ file: string }>('SELECT training_file_id AS file FROM jobs WHERE id = $1', [one.jobId]);
+    const copy = await one.api.upload((await one.api.content(job!.file)).toString());
+    // The job's own row names the copy from its start, so that later tries keep the first file.
+    await one.truth.query('UPDATE jobs SET training_file_id = $1 WHERE id = $2', [copy, one.jobId]);
+    await one.untilRandomMoment();
+    await one.api.delete(`/files/${copy}`);
+  }),
+
+  plain('base model removed for a while, worker killed', async (one) => {
+    const dir = join(one.service.home.modelsDir, 'base');
+    await one.untilRandomMoment();
+    renameSync(dir, `${dir}.away`);
+    for (const { pid } of one.service.processes('worker')) signal(pid, 'SIGKILL');
+    await delay(REMOVED_MS);
+    renameSync(`${dir}.away`, dir);
+  }),
+];
