@@ -27,9 +27,11 @@ export interface Snapshot {
   tables: string[];
   /** Writes a table's rows, one line of JSON each. */
   save(table: string, path: string): Promise<SavedTable>;
-  /** Keys of uploaded and result files. */
-  fileKeys(): Promise<string[]>;
+  /** Keys of uploaded and result files. A deleted file may be read by a job until it ends. */
+  fileKeys(which: 'all' | 'not deleted'): Promise<string[]>;
   jobIds(): Promise<string[]>;
+  /** Of the jobs' uploads that count: see `keys`. */
+  folders(): Promise<string[]>;
   /** Keys, files and models by which the snapshot names objects, to find out later which were deleted meanwhile. */
   names(): Promise<string[]>;
   close(): Promise<void>;
@@ -64,8 +66,13 @@ export async function openSnapshot(databaseUrl: string): Promise<Snapshot> {
       await pipeline(Readable.from(lines()), createWriteStream(path, { flags: 'wx' }));
       return { name: table, columns, rows };
     },
-    fileKeys: () => values('SELECT storage_key AS value FROM files'),
+    fileKeys: (which) => values(`SELECT storage_key AS value FROM files ${which === 'all' ? '' : 'WHERE deleted_at IS NULL'}`),
     jobIds: () => values('SELECT id AS value FROM jobs'),
+    folders: () =>
+      values(
+        `SELECT folder AS value FROM checkpoints WHERE folder IS NOT NULL
+         UNION SELECT adapter_folder FROM jobs WHERE adapter_folder IS NOT NULL`,
+      ),
     names: () => values(NAMES),
     close: () => client.end(),
   };

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { hashed, hashFile } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { checkedKey } from '../object-store/checked-key.ts';
-import { keys } from '../object-store/keys.ts';
+import { keys, uploadOf } from '../object-store/keys.ts';
 import { ObjectNotFound, type ObjectStore } from '../object-store/object-store.ts';
 import { type Manifest, manifestOf, manifestPath, objectPath, tablePath } from './manifest.ts';
 import { currentNames, openSnapshot, type SavedTable } from './rows-store.ts';
@@ -40,11 +40,11 @@ export async function saveBackup({ databaseUrl, objectStore }: BackedUp, dir: st
   const copied = new Map<string, Manifest['objects'][number]>();
   for (let round = 1; ; round++) {
     const rows = await saveRows(databaseUrl, dir);
-    await copyObjects(objectStore, dir, rows, copied);
+    const named = await copyObjects(objectStore, dir, rows, copied);
     const now = await currentNames(databaseUrl);
-    const missing = [...rows.names.filter((name) => !now.has(name)), ...rows.fileKeys.filter((key) => !copied.has(key))];
+    const missing = [...rows.names.filter((name) => !now.has(name)), ...rows.neededKeys.filter((key) => !copied.has(key))];
     if (missing.length > 0 && round < MAX_ROUNDS) continue;
-    const objects = [...copied.values()].filter(({ key }) => rows.fileKeys.includes(key) || rows.prefixes.has(jobPrefixOf(key)));
+    const objects = [...copied.values()].filter(({ key }) => named.has(key));
     const manifest = manifestOf({ migrations: rows.migrations, tables: rows.tables, objects });
     await writeFile(`${manifestPath(dir)}.new`, JSON.stringify(manifest, null, 1), { mode: 0o600, flush: true });
     await rename(`${manifestPath(dir)}.new`, manifestPath(dir));
@@ -61,12 +61,13 @@ interface SavedRows {
   migrations: string[];
   tables: (SavedTable & { sha256: string })[];
   fileKeys: string[];
-  /** Of the jobs' objects. */
-  prefixes: Set<string>;
+  /** Of files that are not deleted. */
+  neededKeys: string[];
+  jobIds: string[];
+  /** Of the jobs' uploads that a row names. */
+  folders: Set<string>;
   names: string[];
 }
-
-const jobPrefixOf = (key: string): string => keys.job(key.split('/')[1] ?? '');
 
 async function saveRows(databaseUrl: string, dir: string): Promise<SavedRows> {
   await rm(join(dir, 'tables'), { recursive: true, force: true });
@@ -78,22 +79,36 @@ async function saveRows(databaseUrl: string, dir: string): Promise<SavedRows> {
       const path = tablePath(dir, name);
       tables.push({ ...(await snapshot.save(name, path)), sha256: await hashFile(path) });
     }
-    const prefixes = new Set((await snapshot.jobIds()).map(keys.job));
-    return { migrations: snapshot.migrations, tables, fileKeys: await snapshot.fileKeys(), prefixes, names: await snapshot.names() };
+    const folders = new Set(await snapshot.folders());
+    return {
+      migrations: snapshot.migrations,
+      tables,
+      fileKeys: await snapshot.fileKeys('all'),
+      neededKeys: await snapshot.fileKeys('not deleted'),
+      jobIds: await snapshot.jobIds(),
+      folders,
+      names: await snapshot.names(),
+    };
   } finally {
     await snapshot.close();
   }
 }
 
+/** Copies what has not been copied. @returns the keys that the rows name */
 async function copyObjects(
   objectStore: BackedUp['objectStore'],
   dir: string,
-  { fileKeys, prefixes }: SavedRows,
+  { fileKeys, jobIds, folders }: SavedRows,
   copied: Map<string, Manifest['objects'][number]>,
-): Promise<void> {
-  const wanted = new Set(fileKeys);
-  for (const prefix of prefixes) for (const { key } of await objectStore.list(prefix)) wanted.add(key);
-  const waiting = [...wanted].filter((key) => !copied.has(key)).values();
+): Promise<Set<string>> {
+  const named = new Set(fileKeys);
+  for (const jobId of jobIds) {
+    for (const { key } of await objectStore.list(keys.job(jobId))) {
+      const upload = uploadOf(key);
+      if (upload === null || folders.has(upload.folder)) named.add(key);
+    }
+  }
+  const waiting = [...named].filter((key) => !copied.has(key)).values();
   const copyWaiting = async () => {
     for (const key of waiting) {
       const object = await copyObject(objectStore, key, objectPath(dir, checkedKey(key)));
@@ -101,6 +116,7 @@ async function copyObjects(
     }
   };
   await Promise.all(Array.from({ length: OBJECTS_AT_ONCE }, copyWaiting));
+  return named;
 }
 
 /** @returns null if it has been deleted */
