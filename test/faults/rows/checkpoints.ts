@@ -35,10 +35,9 @@ const damages: readonly (readonly [string, (files: readonly string[], random: Ra
 
 /** The files of the newest recorded checkpoint. */
 async function newestCheckpoint({ truth, jobId, service }: Try): Promise<string[]> {
-  const [newest] = await truth.query<{ step: number }>('SELECT step FROM checkpoints WHERE job_id = $1 ORDER BY step DESC LIMIT 1', [jobId]);
+  const [newest] = await truth.query<{ folder: string }>('SELECT folder FROM checkpoints WHERE job_id = $1 ORDER BY step DESC LIMIT 1', [jobId]);
   if (newest === undefined) return [];
-  const folder = join(service.home.dataDir, 'objects/jobs', jobId, 'checkpoints', String(newest.step));
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
+  return readdirSync(join(service.home.dataDir, 'objects', newest.folder), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name));
 }
