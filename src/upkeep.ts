@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sweepFiles } from './files/sweep.ts';
 import { RECONCILE_EVERY_MS, reconcile } from './jobs/reconcile.ts';
 import type { Services } from './services.ts';
+import { objectSweep, SWEEP_OBJECTS_EVERY_MS } from './sweeps/objects.ts';
+import { sweepWorkers } from './sweeps/workers.ts';
 
 export interface Upkeep {
   /** Begins the next round now. */
@@ -9,28 +11,39 @@ export interface Upkeep {
   stop(): Promise<void>;
 }
 
-/** Background work of the API process: re-queues jobs that Redis lost and removes deleted files, at once and then every few seconds. */
+/**
+ * Background work of the API process, at once and then again and again: every few seconds it re-queues jobs that Redis or a worker lost and removes
+ * deleted files and dead workers, every hour what killed uploads left.
+ */
 export function startUpkeep(services: Services): Upkeep {
   const stopping = new AbortController();
   let waking = new AbortController();
-  const rounds = async () => {
+
+  const repeat = async (work: () => Promise<void>, pause: () => Promise<void>) => {
     while (!stopping.signal.aborted) {
-      waking = new AbortController();
-      try {
-        await reconcile(services);
-        await sweepFiles(services);
-      } catch (error) {
-        services.log.error({ err: error }, 'upkeep failed and will be retried');
-      }
-      await delay(RECONCILE_EVERY_MS, undefined, { signal: AbortSignal.any([stopping.signal, waking.signal]) }).catch(() => {});
+      await work().catch((error: unknown) => services.log.error({ err: error }, 'upkeep failed and will be retried'));
+      await pause().catch(() => {});
     }
   };
-  const running = rounds();
+  const untilWoken = () => {
+    waking = new AbortController();
+    return delay(RECONCILE_EVERY_MS, undefined, { signal: AbortSignal.any([stopping.signal, waking.signal]) });
+  };
+  const restOfHour = () => delay(SWEEP_OBJECTS_EVERY_MS, undefined, { signal: stopping.signal });
+  const sweepObjects = objectSweep(services);
+  const running = [
+    repeat(async () => {
+      await reconcile(services);
+      await sweepFiles(services);
+      await sweepWorkers(services);
+    }, untilWoken),
+    repeat(sweepObjects, restOfHour),
+  ];
   return {
     wake: () => waking.abort(),
     async stop() {
       stopping.abort();
-      await running;
+      await Promise.all(running);
     },
   };
 }

@@ -89,6 +89,12 @@ export function openFileStore(db: Database) {
       return rows.map(asFile);
     },
 
+    /** Those of the keys that a file of any owner is stored under. */
+    async knownKeys(keys: string[]): Promise<string[]> {
+      const rows = await db.file.findMany({ where: { storageKey: { in: keys } }, select: { storageKey: true } });
+      return rows.map(({ storageKey }) => storageKey);
+    },
+
     async forget(id: string): Promise<void> {
       await db.file.deleteMany({ where: { id } });
     },

@@ -184,6 +184,25 @@ export function openJobStore(db: Database) {
       return rows.map(asJob);
     },
 
+    /** For the sweep: which uploads the rows of these jobs name, and whether a worker may be uploading another one. Jobs without a row are left out. */
+    async findUploads(ids: string[]): Promise<{ id: string; attempt: number; isHeld: boolean; folders: string[] }[]> {
+      const select = {
+        id: true,
+        attempt: true,
+        status: true,
+        workerId: true,
+        adapterFolder: true,
+        checkpoints: { select: { folder: true } },
+      } as const;
+      const rows = await db.job.findMany({ where: { id: { in: ids } }, select });
+      return rows.map(({ id, attempt, status, workerId, adapterFolder, checkpoints }) => ({
+        id,
+        attempt,
+        isHeld: workerId !== null && !isFinal(status),
+        folders: [adapterFolder, ...checkpoints.map(({ folder }) => folder)].filter((folder) => folder !== null),
+      }));
+    },
+
     /** Unfinished jobs that a worker has. */
     async findHeld(): Promise<Job[]> {
       const rows = await db.job.findMany({ where: { status: { in: [...heldStatuses] }, workerId: { not: null } } });

@@ -54,6 +54,11 @@ export function openModelStore(db: Database) {
       await db.worker.deleteMany({ where: { id } });
     },
 
+    /** All workers that have a row, alive or not. */
+    async workers(): Promise<{ id: string; heartbeatAt: Date }[]> {
+      return db.worker.findMany({ select: { id: true, heartbeatAt: true } });
+    },
+
     /** Base models of live workers, each listed once, ordered by id. */
     async list(): Promise<(BaseModel & { seenAt: Date })[]> {
       const rows = await db.baseModel.findMany({

@@ -7,6 +7,9 @@ import { randomUUID } from 'node:crypto';
  * late, can neither overwrite nor delete what another attempt wrote.
  */
 export const keys = {
+  /** All files, and everything of all jobs. */
+  files: 'files/',
+  jobs: 'jobs/',
   file: (fileId: string) => `files/${fileId}`,
   job: (jobId: string) => `jobs/${jobId}/`,
   /** A new folder for what an attempt delivers: the adapter directory, or the model directory of full fine-tuning. */

@@ -69,6 +69,14 @@ export async function openLocalStore(root: string): Promise<ObjectStore> {
       await rm(join(root, checkedFolder(prefix)), { recursive: true, force: true });
     },
 
+    async removeUnfinished(olderThanMs) {
+      for (const name of await readdir(unfinished)) {
+        const path = join(unfinished, name);
+        const stats = await statOrNull(path);
+        if (stats !== null && stats.mtimeMs < Date.now() - olderThanMs) await rm(path, { force: true });
+      }
+    },
+
     async close() {},
   };
   return { ...store, check: () => probe(store) };

@@ -13,6 +13,8 @@ export interface ObjectStore {
   /** Does nothing if there is no such object. */
   delete(key: string): Promise<void>;
   deletePrefix(prefix: string): Promise<void>;
+  /** Removes what uploads left that were cut off before their object appeared. @param olderThanMs older than any upload that may still run */
+  removeUnfinished(olderThanMs: number): Promise<void>;
   /** Writes, reads and deletes a probe object, to check that the store is usable with these credentials. */
   check(): Promise<void>;
   close(): Promise<void>;

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
-import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateMultipartUploadCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ObjectNotFound, type ObjectStore } from '../../src/object-store/object-store.ts';
 import { openObjectStore } from '../../src/object-store/open.ts';
@@ -29,6 +29,8 @@ const kinds = {
   local: {
     url: () => `file://${directory}/objects`,
     unfinished: async () => (await readdir(join(directory, 'objects', '.unfinished'))).length,
+    longMs: 60_000,
+    leave: () => writeFile(join(directory, 'objects', '.unfinished', 'killed'), 'half'),
   },
   s3: {
     url: () => `s3://${s3.bucket}/some/prefix?endpoint=${encodeURIComponent(s3.endpoint)}`,
@@ -37,6 +39,12 @@ const kinds = {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: s3.bucket }));
       client.destroy();
       return Uploads.length;
+    },
+    longMs: 50 * 365 * 86_400_000, // moto says of every upload that it began in 2010
+    leave: async () => {
+      const client = new S3Client({ endpoint: s3.endpoint, region: 'us-east-1', forcePathStyle: true });
+      await client.send(new CreateMultipartUploadCommand({ Bucket: s3.bucket, Key: 'some/prefix/files/killed' }));
+      client.destroy();
     },
   },
 };
@@ -54,6 +62,15 @@ describe.each(Object.entries(kinds))('object store › %s', (_name, kind) => {
     store = await openObjectStore(kind.url());
   });
   afterAll(() => store?.close());
+
+  it('an upload that was cut off › is removed when it is old enough', async () => {
+    await kind.leave();
+    expect(await kind.unfinished()).toBe(1);
+    await store.removeUnfinished(kind.longMs);
+    expect(await kind.unfinished()).toBe(1);
+    await store.removeUnfinished(-5_000); // S3 counts in whole seconds
+    expect(await kind.unfinished()).toBe(0);
+  });
 
   it('a string, bytes and a stream › come back as they were stored', async () => {
     expect(await store.put('a/text', 'naïve')).toEqual({ sizeBytes: 6 });
