@@ -18,6 +18,8 @@ export interface TrainOptions {
   outputDir: string;
   /** Checkpoints are written to `{checkpointsDir}/{step}`; without it, none are written. */
   checkpointsDir?: string;
+  /** Also write a checkpoint once this much time has passed since the last; default: ten minutes. */
+  checkpointEveryMs?: number;
   /** A checkpoint directory of an earlier run with the same options; training resumes from it, bit for bit. */
   resumeFrom?: string;
   /**
@@ -93,6 +95,8 @@ export interface Prepared {
   totalSteps: number;
   /** The step after which the run resumes; 0 for a fresh run. */
   startStep: number;
+  /** null for a fresh run. */
+  resumed: ResumedState | null;
   trainableParameters: number;
   totalParameters: number;
   /** About the base model, for the user, in whole sentences. */
@@ -100,6 +104,14 @@ export interface Prepared {
   versions: Lineage['versions'];
   /** Preparation time in seconds, by part. */
   seconds: Record<PreparationPart, number>;
+}
+
+/** The state that a run resumes from, once the model has been set to it. */
+export interface ResumedState {
+  /** Steps done. */
+  step: number;
+  /** Loss on a few training examples, when the state was written and now, in nats per supervised token; null for a state of an older version. */
+  loss: { recorded: number; reloaded: number; difference: number; tolerance: number } | null;
 }
 
 /** Reading and tokenising the data, measuring the machine, recording the graph, loading the weights, the base model's predictions for the proof. */

@@ -10,17 +10,18 @@ import type { ModelConfig } from '../../src/formats/model-config.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning/tuning.ts';
 import { openForTraining } from './compiled/open-model.ts';
-import { PREPARATION_PARTS, type PreparationPart, type Prepared, type TrainOptions } from './contract.ts';
+import { PREPARATION_PARTS, type PreparationPart, type Prepared, type ResumedState, type TrainOptions } from './contract.ts';
 import type { Dataset } from './data/dataset.ts';
 import { overlapWarning } from './data/receipt.ts';
 import { jobTemplateSha256 } from './data/template/job-template.ts';
 import { saveChatTemplate } from './io/chat-template-file.ts';
-import { readTrainerState, restoreTensors, type TrainerState } from './io/checkpoint.ts';
+import { readTrainerState, type TrainerState } from './io/checkpoint.ts';
 import { fastestPrecision } from './machine/precision.ts';
 import { readModelConfig } from './model/weights.ts';
 import { objectiveOf } from './objectives/objectives.ts';
 import { prepareData, type RunData } from './prepare-data.ts';
 import { basePredictions, type Predictions } from './proof/base-predictions.ts';
+import { restore } from './resume.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { versions } from './tensorflow/tensorflow.ts';
 import type { TunedBase } from './tuning/method.ts';
@@ -77,7 +78,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const data = await prepareData(options, { vocabSize: config.vocabSize, maxLengthTokens, truncation, incompleteTurns }, startedOn);
   try {
     const hyperparameters = resolve(data.training.examples.length);
-    return prepareModel(options, { data, hyperparameters, tuning, resumed, config, watch });
+    return await prepareModel(options, { data, hyperparameters, tuning, resumed, config, watch });
   } catch (error) {
     data.close();
     throw error;
@@ -93,7 +94,7 @@ interface Parts {
   watch: Stopwatch<PreparationPart>;
 }
 
-function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, resumed, config, watch }: Parts): Run {
+async function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, resumed, config, watch }: Parts): Promise<Run> {
   const { modelDir, seed } = options;
   const { training, validation, receipt, today } = data;
   const stepsPerEpoch = Math.ceil(training.examples.length / hyperparameters.batch_size);
@@ -115,10 +116,12 @@ function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, re
   });
   watch.lap('weights');
   let base: Predictions;
+  let restored: ResumedState | null = null;
   try {
     base = basePredictions(model, (validation ?? training).examples);
     watch.lap('predictions');
-    if (resumed !== null && options.resumeFrom !== undefined) restoreTensors(options.resumeFrom, { model, steps: resumed.step });
+    if (resumed !== null && options.resumeFrom !== undefined)
+      restored = await restore(options.resumeFrom, { model, state: resumed, training: training.examples });
     // Garbage from recording and loading would stay until the first steps, where memory peaks. Training processes run with --expose-gc.
     globalThis.gc?.();
     watch.lap('weights');
@@ -133,6 +136,7 @@ function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, re
     tuning,
     totalSteps,
     startStep: resumed?.step ?? 0,
+    resumed: restored,
     trainableParameters: model.trainableParameters,
     totalParameters: model.totalParameters,
     warnings: [...data.warnings, ...modelWarnings(config, model.config), ...hyperparameterWarnings(options.hyperparameters)],

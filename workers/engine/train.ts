@@ -12,7 +12,14 @@ import { rowLimit } from './model/token-grid.ts';
 import { addSums, NO_SUMS, type Sums } from './objectives/objective.ts';
 import { learningRate, type Schedule } from './optim/schedule.ts';
 import { prepare, type Run } from './prepare.ts';
+import { sampleLoss } from './resume.ts';
 import type { LearningModel } from './tuning/tuned-model.ts';
+
+/**
+ * A run that is killed does at most this much again, however long its epochs are; more often, writing would be felt: the state of a fully tuned model takes
+ * a minute.
+ */
+const CHECKPOINT_EVERY_MS = 10 * 60_000;
 
 /**
  * Trains and writes the adapter (or the model) to `outputDir`.
@@ -29,7 +36,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 }
 
 /** Trains a prepared run. The caller keeps the run, whose model is then the trained one, and disposes of it. */
-export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir, signal, report }: TrainOptions): Promise<TrainResult> {
+export async function trainPrepared(
+  run: Run,
+  { seed, checkpointsDir, checkpointEveryMs = CHECKPOINT_EVERY_MS, outputDir, signal, report }: TrainOptions,
+): Promise<TrainResult> {
   const { model, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed } = run;
   const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
   const schedule = scheduleOf(run);
@@ -38,6 +48,7 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
   const startedMs = performance.now();
   let trainedTokens = resumed?.trainedTokens ?? 0;
   let last = resumed?.last;
+  let savedMs = startedMs;
   await report?.prepared?.(run.facts);
   signal?.throwIfAborted();
 
@@ -84,7 +95,9 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
     // Checkpoint. An abort after this yield takes effect at the end of the next step.
     await yieldToEventLoop();
     const stops = signal?.aborted === true && !isLast;
-    if ((saves || stops) && checkpointsDir !== undefined) {
+    // By time, nothing is measured, so the run's numbers do not depend on how fast the machine is.
+    const isDue = performance.now() - savedMs >= checkpointEveryMs;
+    if ((saves || stops || isDue) && checkpointsDir !== undefined) {
       const state = {
         step,
         seed,
@@ -94,11 +107,13 @@ export async function trainPrepared(run: Run, { seed, checkpointsDir, outputDir,
         chatTemplate: run.chatTemplate,
         today: run.today.toISOString(),
         trainedTokens,
+        sampleLoss: await sampleLoss(model, training.examples),
         last,
       };
       await report?.writing?.();
       const dir = writeCheckpoint(checkpointsDir, { model, state, deliver: run.deliver });
       await report?.checkpoint?.({ step, dir, last, final: isLast });
+      savedMs = performance.now();
     }
     if (stops) throw signal?.reason;
   }

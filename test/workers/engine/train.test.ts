@@ -108,6 +108,33 @@ describe('train › with LoRA', () => {
     expect(await bytes('stopped', ...state)).toEqual(await bytes('straight', ...state));
   });
 
+  it('with checkpoints by time too › resumes from one of them to the same adapter, and measures nothing more', async () => {
+    const validated = { validationFile: trainingFile, hyperparameters: { n_epochs: 1, batch_size: 4, learning_rate: 0.01, eval_steps: 2 } };
+    const numbers = async (name: string, given: Partial<TrainOptions>) => {
+      const steps: object[] = [];
+      const report = { step: ({ step, metrics: { seconds, ...metrics } }: StepReport) => void steps.push({ step, ...metrics }) };
+      await train(options(name, { ...validated, ...given, report }));
+      return steps;
+    };
+    const seldom = await numbers('seldom', {});
+    expect(await numbers('often', { checkpointEveryMs: 0 })).toEqual(seldom);
+    const resumeFrom = join(dir, 'often', 'checkpoints', '1');
+    expect(await numbers('resumed', { resumeFrom })).toEqual(seldom.slice(1));
+    expect(await bytes('resumed', 'out', adapterFile)).toEqual(await bytes('seldom', 'out', adapterFile));
+  });
+
+  it('resumed from tensors that can be read but are not those of the checkpoint › refuses it, with both losses', async () => {
+    await expect(train(options('swapped', stoppingAfter(2)))).rejects.toThrow('cancelled');
+    const resumeFrom = join(dir, 'swapped', 'checkpoints', '2');
+    const tensors = readSafetensors(join(resumeFrom, 'trainer_state.safetensors'));
+    for (const [name, { data }] of tensors) if (name.includes('lora_B')) (data as Float32Array).fill(0.5);
+    writeSafetensors(join(resumeFrom, 'trainer_state.safetensors'), tensors as Parameters<typeof writeSafetensors>[1]);
+    await expect(train(options('swapped', { resumeFrom }))).rejects.toMatchObject({
+      code: 'corrupt_checkpoint',
+      message: expect.stringMatching(/the loss on the first examples is [\d.]+; it was [\d.]+ when the checkpoint was written/),
+    });
+  });
+
   it('stopped and resumed with a folder for its tokens › does not tokenise again, and gives the same adapter', async () => {
     await train(options('without tokens', { validationFile: trainingFile }));
     const tokensDir = join(dir, 'tokens');

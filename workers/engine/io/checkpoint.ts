@@ -29,6 +29,8 @@ export interface TrainerState {
   /** ISO 8601; the date that chat templates see. */
   today: string;
   trainedTokens: number;
+  /** Loss on a few training examples, in nats per supervised token; absent in older checkpoints. */
+  sampleLoss?: number;
   last: StepReport;
 }
 
@@ -94,11 +96,11 @@ function asReport({ step, totalSteps, ...fields }: FormerReport): StepReport {
 
 /**
  * Sets the model's parameters and the optimizer's moments to those of a checkpoint.
- * @throws Refusal `corrupt_checkpoint`, `corrupt_model_file`
+ * @throws Refusal `corrupt_checkpoint`
  */
 export function restoreTensors(dir: string, { model, steps }: { model: LearningModel; steps: number }): void {
   const path = join(dir, TENSORS);
-  const file = openSafetensors(path);
+  const file = openState(path);
   const parameters = new Map<string, Float32Array>();
   const moments = new Map<string, MomentValues>();
   try {
@@ -111,6 +113,14 @@ export function restoreTensors(dir: string, { model, steps }: { model: LearningM
     file.close();
   }
   model.restore(steps, parameters, moments);
+}
+
+function openState(path: string): SafetensorsFile {
+  try {
+    return openSafetensors(path);
+  } catch (error) {
+    throw corrupt(error instanceof Refusal ? error.message : `${path} cannot be read: ${(error as Error).message}`);
+  }
 }
 
 type Three = [Float32Array, Float32Array, Float32Array];
