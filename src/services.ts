@@ -8,6 +8,7 @@ import { type FileStore, openFileStore } from './files/store.ts';
 import { type Hub, openHub } from './hub/hub.ts';
 import { type JobQueue, openQueue } from './jobs/queue.ts';
 import { type JobRecord, openJobRecord } from './jobs/record-store.ts';
+import { openSetbackStore, type SetbackStore } from './jobs/setback-store.ts';
 import { type JobStore, openJobStore } from './jobs/store.ts';
 import { openLog } from './log.ts';
 import { type ModelStore, openModelStore } from './models/store.ts';
@@ -25,6 +26,7 @@ export interface Services {
   files: FileStore;
   jobs: JobStore;
   jobRecord: JobRecord;
+  setbacks: SetbackStore;
   models: ModelStore;
   reports: ReportStore;
   queue: JobQueue;
@@ -68,6 +70,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       files: openFileStore(database),
       jobs: openJobStore(database),
       jobRecord: openJobRecord(database),
+      setbacks: openSetbackStore(database),
       models: openModelStore(database),
       reports: openReportStore(database),
     };

@@ -3,6 +3,10 @@ const TRANSIENT = /^P(10(01|02|08|17|11)|2024|2028|2034|2037)$/;
 /** SQL states of the same kind, which the adapter passes on: connection lost, out of resources, stopped by the operator, conflict of transactions. */
 const TRANSIENT_STATE = /^(08|53|57|40|55|25)/;
 
+/** @returns whether the database did not answer, or not now */
+export const isDatabaseAway = (error: unknown): boolean =>
+  error instanceof Error && /^(PrismaClient|DriverAdapter)/.test(error.name) && !isRefusedByDatabase(error);
+
 /** @returns whether the database refused what was written, so that the same write will never succeed */
 export function isRefusedByDatabase(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

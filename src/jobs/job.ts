@@ -1,7 +1,9 @@
+import type { HashedFile } from '../formats/hashed-file.ts';
 import type { Hyperparameters, ResolvedHyperparameters } from '../formats/hyperparameters.ts';
 import type { JsonObject } from '../formats/json-value.ts';
 import type { Metrics } from '../formats/metrics.ts';
 import type { Tuning } from '../formats/tuning/tuning.ts';
+import type { Need } from './setback.ts';
 import type { JobStatus } from './state.ts';
 
 /** Why a job failed, as the job object shows it. */
@@ -52,6 +54,15 @@ export interface Job {
   /** The worker that has the job; null if none does. */
   workerId: string | null;
   heartbeatAt: Date | null;
+  /** How often in a row a worker was lost without a newer checkpoint. */
+  losses: number;
+  /** The newest checkpoint's step at the last loss; null if no worker was lost. */
+  lostAtStep: number | null;
+  /** What the job waits for; null if it does not wait. */
+  waitingFor: Need | null;
+  waitingSince: Date | null;
+  /** A job that waits is not taken before. */
+  resumeAt: Date | null;
   /** Hash of the request's body; null for a job that was created by an older version. */
   requestSha256: string | null;
   createdAt: Date;
@@ -116,5 +127,11 @@ export interface Checkpoint {
   /** Where its files are in the object store, ending in `/`. */
   folder: string;
   metrics: CheckpointMetrics;
+  /** What was uploaded, with paths inside the checkpoint's folder; null for a checkpoint of an older version. */
+  files: HashedFile[] | null;
+  /** Why the checkpoint cannot be resumed from; null if nothing is known to be wrong with it. */
+  problem: string | null;
   createdAt: Date;
 }
+
+export type NewCheckpoint = Pick<Checkpoint, 'step' | 'folder' | 'metrics'> & { files: HashedFile[] };

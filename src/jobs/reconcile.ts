@@ -5,10 +5,8 @@ import { findLost } from './lost.ts';
 export const RECONCILE_EVERY_MS = 5_000;
 /** Jobs queued per round; the rest waits for the next one. */
 const MAX_PER_ROUND = 1_000;
-/** A job that is begun this often without an end is probably the cause, so it fails. */
-const MAX_ATTEMPTS = 10;
 
-type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'queue' | 'log'>;
+type Needs = Pick<Services, 'jobs' | 'setbacks' | 'queue' | 'log'>;
 
 /**
  * Queues the jobs that wait without a worker, and makes jobs whose worker is gone wait again: Postgres knows what is due, Redis only wakes workers.
@@ -24,22 +22,13 @@ export async function reconcile(services: Needs): Promise<void> {
 }
 
 /** Makes jobs whose worker is gone wait for another one, and wakes one. Workers do this too: a dead neighbour is seen only on its own machine. */
-export async function freeLostJobs({ jobs, jobRecord, queue, log }: Needs): Promise<void> {
-  for (const { id, attempt } of await findLost(jobs)) {
-    if (attempt >= MAX_ATTEMPTS) {
-      const error = { code: 'too_many_attempts', message: tooManyAttempts(attempt), param: null };
-      if (await jobs.move(id, 'fail', { attempt, patch: { error } })) {
-        log.error({ jobId: id, attempt }, error.message);
-        continue;
-      }
-    }
-    if (await jobs.move(id, 'requeue', { attempt })) {
-      log.warn({ jobId: id, attempt }, 'the worker is gone: the job waits for another');
-      await jobRecord.appendEvent(id, { level: 'warn', message: 'The worker was lost; the job will resume from its newest checkpoint' });
-    } else await jobs.release(id, attempt);
-    await queue.enqueueFirst(id);
+export async function freeLostJobs({ jobs, setbacks, queue, log }: Needs): Promise<void> {
+  for (const job of await findLost(jobs)) {
+    const { id, attempt } = job;
+    const became = await setbacks.lose(job, 'The worker was lost');
+    if (became === null)
+      await jobs.release(id, attempt); // a paused job
+    else log.warn({ jobId: id, attempt, became }, 'the worker is gone');
+    if (became !== 'failed') await queue.enqueueFirst(id);
   }
 }
-
-const tooManyAttempts = (attempts: number): string =>
-  `${attempts} attempts ended without a result: each time the worker was lost or could not continue; the last checkpoint is kept. The job's events and the worker's log say what happened.`;

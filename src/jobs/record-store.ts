@@ -4,7 +4,7 @@ import { type Checkpoint as CheckpointRow, type JobEvent as EventRow, Prisma } f
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 import { checkpointModelName, newCheckpointId, newEventId } from '../ids.ts';
 import { keys } from '../object-store/keys.ts';
-import type { Checkpoint, CheckpointMetrics, JobEvent, NewEvent, StepMetric } from './job.ts';
+import type { Checkpoint, JobEvent, NewCheckpoint, NewEvent, StepMetric } from './job.ts';
 import { fence } from './store.ts';
 
 export type JobRecord = ReturnType<typeof openJobRecord>;
@@ -31,8 +31,18 @@ export function openJobRecord(db: Database) {
       return rows as StepMetric[];
     },
 
-    async appendEvent(id: string, { level, message, type = 'message', data }: NewEvent): Promise<JobEvent> {
-      return asEvent(await db.jobEvent.create({ data: { id: newEventId(), jobId: id, level, message, type, data: data ?? Prisma.DbNull } }));
+    /** @returns null if the step has not been recorded */
+    async metric(id: string, step: number): Promise<StepMetric | null> {
+      return (await db.stepMetric.findUnique({ where: { jobId_step: { jobId: id, step } }, omit: { jobId: true } })) as StepMetric | null;
+    },
+
+    /** @returns null if no step has been recorded */
+    async lastMetric(id: string): Promise<StepMetric | null> {
+      return (await db.stepMetric.findFirst({ where: { jobId: id }, orderBy: { step: 'desc' }, omit: { jobId: true } })) as StepMetric | null;
+    },
+
+    async appendEvent(id: string, event: NewEvent): Promise<JobEvent> {
+      return asEvent(await db.jobEvent.create({ data: eventColumns(id, event) }));
     },
 
     /** Newest first. */
@@ -59,19 +69,15 @@ export function openJobRecord(db: Database) {
     },
 
     /** Replaces an earlier checkpoint of the same step. @returns null when the attempt is not the newest */
-    async addCheckpoint(
-      id: string,
-      attempt: number,
-      { step, folder, metrics }: Pick<Checkpoint, 'step' | 'folder' | 'metrics'>,
-    ): Promise<Checkpoint | null> {
+    async addCheckpoint(id: string, attempt: number, { step, folder, metrics, files }: NewCheckpoint): Promise<Checkpoint | null> {
       return db.$transaction(async (tx) => {
         if (!(await fence(tx, id, attempt))) return null;
         const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { id: true, owner: true, model: true, suffix: true } });
-        const json = onlyFinite(metrics);
+        const columns = { folder, metrics: onlyFinite(metrics), files, problem: null };
         const row = await tx.checkpoint.upsert({
           where: { jobId_step: { jobId: id, step } },
-          create: { id: newCheckpointId(), jobId: id, step, name: checkpointModelName(job, step), folder, metrics: json },
-          update: { folder, metrics: json },
+          create: { id: newCheckpointId(), jobId: id, step, name: checkpointModelName(job, step), ...columns },
+          update: columns,
         });
         return asCheckpoint(row);
       });
@@ -97,12 +103,33 @@ export function openJobRecord(db: Database) {
       return row && asCheckpoint(row);
     },
 
-    async newestCheckpoint(id: string): Promise<Checkpoint | null> {
-      const row = await db.checkpoint.findFirst({ where: { jobId: id }, orderBy: { step: 'desc' } });
+    /** The newest checkpoint that nothing is known to be wrong with. @param options.before looks only at those of earlier steps */
+    async newestCheckpoint(id: string, { before }: { before?: number } = {}): Promise<Checkpoint | null> {
+      const where = { jobId: id, problem: null, ...(before !== undefined && { step: { lt: before } }) };
+      const row = await db.checkpoint.findFirst({ where, orderBy: { step: 'desc' } });
       return row && asCheckpoint(row);
+    },
+
+    /** Marks a checkpoint that cannot be resumed from, and records the event with it. @returns false when the attempt is not the newest */
+    async rejectCheckpoint(
+      id: string,
+      attempt: number,
+      { step, problem, event }: { step: number; problem: string; event: NewEvent },
+    ): Promise<boolean> {
+      return db.$transaction(async (tx) => {
+        if (!(await fence(tx, id, attempt))) return false;
+        await tx.checkpoint.update({ where: { jobId_step: { jobId: id, step } }, data: { problem } });
+        await tx.jobEvent.create({ data: eventColumns(id, event) });
+        return true;
+      });
     },
   };
 }
+
+const eventColumns = (jobId: string, { level, message, type = 'message', data }: NewEvent) => ({
+  ...{ id: newEventId(), jobId, level, message, type },
+  data: data ?? Prisma.DbNull,
+});
 
 /** JSON has neither NaN nor infinity, so non-finite metrics are left out. */
 const onlyFinite = (metrics: Metrics): Record<string, number> =>

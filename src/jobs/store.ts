@@ -36,6 +36,7 @@ export function openJobStore(db: Database) {
         ...(name === 'start' && { startedAt: now }),
         ...(name === 'requeue' && { workerId: null, heartbeatAt: null, estimatedFinish: null }),
         ...(to === 'paused' && { estimatedFinish: null }),
+        ...((isFinal(to) || name === 'resume' || name === 'revalidate') && { ...noLosses, ...noWait }),
         ...(isFinal(to) && { finishedAt: now, estimatedFinish: null, workerId: null, heartbeatAt: null }),
       },
     });
@@ -141,7 +142,7 @@ export function openJobStore(db: Database) {
     async claim(id: string, workerId: string): Promise<Job | null> {
       const now = new Date();
       const [row] = await db.job.updateManyAndReturn({
-        where: { id, status: { in: ['validating_files', 'queued'] }, OR: unclaimed(now) },
+        where: { id, status: { in: ['validating_files', 'queued'] }, AND: [{ OR: unclaimed(now) }, { OR: mayResume(now) }] },
         data: { attempt: { increment: 1 }, workerId, heartbeatAt: now },
       });
       return row ? asJob(row) : null;
@@ -168,7 +169,7 @@ export function openJobStore(db: Database) {
     /** Jobs that wait for a worker, oldest first. */
     async findDue(limit: number): Promise<Pick<Job, 'id' | 'attempt'>[]> {
       const rows = await db.job.findMany({
-        where: { status: { in: ['validating_files', 'queued'] }, OR: unclaimed(new Date()) },
+        where: { status: { in: ['validating_files', 'queued'] }, AND: [{ OR: unclaimed(new Date()) }, { OR: mayResume(new Date()) }] },
         orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
         take: limit,
         select: { id: true, attempt: true },
@@ -221,6 +222,13 @@ const newestFirst: Prisma.JobOrderByWithRelationInput[] = [{ createdAt: 'desc' }
 const silentSince = (now: Date): Date => new Date(now.getTime() - HEARTBEAT_TIMEOUT_MS);
 
 const unclaimed = (now: Date): Prisma.JobWhereInput[] => [{ workerId: null }, { heartbeatAt: null }, { heartbeatAt: { lt: silentSince(now) } }];
+
+/** Whoever resumes a job by hand gives it all its chances again, at once. */
+const noLosses = { losses: 0, lostAtStep: null };
+const noWait = { waitingFor: null, waitingSince: null, resumeAt: null };
+
+/** Of a job that waits for something outside, whether it may be tried again. */
+const mayResume = (now: Date): Prisma.JobWhereInput[] => [{ resumeAt: null }, { resumeAt: { lte: now } }];
 
 /**
  * Locks the job's row for the transaction, so that a claim or a cancel waits for the write and the write sees them.

@@ -12,7 +12,10 @@ const availability: Record<ReportKind, string> = {
   receipt: 'It is available once the files have been read and tokenised, before the first step',
   proof: 'It is available once training is done and the delivered files have been read back, before the job succeeds',
   lineage: 'It is available once training is done and the files are delivered',
+  resumes: 'It is available once the job has been interrupted and has resumed',
 };
+
+const names: Record<ReportKind, string> = { receipt: 'receipt', proof: 'proof', lineage: 'lineage', resumes: 'resume certificate' };
 
 /** @throws Refusal fine_tune_not_found, report_not_found */
 export async function findReport<Kind extends ReportKind>(
@@ -25,7 +28,7 @@ export async function findReport<Kind extends ReportKind>(
   const report = await services.reports.find(principal.organization, jobId, kind);
   if (report !== null) return kind === 'receipt' ? ((await withoutDeletedText(report as TokenReceipt, job, services)) as Reports[Kind]) : report;
   const never = isFinal(job.status) ? `; the job ended before that${job.error === null ? '' : ' (its error says why)'}` : '';
-  throw new Refusal('report_not_found', `The job "${jobId}" is ${job.status} and has no ${kind}`, { hint: `${availability[kind]}${never}.` });
+  throw new Refusal('report_not_found', `The job "${jobId}" is ${job.status} and has no ${names[kind]}`, { hint: `${availability[kind]}${never}.` });
 }
 
 /** A job may still read a file that has been deleted, and its receipt quote it; nobody sees that text any more. */

@@ -2,6 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { AdapterProof } from '../formats/adapter-proof.ts';
 import { Lineage } from '../formats/lineage.ts';
+import { Resumes } from '../formats/resumes.ts';
 import { TokenReceipt } from '../formats/token-receipt.ts';
 import { ErrorResponse } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
@@ -10,7 +11,7 @@ import { findReport } from './find.ts';
 const tags = ['Reports'];
 const params = Type.Object({ job_id: Type.String() });
 
-/** `/v1/fine_tuning/jobs/{id}/receipt`, `proof` and `lineage`: reports on a job's data, its delivered files and their origin */
+/** `/v1/fine_tuning/jobs/{id}/receipt`, `proof`, `lineage` and `resumes`: reports on a job's data, its delivered files, their origin, and its interruptions */
 export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   app.get(
     '/fine_tuning/jobs/:job_id/receipt',
@@ -54,5 +55,19 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
       },
     },
     ({ principal, params }) => findReport(principal, params.job_id, 'lineage', services),
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:job_id/resumes',
+    {
+      schema: {
+        tags,
+        summary: "Retrieve a job's resume certificates",
+        description: 'For each interruption: where the job had stopped, the checkpoint and hashes that it resumed from, and the first loss after.',
+        params,
+        response: { 200: Resumes, '4xx': ErrorResponse },
+      },
+    },
+    ({ principal, params }) => findReport(principal, params.job_id, 'resumes', services),
   );
 };

@@ -1,6 +1,7 @@
 import type { Database } from '../database/client.ts';
 import type { AdapterProof } from '../formats/adapter-proof.ts';
 import type { Lineage } from '../formats/lineage.ts';
+import type { Resumes } from '../formats/resumes.ts';
 import type { TokenReceipt } from '../formats/token-receipt.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { fence } from '../jobs/store.ts';
@@ -10,6 +11,7 @@ export interface Reports {
   receipt: TokenReceipt;
   proof: AdapterProof;
   lineage: Lineage;
+  resumes: Resumes;
 }
 export type ReportKind = keyof Reports;
 

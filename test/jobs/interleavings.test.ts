@@ -76,7 +76,9 @@ async function perform(id: string, act: Act, { number, attempts }: { number: num
     case 'step':
       return jobRecord.addMetrics(id, attempt, [{ step: number, metrics: { train_loss: 1 } }]);
     case 'checkpoint':
-      return (await jobRecord.addCheckpoint(id, attempt, { step: number, folder: `jobs/${id}/${number}/`, metrics: { step: number } })) !== null;
+      return (
+        (await jobRecord.addCheckpoint(id, attempt, { step: number, folder: `jobs/${id}/${number}/`, metrics: { step: number }, files: [] })) !== null
+      );
     case 'read':
       return (await jobs.move(id, 'read', { attempt, patch: { resolved: { n_epochs: 1 } as never } })) !== null;
     case 'succeed': {

@@ -126,7 +126,7 @@ describe('reconcile', () => {
       attempt = (await jobs.claim(id, 'worker-b'))!.attempt;
     }
     expect(await jobs.findAny(id)).toMatchObject({ attempt: 10, error: { code: 'too_many_attempts' } });
-    expect((await jobRecord.events('acme', id, { limit: 100 })).data).toHaveLength(9);
+    expect((await jobRecord.events('acme', id, { limit: 100 })).data).toHaveLength(10);
   });
 
   it('gives a job to the next worker as soon as its own has ended on this machine, before the jobs that wait', async () => {

@@ -55,16 +55,26 @@ describe('metrics', () => {
 describe('checkpoints', () => {
   it('come back newest first, with a repeated one as it was last recorded', async () => {
     const { id, attempt } = await claimed();
-    await jobRecord.addCheckpoint(id, attempt, { step: 2, folder: keys.newCheckpoint(id, attempt, 2), metrics: { step: 2 } });
-    await jobRecord.addCheckpoint(id, attempt, { step: 3, folder: keys.newCheckpoint(id, attempt, 3), metrics: { step: 3, train_loss: 1 } });
-    await jobRecord.addCheckpoint(id, attempt, { step: 3, folder: keys.newCheckpoint(id, attempt, 3), metrics: { step: 3, train_loss: 2 } });
+    await jobRecord.addCheckpoint(id, attempt, { step: 2, folder: keys.newCheckpoint(id, attempt, 2), metrics: { step: 2 }, files: [] });
+    await jobRecord.addCheckpoint(id, attempt, {
+      step: 3,
+      folder: keys.newCheckpoint(id, attempt, 3),
+      metrics: { step: 3, train_loss: 1 },
+      files: [],
+    });
+    await jobRecord.addCheckpoint(id, attempt, {
+      step: 3,
+      folder: keys.newCheckpoint(id, attempt, 3),
+      metrics: { step: 3, train_loss: 2 },
+      files: [],
+    });
     expect(await jobRecord.newestCheckpoint(id)).toMatchObject({ step: 3, metrics: { train_loss: 2 } });
     expect((await jobRecord.checkpoints('acme', id, { limit: 10 })).data.map((checkpoint) => checkpoint.step)).toEqual([3, 2]);
   });
 
   it('of older versions are where those put them', async () => {
     const { id, attempt } = await claimed();
-    const { id: checkpoint } = (await jobRecord.addCheckpoint(id, attempt, { step: 2, folder: 'elsewhere/', metrics: { step: 2 } }))!;
+    const { id: checkpoint } = (await jobRecord.addCheckpoint(id, attempt, { step: 2, folder: 'elsewhere/', metrics: { step: 2 }, files: [] }))!;
     await embedded.database.checkpoint.update({ where: { id: checkpoint }, data: { folder: null } });
     expect((await jobRecord.newestCheckpoint(id))!.folder).toBe(`jobs/${id}/checkpoints/2/`);
   });
@@ -76,7 +86,9 @@ describe('an attempt that is not the newest', () => {
     await jobs.release(id, attempt);
     await jobs.claim(id, 'worker-b');
     expect(await jobRecord.addMetrics(id, attempt, [metric(1)])).toBe(false);
-    expect(await jobRecord.addCheckpoint(id, attempt, { step: 1, folder: keys.newCheckpoint(id, attempt, 1), metrics: { step: 1 } })).toBeNull();
+    expect(
+      await jobRecord.addCheckpoint(id, attempt, { step: 1, folder: keys.newCheckpoint(id, attempt, 1), metrics: { step: 1 }, files: [] }),
+    ).toBeNull();
     expect(await jobRecord.metrics(id)).toEqual([]);
     expect(await jobRecord.newestCheckpoint(id)).toBeNull();
   });

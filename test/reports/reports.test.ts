@@ -36,10 +36,15 @@ const receipt: TokenReceipt = {
 };
 
 describe('a report', () => {
-  it.each(['receipt', 'proof', 'lineage'])('of kind %s › is refused before it exists, saying when it will be available', async (kind) => {
+  it.each([
+    ['receipt', 'receipt'],
+    ['proof', 'proof'],
+    ['lineage', 'lineage'],
+    ['resumes', 'resume certificate'],
+  ])('of kind %s › is refused before it exists, saying when it will be available', async (kind, name) => {
     const refused = refusal(await get(kind));
     expect(refused).toMatchObject({ status: 404, code: 'report_not_found' });
-    expect(refused.message).toMatch(new RegExp(`is validating_files and has no ${kind}\\. It is available once`));
+    expect(refused.message).toMatch(new RegExp(`is validating_files and has no ${name}\\. It is available once`));
     expect(refusal(await get(kind, 'ftjob-none'))).toMatchObject({ status: 404, code: 'fine_tune_not_found' });
   });
 
@@ -81,9 +86,9 @@ describe('a report', () => {
 
   it('is documented at /docs', async () => {
     const { paths } = (await service.inject({ url: '/docs/json' })).json();
-    const titles = ['receipt', 'proof', 'lineage'].map(
+    const titles = ['receipt', 'proof', 'lineage', 'resumes'].map(
       (kind) => paths[`/v1/fine_tuning/jobs/{job_id}/${kind}`].get.responses['200'].content['application/json'].schema.title,
     );
-    expect(titles).toEqual(['TokenReceipt', 'AdapterProof', 'Lineage']);
+    expect(titles).toEqual(['TokenReceipt', 'AdapterProof', 'Lineage', 'Resumes']);
   });
 });

@@ -18,8 +18,8 @@ import { snapshotDir } from './snapshots.ts';
 /** Consecutive tries without a new byte. */
 const MAX_TRIES = 5;
 const FIRST_PAUSE_MS = 500;
-/** Disk space that stays free for everything else. */
-const SPARE_BYTES = 512 * 1024 * 1024;
+/** Disk space that stays free for everything else: as much again as the model, but no more than this. */
+const MAX_SPARE_BYTES = 512 * 1024 * 1024;
 const REPORT_EVERY_MS = 10_000;
 
 export interface DownloadOptions {
@@ -109,6 +109,7 @@ async function fetchBytes(model: HubModel, file: HubFile, path: string, { hub, s
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof Refusal && !isUnreachable(error)) throw error;
+      if (isFull(error)) throw diskFull(`the worker's disk has no room left for ${file.name} of "${model.name}" at ${dirname(path)}`);
       failures = (await sizeOf(path)) > from ? 1 : failures + 1;
       if (failures === MAX_TRIES)
         throw new Refusal(
@@ -137,17 +138,15 @@ async function isWhole(path: string, { sizeBytes, digest }: HubFile): Promise<bo
 
 async function enoughDisk(dir: string, model: HubModel, haveBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(dir);
-  const needed = model.sizeBytes - haveBytes + SPARE_BYTES;
-  if (bavail * bsize >= needed) return;
-  throw new Refusal(
-    'disk_full',
-    `"${model.name}" takes ${model.sizeBytes} bytes; the worker's disk has ${bavail * bsize} free at ${dirname(dir)}, ${SPARE_BYTES} reserved`,
-    {
-      param: 'model',
-      hint: 'Free disk space there, or give the worker another DATA_DIR.',
-    },
+  const spareBytes = Math.min(MAX_SPARE_BYTES, model.sizeBytes);
+  if (bavail * bsize >= model.sizeBytes - haveBytes + spareBytes) return;
+  throw diskFull(
+    `"${model.name}" takes ${model.sizeBytes} bytes; the worker's disk has ${bavail * bsize} free at ${dirname(dir)}, ${spareBytes} reserved`,
   );
 }
+
+const diskFull = (message: string): Refusal =>
+  new Refusal('disk_full', message, { param: 'model', hint: 'Free disk space there, or give the worker another DATA_DIR.' });
 
 function progressReporter(model: HubModel, { onProgress }: DownloadOptions): FileOptions['report'] {
   let reportedMs = Date.now();
@@ -158,6 +157,8 @@ function progressReporter(model: HubModel, { onProgress }: DownloadOptions): Fil
     await onProgress?.(before + bytes, model);
   };
 }
+
+const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 const exists = (path: string): Promise<boolean> =>
   access(path).then(

@@ -7,7 +7,6 @@ import type { TrainOptions } from '../engine/contract.ts';
 import { baseModelOf } from './base-model.ts';
 import { fetchObject, type JobFolder, machineFile } from './folder.ts';
 import type { DatasetSizes } from './preparation.ts';
-import { downloadDirectory } from './stored-directory.ts';
 import { tokensDir } from './tokens.ts';
 
 /**
@@ -39,14 +38,11 @@ export async function fetchDatasets(
   return sizes;
 }
 
-/** Downloads the newest checkpoint, if there is one, so that the run resumes from it. */
-export async function trainOptions(
-  { job, folder, modelPath }: { job: Job; folder: JobFolder; modelPath: string },
-  { config, jobRecord, objectStore }: Pick<Services, 'config' | 'jobRecord' | 'objectStore'>,
-): Promise<Omit<TrainOptions, 'signal' | 'report'>> {
-  const newest = await jobRecord.newestCheckpoint(job.id);
-  const resumeFrom = newest && folder.checkpoint(newest.step);
-  if (newest !== null) await downloadDirectory(objectStore, newest.folder, folder.checkpoint(newest.step));
+/** @param parts.resumeFrom the directory of a checkpoint; null: the run begins from the start */
+export function trainOptions(
+  { job, folder, modelPath, resumeFrom }: { job: Job; folder: JobFolder; modelPath: string; resumeFrom: string | null },
+  { config }: Pick<Services, 'config'>,
+): Omit<TrainOptions, 'signal' | 'report'> {
   return {
     modelDir: modelPath,
     trainingFile: folder.trainingFile,

@@ -8,7 +8,7 @@ import { lineageOf, writeManifest } from '../engine/io/manifest.ts';
 import { baseModelOf } from './base-model.ts';
 
 /** The part of a checkpoint's directory that is delivered (see contract.ts). */
-const DELIVERABLE = 'adapter';
+export const DELIVERABLE = 'adapter';
 
 /** Gathers the origin of a job's files while it runs, and writes it as a manifest beside them. */
 export interface JobLineage {

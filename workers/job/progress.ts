@@ -62,8 +62,9 @@ async function describeData(jobRecord: Services['jobRecord'], id: string, which:
 export async function recordCheckpoint({ jobRecord, objectStore }: Needs, job: Job, { step, dir, last }: CheckpointReport): Promise<void> {
   const { id, attempt } = job;
   const folder = keys.newCheckpoint(id, attempt, step);
-  await uploadDirectory(objectStore, dir, folder);
-  const checkpoint = await jobRecord.addCheckpoint(id, attempt, { step, folder, metrics: { step, ...modelMetrics(last.metrics) } });
+  const uploaded = await uploadDirectory(objectStore, dir, folder);
+  const files = uploaded.map(({ name, sizeBytes, sha256 }) => ({ name, bytes: sizeBytes, sha256 }));
+  const checkpoint = await jobRecord.addCheckpoint(id, attempt, { step, folder, metrics: { step, ...modelMetrics(last.metrics) }, files });
   if (checkpoint === null) throw new JobLost();
   await jobRecord.appendEvent(id, { level: 'info', message: `Checkpoint created at step ${step}: ${checkpoint.name}` });
 }

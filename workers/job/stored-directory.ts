@@ -3,8 +3,9 @@ import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { Readable } from 'node:stream';
+import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import { hashed, hashFile } from '../../src/formats/hashing.ts';
-import type { ObjectStore } from '../../src/object-store/object-store.ts';
+import { ObjectNotFound, type ObjectStore } from '../../src/object-store/object-store.ts';
 import { fetchObject } from './folder.ts';
 
 export interface DirectoryFile {
@@ -53,6 +54,33 @@ async function pathsIn(dir: string): Promise<string[]> {
 }
 
 const nameIn = (dir: string, path: string): string => relative(dir, path).split(sep).join('/');
+
+/** A stored file is missing or differs from what was written. The message names the file and the difference. */
+export class DamagedFile extends Error {
+  override readonly name = 'DamagedFile';
+}
+
+/**
+ * Downloads these files, and compares the size and the hash of each with what was recorded when it was uploaded.
+ * @param stored.prefix ends in `/`
+ * @throws DamagedFile; errors of the store
+ */
+export async function downloadFiles(
+  objectStore: ObjectStore,
+  { prefix, files, dir }: { prefix: string; files: readonly HashedFile[]; dir: string },
+): Promise<void> {
+  for (const { name, bytes, sha256 } of files) {
+    const path = join(dir, name);
+    await fetchObject(objectStore, prefix + name, path).catch((error) => {
+      throw error instanceof ObjectNotFound ? new DamagedFile(`${name} is no longer in storage`) : error;
+    });
+    // Hashed as it is on this disk, which is what the training process reads.
+    const { size } = await stat(path);
+    if (size !== bytes) throw new DamagedFile(`${name} came back with ${size} bytes; ${bytes} were stored`);
+    const found = await hashFile(path);
+    if (found !== sha256) throw new DamagedFile(`${name} came back with different content (sha256 ${found}; ${sha256} was stored)`);
+  }
+}
 
 /** @returns how many files there were */
 export async function downloadDirectory(objectStore: ObjectStore, prefix: string, dir: string): Promise<number> {

@@ -1,36 +1,40 @@
 /** One job from the queue to its end: claim, fetch, train in a separate process, record, deliver; and cancellation, shutdown and crashes. */
+import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { isRefusedByDatabase } from '../../src/database/refused-write.ts';
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job, StepMetric } from '../../src/jobs/job.ts';
+import { namingFailures } from '../../src/object-store/failures.ts';
 import type { Services } from '../../src/services.ts';
 import type { Place } from '../placement/places.ts';
 import { TrainingProcessDied } from '../process/died.ts';
 import type { ForkedTraining } from '../process/forked.ts';
 import type { TrainingError } from '../process/messages.ts';
 import { hubModelDir, isAvailable } from './base-model.ts';
+import { fetchNewestCheckpoint, type LoadedCheckpoint, setAside } from './checkpoint.ts';
+import { countCrashes } from './crashes.ts';
 import { deliver } from './delivery.ts';
-import { fail, giveBack, JobLost, letGo, StoppedByWorker } from './endings.ts';
+import { giveBack, JobLost, letGo, StoppedByWorker } from './endings.ts';
 import { type JobFolder, makeJobFolder } from './folder.ts';
 import { fetchDatasets, trainOptions } from './inputs.ts';
 import { openJournal } from './journal.ts';
 import { type JobLineage, openLineage } from './lineage.ts';
+import { requireBack } from './outage.ts';
 import { type DatasetSizes, preparationProgress } from './preparation.ts';
 import { recordCheckpoint, recordPrepared, saveReport } from './progress.ts';
+import { certifyResumes, type ResumeCertificates } from './resumes.ts';
+import { endAttempt, persistently } from './setbacks.ts';
 import { removeTokensOfEndedJobs } from './tokens.ts';
 import { type JobWatch, watchJob } from './watch.ts';
 
-/** After this many crashes under one worker the job fails: something in the job kills its training process. */
-const MAX_CRASHES = 3;
 /** How long a stopping worker waits for the current step and its checkpoint. */
 const STOP_GRACE_MS = 30_000;
 /** The same for a paused job. Nobody is waiting for the worker to end, and a step of a large model may take minutes. */
 const PAUSE_GRACE_MS = 600_000;
 
 export interface Supervision {
-  services: Pick<Services, 'config' | 'jobs' | 'jobRecord' | 'files' | 'reports' | 'objectStore' | 'hub'>;
+  services: Pick<Services, 'config' | 'jobs' | 'jobRecord' | 'setbacks' | 'files' | 'reports' | 'objectStore' | 'hub'>;
   workerId: string;
   /** Holds this worker's job folders. */
   workDir: string;
@@ -48,7 +52,7 @@ export interface Supervision {
 /**
  * Takes the job if it is still available, this machine has (or may download) its base model, and the worker has enough slots. Returns when the job
  * has ended, was given back or was lost.
- * @throws errors of the database and the object store; the job is retried once its heartbeat is too old
+ * @throws errors of the database before the job is taken
  */
 export async function superviseJob(jobId: string, supervision: Supervision): Promise<void> {
   const { services, workerId, modelDir, stopping } = supervision;
@@ -63,7 +67,8 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
     const job = await services.jobs.claim(jobId, workerId);
     if (job === null) return;
     log.info({ attempt: job.attempt, model: job.model }, 'job taken');
-    await carryOut(job, localDir, { ...supervision, place, log });
+    const objectStore = namingFailures(services.objectStore);
+    await carryOut(job, localDir, { ...supervision, services: { ...services, objectStore }, place, log });
   } finally {
     place.leave();
   }
@@ -74,35 +79,43 @@ interface Placed extends Supervision {
 }
 
 async function carryOut(job: Job, localDir: string | null, placed: Placed): Promise<void> {
-  const { services, workDir, log } = placed;
+  const { services, log } = placed;
   const rows = await services.jobRecord.metrics(job.id);
   const journal = openJournal(services.jobRecord, job, { lastRecordedStep: rows.at(-1)?.step ?? 0 });
   const newest = await services.jobRecord.newestCheckpoint(job.id);
   const watch = watchJob(services.jobs, job, { log, tick: () => journal.flush(), stepsMs: timeOfSteps(rows, job, newest?.step ?? 0) });
-  const folder = await makeJobFolder(workDir, job);
   // A paused job is let go of just as all jobs are when the worker stops.
   const stopping = AbortSignal.any([placed.stopping, watch.paused]);
   try {
+    await attempt(job, localDir, { ...placed, stopping, journal, watch });
+  } catch (error) {
+    const end = async () => {
+      if (!(error instanceof JobLost || watch.lost.aborted)) return endAttempt(error, { services, job, stopping, log });
+      log.info('the job was cancelled, paused or taken over: stopped working on it');
+      await letGo({ services, job });
+    };
+    await persistently(end, { stopping: placed.stopping, log });
+  } finally {
+    await watch.stop();
+    await removeTokensOfEndedJobs(services).catch((error) => log.warn({ err: error }, 'tokens of ended jobs could not be removed'));
+  }
+}
+
+/** @throws whatever ends it before the job has succeeded or has been given back */
+async function attempt(job: Job, localDir: string | null, placed: Placed & Pick<Run, 'journal' | 'watch'>): Promise<void> {
+  const { services, workDir, watch, stopping, log } = placed;
+  const folder = await makeJobFolder(workDir, job);
+  try {
+    await requireBack(job, services);
     const signal = AbortSignal.any([watch.lost, stopping]);
     const datasetSizes = await fetchDatasets(job, folder, services); // first, so that a mistake in a file is reported before a model is downloaded
     const modelPath = localDir ?? (await hubModelDir(job, { services, signal, log }));
+    await services.setbacks.endWait(job);
     const lineage = openLineage(job, placed.baseModelFiles(modelPath));
-    await trainUntilOver({ ...placed, stopping, job, modelPath, journal, watch, folder, lineage, datasetSizes });
-  } catch (error) {
-    if (error instanceof JobLost || watch.lost.aborted) {
-      log.info('the job was cancelled, paused or taken over: stopped working on it');
-      await letGo({ services, job });
-    } else if (error instanceof Refusal) await fail({ services, job, log }, error);
-    else if (stopping.aborted) await giveBack({ services, job, log });
-    else if (isRefusedByDatabase(error)) {
-      log.error({ err: error }, 'what the job wrote cannot be stored');
-      const hint = "The worker's log has the details.";
-      await fail({ services, job, log }, new Refusal('internal_error', 'The database refused what the job recorded', { hint }));
-    } else throw error;
+    const resumes = certifyResumes(services, job);
+    await trainUntilOver({ ...placed, job, modelPath, folder, lineage, resumes, datasetSizes });
   } finally {
-    await watch.stop();
     await folder.remove();
-    await removeTokensOfEndedJobs(services).catch((error) => log.warn({ err: error }, 'tokens of ended jobs could not be removed'));
   }
 }
 
@@ -113,6 +126,7 @@ interface Run extends Placed {
   watch: JobWatch;
   folder: JobFolder;
   lineage: JobLineage;
+  resumes: ResumeCertificates;
   datasetSizes: DatasetSizes;
 }
 
@@ -122,28 +136,36 @@ function timeOfSteps(recorded: readonly StepMetric[], { totalSteps }: Job, after
   return recorded.length === 0 || totalSteps === null ? 0 : (1000 * seconds * (totalSteps - after)) / recorded.length;
 }
 
-/** When a training process dies, another one resumes from the newest checkpoint. */
+/** When a training process dies, another one resumes from the newest checkpoint; from the one before if it cannot be loaded. */
 async function trainUntilOver(run: Run): Promise<void> {
-  const { services, job, log } = run;
-  for (let crashes = 1; ; crashes++) {
+  const { services, job, folder, log } = run;
+  const crashed = countCrashes(services, job, log);
+  for (;;) {
+    const loaded = await fetchNewestCheckpoint({ services, job, folder });
     const training = run.place.takeProcess(log);
     try {
-      return await train(run, training);
+      return await train(run, training, loaded);
     } catch (error) {
-      if (!(error instanceof TrainingProcessDied) || run.watch.lost.aborted) throw error;
-      if (run.stopping.aborted) return await giveBack(run); // it did not stop in time
-      const { code, what, how, hint } = error;
-      log.error({ crashes, how, output: training.output() }, 'the training process died');
-      if (crashes === MAX_CRASHES) throw new Refusal(code, `${what} ${crashes} times`, { hint });
-      await services.jobRecord.appendEvent(job.id, { level: 'warn', message: `${what}. It is started again from the newest checkpoint` });
+      if (run.watch.lost.aborted) throw error;
+      if (loaded !== null && isUnusable(error)) await setAside(loaded.checkpoint, withoutDir(error.message, loaded.dir), { services, job, folder });
+      else if (!(error instanceof TrainingProcessDied)) throw error;
+      else if (run.stopping.aborted)
+        return await giveBack(run); // it did not stop in time
+      else await crashed({ died: error, output: training.output(), startStep: loaded?.checkpoint.step ?? 0 });
     } finally {
       await training.kill();
     }
   }
 }
 
+/** Whether the training process refused its checkpoint: an older one, or the beginning, is left to start from. */
+const isUnusable = (error: unknown): error is Refusal =>
+  error instanceof Refusal && ['corrupt_checkpoint', 'checkpoint_mismatch'].includes(error.code);
+
+const withoutDir = (text: string, dir: string): string => text.replaceAll(join(dir, '/'), '');
+
 /** @throws JobLost, Refusal, TrainingProcessDied */
-async function train(run: Run, training: ForkedTraining): Promise<void> {
+async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoint | null): Promise<void> {
   const { services, job, journal, watch, stopping, log } = run;
   const stop = () => {
     training.stop();
@@ -154,7 +176,7 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
   stopping.addEventListener('abort', stop);
   try {
     watch.lost.throwIfAborted();
-    const options = await trainOptions(run, services);
+    const options = trainOptions({ ...run, resumeFrom: loaded?.dir ?? null }, services);
     if (stopping.aborted) return await giveBack(run);
     log.info({ trainingPid: training.pid, resumeFrom: options.resumeFrom }, 'training process takes the job');
     const preparation = preparationProgress(run.datasetSizes, Date.now());
@@ -173,11 +195,14 @@ async function train(run: Run, training: ForkedTraining): Promise<void> {
         case 'prepared':
           log.info({ seconds: answer.facts.seconds }, 'job prepared');
           watch.preparing(null);
+          await journal.flush(); // what an earlier process did
           run.lineage.prepared(answer.facts);
           await recordPrepared(services, job, answer.facts);
           watch.started();
+          await run.resumes.prepared(answer.facts, loaded);
           break;
         case 'step':
+          await run.resumes.step(answer.report); // before the journal records this step
           journal.step(answer.report);
           watch.progress(answer.report);
           break;

@@ -11,6 +11,8 @@ export function asTrainingError(error: unknown): TrainingError {
 }
 
 function unexpected(error: unknown): Refusal {
+  if (['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException | null)?.code ?? ''))
+    return new Refusal('disk_full', "there is no room left for the run's files", { hint: "Free disk space in the worker's DATA_DIR." });
   const message = error instanceof Error ? error.message : String(error);
   const firstLine = message.split('\n', 1)[0]!.slice(0, 500);
   if (OUT_OF_MEMORY.test(message))

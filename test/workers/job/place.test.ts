@@ -60,7 +60,7 @@ describe('a supervised job', () => {
 
   it('that hits an unexpected error › gives its place up', async () => {
     const place = brokenPlace();
-    await expect(supervise(await makeJob(), async () => place)).rejects.toThrow('no process can be started');
+    await supervise(await makeJob(), async () => place);
     expect(place.leave).toHaveBeenCalledOnce();
   });
 });

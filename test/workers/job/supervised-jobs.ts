@@ -73,6 +73,13 @@ export async function superviseJobs() {
     /** The files that any attempt of it uploaded to be delivered. */
     stored: async (jobId: string) => (await service.services.objectStore.list(keys.job(jobId))).filter(({ key }) => key.includes('/delivery-')),
 
+    /** Where a checkpoint's files are in the object store. */
+    checkpointFolder: async (jobId: string, step: number) =>
+      (await service.services.database.checkpoint.findUniqueOrThrow({ where: { jobId_step: { jobId, step } } })).folder!,
+
+    /** Ends the pause after a setback. */
+    mayResumeNow: (jobId: string) => service.services.database.job.update({ where: { id: jobId }, data: { resumeAt: null } }),
+
     /** What reconcile does with a job whose heartbeat has stopped. */
     workerWasLost: (jobId: string) => service.services.jobs.move(jobId, 'requeue'),
 

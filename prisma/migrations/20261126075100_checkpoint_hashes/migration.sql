@@ -1,0 +1,3 @@
+-- AlterTable
+ALTER TABLE "checkpoints" ADD COLUMN     "files" JSONB,
+ADD COLUMN     "problem" TEXT;

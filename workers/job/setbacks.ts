@@ -1,0 +1,58 @@
+/** What becomes of a job whose attempt ended with an error: it fails, waits for what is away, or is tried again. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { isDatabaseAway, isRefusedByDatabase } from '../../src/database/refused-write.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
+import type { Job } from '../../src/jobs/job.ts';
+import type { Services } from '../../src/services.ts';
+import { fail, giveBack, letGo } from './endings.ts';
+import { outageOf } from './outage.ts';
+
+interface Attempt {
+  services: Pick<Services, 'jobs' | 'jobRecord' | 'setbacks'>;
+  job: Job;
+  stopping: AbortSignal;
+  log: Logger;
+}
+
+/** Before a job that met an internal error is tried again, so that the same error does not come in a busy loop. */
+const PAUSE_MS = 5_000;
+const HINT = "The worker's log has the details.";
+
+/** @throws errors of the database */
+export async function endAttempt(error: unknown, { services, job, stopping, log }: Attempt): Promise<void> {
+  const outage = outageOf(error);
+  if (outage === null && error instanceof Refusal) return fail({ services, job, log }, error);
+  if (stopping.aborted) return giveBack({ services, job, log });
+  if (outage !== null) {
+    const resumeAt = await services.setbacks.wait(job, outage);
+    log.warn({ err: error, need: outage.need, resumeAt }, 'something outside is away: the job waits');
+    return resumeAt === null ? letGo({ services, job }) : undefined;
+  }
+  if (isRefusedByDatabase(error)) {
+    log.error({ err: error }, 'what the job wrote cannot be stored');
+    return fail({ services, job, log }, new Refusal('internal_error', 'The database refused what the job recorded', { hint: HINT }));
+  }
+  log.error({ err: error }, 'the worker could not continue the job');
+  const became = await services.setbacks.lose(job, 'The worker could not continue the job because of an internal error', { pauseMs: PAUSE_MS });
+  if (became === null) await letGo({ services, job });
+}
+
+/** How often a write is tried again while the database is away; the heartbeat tries as often. */
+const RETRY_EVERY_MS = 1_000;
+
+/**
+ * Writes even if the database is away at first, for as long as that takes.
+ * @throws errors other than that; the last one once the worker stops
+ */
+export async function persistently(write: () => Promise<void>, { stopping, log }: { stopping: AbortSignal; log: Logger }): Promise<void> {
+  for (;;) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!isDatabaseAway(error) || stopping.aborted) throw error;
+      log.warn({ err: error }, 'the database is away: what becomes of the job is written when it is back');
+      await delay(RETRY_EVERY_MS);
+    }
+  }
+}
