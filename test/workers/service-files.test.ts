@@ -9,7 +9,11 @@ const filesOf = (env: Record<string, string>, urls: Partial<{ database: string; 
 
 describe('the files of the service that training does not see', () => {
   it('are the key, the servers, their sockets and the objects, wherever they are', () => {
-    const urls = { database: 'postgresql://postgres@localhost/graft?host=%2Ftmp%2Fgraft-0-ab', redis: '/tmp/graft-0-ab/valkey.sock', storage: 'file:///mnt/store' };
+    const urls = {
+      database: 'postgresql://postgres@localhost/graft?host=%2Ftmp%2Fgraft-0-ab',
+      redis: '/tmp/graft-0-ab/valkey.sock',
+      storage: 'file:///mnt/store',
+    };
     expect(filesOf({}, urls).sort()).toEqual(
       [...['api-key', 'run', 'postgres', 'valkey', 'objects'].map((name) => `/srv/graft/${name}`), '/tmp/graft-0-ab', '/mnt/store'].sort(),
     );

@@ -16,3 +16,21 @@ export class TrainingProcessDied extends Error {
     return `The training process died (${this.how}${memory})`;
   }
 }
+
+/** What Hugging Face's tokenizers print when Oniguruma gives up on a pattern, and then end the process. */
+const PATTERN_GIVEN_UP = /Regex search error: retry-limit/;
+
+/** A pattern of the model's tokenizer.json tries too many ways to match. */
+export class TokenizerPatternFailed extends TrainingProcessDied {
+  override readonly name = 'TokenizerPatternFailed';
+  override readonly code = 'corrupt_model_file';
+  override readonly hint = "Use the tokenizer of the original model: a pattern of this one's pre_tokenizer or normalizer takes too long.";
+
+  override get what(): string {
+    return "A pattern in the model's tokenizer.json could not be matched with a text of the dataset, which ended the training process";
+  }
+}
+
+/** @param output the last lines it printed */
+export const died = (how: string, output: string): TrainingProcessDied =>
+  PATTERN_GIVEN_UP.test(output) ? new TokenizerPatternFailed(how) : new TrainingProcessDied(how);

@@ -2,9 +2,10 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { on } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { TrainOptions } from '../engine/contract.ts';
-import { TrainingProcessDied } from './died.ts';
+import { died, TrainingProcessDied } from './died.ts';
 import type { Answer, Command, Ready } from './messages.ts';
 import { killedWithParent } from './parent-death.ts';
 import { activity, PATIENCE, type Patience, TrainingProcessHung } from './patience.ts';
@@ -13,6 +14,9 @@ const PROGRAM = fileURLToPath(new URL('program.ts', import.meta.url));
 
 /** How many of its last output lines are kept to explain a crash. */
 const OUTPUT_LINES_KEPT = 30;
+
+/** How long its last output is waited for once it has exited. */
+const LAST_WORDS_MS = 1_000;
 
 /** The answers that end a command. */
 const LAST_ANSWERS = ['done', 'verified', 'stopped', 'failed'];
@@ -73,6 +77,7 @@ export function forkTraining({ env, prefix = [], onOutput = () => {}, patience =
   const messages = on(child, 'message', { close: ['disconnect'] });
   const ready = new Promise<void>((resolve) => child.once('message', () => resolve())); // its first message is `ready`
   child.on('error', () => {}); // reported through `gone`
+  const printed = new Promise((resolve) => child.once('close', resolve));
   const output: string[] = [];
   for (const stream of [child.stdout!, child.stderr!]) {
     createInterface({ input: stream }).on('line', (line) => {
@@ -102,14 +107,16 @@ export function forkTraining({ env, prefix = [], onOutput = () => {}, patience =
       if (error instanceof TrainingProcessHung) throw error;
       // An error event of the child. How it ended says more.
     }
-    throw new TrainingProcessDied(await gone);
+    const how = await gone;
+    await Promise.race([printed, delay(LAST_WORDS_MS)]);
+    throw died(how, output.join('\n'));
   }
 
   return {
     pid: child.pid,
     async ready() {
-      const died = await Promise.race([ready, gone]);
-      if (died !== undefined) throw new TrainingProcessDied(died);
+      const how = await Promise.race([ready, gone]);
+      if (how !== undefined) throw new TrainingProcessDied(how);
     },
     train: (options) => answers(() => send(child, { id, command: 'train', options })),
     async verify(deliveredDir) {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { CONFIG_FILE, GENERATION_CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { openPythonTokenizer, type PythonTokenizer } from './python-tokenizer/python-tokenizer.ts';
+import { withinTime } from './time-limit.ts';
 
 export interface Encoded {
   ids: Int32Array;
@@ -29,6 +30,15 @@ const CLEAN_UPS = [
   [" 've", "'ve"],
   [" 're", "'re"],
 ] as const;
+
+/** The longest line of a dataset takes a few seconds. */
+const MAX_ENCODE_MS = 60_000;
+
+const tooSlow = (modelDir: string, length: number): Refusal =>
+  new Refusal('corrupt_model_file', `the tokenizer in ${modelDir} takes more than ${MAX_ENCODE_MS / 1000} s for a text of ${length} characters`, {
+    param: 'model',
+    hint: 'A pattern of its tokenizer.json (pre_tokenizer or normalizer) tries too many ways to match: use the tokenizer of the original model.',
+  });
 
 export class Tokenizer {
   private constructor(
@@ -83,7 +93,12 @@ export class Tokenizer {
       throw new Refusal('unsupported_text', `a text contains ${fillToken}, with which CodeLlama's tokenizer marks a gap to be filled`, {
         hint: 'Write the prefix, suffix and middle tokens themselves.',
       });
-    const encoding = await encoder.encode(text, null, { addSpecialTokens }).catch((error: Error) => {
+    const encoded = withinTime(encoder.encode(text, null, { addSpecialTokens }), {
+      limitMs: MAX_ENCODE_MS,
+      tooSlow: () => tooSlow(this.modelDir, text.length),
+    });
+    const encoding = await encoded.catch((error: Error) => {
+      if (error instanceof Refusal) throw error;
       throw new Refusal('corrupt_model_file', `the tokenizer in ${this.modelDir} cannot encode a text: ${error.message}`, {
         param: 'model',
         hint: 'Name tokens of its vocabulary in tokenizer_config.json.',

@@ -1,7 +1,9 @@
 /** What a chat template without marks writes for each turn of the assistant: the rendering before the turn and the one that ends with it. */
 import type { ChatExample, ChatMessage } from '../../../src/formats/examples.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import type { Rendered } from './template/beginnings.ts';
 import type { ChatTemplate, RenderedTurns, Rendering } from './template/chat-template.ts';
+import { TemplateTooSlow } from './template/jinja/error.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** The chat template refuses the conversation, or does not show where an assistant's turn begins and ends. */
@@ -26,30 +28,40 @@ export interface ConversationOptions {
   knownShapes: Set<string>;
 }
 
-/** @throws TemplateRefusal with the template's own message */
+/** @throws TemplateRefusal with the template's own message, Refusal for a template that takes too long */
 export function renderMessages(
   template: ChatTemplate,
   { messages, tools, templateKwargs: kwargs }: Conversation,
   addGenerationPrompt = false,
 ): Rendering {
-  return refusing(messages, () => template.render(messages, { tools, kwargs, addGenerationPrompt }));
+  return refusing(template, messages, () => template.render(messages, { tools, kwargs, addGenerationPrompt }));
 }
 
 /** Whether the template marks what is learned. @throws TemplateRefusal where the model has no template for the conversation */
 export const marksTurns = (template: ChatTemplate, { messages, tools }: Conversation): boolean =>
-  refusing(messages, () => template.marksGeneration(tools));
+  refusing(template, messages, () => template.marksGeneration(tools));
 
-/** The turns that are trained on. @throws TemplateRefusal with the template's own message */
+/** The turns that are trained on. @throws TemplateRefusal with the template's own message, Refusal for a template that takes too long */
 export function renderTurns(template: ChatTemplate, { messages, tools, templateKwargs: kwargs }: Conversation): RenderedTurns {
-  return refusing(messages, () => template.turns(messages, { tools, kwargs, only: learnedMessages(messages) }));
+  return refusing(template, messages, () => template.turns(messages, { tools, kwargs, only: learnedMessages(messages) }));
 }
 
-function refusing<T>(messages: readonly ChatMessage[], render: () => T): T {
+function refusing<T>(template: ChatTemplate, messages: readonly ChatMessage[], render: () => T): T {
   try {
     return render();
   } catch (error) {
+    if (error instanceof TemplateTooSlow) throw tooSlow(template, error);
     throw new TemplateRefusal(`is refused by the model's chat template: ${(error as Error).message}${advice(messages)}`);
   }
+}
+
+/** Every further conversation would take as long. */
+function tooSlow({ isOwn, main }: ChatTemplate, { message }: TemplateTooSlow): Refusal {
+  const which = isOwn ? "the job's chat_template" : `the model's chat template (${main.name})`;
+  return new Refusal(isOwn ? 'invalid_chat_template' : 'corrupt_model_file', `${which} was stopped: ${message} for one conversation`, {
+    param: isOwn ? 'chat_template' : 'model',
+    hint: 'A loop of it does not end, or its work grows much faster than the conversation.',
+  });
 }
 
 /** Many templates add a turn's content to a text, which fails in Python too for a turn without content. */

@@ -9,6 +9,7 @@ import { commonPrefixLength } from '../common-prefix.ts';
 import type { SpecialTokens, Tokenizer } from '../tokenizer.ts';
 import { inWhole, type Rendered, rebased } from './beginnings.ts';
 import { withContent } from './content-parts.ts';
+import { TemplateTooSlow } from './jinja/error.ts';
 import { PrefixRenderer } from './jinja/prefix-renderer.ts';
 import { Template } from './jinja/template.ts';
 import type { Dict, Value } from './jinja/values.ts';
@@ -248,7 +249,7 @@ function advising<T>(source: string, messages: readonly ChatMessage[], work: () 
   try {
     return work();
   } catch (error) {
-    if (source.includes('developer') || !messages.some(({ role }) => role === 'developer')) throw error;
+    if (error instanceof TemplateTooSlow || source.includes('developer') || !messages.some(({ role }) => role === 'developer')) throw error;
     throw new Error(`${(error as Error).message} (the template does not know the role developer; write system instead)`);
   }
 }

@@ -1,6 +1,11 @@
 /** What a template raises: its own message (`raise_exception`), or what Python would raise, e.g. TypeError. */
 export class TemplateError extends Error {
-  override readonly name = 'TemplateError';
+  override readonly name: string = 'TemplateError';
+}
+
+/** The template takes too long: it does not end, or its work grows too fast. No other conversation is tried after that. */
+export class TemplateTooSlow extends TemplateError {
+  override readonly name = 'TemplateTooSlow';
 }
 
 /** The template is not valid Jinja. */

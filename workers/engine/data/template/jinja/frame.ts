@@ -1,5 +1,5 @@
 /** What exists while a template runs: its variables, what it printed, and how much work it did. */
-import { TemplateError } from './error.ts';
+import { TemplateError, TemplateTooSlow } from './error.ts';
 import { MAX_CALL_DEPTH, MAX_OUTPUT, MAX_STEPS, TimeLimit } from './limits.ts';
 import type { Mutable } from './objects.ts';
 import type { Value } from './values.ts';
@@ -41,7 +41,7 @@ export class Run {
   /** @throws TemplateError when the rendering takes too long */
   step(): void {
     this.steps += 1;
-    if (this.steps > MAX_STEPS) throw new TemplateError(`it takes more than ${MAX_STEPS} steps`);
+    if (this.steps > MAX_STEPS) throw new TemplateTooSlow(`it takes more than ${MAX_STEPS} steps`);
     this.timeLimit.check();
   }
 

@@ -1,5 +1,5 @@
 /** A template may come from anyone, so what one rendering may do is bounded. */
-import { TemplateError } from './error.ts';
+import { TemplateError, TemplateTooSlow } from './error.ts';
 
 /** Characters of a text that one operation makes: more than a line of MAX_LINE_BYTES needs, less than fills the memory. */
 export const MAX_LENGTH = 64 * 2 ** 20;
@@ -39,7 +39,7 @@ export class TimeLimit {
   /** @param maxMs shorter, for tests */
   constructor(private readonly maxMs = MAX_RENDER_MS) {}
 
-  /** Call for each operation. @throws TemplateError when the time is over */
+  /** Call for each operation. @throws TemplateTooSlow when the time is over */
   check(): void {
     this.#untilLook -= 1;
     if (this.#untilLook > 0) return;
@@ -47,6 +47,6 @@ export class TimeLimit {
     if (performance.now() - this.#startedMs < this.maxMs) return;
     // A process that was stopped or had to wait for others did not compute all that time.
     const { user, system } = process.cpuUsage(this.#startedUsage);
-    if ((user + system) / 1000 >= this.maxMs) throw new TemplateError(`it computes for more than ${this.maxMs / 1000} seconds`);
+    if ((user + system) / 1000 >= this.maxMs) throw new TemplateTooSlow(`it computes for more than ${this.maxMs / 1000} seconds`);
   }
 }

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { withinTime } from '../../../../workers/engine/data/time-limit.ts';
+import { died } from '../../../../workers/process/died.ts';
+
+const never = () => new Promise<never>(() => {});
+const tooSlow = () => new Error('too slow');
+
+describe('work in another thread', () => {
+  it('returns what it returns, and throws what it throws', async () => {
+    expect(await withinTime(Promise.resolve(1), { limitMs: 10, tooSlow })).toBe(1);
+    await expect(withinTime(Promise.reject(new Error('its own')), { limitMs: 10, tooSlow })).rejects.toThrow('its own');
+  });
+
+  it('that computes for longer than it may is given up', async () => {
+    const computing = setInterval(() => {
+      for (const endMs = performance.now() + 9; performance.now() < endMs; );
+    }, 10);
+    await expect(withinTime(never(), { limitMs: 300, tooSlow })).rejects.toThrow('too slow');
+    clearInterval(computing);
+  });
+
+  it('of a process that did not get to compute is waited for', async () => {
+    const outcome = await Promise.race([
+      withinTime(never(), { limitMs: 100, tooSlow }).catch(() => 'given up'),
+      new Promise((resolve) => setTimeout(() => resolve('waited for'), 600)),
+    ]);
+    expect(outcome).toBe('waited for');
+  });
+});
+
+describe('a training process that a pattern of the tokenizer ended', () => {
+  it('is told from others by its last words', () => {
+    const output = 'thread panicked\nOnig: Regex search error: retry-limit-in-match over\nstack backtrace:';
+    expect(died('SIGABRT', output)).toMatchObject({ code: 'corrupt_model_file', what: expect.stringMatching(/tokenizer\.json/) });
+    expect(died('SIGABRT', 'something else')).toMatchObject({ code: 'training_process_died' });
+  });
+});
