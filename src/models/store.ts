@@ -1,7 +1,8 @@
 import type { Database } from '../database/client.ts';
+import { databaseTime } from '../database/time.ts';
 import type { BaseModel as BaseModelRow } from '../generated/prisma/client.ts';
 
-/** A worker that has not announced itself for this long counts as gone, with its models. */
+/** A worker that has not announced itself for this long, by the database's clock, counts as gone, with its models. */
 export const WORKER_TIMEOUT_MS = 45_000;
 /** How often a worker calls `announce`. */
 export const ANNOUNCE_EVERY_MS = 10_000;
@@ -29,11 +30,11 @@ export type ModelStore = ReturnType<typeof openModelStore>;
 
 /** Which workers are alive and which base models they have. */
 export function openModelStore(db: Database) {
-  const alive = () => ({ heartbeatAt: { gt: new Date(Date.now() - WORKER_TIMEOUT_MS) } });
+  const alive = async () => ({ heartbeatAt: { gt: new Date((await databaseTime(db)).getTime() - WORKER_TIMEOUT_MS) } });
   return {
     /** Records that a worker is alive and which models it has; removes those that it no longer names. */
     async announce(worker: WorkerIdentity, models: BaseModel[]): Promise<void> {
-      const now = new Date();
+      const now = await databaseTime(db);
       const { id: workerId, ...rest } = worker;
       await db.$transaction(async (tx) => {
         await tx.worker.upsert({
@@ -62,7 +63,7 @@ export function openModelStore(db: Database) {
     /** Base models of live workers, each listed once, ordered by id. */
     async list(): Promise<(BaseModel & { seenAt: Date })[]> {
       const rows = await db.baseModel.findMany({
-        where: { worker: alive() },
+        where: { worker: await alive() },
         orderBy: [{ modelId: 'asc' }, { seenAt: 'asc' }],
         distinct: ['modelId'],
       });
@@ -70,7 +71,7 @@ export function openModelStore(db: Database) {
     },
 
     async find(id: string): Promise<(BaseModel & { seenAt: Date }) | null> {
-      const row = await db.baseModel.findFirst({ where: { modelId: id, worker: alive() }, orderBy: { seenAt: 'asc' } });
+      const row = await db.baseModel.findFirst({ where: { modelId: id, worker: await alive() }, orderBy: { seenAt: 'asc' } });
       return row && asModel(row);
     },
   };
