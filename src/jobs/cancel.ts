@@ -2,21 +2,21 @@ import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
 import type { Services } from '../services.ts';
 import { findJob } from './find.ts';
-import type { Job } from './job.ts';
+import type { Job, NewEvent } from './job.ts';
 
 /**
  * Cancels the job in its row; a worker that has the job learns of it at its next heartbeat.
  * @throws Refusal when the job is unknown or has already ended
  */
-export async function cancelJob(principal: Principal, id: string, services: Pick<Services, 'jobs' | 'jobRecord' | 'queue' | 'log'>): Promise<Job> {
-  const { jobs, jobRecord, queue, log } = services;
-  const cancelled = await jobs.moveOwn(principal.organization, id, 'cancel');
+export async function cancelJob(principal: Principal, id: string, services: Pick<Services, 'jobs' | 'queue' | 'log'>): Promise<Job> {
+  const { jobs, queue, log } = services;
+  const events: NewEvent[] = [{ level: 'info', message: 'The job has been cancelled' }];
+  const cancelled = await jobs.moveOwn(principal.organization, id, 'cancel', { events });
   if (cancelled === null) {
     const { status } = await findJob(principal, id, services);
     // 400, not 409: the official client retries a conflict by itself.
     throw new Refusal('fine_tune_already_finished', `The job "${id}" has already ${status === 'cancelled' ? 'been cancelled' : status}`);
   }
-  await jobRecord.appendEvent(id, { level: 'info', message: 'The job has been cancelled' });
   // If this fails, the job stays in the queue but is not claimed, because its row says cancelled.
   await queue.remove(id).catch((error: unknown) => log.warn({ err: error, jobId: id }, 'the cancelled job could not be removed from the queue'));
   return cancelled;

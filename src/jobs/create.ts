@@ -23,14 +23,14 @@ interface Request {
   idempotencyKey: string | undefined;
 }
 
-type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
+type Needs = Pick<Services, 'jobs' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
 
 /**
  * Creates a job, or immediately refuses whatever can be recognised as wrong without reading the data.
  * @throws Refusal
  */
 export async function createJob({ organization: owner }: Principal, { body, bodyText, idempotencyKey }: Request, services: Needs): Promise<Job> {
-  const { jobs, jobRecord, queue, log } = services;
+  const { jobs, queue, log } = services;
   const requested = newJob(body, templateKwargs(bodyText));
   const earlier = idempotencyKey === undefined ? null : await jobs.findByIdempotencyKey(owner, idempotencyKey);
   if (earlier) return sameRequest(earlier, requested);
@@ -39,10 +39,12 @@ export async function createJob({ organization: owner }: Principal, { body, body
   if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId }, services);
   const modelRevision = await commitOfModel(body.model, services);
 
-  const { job, created } = await jobs.create(owner, { ...requested, modelRevision, ...(idempotencyKey !== undefined && { idempotencyKey }) });
+  const accepted = { ...requested, modelRevision, ...(idempotencyKey !== undefined && { idempotencyKey }) };
+  const { job, created } = await jobs.create(owner, accepted, [
+    { level: 'info', message: `Created fine-tuning job: ${requested.id}` },
+    { level: 'info', message: `Validating training file: ${requested.trainingFileId}` },
+  ]);
   if (!created) return sameRequest(job, requested);
-  await jobRecord.appendEvent(job.id, { level: 'info', message: `Created fine-tuning job: ${job.id}` });
-  await jobRecord.appendEvent(job.id, { level: 'info', message: `Validating training file: ${job.trainingFileId}` });
   // The row is what counts: if Redis is unavailable now, the reconciler wakes a worker later.
   await queue.enqueue(job.id).catch((error: unknown) => log.warn({ err: error, jobId: job.id }, 'the job could not be queued yet'));
   return job;

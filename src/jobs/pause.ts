@@ -2,24 +2,27 @@ import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
 import type { Services } from '../services.ts';
 import { findJob } from './find.ts';
-import type { Job } from './job.ts';
+import type { Job, NewEvent } from './job.ts';
 
 /**
  * Pauses the job in its row; a worker that has the job learns of it at its next heartbeat, writes a checkpoint after the current step and lets go.
  * A paused job stays as it is, because clients repeat a request whose answer was lost.
  * @throws Refusal when the job is unknown or has ended
  */
-export async function pauseJob(principal: Principal, id: string, services: Pick<Services, 'jobs' | 'jobRecord' | 'queue' | 'log'>): Promise<Job> {
-  const { jobs, jobRecord, queue, log } = services;
-  const paused = await jobs.moveOwn(principal.organization, id, 'pause');
+export async function pauseJob(principal: Principal, id: string, services: Pick<Services, 'jobs' | 'queue' | 'log'>): Promise<Job> {
+  const { jobs, queue, log } = services;
+  const paused = await jobs.moveOwn(principal.organization, id, 'pause', { events: pausedEvent });
   if (paused === null) {
     const job = await findJob(principal, id, services);
     if (job.status === 'paused') return job;
     throw new Refusal('fine_tune_already_finished', `The job "${id}" has already ${job.status === 'cancelled' ? 'been cancelled' : job.status}`);
   }
-  const message = paused.workerId === null ? 'The job has been paused' : 'The job has been paused; its worker stops after the current step';
-  await jobRecord.appendEvent(id, { level: 'info', message });
   // If this fails, the job stays in the queue but is not claimed, because its row says paused.
   await queue.remove(id).catch((error: unknown) => log.warn({ err: error, jobId: id }, 'the paused job could not be removed from the queue'));
   return paused;
+}
+
+function pausedEvent({ workerId }: Job): NewEvent[] {
+  const message = workerId === null ? 'The job has been paused' : 'The job has been paused; its worker stops after the current step';
+  return [{ level: 'info', message }];
 }

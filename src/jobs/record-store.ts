@@ -1,11 +1,12 @@
 import type { Database } from '../database/client.ts';
 import type { Metrics } from '../formats/metrics.ts';
-import { type Checkpoint as CheckpointRow, type JobEvent as EventRow, Prisma } from '../generated/prisma/client.ts';
+import type { Checkpoint as CheckpointRow, JobEvent as EventRow } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
-import { checkpointModelName, newCheckpointId, newEventId } from '../ids.ts';
+import { checkpointModelName, newCheckpointId } from '../ids.ts';
 import { keys } from '../object-store/keys.ts';
+import { eventRows } from './event-rows.ts';
+import { type Attempt, writeFenced } from './fenced-write.ts';
 import type { Checkpoint, JobEvent, NewCheckpoint, NewEvent, StepMetric } from './job.ts';
-import { fence } from './store.ts';
 
 export type JobRecord = ReturnType<typeof openJobRecord>;
 
@@ -15,14 +16,19 @@ export type JobRecord = ReturnType<typeof openJobRecord>;
  */
 export function openJobRecord(db: Database) {
   return {
-    /** Steps already recorded are left as they are. @returns false when the attempt is not the newest */
-    async addMetrics(id: string, attempt: number, metrics: StepMetric[]): Promise<boolean> {
-      return db.$transaction(async (tx) => {
-        if (!(await fence(tx, id, attempt))) return false;
-        const data = metrics.map(({ step, metrics: numbers }) => ({ jobId: id, step, metrics: onlyFinite(numbers) }));
-        await tx.stepMetric.createMany({ data, skipDuplicates: true });
+    /** Steps already recorded are left as they are, and have their events already. @returns false when the worker no longer has the job */
+    async addMetrics(attempt: Attempt, steps: (StepMetric & { event?: NewEvent | null })[]): Promise<boolean> {
+      const { id: jobId } = attempt;
+      const data = steps.map(({ step, metrics }) => ({ jobId, step, metrics: onlyFinite(metrics) }));
+      const written = await writeFenced(db, attempt, async (tx) => {
+        const added = new Set(
+          (await tx.stepMetric.createManyAndReturn({ data, skipDuplicates: true, select: { step: true } })).map(({ step }) => step),
+        );
+        const events = steps.flatMap(({ step, event }) => (event && added.has(step) ? [event] : []));
+        await tx.jobEvent.createMany({ data: eventRows(jobId, events) });
         return true;
       });
+      return written !== null;
     },
 
     /** Every step's metrics, in order. */
@@ -41,8 +47,20 @@ export function openJobRecord(db: Database) {
       return (await db.stepMetric.findFirst({ where: { jobId: id }, orderBy: { step: 'desc' }, omit: { jobId: true } })) as StepMetric | null;
     },
 
+    /** By a worker. @returns false when it no longer has the job */
+    async addEvents(attempt: Attempt, events: NewEvent[]): Promise<boolean> {
+      const data = eventRows(attempt.id, events);
+      return (await writeFenced(db, attempt, (tx) => tx.jobEvent.createMany({ data, skipDuplicates: true }))) !== null;
+    },
+
+    /** By the service. */
     async appendEvent(id: string, event: NewEvent): Promise<JobEvent> {
-      return asEvent(await db.jobEvent.create({ data: eventColumns(id, event) }));
+      const [data] = eventRows(id, [event]);
+      return db.$transaction(async (tx) => {
+        // One transaction at a time adds events to a job: a follower's cursor would pass over an event that is committed late.
+        await tx.$queryRaw`SELECT 1 FROM jobs WHERE id = ${id} FOR UPDATE`;
+        return asEvent(await tx.jobEvent.create({ data: data! }));
+      });
     },
 
     /** Newest first. */
@@ -68,18 +86,20 @@ export function openJobRecord(db: Database) {
       return rows.map(asEvent);
     },
 
-    /** Replaces an earlier checkpoint of the same step. @returns null when the attempt is not the newest */
-    async addCheckpoint(id: string, attempt: number, { step, folder, metrics, files }: NewCheckpoint): Promise<Checkpoint | null> {
-      return db.$transaction(async (tx) => {
-        if (!(await fence(tx, id, attempt))) return null;
-        const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { id: true, owner: true, model: true, suffix: true } });
-        const columns = { folder, metrics: onlyFinite(metrics), files, problem: null };
-        const row = await tx.checkpoint.upsert({
-          where: { jobId_step: { jobId: id, step } },
-          create: { id: newCheckpointId(), jobId: id, step, name: checkpointModelName(job, step), ...columns },
-          update: columns,
-        });
-        return asCheckpoint(row);
+    /** Replaces an earlier checkpoint of the same step, whose event there is already. @returns null when the worker no longer has the job */
+    async addCheckpoint(attempt: Attempt, { step, folder, metrics, files }: NewCheckpoint): Promise<Checkpoint | null> {
+      const { id: jobId } = attempt;
+      const columns = { folder, metrics: onlyFinite(metrics), files, problem: null };
+      return writeFenced(db, attempt, async (tx) => {
+        const where = { jobId_step: { jobId, step } };
+        const job = await tx.job.findUniqueOrThrow({ where: { id: jobId }, select: { id: true, owner: true, model: true, suffix: true } });
+        const name = checkpointModelName(job, step);
+        if ((await tx.checkpoint.count({ where: { jobId, step } })) === 0) {
+          const event = { level: 'info', message: `Checkpoint created at step ${step}: ${name}` } as const;
+          await tx.jobEvent.createMany({ data: eventRows(jobId, [event]) });
+        }
+        const create = { id: newCheckpointId(), jobId, step, name, ...columns };
+        return asCheckpoint(await tx.checkpoint.upsert({ where, create, update: columns }));
       });
     },
 
@@ -110,26 +130,18 @@ export function openJobRecord(db: Database) {
       return row && asCheckpoint(row);
     },
 
-    /** Marks a checkpoint that cannot be resumed from, and records the event with it. @returns false when the attempt is not the newest */
-    async rejectCheckpoint(
-      id: string,
-      attempt: number,
-      { step, problem, event }: { step: number; problem: string; event: NewEvent },
-    ): Promise<boolean> {
-      return db.$transaction(async (tx) => {
-        if (!(await fence(tx, id, attempt))) return false;
-        await tx.checkpoint.update({ where: { jobId_step: { jobId: id, step } }, data: { problem } });
-        await tx.jobEvent.create({ data: eventColumns(id, event) });
+    /** Marks a checkpoint that cannot be resumed from, and records the event with it, once. @returns false when the worker no longer has the job */
+    async rejectCheckpoint(attempt: Attempt, { step, problem, event }: { step: number; problem: string; event: NewEvent }): Promise<boolean> {
+      const { id: jobId } = attempt;
+      const written = await writeFenced(db, attempt, async (tx) => {
+        const { count } = await tx.checkpoint.updateMany({ where: { jobId, step, problem: null }, data: { problem } });
+        if (count === 1) await tx.jobEvent.createMany({ data: eventRows(jobId, [event]) });
         return true;
       });
+      return written !== null;
     },
   };
 }
-
-const eventColumns = (jobId: string, { level, message, type = 'message', data }: NewEvent) => ({
-  ...{ id: newEventId(), jobId, level, message, type },
-  data: data ?? Prisma.DbNull,
-});
 
 /** JSON has neither NaN nor infinity, so non-finite metrics are left out. */
 const onlyFinite = (metrics: Metrics): Record<string, number> =>

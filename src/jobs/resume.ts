@@ -2,7 +2,7 @@ import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
 import type { Services } from '../services.ts';
 import { findJob } from './find.ts';
-import type { Job } from './job.ts';
+import type { Job, NewEvent } from './job.ts';
 
 type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'files' | 'queue' | 'log'>;
 
@@ -15,16 +15,16 @@ export async function resumeJob(principal: Principal, id: string, services: Need
   const { jobs, jobRecord, queue, log } = services;
   const before = await findJob(principal, id, services);
   if (before.status === 'failed') await requireFiles(before, services);
-  const resumed = await jobs.resumeOwn(principal.organization, id);
+  const checkpoint = await jobRecord.newestCheckpoint(id);
+  const from = checkpoint === null ? 'It starts from the beginning' : `It resumes from the checkpoint at step ${checkpoint.step}`;
+  const events: NewEvent[] = [{ level: 'info', message: `The job has been resumed and waits for a worker. ${from}` }];
+  const resumed = await jobs.resumeOwn(principal.organization, id, { events });
   if (resumed === null) {
     const job = await findJob(principal, id, services);
     if (job.status !== 'succeeded' && job.status !== 'cancelled') return job;
     const what = job.status === 'succeeded' ? 'already succeeded' : 'been cancelled';
     throw new Refusal('fine_tune_already_finished', `The job "${id}" has ${what}`, { hint: 'Only a paused or a failed job can be resumed.' });
   }
-  const checkpoint = await jobRecord.newestCheckpoint(id);
-  const from = checkpoint === null ? 'It starts from the beginning' : `It resumes from the checkpoint at step ${checkpoint.step}`;
-  await jobRecord.appendEvent(id, { level: 'info', message: `The job has been resumed and waits for a worker. ${from}` });
   // The row is what counts: if Redis is unavailable now, the reconciler wakes a worker later.
   await queue.enqueue(id).catch((error: unknown) => log.warn({ err: error, jobId: id }, 'the resumed job could not be queued yet'));
   return resumed;

@@ -4,7 +4,7 @@ import type { Lineage } from '../formats/lineage.ts';
 import type { Resumes } from '../formats/resumes.ts';
 import type { TokenReceipt } from '../formats/token-receipt.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
-import { fence } from '../jobs/store.ts';
+import { type Attempt, writeFenced } from '../jobs/fenced-write.ts';
 
 /** The reports that are kept of a job, by kind. */
 export interface Reports {
@@ -20,18 +20,18 @@ export type ReportStore = ReturnType<typeof openReportStore>;
 /** Reports of jobs: JSON that workers write and the service returns unchanged. */
 export function openReportStore(db: Database) {
   return {
-    /** Replaces an earlier report of the same kind: a new attempt reports the same or more. @returns false when the attempt is not the newest */
-    async put<Kind extends ReportKind>(jobId: string, attempt: number, kind: Kind, report: Reports[Kind]): Promise<boolean> {
+    /** Replaces an earlier report of the same kind: a new attempt reports the same or more. @returns false when the worker no longer has the job */
+    async put<Kind extends ReportKind>(attempt: Attempt, kind: Kind, report: Reports[Kind]): Promise<boolean> {
+      const { id: jobId } = attempt;
       const content = report as unknown as Prisma.InputJsonObject;
-      return db.$transaction(async (tx) => {
-        if (!(await fence(tx, jobId, attempt))) return false;
-        await tx.jobReport.upsert({
+      const written = await writeFenced(db, attempt, (tx) =>
+        tx.jobReport.upsert({
           where: { jobId_kind: { jobId, kind } },
           create: { jobId, kind, content },
           update: { content, createdAt: new Date() },
-        });
-        return true;
-      });
+        }),
+      );
+      return written !== null;
     },
 
     /** @returns null when the job has no such report, or not yet */

@@ -112,7 +112,7 @@ describe('the record of a job', () => {
   });
 
   it('shows its checkpoints only to the owner', async () => {
-    const checkpoint = (await jobRecord.addCheckpoint(job.id, job.attempt, { step: 1, folder: 'a/', metrics: { step: 1 }, files: [] }))!;
+    const checkpoint = (await jobRecord.addCheckpoint(job, { step: 1, folder: 'a/', metrics: { step: 1 }, files: [] }))!;
     expect(checkpoint.name).toMatch(/^ft:graft-tiny:acme:/);
     expect((await jobRecord.checkpoints(MINE, job.id, { limit: 10 })).data).toEqual([checkpoint]);
     expect((await jobRecord.checkpoints(THEIRS, job.id, { limit: 10 })).data).toEqual([]);
@@ -122,7 +122,7 @@ describe('the record of a job', () => {
 
   it('shows its reports only to the owner', async () => {
     const receipt = { object: 'fine_tuning.job.receipt' } as TokenReceipt;
-    await reports.put(job.id, job.attempt, 'receipt', receipt);
+    await reports.put(job, 'receipt', receipt);
     expect(await reports.find(MINE, job.id, 'receipt')).toEqual(receipt);
     expect(await reports.find(THEIRS, job.id, 'receipt')).toBeNull();
   });

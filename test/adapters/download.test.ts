@@ -26,7 +26,7 @@ beforeAll(async () => {
     await objectStore.put(keys.checkpointAdapter(folder) + name, content);
     await objectStore.put(keys.checkpointAdapter(keys.newCheckpoint(jobId, 1, 6)) + name, content); // its worker died before the row was written
   }
-  await jobRecord.addCheckpoint(jobId, 1, { step: 5, folder, metrics: { step: 5, train_loss: 1.5 }, files: [] });
+  await jobRecord.addCheckpoint({ id: jobId, attempt: 1 }, { step: 5, folder, metrics: { step: 5, train_loss: 1.5 }, files: [] });
   modelName = fineTunedModelName(job);
   const storageKey = `${adapterFolder}adapter_config.json`;
   const result = { id: newFileId(), filename: 'adapter_config.json', purpose: 'fine-tune-results' as const, sizeBytes: 7, sha256: '', storageKey };

@@ -84,7 +84,7 @@ describe('the database', () => {
     const { attempt } = (await jobs.claim(id, 'worker'))!;
     const reports = openReportStore(embedded.database);
     const receipt = { object: 'fine_tuning.job.receipt', template: bad } as unknown as TokenReceipt;
-    expect(await reports.put(id, attempt, 'receipt', receipt)).toBe(true);
+    expect(await reports.put({ id, attempt }, 'receipt', receipt)).toBe(true);
     expect(await reports.find('acme', id, 'receipt')).toEqual({ ...receipt, template: cleaned });
   });
 
@@ -96,7 +96,7 @@ describe('the database', () => {
     await database.file.create({
       data: { id: text('id'), owner: bad, filename: bad, purpose: bad, sizeBytes: 1, sha256: bad, status: bad, statusDetails: bad, storageKey: bad },
     });
-    const textsOfJob = { owner: bad, model: bad, modelRevision: bad, trainingFileId: bad, validationFileId: bad, suffix: bad, fineTunedModel: bad };
+    const textsOfJob = { owner: bad, model: bad, modelRevision: bad, trainingFileId: bad, validationFileId: bad, suffix: bad };
     const jsonOfJob = {
       method: json,
       hyperparameters: json,
@@ -107,11 +107,19 @@ describe('the database', () => {
       facts: json,
       error: json,
     };
-    const rest = { seed: 1, workerId: bad, idempotencyKey: bad, requestSha256: bad, resultFileIds: [bad, bad] };
+    const rest = {
+      seed: 1,
+      fineTunedModel: bad,
+      adapterFolder: bad,
+      workerId: bad,
+      idempotencyKey: bad,
+      requestSha256: bad,
+      resultFileIds: [bad, bad],
+    };
     await database.job.create({ data: { id: text('id'), ...textsOfJob, ...jsonOfJob, ...rest } });
     await database.jobEvent.create({ data: { id: text('id'), jobId: text('id'), level: bad, message: bad, type: bad, data: json } });
     await database.stepMetric.create({ data: { jobId: text('id'), step: 1, metrics: json } });
-    await database.checkpoint.create({ data: { id: text('id'), jobId: text('id'), step: 1, name: bad, metrics: json } });
+    await database.checkpoint.create({ data: { id: text('id'), jobId: text('id'), step: 1, name: bad, folder: bad, metrics: json } });
     await database.jobReport.create({ data: { jobId: text('id'), kind: bad, content: json } });
     await database.worker.create({ data: { id: text('id'), hostname: bad, device: bad } });
     await database.baseModel.create({ data: { workerId: text('id'), modelId: bad, family: bad, parameters: 1, sizeBytes: 1, revision: bad } });

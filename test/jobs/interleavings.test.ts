@@ -2,9 +2,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fineTunedModelName } from '../../src/ids.ts';
+import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/attempt-store.ts';
 import { type JobRecord, openJobRecord } from '../../src/jobs/record-store.ts';
 import { isFinal } from '../../src/jobs/state.ts';
-import { HEARTBEAT_TIMEOUT_MS, type JobStore, openJobStore } from '../../src/jobs/store.ts';
+import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
 import { newJob } from './new-job.ts';
 import { type Act, type JobModel, NEW_JOB, RECONCILER_ACTS, step, USER_ACTS, WORKER_ACTS } from './state-model.ts';
@@ -74,10 +75,11 @@ async function perform(id: string, act: Act, { number, attempts }: { number: num
     case 'heartbeat':
       return (await jobs.heartbeat(id, attempt)) !== null;
     case 'step':
-      return jobRecord.addMetrics(id, attempt, [{ step: number, metrics: { train_loss: 1 } }]);
+      return jobRecord.addMetrics({ id, attempt }, [{ step: number, metrics: { train_loss: 1 } }]);
     case 'checkpoint':
       return (
-        (await jobRecord.addCheckpoint(id, attempt, { step: number, folder: `jobs/${id}/${number}/`, metrics: { step: number }, files: [] })) !== null
+        (await jobRecord.addCheckpoint({ id, attempt }, { step: number, folder: `jobs/${id}/${number}/`, metrics: { step: number }, files: [] })) !==
+        null
       );
     case 'read':
       return (await jobs.move(id, 'read', { attempt, patch: { resolved: { n_epochs: 1 } as never } })) !== null;

@@ -47,7 +47,7 @@ describe('pause', () => {
     expect(await jobs.move(id, 'succeed', { attempt })).toBeNull();
     expect((await act(id, 'resume')).json()).toMatchObject({ status: 'queued' });
     expect(await jobs.claim(id, 'worker-b')).toBeNull();
-    expect(await jobRecord.addMetrics(id, attempt, [{ step: 1, metrics: { train_loss: 1 } }])).toBe(true);
+    expect(await jobRecord.addMetrics({ id, attempt }, [{ step: 1, metrics: { train_loss: 1 } }])).toBe(true);
     await jobs.release(id, attempt);
     expect(await jobs.claim(id, 'worker-b')).toMatchObject({ attempt: attempt + 1 });
   });
@@ -73,7 +73,7 @@ describe('pause', () => {
     await act(id, 'pause');
     expect((await act(id, 'cancel')).json()).toMatchObject({ status: 'cancelled' });
     expect(await jobs.heartbeat(id, attempt)).toBeNull();
-    expect(await jobRecord.addMetrics(id, attempt, [{ step: 1, metrics: { train_loss: 1 } }])).toBe(false);
+    expect(await jobRecord.addMetrics({ id, attempt }, [{ step: 1, metrics: { train_loss: 1 } }])).toBe(false);
   });
 });
 
@@ -127,7 +127,7 @@ describe('delete', () => {
     await sweepFiles(service.services);
     expect(await objectStore.list(keys.file(result.id))).toEqual([]);
     expect(await jobs.heartbeat(id, attempt)).toBeNull();
-    expect(await jobRecord.addMetrics(id, attempt, [{ step: 1, metrics: { train_loss: 1 } }])).toBe(false);
+    expect(await jobRecord.addMetrics({ id, attempt }, [{ step: 1, metrics: { train_loss: 1 } }])).toBe(false);
     expect((await service.inject({ url: `/v1/files/${training_file}` })).statusCode).toBe(200);
     expect(refusal(await remove(id))).toMatchObject({ status: 404 });
   });

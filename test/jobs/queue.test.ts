@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/attempt-store.ts';
 import { reconcile } from '../../src/jobs/reconcile.ts';
-import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/store.ts';
 import { processIdentity, startTicks } from '../../src/process-identity.ts';
 import { type RunningService, runService } from '../running-service.ts';
 import { newJob } from './new-job.ts';

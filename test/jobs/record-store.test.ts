@@ -38,14 +38,23 @@ describe('events', () => {
 describe('metrics', () => {
   it('come back in order, with a repeated step as it was first recorded', async () => {
     const { id, attempt } = await claimed();
-    await jobRecord.addMetrics(id, attempt, [metric(1), metric(2)]);
-    await jobRecord.addMetrics(id, attempt, [metric(2, 9), metric(3)]);
+    await jobRecord.addMetrics({ id, attempt }, [metric(1), metric(2)]);
+    await jobRecord.addMetrics({ id, attempt }, [metric(2, 9), metric(3)]);
     expect(await jobRecord.metrics(id)).toEqual([metric(1), metric(2), metric(3)]);
+  });
+
+  it('are written with their events, of which a repeated step has one', async () => {
+    const { id, attempt } = await claimed();
+    const shown = (step: number) => ({ ...metric(step), event: { level: 'info', message: `Step ${step}` } as const });
+    await jobRecord.addMetrics({ id, attempt }, [shown(1), metric(2)]);
+    await jobRecord.addMetrics({ id, attempt }, [shown(1), shown(2), shown(3)]);
+    const { data } = await jobRecord.events('acme', id, { limit: 10 });
+    expect(data.map(({ message }) => message)).toEqual(['Step 3', 'Step 1']);
   });
 
   it('may have any name, and are left out if they are not finite', async () => {
     const { id, attempt } = await claimed();
-    await jobRecord.addMetrics(id, attempt, [
+    await jobRecord.addMetrics({ id, attempt }, [
       { step: 1, metrics: { train_rewards_margin: 0.25, valid_loss: Number.NaN, full_valid_loss: Infinity } },
     ]);
     expect(await jobRecord.metrics(id)).toEqual([{ step: 1, metrics: { train_rewards_margin: 0.25 } }]);
@@ -55,41 +64,49 @@ describe('metrics', () => {
 describe('checkpoints', () => {
   it('come back newest first, with a repeated one as it was last recorded', async () => {
     const { id, attempt } = await claimed();
-    await jobRecord.addCheckpoint(id, attempt, { step: 2, folder: keys.newCheckpoint(id, attempt, 2), metrics: { step: 2 }, files: [] });
-    await jobRecord.addCheckpoint(id, attempt, {
-      step: 3,
-      folder: keys.newCheckpoint(id, attempt, 3),
-      metrics: { step: 3, train_loss: 1 },
-      files: [],
-    });
-    await jobRecord.addCheckpoint(id, attempt, {
-      step: 3,
-      folder: keys.newCheckpoint(id, attempt, 3),
-      metrics: { step: 3, train_loss: 2 },
-      files: [],
-    });
+    await jobRecord.addCheckpoint({ id, attempt }, { step: 2, folder: keys.newCheckpoint(id, attempt, 2), metrics: { step: 2 }, files: [] });
+    await jobRecord.addCheckpoint(
+      { id, attempt },
+      { step: 3, folder: keys.newCheckpoint(id, attempt, 3), metrics: { step: 3, train_loss: 1 }, files: [] },
+    );
+    await jobRecord.addCheckpoint(
+      { id, attempt },
+      { step: 3, folder: keys.newCheckpoint(id, attempt, 3), metrics: { step: 3, train_loss: 2 }, files: [] },
+    );
     expect(await jobRecord.newestCheckpoint(id)).toMatchObject({ step: 3, metrics: { train_loss: 2 } });
     expect((await jobRecord.checkpoints('acme', id, { limit: 10 })).data.map((checkpoint) => checkpoint.step)).toEqual([3, 2]);
   });
 
   it('of older versions are where those put them', async () => {
     const { id, attempt } = await claimed();
-    const { id: checkpoint } = (await jobRecord.addCheckpoint(id, attempt, { step: 2, folder: 'elsewhere/', metrics: { step: 2 }, files: [] }))!;
+    const { id: checkpoint } = (await jobRecord.addCheckpoint({ id, attempt }, { step: 2, folder: 'elsewhere/', metrics: { step: 2 }, files: [] }))!;
     await embedded.database.checkpoint.update({ where: { id: checkpoint }, data: { folder: null } });
     expect((await jobRecord.newestCheckpoint(id))!.folder).toBe(`jobs/${id}/checkpoints/2/`);
   });
 });
 
-describe('an attempt that is not the newest', () => {
-  it('writes neither metrics nor checkpoints', async () => {
+describe('a worker', () => {
+  it.each([
+    ['whose job was cancelled', (id: string) => jobs.moveOwn('acme', id, 'cancel')],
+    ['that slept while its job was released', (id: string) => jobs.release(id, 1)],
+    [
+      'that slept while another one took its job',
+      async (id: string) => {
+        await jobs.release(id, 1);
+        await jobs.claim(id, 'worker-b');
+      },
+    ],
+  ])('%s › writes neither metrics nor checkpoints nor events', async (_, happens) => {
     const { id, attempt } = await claimed();
-    await jobs.release(id, attempt);
-    await jobs.claim(id, 'worker-b');
-    expect(await jobRecord.addMetrics(id, attempt, [metric(1)])).toBe(false);
+    await happens(id);
+    expect(await jobRecord.addMetrics({ id, attempt }, [metric(1)])).toBe(false);
     expect(
-      await jobRecord.addCheckpoint(id, attempt, { step: 1, folder: keys.newCheckpoint(id, attempt, 1), metrics: { step: 1 }, files: [] }),
+      await jobRecord.addCheckpoint({ id, attempt }, { step: 1, folder: keys.newCheckpoint(id, attempt, 1), metrics: { step: 1 }, files: [] }),
     ).toBeNull();
     expect(await jobRecord.metrics(id)).toEqual([]);
     expect(await jobRecord.newestCheckpoint(id)).toBeNull();
+    expect(await jobRecord.addEvents({ id, attempt }, [{ level: 'info', message: 'late' }])).toBe(false);
+    expect(await jobs.begin({ id, attempt }, { read: {}, start: {} })).toBeNull();
+    expect((await jobRecord.events('acme', id, { limit: 10 })).data).toEqual([]);
   });
 });

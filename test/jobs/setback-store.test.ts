@@ -52,7 +52,7 @@ describe('a loss', () => {
     for (let step = 1; step <= 2 * MAX_LOSSES; step++) {
       await jobs.move(job.id, 'requeue', { attempt: job.attempt });
       job = await takenAgain(job.id);
-      await record.addCheckpoint(job.id, job.attempt, checkpoint(step));
+      await record.addCheckpoint(job, checkpoint(step));
       expect(await setbacks.lose(job, 'The worker was lost')).toBe('queued');
       job = await takenAgain(job.id);
     }

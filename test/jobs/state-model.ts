@@ -72,8 +72,8 @@ export function step(job: JobModel | null, act: Act): { job: JobModel | null; wo
     case 'heartbeat':
       return only(holds, { silent: false });
     case 'step':
-      return only(holds, { silent: false, steps: job.steps + 1 });
+      return only(holds, { steps: job.steps + 1 });
     case 'checkpoint':
-      return only(holds, { silent: false, checkpoints: job.checkpoints + 1 });
+      return only(holds, { checkpoints: job.checkpoints + 1 });
   }
 }

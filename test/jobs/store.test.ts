@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fineTunedModelName } from '../../src/ids.ts';
+import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/attempt-store.ts';
 import type { NewJob } from '../../src/jobs/job.ts';
-import { HEARTBEAT_TIMEOUT_MS, type JobStore, openJobStore } from '../../src/jobs/store.ts';
+import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
 import { newJob } from './new-job.ts';
 

@@ -50,11 +50,11 @@ describe('a report', () => {
 
   it('is served as the newest attempt wrote it, and no older attempt replaces it', async () => {
     const { jobs, reports } = service.services;
-    expect(await reports.put(jobId, 0, 'receipt', receipt)).toBe(false); // nobody has the job
+    expect(await reports.put({ id: jobId, attempt: 0 }, 'receipt', receipt)).toBe(false); // nobody has the job
     const { attempt } = (await jobs.claim(jobId, 'worker-test'))!;
-    expect(await reports.put(jobId, attempt, 'receipt', receipt)).toBe(true);
-    expect(await reports.put(jobId, attempt, 'receipt', { ...receipt, max_length: 9 })).toBe(true);
-    expect(await reports.put(jobId, attempt - 1, 'receipt', receipt)).toBe(false);
+    expect(await reports.put({ id: jobId, attempt }, 'receipt', receipt)).toBe(true);
+    expect(await reports.put({ id: jobId, attempt }, 'receipt', { ...receipt, max_length: 9 })).toBe(true);
+    expect(await reports.put({ id: jobId, attempt: attempt - 1 }, 'receipt', receipt)).toBe(false);
     expect((await get('receipt')).json()).toEqual({ ...receipt, max_length: 9 });
   });
 
@@ -62,6 +62,7 @@ describe('a report', () => {
     await service.post(`/v1/fine_tuning/jobs/${jobId}/cancel`, {});
     expect(refusal(await get('proof')).message).toMatch(/is cancelled and has no proof.*ended before that/);
     expect((await get('receipt')).statusCode).toBe(200);
+    expect(await service.services.reports.put({ id: jobId, attempt: 1 }, 'receipt', receipt)).toBe(false);
   });
 
   it('on a file that is deleted › no longer quotes it: at once, also if a job still reads the file, and for good once none does', async () => {
@@ -70,12 +71,12 @@ describe('a report', () => {
     const { id } = (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, validation_file })).json();
     const { attempt } = (await jobs.claim(id, 'worker-test'))!;
     const quoting = { ...receipt, validation: receipt.training, overlap: 0 };
-    await reports.put(id, attempt, 'receipt', quoting);
+    await reports.put({ id, attempt }, 'receipt', quoting);
     const remove = (file: string) => service.inject({ method: 'DELETE', url: `/v1/files/${file}` });
     await remove(training_file);
     const withoutText = { ...quoting, training: { ...receipt.training, samples: [] } };
     expect((await get('receipt', id)).json()).toEqual(withoutText);
-    await reports.put(id, attempt, 'receipt', quoting); // by the job's next attempt
+    await reports.put({ id, attempt }, 'receipt', quoting); // by the job's next attempt
     expect((await get('receipt', id)).json()).toEqual(withoutText);
     await service.post(`/v1/fine_tuning/jobs/${id}/cancel`, {});
     await remove(validation_file);

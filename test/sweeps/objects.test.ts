@@ -26,7 +26,7 @@ describe('the sweep of stored objects', () => {
     await jobs.release(id, old.attempt);
     const { attempt } = (await jobs.claim(id, 'worker-b'))!;
     const named = keys.newCheckpoint(id, attempt, 4);
-    await jobRecord.addCheckpoint(id, attempt, { step: 4, metrics: { step: 4 }, folder: named } as Parameters<typeof jobRecord.addCheckpoint>[2]);
+    await jobRecord.addCheckpoint({ id, attempt }, { step: 4, metrics: { step: 4 }, folder: named, files: [] });
     const kept = [await put(`${named}state.json`), await put(`${keys.newCheckpoint(id, attempt, 8)}state.json`), ...files.map(keys.file)];
     const ofNoJob = await put('jobs/ftjob-deleted/adapter/adapter_model.safetensors');
     const ofNoFile = await put(keys.file('file-killed'));

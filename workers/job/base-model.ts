@@ -6,6 +6,7 @@ import type { Job } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import { downloadModel } from '../base-models/download.ts';
 import { snapshotDir } from '../base-models/snapshots.ts';
+import { addEvent } from './progress.ts';
 
 type Needs = Pick<Services, 'config' | 'hub' | 'jobRecord'>;
 
@@ -24,12 +25,12 @@ export function isAvailable({ model, modelRevision: commit }: Job, { services: {
 
 /**
  * The directory of a job's model from the hub, which is downloaded if necessary.
- * @throws Refusal, or the signal's reason
+ * @throws Refusal, JobLost, or the signal's reason
  */
 export async function hubModelDir(job: Job, { services, signal, log }: { services: Needs; signal: AbortSignal; log: Logger }): Promise<string> {
-  const { config, hub, jobRecord } = services;
+  const { config, hub } = services;
   const { baseModelName: name, baseModelRevision: commit } = baseModelOf(job);
-  const addEvent = (message: string) => jobRecord.appendEvent(job.id, { level: 'info', message });
+  const say = (message: string) => addEvent(services, job, { level: 'info', message });
   let startedMs: number | null = null;
   const dir = await downloadModel(
     { name, commit: commit! },
@@ -41,15 +42,15 @@ export async function hubModelDir(job: Job, { services, signal, log }: { service
         startedMs = Date.now();
         log.info({ model: name, commit, sizeBytes: model.sizeBytes, haveBytes }, 'downloading the base model');
         const kept = haveBytes === 0 ? '' : `, of which ${megabytes(haveBytes)} is already here`;
-        await addEvent(`Downloading ${atCommit(model)}: ${megabytes(model.sizeBytes)}${kept}`);
+        await say(`Downloading ${atCommit(model)}: ${megabytes(model.sizeBytes)}${kept}`);
       },
       async onProgress(doneBytes, model) {
-        await addEvent(`Downloaded ${megabytes(doneBytes)} of ${megabytes(model.sizeBytes)}`);
+        await say(`Downloaded ${megabytes(doneBytes)} of ${megabytes(model.sizeBytes)}`);
       },
     },
   );
   if (startedMs !== null)
-    await addEvent(`Downloaded and verified ${atCommit({ name, commit: commit! })} in ${Math.round((Date.now() - startedMs) / 1000)} s`);
+    await say(`Downloaded and verified ${atCommit({ name, commit: commit! })} in ${Math.round((Date.now() - startedMs) / 1000)} s`);
   return dir;
 }
 

@@ -48,7 +48,7 @@ export async function setAside(checkpoint: Checkpoint, problem: string, { servic
   const instead = next === null ? 'starts from the beginning' : `resumes from the checkpoint at step ${next.step}`;
   const message = `The checkpoint at step ${step} (${name}) cannot be used: ${problem}. The job ${instead}`;
   const data = { checkpoint: name, step, problem, resumes_from: next?.step ?? 0 };
-  if (!(await jobRecord.rejectCheckpoint(job.id, job.attempt, { step, problem, event: { level: 'warn', message, data } }))) throw new JobLost();
+  if (!(await jobRecord.rejectCheckpoint(job, { step, problem, event: { level: 'warn', message, data } }))) throw new JobLost();
 }
 
 /** Only the state is read: the deliverable beside it is made from it again. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
-import type { StoredFile } from '../../src/files/store.ts';
+import type { NewFile } from '../../src/files/store.ts';
 import type { AdapterProof, ProofFindings } from '../../src/formats/adapter-proof.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { fineTunedModelName, newFileId } from '../../src/ids.ts';
@@ -17,7 +17,7 @@ import { type UploadedFile, uploadDirectory } from './stored-directory.ts';
 /** How many problems the job's error lists; the proof has them all. */
 const PROBLEMS_SHOWN = 5;
 
-type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'files' | 'reports' | 'objectStore'>;
+type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'reports' | 'objectStore'>;
 
 export interface Delivery {
   services: Needs;
@@ -30,14 +30,15 @@ export interface Delivery {
 }
 
 /**
- * Finishes a successful run: uploads the adapter (or model), reads it back from the object store and proves it, adds the results file, gives every
- * file a row, and moves the job to `succeeded`. Another attempt may repeat everything before that move.
- * @throws Refusal when the proof fails, JobLost; the uploaded files are then removed
+ * Finishes a successful run: uploads the adapter (or model), reads it back from the object store and proves it, adds the results file, and records the
+ * success. Whatever interrupts it, another attempt delivers anew.
+ * @throws Refusal when the proof fails, JobLost; the uploaded files are then removed. After any other error the success may have been recorded, so
+ *   nothing is removed: files that no row names are swept.
  */
 export async function deliver({ services, job, result, deliveredDir, load }: Delivery): Promise<void> {
-  const { jobRecord, objectStore } = services;
-  const { id, attempt } = job;
-  const folder = keys.newDelivery(id, attempt);
+  const { objectStore } = services;
+  const folder = keys.newDelivery(job.id, job.attempt);
+  const resultsId = newFileId();
   try {
     const uploaded = await uploadDirectory(objectStore, result.outputDir, folder);
     await rm(deliveredDir, { recursive: true, force: true });
@@ -45,13 +46,13 @@ export async function deliver({ services, job, result, deliveredDir, load }: Del
     const proof = await proveFiles({ objectStore, prefix: folder, uploaded, dir: deliveredDir, load });
     await saveReport(services, job, 'proof', proof);
     if (!proof.passed) throw proofFailed(proof);
-    const { measured_on: on, live, delivered } = proof.loss!;
-    const message = `The delivered files were read back and proven: loss ${delivered.toFixed(4)} on the ${on.replace('_', ' ')}, ${live.toFixed(4)} before`;
-    await jobRecord.appendEvent(id, { level: 'info', message });
-    await succeed(services, job, { folder, uploaded, trainedTokens: result.trainedTokens });
+    const results = await putResults(services, job, resultsId);
+    await succeed(services, job, { folder, files: [results, ...uploaded.map(adapterFile)], proof, trainedTokens: result.trainedTokens });
   } catch (error) {
-    // Only these say for certain that no row names the files: after any other error, a success may have been recorded.
-    if (error instanceof Refusal || error instanceof JobLost) await objectStore.deletePrefix(folder);
+    if (error instanceof Refusal || error instanceof JobLost) {
+      await objectStore.deletePrefix(folder);
+      await objectStore.delete(keys.file(resultsId));
+    }
     throw error;
   } finally {
     await rm(deliveredDir, { recursive: true, force: true });
@@ -66,40 +67,38 @@ function proofFailed({ problems }: AdapterProof): Refusal {
   });
 }
 
-async function succeed(
-  services: Needs,
-  job: Job,
-  { folder, uploaded, trainedTokens }: { folder: string; uploaded: UploadedFile[]; trainedTokens: number },
-): Promise<void> {
-  const { jobs, jobRecord, files, objectStore } = services;
-  const { id, owner, attempt } = job;
-  // An attempt that was killed after this point left its rows behind.
-  for (const leftover of (await jobs.findAny(id))?.resultFileIds ?? []) await files.delete(owner, leftover);
-  const results = newFileId();
-  const rows = uploaded.map((file) => ({ id: newFileId(), file }));
-  const resultFileIds = [results, ...rows.map((row) => row.id)];
-  if ((await jobs.heartbeat(id, attempt, { resultFileIds })) === null) throw new JobLost();
-  await putResults(services, job, results);
-  for (const row of rows) await addAdapterFile(services, owner, row);
-  const fineTunedModel = fineTunedModelName(job);
-  if ((await jobs.move(id, 'succeed', { attempt, patch: { fineTunedModel, adapterFolder: folder, trainedTokens } })) === null) {
-    for (const row of resultFileIds) await files.delete(owner, row);
-    await objectStore.delete(keys.file(results));
-    throw new JobLost();
-  }
-  await jobRecord.appendEvent(id, { level: 'info', message: `New fine-tuned model created: ${fineTunedModel}` });
-  await jobRecord.appendEvent(id, { level: 'info', message: 'The job has successfully completed' });
+interface Proven {
+  folder: string;
+  files: NewFile[];
+  proof: AdapterProof;
+  trainedTokens: number;
 }
 
-async function putResults({ jobRecord, files, objectStore }: Needs, job: Job, id: string): Promise<StoredFile> {
+async function succeed({ jobs }: Needs, job: Job, { folder, files, proof, trainedTokens }: Proven): Promise<void> {
+  const { measured_on: on, live, delivered } = proof.loss!;
+  const fineTunedModel = fineTunedModelName(job);
+  const messages = [
+    `The delivered files were read back and proven: loss ${delivered.toFixed(4)} on the ${on.replace('_', ' ')}, ${live.toFixed(4)} before`,
+    `New fine-tuned model created: ${fineTunedModel}`,
+    'The job has successfully completed',
+  ];
+  const events = messages.map((message) => ({ level: 'info', message }) as const);
+  if ((await jobs.succeed(job, { fineTunedModel, adapterFolder: folder, trainedTokens, files, events })) === null) throw new JobLost();
+}
+
+async function putResults({ jobRecord, objectStore }: Needs, job: Job, id: string): Promise<NewFile> {
   const csv = resultsFile(await jobRecord.metrics(job.id));
   const storageKey = keys.file(id);
   const { sizeBytes } = await objectStore.put(storageKey, csv);
   const sha256 = createHash('sha256').update(csv).digest('hex');
-  return files.create(job.owner, { id, filename: 'step_metrics.csv', purpose: 'fine-tune-results', sizeBytes, sha256, storageKey });
+  return { id, filename: 'step_metrics.csv', purpose: 'fine-tune-results', sizeBytes, sha256, storageKey };
 }
 
-function addAdapterFile({ files }: Needs, owner: string, { id, file }: { id: string; file: UploadedFile }): Promise<StoredFile> {
-  const { name, key, sizeBytes, sha256 } = file;
-  return files.create(owner, { id, filename: name, purpose: 'fine-tune-results', sizeBytes, sha256, storageKey: key });
-}
+const adapterFile = ({ name, key, sizeBytes, sha256 }: UploadedFile): NewFile => ({
+  id: newFileId(),
+  filename: name,
+  purpose: 'fine-tune-results',
+  sizeBytes,
+  sha256,
+  storageKey: key,
+});

@@ -1,7 +1,8 @@
 /** How a worker's part in a job ends if the job does not succeed. */
 import type { Logger } from 'pino';
+import { isRefusedByDatabase } from '../../src/database/refused-write.ts';
 import type { Refusal } from '../../src/formats/refusal.ts';
-import type { Job, JobError } from '../../src/jobs/job.ts';
+import type { Job, JobError, NewEvent } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 
 /** The job no longer belongs to this worker: it was cancelled, deleted, or taken over because its heartbeat stopped. */
@@ -15,39 +16,37 @@ export class StoppedByWorker extends Error {
 }
 
 interface Ending {
-  services: Pick<Services, 'jobs' | 'jobRecord'>;
+  services: Pick<Services, 'jobs'>;
   job: Job;
   log: Logger;
 }
 
 /** Gives the job back when it was paused or the worker stops; the next worker resumes it from the newest checkpoint. */
 export async function giveBack({ services, job, log }: Ending): Promise<void> {
-  const { jobs, jobRecord } = services;
-  const { id, attempt } = job;
-  if ((await jobs.move(id, 'requeue', { attempt })) === null) await letGo({ services, job });
-  else await jobRecord.appendEvent(id, { level: 'info', message: 'The worker stops; another one resumes the job from its newest checkpoint' });
+  const events: NewEvent[] = [{ level: 'info', message: 'The worker stops; another one resumes the job from its newest checkpoint' }];
+  if ((await services.jobs.move(job.id, 'requeue', { attempt: job.attempt, events })) === null) await letGo({ services, job });
   log.info('job given back');
 }
 
 /** Lets go of a job that this worker may still have, because it was paused. */
-export async function letGo({ services: { jobs, jobRecord }, job: { id, attempt } }: Pick<Ending, 'services' | 'job'>): Promise<void> {
-  const released = await jobs.release(id, attempt);
-  if (released?.status === 'paused')
-    await jobRecord.appendEvent(id, { level: 'info', message: 'The worker has stopped; the job waits to be resumed' });
+export async function letGo({ services: { jobs }, job: { id, attempt } }: Pick<Ending, 'services' | 'job'>): Promise<void> {
+  const stopped: NewEvent = { level: 'info', message: 'The worker has stopped; the job waits to be resumed' };
+  await jobs.release(id, attempt, ({ status }) => (status === 'paused' ? [stopped] : []));
 }
 
 export async function fail({ services, job, log }: Ending, refusal: Refusal): Promise<void> {
-  const { jobs, jobRecord } = services;
-  const { id, attempt } = job;
   let error: JobError = { code: refusal.code, message: refusal.text, param: refusal.param };
-  const record = () => jobs.move(id, 'fail', { attempt, patch: { error } });
+  const record = () => {
+    const events: NewEvent[] = [{ level: 'error', message: `The job failed: ${error.message}` }];
+    return services.jobs.move(job.id, 'fail', { attempt: job.attempt, patch: { error }, events });
+  };
   const failed = await record().catch((reason: unknown) => {
+    if (!isRefusedByDatabase(reason)) throw reason; // the database is down: the job is tried again
     log.error({ err: reason, error }, 'the error of a job could not be stored as it is');
     error = plainError(error);
-    return record(); // if the database is down, this throws as well and the job is tried again
+    return record();
   });
   if (failed === null) return letGo({ services, job });
-  await jobRecord.appendEvent(id, { level: 'error', message: `The job failed: ${error.message}` });
   log.info({ error }, 'job failed');
 }
 

@@ -1,4 +1,5 @@
 import { modelMetrics } from '../../src/formats/metrics.ts';
+import type { Attempt } from '../../src/jobs/fenced-write.ts';
 import type { NewEvent } from '../../src/jobs/job.ts';
 import type { JobRecord } from '../../src/jobs/record-store.ts';
 import type { StepReport } from '../engine/contract.ts';
@@ -10,27 +11,20 @@ const MAX_METRICS_EVENTS = 1_000;
 /** Records steps as rows and events, in batches so that a fast job does not write at every step. */
 export interface JobJournal {
   step(report: StepReport): void;
-  /** Writes the gathered steps. @throws JobLost */
+  /** Writes the gathered steps, with their events. @throws JobLost, or the database's error, and the steps stay gathered */
   flush(): Promise<void>;
 }
 
-/** @param options.lastRecordedStep the last step that an earlier attempt recorded: a resumed run repeats steps, but must not record them again */
-export function openJournal(
-  jobRecord: JobRecord,
-  { id, attempt }: { id: string; attempt: number },
-  options: { lastRecordedStep: number },
-): JobJournal {
-  let gathered: StepReport[] = [];
-  let recorded = options.lastRecordedStep;
+/** A resumed run repeats steps; those that an earlier attempt recorded stay as they are. */
+export function openJournal(jobRecord: Pick<JobRecord, 'addMetrics'>, attempt: Attempt): JobJournal {
+  const gathered: StepReport[] = [];
   let writing: Promise<void> = Promise.resolve();
 
   async function write(): Promise<void> {
-    const steps = gathered.filter(({ step }) => step > recorded);
-    gathered = [];
+    const steps = gathered.map((report) => ({ ...report, event: isShown(report) ? metricsEvent(report) : null }));
     if (steps.length === 0) return;
-    if (!(await jobRecord.addMetrics(id, attempt, steps))) throw new JobLost();
-    recorded = steps.at(-1)!.step;
-    for (const report of steps) if (isShown(report)) await jobRecord.appendEvent(id, metricsEvent(report));
+    if (!(await jobRecord.addMetrics(attempt, steps))) throw new JobLost();
+    gathered.splice(0, steps.length); // only now: steps that could not be written wait for the next flush
   }
 
   return {

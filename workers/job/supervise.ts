@@ -22,7 +22,7 @@ import { openJournal } from './journal.ts';
 import { type JobLineage, openLineage } from './lineage.ts';
 import { requireBack } from './outage.ts';
 import { type DatasetSizes, preparationProgress } from './preparation.ts';
-import { recordCheckpoint, recordPrepared, saveReport } from './progress.ts';
+import { addEvent, recordCheckpoint, recordPrepared, saveReport } from './progress.ts';
 import { certifyResumes, type ResumeCertificates } from './resumes.ts';
 import { endAttempt, persistently } from './setbacks.ts';
 import { removeTokensOfEndedJobs } from './tokens.ts';
@@ -81,7 +81,7 @@ interface Placed extends Supervision {
 async function carryOut(job: Job, localDir: string | null, placed: Placed): Promise<void> {
   const { services, log } = placed;
   const rows = await services.jobRecord.metrics(job.id);
-  const journal = openJournal(services.jobRecord, job, { lastRecordedStep: rows.at(-1)?.step ?? 0 });
+  const journal = openJournal(services.jobRecord, job);
   const newest = await services.jobRecord.newestCheckpoint(job.id);
   const watch = watchJob(services.jobs, job, { log, tick: () => journal.flush(), stepsMs: timeOfSteps(rows, job, newest?.step ?? 0) });
   // A paused job is let go of just as all jobs are when the worker stops.
@@ -185,7 +185,7 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
         case 'preparing': {
           const { event, readyMs } = preparation(answer.progress, Date.now());
           watch.preparing(readyMs);
-          if (event !== null) await services.jobRecord.appendEvent(job.id, event);
+          if (event !== null) await addEvent(services, job, event);
           break;
         }
         case 'receipt':

@@ -40,15 +40,15 @@ export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick, step
 
   async function beat(): Promise<void> {
     try {
-      await tick();
       const wasRunning = running;
       const job = await jobs.heartbeat(id, attempt, estimatedFinish === undefined ? {} : { estimatedFinish });
       // A job that waits although it was running has been paused and resumed since the last heartbeat.
       if (job?.status === 'paused' || (job !== null && wasRunning && job.status !== 'running')) pause();
-      if (job === null && !stopped) lost.abort();
+      if (job !== null) await tick();
+      else if (!stopped) lost.abort();
     } catch (error) {
       // A short database outage does not end a run. After a long one the heartbeat is too old and another worker takes the job.
-      log.warn({ err: error }, 'the heartbeat could not be written');
+      log.warn({ err: error }, 'the heartbeat or the steps so far could not be written');
     }
     if (!stopped && !lost.signal.aborted) schedule();
   }

@@ -30,11 +30,12 @@ describe('fail', () => {
 
   it('with an error that the database refuses › records it in plain ASCII at once', async () => {
     const job = await claimedJob();
-    const { jobs } = service.services;
+    const { jobs, database } = service.services;
     let tries = 0;
-    const move: typeof jobs.move = (...args) => {
+    const move: typeof jobs.move = async (...args) => {
       tries += 1;
-      return tries === 1 ? Promise.reject(new Error('unsupported Unicode escape sequence')) : jobs.move(...args);
+      if (tries === 1) await database.$executeRaw`UPDATE jobs SET error = ${'{"a": "\\u0000"}'}::jsonb`;
+      return jobs.move(...args);
     };
     const ended = ending(job);
     await fail(
@@ -53,6 +54,18 @@ describe('fail', () => {
     await fail(ending(job), new Refusal('out_of_memory', 'It is too large'));
     expect(await get(job.id)).toMatchObject({ status: 'cancelled', error: null });
     expect((await get(job.id, '/events')).data[0].message).toBe('The job has been cancelled');
+  });
+});
+
+describe('fail and giveBack', () => {
+  it('of a worker that slept while the job went back to the queue › change nothing', async () => {
+    const job = await claimedJob();
+    const { jobs } = service.services;
+    for (const move of ['read', 'start', 'requeue'] as const) await jobs.move(job.id, move);
+    await fail(ending(job), new Refusal('out_of_memory', 'It is too large'));
+    await giveBack(ending(job));
+    expect(await jobs.findAny(job.id)).toMatchObject({ status: 'queued', error: null, attempt: 1 });
+    expect((await get(job.id, '/events')).data).toHaveLength(2);
   });
 });
 

@@ -83,8 +83,8 @@ describe('a supervised job', () => {
 
     await jobs.mayResumeNow(id);
     const store = jobs.service.services.jobs;
-    const move: typeof store.move = (...args) => (args[1] === 'succeed' ? Promise.reject(new Error('the database is down')) : store.move(...args));
-    await jobs.supervise(id, { services: { jobs: { ...store, move } } });
+    const succeed = () => Promise.reject(new Error('the database is down'));
+    await jobs.supervise(id, { services: { jobs: { ...store, succeed } } });
     expect((await jobs.get(id)).json()).toMatchObject({ status: 'queued', fine_tuned_model: null, result_files: [] });
 
     await jobs.mayResumeNow(id);

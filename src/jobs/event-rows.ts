@@ -1,0 +1,6 @@
+import { newEventId } from '../ids.ts';
+import type { NewEvent } from './job.ts';
+
+/** Rows of new events, in order. Made before a write that may be repeated: with `skipDuplicates`, the ids keep each event single. */
+export const eventRows = (jobId: string, events: readonly NewEvent[]) =>
+  events.map(({ level, message, type = 'message', data }) => ({ id: newEventId(), jobId, level, message, type, ...(data && { data }) }));

@@ -1,0 +1,40 @@
+/** What a worker writes about a job that it has: in one transaction, only while it has the job, and once, even when the answer to a commit is lost. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Database, Transaction } from '../database/client.ts';
+import { isRefusedByDatabase } from '../database/refused-write.ts';
+import { heldStatuses } from './state.ts';
+
+/** A worker's turn with a job; a newer attempt fences off the older ones. */
+export interface Attempt {
+  id: string;
+  attempt: number;
+}
+
+/** When a write that failed is tried again. Together as long as Postgres takes to restart, and far below the heartbeat's timeout. */
+const RETRY_AFTER_MS = [100, 500, 2_000, 5_000];
+
+/**
+ * Runs a write in a transaction that has locked the job's row, so that a claim or a cancel comes before it or after it.
+ * @param write  may run again after its commit, if only the answer was lost: it must then change nothing
+ * @returns its result, or null when the worker no longer has the job: the job has ended, was released, or has a newer attempt
+ */
+export async function writeFenced<T>(db: Database, attempt: Attempt, write: (tx: Transaction) => Promise<T>): Promise<T | null> {
+  for (const retryAfterMs of [...RETRY_AFTER_MS, null]) {
+    try {
+      return await db.$transaction(async (tx) => ((await lock(tx, attempt)) ? write(tx) : null));
+    } catch (error) {
+      if (retryAfterMs === null || isRefusedByDatabase(error)) throw error;
+      await delay(retryAfterMs);
+    }
+  }
+  throw new Error('unreachable');
+}
+
+/** Locks the job's row if the worker has the job. */
+async function lock(tx: Transaction, { id, attempt }: Attempt): Promise<boolean> {
+  const rows = await tx.$queryRaw<unknown[]>`
+    SELECT 1 FROM jobs
+    WHERE id = ${id} AND attempt = ${attempt} AND worker_id IS NOT NULL AND status::text = ANY(${[...heldStatuses]})
+    FOR UPDATE`;
+  return rows.length === 1;
+}

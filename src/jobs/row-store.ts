@@ -1,0 +1,67 @@
+/** A job's row: how it is read, and how its status changes. */
+import type { Transaction } from '../database/client.ts';
+import { databaseTime } from '../database/time.ts';
+import { parseJsonValue } from '../formats/json-value.ts';
+import { type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
+import { keys } from '../object-store/keys.ts';
+import { eventRows } from './event-rows.ts';
+import type { Job, JobPatch, NewEvent } from './job.ts';
+import { isFinal, type MoveName, moves } from './state.ts';
+
+/** What a move writes besides the status, and the events that report it. */
+export interface Moved {
+  patch?: JobPatch;
+  events?: NewEvent[] | ((job: Job) => NewEvent[]);
+}
+
+/** Moves the job if its current status allows it, and adds the events of the move: the database decides who wins a race. */
+export async function moveIf(
+  tx: Transaction,
+  where: Prisma.JobWhereInput,
+  name: MoveName,
+  { patch = {}, events = [] }: Moved = {},
+): Promise<Job | null> {
+  const { from, to } = moves[name];
+  const now = await databaseTime(tx);
+  const [row] = await tx.job.updateManyAndReturn({
+    where: { ...where, status: { in: [...from] } },
+    data: {
+      ...asColumns(patch),
+      status: to,
+      ...(name === 'start' && { startedAt: now }),
+      ...(name === 'requeue' && { workerId: null, heartbeatAt: null, estimatedFinish: null }),
+      ...(to === 'paused' && { estimatedFinish: null }),
+      ...((isFinal(to) || name === 'resume' || name === 'revalidate') && { ...noLosses, ...noWait }),
+      ...(isFinal(to) && { finishedAt: now, estimatedFinish: null, workerId: null, heartbeatAt: null }),
+    },
+  });
+  if (row === undefined) return null;
+  const job = asJob(row);
+  await addEvents(tx, job, events);
+  return job;
+}
+
+/** Whoever resumes a job by hand gives it all its chances again, at once. */
+const noLosses = { losses: 0, lostAtStep: null };
+const noWait = { waitingFor: null, waitingSince: null, resumeAt: null };
+
+/** Adds events to a job whose row this transaction has locked. */
+export async function addEvents(tx: Transaction, job: Job, events: NonNullable<Moved['events']>): Promise<void> {
+  await tx.jobEvent.createMany({ data: eventRows(job.id, typeof events === 'function' ? events(job) : events) });
+}
+
+/** JSON columns are written only by this store, so they are read with the type that they were written with. */
+export function asJob({ method, integrations, idempotencyKey, trainedTokens, ...row }: JobRow): Job {
+  // Jobs of older versions have neither in their method.
+  const { chat_template: chatTemplate = null, chat_template_kwargs: kwargs = null } = method as Prisma.JsonObject;
+  const chatTemplateKwargs = typeof kwargs === 'string' ? parseJsonValue(kwargs) : null;
+  const adapterFolder = row.adapterFolder ?? (row.status === 'succeeded' ? keys.olderAdapter(row.id) : null);
+  const tokens = trainedTokens === null ? null : Number(trainedTokens);
+  return { ...row, chatTemplate, chatTemplateKwargs, adapterFolder, trainedTokens: tokens } as unknown as Job;
+}
+
+/** null is stored in a JSON column as SQL's NULL. */
+export function asColumns({ resolved, facts, error, tuning, ...plain }: JobPatch): Prisma.JobUpdateManyMutationInput {
+  const json = Object.entries({ resolved, facts, error, tuning }).filter(([, value]) => value !== undefined);
+  return { ...plain, ...Object.fromEntries(json.map(([name, value]) => [name, value ?? Prisma.DbNull])) };
+}
