@@ -1,7 +1,7 @@
 /**
  * `npm run test:faults -- [--tries 20] [--only TEXT] [--seed 1] [--logs DIR] [--write]`: injects faults into the real service while it trains, and
  * checks that no job is lost, that every adapter has the bytes of an undisturbed run, and that everything was recorded once. Prints a table and one
- * JSON line; ends with 1 if anything was lost. --only takes a part of a row's name, or several separated by commas.
+ * JSON line; ends with 1 if anything was lost. --only takes a row's name or a part of names, or several separated by semicolons.
  */
 import { parseArgs } from 'node:util';
 import { median } from '../../bench/measures.ts';
@@ -19,8 +19,10 @@ const { values: options } = parseArgs({
   },
 });
 
-const wanted = options.only.split(',').map((part) => part.trim());
-const rows = faults.filter(({ name }) => wanted.some((part) => name.includes(part)));
+const rows = options.only.split(';').flatMap((part) => {
+  const named = faults.filter(({ name }) => name === part.trim());
+  return named.length > 0 ? named : faults.filter(({ name }) => name.includes(part.trim()));
+});
 if (rows.length === 0) throw new Error(`no row is named like "${options.only}"; there are: ${faults.map(({ name }) => name).join('; ')}`);
 
 const results: RowResult[] = [];

@@ -1,4 +1,4 @@
-/** The newest checkpoint is damaged in the store, and the training process dies. */
+/** The newest checkpoint is damaged in the store, and its run dies. */
 import { closeSync, openSync, readdirSync, readSync, rmSync, statSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Random } from '../../random.ts';
@@ -42,18 +42,17 @@ async function newestCheckpoint({ truth, jobId, service }: Try): Promise<string[
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-export const checkpointFaults: readonly Fault[] = damages.flatMap(([name, damage]) =>
-  (['training', 'worker'] as const).map((role) =>
-    plain(`${name}, ${role} killed`, async (one) => {
-      const wait = 1 + one.random.below(3);
-      for (let seen = 0; seen < wait; seen++) await one.untilCheckpoint();
-      const training = one.service.processes('training').find(({ pid }) => pid === one.service.trainingPid(one.jobId));
-      if (training === undefined) return;
-      signal(training.pid, 'SIGSTOP'); // no newer checkpoint while this one is damaged
-      const files = await newestCheckpoint(one);
-      if (files.length > 0) damage(files, one.random);
-      signal(role === 'training' ? training.pid : training.parent, 'SIGKILL');
-      signal(training.pid, 'SIGKILL');
-    }),
-  ),
+/** The training process dies with its worker or without it. */
+export const checkpointFaults: readonly Fault[] = damages.map(([name, damage]) =>
+  plain(`${name}, then a kill`, async (one) => {
+    const wait = 1 + one.random.below(3);
+    for (let seen = 0; seen < wait; seen++) await one.untilCheckpoint();
+    const training = one.service.processes('training').find(({ pid }) => pid === one.service.trainingPid(one.jobId));
+    if (training === undefined) return;
+    signal(training.pid, 'SIGSTOP'); // no newer checkpoint while this one is damaged
+    const files = await newestCheckpoint(one);
+    if (files.length > 0) damage(files, one.random);
+    if (one.random.below(2) === 0) signal(training.parent, 'SIGKILL');
+    signal(training.pid, 'SIGKILL');
+  }),
 );
