@@ -1,5 +1,8 @@
-/** Finds the processes of one service under test among all of the machine: they inherit its TMPDIR, which nobody else has. */
-import { readdirSync, readFileSync } from 'node:fs';
+/**
+ * Finds the processes of one service under test among all of the machine. Programs of ours inherit its TMPDIR, which nobody else has; Postgres and
+ * Valkey write their titles over their environment, but work in its DATA_DIR.
+ */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type Role = 'api' | 'worker' | 'training' | 'postgres' | 'valkey' | 'other';
@@ -18,14 +21,15 @@ const PROGRAMS: readonly (readonly [RegExp, Role])[] = [
   [/postgres/, 'postgres'],
 ];
 
-/** @param tmpDir the TMPDIR that the service was started with */
-export function processesOf(tmpDir: string): FoundProcess[] {
+/** @param home the TMPDIR and DATA_DIR that the service was started with */
+export function processesOf({ tmpDir, dataDir }: { tmpDir: string; dataDir: string }): FoundProcess[] {
   const marker = `TMPDIR=${tmpDir}`;
   return readdirSync('/proc').flatMap((name) => {
     const pid = Number(name);
     if (!Number.isInteger(pid)) return [];
     try {
-      if (!readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(marker)) return [];
+      const isServer = `${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${dataDir}/`);
+      if (!isServer && !readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(marker)) return [];
       const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
       // The name in parentheses may contain spaces; after it come the state and the parent (proc_pid_stat(5)).
       const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');

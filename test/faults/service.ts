@@ -48,7 +48,7 @@ export async function openService({ home, workers, env = {} }: ServiceOptions): 
   const port = await freePort();
   const log: LogLine[] = [];
   let api: ChildProcess | null = null;
-  const processes = (...roles: Role[]) => processesOf(home.tmpDir).filter(({ role }) => roles.length === 0 || roles.includes(role));
+  const processes = (...roles: Role[]) => processesOf(home).filter(({ role }) => roles.length === 0 || roles.includes(role));
   const isUp = () => api !== null && api.exitCode === null && api.signalCode === null;
 
   async function killAll(): Promise<void> {
