@@ -3,6 +3,8 @@ import { isRecord } from './record.ts';
 import { shown } from './shown.ts';
 
 export const CONFIG_FILE = 'config.json';
+/** Limit on config.json and the index of the weights, which are read whole; those of the largest models have one MB. */
+export const MAX_JSON_BYTES = 16 * 1024 * 1024;
 /** The weights in one file. Larger models have shards, listed in the index. */
 export const WEIGHTS_FILE = 'model.safetensors';
 export const WEIGHTS_INDEX_FILE = 'model.safetensors.index.json';

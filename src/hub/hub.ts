@@ -1,7 +1,7 @@
 /** The Hugging Face hub, or a mirror that speaks its protocol. */
 import { downloadFile, type ListFileEntry, listFiles, modelInfo } from '@huggingface/hub';
 import type { HubConfig } from '../config.ts';
-import { ADDITIONAL_TEMPLATES_DIR, CONFIG_FILE } from '../formats/model-files.ts';
+import { ADDITIONAL_TEMPLATES_DIR, CONFIG_FILE, MAX_JSON_BYTES } from '../formats/model-files.ts';
 import { parseModelConfig } from '../formats/parse-model-config.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { cut, shown } from '../formats/shown.ts';
@@ -12,8 +12,6 @@ import { hubUnreachable } from './hub-refusal.ts';
 
 /** Longest that a request to create a job waits for the hub. */
 const DESCRIBE_TIMEOUT_MS = 20_000;
-/** Limit on config.json and the index of the weights, which are read whole. */
-const MAX_JSON_BYTES = 16 * 1024 * 1024;
 /** Files and folders that are read of a listing; a repository with the weights of every step has a few thousand. */
 const MAX_LISTED = 20_000;
 const COMMIT = /^[0-9a-f]{40}$/;

@@ -1,9 +1,10 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Config } from '../../src/config.ts';
-import { ADAPTER_CONFIG_FILE, CONFIG_FILE } from '../../src/formats/model-files.ts';
+import { ADAPTER_CONFIG_FILE, CONFIG_FILE, MAX_JSON_BYTES } from '../../src/formats/model-files.ts';
 import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
+import { cut } from '../../src/formats/shown.ts';
 import type { BaseModel } from '../../src/models/store.ts';
 import { notAModel } from '../engine/io/not-a-model.ts';
 import { storedShapes, weightFiles } from '../engine/io/weight-files.ts';
@@ -56,19 +57,25 @@ async function modelAt(dir: string, id: string): Promise<[Place] | null> {
   return names.some((name) => MODEL_FILE.test(name)) ? [{ id, revision: null, dir }] : null;
 }
 
+/** Longest message of what is not our own refusal. */
+const MAX_PROBLEM = 500;
+
 async function describe(dir: string): Promise<Omit<BaseModelDirectory, keyof Place>> {
   const facts = { family: 'unknown', parameters: 0, sizeBytes: 0, problem: null as string | null };
   try {
-    const config = await readFile(join(dir, CONFIG_FILE), 'utf8').catch(() => {
+    const path = join(dir, CONFIG_FILE);
+    const { size } = await stat(path).catch(() => {
       throw notAModel(dir);
     });
-    const json: unknown = JSON.parse(config);
-    facts.family = String((json as { model_type?: unknown } | null)?.model_type ?? 'unknown');
-    parseModelConfig(json, join(dir, CONFIG_FILE));
+    if (size > MAX_JSON_BYTES) throw new Refusal('corrupt_model_file', `${path} has ${size} bytes; the limit is ${MAX_JSON_BYTES}`);
+    const json: unknown = JSON.parse(await readFile(path, 'utf8'));
+    const modelType = (json as { model_type?: unknown } | null)?.model_type;
+    facts.family = typeof modelType === 'string' ? cut(modelType) : 'unknown';
+    parseModelConfig(json, path);
     for (const shape of storedShapes(dir).values()) facts.parameters += shape.reduce((product, length) => product * length, 1);
     for (const path of weightFiles(dir)) facts.sizeBytes += (await stat(path)).size;
   } catch (error) {
-    facts.problem = error instanceof Refusal ? error.text : (error as Error).message;
+    facts.problem = error instanceof Refusal ? error.text : cut((error as Error).message, MAX_PROBLEM);
   }
   return facts;
 }

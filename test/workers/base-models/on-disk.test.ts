@@ -107,7 +107,64 @@ describe('findBaseModels', () => {
   });
 });
 
+describe('a hostile directory beside a good one', () => {
+  const config = { model_type: 'llama', hidden_size: 64, num_hidden_layers: 2, num_attention_heads: 4, vocab_size: 100, intermediate_size: 128 };
+  const header = (tensors: object) => {
+    const json = Buffer.from(JSON.stringify(tensors));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(json.length));
+    return Buffer.concat([length, json]);
+  };
+  const broken = Array.from({ length: 200_000 }, (_, index) => [`tensor ${index}`, { dtype: 'F99', shape: [1], data_offsets: [0, 4] }]);
+
+  it.each<[string, Record<string, string | Buffer>, RegExp]>([
+    [
+      'claims 1e8 layers',
+      { 'config.json': JSON.stringify({ ...config, num_hidden_layers: 1e8 }) },
+      /num_hidden_layers is 100000000, not a positive whole number up to/,
+    ],
+    ['has a config.json of 20 MB', { 'config.json': ' '.repeat(20_000_000) }, /config\.json has 20000000 bytes/],
+    [
+      'has a config.json that is nested deeply',
+      { 'config.json': `{"model_type":${'['.repeat(100_000)}${']'.repeat(100_000)}}` },
+      /model_type is \[\[/,
+    ],
+    [
+      'has 200,000 broken tensors',
+      { 'config.json': JSON.stringify(config), 'model.safetensors': header(Object.fromEntries(broken)) },
+      /the first 10 problems: tensor tensor 0 has type "F99"/,
+    ],
+    [
+      'has a tensor of a name of a megabyte',
+      { 'config.json': JSON.stringify(config), 'model.safetensors': header({ ['x'.repeat(1e6)]: 1 }) },
+      /tensor x+… is not described/,
+    ],
+    [
+      'names a shard outside',
+      { 'config.json': JSON.stringify(config), 'model.safetensors.index.json': '{"weight_map":{"a":"../b.safetensors"}}' },
+      /names "\.\.\/b/,
+    ],
+  ])('that %s › is listed with a short reason, and the good one stays', async (_, files, problem) => {
+    await copyTo('tiny');
+    await mkdir(join(models, 'hostile'));
+    for (const [name, content] of Object.entries(files)) await writeFile(join(models, 'hostile', name), content);
+    const found = await find();
+    expect(found.map(({ id }) => id)).toEqual(['hostile', 'tiny']);
+    expect(found[0]!.problem).toMatch(problem);
+    expect(found[0]!.problem!.length).toBeLessThan(4_100);
+    expect(found[0]!.family.length).toBeLessThan(200);
+    expect(found[1]!.problem).toBeNull();
+  });
+});
+
 describe('cachedSnapshot', () => {
+  it.each(['../../etc', 'a/../../../b', '..'])('of a name that would lead out of the cache finds nothing: %s', async (name) => {
+    await mkdir(join(home, 'etc', 'snapshots', COMMITS[0]), { recursive: true });
+    await writeFile(join(home, 'etc', 'snapshots', COMMITS[0], 'config.json'), '{}');
+    expect(cachedSnapshot([models], { name, commit: COMMITS[0] })).toBeNull();
+    expect(() => cachedSnapshot([models], { name: 'org/name', commit: '../..' })).toThrow(/not a valid object key/);
+  });
+
   it('finds a commit that main no longer names, but not one that was not downloaded', async () => {
     const folder = await cache(models, 'org/name', COMMITS, COMMITS[1]);
     for (const dir of [models, folder])

@@ -1,14 +1,19 @@
 /** Whole files: read as JSON, or written so that they appear complete or not at all. */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { MAX_JSON_BYTES } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 
 /** @throws Refusal `corrupt_model_file` when the file cannot be read (with the hint) or is not JSON */
 export function readJson(path: string, hint: string): unknown {
   let text: string;
   try {
+    const { size } = statSync(path);
+    if (size > MAX_JSON_BYTES)
+      throw new Refusal('corrupt_model_file', `${path} has ${size} bytes; the limit is ${MAX_JSON_BYTES}`, { param: 'model' });
     text = readFileSync(path, 'utf8');
   } catch (error) {
+    if (error instanceof Refusal) throw error;
     throw new Refusal('corrupt_model_file', `${path} cannot be read (${(error as NodeJS.ErrnoException).code})`, { param: 'model', hint });
   }
   try {
