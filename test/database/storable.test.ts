@@ -111,6 +111,7 @@ describe('the database', () => {
       seed: 1,
       fineTunedModel: bad,
       adapterFolder: bad,
+      waitingFor: bad,
       workerId: bad,
       idempotencyKey: bad,
       requestSha256: bad,
@@ -119,7 +120,9 @@ describe('the database', () => {
     await database.job.create({ data: { id: text('id'), ...textsOfJob, ...jsonOfJob, ...rest } });
     await database.jobEvent.create({ data: { id: text('id'), jobId: text('id'), level: bad, message: bad, type: bad, data: json } });
     await database.stepMetric.create({ data: { jobId: text('id'), step: 1, metrics: json } });
-    await database.checkpoint.create({ data: { id: text('id'), jobId: text('id'), step: 1, name: bad, folder: bad, metrics: json } });
+    await database.checkpoint.create({
+      data: { id: text('id'), jobId: text('id'), step: 1, name: bad, folder: bad, metrics: json, files: json, problem: bad },
+    });
     await database.jobReport.create({ data: { jobId: text('id'), kind: bad, content: json } });
     await database.worker.create({ data: { id: text('id'), hostname: bad, device: bad } });
     await database.baseModel.create({ data: { workerId: text('id'), modelId: bad, family: bad, parameters: 1, sizeBytes: 1, revision: bad } });
