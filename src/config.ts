@@ -17,6 +17,8 @@ export interface HubConfig {
   allowed: readonly string[];
   /** Hosts (`name` or `name:port`) that may have private addresses when the hub redirects to them. */
   privateHosts: readonly string[];
+  /** How much the downloaded models together may take of this machine's disk, bytes; null: no limit of ours. */
+  diskBytes: number | null;
 }
 
 export interface Config {
@@ -80,12 +82,19 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (rootApiKey !== null && rootApiKey.length < MIN_KEY_LENGTH)
     problems.push(`ROOT_API_KEY has ${rootApiKey.length} characters; it needs ${MIN_KEY_LENGTH} or more: \`openssl rand -hex 24\` makes one`);
   const allowed = allowedDownloads(env['ALLOW_MODEL_DOWNLOAD'] ?? '', problems);
+  const hubDiskGb = integer('HUB_DISK_GB', 0, [0, 1_000_000]);
   const config: Config = {
     host: env['HOST'] || '127.0.0.1',
     port: integer('PORT', 3000, [0, 65535]),
     dataDir,
     modelsDirs: [...new Set(modelsDirs)],
-    hub: Object.freeze({ endpoint, token: env['HF_TOKEN'] || null, allowed, privateHosts: listed(env['ALLOW_PRIVATE_HOSTS']) }),
+    hub: Object.freeze({
+      endpoint,
+      token: env['HF_TOKEN'] || null,
+      allowed,
+      privateHosts: listed(env['ALLOW_PRIVATE_HOSTS']),
+      diskBytes: hubDiskGb === 0 ? null : hubDiskGb * 1e9,
+    }),
     databaseUrl,
     redisUrl,
     storageUrl,

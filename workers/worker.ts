@@ -9,6 +9,7 @@ import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
 import type { Services } from '../src/services.ts';
 import { cachedSnapshot } from './base-models/hub-cache.ts';
 import { type BaseModelDirectory, findBaseModels } from './base-models/on-disk.ts';
+import { sweepDownloads } from './base-models/sweep-downloads.ts';
 import { deviceName } from './devices.ts';
 import { openFileHashes } from './engine/io/base-model-files.ts';
 import { baseModelOf } from './job/base-model.ts';
@@ -48,6 +49,10 @@ export async function startWorker(services: Services, { devices, ...training }: 
   await lookForDead();
   const looking = setInterval(lookForDead, RECONCILE_EVERY_MS);
 
+  const sweep = () => sweepHub(services, log).catch((error) => log.warn({ err: error }, 'downloaded models could not be swept'));
+  void sweep();
+  const sweeping = setInterval(sweep, SWEEP_DOWNLOADS_EVERY_MS);
+
   const baseModelFiles = openFileHashes();
   const places = openPlaces({ devices, ...training, stopping: stopping.signal, log });
   const inHand = new Set<string>();
@@ -85,6 +90,7 @@ export async function startWorker(services: Services, { devices, ...training }: 
       stopping.abort();
       clearInterval(announcing);
       clearInterval(looking);
+      clearInterval(sweeping);
       await consumer.close();
       await places.close();
       await models.removeWorker(id).catch((error) => log.warn({ err: error }, 'the worker could not sign off; the sweep removes its row'));
@@ -92,6 +98,16 @@ export async function startWorker(services: Services, { devices, ...training }: 
       log.info('worker stopped');
     },
   };
+}
+
+const SWEEP_DOWNLOADS_EVERY_MS = 3_600_000;
+
+async function sweepHub({ config, demand }: Services, log: Logger): Promise<void> {
+  const inUse = (await demand.unfinished()).flatMap((job) => {
+    const { baseModelName: name, baseModelRevision: commit } = baseModelOf(job);
+    return commit === undefined ? [] : [{ name, commit }];
+  });
+  await sweepDownloads({ dataDir: config.dataDir, limitBytes: config.hub.diskBytes, inUse, log });
 }
 
 /** The base models on disk. Every announcement scans again, so a model that is added later can be used without a restart. */

@@ -16,25 +16,36 @@ export interface Snapshot {
 export const snapshotDir = (dataDir: string, { name, commit }: Pick<Snapshot, 'name' | 'commit'>): string =>
   join(dataDir, 'hub', checkedKey(`${name}/${commit}`));
 
-/** The snapshot of each model that was downloaded most recently, sorted by name. */
-export async function newestSnapshots(dataDir: string): Promise<Snapshot[]> {
-  const found: Snapshot[] = [];
+/** What is in the folder of each model, complete or not: `{commit}`, `{commit}.partial`, … */
+export async function downloadedEntries(dataDir: string): Promise<{ name: string; entry: string }[]> {
+  const found: { name: string; entry: string }[] = [];
   for (const org of await entries(join(dataDir, 'hub'))) {
     for (const repository of await entries(join(dataDir, 'hub', org))) {
       const name = `${org}/${repository}`;
-      const snapshots = await Promise.all(
-        (await entries(join(dataDir, 'hub', name)))
-          .filter((commit) => COMMIT.test(commit))
-          .map(async (commit) => {
-            const dir = snapshotDir(dataDir, { name, commit });
-            return { name, commit, dir, writtenMs: (await stat(dir)).mtimeMs };
-          }),
-      );
-      const newest = snapshots.sort((a, b) => b.writtenMs - a.writtenMs || (a.commit < b.commit ? -1 : 1))[0];
-      if (newest !== undefined) found.push({ name, commit: newest.commit, dir: newest.dir });
+      for (const entry of await entries(join(dataDir, 'hub', name))) found.push({ name, entry });
     }
   }
   return found;
+}
+
+/** Every snapshot, sorted by name and commit. */
+export async function allSnapshots(dataDir: string): Promise<(Snapshot & { writtenMs: number })[]> {
+  const complete = (await downloadedEntries(dataDir)).filter(({ entry }) => COMMIT.test(entry));
+  return Promise.all(
+    complete.map(async ({ name, entry: commit }) => {
+      const dir = snapshotDir(dataDir, { name, commit });
+      return { name, commit, dir, writtenMs: (await stat(dir)).mtimeMs };
+    }),
+  );
+}
+
+/** The snapshot of each model that was downloaded most recently, sorted by name. */
+export async function newestSnapshots(dataDir: string): Promise<Snapshot[]> {
+  const newest = new Map<string, Snapshot & { writtenMs: number }>();
+  for (const snapshot of await allSnapshots(dataDir)) {
+    if (snapshot.writtenMs > (newest.get(snapshot.name)?.writtenMs ?? 0)) newest.set(snapshot.name, snapshot);
+  }
+  return [...newest.values()].map(({ writtenMs, ...snapshot }) => snapshot);
 }
 
 const entries = async (dir: string): Promise<string[]> => (await readdir(dir).catch(() => [])).sort();

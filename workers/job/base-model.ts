@@ -6,6 +6,7 @@ import type { Job } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import { downloadModel } from '../base-models/download.ts';
 import { snapshotDir } from '../base-models/snapshots.ts';
+import { markUsed } from '../base-models/sweep-downloads.ts';
 import { addEvent } from './progress.ts';
 
 type Needs = Pick<Services, 'config' | 'hub' | 'jobRecord'>;
@@ -49,6 +50,7 @@ export async function hubModelDir(job: Job, { services, signal, log }: { service
       },
     },
   );
+  await markUsed(dir);
   if (startedMs !== null)
     await say(`Downloaded and verified ${atCommit({ name, commit: commit! })} in ${Math.round((Date.now() - startedMs) / 1000)} s`);
   return dir;
