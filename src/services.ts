@@ -6,6 +6,7 @@ import { migrate } from './database/migrate.ts';
 import type { EmbeddedOptions } from './embedded/embedded.ts';
 import { type FileStore, openFileStore } from './files/store.ts';
 import { type Hub, openHub } from './hub/hub.ts';
+import { type DemandStore, openDemandStore } from './jobs/demand-store.ts';
 import { type JobQueue, openQueue } from './jobs/queue.ts';
 import { type JobRecord, openJobRecord } from './jobs/record-store.ts';
 import { openSetbackStore, type SetbackStore } from './jobs/setback-store.ts';
@@ -27,6 +28,7 @@ export interface Services {
   jobs: JobStore;
   jobRecord: JobRecord;
   setbacks: SetbackStore;
+  demand: DemandStore;
   models: ModelStore;
   reports: ReportStore;
   queue: JobQueue;
@@ -71,6 +73,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       jobs: openJobStore(database),
       jobRecord: openJobRecord(database),
       setbacks: openSetbackStore(database),
+      demand: openDemandStore(database),
       models: openModelStore(database),
       reports: openReportStore(database),
     };

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sweepFiles } from './files/sweep.ts';
+import { explainLacks } from './jobs/lacks.ts';
 import { RECONCILE_EVERY_MS, reconcile } from './jobs/reconcile.ts';
 import type { Services } from './services.ts';
 import { objectSweep, SWEEP_OBJECTS_EVERY_MS } from './sweeps/objects.ts';
@@ -30,10 +31,12 @@ export function startUpkeep(services: Services): Upkeep {
     return delay(RECONCILE_EVERY_MS, undefined, { signal: AbortSignal.any([stopping.signal, waking.signal]) });
   };
   const restOfHour = () => delay(SWEEP_OBJECTS_EVERY_MS, undefined, { signal: stopping.signal });
+  const explain = explainLacks(services);
   const sweepObjects = objectSweep(services);
   const running = [
     repeat(async () => {
       await reconcile(services);
+      await explain();
       await sweepFiles(services);
       await sweepWorkers(services);
     }, untilWoken),

@@ -107,11 +107,11 @@ export function openAttemptStore(db: Database) {
       });
     },
 
-    /** Jobs that wait for a worker, oldest first. */
-    async findDue(limit: number): Promise<Pick<Job, 'id' | 'attempt'>[]> {
+    /** Jobs that wait for a worker, oldest first. @param except leaves out jobs on these models */
+    async findDue(limit: number, except: Pick<Job, 'model' | 'modelRevision'>[] = []): Promise<Pick<Job, 'id' | 'attempt'>[]> {
       const now = await databaseTime(db);
       return db.job.findMany({
-        where: { status: { in: ['validating_files', 'queued'] }, AND: [{ OR: unclaimed(now) }, { OR: mayResume(now) }] },
+        where: { status: { in: ['validating_files', 'queued'] }, AND: [{ OR: unclaimed(now) }, { OR: mayResume(now) }, ...except.map(notOn)] },
         orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
         take: limit,
         select: { id: true, attempt: true },
@@ -159,3 +159,8 @@ const unclaimed = (now: Date): Prisma.JobWhereInput[] => [{ workerId: null }, { 
 
 /** Of a job that waits for something outside, whether it may be tried again. */
 const mayResume = (now: Date): Prisma.JobWhereInput[] => [{ resumeAt: null }, { resumeAt: { lte: now } }];
+
+/** Spelt out because SQL's NOT of a comparison with NULL is not true. */
+const notOn = ({ model, modelRevision }: Pick<Job, 'model' | 'modelRevision'>): Prisma.JobWhereInput => ({
+  OR: [{ model: { not: model } }, ...(modelRevision === null ? [] : [{ modelRevision: null }]), { modelRevision: { not: modelRevision } }],
+});

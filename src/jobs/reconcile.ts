@@ -1,4 +1,5 @@
 import type { Services } from '../services.ts';
+import { lackingModels } from './lacks.ts';
 import { findLost } from './lost.ts';
 
 /** How often the service compares Redis with Postgres, and so the longest that a job waits after Redis lost it. */
@@ -7,18 +8,20 @@ export const RECONCILE_EVERY_MS = 5_000;
 const MAX_PER_ROUND = 1_000;
 
 type Needs = Pick<Services, 'jobs' | 'setbacks' | 'queue' | 'log'>;
+type ReconcileNeeds = Needs & Pick<Services, 'demand' | 'models' | 'hub'>;
 
 /**
  * Queues the jobs that wait without a worker, and makes jobs whose worker is gone wait again: Postgres knows what is due, Redis only wakes workers.
  * Any number of processes may do this at once.
  */
-export async function reconcile(services: Needs): Promise<void> {
+export async function reconcile(services: ReconcileNeeds): Promise<void> {
   const { jobs, queue } = services;
   await freeLostJobs(services);
-  const due = await jobs.findDue(MAX_PER_ROUND);
+  const lacking = await lackingModels(services);
+  const due = await jobs.findDue(MAX_PER_ROUND, lacking);
   const ids = (begun: boolean) => due.filter(({ attempt }) => attempt > 0 === begun).map(({ id }) => id);
   await queue.enqueueFirst(...ids(true));
-  await queue.enqueue(...ids(false));
+  await queue.enqueue(...ids(false), ...lacking.map(({ id }) => id));
 }
 
 /** Makes jobs whose worker is gone wait for another one, and wakes one. Workers do this too: a dead neighbour is seen only on its own machine. */

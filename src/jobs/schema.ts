@@ -92,6 +92,11 @@ export const JobObject = Type.Object(
     result_files: Type.Array(Type.String()),
     seed: Type.Integer(),
     status: Type.String({ description: 'validating_files, queued, running, paused, succeeded, failed or cancelled' }),
+    waiting_for: nullable(
+      Type.String({
+        description: 'What keeps the job from being trained: object_store, database, disk, model_hub, base_model or worker. Its events say more.',
+      }),
+    ),
     trained_tokens: nullable(Type.Integer()),
     training_file: Type.String(),
     validation_file: nullable(Type.String()),

@@ -4,8 +4,11 @@ import type { Checkpoint, Job } from './job.ts';
 /** After this many losses in a row without a newer checkpoint the job fails: it is probably the cause. */
 export const MAX_LOSSES = 10;
 
+/** Why no worker takes a job: none is running, or none of those has its base model. */
+export type Lack = 'worker' | 'base_model';
+
 /** What a job can wait for. */
-export type Need = 'object_store' | 'database' | 'disk' | 'model_hub';
+export type Need = 'object_store' | 'database' | 'disk' | 'model_hub' | Lack;
 
 /** Something that the job needs is away. */
 export interface Outage {
@@ -38,12 +41,16 @@ const AWAY: Readonly<Record<Need, string>> = {
   database: 'The database could not be reached',
   disk: "The worker's disk is full",
   model_hub: 'The model hub cannot be reached',
+  worker: 'No worker is running',
+  base_model: 'No running worker has the base model',
 };
 const BACK: Readonly<Record<Need, string>> = {
   object_store: 'The object store can be used again',
   database: 'The database can be reached again',
   disk: "The worker's disk has room again",
   model_hub: 'The model hub can be reached again',
+  worker: 'A worker is running again',
+  base_model: 'A worker has the base model again',
 };
 
 export const waitingMessage = ({ need, detail }: Outage): string =>

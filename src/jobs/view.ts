@@ -24,10 +24,12 @@ export function jobView(job: Job): Static<typeof JobObject> {
     result_files: job.status === 'succeeded' ? job.resultFileIds : [],
     seed: job.seed,
     status: job.status,
+    waiting_for: job.waitingFor,
     trained_tokens: job.trainedTokens,
     training_file: job.trainingFileId,
     validation_file: job.validationFileId,
-    estimated_finish: secondsOrNull(job.estimatedFinish),
+    // One that is over was wrong: a worker that is alive writes a new one every second.
+    estimated_finish: job.estimatedFinish !== null && job.estimatedFinish > new Date() ? unixSeconds(job.estimatedFinish) : null,
     integrations: null,
     metadata: job.metadata,
     method: {

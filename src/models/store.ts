@@ -55,9 +55,21 @@ export function openModelStore(db: Database) {
       await db.worker.deleteMany({ where: { id } });
     },
 
-    /** All workers that have a row, alive or not. */
-    async workers(): Promise<{ id: string; heartbeatAt: Date }[]> {
-      return db.worker.findMany({ select: { id: true, heartbeatAt: true } });
+    /** All workers that have a row, alive or not, and for how long they have been silent. */
+    async workers(): Promise<{ id: string; silentMs: number }[]> {
+      const now = await databaseTime(db);
+      const rows = await db.worker.findMany({ select: { id: true, heartbeatAt: true } });
+      return rows.map(({ id, heartbeatAt }) => ({ id, silentMs: now.getTime() - heartbeatAt.getTime() }));
+    },
+
+    async hasWorkers(): Promise<boolean> {
+      return (await db.worker.count({ where: await alive() })) > 0;
+    },
+
+    /** Every model of live workers that any of them announces, with each of its commits. */
+    async announced(): Promise<Pick<BaseModel, 'id' | 'revision'>[]> {
+      const rows = await db.baseModel.groupBy({ by: ['modelId', 'revision'], where: { worker: await alive() } });
+      return rows.map(({ modelId: id, revision }) => ({ id, revision }));
     },
 
     /** Base models of live workers, each listed once, ordered by id. */
