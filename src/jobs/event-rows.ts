@@ -1,6 +1,14 @@
+import { redacted } from '../formats/secrets.ts';
 import { newEventId } from '../ids.ts';
 import type { NewEvent } from './job.ts';
 
-/** Rows of new events, in order. Made before a write that may be repeated: with `skipDuplicates`, the ids keep each event single. */
+/** Rows of new events, in order. Made before a write that may be repeated: with `skipDuplicates`, the ids keep each event single. Messages may quote errors, so they pass through `redacted`. */
 export const eventRows = (jobId: string, events: readonly NewEvent[]) =>
-  events.map(({ level, message, type = 'message', data }) => ({ id: newEventId(), jobId, level, message, type, ...(data && { data }) }));
+  events.map(({ level, message, type = 'message', data }) => ({
+    id: newEventId(),
+    jobId,
+    level,
+    message: redacted(message),
+    type,
+    ...(data && { data }),
+  }));
