@@ -130,6 +130,11 @@ describe('docker-compose.yml', () => {
     }
   });
 
+  it('gives our services no privileges', () => {
+    for (const [name, service] of ours) expect(service, name).toMatchObject({ cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'] });
+    expect(compose.services['api']).toMatchObject({ read_only: true });
+  });
+
   it('waits only for services that it has, in states that they can reach', () => {
     for (const [name, { depends_on = {} }] of Object.entries(compose.services)) {
       for (const [needed, { condition }] of Object.entries(depends_on)) {
