@@ -40,8 +40,23 @@ export interface Config {
   trainingMemoryBytes: number | null;
   /** Worker processes that `npm start` runs itself; 0 runs only the API. */
   workers: number;
+  /** How long things are kept that users would miss. */
+  retention: Retention;
   logLevel: string;
 }
+
+/** In days; null: for ever. */
+export interface Retention {
+  /** Uploaded files, after their upload. */
+  filesDays: number | null;
+  /** Checkpoints, after their job has ended. */
+  checkpointsDays: number | null;
+  /** Jobs with all that they made, after they have ended. */
+  jobsDays: number | null;
+}
+
+/** A hundred years: a longer time is a mistake. */
+const MAX_DAYS = 36_500;
 
 const packageRoot = fileURLToPath(new URL('..', import.meta.url));
 
@@ -60,6 +75,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       problems.push(`${name} is "${text}"; it must be a whole number from ${low} to ${high}`);
     return value;
   };
+  const days = (name: string): number | null => (env[name] ? integer(name, 0, [1, MAX_DAYS]) : null);
   const dataDir = resolve(env['DATA_DIR'] || './data');
   const shipped = resolve(packageRoot, 'models');
   const modelsDirs = env['MODELS_DIR'] ? [resolve(env['MODELS_DIR']), shipped] : [shipped];
@@ -101,6 +117,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     rootApiKey,
     trainingMemoryBytes: memoryLimit(env['TRAINING_MEMORY_LIMIT'], problems),
     workers: integer('WORKERS', 1, [0, 64]),
+    retention: Object.freeze({
+      filesDays: days('KEEP_FILES_DAYS'),
+      checkpointsDays: days('KEEP_CHECKPOINTS_DAYS'),
+      jobsDays: days('KEEP_JOBS_DAYS'),
+    }),
     logLevel,
   };
   if (problems.length > 0) throw new Error(`The environment has ${problems.length} invalid setting(s):\n- ${redacted(problems.join('\n- '))}`);

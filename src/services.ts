@@ -9,6 +9,7 @@ import { type Hub, openHub } from './hub/hub.ts';
 import { type DemandStore, openDemandStore } from './jobs/demand-store.ts';
 import { type JobQueue, openQueue } from './jobs/queue.ts';
 import { type JobRecord, openJobRecord } from './jobs/record-store.ts';
+import { openRetentionStore, type RetentionStore } from './jobs/retention-store.ts';
 import { openSetbackStore, type SetbackStore } from './jobs/setback-store.ts';
 import { type JobStore, openJobStore } from './jobs/store.ts';
 import { openLog } from './log.ts';
@@ -31,6 +32,7 @@ export interface Services {
   demand: DemandStore;
   models: ModelStore;
   reports: ReportStore;
+  retention: RetentionStore;
   queue: JobQueue;
   objectStore: ObjectStore;
   hub: Hub;
@@ -76,6 +78,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       demand: openDemandStore(database),
       models: openModelStore(database),
       reports: openReportStore(database),
+      retention: openRetentionStore(database),
     };
     return { config, log, urls, database, ...stores, queue, objectStore, hub: openHub(config.hub), broken, close };
   } catch (error) {

@@ -4,6 +4,7 @@ import { explainLacks } from './jobs/lacks.ts';
 import { RECONCILE_EVERY_MS, reconcile } from './jobs/reconcile.ts';
 import type { Services } from './services.ts';
 import { objectSweep, SWEEP_OBJECTS_EVERY_MS } from './sweeps/objects.ts';
+import { sweepExpired } from './sweeps/retention.ts';
 import { sweepWorkers } from './sweeps/workers.ts';
 
 export interface Upkeep {
@@ -14,7 +15,7 @@ export interface Upkeep {
 
 /**
  * Background work of the API process, at once and then again and again: every few seconds it re-queues jobs that Redis or a worker lost and removes
- * deleted files and dead workers, every hour what killed uploads left.
+ * deleted files and dead workers, every hour what has expired and what killed uploads left.
  */
 export function startUpkeep(services: Services): Upkeep {
   const stopping = new AbortController();
@@ -40,6 +41,7 @@ export function startUpkeep(services: Services): Upkeep {
       await sweepFiles(services);
       await sweepWorkers(services);
     }, untilWoken),
+    repeat(() => sweepExpired(services), restOfHour),
     repeat(sweepObjects, restOfHour),
   ];
   return {

@@ -31,7 +31,7 @@ export async function adapterObjects(job: Job, services: Needs, step?: number): 
     });
   }
   throw new Refusal('adapter_not_found', `The job "${job.id}" is ${job.status} and has no adapter`, {
-    hint: 'The adapter is available once the job has succeeded.',
+    hint: job.status === 'succeeded' ? 'Its model has been deleted.' : 'The adapter is available once the job has succeeded.',
   });
 }
 

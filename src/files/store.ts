@@ -59,6 +59,11 @@ export function openFileStore(db: Database) {
       return row && asFile(row);
     },
 
+    /** Those of the given files that are not deleted or expired. */
+    async findMany(owner: string, ids: readonly string[]): Promise<StoredFile[]> {
+      return (await db.file.findMany({ where: { id: { in: [...ids] }, owner, ...visible() } })).map(asFile);
+    },
+
     async list(owner: string, { purpose, order, after, limit }: FileFilter): Promise<Page<StoredFile>> {
       const cursor = await cursorOf(after, (id) => db.file.findUnique({ where: { id, owner }, select: { createdAt: true, id: true } }));
       const beyond = order === 'asc' ? 'gt' : 'lt';

@@ -34,7 +34,7 @@ interface Stored {
 export async function receiveUpload(
   { organization }: Principal,
   parts: AsyncIterable<UploadPart>,
-  { files, objectStore }: Pick<Services, 'files' | 'objectStore'>,
+  { config, files, objectStore }: Pick<Services, 'config' | 'files' | 'objectStore'>,
 ): Promise<StoredFile> {
   const stored: Stored[] = [];
   try {
@@ -52,7 +52,7 @@ export async function receiveUpload(
     if (second !== undefined)
       throw new Refusal('invalid_value', 'The upload has more than one file', { param: 'file', hint: 'Upload each file separately.' });
     if (file.sizeBytes === 0) throw new Refusal('invalid_value', `The file ${file.filename} is empty`, { param: 'file' });
-    const { purpose, expiresAt } = checkFields(fields);
+    const { purpose, expiresAt } = checkFields(fields, config.retention.filesDays);
     const { problem, ...content } = file;
     const status = problem === null ? {} : { status: 'error' as const, statusDetails: problem };
     return await files.create(organization, { ...content, ...status, purpose, ...(expiresAt && { expiresAt }) });
@@ -89,7 +89,8 @@ async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: S
 const HOUR_SECONDS = 3600;
 const THIRTY_DAYS_SECONDS = 30 * 24 * HOUR_SECONDS;
 
-function checkFields(fields: Map<string, string>): { purpose: 'fine-tune'; expiresAt?: Date } {
+/** @param keptDays how long the operator keeps files; null: for ever */
+function checkFields(fields: Map<string, string>, keptDays: number | null): { purpose: 'fine-tune'; expiresAt?: Date } {
   const known = ['purpose', 'expires_after[anchor]', 'expires_after[seconds]'];
   for (const name of fields.keys()) {
     if (!known.includes(name))
@@ -101,7 +102,8 @@ function checkFields(fields: Map<string, string>): { purpose: 'fine-tune'; expir
   if (purpose !== 'fine-tune') throw new Refusal('invalid_value', `purpose is "${purpose}"; it must be "fine-tune"`, { param: 'purpose' });
 
   const [anchor, text] = [fields.get('expires_after[anchor]'), fields.get('expires_after[seconds]')];
-  if (anchor === undefined && text === undefined) return { purpose };
+  const keptSeconds = keptDays === null ? Infinity : keptDays * 24 * HOUR_SECONDS;
+  if (anchor === undefined && text === undefined) return { purpose, ...(keptDays !== null && { expiresAt: inSeconds(keptSeconds) }) };
   if (anchor !== 'created_at') throw new Refusal('invalid_value', 'expires_after[anchor] must be "created_at"', { param: 'expires_after.anchor' });
   const seconds = Number(text);
   if (!Number.isInteger(seconds) || seconds < HOUR_SECONDS || seconds > THIRTY_DAYS_SECONDS) {
@@ -113,5 +115,7 @@ function checkFields(fields: Map<string, string>): { purpose: 'fine-tune'; expir
       },
     );
   }
-  return { purpose, expiresAt: new Date(Date.now() + seconds * 1000) };
+  return { purpose, expiresAt: inSeconds(Math.min(seconds, keptSeconds)) };
 }
+
+const inSeconds = (seconds: number): Date => new Date(Date.now() + seconds * 1000);

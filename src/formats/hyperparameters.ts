@@ -21,6 +21,9 @@ export type SchedulerType = Static<typeof SchedulerType>;
 /** The learning rate at which `polynomial` ends. */
 export const POLYNOMIAL_END = 1e-7;
 
+/** How many checkpoints a job keeps by default: those of as many epochs as `n_epochs: "auto"` trains at most. */
+const AUTO_SAVE_TOTAL_LIMIT = 10;
+
 /** OpenAI's three, and the names of Hugging Face's `TrainingArguments` / `SFTConfig` for the rest. */
 export const Hyperparameters = Type.Object(
   {
@@ -63,6 +66,11 @@ export const Hyperparameters = Type.Object(
     ),
     eval_steps: orAuto(Type.Integer({ minimum: 1 }), 'Optimizer steps between validation batches; auto: ten times per job.'),
     save_steps: orAuto(Type.Integer({ minimum: 1 }), 'Optimizer steps between checkpoints; auto: only at the end of each epoch.'),
+    save_total_limit: orAuto(
+      // One beside the newest, so that a damaged one does not cost the whole run.
+      Type.Integer({ minimum: 2, maximum: 1000 }),
+      `Checkpoints to keep: the newest, the best on the validation file, then those of epochs' ends; auto: ${AUTO_SAVE_TOTAL_LIMIT}.`,
+    ),
     precision: Type.Optional(
       Type.Union([Type.Literal('f32'), Type.Literal('bf16'), Type.Literal('auto')], {
         default: 'auto',
@@ -108,6 +116,8 @@ export interface ResolvedHyperparameters {
 }
 
 const explicit = <T extends number | string>(value: T | 'auto' | undefined): T | undefined => (value === 'auto' ? undefined : value);
+
+export const saveTotalLimit = ({ save_total_limit: limit }: Hyperparameters): number => explicit(limit) ?? AUTO_SAVE_TOTAL_LIMIT;
 
 /** Warm-up steps as transformers' Trainer counts them. */
 export function warmupSteps({ warmup_ratio: ratio, warmup_steps: steps }: ResolvedHyperparameters, totalSteps: number): number {

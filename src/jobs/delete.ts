@@ -3,7 +3,7 @@ import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import { findJob } from './find.ts';
 
-type Needs = Pick<Services, 'jobs' | 'objectStore' | 'queue' | 'log'>;
+type Needs = Pick<Services, 'jobs' | 'retention' | 'objectStore' | 'queue' | 'log'>;
 
 /**
  * Deletes a job in any state with all that it made: events, metrics, checkpoints, reports, its model and result files. Its datasets stay.
@@ -11,9 +11,9 @@ type Needs = Pick<Services, 'jobs' | 'objectStore' | 'queue' | 'log'>;
  * @throws Refusal when the job is unknown
  */
 export async function deleteJob(principal: Principal, id: string, services: Needs): Promise<void> {
-  const { jobs, objectStore, queue, log } = services;
+  const { retention, objectStore, queue, log } = services;
   await findJob(principal, id, services);
-  await jobs.deleteOwn(principal.organization, id);
+  await retention.deleteJob(principal.organization, id);
   // From here on nothing refers to what is left, so whatever fails below is removed by the sweeps.
   const warn = (what: string) => (error: unknown) => log.warn({ err: error, jobId: id }, `${what} of a deleted job could not be removed yet`);
   await queue.remove(id).catch(warn('the wake-up'));

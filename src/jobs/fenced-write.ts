@@ -30,11 +30,10 @@ export async function writeFenced<T>(db: Database, attempt: Attempt, write: (tx:
   throw new Error('unreachable');
 }
 
-/** Locks the job's row if the worker has the job. */
+/** Locks the job's row if the worker has the job, which also counts as its heartbeat. */
 async function lock(tx: Transaction, { id, attempt }: Attempt): Promise<boolean> {
-  const rows = await tx.$queryRaw<unknown[]>`
-    SELECT 1 FROM jobs
-    WHERE id = ${id} AND attempt = ${attempt} AND worker_id IS NOT NULL AND status::text = ANY(${[...heldStatuses]})
-    FOR UPDATE`;
-  return rows.length === 1;
+  const count = await tx.$executeRaw`
+    UPDATE jobs SET heartbeat_at = clock_timestamp() AT TIME ZONE 'UTC'
+    WHERE id = ${id} AND attempt = ${attempt} AND worker_id IS NOT NULL AND status::text = ANY(${[...heldStatuses]})`;
+  return count === 1;
 }

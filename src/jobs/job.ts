@@ -68,6 +68,8 @@ export interface Job {
   createdAt: Date;
   startedAt: Date | null;
   finishedAt: Date | null;
+  /** When the operator's policy removes the job; null while it has not ended, or if jobs are kept. */
+  expiresAt: Date | null;
 }
 
 /** What a move or a heartbeat may write besides the status. */
@@ -85,6 +87,7 @@ export type JobPatch = Partial<
     | 'error'
     | 'estimatedFinish'
     | 'finishedAt'
+    | 'expiresAt'
   >
 >;
 
@@ -132,6 +135,8 @@ export interface Checkpoint {
   /** Why the checkpoint cannot be resumed from; null if nothing is known to be wrong with it. */
   problem: string | null;
   createdAt: Date;
+  /** When the operator's policy removes it; null while its job has not ended, or if checkpoints are kept. */
+  expiresAt: Date | null;
 }
 
 export type NewCheckpoint = Pick<Checkpoint, 'step' | 'folder' | 'metrics'> & { files: HashedFile[] };

@@ -150,5 +150,5 @@ const onlyFinite = (metrics: Metrics): Record<string, number> =>
 /** JSON columns are written only by this store, so they are read with the type that they were written with. */
 const asEvent = ({ jobId, ...row }: EventRow): JobEvent => row as unknown as JobEvent;
 
-const asCheckpoint = (row: CheckpointRow): Checkpoint =>
+export const asCheckpoint = (row: CheckpointRow): Checkpoint =>
   ({ ...row, folder: row.folder ?? keys.olderCheckpoint(row.jobId, row.step) }) as unknown as Checkpoint;

@@ -2,7 +2,6 @@ import type { Database } from '../database/client.ts';
 import { jsonText } from '../formats/json-text.ts';
 import { Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
-import { keys } from '../object-store/keys.ts';
 import { openAttemptStore } from './attempt-store.ts';
 import { eventRows } from './event-rows.ts';
 import type { Job, NewEvent, NewJob } from './job.ts';
@@ -92,30 +91,11 @@ export function openJobStore(db: Database) {
      * @returns the job after the move, or null if its status does not allow the move or it is not theirs
      */
     resumeOwn(owner: string, id: string, { events = [] }: Pick<Moved, 'events'> = {}): Promise<Job | null> {
-      const moved = { patch: { error: null, finishedAt: null }, events };
+      const moved = { patch: { error: null, finishedAt: null, expiresAt: null }, events };
       return db.$transaction(async (tx) => {
         const read = await moveIf(tx, { id, owner, NOT: { resolved: { equals: Prisma.DbNull } } }, 'resume', moved);
         return read ?? moveIf(tx, { id, owner, resolved: { equals: Prisma.DbNull } }, 'revalidate', moved);
       });
-    },
-
-    /** Deletes the job with its record, and marks its result files as deleted. @returns false if there was no such job */
-    async deleteOwn(owner: string, id: string): Promise<boolean> {
-      return db.$transaction(async (tx) => {
-        // The files as they are now: the job may be about to succeed.
-        const [deleted] = await tx.$queryRaw<
-          { files: string[] }[]
-        >`DELETE FROM jobs WHERE id = ${id} AND owner = ${owner} RETURNING result_file_ids AS files`;
-        if (deleted === undefined) return false;
-        const produced: Prisma.FileWhereInput = { OR: [{ id: { in: deleted.files } }, { storageKey: { startsWith: keys.job(id) } }] };
-        await tx.file.updateMany({ where: { owner, deletedAt: null, ...produced }, data: { deletedAt: new Date() } });
-        return true;
-      });
-    },
-
-    /** Clears the name of a deleted model; the job stays. */
-    async forgetModel(owner: string, fineTunedModel: string): Promise<void> {
-      await db.job.updateMany({ where: { fineTunedModel, owner }, data: { fineTunedModel: null } });
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { Static } from 'typebox';
+import { saveTotalLimit } from '../formats/hyperparameters.ts';
 import { jsonText } from '../formats/json-text.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
 import type { Checkpoint, Job, JobEvent } from './job.ts';
@@ -9,7 +10,8 @@ const secondsOrNull = (time: Date | null): number | null => (time === null ? nul
 /** The job as the contract shows it. */
 export function jobView(job: Job): Static<typeof JobObject> {
   const auto = { n_epochs: 'auto', batch_size: 'auto', learning_rate_multiplier: 'auto' };
-  const hyperparameters = { ...auto, ...job.hyperparameters, ...job.resolved };
+  const limit = job.resolved && { save_total_limit: saveTotalLimit(job.hyperparameters) };
+  const hyperparameters = { ...auto, ...job.hyperparameters, ...job.resolved, ...limit };
   return {
     id: job.id,
     object: 'fine_tuning.job',
@@ -17,6 +19,7 @@ export function jobView(job: Job): Static<typeof JobObject> {
     error: job.error,
     fine_tuned_model: job.fineTunedModel,
     finished_at: secondsOrNull(job.finishedAt),
+    ...(job.expiresAt && { expires_at: unixSeconds(job.expiresAt) }),
     hyperparameters,
     model: job.model,
     organization_id: job.owner,
@@ -61,5 +64,6 @@ export const checkpointView = (checkpoint: Checkpoint): Static<typeof Checkpoint
   fine_tuning_job_id: checkpoint.jobId,
   fine_tuned_model_checkpoint: checkpoint.name,
   step_number: checkpoint.step,
+  ...(checkpoint.expiresAt && { expires_at: unixSeconds(checkpoint.expiresAt) }),
   metrics: checkpoint.metrics,
 });

@@ -12,7 +12,7 @@ import type { ModelObject } from './schema.ts';
 import type { BaseModel } from './store.ts';
 
 type Model = Static<typeof ModelObject>;
-type Needs = Pick<Services, 'models' | 'jobs' | 'jobRecord' | 'files' | 'objectStore' | 'hub'>;
+type Needs = Pick<Services, 'models' | 'jobs' | 'jobRecord' | 'hub'>;
 
 /** Owner of base models, which no user created. */
 const BASE_OWNER = 'system';
@@ -70,25 +70,8 @@ export async function findModel({ organization: owner }: Principal, id: string, 
   if (jobOfCheckpoint) return viewTuned(id, checkpoint.createdAt, jobOfCheckpoint);
   const onHub = parseHubName(id);
   if (onHub !== null && hub.allows(onHub.name)) return viewOnHub(id, await hub.describe(onHub));
-  throw notFound(id);
+  throw modelNotFound(id);
 }
 
-/** Deletes a tuned model and its files; the job stays. @throws Refusal */
-export async function deleteModel({ organization: owner }: Principal, id: string, services: Needs): Promise<void> {
-  const { jobs, models, files, objectStore } = services;
-  const job = await jobs.findByModel(owner, id);
-  if (job === null) {
-    if (await models.find(id))
-      throw new Refusal('invalid_value', `"${id}" is a base model`, { param: 'model', hint: 'Only tuned models can be deleted.' });
-    throw notFound(id);
-  }
-  await jobs.forgetModel(owner, id);
-  if (job.adapterFolder === null) return;
-  for (const fileId of job.resultFileIds) {
-    const file = await files.find(owner, fileId);
-    if (file?.storageKey.startsWith(job.adapterFolder)) await files.delete(owner, fileId);
-  }
-  await objectStore.deletePrefix(job.adapterFolder);
-}
-
-const notFound = (id: string) => new Refusal('model_not_found', `There is no model "${id}"`, { param: 'model', hint: 'GET /v1/models lists them.' });
+export const modelNotFound = (id: string) =>
+  new Refusal('model_not_found', `There is no model "${id}"`, { param: 'model', hint: 'GET /v1/models lists them.' });

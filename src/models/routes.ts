@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { ErrorResponse } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
-import { deleteModel, findModel, listModels } from './catalogue.ts';
+import { findModel, listModels } from './catalogue.ts';
+import { deleteModel } from './delete.ts';
 import { ModelDeleted, ModelList, ModelObject, ModelParams } from './schema.ts';
 
 const tags = ['Models'];
@@ -22,7 +23,15 @@ export const modelRoutes: FastifyPluginAsyncTypebox<Services> = async (app, serv
 
   app.delete(
     '/models/:model',
-    { schema: { tags, summary: 'Delete a tuned model', params: ModelParams, response: { 200: ModelDeleted, '4xx': ErrorResponse } } },
+    {
+      schema: {
+        tags,
+        summary: 'Delete a tuned model',
+        description: 'With the checkpoints that have its weights.',
+        params: ModelParams,
+        response: { 200: ModelDeleted, '4xx': ErrorResponse },
+      },
+    },
     async ({ principal, params }) => {
       await deleteModel(principal, params.model, services);
       return { id: params.model, object: 'model' as const, deleted: true };

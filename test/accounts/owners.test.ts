@@ -4,6 +4,7 @@ import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import { fineTunedModelName, newFileId } from '../../src/ids.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { type JobRecord, openJobRecord } from '../../src/jobs/record-store.ts';
+import { openRetentionStore, type RetentionStore } from '../../src/jobs/retention-store.ts';
 import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
 import { openReportStore, type ReportStore } from '../../src/reports/store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
@@ -17,6 +18,7 @@ let files: FileStore;
 let jobs: JobStore;
 let jobRecord: JobRecord;
 let reports: ReportStore;
+let retention: RetentionStore;
 beforeAll(async () => {
   embedded = await openEmbeddedDatabase();
   const { database } = embedded;
@@ -24,6 +26,7 @@ beforeAll(async () => {
   jobs = openJobStore(database);
   jobRecord = openJobRecord(database);
   reports = openReportStore(database);
+  retention = openRetentionStore(database);
 });
 afterAll(() => embedded.close());
 
@@ -134,9 +137,9 @@ describe('the record of a job', () => {
     expect(await jobs.findByModel(THEIRS, fineTunedModel)).toBeNull();
     expect((await jobs.listTuned(MINE)).map(({ id }) => id)).toEqual([job.id]);
     expect(await jobs.listTuned(THEIRS)).toEqual([]);
-    await jobs.forgetModel(THEIRS, fineTunedModel);
+    await retention.forgetModel({ id: job.id, owner: THEIRS }, { steps: [], fileIds: [] });
     expect(await jobs.findByModel(MINE, fineTunedModel)).not.toBeNull();
-    await jobs.forgetModel(MINE, fineTunedModel);
+    await retention.forgetModel({ id: job.id, owner: MINE }, { steps: [], fileIds: [] });
     expect(await jobs.findByModel(MINE, fineTunedModel)).toBeNull();
   });
 });

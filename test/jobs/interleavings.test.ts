@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fineTunedModelName } from '../../src/ids.ts';
 import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/attempt-store.ts';
 import { type JobRecord, openJobRecord } from '../../src/jobs/record-store.ts';
+import { openRetentionStore, type RetentionStore } from '../../src/jobs/retention-store.ts';
 import { isFinal } from '../../src/jobs/state.ts';
 import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
@@ -18,10 +19,12 @@ const RUNS = Number(process.env['GRAFT_INTERLEAVINGS'] ?? 30);
 let embedded: EmbeddedDatabase;
 let jobs: JobStore;
 let jobRecord: JobRecord;
+let retention: RetentionStore;
 beforeAll(async () => {
   embedded = await openEmbeddedDatabase();
   jobs = openJobStore(embedded.database);
   jobRecord = openJobRecord(embedded.database);
+  retention = openRetentionStore(embedded.database);
 });
 afterAll(() => embedded.close());
 
@@ -55,7 +58,7 @@ type Attempts = Map<string, number>;
 /** @param number of the act, for the step that it may record */
 async function perform(id: string, act: Act, { number, attempts }: { number: number; attempts: Attempts }): Promise<boolean> {
   if (act.by === 'user') {
-    if (act.does === 'delete') return jobs.deleteOwn(OWNER, id);
+    if (act.does === 'delete') return retention.deleteJob(OWNER, id);
     return (await (act.does === 'resume' ? jobs.resumeOwn(OWNER, id) : jobs.moveOwn(OWNER, id, act.does))) !== null;
   }
   const { attempt } = act;

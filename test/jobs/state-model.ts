@@ -26,9 +26,10 @@ export interface JobModel {
 
 export const NEW_JOB: JobModel = { status: 'validating_files', attempt: 0, workerId: null, silent: false, read: false, steps: 0, checkpoints: 0 };
 
-/** @param job null once it is deleted  @returns the job after the act, and whether the act took effect */
-export function step(job: JobModel | null, act: Act): { job: JobModel | null; won: boolean } {
-  if (job === null) return { job, won: false };
+/** @param before null once it is deleted  @returns the job after the act, and whether the act took effect */
+export function step(before: JobModel | null, act: Act): { job: JobModel | null; won: boolean } {
+  if (before === null) return { job: null, won: false };
+  let job = before;
   const { status, attempt, workerId } = job;
   const isOneOf = (...statuses: JobStatus[]): boolean => statuses.includes(status);
   const only = (allowed: boolean, change: Partial<JobModel>) => ({ job: allowed ? { ...job, ...change } : job, won: allowed });
@@ -52,6 +53,8 @@ export function step(job: JobModel | null, act: Act): { job: JobModel | null; wo
     return only(isMine && status === 'running', { status: 'queued', ...ended });
   }
   const holds = isMine && isOneOf('validating_files', 'queued', 'running', 'paused');
+  // Whatever the worker that has the job writes is a heartbeat too, even a move that the status does not allow.
+  if (holds && act.does !== 'claim') job = { ...job, silent: false };
   switch (act.does) {
     case 'claim': {
       const isFree = workerId === null || job.silent;
@@ -70,7 +73,7 @@ export function step(job: JobModel | null, act: Act): { job: JobModel | null; wo
     case 'release':
       return only(isMine && isOneOf('validating_files', 'queued', 'paused'), ended);
     case 'heartbeat':
-      return only(holds, { silent: false });
+      return only(holds, {});
     case 'step':
       return only(holds, { steps: job.steps + 1 });
     case 'checkpoint':

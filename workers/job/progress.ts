@@ -8,8 +8,7 @@ import type { Services } from '../../src/services.ts';
 import type { CheckpointReport, DatasetFacts, Prepared } from '../engine/contract.ts';
 import { JobLost } from './endings.ts';
 import { uploadDirectory } from './stored-directory.ts';
-
-type Needs = Pick<Services, 'jobRecord' | 'objectStore'>;
+import { thinCheckpoints } from './thinning.ts';
 
 /** @throws JobLost */
 export async function saveReport<Kind extends ReportKind>(
@@ -65,11 +64,20 @@ function describeData(which: 'training' | 'validation', facts: DatasetFacts): Ne
   ];
 }
 
-/** Uploads first and adds the row last, so a checkpoint that has a row is complete. @throws JobLost */
-export async function recordCheckpoint({ jobRecord, objectStore }: Needs, job: Job, { step, dir, last }: CheckpointReport): Promise<void> {
+/**
+ * Uploads first and adds the row last, so a checkpoint that has a row is complete. Then removes those beyond the job's limit.
+ * @throws JobLost
+ */
+export async function recordCheckpoint(
+  services: Pick<Services, 'jobs' | 'jobRecord' | 'retention' | 'objectStore'>,
+  job: Job,
+  { step, dir, last }: CheckpointReport,
+): Promise<void> {
+  const { jobRecord, objectStore } = services;
   const folder = keys.newCheckpoint(job.id, job.attempt, step);
   const uploaded = await uploadDirectory(objectStore, dir, folder);
   const files = uploaded.map(({ name, sizeBytes, sha256 }) => ({ name, bytes: sizeBytes, sha256 }));
   const checkpoint = await jobRecord.addCheckpoint(job, { step, folder, metrics: { step, ...modelMetrics(last.metrics) }, files });
   if (checkpoint === null) throw new JobLost();
+  await thinCheckpoints(services, job);
 }

@@ -34,7 +34,7 @@ const STOP_GRACE_MS = 30_000;
 const PAUSE_GRACE_MS = 600_000;
 
 export interface Supervision {
-  services: Pick<Services, 'config' | 'jobs' | 'jobRecord' | 'setbacks' | 'files' | 'reports' | 'objectStore' | 'hub'>;
+  services: Pick<Services, 'config' | 'jobs' | 'jobRecord' | 'setbacks' | 'files' | 'reports' | 'retention' | 'objectStore' | 'hub'>;
   workerId: string;
   /** Holds this worker's job folders. */
   workDir: string;

@@ -124,6 +124,18 @@ describe('a supervised job', () => {
     expect((await jobs.get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
   });
 
+  it('with save_total_limit › keeps that many checkpoints, nothing of the others, and says which went', async () => {
+    const id = await jobs.makeJob({ hyperparameters: { n_epochs: 2, batch_size: 4, learning_rate: 0.01, save_steps: 1, save_total_limit: 2 } });
+    await jobs.supervise(id);
+    const job = (await jobs.get(id)).json();
+    expect(job).toMatchObject({ status: 'succeeded', hyperparameters: { save_total_limit: 2 } });
+    expect((await jobs.get(id, '/checkpoints')).json().data.map((one: { step_number: number }) => one.step_number)).toEqual([4, 3]);
+    const stored = (await jobs.service.services.objectStore.list(keys.job(id))).flatMap(({ key }) => /checkpoint-(\d)/.exec(key)?.[1] ?? []);
+    expect([...new Set(stored)].sort()).toEqual(['3', '4']);
+    const messages = (await jobs.get(id, '/events?limit=100')).json().data.map(({ message }: { message: string }) => message);
+    expect(messages).toEqual(expect.arrayContaining([1, 2].map((step) => `Removed the checkpoint at step ${step}: save_total_limit is 2`)));
+  });
+
   it('whose worker is lost before the first checkpoint › keeps its tokens here for the next attempt, and none once it has ended', async () => {
     const id = await jobs.makeJob();
     const tokens = () => join(jobs.service.services.config.dataDir, 'tokens', id);
