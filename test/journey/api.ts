@@ -55,6 +55,8 @@ export function connect(url: string) {
     create: (body: object) =>
       json<JobObject>('/fine_tuning/jobs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     cancel: (id: string) => json<JobObject>(`/fine_tuning/jobs/${id}/cancel`, { method: 'POST' }),
+    pause: (id: string) => json<JobObject>(`/fine_tuning/jobs/${id}/pause`, { method: 'POST' }),
+    resume: (id: string) => json<JobObject>(`/fine_tuning/jobs/${id}/resume`, { method: 'POST' }),
     jobs: async () => (await json<ListOf<JobObject>>('/fine_tuning/jobs')).data,
     models: async () => (await json<ListOf<{ id: string }>>('/models')).data,
     modelObject: (id: string) => json<Record<string, unknown>>(`/models/${encodeURIComponent(id)}`),

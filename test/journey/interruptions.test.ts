@@ -81,6 +81,17 @@ describe('a running job', () => {
     expect(await api.checkpoints(id)).toEqual(kept);
   });
 
+  it('that is paused › leaves its slot to another job, and gives the same adapter once it is resumed', async () => {
+    const { id } = await api.create(job());
+    await api.checkpoint(id);
+    expect(await api.pause(id)).toMatchObject({ status: 'paused' });
+    const next = await api.create(job({ n_epochs: 1 }));
+    expect(await api.over(next.id)).toMatchObject({ status: 'succeeded' });
+    expect(await api.job(id)).toMatchObject({ status: 'paused', error: null });
+    expect(await api.resume(id)).toMatchObject({ status: 'queued' });
+    await expectUndisturbed(id, undisturbed);
+  });
+
   it('whose training process is killed › resumes from its checkpoint and gives the same adapter', async () => {
     const { id } = await api.create(job());
     await api.checkpoint(id);

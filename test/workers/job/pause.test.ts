@@ -45,3 +45,25 @@ describe('a job that is paused', () => {
     expect(await jobs.weights(id)).toEqual(await jobs.weights(undisturbed));
   });
 });
+
+describe('a job that failed', () => {
+  it('is resumed from its newest checkpoint, to the same bytes', async () => {
+    const id = await jobs.makeJob();
+    const error = { code: 'out_of_memory', message: 'It is too large', param: null, hint: null };
+    const takeProcess = jobs.takeProcessWith((training) => ({
+      async *train(options) {
+        for await (const answer of training.train(options)) {
+          yield answer;
+          if (answer.answer === 'checkpoint') return yield { id, answer: 'failed', error };
+        }
+      },
+    }));
+    await jobs.supervise(id, { takeProcess });
+    expect(await found(id)).toMatchObject({ status: 'failed', error: { code: 'out_of_memory' } });
+    expect((await act(id, 'resume')).json()).toMatchObject({ status: 'queued', error: null });
+    await jobs.supervise(id);
+    expect(await found(id)).toMatchObject({ status: 'succeeded', attempt: 2 });
+    expect(await messages(id)).toContain('Fine-tuning job resumed after step 2');
+    expect(await jobs.weights(id)).toEqual(await jobs.undisturbed());
+  });
+});
