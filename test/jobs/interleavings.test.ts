@@ -5,6 +5,7 @@ import { fineTunedModelName } from '../../src/ids.ts';
 import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/attempt-store.ts';
 import { type JobRecord, openJobRecord } from '../../src/jobs/record-store.ts';
 import { openRetentionStore, type RetentionStore } from '../../src/jobs/retention-store.ts';
+import { openSetbackStore, type SetbackStore } from '../../src/jobs/setback-store.ts';
 import { isFinal } from '../../src/jobs/state.ts';
 import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
@@ -20,15 +21,17 @@ let embedded: EmbeddedDatabase;
 let jobs: JobStore;
 let jobRecord: JobRecord;
 let retention: RetentionStore;
+let setbacks: SetbackStore;
 beforeAll(async () => {
   embedded = await openEmbeddedDatabase();
   jobs = openJobStore(embedded.database);
   jobRecord = openJobRecord(embedded.database);
   retention = openRetentionStore(embedded.database);
+  setbacks = openSetbackStore(embedded.database);
 });
 afterAll(() => embedded.close());
 
-type Actor<A extends Act = Act> = A extends Act ? Omit<A, 'attempt'> : never;
+type Actor<A extends Act = Act> = A extends Act ? Omit<A, 'attempt' | 'number'> : never;
 const acts = (weight: number, does: Actor[]) => ({ weight, arbitrary: fc.constantFrom(...does) });
 /** What an actor does, with the attempt that it knows filled in when it acts. Cancels and deletions are rare, so that jobs live long enough. */
 const actor = fc.oneof(
@@ -55,18 +58,18 @@ const rounds = fc.array(fc.array(actor, { minLength: 1, maxLength: 3 }), { minLe
 /** The attempt that each worker was last given. */
 type Attempts = Map<string, number>;
 
-/** @param number of the act, for the step that it may record */
-async function perform(id: string, act: Act, { number, attempts }: { number: number; attempts: Attempts }): Promise<boolean> {
+async function perform(id: string, act: Act, attempts: Attempts): Promise<boolean> {
   if (act.by === 'user') {
     if (act.does === 'delete') return retention.deleteJob(OWNER, id);
     return (await (act.does === 'resume' ? jobs.resumeOwn(OWNER, id) : jobs.moveOwn(OWNER, id, act.does))) !== null;
   }
   const { attempt } = act;
   if (act.by === 'reconciler') {
-    if (act.does === 'takeBack') return (await jobs.move(id, 'requeue', { attempt })) !== null;
+    if (act.does === 'takeBack') return (await setbacks.lose({ id, attempt }, 'The worker was lost')) !== null;
     const heartbeatAt = new Date(Date.now() - HEARTBEAT_TIMEOUT_MS - 60_000);
     return (await embedded.database.job.updateMany({ where: { id, workerId: { not: null } }, data: { heartbeatAt } })).count === 1;
   }
+  const { number } = act;
   switch (act.does) {
     case 'claim': {
       const claimed = await jobs.claim(id, act.worker);
@@ -110,13 +113,14 @@ async function read(id: string): Promise<JobModel | null> {
     expect({ steps, checkpoints, events }).toEqual({ steps: 0, checkpoints: 0, events: 0 });
     return null;
   }
-  const { status, attempt, workerId, heartbeatAt } = job;
+  const { status, attempt, workerId, heartbeatAt, losses, lostAtStep } = job;
+  const newest = (await jobRecord.newestCheckpoint(id))?.step ?? 0;
   expect(job.finishedAt !== null).toBe(isFinal(status));
   expect(job.error !== null).toBe(status === 'failed');
   expect(job.fineTunedModel !== null).toBe(status === 'succeeded');
   if (status === 'running') expect(workerId).not.toBeNull();
   const silent = heartbeatAt !== null && heartbeatAt.getTime() < Date.now() - HEARTBEAT_TIMEOUT_MS;
-  return { status, attempt, workerId, silent, read: job.resolved !== null, steps, checkpoints };
+  return { status, attempt, workerId, silent, read: job.resolved !== null, steps, checkpoints, newest, losses, lostAtStep };
 }
 
 const orders = <T>(items: T[]): T[][] =>
@@ -134,8 +138,8 @@ describe('a job', () => {
           const done = await Promise.all(
             round.map(async (given) => {
               const attempt = given.by === 'worker' ? attempts.get(given.worker)! : (known?.attempt ?? 0);
-              const act = { ...given, attempt } as Act;
-              return { act, won: await perform(id, act, { number: ++number, attempts }) };
+              const act = { ...given, attempt, number: ++number } as Act;
+              return { act, won: await perform(id, act, attempts) };
             }),
           );
           const found = await read(id);
