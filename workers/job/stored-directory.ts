@@ -22,17 +22,22 @@ export interface UploadedFile extends DirectoryFile {
 
 /**
  * Uploads every file of a directory, one object per file.
- * @param prefix ends in `/`; a folder of this upload alone
+ * @param prefix ends in `/`; a folder of this upload alone, which is removed if the upload fails: a store that is full must not fill up with halves
  */
 export async function uploadDirectory(objectStore: ObjectStore, dir: string, prefix: string): Promise<UploadedFile[]> {
   const uploaded: UploadedFile[] = [];
-  for (const path of await pathsIn(dir)) {
-    const name = nameIn(dir, path);
-    const hash = createHash('sha256');
-    const { sizeBytes } = await objectStore.put(prefix + name, Readable.from(hashed(createReadStream(path), hash), { objectMode: false }));
-    uploaded.push({ name, key: prefix + name, sizeBytes, sha256: hash.digest('hex') });
+  try {
+    for (const path of await pathsIn(dir)) {
+      const name = nameIn(dir, path);
+      const hash = createHash('sha256');
+      const { sizeBytes } = await objectStore.put(prefix + name, Readable.from(hashed(createReadStream(path), hash), { objectMode: false }));
+      uploaded.push({ name, key: prefix + name, sizeBytes, sha256: hash.digest('hex') });
+    }
+    return uploaded;
+  } catch (error) {
+    await objectStore.deletePrefix(prefix).catch(() => {}); // what stays is swept later
+    throw error;
   }
-  return uploaded;
 }
 
 /** Every file of a directory, sorted by path. */

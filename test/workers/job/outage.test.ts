@@ -46,6 +46,7 @@ describe('a job whose object store becomes read-only', () => {
     expect(await row(id)).toMatchObject({ status: 'queued', workerId: null, waitingFor: 'object_store', losses: 0, error: null });
     const { resumeAt, waitingSince } = await row(id);
     expect(resumeAt!.getTime() - waitingSince!.getTime()).toBe(5_000);
+    expect((await jobs.get(id)).json()).toMatchObject({ waiting_for: 'object_store' });
 
     await jobs.supervise(id, { services });
     expect(await row(id)).toMatchObject({ attempt: 1 }); // it is not taken before
