@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sweepFiles } from './files/sweep.ts';
 import { explainLacks } from './jobs/lacks.ts';
-import { RECONCILE_EVERY_MS, reconcile } from './jobs/reconcile.ts';
+import { openReconciler, RECONCILE_EVERY_MS } from './jobs/reconcile.ts';
 import type { Services } from './services.ts';
 import { objectSweep, SWEEP_OBJECTS_EVERY_MS } from './sweeps/objects.ts';
 import { sweepExpired } from './sweeps/retention.ts';
@@ -33,10 +33,11 @@ export function startUpkeep(services: Services): Upkeep {
   };
   const restOfHour = () => delay(SWEEP_OBJECTS_EVERY_MS, undefined, { signal: stopping.signal });
   const explain = explainLacks(services);
+  const { reconcile } = openReconciler(services);
   const sweepObjects = objectSweep(services);
   const running = [
     repeat(async () => {
-      await reconcile(services);
+      await reconcile();
       await explain();
       await sweepFiles(services);
       await sweepWorkers(services);

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import type { Job } from '../src/jobs/job.ts';
 import { newWorkerId } from '../src/jobs/lost.ts';
-import { freeLostJobs, RECONCILE_EVERY_MS } from '../src/jobs/reconcile.ts';
+import { openReconciler, RECONCILE_EVERY_MS } from '../src/jobs/reconcile.ts';
 import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
 import type { Services } from '../src/services.ts';
 import { cachedSnapshot } from './base-models/hub-cache.ts';
@@ -45,7 +45,8 @@ export async function startWorker(services: Services, { devices, ...training }: 
     announce().catch((error) => log.warn({ err: error }, 'the worker could not announce itself'));
   }, ANNOUNCE_EVERY_MS);
 
-  const lookForDead = () => freeLostJobs(services).catch((error) => log.warn({ err: error }, 'jobs of dead workers could not be freed'));
+  const { freeLostJobs } = openReconciler(services);
+  const lookForDead = () => freeLostJobs().catch((error) => log.warn({ err: error }, 'jobs of dead workers could not be freed'));
   await lookForDead();
   const looking = setInterval(lookForDead, RECONCILE_EVERY_MS);
 

@@ -69,13 +69,14 @@ export function openAttemptStore(db: Database) {
     },
 
     /**
-     * Gives a worker a job that is due and that no live worker has. The new attempt fences off the previous worker.
+     * Gives a worker a job that is due and that no worker has: the reconciler alone takes jobs from silent ones, because it counts those losses.
+     * The new attempt fences off the previous worker.
      * @returns the job with the new attempt, or null when it cannot be claimed
      */
     async claim(id: string, workerId: string): Promise<Job | null> {
       const now = await databaseTime(db);
       const [row] = await db.job.updateManyAndReturn({
-        where: { id, status: { in: ['validating_files', 'queued'] }, AND: [{ OR: unclaimed(now) }, { OR: mayResume(now) }] },
+        where: { id, status: { in: ['validating_files', 'queued'] }, workerId: null, OR: mayResume(now) },
         data: { attempt: { increment: 1 }, workerId, heartbeatAt: now },
       });
       return row ? asJob(row) : null;
@@ -111,7 +112,7 @@ export function openAttemptStore(db: Database) {
     async findDue(limit: number, except: Pick<Job, 'model' | 'modelRevision'>[] = []): Promise<Pick<Job, 'id' | 'attempt'>[]> {
       const now = await databaseTime(db);
       return db.job.findMany({
-        where: { status: { in: ['validating_files', 'queued'] }, AND: [{ OR: unclaimed(now) }, { OR: mayResume(now) }, ...except.map(notOn)] },
+        where: { status: { in: ['validating_files', 'queued'] }, workerId: null, AND: [{ OR: mayResume(now) }, ...except.map(notOn)] },
         orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
         take: limit,
         select: { id: true, attempt: true },
@@ -154,8 +155,6 @@ export function openAttemptStore(db: Database) {
 }
 
 const silentSince = (now: Date): Date => new Date(now.getTime() - HEARTBEAT_TIMEOUT_MS);
-
-const unclaimed = (now: Date): Prisma.JobWhereInput[] => [{ workerId: null }, { heartbeatAt: null }, { heartbeatAt: { lt: silentSince(now) } }];
 
 /** Of a job that waits for something outside, whether it may be tried again. */
 const mayResume = (now: Date): Prisma.JobWhereInput[] => [{ resumeAt: null }, { resumeAt: { lte: now } }];

@@ -45,15 +45,23 @@ export function openSetbackStore(db: Database) {
     async wait(attempt: Attempt, outage: Outage): Promise<Date | null> {
       const { id } = attempt;
       return writeFenced(db, attempt, async (tx) => {
-        const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { waitingFor: true, waitingSince: true } });
-        const now = await databaseTime(tx);
-        const since = job.waitingFor === outage.need && job.waitingSince !== null ? job.waitingSince : now;
-        const resumeAt = new Date(now.getTime() + pauseMs(now.getTime() - since.getTime()));
-        if (!(await takeBack(tx, id, { waitingFor: outage.need, waitingSince: since, resumeAt }))) return null;
-        const data = { waiting_for: outage.need, since: since.toISOString(), retry_at: resumeAt.toISOString() };
-        if (since === now) await addEvent(tx, id, { level: 'warn', message: waitingMessage(outage), data });
-        return resumeAt;
+        const { columns, event } = await waitOf(tx, id, outage);
+        if (!(await takeBack(tx, id, columns))) return null;
+        if (event !== null) await addEvent(tx, id, event);
+        return columns.resumeAt;
       });
+    },
+
+    /** The same for a job that keeps its worker meanwhile. @returns false if the attempt no longer has the job */
+    async note(attempt: Attempt, outage: Outage): Promise<boolean> {
+      const { id } = attempt;
+      const noted = await writeFenced(db, attempt, async (tx) => {
+        const { columns, event } = await waitOf(tx, id, outage);
+        await tx.job.update({ where: { id }, data: columns });
+        if (event !== null) await addEvent(tx, id, event);
+        return true;
+      });
+      return noted !== null;
     },
 
     /** Ends a wait, with an event: what the job waited for is back. Does nothing if the job does not wait. */
@@ -68,6 +76,18 @@ export function openSetbackStore(db: Database) {
       });
     },
   };
+}
+
+/** @returns the columns of a wait, and its event if it is new */
+async function waitOf(tx: Transaction, id: string, outage: Outage) {
+  const { waitingFor, waitingSince } = await tx.job.findUniqueOrThrow({ where: { id }, select: { waitingFor: true, waitingSince: true } });
+  const now = await databaseTime(tx);
+  const isNew = waitingFor !== outage.need || waitingSince === null;
+  const since = isNew ? now : waitingSince;
+  const resumeAt = new Date(now.getTime() + pauseMs(now.getTime() - since.getTime()));
+  const data = { waiting_for: outage.need, since: since.toISOString(), retry_at: resumeAt.toISOString() };
+  const event: NewEvent | null = isNew ? { level: 'warn', message: waitingMessage(outage), data } : null;
+  return { columns: { waitingFor: outage.need, waitingSince: since, resumeAt }, event };
 }
 
 /** @returns false for a paused job */

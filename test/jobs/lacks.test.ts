@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { explainLacks } from '../../src/jobs/lacks.ts';
-import { reconcile } from '../../src/jobs/reconcile.ts';
+import { openReconciler } from '../../src/jobs/reconcile.ts';
 import { type RunningService, runService } from '../running-service.ts';
 import { newJob } from './new-job.ts';
 
@@ -56,7 +56,7 @@ describe('a job that no worker can take', () => {
       SELECT 'ftjob-old-' || n, owner, model, training_file_id, seed, method, hyperparameters, tuning, now() - interval '1 day'
       FROM jobs, generate_series(1, 1200) AS n WHERE id = ${template}`;
     const newer = await make({});
-    await reconcile(service.services);
+    await openReconciler(service.services).reconcile();
     const woken: string[] = [];
     const consumer = queue.consume(async (id) => void woken.push(id), { concurrency: 1 });
     await expect.poll(() => woken, { timeout: 10_000 }).toContain(newer);

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/attempt-store.ts';
-import { reconcile } from '../../src/jobs/reconcile.ts';
+import { openReconciler } from '../../src/jobs/reconcile.ts';
 import { processIdentity, startTicks } from '../../src/process-identity.ts';
 import { type RunningService, runService } from '../running-service.ts';
 import { newJob } from './new-job.ts';
@@ -12,6 +13,9 @@ beforeAll(async () => {
   service = await runService();
 });
 afterAll(() => service.close());
+
+/** A round that believes in a silence at first sight. */
+const reconcile = () => openReconciler(service.services, { confirmAfterMs: 0 }).reconcile();
 
 /** Consumes until `count` jobs have come, for at most a second and a half. @returns their ids */
 async function take(count: number, handler: (id: string) => Promise<void> = async () => {}): Promise<string[]> {
@@ -101,8 +105,8 @@ describe('reconcile', () => {
     const [lost, claimed, cancelled] = [await makeJob(), await makeJob(), await makeJob()];
     await jobs.claim(claimed.id, 'worker-a');
     await jobs.move(cancelled.id, 'cancel');
-    await reconcile(service.services);
-    await reconcile(service.services);
+    await reconcile();
+    await reconcile();
     expect(await take(3, async (id) => void (await jobs.move(id, 'cancel')))).toEqual([lost.id]);
   });
 
@@ -113,10 +117,10 @@ describe('reconcile', () => {
     await jobs.move(id, 'read', { attempt });
     for (;;) {
       await jobs.move(id, 'start', { attempt });
-      await reconcile(service.services);
+      await reconcile();
       expect((await jobs.findAny(id))!.status).toBe('running');
       await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_TIMEOUT_MS - 1) } });
-      await reconcile(service.services);
+      await reconcile();
       const job = (await jobs.findAny(id))!;
       if (job.status === 'failed') break;
       expect(job).toMatchObject({ status: 'queued', workerId: null });
@@ -129,6 +133,24 @@ describe('reconcile', () => {
     expect((await jobRecord.events('acme', id, { limit: 100 })).data).toHaveLength(10);
   });
 
+  it('after an outage of the database › lets a worker keep its job that writes again, and takes it from one that stays silent', async () => {
+    const { jobs, database } = service.services;
+    const [alive, dead] = [await makeJob(), await makeJob()];
+    for (const { id } of [alive, dead]) {
+      await jobs.claim(id, 'worker-a');
+      await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_TIMEOUT_MS - 1000) } });
+    }
+    const reconciler = openReconciler(service.services, { confirmAfterMs: 50 });
+    await reconciler.freeLostJobs();
+    expect(await jobs.heartbeat(alive.id, 1)).not.toBeNull();
+    expect(await jobs.heartbeat(dead.id, 0)).toBeNull(); // of an older attempt
+    await delay(60);
+    await reconciler.freeLostJobs();
+    expect(await jobs.findAny(alive.id)).toMatchObject({ workerId: 'worker-a', losses: 0 });
+    expect(await jobs.findAny(dead.id)).toMatchObject({ workerId: null, losses: 1 });
+    for (const { id } of [alive, dead]) await jobs.move(id, 'cancel');
+  });
+
   it('gives a job to the next worker as soon as its own has ended on this machine, before the jobs that wait', async () => {
     const { jobs } = service.services;
     const ended = spawn('sleep', ['60'], { stdio: 'ignore' });
@@ -139,11 +161,11 @@ describe('reconcile', () => {
     for (const { id } of [running, reading]) await jobs.claim(id, workerId);
     await jobs.move(running.id, 'read');
     await jobs.move(running.id, 'start');
-    await reconcile(service.services);
+    await reconcile();
     expect(await jobs.findAny(running.id)).toMatchObject({ status: 'running', workerId });
     ended.kill('SIGKILL');
     await once(ended, 'exit');
-    await reconcile(service.services);
+    await reconcile();
     expect(await jobs.findAny(running.id)).toMatchObject({ status: 'queued', workerId: null });
     expect(await jobs.findAny(reading.id)).toMatchObject({ status: 'validating_files', workerId: null });
     expect(new Set((await take(3)).slice(0, 2))).toEqual(new Set([running.id, reading.id]));
@@ -156,7 +178,7 @@ describe('reconcile', () => {
     for (let attempt = 1; attempt <= 10; attempt++) {
       expect(await jobs.claim(id, 'worker-a')).toMatchObject({ attempt, status: 'validating_files' });
       await database.job.update({ where: { id }, data: { heartbeatAt: new Date(Date.now() - HEARTBEAT_TIMEOUT_MS - 1) } });
-      await reconcile(service.services);
+      await reconcile();
     }
     expect(await jobs.findAny(id)).toMatchObject({ status: 'failed', error: { code: 'too_many_attempts' } });
   });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fineTunedModelName } from '../../src/ids.ts';
 import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/attempt-store.ts';
 import type { NewJob } from '../../src/jobs/job.ts';
+import { openSetbackStore } from '../../src/jobs/setback-store.ts';
 import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
 import { newJob } from './new-job.ts';
@@ -92,11 +93,13 @@ describe('claim', () => {
     expect(claims.filter((claim) => claim !== null)).toHaveLength(1);
   });
 
-  it('of a job whose worker went silent before training › takes it over and fences off the old worker', async () => {
+  it('of a job whose worker went silent before training › waits for the loss to be counted, and fences off the old worker', async () => {
     const { id } = await make();
     const first = (await jobs.claim(id, 'worker-a'))!;
     expect(await jobs.claim(id, 'worker-b')).toBeNull();
     await silence(id);
+    expect(await jobs.claim(id, 'worker-b')).toBeNull();
+    await openSetbackStore(embedded.database).lose(first, 'The worker was lost');
     expect((await jobs.findDue(1000)).map((due) => due.id)).toContain(id);
     const second = (await jobs.claim(id, 'worker-b'))!;
     expect(second.attempt).toBe(first.attempt + 1);

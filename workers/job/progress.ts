@@ -29,13 +29,17 @@ export async function addEvent({ jobRecord }: Pick<Services, 'jobRecord'>, attem
  * Records that the data has been read and the first step is next: validating_files → queued → running.
  * @throws JobLost
  */
-export async function recordPrepared({ jobs }: Pick<Services, 'jobs'>, attempt: Attempt, facts: Prepared): Promise<void> {
+export async function recordPrepared({ jobs }: Pick<Services, 'jobs'>, job: Job, facts: Prepared): Promise<void> {
   const { training, validation, hyperparameters, tuning, totalSteps, startStep, trainableParameters, totalParameters } = facts;
   const patch = { resolved: hyperparameters, tuning, totalSteps, facts: { training, validation, trainableParameters, totalParameters } };
-  const message = startStep === 0 ? 'Fine-tuning job started' : `Fine-tuning job resumed after step ${startStep}`;
-  const job = await jobs.begin(attempt, { read: { patch, events: validated(facts) }, start: { events: [{ level: 'info', message }] } });
-  if (job?.status !== 'running') throw new JobLost();
+  const message =
+    startStep > 0 ? `Fine-tuning job resumed after step ${startStep}` : job.startedAt === null ? 'Fine-tuning job started' : STARTED_AGAIN;
+  const begun = await jobs.begin(job, { read: { patch, events: validated(facts) }, start: { events: [{ level: 'info', message }] } });
+  if (begun?.status !== 'running') throw new JobLost();
 }
+
+/** An earlier attempt left no checkpoint that can be used. */
+const STARTED_AGAIN = 'Fine-tuning job started again, from the beginning';
 
 function validated({ training, validation, totalSteps, trainableParameters, totalParameters, warnings }: Prepared): NewEvent[] {
   const share = ((100 * trainableParameters) / totalParameters).toPrecision(3);

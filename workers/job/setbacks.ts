@@ -38,6 +38,40 @@ export async function endAttempt(error: unknown, { services, job, stopping, log 
   if (became === null) await letGo({ services, job });
 }
 
+/** For how long a worker keeps a job whose progress it cannot store: a short outage costs no step, and a long one frees the slot. */
+export const PATIENCE_MS = 60_000;
+const MIN_RETRY_MS = 500;
+const MAX_RETRY_MS = 10_000;
+
+type Patient = Omit<Attempt, 'stopping'> & {
+  /** Aborted when the worker has to let go of the job. */
+  signal: AbortSignal;
+  patienceMs: number;
+};
+
+/**
+ * Stores what a running job made, and tries again while something outside is away; its training process goes on meanwhile. An event says so at once.
+ * @throws the error that it is no use to wait for any longer
+ */
+export async function patiently(store: () => Promise<void>, { services, job, signal, patienceMs, log }: Patient): Promise<void> {
+  const untilMs = Date.now() + patienceMs;
+  let isNoted = false;
+  for (let pauseMs = MIN_RETRY_MS; ; pauseMs = Math.min(MAX_RETRY_MS, 2 * pauseMs)) {
+    try {
+      await store();
+      if (isNoted) await services.setbacks.endWait(job);
+      return;
+    } catch (error) {
+      const outage = outageOf(error);
+      if (outage === null || signal.aborted || Date.now() + pauseMs > untilMs) throw error;
+      log.warn({ err: error, need: outage.need }, 'something outside is away: what the job made is stored when it is back');
+      // If the database is away, the event has to wait for it as well.
+      if (!isNoted) isNoted = await services.setbacks.note(job, outage).catch(() => false);
+      await delay(pauseMs, undefined, { signal }).catch(() => {});
+    }
+  }
+}
+
 /** How often a write is tried again while the database is away; the heartbeat tries as often. */
 const RETRY_EVERY_MS = 1_000;
 

@@ -4,9 +4,10 @@ import type { Logger } from 'pino';
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import type { Job, StepMetric } from '../../src/jobs/job.ts';
+import type { Job } from '../../src/jobs/job.ts';
 import { namingFailures } from '../../src/object-store/failures.ts';
 import type { Services } from '../../src/services.ts';
+import type { CheckpointReport } from '../engine/contract.ts';
 import type { Place } from '../placement/places.ts';
 import { TrainingProcessDied } from '../process/died.ts';
 import type { ForkedTraining } from '../process/forked.ts';
@@ -24,7 +25,8 @@ import { requireBack } from './outage.ts';
 import { type DatasetSizes, preparationProgress } from './preparation.ts';
 import { addEvent, recordCheckpoint, recordPrepared, saveReport } from './progress.ts';
 import { certifyResumes, type ResumeCertificates } from './resumes.ts';
-import { endAttempt, persistently } from './setbacks.ts';
+import { endAttempt, PATIENCE_MS, patiently, persistently } from './setbacks.ts';
+import { timeOfSteps } from './time-of-steps.ts';
 import { removeTokensOfEndedJobs } from './tokens.ts';
 import { type JobWatch, watchJob } from './watch.ts';
 
@@ -46,6 +48,8 @@ export interface Supervision {
   takePlace(job: Job): Promise<Place | null>;
   /** Aborted when the worker stops: jobs go back to the queue. */
   stopping: AbortSignal;
+  /** For how long a job keeps its slot while what it made cannot be stored; default: a minute. */
+  patienceMs?: number;
   log: Logger;
 }
 
@@ -130,12 +134,6 @@ interface Run extends Placed {
   datasetSizes: DatasetSizes;
 }
 
-/** How long the steps after the given one take if they take as long as those recorded. */
-function timeOfSteps(recorded: readonly StepMetric[], { totalSteps }: Job, after: number): number {
-  const seconds = recorded.reduce((sum, { metrics }) => sum + (metrics['seconds'] ?? 0), 0);
-  return recorded.length === 0 || totalSteps === null ? 0 : (1000 * seconds * (totalSteps - after)) / recorded.length;
-}
-
 /** When a training process dies, another one resumes from the newest checkpoint; from the one before if it cannot be loaded. */
 async function trainUntilOver(run: Run): Promise<void> {
   const { services, job, folder, log } = run;
@@ -167,6 +165,7 @@ const withoutDir = (text: string, dir: string): string => text.replaceAll(join(d
 /** @throws JobLost, Refusal, TrainingProcessDied */
 async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoint | null): Promise<void> {
   const { services, job, journal, watch, stopping, log } = run;
+  const signal = AbortSignal.any([watch.lost, stopping]);
   const stop = () => {
     training.stop();
     setTimeout(() => void training.kill(), watch.paused.aborted ? PAUSE_GRACE_MS : STOP_GRACE_MS).unref();
@@ -207,10 +206,8 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
           watch.progress(answer.report);
           break;
         case 'checkpoint':
-          await journal.flush();
           await run.lineage.writeToCheckpoint(answer.checkpoint);
-          await recordCheckpoint(services, job, answer.checkpoint);
-          await run.folder.removeCheckpoint(answer.checkpoint.step);
+          await patiently(() => storeProgress(run, answer.checkpoint), { services, job, signal, patienceMs: run.patienceMs ?? PATIENCE_MS, log });
           break;
         case 'done':
           run.place.trained();
@@ -233,6 +230,12 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
     watch.lost.removeEventListener('abort', kill);
     stopping.removeEventListener('abort', stop);
   }
+}
+
+async function storeProgress({ services, job, journal, folder }: Run, checkpoint: CheckpointReport): Promise<void> {
+  await journal.flush();
+  await recordCheckpoint(services, job, checkpoint);
+  await folder.removeCheckpoint(checkpoint.step);
 }
 
 /** @throws StoppedByWorker, Refusal, TrainingProcessDied */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openDatabase } from '../../../src/database/client.ts';
 import type { ObjectStore } from '../../../src/object-store/object-store.ts';
 import { openReportStore } from '../../../src/reports/store.ts';
@@ -42,7 +42,7 @@ describe('a job whose object store becomes read-only', () => {
   it('waits, says so once, does not train in vain meanwhile, and resumes when it is back', async () => {
     const id = await jobs.makeJob();
     const { state, services } = storeThatFails();
-    await jobs.supervise(id, { services });
+    await jobs.supervise(id, { services, patienceMs: 0 });
     expect(await row(id)).toMatchObject({ status: 'queued', workerId: null, waitingFor: 'object_store', losses: 0, error: null });
     const { resumeAt, waitingSince } = await row(id);
     expect(resumeAt!.getTime() - waitingSince!.getTime()).toBe(5_000);
@@ -72,6 +72,21 @@ describe('a job whose object store becomes read-only', () => {
       expect.stringMatching(/^The object store cannot be used: it is read-only \(EROFS\)\. The job waits and resumes by itself/),
       expect.stringMatching(/^The object store can be used again, after \d+ s: the job resumes$/),
     ]);
+  });
+});
+
+describe('a job whose object store is away for a moment', () => {
+  it('keeps training, says so at once, and stores its checkpoints when the store is back', async () => {
+    const id = await jobs.makeJob();
+    const { state, services } = storeThatFails();
+    const done = jobs.supervise(id, { services });
+    await vi.waitFor(async () => expect((await said(id)).length).toBe(1), 60_000);
+    expect(await row(id)).toMatchObject({ status: 'running', workerId: 'worker-a', waitingFor: 'object_store' });
+    state.away = false;
+    await done;
+    expect(await row(id)).toMatchObject({ status: 'succeeded', attempt: 1, waitingFor: null, losses: 0 });
+    expect(await jobs.weights(id)).toEqual(undisturbed);
+    expect(await said(id)).toEqual([expect.stringMatching(/it is read-only \(EROFS\)/), expect.stringMatching(/used again/)]);
   });
 });
 

@@ -18,7 +18,9 @@ const tiny = fileURLToPath(new URL('../../fixtures/reference/cases/llama-gqa-tie
 export const WEIGHTS = 'adapter_model.safetensors';
 
 /** What goes differently than in an undisturbed run. */
-type Disturbances = Partial<Pick<Supervision, 'stopping'> & Pick<Place, 'takeProcess' | 'trained'> & { services: Partial<Supervision['services']> }>;
+type Disturbances = Partial<
+  Pick<Supervision, 'stopping' | 'patienceMs'> & Pick<Place, 'takeProcess' | 'trained'> & { services: Partial<Supervision['services']> }
+>;
 
 /** The whole service with a small dataset, and jobs of it that are supervised one at a time, each by a worker with real training processes. */
 export async function superviseJobs() {
