@@ -75,6 +75,7 @@ describe('the official client', () => {
       result_files: [],
       seed: 7,
       status: 'validating_files',
+      waiting_for: null,
       trained_tokens: null,
       training_file,
       validation_file: null,
