@@ -94,7 +94,7 @@ export class ConfigFields {
     const fits = Array.isArray(value) && (value.length === length || (more && value.length > length));
     if (fits && value.every((item) => typeof item === 'number' && Number.isFinite(item))) return value;
     this.invalid(field, value, `a list of ${length} numbers`);
-    return new Array<number>(length).fill(1);
+    return Array.from({ length }, () => 1); // a length that other fields at fault make fractional is cut
   }
 
   /** Reads a field that has no effect in transformers. Unless its value says so itself, the user is told. */

@@ -70,7 +70,7 @@ export class ExampleKeys {
       if (USED[owner].has(key) || value === null || value === undefined) continue;
       const isMessage = owner === 'message';
       if (isMessage && this.#template.readsOfMessage(key)) continue;
-      const instead = INSTEAD[owner][key];
+      const instead = insteadOf(owner, key);
       if (instead !== undefined) throw place.fail(`${place.name} has ${shown(key)}, which is not supported here`, instead);
       if (!UNUSED[owner].has(key) && !isDescriptive(key)) {
         // A template may read it in a way that its source does not show; a slip of the keyboard is more probable.
@@ -84,7 +84,7 @@ export class ExampleKeys {
   /** What to write instead of an example with these keys, none of which makes it one; null if there is nothing better to say. */
   instead(keys: string[]): string | null {
     for (const key of keys) {
-      const instead = INSTEAD.example[key];
+      const instead = insteadOf('example', key);
       if (instead !== undefined) return instead;
       const nearest = nearestName(key, USED.example);
       if (nearest !== null) return didYouMean(nearest);
@@ -113,6 +113,9 @@ export class ExampleKeys {
     return kinds.filter((kind) => this.#unused[kind].size > 0).map((kind) => sentence(HEADS[kind](file), this.#unused[kind]));
   }
 }
+
+/** A key may be called `toString`, which every object has. */
+const insteadOf = (owner: KeyOwner, key: string): string | undefined => (Object.hasOwn(INSTEAD[owner], key) ? INSTEAD[owner][key] : undefined);
 
 const shown = (key: string): string => JSON.stringify(key);
 

@@ -66,7 +66,7 @@ export function parseHeader(json: Uint8Array, fileBytes: number, where: string):
   for (const [name, value] of Object.entries(parsed)) {
     if (problems.length >= MAX_PROBLEMS) break;
     if (name === '__metadata__') {
-      if (isRecord(value)) for (const [key, text] of Object.entries(value)) metadata[key] = String(text);
+      if (isRecord(value)) for (const [key, text] of Object.entries(value)) metadata[key] = typeof text === 'string' ? text : JSON.stringify(text);
       continue;
     }
     const entry = parseEntry(value, dataStart);

@@ -19,9 +19,12 @@ export const ACTIVATIONS: Readonly<Record<string, Activation>> = {
 
 const DROPOUT = ['attention_dropout', 'attn_pdrop', 'resid_pdrop', 'embd_pdrop', 'hidden_dropout'];
 
+/** @param value of any type: a description may come from anyone */
+const isAboveZero = (value: unknown): boolean => typeof value !== 'object' && Number(value) > 0;
+
 /** Fields that all families read in the same way. */
 export const commonParts = (fields: ConfigFields) => ({
-  dropout: DROPOUT.filter((field) => Number(fields.value(field) ?? 0) > 0).map((field) => `${field} ${shown(fields.value(field))}`),
+  dropout: DROPOUT.filter((field) => isAboveZero(fields.value(field))).map((field) => `${field} ${shown(fields.value(field))}`),
   bosTokenId: fields.tokenIds('bos_token_id')[0] ?? null,
   eosTokenIds: fields.tokenIds('eos_token_id'),
   padTokenId: fields.tokenIds('pad_token_id')[0] ?? null,

@@ -87,6 +87,10 @@ function readDecoder(decoder: unknown, added: Declared): void {
   }
 }
 
+/** The texts of those that are tokens: what else a file declares is refused elsewhere. */
+export const tokenTexts = (values: readonly unknown[]): string[] =>
+  values.flatMap((value) => (isFilled(value) && (typeof value === 'string' || value instanceof AddedToken) ? [String(value)] : []));
+
 /** Without `added_tokens_decoder`, which transformers has written since 2023: the files that came before it, then tokenizer.json. */
 function readOlderFiles({ specialTokensMap, addedTokens, serialized }: TokenizerFiles, given: Arguments, added: Declared): void {
   for (const [name, value] of Object.entries(specialTokensMap)) {
@@ -98,9 +102,9 @@ function readOlderFiles({ specialTokensMap, addedTokens, serialized }: Tokenizer
     given['model_specific_special_tokens'] = { ...(given['model_specific_special_tokens'] as object), ...given['extra_special_tokens'] };
     delete given['extra_special_tokens'];
   }
-  const special = new Set(SPECIAL_NAMES.flatMap((name) => (isFilled(given[name]) ? [String(given[name])] : [])));
+  const special = new Set(SPECIAL_NAMES.flatMap((name) => tokenTexts([given[name]])));
   const extra = given['extra_special_tokens'];
-  if (Array.isArray(extra)) for (const token of extra) special.add(String(token));
+  if (Array.isArray(extra)) for (const token of tokenTexts(extra)) special.add(token);
   for (const [content, id] of Object.entries(addedTokens)) {
     const isSpecial = special.has(content);
     declare(added, Number(id), AddedToken.fromJson({ content, normalized: !isSpecial, special: isSpecial }, 'added_tokens.json'));

@@ -7,7 +7,7 @@ import tokenizers from 'tokenizers';
 import { isRecord } from '../../../../src/formats/record.ts';
 import { AddedToken, type NamedToken } from './added-token.ts';
 import { badTokenizer } from './bad-tokenizer.ts';
-import { type Arguments, initArguments, isFilled } from './init-arguments.ts';
+import { type Arguments, initArguments, isFilled, tokenTexts } from './init-arguments.ts';
 import { asksForRightWords, MISTRAL_WORDS_WARNING, mayHaveWrongWords, withRightWords } from './mistral-words.ts';
 import { allSpecial, type NamedTokens, namedTokens } from './named-tokens.ts';
 import { REBUILT_CLASSES } from './rebuilt.ts';
@@ -69,7 +69,7 @@ export async function openPythonTokenizer(modelDir: string): Promise<PythonToken
     files,
     specialTokens: Object.fromEntries([...special.named].map(([name, token]) => [name, String(token)])),
     cleansUpSpaces: isFilled(args['clean_up_tokenization_spaces']) && (forced || !isBpe(source.json['model'])),
-    fillToken: kind === 'CodeLlamaTokenizer' && isFilled(args['fill_token']) ? String(args['fill_token']) : null,
+    fillToken: kind === 'CodeLlamaTokenizer' ? (tokenTexts([args['fill_token']])[0] ?? null) : null,
     warnings,
   };
 }

@@ -78,11 +78,11 @@ const className = (value: unknown): string | null => (typeof value === 'string' 
 const isRebuilt = (name: string): name is RebuiltClass => (REBUILT as readonly string[]).includes(name);
 
 const isPythons = (name: string): boolean =>
-  isRebuilt(name) || name in ALIASES || OTHERS.has(name) || [AS_SERIALIZED, 'PreTrainedTokenizer', 'BloomTokenizer'].includes(name);
+  isRebuilt(name) || Object.hasOwn(ALIASES, name) || OTHERS.has(name) || [AS_SERIALIZED, 'PreTrainedTokenizer', 'BloomTokenizer'].includes(name);
 
 function known(name: string): TokenizerClass {
   if (isRebuilt(name)) return name;
-  const alias = ALIASES[name];
+  const alias = Object.hasOwn(ALIASES, name) ? ALIASES[name] : undefined; // `toString` is no class
   if (alias !== undefined) return alias;
   if (!OTHERS.has(name)) return AS_SERIALIZED;
   throw badTokenizer(
