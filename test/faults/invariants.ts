@@ -11,8 +11,8 @@ export interface Findings {
   irregular: string[];
 }
 
-/** Said once in a job's life, whatever interrupts it. */
-const ONCE = [/^Files validated/, /^Fine-tuning job started/, /^New fine-tuned model created/, /^The job has successfully completed/];
+/** Said once in a job's life, whatever interrupts it. That it started is said again when it starts from the beginning again. */
+const ONCE = [/^Files validated/, /^New fine-tuned model created/, /^The job has successfully completed/];
 
 export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 
