@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/attempt-store.ts';
 import { type Api, connect } from './api.ts';
 import { sameAnswer } from './dataset.ts';
 import { makeHome, type Program, startService, startWorker, until } from './service.ts';
@@ -110,6 +111,19 @@ describe('a running job', () => {
     await expectUndisturbed(id, undisturbed);
     const messages = (await api.events(id)).map(({ message }) => message);
     expect(messages).toEqual(expect.arrayContaining([expect.stringMatching(/The worker stops/), expect.stringMatching(/resumed after step \d+/)]));
+  });
+
+  it('whose worker is killed › leaves no process behind and resumes on the next worker at once', async () => {
+    const { id } = await api.create(job());
+    await api.checkpoint(id);
+    const pid = await trainingPid(worker, id);
+    await worker.stop('SIGKILL');
+    const killedMs = Date.now();
+    worker = startWorker(home);
+    await until('the end of the process', () => !isAlive(pid));
+    await trainingPid(worker, id);
+    expect(Date.now() - killedMs).toBeLessThan(HEARTBEAT_TIMEOUT_MS / 2); // a few seconds, unless other tests take the machine
+    await expectUndisturbed(id, undisturbed);
   });
 
   it('whose process dies again and again › fails and reports how it died', async () => {
