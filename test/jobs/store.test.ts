@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { fineTunedModelName } from '../../src/ids.ts';
 import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/attempt-store.ts';
 import type { NewJob } from '../../src/jobs/job.ts';
@@ -121,6 +121,28 @@ describe('heartbeat', () => {
     expect((await jobs.findStalled()).map((job) => job.id)).not.toContain(id);
     await silence(id);
     expect((await jobs.findStalled()).map((job) => job.id)).toContain(id);
+  });
+});
+
+describe('a machine whose clock is wrong', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it.each([
+    ['behind', -60_000],
+    ['ahead', 60_000],
+  ])('by a minute, %s › keeps the jobs that it works on, and takes none from others', async (_, skewMs) => {
+    const others = (await jobs.claim((await make()).id, 'worker-a'))!;
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + skewMs });
+    const { id, attempt } = await running();
+    await jobs.heartbeat(id, attempt);
+    const seenThere = await jobs.findStalled();
+    expect(await jobs.claim(others.id, 'worker-b')).toBeNull();
+    vi.useRealTimers();
+    const seenElsewhere = await jobs.findStalled();
+    const stalled = [...seenThere, ...seenElsewhere].map((job) => job.id);
+    for (const job of [id, others.id]) expect(stalled).not.toContain(job);
   });
 });
 

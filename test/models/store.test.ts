@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type ModelStore, openModelStore, WORKER_TIMEOUT_MS } from '../../src/models/store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
 
@@ -31,6 +31,14 @@ describe('announce', () => {
     await models.announce(worker('c'), [model('y')]);
     expect(await ids()).toEqual(['y']);
     await models.removeWorker('c');
+  });
+
+  it('by a machine whose clock is a minute behind › counts all the same', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 60_000 });
+    await models.announce(worker('e'), [model('behind')]);
+    vi.useRealTimers();
+    expect(await ids()).toEqual(['behind']);
+    await models.removeWorker('e');
   });
 
   it('that has stopped › takes the models off the list until it resumes', async () => {

@@ -27,7 +27,8 @@ const FULL = ['ENOSPC', 'EDQUOT', 'EROFS'];
 /** @returns null if the error does not say that something outside is away */
 export function outageOf(error: unknown): Outage | null {
   if (error instanceof ObjectStoreFailed) return { need: 'object_store', detail: answer(error.cause) };
-  if (isDatabaseAway(error)) return { need: 'database', detail: answer(error) };
+  // pg gives a cut connection neither a code nor a name.
+  if (isDatabaseAway(error)) return { need: 'database', detail: codeOf(error) === 'Error' ? 'the connection was cut' : answer(error) };
   if (error instanceof Refusal && error.code === 'disk_full') return { need: 'disk', detail: error.message };
   if (error instanceof Refusal && ['model_hub_unreachable', 'download_failed'].includes(error.code))
     return { need: 'model_hub', detail: error.message };

@@ -37,6 +37,7 @@ export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick, step
   let timer: NodeJS.Timeout;
   let stopped = false;
   let beating = Promise.resolve();
+  let ticking: Promise<void> | null = null;
 
   async function beat(): Promise<void> {
     try {
@@ -44,13 +45,21 @@ export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick, step
       const job = await jobs.heartbeat(id, attempt, estimatedFinish === undefined ? {} : { estimatedFinish });
       // A job that waits although it was running has been paused and resumed since the last heartbeat.
       if (job?.status === 'paused' || (job !== null && wasRunning && job.status !== 'running')) pause();
-      if (job !== null) await tick();
+      if (job !== null) work();
       else if (!stopped) lost.abort();
     } catch (error) {
       // A short database outage does not end a run. After a long one the heartbeat is too old and another worker takes the job.
-      log.warn({ err: error }, 'the heartbeat or the steps so far could not be written');
+      log.warn({ err: error }, 'the heartbeat could not be written');
     }
     if (!stopped && !lost.signal.aborted) schedule();
+  }
+  /** Beside the heartbeats: a write that is slow, or is tried again, must not make the worker look dead. */
+  function work(): void {
+    ticking ??= tick()
+      .catch((error: unknown) => log.warn({ err: error }, 'the steps so far could not be written'))
+      .finally(() => {
+        ticking = null;
+      });
   }
   function pause(): void {
     estimatedFinish = null;
@@ -86,6 +95,7 @@ export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick, step
       stopped = true;
       clearTimeout(timer);
       await beating;
+      await ticking;
     },
   };
 }

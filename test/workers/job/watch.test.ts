@@ -8,13 +8,13 @@ const START = 1_800_000_000_000;
 let written: JobPatch[];
 let watch: JobWatch;
 
-const open = (stepsMs: number) => {
+const open = (stepsMs: number, tick = async () => {}) => {
   const heartbeat = async (_id: string, _attempt: number, patch: JobPatch) => {
     written.push(patch);
     return {} as Job;
   };
   const jobs = { heartbeat } as unknown as JobStore;
-  return watchJob(jobs, { id: 'job', attempt: 1 } as Job, { log: pino({ level: 'silent' }), tick: async () => {}, stepsMs });
+  return watchJob(jobs, { id: 'job', attempt: 1 } as Job, { log: pino({ level: 'silent' }), tick, stepsMs });
 };
 
 beforeEach(() => {
@@ -59,5 +59,24 @@ describe("a job's estimated finish", () => {
     watch = open(0);
     watch.preparing(null);
     expect(await next()).toBeUndefined();
+  });
+});
+
+describe("a job's heartbeat", () => {
+  it('is written every second while a slow write of the steps is under way', async () => {
+    let ticks = 0;
+    let end = () => {};
+    watch = open(0, () => {
+      ticks += 1;
+      return new Promise((resolve) => {
+        end = resolve;
+      });
+    });
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect([written.length, ticks]).toEqual([5, 1]);
+    end();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect([written.length, ticks]).toEqual([6, 2]);
+    end();
   });
 });
