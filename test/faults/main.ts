@@ -1,13 +1,13 @@
 /**
  * `npm run test:faults -- [--tries 20] [--only TEXT] [--seed 1] [--logs DIR] [--write]`: injects faults into the real service while it trains, and
  * checks that no job is lost, that every adapter has the bytes of an undisturbed run, and that everything was recorded once. Prints a table and one
- * JSON line; ends with 1 if anything was lost. --only takes a row's name or a part of names, or several separated by semicolons.
+ * JSON line; ends with 1 if anything was lost. --only takes a row's name or a part of names, or several separated by semicolons;
+ * --write replaces those rows of docs/results.md that were run.
  */
 import { parseArgs } from 'node:util';
-import { median } from '../../bench/measures.ts';
-import { table, thisMachine, writeResult } from '../../bench/results-page.ts';
 import { type RowResult, runRow } from './row.ts';
 import { faults } from './rows/all.ts';
+import { faultTable, writeFaults } from './table.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -34,19 +34,8 @@ for (const fault of rows) {
   console.log(`  ${result.tries} tries, ${result.lost} lost, ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
 }
 
-const seconds = (values: readonly number[], pick: (values: readonly number[]) => number): string =>
-  values.length === 0 ? '–' : `${pick(values).toFixed(1)} s`;
-const head = ['fault', 'tries', 'lost', 'wrong bytes', 'missing or doubled', 'continues after (median)', 'worst'];
-const shown = table(
-  head,
-  results.map(({ name, tries, lost, wrongBytes, irregular, continuedAfterSeconds }) => [
-    name,
-    ...[tries, lost, wrongBytes, irregular].map(String),
-    seconds(continuedAfterSeconds, (values) => median([...values])),
-    seconds(continuedAfterSeconds, (values) => Math.max(...values)),
-  ]),
-);
+const shown = faultTable(results);
 console.log(`\n${shown}`);
-if (options.write) writeResult('faults', `${shown}\n\nOn ${thisMachine()}, seed ${options.seed}.`);
+if (options.write) writeFaults(results, options.seed);
 console.log(JSON.stringify({ test: 'faults', seed: Number(options.seed), results }));
 process.exitCode = results.some(({ lost, wrongBytes, irregular }) => lost + wrongBytes + irregular > 0) ? 1 : 0;
