@@ -12,12 +12,10 @@ type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'files' | 'queue' | 'log'>;
  * @throws Refusal when the job is unknown, has succeeded or was cancelled, or one of its files is gone
  */
 export async function resumeJob(principal: Principal, id: string, services: Needs): Promise<Job> {
-  const { jobs, jobRecord, queue, log } = services;
+  const { jobs, queue, log } = services;
   const before = await findJob(principal, id, services);
   if (before.status === 'failed') await requireFiles(before, services);
-  const checkpoint = await jobRecord.newestCheckpoint(id);
-  const from = checkpoint === null ? 'It starts from the beginning' : `It resumes from the checkpoint at step ${checkpoint.step}`;
-  const events: NewEvent[] = [{ level: 'info', message: `The job has been resumed and waits for a worker. ${from}` }];
+  const events: NewEvent[] = [{ level: 'info', message: `The job has been resumed and waits for a worker. ${await fromWhere(before, services)}` }];
   const resumed = await jobs.resumeOwn(principal.organization, id, { events });
   if (resumed === null) {
     const job = await findJob(principal, id, services);
@@ -28,6 +26,12 @@ export async function resumeJob(principal: Principal, id: string, services: Need
   // The row is what counts: if Redis is unavailable now, the reconciler wakes a worker later.
   await queue.enqueue(id).catch((error: unknown) => log.warn({ err: error, jobId: id }, 'the resumed job could not be queued yet'));
   return resumed;
+}
+
+async function fromWhere({ id, workerId }: Job, { jobRecord }: Needs): Promise<string> {
+  if (workerId !== null) return 'Its former worker still finishes its step and writes a checkpoint';
+  const checkpoint = await jobRecord.newestCheckpoint(id);
+  return checkpoint === null ? 'It starts from the beginning' : `It resumes from the checkpoint at step ${checkpoint.step}`;
 }
 
 /** The content of a deleted file is kept only until its jobs have ended, and a failed job had. */
