@@ -31,6 +31,21 @@ export class TokenizerPatternFailed extends TrainingProcessDied {
   }
 }
 
+/** What V8, the C++ library and TensorFlow print when an allocation, or a thread, is refused, and then end the process. */
+const ALLOCATION_REFUSED = /heap out of memory|std::bad_alloc|Cannot allocate memory|pthread_create\(\) failed|OOM when allocating/;
+
+export class OutOfMemory extends TrainingProcessDied {
+  override readonly name = 'OutOfMemory';
+  override readonly code = 'out_of_memory';
+  override readonly hint = 'Lower hyperparameters.batch_size or hyperparameters.max_length, or have the worker allow more (TRAINING_MEMORY_LIMIT).';
+
+  override get what(): string {
+    return `The training process ran out of memory (${this.how})`;
+  }
+}
+
 /** @param output the last lines it printed */
-export const died = (how: string, output: string): TrainingProcessDied =>
-  PATTERN_GIVEN_UP.test(output) ? new TokenizerPatternFailed(how) : new TrainingProcessDied(how);
+export function died(how: string, output: string): TrainingProcessDied {
+  if (PATTERN_GIVEN_UP.test(output)) return new TokenizerPatternFailed(how);
+  return ALLOCATION_REFUSED.test(output) ? new OutOfMemory(how) : new TrainingProcessDied(how);
+}

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { withinTime } from '../../../../workers/engine/data/time-limit.ts';
-import { died } from '../../../../workers/process/died.ts';
 
 const never = () => new Promise<never>(() => {});
 const tooSlow = () => new Error('too slow');
@@ -25,13 +24,5 @@ describe('work in another thread', () => {
       new Promise((resolve) => setTimeout(() => resolve('waited for'), 600)),
     ]);
     expect(outcome).toBe('waited for');
-  });
-});
-
-describe('a training process that a pattern of the tokenizer ended', () => {
-  it('is told from others by its last words', () => {
-    const output = 'thread panicked\nOnig: Regex search error: retry-limit-in-match over\nstack backtrace:';
-    expect(died('SIGABRT', output)).toMatchObject({ code: 'corrupt_model_file', what: expect.stringMatching(/tokenizer\.json/) });
-    expect(died('SIGABRT', 'something else')).toMatchObject({ code: 'training_process_died' });
   });
 });
