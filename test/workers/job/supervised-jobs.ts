@@ -19,7 +19,7 @@ export const WEIGHTS = 'adapter_model.safetensors';
 
 /** What goes differently than in an undisturbed run. */
 type Disturbances = Partial<
-  Pick<Supervision, 'stopping' | 'patienceMs'> & Pick<Place, 'takeProcess' | 'trained'> & { services: Partial<Supervision['services']> }
+  Pick<Supervision, 'stopping' | 'patienceMs' | 'modelDir'> & Pick<Place, 'takeProcess' | 'trained'> & { services: Partial<Supervision['services']> }
 >;
 
 /** The whole service with a small dataset, and jobs of it that are supervised one at a time, each by a worker with real training processes. */

@@ -3,7 +3,8 @@ import { jsonText } from '../../../src/formats/json-text.ts';
 import type { TokenReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetOptions, ReadDataset } from './dataset.ts';
 import { countShared } from './digests.ts';
-import type { ChatTemplate, UsedTemplate } from './template/chat-template.ts';
+import type { ChatTemplate } from './template/chat-template.ts';
+import type { UsedTemplate } from './template/compiled.ts';
 
 interface Files {
   training: ReadDataset;

@@ -1,5 +1,4 @@
 /** A model's chat template (Jinja), rendered as transformers' `apply_chat_template` does, with what `{% generation %}` … `{% endgeneration %}` enclosed. */
-import { createHash } from 'node:crypto';
 import type { TemplateKeys } from '../../../../src/formats/example-keys.ts';
 import type { ChatMessage } from '../../../../src/formats/examples.ts';
 import type { JsonObject, JsonValue } from '../../../../src/formats/json-value.ts';
@@ -8,10 +7,10 @@ import { reservedKwarg } from '../../../../src/formats/template-kwargs.ts';
 import { commonPrefixLength } from '../common-prefix.ts';
 import type { SpecialTokens, Tokenizer } from '../tokenizer.ts';
 import { inWhole, type Rendered, rebased } from './beginnings.ts';
+import { type Compiled, compile, type UsedTemplate } from './compiled.ts';
 import { withContent } from './content-parts.ts';
 import { TemplateTooSlow } from './jinja/error.ts';
 import { PrefixRenderer } from './jinja/prefix-renderer.ts';
-import { Template } from './jinja/template.ts';
 import type { Dict, Value } from './jinja/values.ts';
 import type { JobTemplate } from './job-template.ts';
 import { markedSpans } from './marked-spans.ts';
@@ -53,15 +52,6 @@ export interface RenderedTurns {
   steps: number;
 }
 
-/** A template that was used, for the receipt. */
-export interface UsedTemplate {
-  name: string;
-  /** SHA-256 of the source, hex. */
-  sha256: string;
-  /** Whether it marks what the assistant generated. */
-  marksGeneration: boolean;
-}
-
 interface TemplateOptions {
   specialTokens: SpecialTokens;
   /** The date for `strftime_now`; an argument, so that a resumed run renders the same text. */
@@ -72,21 +62,14 @@ interface TemplateOptions {
   isOwn?: boolean;
 }
 
-interface Compiled extends UsedTemplate {
-  template: Template;
-  source: string;
-}
-
 const NO_KWARGS: JsonObject = new Map();
-/** Ten times the longest template that models ship; reading a source takes time that grows faster than its length. */
-const MAX_SOURCE_LENGTH = 256 * 1024;
-
 export class ChatTemplate {
   readonly #sources: TemplateSources;
   readonly #compiled = new Map<string, Compiled>();
   readonly #options: Required<TemplateOptions>;
   /** Messages as templates see them; the same message is rendered many times. */
   readonly #messages = new WeakMap<ChatMessage, Dict>();
+  #stopped: TemplateTooSlow | null = null;
   /** Which keys they read, so that those of a dataset which they do not read can be named. */
   readonly keys: TemplateKeys;
 
@@ -156,7 +139,7 @@ export class ChatTemplate {
   /** @throws Error with the template's own message when it refuses the conversation */
   render(messages: readonly ChatMessage[], { tools, addGenerationPrompt, kwargs }: RenderOptions): Rendering {
     const { template, source } = this.#for(tools);
-    return advising(source, messages, () => {
+    return this.#attempt(source, messages, () => {
       const variables = this.#variables({ tools, kwargs, addGenerationPrompt });
       const rendered = (inParts: boolean): Rendering => {
         const run = template.render(variables.set('messages', this.#dicts(messages, inParts)), { today: this.#options.today });
@@ -175,7 +158,7 @@ export class ChatTemplate {
    */
   turns(messages: readonly ChatMessage[], { tools, kwargs, only }: ExampleOptions & { only?: readonly number[] }): RenderedTurns {
     const { template, source } = this.#for(tools);
-    return advising(source, messages, () => {
+    return this.#attempt(source, messages, () => {
       const rendered = (addGenerationPrompt: boolean, inParts: boolean) =>
         new PrefixRenderer(template, this.#dicts(messages, inParts), this.#variables({ tools, kwargs, addGenerationPrompt }), this.#options.today);
       const { plain, inParts } = withContent(
@@ -198,6 +181,17 @@ export class ChatTemplate {
     });
   }
 
+  /** After one conversation for which it took too long, the template is not tried on others: they would take as long, and some may already be waiting. */
+  #attempt<T>(source: string, messages: readonly ChatMessage[], work: () => T): T {
+    if (this.#stopped !== null) throw this.#stopped;
+    try {
+      return advising(source, messages, work);
+    } catch (error) {
+      if (error instanceof TemplateTooSlow) this.#stopped = error;
+      throw error;
+    }
+  }
+
   #dicts(messages: readonly ChatMessage[], inParts: boolean): Value[] {
     return messages.map((message) => {
       if (inParts) return messageOf(message, true);
@@ -216,18 +210,6 @@ export class ChatTemplate {
   }: RenderOptions | (Omit<RenderOptions, 'kwargs'> & { kwargs: JsonObject | undefined })) {
     const { specialTokens } = this.#options;
     return variablesOf({ specialTokens, tools, addGenerationPrompt, kwargs: new Map([...this.#options.kwargs, ...kwargs]) });
-  }
-}
-
-function compile(name: string, source: string): Compiled {
-  const which = name === DEFAULT ? '' : ` (${name})`;
-  const sha256 = createHash('sha256').update(source).digest('hex');
-  const marksGeneration = /\{%[-+]?\s*generation\s*[-+]?%\}/.test(source);
-  try {
-    if (source.length > MAX_SOURCE_LENGTH) throw new Error(`it has ${source.length} characters; the limit is ${MAX_SOURCE_LENGTH}`);
-    return { name, source, sha256, marksGeneration, template: new Template(source) };
-  } catch (error) {
-    throw new Refusal('corrupt_model_file', `the model's chat template${which} cannot be parsed: ${(error as Error).message}`, { param: 'model' });
   }
 }
 
