@@ -1,6 +1,7 @@
 /** The worker program: `npm run worker`. `npm start` runs it beside the API. */
 import { readConfig, trainingEnvironment } from '../src/config.ts';
 import { openDataDir } from '../src/data-dir.ts';
+import { sayAlive } from '../src/embedded/end-if-silent.ts';
 import { logUnhandledErrors, openLog } from '../src/log.ts';
 import { openServices } from '../src/services.ts';
 import { exitWithin, STOP_DEADLINE_MS, WORKERS_STOP_MS } from '../src/stop-in-time.ts';
@@ -13,6 +14,7 @@ import { startWorker } from './worker.ts';
 
 // It stops by itself when the service that started it is gone (see `disconnect`), unless its event loop hangs.
 if (process.send !== undefined) dieWithParent({ graceMs: STOP_DEADLINE_MS });
+sayAlive();
 
 const config = readConfig();
 const log = openLog(config.logLevel);

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { environmentWith } from '../config.ts';
 import type { Services } from '../services.ts';
 import { WORKERS_STOP_MS } from '../stop-in-time.ts';
+import { endIfSilent, SILENT_MS } from './end-if-silent.ts';
 
 /** By path, not by import: the API process never loads TensorFlow. */
 const workerProgram = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
@@ -41,6 +42,7 @@ export function startWorkers({ config, urls, log }: Pick<Services, 'config' | 'u
       });
       const stop = () => void stopChild(child);
       stopping.signal.addEventListener('abort', stop, { once: true });
+      endIfSilent(child, () => log.error({ worker: child.pid }, `a worker has been silent for ${SILENT_MS / 1000} s and is killed`));
       const startedMs = Date.now();
       const outcome = await exitOf(child);
       stopping.signal.removeEventListener('abort', stop);
