@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { HashedFile } from './hashed-file.ts';
 import { nullable } from './nullable.ts';
+import { LossAfterResume } from './resumes.ts';
 
 /** Largest absolute difference allowed between the losses of the delivered files and of the live model, in nats per supervised token. */
 export const LOSS_TOLERANCE = 1e-3;
@@ -46,6 +47,11 @@ export const AdapterProof = Type.Object(
     passed: Type.Boolean(),
     created_at: Type.Integer({ description: 'Unix seconds.' }),
     files: Type.Array(HashedFile, { description: 'The files as read back from storage.' }),
+    resumes: Type.Optional(
+      Type.Array(Type.Object({ step: Type.Integer(), ...LossAfterResume.properties }), {
+        description: 'For each checkpoint that the run resumed from, the loss recorded with it and the loss with its state loaded.',
+      }),
+    ),
     ...ProofFindings.properties,
   },
   { title: 'AdapterProof' },

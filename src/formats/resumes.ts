@@ -3,6 +3,14 @@ import { type Static, Type } from 'typebox';
 import { HashedFile } from './hashed-file.ts';
 import { nullable } from './nullable.ts';
 
+/** In nats per supervised token. */
+export const LossAfterResume = Type.Object({
+  recorded: Type.Number({ description: 'Loss on a few training examples when the checkpoint was written, in nats per supervised token.' }),
+  reloaded: Type.Number({ description: 'The same with the state as it was loaded.' }),
+  difference: Type.Number(),
+  tolerance: Type.Number({ description: 'Allowed difference; a checkpoint beyond it is not resumed from.' }),
+});
+
 export const Resume = Type.Object({
   attempt: Type.Integer({ description: 'Grows by one whenever a worker takes the job.' }),
   resumed_at: Type.Integer({ description: 'Unix seconds.' }),
@@ -17,14 +25,7 @@ export const Resume = Type.Object({
       files: Type.Array(HashedFile, {
         description: 'The state as it was read back; each hash is the one recorded when it was written. Empty for a checkpoint of an older version.',
       }),
-      loss: nullable(
-        Type.Object({
-          recorded: Type.Number({ description: 'Loss on a few training examples when the checkpoint was written, in nats per supervised token.' }),
-          reloaded: Type.Number({ description: 'The same with the state as it was loaded.' }),
-          difference: Type.Number(),
-          tolerance: Type.Number({ description: 'Allowed difference; a checkpoint beyond it is not resumed from.' }),
-        }),
-      ),
+      loss: nullable(LossAfterResume),
     }),
   ),
   /** The first step after the resume; null until it is done. */

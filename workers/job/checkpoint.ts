@@ -1,6 +1,8 @@
 /** Which checkpoint a run resumes from: the newest whose files are what was written. */
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { HashedFile } from '../../src/formats/hashed-file.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import type { Checkpoint, Job } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import { JobLost } from './endings.ts';
@@ -41,8 +43,17 @@ export async function fetchNewestCheckpoint(needs: Needs): Promise<LoadedCheckpo
   }
 }
 
+/** Whether the training process refused its checkpoint: an older one, or the beginning, is left to start from. */
+export const isUnusable = (error: unknown): error is Refusal =>
+  error instanceof Refusal && ['corrupt_checkpoint', 'checkpoint_mismatch'].includes(error.code);
+
+/** @param refusal what the training process says of the checkpoint */
+export function setAsideLoaded({ checkpoint, dir }: LoadedCheckpoint, refusal: Refusal, needs: Needs): Promise<void> {
+  return setAside(checkpoint, refusal.message.replaceAll(join(dir, '/'), ''), needs);
+}
+
 /** Marks a checkpoint that cannot be resumed from, so that no attempt tries it again, and says where the job resumes instead. */
-export async function setAside(checkpoint: Checkpoint, problem: string, { services: { jobRecord }, job }: Needs): Promise<void> {
+async function setAside(checkpoint: Checkpoint, problem: string, { services: { jobRecord }, job }: Needs): Promise<void> {
   const { step, name } = checkpoint;
   const next = await jobRecord.newestCheckpoint(job.id, { before: step });
   const instead = next === null ? 'starts from the beginning' : `resumes from the checkpoint at step ${next.step}`;

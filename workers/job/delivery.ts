@@ -43,7 +43,8 @@ export async function deliver({ services, job, result, deliveredDir, load }: Del
     const uploaded = await uploadDirectory(objectStore, result.outputDir, folder);
     await rm(deliveredDir, { recursive: true, force: true });
     await mkdir(deliveredDir);
-    const proof = await proveFiles({ objectStore, prefix: folder, uploaded, dir: deliveredDir, load });
+    const resumes = (await services.reports.find(job.owner, job.id, 'resumes'))?.data ?? [];
+    const proof = await proveFiles({ objectStore, prefix: folder, uploaded, dir: deliveredDir, resumes, load });
     await saveReport(services, job, 'proof', proof);
     if (!proof.passed) throw proofFailed(proof);
     const results = await putResults(services, job, resultsId);

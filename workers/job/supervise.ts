@@ -1,5 +1,4 @@
 /** One job from the queue to its end: claim, fetch, train in a separate process, record, deliver; and cancellation, shutdown and crashes. */
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { HashedFile } from '../../src/formats/hashed-file.ts';
@@ -13,7 +12,7 @@ import { TrainingProcessDied } from '../process/died.ts';
 import type { ForkedTraining } from '../process/forked.ts';
 import type { TrainingError } from '../process/messages.ts';
 import { hubModelDir, isAvailable } from './base-model.ts';
-import { fetchNewestCheckpoint, type LoadedCheckpoint, setAside } from './checkpoint.ts';
+import { fetchNewestCheckpoint, isUnusable, type LoadedCheckpoint, setAsideLoaded } from './checkpoint.ts';
 import { countCrashes } from './crashes.ts';
 import { deliver } from './delivery.ts';
 import { giveBack, JobLost, letGo, StoppedByWorker } from './endings.ts';
@@ -145,7 +144,7 @@ async function trainUntilOver(run: Run): Promise<void> {
       return await train(run, training, loaded);
     } catch (error) {
       if (run.watch.lost.aborted) throw error;
-      if (loaded !== null && isUnusable(error)) await setAside(loaded.checkpoint, withoutDir(error.message, loaded.dir), { services, job, folder });
+      if (loaded !== null && isUnusable(error)) await setAsideLoaded(loaded, error, { services, job, folder });
       else if (!(error instanceof TrainingProcessDied)) throw error;
       else if (run.stopping.aborted)
         return await giveBack(run); // it did not stop in time
@@ -155,12 +154,6 @@ async function trainUntilOver(run: Run): Promise<void> {
     }
   }
 }
-
-/** Whether the training process refused its checkpoint: an older one, or the beginning, is left to start from. */
-const isUnusable = (error: unknown): error is Refusal =>
-  error instanceof Refusal && ['corrupt_checkpoint', 'checkpoint_mismatch'].includes(error.code);
-
-const withoutDir = (text: string, dir: string): string => text.replaceAll(join(dir, '/'), '');
 
 /** @throws JobLost, Refusal, TrainingProcessDied */
 async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoint | null): Promise<void> {
@@ -213,7 +206,7 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
           run.place.trained();
           await journal.flush();
           await saveReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.last));
-          await deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(training, dir, log) });
+          await deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(run, training, dir) });
           log.info({ steps: answer.result.steps, seconds: answer.result.seconds }, 'job succeeded');
           break;
         case 'stopped':
@@ -238,9 +231,11 @@ async function storeProgress({ services, job, journal, folder }: Run, checkpoint
   await folder.removeCheckpoint(checkpoint.step);
 }
 
-/** @throws StoppedByWorker, Refusal, TrainingProcessDied */
-async function verify(training: ForkedTraining, dir: string, log: Logger): Promise<ProofFindings> {
-  const answer = await training.verify(dir);
+/** @throws JobLost, StoppedByWorker, Refusal, TrainingProcessDied */
+async function verify({ watch, log }: Run, training: ForkedTraining, dir: string): Promise<ProofFindings> {
+  const answer = await training.verify(dir).catch((error) => {
+    throw watch.lost.aborted ? new JobLost() : error; // the process was killed because the job is lost
+  });
   if (answer.answer === 'verified') return answer.findings;
   if (answer.answer === 'failed') throw failure(answer.error, training, log);
   throw new StoppedByWorker();

@@ -72,6 +72,7 @@ describe('a job that resumes', () => {
     const { recorded, reloaded, difference } = resume!.checkpoint!.loss!;
     expect(recorded).toBeGreaterThan(0);
     expect({ reloaded, difference }).toEqual({ reloaded: recorded, difference: 0 });
+    expect((await jobs.get(id, '/proof')).json()).toMatchObject({ passed: true, resumes: [{ step: 3, recorded, reloaded: recorded }] });
   });
 
   it('and finds one bit of its newest checkpoint flipped › resumes from the one before, says so, and repeats the recorded losses', async () => {
