@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { keys } from '../../../src/object-store/keys.ts';
 import { sameAnswer } from '../../journey/dataset.ts';
 import { superviseJobs } from './supervised-jobs.ts';
 
@@ -65,5 +68,19 @@ describe('a job that failed', () => {
     expect(await found(id)).toMatchObject({ status: 'succeeded', attempt: 2 });
     expect(await messages(id)).toContain('Fine-tuning job resumed after step 2');
     expect(await jobs.weights(id)).toEqual(await jobs.undisturbed());
+  });
+});
+
+describe('a job that is deleted', () => {
+  it('while it trains › frees its slot and leaves nothing', async () => {
+    const { services, inject } = jobs.service;
+    const id = await jobs.makeJob(long);
+    const remove = async () => expect((await inject({ method: 'DELETE', url: `/v1/fine_tuning/jobs/${id}` })).statusCode).toBe(200);
+    await jobs.supervise(id, { takeProcess: afterStep(1, remove) });
+    expect(await services.jobs.findAny(id)).toBeNull();
+    for (const rows of [services.database.jobEvent, services.database.stepMetric, services.database.checkpoint])
+      expect(await (rows.count as (query: object) => Promise<number>)({ where: { jobId: id } })).toBe(0);
+    expect(await services.objectStore.list(keys.job(id))).toEqual([]);
+    expect(existsSync(join(services.config.dataDir, 'tokens', id))).toBe(false);
   });
 });
