@@ -38,6 +38,8 @@ export interface Config {
   rootApiKey: string | null;
   /** How much memory a training process may allocate, bytes; null: no limit of ours. */
   trainingMemoryBytes: number | null;
+  /** Whether training processes get namespaces of their own where the system allows it. */
+  confineTraining: boolean;
   /** Worker processes that `npm start` runs itself; 0 runs only the API. */
   workers: number;
   /** How long things are kept that users would miss. */
@@ -115,6 +117,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     redisUrl,
     storageUrl,
     rootApiKey,
+    confineTraining: !['false', '0'].includes(env['CONFINE_TRAINING'] ?? ''),
     trainingMemoryBytes: memoryLimit(env['TRAINING_MEMORY_LIMIT'], problems),
     workers: integer('WORKERS', 1, [0, 64]),
     retention: Object.freeze({

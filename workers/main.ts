@@ -22,7 +22,11 @@ logUnhandledErrors(log);
 openDataDir(config.dataDir, log);
 const services = await openServices(config, log);
 const environment = trainingEnvironment();
-const { prefix, achieved, problem } = confinement({ hidden: serviceFiles(services), maxMemoryBytes: config.trainingMemoryBytes });
+const { prefix, achieved, problem } = confinement({
+  hidden: serviceFiles(services),
+  namespaces: config.confineTraining,
+  maxMemoryBytes: config.trainingMemoryBytes,
+});
 if (problem === null) log.info({ achieved }, 'training processes are confined');
 else log.warn({ achieved, problem }, 'training processes are not confined as they could be: this system does not allow it');
 const worker = await startWorker(services, {

@@ -11,6 +11,8 @@ import { isPrivateAddress } from './private-address.ts';
 const MAX_REDIRECTS = 6;
 /** A server that sends nothing for this long is given up. */
 const IDLE_TIMEOUT_MS = 60_000;
+/** Some servers refuse a request without them. */
+const DEFAULT_HEADERS = { accept: '*/*', 'user-agent': 'graft' };
 const REDIRECTS = [301, 302, 303, 307, 308];
 /** Answers that have no body by definition; a Response refuses one for them. */
 const WITHOUT_BODY = [101, 204, 205, 304];
@@ -33,6 +35,7 @@ export function guardedFetch(privateHosts: readonly string[]): typeof fetch {
     if (body !== undefined && body !== null) throw new TypeError('a guarded request has no body');
     let url = new URL(input instanceof Request ? input.url : input);
     const headers = new Headers(given);
+    for (const [name, value] of Object.entries(DEFAULT_HEADERS)) if (!headers.has(name)) headers.set(name, value);
     for (let redirects = 0; ; redirects++) {
       const isAllowed = privateHosts.includes(url.host) || privateHosts.includes(url.hostname);
       const message = await connect(url, { method, headers: Object.fromEntries(headers), ...(signal && { signal }) }, isAllowed);

@@ -17,6 +17,8 @@ export interface Confinement {
 export interface ConfinementOptions {
   /** Files and directories that it does not see; those that do not exist are left out. */
   hidden: readonly string[];
+  /** Whether it gets namespaces of its own. */
+  namespaces: boolean;
   /** Limit on the memory that it allocates, bytes; null: none. */
   maxMemoryBytes: number | null;
 }
@@ -44,7 +46,7 @@ const NAMESPACES = ['unshare', '--user', '--map-root-user', '--net', '--ipc'];
 const WITHOUT_CAPABILITIES = ['setpriv', '--no-new-privs', '--bounding-set=-all', '--inh-caps=-all', '--'];
 
 /** Tries what this system allows, most first. Takes some ten milliseconds. */
-export function confinement({ hidden, maxMemoryBytes }: ConfinementOptions): Confinement {
+export function confinement({ hidden, namespaces, maxMemoryBytes }: ConfinementOptions): Confinement {
   const limit = maxMemoryBytes === null ? 'unlimited' : String(Math.floor(maxMemoryBytes / 1024));
   const script = (paths: readonly string[]) => ['sh', '-c', SCRIPT, 'sh', limit, String(paths.length), ...paths];
   const choices: Omit<Confinement, 'problem'>[] = [
@@ -59,7 +61,7 @@ export function confinement({ hidden, maxMemoryBytes }: ConfinementOptions): Con
     { prefix: script([]), achieved: 'first to be ended when memory runs out' },
   ];
   let problem: string | null = null;
-  for (const choice of choices) {
+  for (const choice of namespaces ? choices : choices.slice(-1)) {
     const { status, stderr, error } = spawnSync(choice.prefix[0]!, [...choice.prefix.slice(1), 'true'], { encoding: 'utf8' });
     if (status === 0) return { ...choice, problem };
     problem ??= error?.message ?? (stderr.trim() || `exit code ${status}`);

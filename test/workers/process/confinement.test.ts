@@ -17,7 +17,8 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const confined = (options: Partial<Parameters<typeof confinement>[0]> = {}) => confinement({ hidden: [], maxMemoryBytes: null, ...options });
+const confined = (options: Partial<Parameters<typeof confinement>[0]> = {}) =>
+  confinement({ hidden: [], namespaces: true, maxMemoryBytes: null, ...options });
 const run = (prefix: readonly string[], ...command: string[]) =>
   spawnSync(prefix[0]!, [...prefix.slice(1), ...command], { encoding: 'utf8', timeout: 20_000 });
 
@@ -37,6 +38,12 @@ describe('a confined process', () => {
 
   it('ends before others when memory runs out', () => {
     expect(run(confined().prefix, 'cat', '/proc/self/oom_score_adj').stdout.trim()).toBe('500');
+  });
+
+  it('keeps the network where the operator wants no namespaces', () => {
+    const { prefix, achieved } = confined({ namespaces: false, hidden: [dir] });
+    expect(achieved).toBe('first to be ended when memory runs out');
+    expect(run(prefix, 'cat', join(dir, 'job')).stdout).toBe('lines');
   });
 
   it('gets no more memory than its limit', () => {
