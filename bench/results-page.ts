@@ -32,6 +32,28 @@ export function writeResult(name: string, content: string): void {
 export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
 
+/**
+ * The table of a part with some rows replaced, for what takes hours and is measured in parts.
+ * @param order the names of all rows, which are their first cells; rows with other names are dropped
+ */
+export function updatedTable(
+  name: string,
+  { head, rows, order }: { head: readonly string[]; rows: readonly string[][]; order: readonly string[] },
+): string {
+  const known = new Map(
+    readResult(name)
+      .split('\n')
+      .filter((line) => line.startsWith('| '))
+      .map((line) => line.slice(2, -2).split(' | '))
+      .map((row) => [row[0] ?? '', row]),
+  );
+  for (const row of rows) known.set(row[0] ?? '', row);
+  return table(
+    head,
+    order.flatMap((row) => (known.has(row) ? [known.get(row)!] : [])),
+  );
+}
+
 /** Prints a part; with --write on the command line, it becomes the page's. */
 export function publishResult(name: string, content: string): void {
   console.log(content);

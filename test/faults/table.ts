@@ -1,6 +1,7 @@
 /** The table of faults, on the screen and in docs/results.md. */
+import { loadavg } from 'node:os';
 import { median } from '../../bench/measures.ts';
-import { readResult, table, thisMachine, writeResult } from '../../bench/results-page.ts';
+import { table, thisMachine, updatedTable, writeResult } from '../../bench/results-page.ts';
 import type { RowResult } from './row.ts';
 import { faults } from './rows/all.ts';
 
@@ -14,16 +15,11 @@ function cells({ name, tries, lost, wrongBytes, irregular, continuedAfterSeconds
   return [name, ...[tries, lost, wrongBytes, irregular].map(String), seconds(median), seconds((values) => Math.max(...values))];
 }
 
-/** Replaces the rows that were run, and keeps the others: all of them take hours. */
+/** Replaces the rows that were run, and keeps the others. */
 export function writeFaults(results: readonly RowResult[], seed: string): void {
-  const rows = new Map(
-    readResult('faults')
-      .split('\n')
-      .filter((line) => line.startsWith('| '))
-      .map((line) => line.slice(2, -2).split(' | '))
-      .map((row) => [row[0] ?? '', row]),
+  const shown = updatedTable('faults', { head: HEAD, rows: results.map(cells), order: faults.map(({ name }) => name) });
+  writeResult(
+    'faults',
+    `${shown}\n\nOn ${thisMachine()}, seed ${seed}; the load of the machine was ${loadavg()[1]!.toFixed(0)} when the last row ended.`,
   );
-  for (const result of results) rows.set(result.name, cells(result));
-  const ofFaults = faults.map(({ name }) => rows.get(name)).filter((row) => row !== undefined);
-  writeResult('faults', `${table(HEAD, ofFaults)}\n\nOn ${thisMachine()}, seed ${seed}.`);
 }

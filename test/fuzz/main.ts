@@ -3,7 +3,7 @@
  * process that is ended when one of them takes too long or too much memory. Prints a table and one JSON line; ends with 1 if anything crashed, hung or grew.
  */
 import { parseArgs } from 'node:util';
-import { table, thisMachine, writeResult } from '../../bench/results-page.ts';
+import { table, thisMachine, updatedTable, writeResult } from '../../bench/results-page.ts';
 import { type FuzzResult, runTarget } from './run-target.ts';
 import { targets } from './targets/all.ts';
 
@@ -36,17 +36,18 @@ for (const { name } of chosen) {
   }
 }
 
-const shown = table(
-  ['parser', 'inputs', 'accepted', 'crashes', 'hangs', 'messages over 16 KiB', 'growth of the heap', 'seconds'],
-  results.map(({ name, inputs, accepted, crashes, hangs, longMessages, growthMb, seconds }) => [
-    name,
-    ...[inputs, accepted, crashes, hangs, longMessages].map((count) => count.toLocaleString('en')),
-    `${growthMb.toFixed(1)} MB`,
-    seconds.toFixed(0),
-  ]),
-);
-console.log(`\n${shown}`);
-if (options.write) writeResult('fuzz', `${shown}\n\nOn ${thisMachine()}, seed ${options.seed}.`);
+const head = ['parser', 'inputs', 'accepted', 'crashes', 'hangs', 'messages over 16 KiB', 'growth of the heap', 'seconds'];
+const rows = results.map(({ name, inputs, accepted, crashes, hangs, longMessages, growthMb, seconds }) => [
+  name,
+  ...[inputs, accepted, crashes, hangs, longMessages].map((count) => count.toLocaleString('en')),
+  `${growthMb.toFixed(1)} MB`,
+  seconds.toFixed(0),
+]);
+console.log(`\n${table(head, rows)}`);
+if (options.write) {
+  const shown = updatedTable('fuzz', { head, rows, order: targets.map(({ name }) => name) });
+  writeResult('fuzz', `${shown}\n\nOn ${thisMachine()}, seed ${options.seed}.`);
+}
 console.log(JSON.stringify({ test: 'fuzz', seed: Number(options.seed), results }));
 const isBad = ({ crashes, hangs, longMessages, growthMb }: FuzzResult) => crashes + hangs + longMessages > 0 || growthMb > GROWTH_ALLOWED_MB;
 process.exitCode = results.some(isBad) ? 1 : 0;
