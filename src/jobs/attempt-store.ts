@@ -2,7 +2,7 @@ import type { Database, Transaction } from '../database/client.ts';
 import { databaseTime } from '../database/time.ts';
 import type { NewFile } from '../files/store.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
-import { type Attempt, writeFenced } from './fenced-write.ts';
+import { type Attempt, untilAnswered, writeFenced } from './fenced-write.ts';
 import type { Job, JobPatch, NewEvent } from './job.ts';
 import { addEvents, asColumns, asJob, type Moved, moveIf } from './row-store.ts';
 import { heldStatuses, isFinal, type MoveName } from './state.ts';
@@ -74,12 +74,19 @@ export function openAttemptStore(db: Database) {
      * @returns the job with the new attempt, or null when it cannot be claimed
      */
     async claim(id: string, workerId: string): Promise<Job | null> {
-      const now = await databaseTime(db);
-      const [row] = await db.job.updateManyAndReturn({
-        where: { id, status: { in: ['validating_files', 'queued'] }, workerId: null, OR: mayResume(now) },
-        data: { attempt: { increment: 1 }, workerId, heartbeatAt: now },
+      const before = await db.job.findUnique({ where: { id }, select: { attempt: true } });
+      if (before === null) return null;
+      const attempt = before.attempt + 1;
+      return untilAnswered(async (isRepeated) => {
+        const now = await databaseTime(db);
+        const [row] = await db.job.updateManyAndReturn({
+          where: { id, attempt: before.attempt, status: { in: ['validating_files', 'queued'] }, workerId: null, OR: mayResume(now) },
+          data: { attempt, workerId, heartbeatAt: now },
+        });
+        // Otherwise a job whose claim's answer was lost would wait until its heartbeat is too old.
+        const found = row ?? (isRepeated ? await db.job.findUnique({ where: { id, attempt, workerId } }) : null);
+        return found && asJob(found);
       });
-      return row ? asJob(row) : null;
     },
 
     /** @returns the job, which may have been paused, or null when it was cancelled, deleted or taken over: stop working on it */

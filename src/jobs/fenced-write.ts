@@ -18,16 +18,25 @@ const RETRY_AFTER_MS = [100, 500, 2_000, 5_000];
  * @param write  may run again after its commit, if only the answer was lost: it must then change nothing
  * @returns its result, or null when the worker no longer has the job: the job has ended, was released, or has a newer attempt
  */
-export async function writeFenced<T>(db: Database, attempt: Attempt, write: (tx: Transaction) => Promise<T>): Promise<T | null> {
-  for (const retryAfterMs of [...RETRY_AFTER_MS, null]) {
+export function writeFenced<T>(db: Database, attempt: Attempt, write: (tx: Transaction) => Promise<T>): Promise<T | null> {
+  return untilAnswered(() => db.$transaction(async (tx) => ((await lock(tx, attempt)) ? write(tx) : null)));
+}
+
+/**
+ * Tries a write again for some seconds if the database did not answer.
+ * @param write.isRepeated  whether an earlier try may have come through
+ * @throws the error of the last try, or at once what the database refuses for good
+ */
+export async function untilAnswered<T>(write: (isRepeated: boolean) => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
     try {
-      return await db.$transaction(async (tx) => ((await lock(tx, attempt)) ? write(tx) : null));
+      return await write(tries > 0);
     } catch (error) {
-      if (retryAfterMs === null || isRefusedByDatabase(error)) throw error;
+      const retryAfterMs = RETRY_AFTER_MS[tries];
+      if (retryAfterMs === undefined || isRefusedByDatabase(error)) throw error;
       await delay(retryAfterMs);
     }
   }
-  throw new Error('unreachable');
 }
 
 /** Locks the job's row if the worker has the job, which also counts as its heartbeat. */

@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { openDatabase } from '../../src/database/client.ts';
 import { fineTunedModelName } from '../../src/ids.ts';
 import { HEARTBEAT_TIMEOUT_MS } from '../../src/jobs/attempt-store.ts';
 import type { NewJob } from '../../src/jobs/job.ts';
 import { openSetbackStore } from '../../src/jobs/setback-store.ts';
 import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
+import { openCuttingProxy } from '../database/cutting-proxy.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
 import { newJob } from './new-job.ts';
 
@@ -91,6 +93,23 @@ describe('claim', () => {
     const { id } = await make();
     const claims = await Promise.all(['a', 'b', 'c', 'd'].map((worker) => jobs.claim(id, worker)));
     expect(claims.filter((claim) => claim !== null)).toHaveLength(1);
+  });
+
+  it('whose connection is cut › has the job all the same, in one attempt, if the claim came through or could be repeated', async () => {
+    const proxy = await openCuttingProxy(embedded.databaseUrl);
+    const database = openDatabase(proxy.url);
+    const distant = openJobStore(database);
+    for (const when of ['before', 'after'] as const) {
+      for (const message of [2, 3]) {
+        const { id } = await make();
+        await distant.findAny(id); // opens the connection
+        proxy.cutAt(message, when);
+        expect(await distant.claim(id, 'worker-a')).toMatchObject({ attempt: 1, workerId: 'worker-a' });
+        expect(await jobs.claim(id, 'worker-b')).toBeNull();
+      }
+    }
+    await database.$disconnect();
+    await proxy.close();
   });
 
   it('of a job whose worker went silent before training › waits for the loss to be counted, and fences off the old worker', async () => {
