@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
+import { hashed } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
 import type { Job } from '../jobs/job.ts';
 import { keys } from '../object-store/keys.ts';
@@ -13,6 +15,8 @@ interface AdapterObject {
   name: string;
   key: string;
   sizeBytes: number;
+  /** What was recorded when it was written; null where nothing was. */
+  sha256: string | null;
 }
 
 /**
@@ -21,9 +25,11 @@ interface AdapterObject {
  * @throws Refusal adapter_not_found
  */
 export async function adapterObjects(job: Job, services: Needs, step?: number): Promise<AdapterObject[]> {
-  const folder = step === undefined ? job.adapterFolder : await checkpointAdapter(job, step, services);
+  const checkpoint = step === undefined ? null : await services.jobRecord.checkpointAt(job.owner, job.id, step);
+  const folder = step === undefined ? job.adapterFolder : checkpoint && keys.checkpointAdapter(checkpoint.folder);
   const listed = folder === null ? [] : await services.objectStore.list(folder);
-  const objects = listed.map(({ key, sizeBytes }) => ({ name: key.slice(folder!.length), key, sizeBytes }));
+  const recorded = new Map(checkpoint?.files?.map(({ name, sha256 }) => [checkpoint.folder + name, sha256]));
+  const objects = listed.map(({ key, sizeBytes }) => ({ name: key.slice(folder!.length), key, sizeBytes, sha256: recorded.get(key) ?? null }));
   if (objects.length > 0) return objects;
   if (step !== undefined) {
     throw new Refusal('adapter_not_found', `The job "${job.id}" has no checkpoint at step ${step}`, {
@@ -33,11 +39,6 @@ export async function adapterObjects(job: Job, services: Needs, step?: number): 
   throw new Refusal('adapter_not_found', `The job "${job.id}" is ${job.status} and has no adapter`, {
     hint: job.status === 'succeeded' ? 'Its model has been deleted.' : 'The adapter is available once the job has succeeded.',
   });
-}
-
-async function checkpointAdapter({ owner, id }: Job, step: number, { jobRecord }: Needs): Promise<string | null> {
-  const checkpoint = await jobRecord.checkpointAt(owner, id, step);
-  return checkpoint && keys.checkpointAdapter(checkpoint.folder);
 }
 
 /** @throws Refusal adapter_not_found */
@@ -53,12 +54,16 @@ export async function adapterFile(job: Job, filename: string, services: Needs): 
   return { content: await services.objectStore.get(object.key), sizeBytes: object.sizeBytes };
 }
 
-/** Streams the objects as a tar without holding any of them in memory. A failure midway destroys the stream. */
+/** Streams the objects as a tar without holding any of them in memory. A failure midway, or content that is not what was written, destroys the stream. */
 export function tarOf(objects: AdapterObject[], { objectStore, log }: Needs): Pack {
   const tar = pack();
   const write = async () => {
-    for (const { name, key, sizeBytes } of objects) {
-      await pipeline(await objectStore.get(key), tar.entry({ name, size: sizeBytes, mtime: new Date(0) }));
+    for (const { name, key, sizeBytes, sha256 } of objects) {
+      const hash = createHash('sha256');
+      const content: Readable = await objectStore.get(key);
+      await pipeline(hashed(content, hash), tar.entry({ name, size: sizeBytes, mtime: new Date(0) }));
+      const found = hash.digest('hex');
+      if (sha256 !== null && found !== sha256) throw new Error(`"${key}" has other content than was written: sha256 ${found}, not ${sha256}`);
     }
     tar.finalize();
   };

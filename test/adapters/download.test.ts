@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fineTunedModelName, newFileId, ORGANIZATION } from '../../src/ids.ts';
 import { keys } from '../../src/object-store/keys.ts';
-import { type RunningService, refusal, runService } from '../running-service.ts';
+import { API_KEY, type RunningService, refusal, runService } from '../running-service.ts';
 
 const adapter = { 'adapter_config.json': '{"r":8}', 'adapter_model.safetensors': 'x'.repeat(3_000_000) };
 
@@ -11,6 +12,7 @@ let service: RunningService;
 let jobId: string;
 let modelName: string;
 let adapterFolder: string;
+let checkpointFolder: string;
 beforeAll(async () => {
   service = await runService();
   const { jobs, jobRecord, files, objectStore } = service.services;
@@ -26,7 +28,13 @@ beforeAll(async () => {
     await objectStore.put(keys.checkpointAdapter(folder) + name, content);
     await objectStore.put(keys.checkpointAdapter(keys.newCheckpoint(jobId, 1, 6)) + name, content); // its worker died before the row was written
   }
-  await jobRecord.addCheckpoint({ id: jobId, attempt: 1 }, { step: 5, folder, metrics: { step: 5, train_loss: 1.5 }, files: [] });
+  checkpointFolder = keys.checkpointAdapter(folder);
+  const recorded = Object.entries(adapter).map(([name, content]) => ({
+    name: `adapter/${name}`,
+    bytes: content.length,
+    sha256: createHash('sha256').update(content).digest('hex'),
+  }));
+  await jobRecord.addCheckpoint({ id: jobId, attempt: 1 }, { step: 5, folder, metrics: { step: 5, train_loss: 1.5 }, files: recorded });
   modelName = fineTunedModelName(job);
   const storageKey = `${adapterFolder}adapter_config.json`;
   const result = { id: newFileId(), filename: 'adapter_config.json', purpose: 'fine-tune-results' as const, sizeBytes: 7, sha256: '', storageKey };
@@ -57,6 +65,14 @@ describe('an adapter', () => {
       expect(response.headers['content-type']).toBe('application/x-tar');
       expect(await untar(response.rawPayload)).toEqual(adapter);
     }
+  });
+
+  it('of a checkpoint that was damaged in storage › is cut off before its end', async () => {
+    const key = `${checkpointFolder}adapter_model.safetensors`;
+    await service.services.objectStore.put(key, `y${adapter['adapter_model.safetensors'].slice(1)}`);
+    const headers = { authorization: `Bearer ${API_KEY}` };
+    const response = await fetch(`${service.address}/v1/fine_tuning/jobs/${jobId}/checkpoints/5/adapter`, { headers });
+    await expect(response.arrayBuffer()).rejects.toThrow('terminated');
   });
 
   it('can be downloaded file by file, but nothing outside its directory can', async () => {

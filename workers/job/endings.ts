@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { isRefusedByDatabase } from '../../src/database/refused-write.ts';
 import type { Refusal } from '../../src/formats/refusal.ts';
 import type { Job, JobError, NewEvent } from '../../src/jobs/job.ts';
+import { startingFrom } from '../../src/jobs/setback.ts';
 import type { Services } from '../../src/services.ts';
 
 /** The job no longer belongs to this worker: it was cancelled, deleted, or taken over because its heartbeat stopped. */
@@ -16,14 +17,15 @@ export class StoppedByWorker extends Error {
 }
 
 interface Ending {
-  services: Pick<Services, 'jobs'>;
+  services: Pick<Services, 'jobs' | 'jobRecord'>;
   job: Job;
   log: Logger;
 }
 
 /** Gives the job back when it was paused or the worker stops; the next worker resumes it from the newest checkpoint. */
 export async function giveBack({ services, job, log }: Ending): Promise<void> {
-  const events: NewEvent[] = [{ level: 'info', message: 'The worker stops; another one resumes the job from its newest checkpoint' }];
+  const newest = await services.jobRecord.newestCheckpoint(job.id);
+  const events: NewEvent[] = [{ level: 'info', message: `The worker stops; another one resumes the job ${startingFrom(newest)}` }];
   if ((await services.jobs.move(job.id, 'requeue', { attempt: job.attempt, events })) === null) await letGo({ services, job });
   log.info('job given back');
 }
