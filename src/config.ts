@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { keepSecret, redacted } from './formats/secrets.ts';
 
 /** A shorter key can be guessed: 24 random characters are 140 bits, and 16 of any kind are hard enough. */
-const MIN_KEY_LENGTH = 16;
+export const MIN_KEY_LENGTH = 16;
 
 /** Where base models may be downloaded from. */
 export interface HubConfig {

@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Config } from '../config.ts';
+import { type Config, MIN_KEY_LENGTH } from '../config.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { keepSecret } from '../formats/secrets.ts';
 import { ORGANIZATION } from '../ids.ts';
@@ -24,7 +24,8 @@ export async function loadApiKey({ rootApiKey, dataDir }: Pick<Config, 'rootApiK
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
   const key = (await readFile(path, 'utf8')).trim();
-  if (key === '') throw new Error(`${path} is empty; remove it, and the next start will generate a new key`);
+  if (key.length < MIN_KEY_LENGTH)
+    throw new Error(`${path} has a key of ${key.length} characters, too few; remove it, and the next start will generate a new key`);
   keepSecret(key);
   return { key, path };
 }
