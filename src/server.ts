@@ -25,10 +25,11 @@ async function main(): Promise<void> {
   const services = await openServices(config, log);
   const closers: (() => Promise<unknown>)[] = [() => services.close()];
   try {
-    const app = await buildApp(services, { apiKey: apiKey.key });
     const upkeep = startUpkeep(services);
     closers.push(() => upkeep.stop());
     const workers = startWorkers(services, { onExit: () => upkeep.wake() });
+    closers.push(() => workers.stop());
+    const app = await buildApp(services, { apiKey: apiKey.key });
     // Together: workers write their checkpoints while requests end.
     closers.push(() => Promise.all([workers.stop(), closeApp(app)]));
     const address = await app.listen({ host: config.host, port: config.port });

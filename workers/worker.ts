@@ -35,6 +35,7 @@ export async function startWorker(services: Services, { devices, ...training }: 
   const identity = { id, hostname: hostname(), device: devices.map(deviceName).join(', ') };
   const stopping = new AbortController();
   const workDir = workerFolder(config.dataDir);
+  const places = openPlaces({ devices, ...training, stopping: stopping.signal, log }); // first: its processes take seconds to load TensorFlow
   await removeAbandonedFolders(config.dataDir);
   await removeTokensOfEndedJobs(services);
 
@@ -55,7 +56,6 @@ export async function startWorker(services: Services, { devices, ...training }: 
   const sweeping = setInterval(sweep, SWEEP_DOWNLOADS_EVERY_MS);
 
   const baseModelFiles = openFileHashes();
-  const places = openPlaces({ devices, ...training, stopping: stopping.signal, log });
   const inHand = new Set<string>();
   const handle = async (jobId: string) => {
     if (inHand.has(jobId)) return; // it waits for its slots, and was queued again in the meantime

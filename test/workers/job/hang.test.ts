@@ -34,7 +34,7 @@ const messages = async (id: string) =>
 describe('a job whose training process hangs', () => {
   it('gets a new process, which resumes from the checkpoint and gives the same adapter', async () => {
     const id = await jobs.makeJob();
-    await jobs.supervise(id, { takeProcess: stopping(1, 3_000) });
+    await jobs.supervise(id, { takeProcess: stopping(1, 5_000) });
     expect((await jobs.get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
     expect(await jobs.weights(id)).toEqual(undisturbed);
     expect(await messages(id)).toEqual(expect.arrayContaining([expect.stringMatching(/no progress for \d+ s while training/)]));
