@@ -72,20 +72,20 @@ export async function patiently(store: () => Promise<void>, { services, job, sig
   }
 }
 
-/** How often a write is tried again while the database is away; the heartbeat tries as often. */
+/** How often the database is tried again while it is away; the heartbeat tries as often. */
 const RETRY_EVERY_MS = 1_000;
 
 /**
- * Writes even if the database is away at first, for as long as that takes.
+ * Reads or writes even if the database is away at first, for as long as that takes.
  * @throws errors other than that; the last one once the worker stops
  */
-export async function persistently(write: () => Promise<void>, { stopping, log }: { stopping: AbortSignal; log: Logger }): Promise<void> {
+export async function persistently<T>(query: () => Promise<T>, { stopping, log }: { stopping: AbortSignal; log: Logger }): Promise<T> {
   for (;;) {
     try {
-      return await write();
+      return await query();
     } catch (error) {
       if (!isDatabaseAway(error) || stopping.aborted) throw error;
-      log.warn({ err: error }, 'the database is away: what becomes of the job is written when it is back');
+      log.warn({ err: error }, 'the database is away: the worker keeps the job and tries again');
       await delay(RETRY_EVERY_MS);
     }
   }

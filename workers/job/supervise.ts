@@ -83,9 +83,10 @@ interface Placed extends Supervision {
 
 async function carryOut(job: Job, localDir: string | null, placed: Placed): Promise<void> {
   const { services, log } = placed;
-  const rows = await services.jobRecord.metrics(job.id);
+  const whenReached = { stopping: placed.stopping, log };
+  const rows = await persistently(() => services.jobRecord.metrics(job.id), whenReached);
   const journal = openJournal(services.jobRecord, job);
-  const newest = await services.jobRecord.newestCheckpoint(job.id);
+  const newest = await persistently(() => services.jobRecord.newestCheckpoint(job.id), whenReached);
   const watch = watchJob(services.jobs, job, { log, tick: () => journal.flush(), stepsMs: timeOfSteps(rows, job, newest?.step ?? 0) });
   // A paused job is let go of just as all jobs are when the worker stops.
   const stopping = AbortSignal.any([placed.stopping, watch.paused]);
@@ -97,7 +98,7 @@ async function carryOut(job: Job, localDir: string | null, placed: Placed): Prom
       log.info('the job was cancelled, paused or taken over: stopped working on it');
       await letGo({ services, job });
     };
-    await persistently(end, { stopping: placed.stopping, log });
+    await persistently(end, whenReached);
   } finally {
     await watch.stop();
     await removeTokensOfEndedJobs(services).catch((error) => log.warn({ err: error }, 'tokens of ended jobs could not be removed'));
