@@ -1,4 +1,3 @@
-import type { Retention } from '../config.ts';
 import type { Expiry } from '../jobs/retention-store.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';

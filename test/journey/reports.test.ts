@@ -89,11 +89,13 @@ describe('the reports of a job with truncated examples', () => {
     const lineage = await api.report<Lineage>(job.id, 'lineage');
     const manifest = (await api.adapter(job.id)).get('graft_manifest.json')!;
     expect(JSON.parse(manifest.toString())).toEqual(lineage);
+    const { save_total_limit: kept, ...trained } = job.hyperparameters; // changes nothing in the files
+    expect(kept).toBe(10);
     expect(lineage).toMatchObject({
       job: job.id,
       seed: 11,
       tuning: { type: 'lora', r: 4, lora_alpha: 8 },
-      hyperparameters: job.hyperparameters,
+      hyperparameters: trained,
       step: 6,
       total_steps: 6,
       base_model: { name: 'tiny', revision: null },
