@@ -31,11 +31,11 @@ for (const fault of rows) {
   console.log(`${fault.name} …`);
   const result = await runRow(fault, { tries: Number(options.tries), seed: Number(options.seed), logsDir: options.logs ?? null, print: console.log });
   results.push(result);
+  if (options.write) writeFaults([result], options.seed); // at once: whoever ends a long run keeps what it measured
   console.log(`  ${result.tries} tries, ${result.lost} lost, ${((performance.now() - startedMs) / 1000).toFixed(0)} s`);
 }
 
 const shown = faultTable(results);
 console.log(`\n${shown}`);
-if (options.write) writeFaults(results, options.seed);
 console.log(JSON.stringify({ test: 'faults', seed: Number(options.seed), results }));
 process.exitCode = results.some(({ lost, wrongBytes, irregular }) => lost + wrongBytes + irregular > 0) ? 1 : 0;
