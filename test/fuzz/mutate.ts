@@ -1,8 +1,8 @@
 /** Makes hostile inputs out of valid ones. */
 import type { Random } from '../random.ts';
 
-/** JSON.stringify itself fails on much deeper values; deeper text comes from repeating brackets. */
-const MAX_NESTING = 1_500;
+/** Three of them in one another are deeper than MAX_JSON_DEPTH, and not too deep for structuredClone. Deeper text comes from repeating brackets. */
+const MAX_NESTING = 400;
 /** Larger inputs would measure the memory's speed; what grows with the square shows before. */
 const MAX_LENGTH = 64 * 1024;
 
