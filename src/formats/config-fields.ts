@@ -21,6 +21,9 @@ interface Findings {
   ignored: string[];
 }
 
+/** Of a list that stands for a wrong one until all findings are reported: longer than any head. */
+const LONGEST_PLACEHOLDER = 4_096;
+
 export class ConfigFields {
   readonly #json: Json;
   /** Put before field names in messages, e.g. `rope_scaling.` */
@@ -94,7 +97,7 @@ export class ConfigFields {
     const fits = Array.isArray(value) && (value.length === length || (more && value.length > length));
     if (fits && value.every((item) => typeof item === 'number' && Number.isFinite(item))) return value;
     this.invalid(field, value, `a list of ${length} numbers`);
-    return Array.from({ length }, () => 1); // a length that other fields at fault make fractional is cut
+    return Array.from({ length: Math.min(length, LONGEST_PLACEHOLDER) }, () => 1); // other fields at fault make it fractional or endless
   }
 
   /** Reads a field that has no effect in transformers. Unless its value says so itself, the user is told. */
