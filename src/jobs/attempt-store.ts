@@ -1,8 +1,9 @@
 import type { Database, Transaction } from '../database/client.ts';
 import { databaseTime } from '../database/time.ts';
+import { untilAnswered } from '../database/until-answered.ts';
 import type { NewFile } from '../files/store.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
-import { type Attempt, untilAnswered, writeFenced } from './fenced-write.ts';
+import { type Attempt, writeFenced } from './fenced-write.ts';
 import type { Job, JobPatch, NewEvent } from './job.ts';
 import { addEvents, asColumns, asJob, type Moved, moveIf } from './row-store.ts';
 import { heldStatuses, isFinal, type MoveName } from './state.ts';

@@ -1,7 +1,6 @@
 /** What a worker writes about a job that it has: in one transaction, only while it has the job, and once, even when the answer to a commit is lost. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Database, Transaction } from '../database/client.ts';
-import { isRefusedByDatabase } from '../database/refused-write.ts';
+import { untilAnswered } from '../database/until-answered.ts';
 import { heldStatuses } from './state.ts';
 
 /** A worker's turn with a job; a newer attempt fences off the older ones. */
@@ -10,9 +9,6 @@ export interface Attempt {
   attempt: number;
 }
 
-/** When a write that failed is tried again. Together as long as Postgres takes to restart, and far below the heartbeat's timeout. */
-const RETRY_AFTER_MS = [100, 500, 2_000, 5_000];
-
 /**
  * Runs a write in a transaction that has locked the job's row, so that a claim or a cancel comes before it or after it.
  * @param write  may run again after its commit, if only the answer was lost: it must then change nothing
@@ -20,23 +16,6 @@ const RETRY_AFTER_MS = [100, 500, 2_000, 5_000];
  */
 export function writeFenced<T>(db: Database, attempt: Attempt, write: (tx: Transaction) => Promise<T>): Promise<T | null> {
   return untilAnswered(() => db.$transaction(async (tx) => ((await lock(tx, attempt)) ? write(tx) : null)));
-}
-
-/**
- * Tries a write again for some seconds if the database did not answer.
- * @param write.isRepeated  whether an earlier try may have come through
- * @throws the error of the last try, or at once what the database refuses for good
- */
-export async function untilAnswered<T>(write: (isRepeated: boolean) => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await write(tries > 0);
-    } catch (error) {
-      const retryAfterMs = RETRY_AFTER_MS[tries];
-      if (retryAfterMs === undefined || isRefusedByDatabase(error)) throw error;
-      await delay(retryAfterMs);
-    }
-  }
 }
 
 /** Locks the job's row if the worker has the job, which also counts as its heartbeat. */

@@ -76,10 +76,8 @@ export function step(job: JobModel | null, act: Act): { job: JobModel | null; wo
       const next = counted.losses >= MAX_LOSSES ? 'failed' : status === 'running' ? 'queued' : status;
       return held(status !== 'paused', { status: next, ...FREE, ...counted });
     }
-    case 'claim': {
-      const isFree = workerId === null || job.silent;
-      return only(isFree && isOneOf('validating_files', 'queued'), { attempt: attempt + 1, workerId: act.worker, silent: false });
-    }
+    case 'claim':
+      return only(workerId === null && isOneOf('validating_files', 'queued'), { attempt: attempt + 1, workerId: act.worker, silent: false });
     case 'read':
       return held(status === 'validating_files', { status: 'queued', read: true });
     case 'start':

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
+import { untilAnswered } from '../../src/database/until-answered.ts';
 import type { NewFile } from '../../src/files/store.ts';
 import type { AdapterProof, ProofFindings } from '../../src/formats/adapter-proof.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
@@ -43,7 +44,7 @@ export async function deliver({ services, job, result, deliveredDir, load }: Del
     const uploaded = await uploadDirectory(objectStore, result.outputDir, folder);
     await rm(deliveredDir, { recursive: true, force: true });
     await mkdir(deliveredDir);
-    const resumes = (await services.reports.find(job.owner, job.id, 'resumes'))?.data ?? [];
+    const resumes = (await untilAnswered(() => services.reports.find(job.owner, job.id, 'resumes')))?.data ?? [];
     const proof = await proveFiles({ objectStore, prefix: folder, uploaded, dir: deliveredDir, resumes, load });
     await saveReport(services, job, 'proof', proof);
     if (!proof.passed) throw proofFailed(proof);
@@ -88,7 +89,7 @@ async function succeed({ jobs }: Needs, job: Job, { folder, files, proof, traine
 }
 
 async function putResults({ jobRecord, objectStore }: Needs, job: Job, id: string): Promise<NewFile> {
-  const csv = resultsFile(await jobRecord.metrics(job.id));
+  const csv = resultsFile(await untilAnswered(() => jobRecord.metrics(job.id)));
   const storageKey = keys.file(id);
   const { sizeBytes } = await objectStore.put(storageKey, csv);
   const sha256 = createHash('sha256').update(csv).digest('hex');
