@@ -1,6 +1,6 @@
 /** A private Postgres: binaries from npm, data in one directory, reachable only over a Unix socket. */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, readlink, realpath, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, realpath, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,6 +11,8 @@ import { checkExecutable, chownTo, letThrough, unprivilegedIdentity } from './un
 const port = 5432;
 const database = 'graft';
 const startTimeoutMs = 60_000;
+/** How long backends of a killed server may take to notice. */
+const backendsEndMs = 10_000;
 
 export interface EmbeddedServer {
   url: string;
@@ -37,6 +39,7 @@ export async function startPostgres({ home, sockets }: { home: string; sockets: 
     await chownTo(identity, sockets);
     if (!existsSync(data)) await createCluster({ binaries, data, identity });
     await chownTo(identity, data);
+    await forgetDeadPostmaster(data, sockets);
     const settings = ['-k', sockets, '-h', '', '-p', String(port), '-c', 'unix_socket_permissions=0700'].map(shellQuoted).join(' ');
     try {
       await runCommand([join(binaries, 'pg_ctl'), '-D', data, '-l', log, '-o', settings, '-w', '-t', '60', '-s', 'start'], identity);
@@ -62,8 +65,27 @@ async function runningPostmaster(data: string): Promise<{ pid: number; socketDir
   const socketDirectory = lines[4]?.trim();
   if (!pid || !socketDirectory) return null;
   // The file survives a crash and pids are reused, but a live server has its data directory as working directory.
-  return (await readlink(`/proc/${pid}/cwd`).catch(() => null)) === data ? { pid, socketDirectory } : null;
+  return (await worksIn(data, pid)) ? { pid, socketDirectory } : null;
 }
+
+/**
+ * Removes the lock files of a server that was killed. Postgres does not start while the pid in them exists, be it a zombie that nobody has reaped, or
+ * another process after a container's restart. It also finds by them the backends of a killed server, so those have to end first, which takes a moment.
+ */
+async function forgetDeadPostmaster(data: string, sockets: string): Promise<void> {
+  const deadline = Date.now() + backendsEndMs;
+  for (;;) {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+    const working = await Promise.all(pids.map((pid) => worksIn(data, pid)));
+    if (!working.includes(true)) break;
+    if (Date.now() > deadline) return; // Postgres says what is the matter
+    await delay(50);
+  }
+  for (const path of [join(data, 'postmaster.pid'), join(sockets, `.s.PGSQL.${port}.lock`)]) await rm(path, { force: true });
+}
+
+/** @returns false of a zombie, too */
+const worksIn = async (data: string, pid: number | string): Promise<boolean> => (await readlink(`/proc/${pid}/cwd`).catch(() => null)) === data;
 
 /** Runs initdb in a temporary directory and renames it, so that an interrupted start leaves no incomplete cluster. */
 async function createCluster({ binaries, data, identity }: { binaries: string; data: string; identity: Identity }): Promise<void> {

@@ -136,6 +136,17 @@ describe('startEmbedded', () => {
     await expect(withRedis(redisUrl, (client) => client.on('error', () => {}).ping())).rejects.toThrow();
   });
 
+  it('starts after a kill of everything even if a process has the pid of the former Postgres', async () => {
+    await (await start({ redis: false })).stop();
+    const data = join(dataDir, 'postgres', 'data');
+    const other = spawn('sleep', ['60'], { stdio: 'ignore' });
+    children.push(other);
+    await writeFile(join(data, 'postmaster.pid'), `${other.pid}\n${data}\n1700000000\n5432\n${join(dataDir, 'run')}\n\n`);
+    await writeFile(join(dataDir, 'run', '.s.PGSQL.5432.lock'), `${other.pid}\n`);
+    const { databaseUrl } = await start({ redis: false });
+    expect(await query(databaseUrl, 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+  });
+
   it('works with a data directory whose path is too long for a socket and has spaces and quotes', async () => {
     dataDir = join(folder, "it's a long way ".repeat(4), 'deeper '.repeat(10), 'data');
     const embedded = await start();
