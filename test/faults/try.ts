@@ -45,8 +45,7 @@ export async function runTry(disturbance: Disturbance, options: TryOptions): Pro
   for (let index = 0; index < options.jobs; index++)
     jobIds.push((await api.create(jobBody(options.trainingFile, length), `${options.key}-${index}`)).id);
   const jobId = jobIds[0]!;
-  let continuableMs: number | null = null;
-  let before: Promise<JobState> | null = null;
+  let continued: Promise<number | null> | null = null;
   const one: Try = {
     service,
     api,
@@ -58,13 +57,11 @@ export async function runTry(disturbance: Disturbance, options: TryOptions): Pro
     untilProgress: () => untilMore('lastStep', jobId, truth),
     untilCheckpoint: () => untilMore('checkpoints', jobId, truth),
     canContinue() {
-      continuableMs ??= performance.now();
-      before ??= truth.job(jobId);
+      continued ??= secondsToContinue(jobId, truth);
     },
   };
   await disturbance.disturb(one);
   one.canContinue();
-  const continued = secondsToContinue(jobId, truth, { before: await before!, sinceMs: continuableMs! });
   const findings: Findings[] = [];
   for (const id of jobIds) {
     await untilEnded(id, truth);
@@ -77,7 +74,7 @@ export async function runTry(disturbance: Disturbance, options: TryOptions): Pro
     lost: findings.some(({ lost }) => lost),
     wrongBytes: findings.some(({ wrongBytes }) => wrongBytes),
     irregular: [...findings.flatMap(({ irregular }) => irregular), ...orphans],
-    continuedAfterSeconds: await continued,
+    continuedAfterSeconds: await continued!,
   };
 }
 
@@ -101,8 +98,10 @@ async function untilMore(what: 'lastStep' | 'checkpoints', jobId: string, truth:
   }
 }
 
-/** How long the job took to do more than it had done before, or to end. */
-async function secondsToContinue(jobId: string, truth: Truth, { before, sinceMs }: { before: JobState; sinceMs: number }): Promise<number | null> {
+/** How long the job takes from now to do more than it has done, or to end; null if it has ended. */
+async function secondsToContinue(jobId: string, truth: Truth): Promise<number | null> {
+  const sinceMs = performance.now();
+  const before = await truth.job(jobId);
   if (hasEnded(before)) return null;
   const deadline = Date.now() + END_TIMEOUT_MS;
   while (Date.now() < deadline) {
