@@ -6,11 +6,12 @@ import { committedMigrations, migrate, migrationsDir } from '../database/migrate
 import { hashFile } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { checkedKey } from '../object-store/checked-key.ts';
+import { keys } from '../object-store/keys.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
+import { forAll } from './for-all.ts';
 import { type Manifest, objectPath, readManifest, tablePath } from './manifest.ts';
 import { restoreRows, stateOf } from './rows-store.ts';
 
-const OBJECTS_AT_ONCE = 8;
 /** How many damaged files an error names. */
 const SHOWN = 5;
 
@@ -32,16 +33,14 @@ export async function restoreBackup(
   const manifest = await readManifest(dir);
   await checkFiles(manifest, dir);
   await prepareDatabase(databaseUrl, manifest);
-  for (const prefix of ['files/', 'jobs/']) {
+  for (const prefix of [keys.files, keys.jobs]) {
     const [found] = await objectStore.list(prefix);
     if (found !== undefined)
       throw new Refusal('store_not_empty', `The object store already holds "${found.key}"`, { hint: 'Restore into an empty store.' });
   }
-  const waiting = manifest.objects.values();
-  const putWaiting = async () => {
-    for (const { key } of waiting) await objectStore.put(checkedKey(key), createReadStream(objectPath(dir, key)));
-  };
-  await Promise.all(Array.from({ length: OBJECTS_AT_ONCE }, putWaiting));
+  await forAll(manifest.objects, async ({ key }) => {
+    await objectStore.put(checkedKey(key), createReadStream(objectPath(dir, key)));
+  });
   await restoreRows(databaseUrl, manifest.tables, (table) => tablePath(dir, table));
   await migrate(databaseUrl);
   return {

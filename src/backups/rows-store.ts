@@ -20,7 +20,7 @@ export interface SavedTable {
   rows: number;
 }
 
-/** The database at one moment, while others go on writing to it. */
+/** The database at one moment, while others write to it. */
 export interface Snapshot {
   migrations: string[];
   /** A table comes after those that it refers to. */
@@ -42,7 +42,7 @@ export async function openSnapshot(databaseUrl: string): Promise<Snapshot> {
   const client = await connected(databaseUrl);
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   const values = async (sql: string): Promise<string[]> => (await client.query<{ value: string }>(sql)).rows.map(({ value }) => value);
-  const migrations = await values(`SELECT migration_name AS value FROM "${MIGRATIONS}" WHERE rolled_back_at IS NULL ORDER BY 1`);
+  const migrations = await migrationsOf(client);
   const tables = (await tablesInOrder(client)).filter((name) => name !== MIGRATIONS && !OF_THE_MOMENT.includes(name));
   return {
     migrations,
@@ -99,12 +99,9 @@ export async function stateOf(databaseUrl: string): Promise<{ migrations: string
   try {
     const tables = await tablesInOrder(client);
     if (!tables.includes(MIGRATIONS)) return { migrations: [], isEmpty: true };
-    const { rows } = await client.query<{ name: string }>(
-      `SELECT migration_name AS name FROM "${MIGRATIONS}" WHERE rolled_back_at IS NULL ORDER BY 1`,
-    );
     const counted = ['files', 'jobs'].filter((table) => tables.includes(table)).map((table) => `(SELECT count(*) FROM "${table}")`);
     const { rows: counts } = await client.query<{ sum: string }>(`SELECT ${['0', ...counted].join(' + ')} AS sum`);
-    return { migrations: rows.map(({ name }) => name), isEmpty: Number(counts[0]!.sum) === 0 };
+    return { migrations: await migrationsOf(client), isEmpty: Number(counts[0]!.sum) === 0 };
   } finally {
     await client.end();
   }
@@ -152,6 +149,11 @@ async function connected(databaseUrl: string): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   return client;
+}
+
+async function migrationsOf(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(`SELECT migration_name AS name FROM "${MIGRATIONS}" WHERE rolled_back_at IS NULL ORDER BY 1`);
+  return rows.map(({ name }) => name);
 }
 
 async function tablesInOrder(client: pg.Client): Promise<string[]> {

@@ -9,12 +9,12 @@ import { Refusal } from '../formats/refusal.ts';
 import { checkedKey } from '../object-store/checked-key.ts';
 import { keys, uploadOf } from '../object-store/keys.ts';
 import { ObjectNotFound, type ObjectStore } from '../object-store/object-store.ts';
+import { forAll } from './for-all.ts';
 import { type Manifest, manifestOf, manifestPath, objectPath, tablePath } from './manifest.ts';
 import { currentNames, openSnapshot, type SavedTable } from './rows-store.ts';
 
 /** When objects of a snapshot are deleted while they are copied, a newer snapshot is taken; this often at most. */
 const MAX_ROUNDS = 5;
-const OBJECTS_AT_ONCE = 8;
 
 export interface BackedUp {
   databaseUrl: string;
@@ -108,14 +108,11 @@ async function copyObjects(
       if (upload === null || folders.has(upload.folder)) named.add(key);
     }
   }
-  const waiting = [...named].filter((key) => !copied.has(key)).values();
-  const copyWaiting = async () => {
-    for (const key of waiting) {
-      const object = await copyObject(objectStore, key, objectPath(dir, checkedKey(key)));
-      if (object !== null) copied.set(key, object);
-    }
-  };
-  await Promise.all(Array.from({ length: OBJECTS_AT_ONCE }, copyWaiting));
+  const missing = [...named].filter((key) => !copied.has(key));
+  await forAll(missing, async (key) => {
+    const object = await copyObject(objectStore, key, objectPath(dir, checkedKey(key)));
+    if (object !== null) copied.set(key, object);
+  });
   return named;
 }
 
