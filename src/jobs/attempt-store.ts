@@ -5,7 +5,7 @@ import type { NewFile } from '../files/store.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { type Attempt, writeFenced } from './fenced-write.ts';
 import type { Job, JobPatch, NewEvent } from './job.ts';
-import { addEvents, asColumns, asJob, type Moved, moveIf } from './row-store.ts';
+import { addEvents, asColumns, asJob, dueAt, type Moved, moveIf } from './row-store.ts';
 import { heldStatuses, isFinal, type MoveName } from './state.ts';
 
 /** A worker that has not written for this long, by the database's clock, loses its job. Tolerates a database outage of half a minute. */
@@ -81,7 +81,7 @@ export function openAttemptStore(db: Database) {
       return untilAnswered(async (isRepeated) => {
         const now = await databaseTime(db);
         const [row] = await db.job.updateManyAndReturn({
-          where: { id, attempt: before.attempt, status: { in: ['validating_files', 'queued'] }, workerId: null, OR: mayResume(now) },
+          where: { id, attempt: before.attempt, ...dueAt(now) },
           data: { attempt, workerId, heartbeatAt: now },
         });
         // Otherwise a job whose claim's answer was lost would wait until its heartbeat is too old.
@@ -120,7 +120,7 @@ export function openAttemptStore(db: Database) {
     async findDue(limit: number, except: Pick<Job, 'model' | 'modelRevision'>[] = []): Promise<Pick<Job, 'id' | 'attempt'>[]> {
       const now = await databaseTime(db);
       return db.job.findMany({
-        where: { status: { in: ['validating_files', 'queued'] }, workerId: null, AND: [{ OR: mayResume(now) }, ...except.map(notOn)] },
+        where: { ...dueAt(now), AND: except.map(notOn) },
         orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
         take: limit,
         select: { id: true, attempt: true },
@@ -163,9 +163,6 @@ export function openAttemptStore(db: Database) {
 }
 
 const silentSince = (now: Date): Date => new Date(now.getTime() - HEARTBEAT_TIMEOUT_MS);
-
-/** Of a job that waits for something outside, whether it may be tried again. */
-const mayResume = (now: Date): Prisma.JobWhereInput[] => [{ resumeAt: null }, { resumeAt: { lte: now } }];
 
 /** Spelt out because SQL's NOT of a comparison with NULL is not true. */
 const notOn = ({ model, modelRevision }: Pick<Job, 'model' | 'modelRevision'>): Prisma.JobWhereInput => ({

@@ -1,6 +1,6 @@
 import type { Principal } from '../accounts/principal.ts';
-import { Refusal } from '../formats/refusal.ts';
 import type { Services } from '../services.ts';
+import { alreadyEnded } from './ended.ts';
 import { findJob } from './find.ts';
 import type { Job, NewEvent } from './job.ts';
 
@@ -12,11 +12,7 @@ export async function cancelJob(principal: Principal, id: string, services: Pick
   const { jobs, queue, log } = services;
   const events: NewEvent[] = [{ level: 'info', message: 'The job has been cancelled' }];
   const cancelled = await jobs.moveOwn(principal.organization, id, 'cancel', { events });
-  if (cancelled === null) {
-    const { status } = await findJob(principal, id, services);
-    // 400, not 409: the official client retries a conflict by itself.
-    throw new Refusal('fine_tune_already_finished', `The job "${id}" has already ${status === 'cancelled' ? 'been cancelled' : status}`);
-  }
+  if (cancelled === null) throw alreadyEnded(await findJob(principal, id, services));
   // If this fails, the job stays in the queue but is not claimed, because its row says cancelled.
   await queue.remove(id).catch((error: unknown) => log.warn({ err: error, jobId: id }, 'the cancelled job could not be removed from the queue'));
   return cancelled;

@@ -1,8 +1,7 @@
 import type { Database } from '../database/client.ts';
 import { databaseTime } from '../database/time.ts';
-import type { Prisma } from '../generated/prisma/client.ts';
 import type { Job, NewEvent } from './job.ts';
-import { addEvents, asJob } from './row-store.ts';
+import { addEvents, asJob, dueAt } from './row-store.ts';
 import { backMessage, type Lack, type Outage, waitingMessage } from './setback.ts';
 import { finalStatuses } from './state.ts';
 
@@ -44,9 +43,7 @@ export function openDemandStore(db: Database) {
 
   async function tell({ model, modelRevision }: DemandedModel, { from, to, event }: Told): Promise<number> {
     const now = await databaseTime(db);
-    const mayResume = [{ resumeAt: null }, { resumeAt: { lte: now } }];
-    const waiting: Prisma.JobWhereInput = { status: { in: ['validating_files', 'queued'] }, workerId: null, OR: mayResume };
-    const where = { ...waiting, model, modelRevision, waitingFor: from };
+    const where = { ...dueAt(now), model, modelRevision, waitingFor: from };
     const jobs = await db.job.findMany({ where, take: MAX_PER_ROUND, select: { id: true, waitingSince: true } });
     let count = 0;
     for (const { id, waitingSince } of jobs) {

@@ -1,6 +1,6 @@
 import type { Principal } from '../accounts/principal.ts';
-import { Refusal } from '../formats/refusal.ts';
 import type { Services } from '../services.ts';
+import { alreadyEnded } from './ended.ts';
 import { findJob } from './find.ts';
 import type { Job, NewEvent } from './job.ts';
 
@@ -15,7 +15,7 @@ export async function pauseJob(principal: Principal, id: string, services: Pick<
   if (paused === null) {
     const job = await findJob(principal, id, services);
     if (job.status === 'paused') return job;
-    throw new Refusal('fine_tune_already_finished', `The job "${id}" has already ${job.status === 'cancelled' ? 'been cancelled' : job.status}`);
+    throw alreadyEnded(job);
   }
   // If this fails, the job stays in the queue but is not claimed, because its row says paused.
   await queue.remove(id).catch((error: unknown) => log.warn({ err: error, jobId: id }, 'the paused job could not be removed from the queue'));

@@ -43,7 +43,14 @@ export async function moveIf(
 
 /** Whoever resumes a job by hand gives it all its chances again, at once. */
 const noLosses = { losses: 0, lostAtStep: null };
-const noWait = { waitingFor: null, waitingSince: null, resumeAt: null };
+export const noWait = { waitingFor: null, waitingSince: null, resumeAt: null };
+
+/** Jobs that wait for a worker and may be taken now: a job that waits for something outside is not tried before its time. */
+export const dueAt = (now: Date): Prisma.JobWhereInput => ({
+  status: { in: ['validating_files', 'queued'] },
+  workerId: null,
+  OR: [{ resumeAt: null }, { resumeAt: { lte: now } }],
+});
 
 /** Adds events to a job whose row this transaction has locked. */
 export async function addEvents(tx: Transaction, job: Job, events: NonNullable<Moved['events']>): Promise<void> {

@@ -4,6 +4,7 @@ import type { Prisma } from '../generated/prisma/client.ts';
 import { eventRows } from './event-rows.ts';
 import { type Attempt, writeFenced } from './fenced-write.ts';
 import type { NewEvent } from './job.ts';
+import { noWait } from './row-store.ts';
 import { backMessage, countLoss, MAX_LOSSES, type Need, type Outage, pauseMs, startingFrom, tooOftenMessage, waitingMessage } from './setback.ts';
 
 export type SetbackStore = ReturnType<typeof openSetbackStore>;
@@ -70,7 +71,7 @@ export function openSetbackStore(db: Database) {
       await writeFenced(db, attempt, async (tx) => {
         const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { waitingFor: true, waitingSince: true } });
         if (job.waitingFor === null) return;
-        await tx.job.update({ where: { id }, data: { waitingFor: null, waitingSince: null, resumeAt: null } });
+        await tx.job.update({ where: { id }, data: noWait });
         const waitedMs = (await databaseTime(tx)).getTime() - job.waitingSince!.getTime();
         await addEvent(tx, id, { level: 'info', message: backMessage(job.waitingFor as Need, waitedMs) });
       });
