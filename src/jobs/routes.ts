@@ -23,6 +23,25 @@ const CheckpointList = Type.Object({
   last_id: Type.Union([Type.String(), Type.Null()]),
 });
 
+/** What a user does to a job, with an empty body; the answer is the job. */
+const ACTIONS = [
+  { name: 'cancel', done: 'cancelled', act: cancelJob, summary: 'Cancel a fine-tuning job' },
+  {
+    name: 'pause',
+    done: 'paused',
+    act: pauseJob,
+    summary: 'Pause a fine-tuning job',
+    description: 'The status is `paused` at once; a worker that trains the job finishes the current step and writes a checkpoint.',
+  },
+  {
+    name: 'resume',
+    done: 'resumed',
+    act: resumeJob,
+    summary: 'Resume a paused or failed fine-tuning job',
+    description: 'It waits for a worker and resumes from its newest checkpoint, or starts from the beginning if it has none.',
+  },
+];
+
 /** `/v1/fine_tuning/jobs`: create, inspect, pause, resume, cancel, delete */
 export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   const { jobs, jobRecord } = services;
@@ -77,51 +96,17 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
     async ({ principal, params }) => jobView(await findJob(principal, params.job_id, services)),
   );
 
-  app.post(
-    '/fine_tuning/jobs/:job_id/cancel',
-    { schema: { tags, summary: 'Cancel a fine-tuning job', params: JobParams, response: { 200: JobObject, '4xx': ErrorResponse } } },
-    async (request) => {
-      const job = await cancelJob(request.principal, request.params.job_id, services);
-      request.log.info({ jobId: job.id }, 'job cancelled');
-      return jobView(job);
-    },
-  );
-
-  app.post(
-    '/fine_tuning/jobs/:job_id/pause',
-    {
-      schema: {
-        tags,
-        summary: 'Pause a fine-tuning job',
-        description: 'The status is `paused` at once; a worker that trains the job finishes the current step and writes a checkpoint.',
-        params: JobParams,
-        response: { 200: JobObject, '4xx': ErrorResponse },
+  for (const { name, done, act, ...documented } of ACTIONS) {
+    app.post(
+      `/fine_tuning/jobs/:job_id/${name}`,
+      { schema: { tags, ...documented, params: JobParams, response: { 200: JobObject, '4xx': ErrorResponse } } },
+      async (request) => {
+        const job = await act(request.principal, request.params.job_id, services);
+        request.log.info({ jobId: job.id }, `job ${done}`);
+        return jobView(job);
       },
-    },
-    async (request) => {
-      const job = await pauseJob(request.principal, request.params.job_id, services);
-      request.log.info({ jobId: job.id }, 'job paused');
-      return jobView(job);
-    },
-  );
-
-  app.post(
-    '/fine_tuning/jobs/:job_id/resume',
-    {
-      schema: {
-        tags,
-        summary: 'Resume a paused or failed fine-tuning job',
-        description: 'It waits for a worker and resumes from its newest checkpoint, or starts from the beginning if it has none.',
-        params: JobParams,
-        response: { 200: JobObject, '4xx': ErrorResponse },
-      },
-    },
-    async (request) => {
-      const job = await resumeJob(request.principal, request.params.job_id, services);
-      request.log.info({ jobId: job.id }, 'job resumed');
-      return jobView(job);
-    },
-  );
+    );
+  }
 
   app.delete(
     '/fine_tuning/jobs/:job_id',
