@@ -3,7 +3,7 @@ import type { AdapterProof } from '../formats/adapter-proof.ts';
 import type { Lineage } from '../formats/lineage.ts';
 import type { Resumes } from '../formats/resumes.ts';
 import type { TokenReceipt } from '../formats/token-receipt.ts';
-import type { Prisma } from '../generated/prisma/client.ts';
+import { Prisma } from '../generated/prisma/client.ts';
 import { type Attempt, writeFenced } from '../jobs/fenced-write.ts';
 
 /** The reports that are kept of a job, by kind. */
@@ -42,10 +42,11 @@ export function openReportStore(db: Database) {
 
     /** Removes the text of a file that has been deleted from the receipts that quote it; their counts stay. */
     async forgetText(fileId: string): Promise<void> {
-      await db.$executeRaw`UPDATE job_reports SET content = jsonb_set(content, '{training,samples}', '[]') FROM jobs
-        WHERE job_id = jobs.id AND kind = 'receipt' AND training_file_id = ${fileId}`;
-      await db.$executeRaw`UPDATE job_reports SET content = jsonb_set(content, '{validation,samples}', '[]') FROM jobs
-        WHERE job_id = jobs.id AND kind = 'receipt' AND validation_file_id = ${fileId}`;
+      for (const which of ['training', 'validation']) {
+        const column = Prisma.raw(`${which}_file_id`);
+        await db.$executeRaw`UPDATE job_reports SET content = jsonb_set(content, ARRAY[${which}, 'samples'], '[]') FROM jobs
+          WHERE job_id = jobs.id AND kind = 'receipt' AND ${column} = ${fileId}`;
+      }
     },
   };
 }
