@@ -1,4 +1,4 @@
-/** Parses the environment into one frozen Config. Nothing else in src/ or workers/ reads process.env. */
+/** Parses the environment into one frozen Config. Nothing else in src/ or workers/ uses process.env, but tensorflow.ts, for what TensorFlow reads itself. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -176,6 +176,11 @@ function allowedDownloads(text: string, problems: string[]): string[] {
   if (wrong.length > 0)
     problems.push(`ALLOW_MODEL_DOWNLOAD has "${wrong.join('", "')}"; it must be true, false, or a comma-separated list of org/name and org/*`);
   return patterns;
+}
+
+/** Sets a variable that a library reads by itself, unless the user has set it. */
+export function setByDefault(name: string, value: string): void {
+  process.env[name] ??= value;
 }
 
 /** This process's environment with some settings replaced, for a child process. */

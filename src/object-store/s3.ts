@@ -13,12 +13,13 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
+import { setByDefault } from '../config.ts';
 import { checkedFolder, checkedKey, checkedPrefix } from './checked-key.ts';
 import { ObjectNotFound, type ObjectStore } from './object-store.ts';
 import { probe } from './probe.ts';
 
 // Node 20 still works; Amazon's client would otherwise warn at every start that it will require a newer one next year.
-process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
+setByDefault('AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED', 'true');
 
 /** S3 allows 10,000 parts, hence objects up to 78 GiB, with 4 parts of 8 MiB in memory at a time. */
 const PART_BYTES = 8 * 1024 * 1024;
