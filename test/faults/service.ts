@@ -1,9 +1,9 @@
 /** `npm start` as a process of its own, on a home of its own: started, killed and started again by the rows. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../../scripts/demo/free-port.ts';
 import type { Home } from './home.ts';
 import { type FoundProcess, processesOf, type Role, signal, untilGone } from './processes.ts';
 
@@ -45,7 +45,7 @@ interface ServiceOptions {
 }
 
 export async function openService({ home, workers, env = {} }: ServiceOptions): Promise<Service> {
-  const port = await freePort();
+  const port = await freePort(); // kept over restarts
   const log: LogLine[] = [];
   let api: ChildProcess | null = null;
   const processes = (...roles: Role[]) => processesOf(home).filter(({ role }) => roles.length === 0 || roles.includes(role));
@@ -133,17 +133,4 @@ function asLogLine(line: string): LogLine {
   } catch {
     return { msg: line };
   }
-}
-
-/** A port of this machine that is free now, kept over restarts. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port is free on 127.0.0.1');
-  return address.port;
 }
