@@ -1,4 +1,4 @@
-/** Ends requests whose body arrives too slowly: each holds a connection, and an upload a file. Uploads of any size go on while bytes arrive. */
+/** Ends requests whose body arrives too slowly: each holds a connection, and an upload a file. Uploads of any size are received as long as bytes arrive. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Refusal } from '../formats/refusal.ts';
 import { errorBody } from './statuses.ts';

@@ -19,7 +19,7 @@ export interface Expiry {
   expiresAt: Date;
 }
 
-/** Removes what is no longer kept of jobs. Rows go first, so that nothing refers to a file that is gone; the caller removes the files then. */
+/** Removes what has expired, or was deleted, of jobs. Rows go first, so that no row names a missing file; then the caller removes the files. */
 export function openRetentionStore(db: Database) {
   /** Deletes jobs with their record, and marks their result files as deleted. @returns their ids */
   const deleteJobs = (where: Prisma.Sql): Promise<string[]> =>

@@ -100,7 +100,7 @@ describe('a mirror', () => {
       (request, response) => isTree(request) && json(response, [{ type: 'file', path: 'a', size: 'x'.repeat(1e6) }]),
       /bytes/,
     ],
-    ['lists what is no list', (request, response) => isTree(request) && json(response, { a: 1 }), /iterable/],
+    ['answers with an object instead of a list', (request, response) => isTree(request) && json(response, { a: 1 }), /iterable/],
     [
       'sends a listing without end',
       (request, response) => isTree(request) && endless(response, Buffer.alloc(65_536, '[')),

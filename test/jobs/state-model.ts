@@ -23,7 +23,7 @@ export interface JobModel {
   read: boolean;
   steps: number;
   checkpoints: number;
-  /** The newest checkpoint's step; 0 if there is none. */
+  /** The newest checkpoint's step; 0 before the first. */
   newest: number;
   losses: number;
   lostAtStep: number | null;

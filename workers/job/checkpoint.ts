@@ -26,7 +26,7 @@ interface Needs {
 
 /**
  * Downloads the newest good checkpoint. Damaged ones on the way to it are set aside, each with an event.
- * @returns null if there is none: the run begins again
+ * @returns null without a good one: the run begins again
  * @throws JobLost; errors of the database and the object store
  */
 export async function fetchNewestCheckpoint(needs: Needs): Promise<LoadedCheckpoint | null> {

@@ -50,7 +50,7 @@ type Patient = Omit<Attempt, 'stopping'> & {
 };
 
 /**
- * Stores what a running job made, and tries again while something outside is away; its training process goes on meanwhile. An event says so at once.
+ * Stores what a running job made, and tries again while something outside is away; its training process continues meanwhile. An event says so at once.
  * @throws the error that it is no use to wait for any longer
  */
 export async function patiently(store: () => Promise<void>, { services, job, signal, patienceMs, log }: Patient): Promise<void> {

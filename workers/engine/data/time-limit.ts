@@ -9,7 +9,7 @@ interface LimitedWork {
 /** Share of the limit that this process must have computed: one that was stopped, or had to wait for others, is not too slow. */
 const MIN_COMPUTED = 0.5;
 
-/** @throws what the work throws, or `tooSlow()`; the work then goes on until its process ends */
+/** @throws what the work throws, or `tooSlow()`; the work then runs until its process ends */
 export async function withinTime<T>(work: Promise<T>, { limitMs, tooSlow }: LimitedWork): Promise<T> {
   const startedUsage = process.cpuUsage();
   let timer: NodeJS.Timeout | undefined;
