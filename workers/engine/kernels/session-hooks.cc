@@ -1,12 +1,14 @@
 #include "session-hooks.h"
 
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <string>
 
 // This file calls the functions that the header replaces.
 #undef TF_NewSessionOptions
 #undef TF_SessionRun
+#undef TF_NewTensor
 
 TF_SessionOptions *SessionOptionsFromEnvironment() {
   TF_SessionOptions *options = TF_NewSessionOptions();
@@ -35,4 +37,12 @@ void SessionRunTracedIfAsked(TF_Session *session, const TF_Buffer *, const TF_Ou
   if (TF_GetCode(status) == TF_OK) std::ofstream(path, std::ios::binary).write(static_cast<const char *>(metadata->data), metadata->length);
   TF_DeleteBuffer(metadata);
   TF_DeleteBuffer(options);
+}
+
+TF_Tensor *CopiedTensor(TF_DataType dtype, const int64_t *shape, int rank, void *data, size_t bytes,
+                        void (*deallocate)(void *data, size_t bytes, void *argument), void *argument) {
+  TF_Tensor *tensor = TF_AllocateTensor(dtype, shape, rank, bytes);
+  if (tensor != nullptr && bytes > 0) std::memcpy(TF_TensorData(tensor), data, bytes);
+  deallocate(data, bytes, argument);
+  return tensor;
 }
