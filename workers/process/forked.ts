@@ -12,8 +12,8 @@ import { activity, PATIENCE, type Patience, TrainingProcessHung } from './patien
 
 const PROGRAM = fileURLToPath(new URL('program.ts', import.meta.url));
 
-/** How many of its last output lines are kept to explain a crash. */
-const OUTPUT_LINES_KEPT = 30;
+/** How many of its last output lines are kept to explain a crash. What ended it is told first: a stack (25 lines) of each thread may come after that. */
+const OUTPUT_LINES_KEPT = 200;
 
 /** How long its last output is waited for once it has exited. */
 const LAST_WORDS_MS = 1_000;
