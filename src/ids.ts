@@ -12,15 +12,16 @@ export const newJobId = (): string => `ftjob-${random()}`;
 export const newEventId = (): string => `ftevent-${random()}`;
 export const newCheckpointId = (): string => `ftckpt_${random()}`;
 
-/** The only organization so far: it owns all files, jobs and tuned models. */
-export const ORGANIZATION = 'graft';
+/** The organization and the project that are there from the first start. Rows of versions before projects belong to them. */
+export const DEFAULT_ORGANIZATION = 'graft';
+export const DEFAULT_PROJECT = 'graft';
 
 /** A tuned model's name ends with this many characters of the job's id: 62⁸ possibilities, and the column is unique as well. */
 const MODEL_ID_CHARACTERS = 8;
 
 interface TuningJob {
   id: string;
-  owner: string;
+  organization: string;
   model: string;
   suffix: string | null;
 }
@@ -30,7 +31,7 @@ export const TUNED_PREFIX = 'ft:';
 
 /** `ft:{base}:{organization}:{suffix}:{id}`; the same job always gets the same name. */
 export function fineTunedModelName(job: TuningJob): string {
-  return `${TUNED_PREFIX}${job.model}:${job.owner}:${job.suffix ?? ''}:${job.id.slice(-MODEL_ID_CHARACTERS)}`;
+  return `${TUNED_PREFIX}${job.model}:${job.organization}:${job.suffix ?? ''}:${job.id.slice(-MODEL_ID_CHARACTERS)}`;
 }
 
 /** `ft:…:ckpt-step-N` */

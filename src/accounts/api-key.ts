@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type Config, MIN_KEY_LENGTH } from '../config.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { keepSecret } from '../formats/secrets.ts';
-import { ORGANIZATION } from '../ids.ts';
+import { DEFAULT_ORGANIZATION, DEFAULT_PROJECT } from '../ids.ts';
 import type { Principal } from './principal.ts';
 
 export interface ApiKey {
@@ -34,7 +34,7 @@ const digest = (text: string): Buffer => createHash('sha256').update(text).diges
 
 /**
  * Checks an `Authorization` header in constant time, so that timing reveals nothing about the key.
- * @returns the caller; there is only one key, hence always the one organization
+ * @returns the caller; there is only one key, hence always the default project
  * @throws Refusal invalid_api_key
  */
 export function authenticate(header: string | undefined, key: string): Principal {
@@ -48,5 +48,5 @@ export function authenticate(header: string | undefined, key: string): Principal
       hint: 'The key is in ROOT_API_KEY or in the file DATA_DIR/api-key.',
     });
   }
-  return { organization: ORGANIZATION };
+  return { organization: DEFAULT_ORGANIZATION, project: DEFAULT_PROJECT };
 }

@@ -21,8 +21,8 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
   const { files, objectStore } = services;
   await app.register(multipart, { limits: { fileSize: MAX_FILE_BYTES, files: 2, fields: 10 }, throwFileSizeLimit: false });
 
-  const find = async ({ organization }: Principal, id: string): Promise<StoredFile> => {
-    const file = await files.find(organization, id);
+  const find = async ({ project }: Principal, id: string): Promise<StoredFile> => {
+    const file = await files.find(project, id);
     if (file === null) throw new Refusal('file_not_found', `There is no file "${id}"`, { param: 'file_id', hint: 'GET /v1/files lists them.' });
     return file;
   };
@@ -45,7 +45,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
     '/files',
     { schema: { tags, summary: 'List files', querystring: FileQuery, response: { 200: FileList, '4xx': ErrorResponse } } },
     async ({ principal, query }) => {
-      const { data, hasMore } = await files.list(principal.organization, query);
+      const { data, hasMore } = await files.list(principal.project, query);
       return { object: 'list' as const, data: data.map(fileView), has_more: hasMore };
     },
   );
@@ -92,7 +92,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
     async ({ principal, params }) => {
       const file = await find(principal, params.file_id);
       const { id } = file;
-      await files.delete(principal.organization, id);
+      await files.delete(principal.project, id);
       await removeUnused(file, services); // at once if possible; otherwise a sweep does it
       return { id, object: 'file' as const, deleted: true };
     },

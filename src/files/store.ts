@@ -7,7 +7,7 @@ export type FilePurpose = 'fine-tune' | 'fine-tune-results';
 
 export interface StoredFile {
   id: string;
-  /** The organization that the file belongs to. */
+  /** The project that the file belongs to. */
   owner: string;
   filename: string;
   purpose: FilePurpose;

@@ -32,7 +32,7 @@ interface Stored {
  * @throws Refusal
  */
 export async function receiveUpload(
-  { organization }: Principal,
+  { project }: Principal,
   parts: AsyncIterable<UploadPart>,
   { config, files, objectStore }: Pick<Services, 'config' | 'files' | 'objectStore'>,
 ): Promise<StoredFile> {
@@ -55,7 +55,7 @@ export async function receiveUpload(
     const { purpose, expiresAt } = checkFields(fields, config.retention.filesDays);
     const { problem, ...content } = file;
     const status = problem === null ? {} : { status: 'error' as const, statusDetails: problem };
-    return await files.create(organization, { ...content, ...status, purpose, ...(expiresAt && { expiresAt }) });
+    return await files.create(project, { ...content, ...status, purpose, ...(expiresAt && { expiresAt }) });
   } catch (error) {
     for (const { storageKey } of stored) await objectStore.delete(storageKey);
     throw error;

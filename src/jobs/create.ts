@@ -29,7 +29,11 @@ type Needs = Pick<Services, 'jobs' | 'files' | 'models' | 'queue' | 'hub' | 'log
  * Creates a job, or immediately refuses whatever can be recognised as wrong without reading the data.
  * @throws Refusal
  */
-export async function createJob({ organization: owner }: Principal, { body, bodyText, idempotencyKey }: Request, services: Needs): Promise<Job> {
+export async function createJob(
+  { organization, project: owner }: Principal,
+  { body, bodyText, idempotencyKey }: Request,
+  services: Needs,
+): Promise<Job> {
   const { jobs, queue, log } = services;
   const requested = newJob(body, templateKwargs(bodyText));
   const earlier = idempotencyKey === undefined ? null : await jobs.findByIdempotencyKey(owner, idempotencyKey);
@@ -39,7 +43,7 @@ export async function createJob({ organization: owner }: Principal, { body, body
   if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId }, services);
   const modelRevision = await commitOfModel(body.model, services);
 
-  const accepted = { ...requested, modelRevision, ...(idempotencyKey !== undefined && { idempotencyKey }) };
+  const accepted = { ...requested, organization, modelRevision, ...(idempotencyKey !== undefined && { idempotencyKey }) };
   const { job, created } = await jobs.create(owner, accepted, [
     { level: 'info', message: `Created fine-tuning job: ${requested.id}` },
     { level: 'info', message: `Validating training file: ${requested.trainingFileId}` },

@@ -13,7 +13,7 @@ type Needs = Pick<Services, 'jobs' | 'retention' | 'objectStore' | 'queue' | 'lo
 export async function deleteJob(principal: Principal, id: string, services: Needs): Promise<void> {
   const { retention, objectStore, queue, log } = services;
   await findJob(principal, id, services);
-  await retention.deleteJob(principal.organization, id);
+  await retention.deleteJob(principal.project, id);
   // From here on nothing refers to what is left, so whatever fails below is removed by the sweeps.
   const warn = (what: string) => (error: unknown) => log.warn({ err: error, jobId: id }, `${what} of a deleted job could not be removed yet`);
   await queue.remove(id).catch(warn('the wake-up'));

@@ -15,12 +15,12 @@ const BATCH_SIZE = 500;
  * @throws Refusal
  */
 export async function requireEvent(
-  { organization }: Principal,
+  { project }: Principal,
   jobId: string,
   { after, param }: { after: string; param: string },
   { jobRecord }: Pick<Services, 'jobRecord'>,
 ): Promise<void> {
-  if (await jobRecord.hasEvent(organization, jobId, after)) return;
+  if (await jobRecord.hasEvent(project, jobId, after)) return;
   throw new Refusal('invalid_value', `The job "${jobId}" has no event "${after}" to continue after`, {
     param,
     hint: 'Use the id of an event of this job, or leave it out to begin with the first.',
@@ -29,7 +29,7 @@ export async function requireEvent(
 
 /** Streams a job's events after the given one as server-sent events; ends once the job has ended and all of them are sent. */
 export async function* followEvents(
-  { organization }: Principal,
+  { project }: Principal,
   jobId: string,
   { jobs, jobRecord }: Pick<Services, 'jobs' | 'jobRecord'>,
   from: { after: string | null; signal: AbortSignal },
@@ -38,8 +38,8 @@ export async function* followEvents(
   let lastSentAt = Date.now();
   while (!from.signal.aborted) {
     // Looked up before the events: whatever happens in between is sent in the next round.
-    const job = await jobs.find(organization, jobId);
-    const events = await jobRecord.eventsSince(organization, jobId, after, BATCH_SIZE);
+    const job = await jobs.find(project, jobId);
+    const events = await jobRecord.eventsSince(project, jobId, after, BATCH_SIZE);
     for (const event of events) yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(eventView(event))}\n\n`;
     after = events.at(-1)?.id ?? after;
     if (events.length > 0) lastSentAt = Date.now();

@@ -16,8 +16,10 @@ export interface JobError {
 /** A fine-tuning job as the service and the workers see it; only the store knows its row. */
 export interface Job {
   id: string;
-  /** The organization that the job belongs to. */
+  /** The project that the job belongs to. */
   owner: string;
+  /** The project's organization, which the names of the job's models show. */
+  organization: string;
   status: JobStatus;
   /** The base model's id, or `org/name[@revision]` on the hub. */
   model: string;
@@ -96,7 +98,7 @@ export type NewJob = Pick<
   Job,
   'id' | 'model' | 'trainingFileId' | 'validationFileId' | 'suffix' | 'seed' | 'hyperparameters' | 'tuning' | 'metadata'
 > &
-  Partial<Pick<Job, 'modelRevision' | 'chatTemplate' | 'chatTemplateKwargs' | 'requestSha256'>> & { idempotencyKey?: string };
+  Partial<Pick<Job, 'organization' | 'modelRevision' | 'chatTemplate' | 'chatTemplateKwargs' | 'requestSha256'>> & { idempotencyKey?: string };
 
 export interface JobEvent {
   id: string;

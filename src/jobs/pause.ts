@@ -11,7 +11,7 @@ import type { Job, NewEvent } from './job.ts';
  */
 export async function pauseJob(principal: Principal, id: string, services: Pick<Services, 'jobs' | 'queue' | 'log'>): Promise<Job> {
   const { jobs, queue, log } = services;
-  const paused = await jobs.moveOwn(principal.organization, id, 'pause', { events: pausedEvent });
+  const paused = await jobs.moveOwn(principal.project, id, 'pause', { events: pausedEvent });
   if (paused === null) {
     const job = await findJob(principal, id, services);
     if (job.status === 'paused') return job;

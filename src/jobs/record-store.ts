@@ -92,7 +92,7 @@ export function openJobRecord(db: Database) {
       const columns = { folder, metrics: onlyFinite(metrics), files, problem: null };
       return writeFenced(db, attempt, async (tx) => {
         const where = { jobId_step: { jobId, step } };
-        const job = await tx.job.findUniqueOrThrow({ where: { id: jobId }, select: { id: true, owner: true, model: true, suffix: true } });
+        const job = await tx.job.findUniqueOrThrow({ where: { id: jobId }, select: { id: true, organization: true, model: true, suffix: true } });
         const name = checkpointModelName(job, step);
         if ((await tx.checkpoint.count({ where: { jobId, step } })) === 0) {
           const event = { level: 'info', message: `Checkpoint created at step ${step}: ${name}` } as const;

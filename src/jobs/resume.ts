@@ -16,7 +16,7 @@ export async function resumeJob(principal: Principal, id: string, services: Need
   const before = await findJob(principal, id, services);
   if (before.status === 'failed') await requireFiles(before, services);
   const events: NewEvent[] = [{ level: 'info', message: `The job has been resumed and waits for a worker. ${await fromWhere(before, services)}` }];
-  const resumed = await jobs.resumeOwn(principal.organization, id, { events });
+  const resumed = await jobs.resumeOwn(principal.project, id, { events });
   if (resumed === null) {
     const job = await findJob(principal, id, services);
     if (job.status !== 'succeeded' && job.status !== 'cancelled') return job;

@@ -81,7 +81,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
       },
     },
     async ({ principal, query }) => {
-      const { data, hasMore } = await jobs.list(principal.organization, {
+      const { data, hasMore } = await jobs.list(principal.project, {
         limit: query.limit,
         ...(query.after !== undefined && { after: query.after }),
         ...metadataFilter(query),
@@ -150,7 +150,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
           .header('cache-control', 'no-store')
           .send(stream as never); // the schema's 200 describes the list
       }
-      const { data, hasMore } = await jobRecord.events(principal.organization, id, query);
+      const { data, hasMore } = await jobRecord.events(principal.project, id, query);
       return { object: 'list' as const, data: data.map(eventView), has_more: hasMore };
     },
   );
@@ -168,7 +168,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
     },
     async ({ principal, params, query }) => {
       const { id } = await findJob(principal, params.job_id, services);
-      const { data, hasMore } = await jobRecord.checkpoints(principal.organization, id, query);
+      const { data, hasMore } = await jobRecord.checkpoints(principal.project, id, query);
       return {
         object: 'list' as const,
         data: data.map(checkpointView),

@@ -22,7 +22,7 @@ export function jobView(job: Job): Static<typeof JobObject> {
     ...(job.expiresAt && { expires_at: unixSeconds(job.expiresAt) }),
     hyperparameters,
     model: job.model,
-    organization_id: job.owner,
+    organization_id: job.organization,
     // The ids are recorded a moment before the files exist.
     result_files: job.status === 'succeeded' ? job.resultFileIds : [],
     seed: job.seed,

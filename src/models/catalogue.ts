@@ -43,24 +43,24 @@ const viewOnHub = (id: string, { name, family, parameters, sizeBytes, commit, la
   downloaded: false,
 });
 
-const viewTuned = (id: string, created: Date, job: Pick<Job, 'id' | 'owner' | 'model' | 'tuning'>): Model => ({
+const viewTuned = (id: string, created: Date, job: Pick<Job, 'id' | 'organization' | 'model' | 'tuning'>): Model => ({
   id,
   object: 'model',
   created: unixSeconds(created),
-  owned_by: job.owner,
+  owned_by: job.organization,
   base_model: job.model,
   job_id: job.id,
   tuning_type: job.tuning.type,
 });
 
 /** Lists the base models of live workers and the caller's tuned models. */
-export async function listModels({ organization }: Principal, { models, jobs }: Needs): Promise<Model[]> {
-  const tuned = await jobs.listTuned(organization);
+export async function listModels({ project }: Principal, { models, jobs }: Needs): Promise<Model[]> {
+  const tuned = await jobs.listTuned(project);
   return [...(await models.list()).map(viewBase), ...tuned.map((job) => viewTuned(job.fineTunedModel!, job.finishedAt ?? job.createdAt, job))];
 }
 
 /** Finds a base model, a tuned model, a checkpoint, or a model on the hub that may be downloaded. @throws Refusal model_not_found, or the hub's */
-export async function findModel({ organization: owner }: Principal, id: string, { models, jobs, jobRecord, hub }: Needs): Promise<Model> {
+export async function findModel({ project: owner }: Principal, id: string, { models, jobs, jobRecord, hub }: Needs): Promise<Model> {
   const base = await models.find(id);
   if (base) return viewBase(base);
   const job = await jobs.findByModel(owner, id);

@@ -12,7 +12,7 @@ type Needs = Pick<Services, 'models' | 'jobs' | 'retention' | 'files' | 'objectS
  * Its name goes last, so that a deletion that failed midway can be repeated.
  * @throws Refusal when it is a base model or unknown
  */
-export async function deleteModel({ organization: owner }: Principal, id: string, services: Needs): Promise<void> {
+export async function deleteModel({ project: owner }: Principal, id: string, services: Needs): Promise<void> {
   const { jobs, models, retention, files, objectStore } = services;
   const job = await jobs.findByModel(owner, id);
   if (job === null) {

@@ -25,7 +25,7 @@ export async function findReport<Kind extends ReportKind>(
   services: Pick<Services, 'jobs' | 'files' | 'reports'>,
 ): Promise<Reports[Kind]> {
   const job = await findJob(principal, jobId, services);
-  const report = await services.reports.find(principal.organization, jobId, kind);
+  const report = await services.reports.find(principal.project, jobId, kind);
   if (report !== null) return kind === 'receipt' ? ((await withoutDeletedText(report as TokenReceipt, job, services)) as Reports[Kind]) : report;
   const never = isFinal(job.status) ? `; the job ended before that${job.error === null ? '' : ' (its error says why)'}` : '';
   throw new Refusal('report_not_found', `The job "${jobId}" is ${job.status} and has no ${names[kind]}`, { hint: `${availability[kind]}${never}.` });

@@ -6,8 +6,8 @@ import { authenticate, loadApiKey } from '../../src/accounts/api-key.ts';
 
 describe('authenticate', () => {
   it('returns the caller for the right key', () => {
-    expect(authenticate('Bearer secret', 'secret')).toEqual({ organization: 'graft' });
-    expect(authenticate('bearer secret', 'secret')).toEqual({ organization: 'graft' });
+    expect(authenticate('Bearer secret', 'secret')).toEqual({ organization: 'graft', project: 'graft' });
+    expect(authenticate('bearer secret', 'secret')).toEqual({ organization: 'graft', project: 'graft' });
   });
 
   it.each([undefined, '', 'Bearer', 'Bearer ', 'Basic secret', 'Bearer secrets', 'Bearer Secret'])('refuses the header %j', (header) => {

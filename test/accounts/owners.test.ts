@@ -116,7 +116,7 @@ describe('the record of a job', () => {
 
   it('shows its checkpoints only to the owner', async () => {
     const checkpoint = (await jobRecord.addCheckpoint(job, { step: 1, folder: 'a/', metrics: { step: 1 }, files: [] }))!;
-    expect(checkpoint.name).toMatch(/^ft:graft-tiny:acme:/);
+    expect(checkpoint.name).toMatch(/^ft:graft-tiny:graft:/);
     expect((await jobRecord.checkpoints(MINE, job.id, { limit: 10 })).data).toEqual([checkpoint]);
     expect((await jobRecord.checkpoints(THEIRS, job.id, { limit: 10 })).data).toEqual([]);
     expect(await jobRecord.findCheckpoint(MINE, checkpoint.name)).toEqual(checkpoint);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fineTunedModelName, newFileId, ORGANIZATION } from '../../src/ids.ts';
+import { DEFAULT_PROJECT, fineTunedModelName, newFileId } from '../../src/ids.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import { API_KEY, type RunningService, refusal, runService } from '../running-service.ts';
 
@@ -38,7 +38,7 @@ beforeAll(async () => {
   modelName = fineTunedModelName(job);
   const storageKey = `${adapterFolder}adapter_config.json`;
   const result = { id: newFileId(), filename: 'adapter_config.json', purpose: 'fine-tune-results' as const, sizeBytes: 7, sha256: '', storageKey };
-  await files.create(ORGANIZATION, result);
+  await files.create(DEFAULT_PROJECT, result);
   await jobs.move(jobId, 'succeed', {
     attempt: 1,
     patch: { fineTunedModel: modelName, adapterFolder, trainedTokens: 100, resultFileIds: [result.id] },

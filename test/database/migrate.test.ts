@@ -5,7 +5,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../../src/database/migrate.ts';
 import { Prisma } from '../../src/generated/prisma/client.ts';
-import { ORGANIZATION } from '../../src/ids.ts';
+import { DEFAULT_PROJECT } from '../../src/ids.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from './embedded-database.ts';
 
 let embedded: EmbeddedDatabase;
@@ -48,8 +48,8 @@ describe('migrate', () => {
       await query(databaseUrl, `${job} VALUES ('ftjob-a', 'm', 'file-a', 1, '{}', '{}', '{}', 'once')`);
       expect(await migrate(databaseUrl)).toContain('20261126000000_owners');
       expect(await query(databaseUrl, 'SELECT id, owner FROM files UNION SELECT id, owner FROM jobs ORDER BY id')).toEqual([
-        { id: 'file-a', owner: ORGANIZATION },
-        { id: 'ftjob-a', owner: ORGANIZATION },
+        { id: 'file-a', owner: DEFAULT_PROJECT },
+        { id: 'ftjob-a', owner: DEFAULT_PROJECT },
       ]);
     });
   });

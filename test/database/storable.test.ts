@@ -96,7 +96,7 @@ describe('the database', () => {
     await database.file.create({
       data: { id: text('id'), owner: bad, filename: bad, purpose: bad, sizeBytes: 1, sha256: bad, status: bad, statusDetails: bad, storageKey: bad },
     });
-    const textsOfJob = { owner: bad, model: bad, modelRevision: bad, trainingFileId: bad, validationFileId: bad, suffix: bad };
+    const textsOfJob = { owner: bad, organization: bad, model: bad, modelRevision: bad, trainingFileId: bad, validationFileId: bad, suffix: bad };
     const jsonOfJob = {
       method: json,
       hyperparameters: json,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { jsonText } from '../../src/formats/json-text.ts';
-import { newFileId, ORGANIZATION } from '../../src/ids.ts';
+import { DEFAULT_PROJECT, newFileId } from '../../src/ids.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 
 let service: RunningService;
@@ -118,7 +118,7 @@ describe('create', () => {
   it('with a file of another purpose › is refused', async () => {
     const id = newFileId();
     const file = { id, filename: 'r.csv', purpose: 'fine-tune-results' as const, sizeBytes: 1, sha256: '', storageKey: 'files/none' };
-    await service.services.files.create(ORGANIZATION, file);
+    await service.services.files.create(DEFAULT_PROJECT, file);
     expect(refusal(await create({ training_file: id }))).toMatchObject({ status: 400, param: 'training_file', code: 'invalid_training_file' });
   });
 

@@ -90,7 +90,7 @@ async function perform(id: string, act: Act, attempts: Attempts): Promise<boolea
     case 'read':
       return (await jobs.move(id, 'read', { attempt, patch: { resolved: { n_epochs: 1 } as never } })) !== null;
     case 'succeed': {
-      const fineTunedModel = fineTunedModelName({ id, owner: OWNER, model: 'graft-tiny', suffix: null });
+      const fineTunedModel = fineTunedModelName({ id, organization: OWNER, model: 'graft-tiny', suffix: null });
       return (await jobs.move(id, 'succeed', { attempt, patch: { fineTunedModel } })) !== null;
     }
     case 'fail':

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sweepFiles } from '../../src/files/sweep.ts';
-import { newFileId, ORGANIZATION } from '../../src/ids.ts';
+import { DEFAULT_PROJECT, newFileId } from '../../src/ids.ts';
 import type { MoveName } from '../../src/jobs/state.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
@@ -117,7 +117,7 @@ describe('delete', () => {
     const { jobs, jobRecord, files, objectStore } = service.services;
     const { id, attempt } = await held('read', 'start');
     const result = { id: newFileId(), filename: 'r.csv', purpose: 'fine-tune-results' as const, sizeBytes: 1, sha256: '' };
-    await files.create(ORGANIZATION, { ...result, storageKey: keys.file(result.id) });
+    await files.create(DEFAULT_PROJECT, { ...result, storageKey: keys.file(result.id) });
     await objectStore.put(keys.file(result.id), 'x');
     await objectStore.put(`${keys.job(id)}checkpoints/1/adapter/a`, 'x');
     await jobs.heartbeat(id, attempt, { resultFileIds: [result.id] });

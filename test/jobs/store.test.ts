@@ -56,7 +56,7 @@ describe('move', () => {
         jobs.move(id, 'cancel'),
         jobs.move(id, 'succeed', {
           attempt,
-          patch: { fineTunedModel: fineTunedModelName({ id, owner: 'acme', model: 'graft-tiny', suffix: null }) },
+          patch: { fineTunedModel: fineTunedModelName({ id, organization: 'acme', model: 'graft-tiny', suffix: null }) },
         }),
         jobs.move(id, 'cancel'),
         jobs.move(id, 'fail', { attempt, patch: { error: { code: 'x', message: 'y', param: null } } }),

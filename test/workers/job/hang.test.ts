@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ORGANIZATION } from '../../../src/ids.ts';
+import { DEFAULT_PROJECT } from '../../../src/ids.ts';
 import { PATIENCE } from '../../../workers/process/patience.ts';
 import { superviseJobs } from './supervised-jobs.ts';
 
@@ -29,7 +29,7 @@ function stopping(count: number, stepMs: number) {
 }
 
 const messages = async (id: string) =>
-  (await jobs.service.services.jobRecord.events(ORGANIZATION, id, { limit: 100 })).data.map(({ message }) => message);
+  (await jobs.service.services.jobRecord.events(DEFAULT_PROJECT, id, { limit: 100 })).data.map(({ message }) => message);
 
 describe('a job whose training process hangs', () => {
   it('gets a new process, which resumes from the checkpoint and gives the same adapter', async () => {

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ORGANIZATION } from '../../../src/ids.ts';
+import { DEFAULT_PROJECT } from '../../../src/ids.ts';
 import { keys } from '../../../src/object-store/keys.ts';
 import type { TrainOptions } from '../../../workers/engine/contract.ts';
 import { refusal } from '../../running-service.ts';
@@ -92,7 +92,7 @@ describe('a supervised job', () => {
     const job = (await jobs.get(id)).json();
     expect(job).toMatchObject({ status: 'succeeded', error: null });
     expect(await jobs.weights(id)).toEqual(undisturbed);
-    const { data } = await jobs.service.services.files.list(ORGANIZATION, { purpose: 'fine-tune-results', order: 'asc', limit: 1000 });
+    const { data } = await jobs.service.services.files.list(DEFAULT_PROJECT, { purpose: 'fine-tune-results', order: 'asc', limit: 1000 });
     const mine = data.filter(({ storageKey, id: file }) => storageKey.startsWith(keys.job(id)) || job.result_files.includes(file));
     expect(mine.map((file) => file.id).sort()).toEqual([...job.result_files].sort());
     expect(mine.map(({ filename }) => filename).sort()).toEqual([
