@@ -2,6 +2,7 @@
 import { readConfig, trainingEnvironment } from '../src/config.ts';
 import { openDataDir } from '../src/data-dir.ts';
 import { sayAlive } from '../src/embedded/end-if-silent.ts';
+import { TAKES_JOBS } from '../src/embedded/worker-processes.ts';
 import { logUnhandledErrors, openLog } from '../src/log.ts';
 import { openServices } from '../src/services.ts';
 import { exitWithin, STOP_DEADLINE_MS, WORKERS_STOP_MS } from '../src/stop-in-time.ts';
@@ -34,6 +35,7 @@ const worker = await startWorker(services, {
   trainingEnvironment: environment,
   fork: (options) => forkTraining({ ...options, prefix }),
 });
+process.send?.(TAKES_JOBS, undefined, undefined, () => {});
 
 let stopping = false;
 async function stop(why: string, exitCode = 0): Promise<void> {

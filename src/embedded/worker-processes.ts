@@ -11,11 +11,11 @@ const workerProgram = fileURLToPath(new URL('../../workers/main.ts', import.meta
 /** Resolved from this file: the service may have been started in any directory. */
 const tsx = import.meta.resolve('tsx');
 
-/** Pause before a dead worker is restarted. It doubles while workers die young, so that one that cannot start costs little. */
+/** Pause before a dead worker is restarted. It doubles while workers die before they take jobs, so that one that cannot start costs little. */
 const FIRST_RESTART_AFTER_MS = 250;
 const LAST_RESTART_AFTER_MS = 30_000;
-/** A worker that lived this long had started well. */
-const YOUNG_MS = 30_000;
+/** What a worker tells its parent once it takes jobs. */
+export const TAKES_JOBS = 'takes jobs';
 /** A little more than a worker gives itself. */
 const STOP_TIMEOUT_MS = WORKERS_STOP_MS + 2_000;
 
@@ -42,13 +42,14 @@ export function startWorkers({ config, urls, log }: Pick<Services, 'config' | 'u
       });
       const stop = () => void stopChild(child);
       stopping.signal.addEventListener('abort', stop, { once: true });
+      child.on('message', (message) => {
+        if (message === TAKES_JOBS) restartAfterMs = FIRST_RESTART_AFTER_MS;
+      });
       endIfSilent(child, () => log.error({ worker: child.pid }, `a worker has been silent for ${SILENT_MS / 1000} s and is killed`));
-      const startedMs = Date.now();
       const outcome = await exitOf(child);
       stopping.signal.removeEventListener('abort', stop);
       if (stopping.signal.aborted) return;
       onExit();
-      if (Date.now() - startedMs > YOUNG_MS) restartAfterMs = FIRST_RESTART_AFTER_MS;
       log.error({ worker: child.pid, outcome, restartAfterMs }, 'a worker ended and will be restarted');
       await delay(restartAfterMs, undefined, { signal: stopping.signal }).catch(() => {});
       restartAfterMs = Math.min(2 * restartAfterMs, LAST_RESTART_AFTER_MS);
