@@ -9,6 +9,8 @@ import { fileRoutes } from './files/routes.ts';
 import { healthRoutes } from './health.ts';
 import { handleError, handleNotFound } from './http/error-handler.ts';
 import { parseJsonBody } from './http/json-body.ts';
+import { documentOptions } from './http/openapi/document.ts';
+import { addErrorAnswers } from './http/openapi/shared-answers.ts';
 import { setSecurityHeaders } from './http/security-headers.ts';
 import { endSlowBodies } from './http/slow-bodies.ts';
 import { compileValidator } from './http/validation.ts';
@@ -68,17 +70,8 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
     }
   });
 
-  await app.register(swagger, {
-    openapi: {
-      info: {
-        title: 'Graft',
-        version: '0.1.0',
-        description: "OpenAI's fine-tuning API on your own machines. The API key is in ROOT_API_KEY or in the file DATA_DIR/api-key.",
-      },
-      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
-      security: [{ key: [] }],
-    },
-  });
+  app.addHook('onRoute', addErrorAnswers);
+  await app.register(swagger, documentOptions);
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
   await app.register(healthRoutes, services);
   await app.register(

@@ -8,11 +8,15 @@ const TIMEOUT_MS = 3_000;
 /** However often anyone asks, the components are asked no more often than this. */
 const ASK_EVERY_MS = 1_000;
 
-const Readiness = Type.Object({
-  status: Type.Union([Type.Literal('ready'), Type.Literal('not_ready')]),
-  /** Missing components, each with the reason; the log says more. */
-  missing: Type.Record(Type.String(), Type.String()),
-});
+const tags = ['Health'];
+const Alive = Type.Object({ status: Type.Literal('ok') }, { title: 'Alive' });
+const Readiness = Type.Object(
+  {
+    status: Type.Union([Type.Literal('ready'), Type.Literal('not_ready')]),
+    missing: Type.Record(Type.String(), Type.String(), { description: 'Missing components, each with the reason; the log says more.' }),
+  },
+  { title: 'Readiness' },
+);
 
 /** `/healthz` and `/readyz`, for the operator of the service; they need no key, so they show no addresses and no paths. */
 export const healthRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
@@ -22,7 +26,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     '/healthz',
     {
       logLevel: 'warn',
-      schema: { tags: ['Health'], summary: 'The process is alive', security: [], response: { 200: Type.Object({ status: Type.Literal('ok') }) } },
+      schema: { tags, operationId: 'isAlive', summary: 'The process is alive', security: [], response: { 200: Alive } },
     },
     async () => ({ status: 'ok' as const }),
   );
@@ -32,7 +36,8 @@ export const healthRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     {
       logLevel: 'warn',
       schema: {
-        tags: ['Health'],
+        tags,
+        operationId: 'isReady',
         summary: 'Every component answers and a base model is available',
         security: [],
         response: { 200: Readiness, 503: Readiness },

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { ErrorResponse } from '../http/list-schema.ts';
+import { binary } from '../http/openapi/answers.ts';
 import { findJob } from '../jobs/find.ts';
 import type { Services } from '../services.ts';
 import { adapterFile, adapterObjects, tarOf } from './directory.ts';
@@ -10,7 +10,7 @@ const FileParams = Type.Object({ job_id: Type.String(), filename: Type.String() 
 const CheckpointParams = Type.Object({ job_id: Type.String(), step: Type.Integer({ minimum: 0 }) });
 
 const tags = ['Adapters'];
-const response = { 200: Type.Any(), '4xx': ErrorResponse };
+const tar = { 200: binary('application/x-tar', 'A tar of the directory.') };
 
 /** `/v1/fine_tuning/jobs/{id}/adapter`: downloads of what training produced */
 export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
@@ -19,11 +19,11 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     {
       schema: {
         tags,
+        operationId: 'downloadAdapter',
         summary: 'Download the adapter as a tar',
         description: 'The adapter directory that PEFT loads, or the Hugging Face model directory for full fine-tuning.',
         params: JobParams,
-        produces: ['application/x-tar'],
-        response,
+        response: tar,
       },
     },
     async ({ principal, params }, reply) => {
@@ -35,7 +35,15 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
 
   app.get(
     '/fine_tuning/jobs/:job_id/adapter/:filename',
-    { schema: { tags, summary: 'Download one file of the adapter', params: FileParams, produces: ['application/octet-stream'], response } },
+    {
+      schema: {
+        tags,
+        operationId: 'downloadAdapterFile',
+        summary: 'Download one file of the adapter',
+        params: FileParams,
+        response: { 200: binary('application/octet-stream', 'The file, byte for byte.') },
+      },
+    },
     async ({ principal, params }, reply) => {
       const job = await findJob(principal, params.job_id, services);
       const { content, sizeBytes } = await adapterFile(job, params.filename, services);
@@ -45,7 +53,15 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
 
   app.get(
     '/fine_tuning/jobs/:job_id/checkpoints/:step/adapter',
-    { schema: { tags, summary: "Download a checkpoint's adapter as a tar", params: CheckpointParams, produces: ['application/x-tar'], response } },
+    {
+      schema: {
+        tags,
+        operationId: 'downloadCheckpointAdapter',
+        summary: "Download a checkpoint's adapter as a tar",
+        params: CheckpointParams,
+        response: tar,
+      },
+    },
     async ({ principal, params }, reply) => {
       const job = await findJob(principal, params.job_id, services);
       const objects = await adapterObjects(job, services, params.step);

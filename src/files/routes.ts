@@ -2,12 +2,11 @@ import { Readable } from 'node:stream';
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
-import Type from 'typebox';
 import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
-import { ErrorResponse } from '../http/list-schema.ts';
+import { binary } from '../http/openapi/answers.ts';
 import type { Services } from '../services.ts';
-import { FileDeleted, FileList, FileObject, FileParams, FileQuery, fileView, MAX_FILE_BYTES } from './schema.ts';
+import { FileDeleted, FileList, FileObject, FileParams, FileQuery, FileUpload, fileView, MAX_FILE_BYTES } from './schema.ts';
 import type { StoredFile } from './store.ts';
 import { removeUnused } from './sweep.ts';
 import { receiveUpload, type UploadPart } from './upload.ts';
@@ -32,18 +31,19 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
     {
       schema: {
         tags,
+        operationId: 'createFile',
         summary: 'Upload a dataset',
         description: 'multipart/form-data with `file` (JSONL, one example per line, at most 512 MB) and `purpose` (`fine-tune`).',
-        consumes: ['multipart/form-data'],
-        response: { 200: FileObject, '4xx': ErrorResponse },
+        response: { 200: FileObject },
       },
+      config: { multipart: FileUpload },
     },
     async (request) => fileView(await receiveUpload(request.principal, uploadParts(request), services)),
   );
 
   app.get(
     '/files',
-    { schema: { tags, summary: 'List files', querystring: FileQuery, response: { 200: FileList, '4xx': ErrorResponse } } },
+    { schema: { tags, operationId: 'listFiles', summary: 'List files', querystring: FileQuery, response: { 200: FileList } } },
     async ({ principal, query }) => {
       const { data, hasMore } = await files.list(principal.project, query);
       return { object: 'list' as const, data: data.map(fileView), has_more: hasMore };
@@ -52,7 +52,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
 
   app.get(
     '/files/:file_id',
-    { schema: { tags, summary: 'Retrieve a file', params: FileParams, response: { 200: FileObject, '4xx': ErrorResponse } } },
+    { schema: { tags, operationId: 'retrieveFile', summary: 'Retrieve a file', params: FileParams, response: { 200: FileObject } } },
     async ({ principal, params }) => fileView(await find(principal, params.file_id)),
   );
 
@@ -61,10 +61,10 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
     {
       schema: {
         tags,
+        operationId: 'downloadFile',
         summary: "Download a file's content",
         params: FileParams,
-        produces: ['application/octet-stream'],
-        response: { 200: Type.Any(), '4xx': ErrorResponse },
+        response: { 200: binary('application/octet-stream', 'The content, byte for byte.') },
       },
     },
     async ({ principal, params }, reply) => {
@@ -83,10 +83,11 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
     {
       schema: {
         tags,
+        operationId: 'deleteFile',
         summary: 'Delete a file',
         description: 'A job that already uses the file still finishes. Receipts no longer quote the file.',
         params: FileParams,
-        response: { 200: FileDeleted, '4xx': ErrorResponse },
+        response: { 200: FileDeleted },
       },
     },
     async ({ principal, params }) => {

@@ -7,7 +7,7 @@ import { Refusal } from '../formats/refusal.ts';
 import { newFileId } from '../ids.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
-import { MAX_FILE_BYTES } from './schema.ts';
+import { MAX_EXPIRY_SECONDS, MAX_FILE_BYTES, MIN_EXPIRY_SECONDS } from './schema.ts';
 import type { StoredFile } from './store.ts';
 
 /** A part of a multipart body, in the order of arrival. */
@@ -86,8 +86,7 @@ async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: S
   return { id, filename: part.filename, storageKey, sizeBytes, sha256: hash.digest('hex'), problem };
 }
 
-const HOUR_SECONDS = 3600;
-const THIRTY_DAYS_SECONDS = 30 * 24 * HOUR_SECONDS;
+const DAY_SECONDS = 24 * 3600;
 
 /** @param keptDays how long the operator keeps files; null: for ever */
 function checkFields(fields: Map<string, string>, keptDays: number | null): { purpose: 'fine-tune'; expiresAt?: Date } {
@@ -102,14 +101,14 @@ function checkFields(fields: Map<string, string>, keptDays: number | null): { pu
   if (purpose !== 'fine-tune') throw new Refusal('invalid_value', `purpose is "${purpose}"; it must be "fine-tune"`, { param: 'purpose' });
 
   const [anchor, text] = [fields.get('expires_after[anchor]'), fields.get('expires_after[seconds]')];
-  const keptSeconds = keptDays === null ? Infinity : keptDays * 24 * HOUR_SECONDS;
+  const keptSeconds = keptDays === null ? Infinity : keptDays * DAY_SECONDS;
   if (anchor === undefined && text === undefined) return { purpose, ...(keptDays !== null && { expiresAt: inSeconds(keptSeconds) }) };
   if (anchor !== 'created_at') throw new Refusal('invalid_value', 'expires_after[anchor] must be "created_at"', { param: 'expires_after.anchor' });
   const seconds = Number(text);
-  if (!Number.isInteger(seconds) || seconds < HOUR_SECONDS || seconds > THIRTY_DAYS_SECONDS) {
+  if (!Number.isInteger(seconds) || seconds < MIN_EXPIRY_SECONDS || seconds > MAX_EXPIRY_SECONDS) {
     throw new Refusal(
       'invalid_value',
-      `expires_after[seconds] is "${text}"; it must be a whole number from ${HOUR_SECONDS} to ${THIRTY_DAYS_SECONDS}`,
+      `expires_after[seconds] is "${text}"; it must be a whole number from ${MIN_EXPIRY_SECONDS} to ${MAX_EXPIRY_SECONDS}`,
       {
         param: 'expires_after.seconds',
       },

@@ -3,18 +3,25 @@ import Type from 'typebox';
 /** The contract's error object. */
 export const ErrorResponse = Type.Object(
   {
-    error: Type.Object({
-      message: Type.String(),
-      type: Type.String(),
-      param: Type.Union([Type.String(), Type.Null()]),
-      code: Type.Union([Type.String(), Type.Null()]),
-    }),
+    error: Type.Object(
+      {
+        message: Type.String(),
+        type: Type.String(),
+        param: Type.Union([Type.String(), Type.Null()]),
+        code: Type.Union([Type.String(), Type.Null()]),
+      },
+      { title: 'Error' },
+    ),
   },
-  { description: 'The request was refused: what is wrong and where.' },
+  { title: 'ErrorResponse', description: 'What is wrong, where, and what to do.' },
 );
 
-export const listOf = <T extends Type.TSchema>(item: T) =>
-  Type.Object({ object: Type.Literal('list'), data: Type.Array(item), has_more: Type.Boolean() });
+/** Named for its items. */
+export const listOf = <T extends Type.TSchema & { title?: string }>(item: T) =>
+  Type.Object(
+    { object: Type.Literal('list'), data: Type.Array(item), has_more: Type.Boolean() },
+    item.title === undefined ? {} : { title: `${item.title}List` },
+  );
 
 export const limit = (fallback: number, maximum = 100) =>
   Type.Integer({ minimum: 1, maximum, default: fallback, description: 'Maximum number of items to return.' });

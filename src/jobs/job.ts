@@ -100,13 +100,16 @@ export type NewJob = Pick<
 > &
   Partial<Pick<Job, 'organization' | 'modelRevision' | 'chatTemplate' | 'chatTemplateKwargs' | 'requestSha256'>> & { idempotencyKey?: string };
 
+export const eventLevels = ['info', 'warn', 'error'] as const;
+export const eventTypes = ['message', 'metrics'] as const;
+
 export interface JobEvent {
   id: string;
   /** Order within the job. */
   seq: bigint;
-  level: 'info' | 'warn' | 'error';
+  level: (typeof eventLevels)[number];
   message: string;
-  type: 'message' | 'metrics';
+  type: (typeof eventTypes)[number];
   data: object | null;
   createdAt: Date;
 }

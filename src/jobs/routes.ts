@@ -1,8 +1,10 @@
 import { Readable } from 'node:stream';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
+import { nullable } from '../formats/nullable.ts';
 import { Refusal } from '../formats/refusal.ts';
-import { ErrorResponse, listOf } from '../http/list-schema.ts';
+import { listOf } from '../http/list-schema.ts';
+import { orEventStream } from '../http/openapi/answers.ts';
 import type { Services } from '../services.ts';
 import { cancelJob } from './cancel.ts';
 import { createJob } from './create.ts';
@@ -17,17 +19,17 @@ import { checkpointView, eventView, jobView } from './view.ts';
 const tags = ['Fine-tuning'];
 const JobList = listOf(JobObject);
 const EventList = listOf(EventObject);
-const CheckpointList = Type.Object({
-  ...listOf(CheckpointObject).properties,
-  first_id: Type.Union([Type.String(), Type.Null()]),
-  last_id: Type.Union([Type.String(), Type.Null()]),
-});
+const CheckpointList = Type.Object(
+  { ...listOf(CheckpointObject).properties, first_id: nullable(Type.String()), last_id: nullable(Type.String()) },
+  { title: 'FineTuningJobCheckpointList' },
+);
 
 /** What a user does to a job, with an empty body; the answer is the job. */
 const ACTIONS = [
-  { name: 'cancel', done: 'cancelled', act: cancelJob, summary: 'Cancel a fine-tuning job' },
+  { name: 'cancel', operationId: 'cancelFineTuningJob', done: 'cancelled', act: cancelJob, summary: 'Cancel a fine-tuning job' },
   {
     name: 'pause',
+    operationId: 'pauseFineTuningJob',
     done: 'paused',
     act: pauseJob,
     summary: 'Pause a fine-tuning job',
@@ -35,6 +37,7 @@ const ACTIONS = [
   },
   {
     name: 'resume',
+    operationId: 'resumeFineTuningJob',
     done: 'resumed',
     act: resumeJob,
     summary: 'Resume a paused or failed fine-tuning job',
@@ -53,12 +56,13 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
     {
       schema: {
         tags,
+        operationId: 'createFineTuningJob',
         summary: 'Create a fine-tuning job',
         description:
           'With an `Idempotency-Key` header, a repeated request returns the job of the first one; the same key with a different body is refused.',
         headers: Type.Object({ 'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 255 })) }),
         body: CreateJob,
-        response: { 200: JobObject, '4xx': ErrorResponse },
+        response: { 200: JobObject },
       },
     },
     async (request) => {
@@ -74,10 +78,11 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
     {
       schema: {
         tags,
+        operationId: 'listPaginatedFineTuningJobs',
         summary: 'List fine-tuning jobs',
         description: 'Newest first; filter with `metadata[key]=value`.',
         querystring: JobQuery,
-        response: { 200: JobList, '4xx': ErrorResponse },
+        response: { 200: JobList },
       },
     },
     async ({ principal, query }) => {
@@ -92,14 +97,16 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
 
   app.get(
     '/fine_tuning/jobs/:job_id',
-    { schema: { tags, summary: 'Retrieve a fine-tuning job', params: JobParams, response: { 200: JobObject, '4xx': ErrorResponse } } },
+    {
+      schema: { tags, operationId: 'retrieveFineTuningJob', summary: 'Retrieve a fine-tuning job', params: JobParams, response: { 200: JobObject } },
+    },
     async ({ principal, params }) => jobView(await findJob(principal, params.job_id, services)),
   );
 
   for (const { name, done, act, ...documented } of ACTIONS) {
     app.post(
       `/fine_tuning/jobs/:job_id/${name}`,
-      { schema: { tags, ...documented, params: JobParams, response: { 200: JobObject, '4xx': ErrorResponse } } },
+      { schema: { tags, ...documented, params: JobParams, response: { 200: JobObject } } },
       async (request) => {
         const job = await act(request.principal, request.params.job_id, services);
         request.log.info({ jobId: job.id }, `job ${done}`);
@@ -113,10 +120,11 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
     {
       schema: {
         tags,
+        operationId: 'deleteFineTuningJob',
         summary: 'Delete a fine-tuning job',
         description: 'In any state, with all that it made: events, checkpoints, reports, its model and result files. Its datasets stay.',
         params: JobParams,
-        response: { 200: JobDeleted, '4xx': ErrorResponse },
+        response: { 200: JobDeleted },
       },
     },
     async (request) => {
@@ -132,10 +140,11 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
     {
       schema: {
         tags,
+        operationId: 'listFineTuningEvents',
         summary: "List a job's events",
         params: JobParams,
         querystring: EventQuery,
-        response: { 200: EventList, '4xx': ErrorResponse },
+        response: { 200: orEventStream(EventList, 'The newest events first; or, with `stream=true`, all as they happen, the oldest first.') },
       },
     },
     async ({ principal, params, query, headers }, reply) => {
@@ -160,10 +169,11 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
     {
       schema: {
         tags,
+        operationId: 'listFineTuningJobCheckpoints',
         summary: "List a job's checkpoints",
         params: JobParams,
         querystring: CheckpointQuery,
-        response: { 200: CheckpointList, '4xx': ErrorResponse },
+        response: { 200: CheckpointList },
       },
     },
     async ({ principal, params, query }) => {

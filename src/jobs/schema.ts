@@ -1,8 +1,13 @@
 import Type from 'typebox';
 import { Hyperparameters } from '../formats/hyperparameters.ts';
 import { nullable } from '../formats/nullable.ts';
+import { oneOf } from '../formats/one-of.ts';
 import { Tuning } from '../formats/tuning/tuning.ts';
 import { after, limit } from '../http/list-schema.ts';
+import { PAIRS } from '../http/openapi/parameters.ts';
+import { eventLevels, eventTypes } from './job.ts';
+import { needs } from './setback.ts';
+import { jobStatuses } from './state.ts';
 
 /** Within the contract's limits. */
 const Metadata = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), {
@@ -92,12 +97,8 @@ export const JobObject = Type.Object(
     organization_id: Type.String(),
     result_files: Type.Array(Type.String()),
     seed: Type.Integer(),
-    status: Type.String({ description: 'validating_files, queued, running, paused, succeeded, failed or cancelled' }),
-    waiting_for: nullable(
-      Type.String({
-        description: 'What keeps the job from being trained: object_store, database, disk, model_hub, base_model or worker. Its events say more.',
-      }),
-    ),
+    status: oneOf(jobStatuses),
+    waiting_for: nullable(oneOf(needs, { description: 'What keeps the job from being trained. Its events say more.' })),
     trained_tokens: nullable(Type.Integer()),
     training_file: Type.String(),
     validation_file: nullable(Type.String()),
@@ -121,16 +122,19 @@ export const JobObject = Type.Object(
   { title: 'FineTuningJob' },
 );
 
-export const JobDeleted = Type.Object({ id: Type.String(), object: Type.Literal('fine_tuning.job'), deleted: Type.Boolean() });
+export const JobDeleted = Type.Object(
+  { id: Type.String(), object: Type.Literal('fine_tuning.job'), deleted: Type.Boolean() },
+  { title: 'FineTuningJobDeleted' },
+);
 
 export const EventObject = Type.Object(
   {
     id: Type.String(),
     object: Type.Literal('fine_tuning.job.event'),
     created_at: Type.Integer(),
-    level: Type.String({ description: 'info, warn or error' }),
+    level: oneOf(eventLevels),
     message: Type.String(),
-    type: Type.String({ description: 'message or metrics' }),
+    type: oneOf(eventTypes),
     data: Type.Any(),
   },
   { title: 'FineTuningJobEvent' },
@@ -156,7 +160,13 @@ export const JobQuery = Type.Object(
   {
     after,
     limit: limit(20),
-    metadata: Type.Optional(Type.String({ description: 'Empty or `null` selects jobs without metadata; pairs are written `metadata[key]=value`.' })),
+    metadata: Type.Optional(
+      Type.String({
+        description:
+          'Pairs are written `metadata[key]=value`, any number of them; an empty `metadata=`, or `metadata=null`, selects jobs without metadata.',
+        [PAIRS]: Metadata,
+      }),
+    ),
   },
   // `metadata[key]=value`, any number of them.
   { additionalProperties: false, patternProperties: { '^metadata\\[.+\\]$': { type: 'string' } } },

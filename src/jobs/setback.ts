@@ -8,7 +8,8 @@ export const MAX_LOSSES = 10;
 export type Lack = 'worker' | 'base_model';
 
 /** What a job can wait for. */
-export type Need = 'object_store' | 'database' | 'disk' | 'model_hub' | Lack;
+export const needs = ['object_store', 'database', 'disk', 'model_hub', 'worker', 'base_model'] as const;
+export type Need = (typeof needs)[number];
 
 /** Something that the job needs is away. */
 export interface Outage {

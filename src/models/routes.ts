@@ -1,5 +1,4 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { ErrorResponse } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
 import { findModel, listModels } from './catalogue.ts';
 import { deleteModel } from './delete.ts';
@@ -11,13 +10,13 @@ const tags = ['Models'];
 export const modelRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   app.get(
     '/models',
-    { schema: { tags, summary: 'List base models and tuned models', response: { 200: ModelList, '4xx': ErrorResponse } } },
+    { schema: { tags, operationId: 'listModels', summary: 'List base models and tuned models', response: { 200: ModelList } } },
     async ({ principal }) => ({ object: 'list' as const, data: await listModels(principal, services), has_more: false }),
   );
 
   app.get(
     '/models/:model',
-    { schema: { tags, summary: 'Retrieve a model', params: ModelParams, response: { 200: ModelObject, '4xx': ErrorResponse } } },
+    { schema: { tags, operationId: 'retrieveModel', summary: 'Retrieve a model', params: ModelParams, response: { 200: ModelObject } } },
     async ({ principal, params }) => findModel(principal, params.model, services),
   );
 
@@ -26,10 +25,11 @@ export const modelRoutes: FastifyPluginAsyncTypebox<Services> = async (app, serv
     {
       schema: {
         tags,
+        operationId: 'deleteModel',
         summary: 'Delete a tuned model',
         description: 'With the checkpoints that have its weights.',
         params: ModelParams,
-        response: { 200: ModelDeleted, '4xx': ErrorResponse },
+        response: { 200: ModelDeleted },
       },
     },
     async ({ principal, params }) => {

@@ -22,5 +22,5 @@ export const ModelObject = Type.Object(
   { title: 'Model', description: "OpenAI's four fields, followed by those of base models and of tuned models." },
 );
 export const ModelList = listOf(ModelObject);
-export const ModelDeleted = Type.Object({ id: Type.String(), object: Type.Literal('model'), deleted: Type.Boolean() });
+export const ModelDeleted = Type.Object({ id: Type.String(), object: Type.Literal('model'), deleted: Type.Boolean() }, { title: 'ModelDeleted' });
 export const ModelParams = Type.Object({ model: Type.String({ description: 'Percent-encoded: `ft:a/b` is `ft%3Aa%2Fb`.' }) });

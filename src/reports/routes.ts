@@ -4,7 +4,6 @@ import { AdapterProof } from '../formats/adapter-proof.ts';
 import { Lineage } from '../formats/lineage.ts';
 import { Resumes } from '../formats/resumes.ts';
 import { TokenReceipt } from '../formats/token-receipt.ts';
-import { ErrorResponse } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
 import { findReport } from './find.ts';
 
@@ -18,11 +17,12 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     {
       schema: {
         tags,
+        operationId: 'retrieveReceipt',
         summary: "Retrieve a job's token receipt",
         description:
           'What training sees of the files: tokens, how many are trained on, what is truncated, dropped or repeated, and the first examples decoded.',
         params,
-        response: { 200: TokenReceipt, '4xx': ErrorResponse },
+        response: { 200: TokenReceipt },
       },
     },
     ({ principal, params }) => findReport(principal, params.job_id, 'receipt', services),
@@ -33,11 +33,12 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     {
       schema: {
         tags,
+        operationId: 'retrieveProof',
         summary: 'Retrieve the proof of the delivered files',
         description:
           'A job succeeds only if its files, read back from storage and loaded, give the model that was trained. A failed proof is kept as well.',
         params,
-        response: { 200: AdapterProof, '4xx': ErrorResponse },
+        response: { 200: AdapterProof },
       },
     },
     ({ principal, params }) => findReport(principal, params.job_id, 'proof', services),
@@ -48,10 +49,11 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     {
       schema: {
         tags,
+        operationId: 'retrieveLineage',
         summary: 'Retrieve the origin of the delivered files',
         description: 'The manifest that is delivered with them: data, base model, template, seed, settings, versions, losses.',
         params,
-        response: { 200: Lineage, '4xx': ErrorResponse },
+        response: { 200: Lineage },
       },
     },
     ({ principal, params }) => findReport(principal, params.job_id, 'lineage', services),
@@ -62,10 +64,11 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     {
       schema: {
         tags,
+        operationId: 'listResumeCertificates',
         summary: "Retrieve a job's resume certificates",
         description: 'For each interruption: where the job had stopped, the checkpoint and hashes that it resumed from, and the first loss after.',
         params,
-        response: { 200: Resumes, '4xx': ErrorResponse },
+        response: { 200: Resumes },
       },
     },
     ({ principal, params }) => findReport(principal, params.job_id, 'resumes', services),

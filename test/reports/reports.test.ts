@@ -87,9 +87,9 @@ describe('a report', () => {
 
   it('is documented at /docs', async () => {
     const { paths } = (await service.inject({ url: '/docs/json' })).json();
-    const titles = ['receipt', 'proof', 'lineage', 'resumes'].map(
-      (kind) => paths[`/v1/fine_tuning/jobs/{job_id}/${kind}`].get.responses['200'].content['application/json'].schema.title,
+    const schemas = ['receipt', 'proof', 'lineage', 'resumes'].map(
+      (kind) => paths[`/v1/fine_tuning/jobs/{job_id}/${kind}`].get.responses['200'].content['application/json'].schema.$ref,
     );
-    expect(titles).toEqual(['TokenReceipt', 'AdapterProof', 'Lineage', 'Resumes']);
+    expect(schemas).toEqual(['TokenReceipt', 'AdapterProof', 'Lineage', 'Resumes'].map((name) => `#/components/schemas/${name}`));
   });
 });

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox';
 import type { TuningFormat } from './format.ts';
 
 /** Full fine-tuning: every weight of the base is trained. */
-export const FullTuning = Type.Object({ type: Type.Literal('full') }, { additionalProperties: false, title: 'Full fine-tuning' });
+export const FullTuning = Type.Object({ type: Type.Literal('full') }, { additionalProperties: false, title: 'FullTuning' });
 export type FullTuning = Static<typeof FullTuning>;
 
 export const fullFormat: TuningFormat<FullTuning, FullTuning> = {

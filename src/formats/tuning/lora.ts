@@ -26,7 +26,7 @@ export const LoraTuning = Type.Object(
     ),
     use_rslora: Type.Optional(Type.Boolean({ default: false, description: 'Scale by lora_alpha / √r (Kalajdzievski 2023).' })),
   },
-  { additionalProperties: false, title: 'LoRA' },
+  { additionalProperties: false, title: 'LoraTuning' },
 );
 export type LoraTuning = Static<typeof LoraTuning>;
 export type ResolvedLora = Required<LoraTuning>;

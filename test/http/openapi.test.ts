@@ -1,0 +1,54 @@
+import { createConfig, lintFromString } from '@redocly/openapi-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type JsonObject, operationsOf } from '../../src/http/openapi/rewrite.ts';
+import { type RunningService, runService } from '../running-service.ts';
+
+let service: RunningService;
+let document: JsonObject;
+beforeAll(async () => {
+  service = await runService();
+  document = (await service.app.inject('/docs/json')).json();
+});
+afterAll(() => service.close());
+
+describe('the OpenAPI document', () => {
+  it("has no error and no warning by Redocly's recommended rules", async () => {
+    const config = await createConfig({ extends: ['recommended'] });
+    const problems = await lintFromString({ source: JSON.stringify(document), absoluteRef: 'openapi.json', config });
+    expect(problems.map(({ ruleId, message, location }) => `${ruleId} at ${location[0]?.pointer}: ${message}`)).toEqual([]);
+  });
+
+  it('names every operation, answer and object of an answer, and says how each operation refuses and fails', () => {
+    for (const { path, method, operation } of operationsOf(document)) {
+      const { operationId, summary, tags } = operation;
+      const responses = operation['responses'] as Record<string, JsonObject>;
+      expect({ path, method, operationId, summary, tags }).toEqual({
+        path,
+        method,
+        operationId: expect.stringMatching(/^[a-z][A-Za-z]+$/),
+        summary: expect.any(String),
+        tags: [expect.any(String)],
+      });
+      expect(Object.keys(responses), `${method} ${path}`).toEqual(expect.arrayContaining(['200', '4XX', '5XX']));
+      const json = (responses['200']!['content'] as Record<string, { schema: JsonObject }>)['application/json'];
+      if (json !== undefined)
+        expect(json.schema, `the answer of ${method} ${path}`).toEqual({ $ref: expect.stringMatching(/^#\/components\/schemas\//) });
+    }
+  });
+
+  it('describes an upload as a multipart body with a file, and downloads as bytes', () => {
+    const { paths, components } = document as unknown as {
+      paths: Record<string, Record<string, never>>;
+      components: { schemas: Record<string, JsonObject> };
+    };
+    expect(paths['/v1/files']!['post']!['requestBody']).toEqual({
+      required: true,
+      content: { 'multipart/form-data': { schema: { $ref: '#/components/schemas/CreateFile' } } },
+    });
+    expect(components.schemas['CreateFile']!['properties']).toMatchObject({ file: { type: 'string', format: 'binary' } });
+    const content = (path: string) => Object.keys(paths[path]!['get']!['responses']!['200']!['content']!);
+    expect(content('/v1/files/{file_id}/content')).toEqual(['application/octet-stream']);
+    expect(content('/v1/fine_tuning/jobs/{job_id}/adapter')).toEqual(['application/x-tar']);
+    expect(content('/v1/fine_tuning/jobs/{job_id}/events')).toEqual(['application/json', 'text/event-stream']);
+  });
+});
