@@ -1,9 +1,9 @@
 /** The model with which Graft and its peers are measured: SmolLM2-135M's shape with random weights, unless another shape or a model is named. */
 import type { Precision } from '../src/formats/hyperparameters.ts';
+import { weightShapes } from '../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
 import { CompiledModel, type CompileOptions } from '../workers/engine/compiled/compiled-model.ts';
 import { convertInto } from '../workers/engine/io/float-formats.ts';
-import { weightShapes } from '../workers/engine/model/module-shapes.ts';
 import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
 import { supervised } from '../workers/engine/objectives/supervised.ts';
 import { configJson, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';

@@ -2,9 +2,9 @@
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { COMPANION_FILES } from '../src/formats/model-files.ts';
+import { weightShapes } from '../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
 import { writeSafetensors } from '../workers/engine/io/safetensors.ts';
-import { weightShapes } from '../workers/engine/model/module-shapes.ts';
 import { configJson, SMOLLM2_135M } from './smollm-shapes.ts';
 
 /** @returns a source of integers below a bound, always the same ones. Numerical Recipes' generator: fast, and random enough for products */

@@ -4,10 +4,10 @@
  * Every position is learned, as in the peer's program.
  */
 import { parseArgs } from 'node:util';
+import { linearLayers } from '../src/formats/module-shapes.ts';
 import { resolveTuning } from '../src/formats/tuning/tuning.ts';
 import { layOut } from '../workers/engine/data/batches.ts';
 import { matmulRate } from '../workers/engine/machine/matmul-rate.ts';
-import { linearLayers } from '../workers/engine/model/module-shapes.ts';
 import { median, peakMemoryMb } from './measures.ts';
 import { printProfile } from './print-profile.ts';
 import { openBenchModel, precisionOf } from './smollm.ts';

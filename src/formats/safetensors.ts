@@ -109,3 +109,36 @@ function coverageProblems(tensors: ReadonlyMap<string, TensorEntry>, dataStart: 
   if (problems.length === 0 && end < fileBytes) problems.push(`${fileBytes - end} bytes after ${previous} belong to nothing`);
   return problems;
 }
+
+/** `{ format: 'pt' }` is what transformers requires. */
+export const PYTORCH = { format: 'pt' };
+
+export interface TensorLayout {
+  /** In the order of the file: sorted, so that the same tensors give the same bytes. */
+  names: string[];
+  /** The header, padded. */
+  header: Uint8Array;
+  /** Size of the whole file. */
+  fileBytes: number;
+}
+
+/** Lays out a file of tensors of one type. */
+export function layOutTensors(
+  shapes: ReadonlyMap<string, readonly number[]>,
+  { dtype, metadata = PYTORCH }: { dtype: Dtype; metadata?: Record<string, string> },
+): TensorLayout {
+  const names = [...shapes.keys()].sort();
+  const entries: Record<string, unknown> = { __metadata__: metadata };
+  let end = 0;
+  for (const name of names) {
+    const shape = shapes.get(name)!;
+    const begin = end;
+    end += shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype]);
+    entries[name] = { dtype, shape, data_offsets: [begin, end] };
+  }
+  const json = new TextEncoder().encode(JSON.stringify(entries));
+  // Readers map the file into memory, so the data begins at a multiple of eight.
+  const header = new Uint8Array(Math.ceil(json.length / 8) * 8).fill(0x20);
+  header.set(json);
+  return { names, header, fileBytes: 8 + header.length + end };
+}

@@ -1,4 +1,5 @@
 import type { Type } from 'typebox';
+import type { ModelConfig } from '../model-config.ts';
 
 /** What both the service and the engine know about a tuning method. */
 export interface TuningFormat<Requested, Resolved extends { type: string }> {
@@ -9,4 +10,8 @@ export interface TuningFormat<Requested, Resolved extends { type: string }> {
   resolve(requested: Requested): Resolved;
   /** Peak learning rate for a multiplier of 1. */
   baseLearningRate: number;
+  /** Names and shapes of everything that is trained. @throws Refusal for a tuning that does not fit the model */
+  trainedShapes(config: ModelConfig, resolved: Resolved): Map<string, number[]>;
+  /** What a job delivers: what it added to the base, in f32, or the whole model, in the type of its base. */
+  delivered: 'adapter' | 'model';
 }

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { weightShapes } from '../module-shapes.ts';
 import type { TuningFormat } from './format.ts';
 
 /** Full fine-tuning: every weight of the base is trained. */
@@ -10,4 +11,6 @@ export const fullFormat: TuningFormat<FullTuning, FullTuning> = {
   schema: FullTuning,
   resolve: (requested) => requested,
   baseLearningRate: 2e-5,
+  trainedShapes: weightShapes,
+  delivered: 'model',
 };

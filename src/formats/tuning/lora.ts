@@ -1,4 +1,7 @@
 import { type Static, Type } from 'typebox';
+import type { ModelConfig } from '../model-config.ts';
+import { linearLayers } from '../module-shapes.ts';
+import { Refusal } from '../refusal.ts';
 import type { TuningFormat } from './format.ts';
 
 /** Largest rank accepted: above it an adapter stops being small and full fine-tuning is the better choice. */
@@ -39,9 +42,44 @@ export const loraFormat: TuningFormat<LoraTuning, ResolvedLora> = {
   },
   // About ten times full fine-tuning's (Thinking Machines 2025).
   baseLearningRate: 2e-4,
+  trainedShapes: loraShapes,
+  delivered: 'adapter',
 };
 
 /** The factor on B·A: alpha / r, or alpha / √r with rank-stabilised LoRA. */
 export function loraScaling({ r, lora_alpha, use_rslora }: ResolvedLora): number {
   return lora_alpha / (use_rslora ? Math.sqrt(r) : r);
+}
+
+/**
+ * Matches as PEFT does: a module is targeted if its name is in the list, or ends with a dot and a name from the list.
+ * @throws Refusal `unknown_target_module` with every name that matches nothing
+ */
+export function targetedModules(modules: string[], targets: ResolvedLora['target_modules']): string[] {
+  if (targets === ALL_LINEAR) return modules;
+  const matches = (module: string, target: string): boolean => module === target || module.endsWith(`.${target}`);
+  const unknown = targets.filter((target) => !modules.some((module) => matches(module, target)));
+  if (unknown.length > 0) {
+    const existing = [...new Set(modules.map((module) => module.slice(module.lastIndexOf('.') + 1)))];
+    // As in PEFT, it is a name like any other once it is in a list.
+    const meant = `"${ALL_LINEAR}" selects them all, as a string and not in a list: "target_modules": "${ALL_LINEAR}".`;
+    throw new Refusal('unknown_target_module', `the model has no linear layer called ${unknown.join(', ')}`, {
+      param: 'tuning.target_modules',
+      hint: `It has ${existing.join(', ')}; ${unknown.includes(ALL_LINEAR) ? meant : `${ALL_LINEAR} selects them all.`}`,
+    });
+  }
+  return modules.filter((module) => targets.some((target) => matches(module, target)));
+}
+
+/** PEFT's name for a trained matrix in `adapter_model.safetensors`. */
+export const peftName = (module: string, matrix: 'A' | 'B'): string => `base_model.model.${module}.lora_${matrix}.weight`;
+
+/** A [r, in] and B [out, r] of every targeted layer, under PEFT's names. @throws Refusal `unknown_target_module` */
+function loraShapes(config: ModelConfig, { r, target_modules: targets }: ResolvedLora): Map<string, number[]> {
+  const layers = linearLayers(config);
+  const pairs = targetedModules([...layers.keys()], targets).flatMap((module) => {
+    const { out, in: input } = layers.get(module)!;
+    return [[peftName(module, 'A'), [r, input]] as const, [peftName(module, 'B'), [out, r]] as const];
+  });
+  return new Map<string, number[]>(pairs.map(([name, shape]) => [name, [...shape]]));
 }

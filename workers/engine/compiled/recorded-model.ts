@@ -2,8 +2,8 @@
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
-import { weightShapes } from '../model/module-shapes.ts';
 import type { Objective, ObjectiveContext } from '../objectives/objective.ts';
 import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';

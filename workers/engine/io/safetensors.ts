@@ -3,6 +3,8 @@ import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import {
   type Dtype,
   ELEMENT_BYTES,
+  layOutTensors,
+  PYTORCH,
   parseHeader,
   parseHeaderLength,
   type SafetensorsHeader,
@@ -83,27 +85,15 @@ export interface WriteOptions {
 export function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>,
-  { metadata = { format: 'pt' }, dtype = 'F32' }: WriteOptions = {},
+  { metadata = PYTORCH, dtype = 'F32' }: WriteOptions = {},
 ): void {
-  const names = [...tensors.keys()].sort();
-  const header: Record<string, unknown> = { __metadata__: metadata };
-  let end = 0;
-  for (const name of names) {
-    const { shape, data } = tensors.get(name)!;
-    const begin = end;
-    end += data.length * ELEMENT_BYTES[dtype];
-    header[name] = { dtype, shape, data_offsets: [begin, end] };
-  }
-  const json = Buffer.from(JSON.stringify(header));
-  // Readers map the file into memory, so the data begins at a multiple of eight.
-  const padded = Buffer.alloc(Math.ceil(json.length / 8) * 8, ' ');
-  json.copy(padded);
+  const { names, header } = layOutTensors(new Map([...tensors].map(([name, { shape }]) => [name, shape])), { dtype, metadata });
   const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(padded.length));
+  length.writeBigUInt64LE(BigInt(header.length));
 
   replaceFile(path, (file) => {
     writeBytes(file, length);
-    writeBytes(file, padded);
+    writeBytes(file, header);
     for (const name of names) writeBytes(file, encodeFloats(tensors.get(name)!.data, dtype));
   });
 }

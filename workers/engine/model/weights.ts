@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
+import { canonicalNames, headWeight, weightShapes } from '../../../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { readJson } from '../io/files.ts';
@@ -11,7 +12,6 @@ import { notAModel } from '../io/not-a-model.ts';
 import { openSafetensors } from '../io/safetensors.ts';
 import { MODEL_DIRECTORY_HINT, weightFiles } from '../io/weight-files.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
-import { canonicalNames, headWeight, weightShapes } from './module-shapes.ts';
 import { type StoredTensor, sameValues } from './stored-tensor.ts';
 
 /** Tensors of old checkpoints that are computed from the configuration: rotary frequencies, causal masks. */

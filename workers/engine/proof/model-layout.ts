@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
+import { canonicalNames, headWeight } from '../../../src/formats/module-shapes.ts';
 import { readJson } from '../io/files.ts';
 import { MODEL_DIRECTORY_HINT, storedShapes } from '../io/weight-files.ts';
-import { canonicalNames, headWeight } from '../model/module-shapes.ts';
 import { readModelConfig } from '../model/weights.ts';
 
 /** Fields of config.json that storing a model may change. */

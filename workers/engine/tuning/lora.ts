@@ -3,10 +3,9 @@
 import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
-import { Refusal } from '../../../src/formats/refusal.ts';
-import { ALL_LINEAR, loraScaling, type ResolvedLora } from '../../../src/formats/tuning/lora.ts';
+import { linearLayers } from '../../../src/formats/module-shapes.ts';
+import { loraScaling, peftName, type ResolvedLora, targetedModules } from '../../../src/formats/tuning/lora.ts';
 import { loadAdapter, readAdapterConfig, saveAdapter } from '../io/adapter.ts';
-import { linearLayers } from '../model/module-shapes.ts';
 import { adapterProblems, configProblems } from '../proof/adapter-layout.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { expansionGradientKernel, LARGEST_THIN_RANK, ownKernels, statelessUniform } from '../tensorflow/native.ts';
@@ -15,9 +14,6 @@ import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '..
 import type { Method } from './method.ts';
 import { hashName, uniform } from './random.ts';
 import { byName, plainParameters, type Trained, variable } from './trained.ts';
-
-/** PEFT's name for a trained matrix in `adapter_model.safetensors`. */
-const peftName = (module: string, matrix: 'A' | 'B'): string => `base_model.model.${module}.lora_${matrix}.weight`;
 
 interface LoraPair {
   /** [r, in], initially Kaiming-uniform with a = √5: within ±1/√in */
@@ -81,26 +77,6 @@ function joinPairs(weights: ReadonlyMap<string, Tensor>, options: { config: Mode
 
 /** A different key for each module; the sum wraps around. */
 const keyOfModule = (key: Tensor1D, module: string): Tensor1D => tf.add(key, tf.tensor1d([0, hashName(module) | 0], 'int32'));
-
-/**
- * Matches as PEFT does: a module is targeted if its name is in the list, or ends with a dot and a name from the list.
- * @throws Refusal `unknown_target_module` with every name that matches nothing
- */
-export function targetedModules(modules: string[], targets: ResolvedLora['target_modules']): string[] {
-  if (targets === ALL_LINEAR) return modules;
-  const matches = (module: string, target: string): boolean => module === target || module.endsWith(`.${target}`);
-  const unknown = targets.filter((target) => !modules.some((module) => matches(module, target)));
-  if (unknown.length > 0) {
-    const existing = [...new Set(modules.map((module) => module.slice(module.lastIndexOf('.') + 1)))];
-    // As in PEFT, it is a name like any other once it is in a list.
-    const meant = `"${ALL_LINEAR}" selects them all, as a string and not in a list: "target_modules": "${ALL_LINEAR}".`;
-    throw new Refusal('unknown_target_module', `the model has no linear layer called ${unknown.join(', ')}`, {
-      param: 'tuning.target_modules',
-      hint: `It has ${existing.join(', ')}; ${unknown.includes(ALL_LINEAR) ? meant : `${ALL_LINEAR} selects them all.`}`,
-    });
-  }
-  return modules.filter((module) => targets.some((target) => matches(module, target)));
-}
 
 interface Dropout {
   rate: number;

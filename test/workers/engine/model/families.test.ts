@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type ExpectedLoss, readReference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
 import { gradientsDifference, logitsDifference, referenceDifferences, TOLERANCES, withModel } from '../../../../reference/measures.ts';
+import { linearLayers } from '../../../../src/formats/module-shapes.ts';
 import { openEagerForInference, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
-import { linearLayers } from '../../../../workers/engine/model/module-shapes.ts';
 import { readModelConfig } from '../../../../workers/engine/model/weights.ts';
 
 const families = readdirSync(referencePath('families'));

@@ -1,10 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
-import type { ResolvedLora } from '../../../../src/formats/tuning/lora.ts';
+import { type ResolvedLora, targetedModules } from '../../../../src/formats/tuning/lora.ts';
 import { type EagerModel, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
-import { targetedModules } from '../../../../workers/engine/tuning/lora.ts';
 
 const modelDir = referencePath('cases', 'llama-gqa-tied', 'model');
 const batch = referenceBatch('llama-gqa-tied');

@@ -1,5 +1,5 @@
 /** Names and shapes of a model's weights, from its configuration alone. */
-import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import type { ModelConfig } from './model-config.ts';
 
 interface LinearLayer {
   out: number;
