@@ -2,11 +2,10 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance } from 'fastify';
-import { authenticate } from './accounts/api-key.ts';
-import type { Principal } from './accounts/principal.ts';
 import { adapterRoutes } from './adapters/routes.ts';
 import { fileRoutes } from './files/routes.ts';
 import { healthRoutes } from './health.ts';
+import { admitCallers } from './http/admission.ts';
 import { handleError, handleNotFound } from './http/error-handler.ts';
 import { parseJsonBody } from './http/json-body.ts';
 import { documentOptions } from './http/openapi/document.ts';
@@ -21,8 +20,6 @@ import type { Services } from './services.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The caller. Set before any route under /v1 runs, and only there. */
-    principal: Principal;
     /** A JSON body as it was sent; empty for other requests. */
     bodyText: string;
   }
@@ -76,10 +73,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
   await app.register(healthRoutes, services);
   await app.register(
     async (v1) => {
-      v1.decorateRequest('principal');
-      v1.addHook('onRequest', async (request) => {
-        request.principal = authenticate(request.headers.authorization, apiKey);
-      });
+      admitCallers(v1 as unknown as FastifyInstance, services, apiKey);
       v1.setNotFoundHandler(handleNotFound);
       await v1.register(fileRoutes, services);
       await v1.register(jobRoutes, services);

@@ -11,6 +11,11 @@ export const newFileId = (): string => `file-${random()}`;
 export const newJobId = (): string => `ftjob-${random()}`;
 export const newEventId = (): string => `ftevent-${random()}`;
 export const newCheckpointId = (): string => `ftckpt_${random()}`;
+export const newOrganizationId = (): string => `org-${random()}`;
+export const newProjectId = (): string => `proj_${random()}`;
+export const newServiceAccountId = (): string => `svc_acct_${random()}`;
+export const newKeyId = (): string => `key_${random()}`;
+export const newAuditId = (): string => `audit_log-${random()}`;
 
 /** The organization and the project that are there from the first start. Rows of versions before projects belong to them. */
 export const DEFAULT_ORGANIZATION = 'graft';

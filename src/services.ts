@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { type AccessStore, openAccessStore } from './accounts/access-store.ts';
 import type { Config } from './config.ts';
 import { type Database, openDatabase } from './database/client.ts';
 import { migrate } from './database/migrate.ts';
@@ -25,6 +26,7 @@ export interface Services {
   /** Addresses of the servers, embedded or not, which a worker process needs to connect. */
   urls: { database: string; redis: string; storage: string };
   database: Database;
+  access: AccessStore;
   files: FileStore;
   jobs: JobStore;
   jobRecord: JobRecord;
@@ -71,6 +73,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
     closers.push(() => objectStore.close());
 
     const stores = {
+      access: openAccessStore(database),
       files: openFileStore(database),
       jobs: openJobStore(database),
       jobRecord: openJobRecord(database),

@@ -79,7 +79,7 @@ async function prepareDatabase(databaseUrl: string, { migrations }: Manifest): P
     });
   const state = await stateOf(databaseUrl);
   if (!state.isEmpty)
-    throw new Refusal('database_not_empty', 'The database already holds files or jobs', { hint: 'Restore into an empty database.' });
+    throw new Refusal('database_not_empty', 'The database already holds files, jobs or API keys', { hint: 'Restore into an empty database.' });
   if (state.migrations.some((name) => !migrations.includes(name)))
     throw new Refusal('database_too_new', 'The database has a newer schema than the backup', { hint: 'Restore into a database without tables.' });
   const folder = await mkdtemp(join(tmpdir(), 'graft-migrations-'));

@@ -93,13 +93,13 @@ export async function currentNames(databaseUrl: string): Promise<Set<string>> {
   }
 }
 
-/** @returns the migrations that a database has had, and whether it holds files or jobs */
+/** @returns the migrations that a database has had, and whether it holds anything of a user: files, jobs or keys */
 export async function stateOf(databaseUrl: string): Promise<{ migrations: string[]; isEmpty: boolean }> {
   const client = await connected(databaseUrl);
   try {
     const tables = await tablesInOrder(client);
     if (!tables.includes(MIGRATIONS)) return { migrations: [], isEmpty: true };
-    const counted = ['files', 'jobs'].filter((table) => tables.includes(table)).map((table) => `(SELECT count(*) FROM "${table}")`);
+    const counted = ['files', 'jobs', 'api_keys'].filter((table) => tables.includes(table)).map((table) => `(SELECT count(*) FROM "${table}")`);
     const { rows: counts } = await client.query<{ sum: string }>(`SELECT ${['0', ...counted].join(' + ')} AS sum`);
     return { migrations: await migrationsOf(client), isEmpty: Number(counts[0]!.sum) === 0 };
   } finally {
@@ -115,6 +115,8 @@ export async function restoreRows(databaseUrl: string, tables: readonly SavedTab
   const client = await connected(databaseUrl);
   try {
     await client.query('BEGIN');
+    // The first organization and project, which the migrations made: the backup has its own.
+    for (const { name } of tables.toReversed()) await client.query(`DELETE FROM "${name}"`);
     for (const { name, columns, rows } of tables) {
       const list = columns.map((column) => `"${column}"`).join(', ');
       const insert = `INSERT INTO "${name}" (${list}) SELECT ${list} FROM json_populate_recordset(NULL::"${name}", $1::json)`;

@@ -9,6 +9,10 @@ interface Kind {
 
 const KINDS: Readonly<Record<string, Kind>> = {
   invalid_api_key: { status: 401, type: 'authentication_error' },
+  mismatched_organization: { status: 401, type: 'invalid_request_error' },
+  mismatched_project: { status: 401, type: 'invalid_request_error' },
+  project_archived: { status: 403, type: 'invalid_request_error' },
+  missing_scope: { status: 403, type: 'invalid_request_error' },
   not_found: { status: 404, type: 'invalid_request_error' },
   fine_tune_not_found: { status: 404, type: 'invalid_request_error' },
   file_not_found: { status: 404, type: 'invalid_request_error' },
@@ -18,6 +22,12 @@ const KINDS: Readonly<Record<string, Kind>> = {
   report_not_found: { status: 404, type: 'invalid_request_error' },
   model_gated: { status: 403, type: 'invalid_request_error' },
   model_download_not_allowed: { status: 403, type: 'invalid_request_error' },
+  project_not_found: { status: 404, type: 'invalid_request_error' },
+  api_key_not_found: { status: 404, type: 'invalid_request_error' },
+  service_account_not_found: { status: 404, type: 'invalid_request_error' },
+  rate_limit_not_found: { status: 404, type: 'invalid_request_error' },
+  rate_limit_exceeded: { status: 429, type: 'requests' },
+  insufficient_quota: { status: 429, type: 'insufficient_quota' },
   request_timeout: { status: 408, type: 'invalid_request_error' },
   file_too_large: { status: 413, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },

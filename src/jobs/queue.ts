@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
 
 const QUEUE_NAME = 'graft-training';
 
@@ -65,6 +66,13 @@ export function openQueue(redisUrl: string, { onError = () => {} }: { onError?: 
     },
     close: () => queue.close(),
   };
+}
+
+/** A connection for what counts in Redis. As the queue's, it fails fast: whoever uses it has an answer without Redis. */
+export function connectRedis(redisUrl: string, onError: (error: Error) => void): Redis {
+  const redis = new Redis({ ...redisServer(redisUrl), maxRetriesPerRequest: 1, enableOfflineQueue: false });
+  redis.on('error', onError);
+  return redis;
 }
 
 /** Takes jobs off the queue while fewer than `concurrency` handlers run. */

@@ -92,7 +92,7 @@ describe('a backup made while a job runs', () => {
     expect(messages).toEqual((await original.api.events(finished)).map(({ message }) => message));
 
     const again = await program('restore', backup, { DATA_DIR: home.dataDir, ...settings });
-    expect(again).toMatchObject({ code: 1, output: expect.stringMatching(/already holds files or jobs/) });
+    expect(again).toMatchObject({ code: 1, output: expect.stringMatching(/already holds files, jobs or API keys/) });
   });
 
   it('with a damaged file › is refused before anything is written, with the file named', async () => {

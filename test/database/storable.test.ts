@@ -126,6 +126,15 @@ describe('the database', () => {
     await database.jobReport.create({ data: { jobId: text('id'), kind: bad, content: json } });
     await database.worker.create({ data: { id: text('id'), hostname: bad, device: bad } });
     await database.baseModel.create({ data: { workerId: text('id'), modelId: bad, family: bad, parameters: 1, sizeBytes: 1, revision: bad } });
+    const [organizationId, projectId, serviceAccountId] = [text('organization'), text('project'), text('service account')];
+    await database.organization.create({ data: { id: organizationId, name: bad, defaultProjectId: bad } });
+    await database.project.create({ data: { id: projectId, organizationId, name: bad } });
+    await database.serviceAccount.create({ data: { id: serviceAccountId, projectId, name: bad } });
+    const key = { organizationId, projectId, serviceAccountId, name: bad, sha256: bad, redacted: bad, scopes: [bad, bad] };
+    await database.apiKey.create({ data: { id: text('id'), ...key } });
+    const done = { type: bad, method: bad, route: bad, objectId: bad, status: 200, ipAddress: bad };
+    await database.auditEntry.create({ data: { id: text('id'), organizationId: bad, projectId: bad, keyId: bad, serviceAccountId: bad, ...done } });
+    await database.tokenUsage.create({ data: { projectId: bad, day: new Date(), tokens: 1 } });
 
     const columns = await database.$queryRaw<{ table: string; column: string }[]>`
       SELECT table_name AS table, column_name AS column FROM information_schema.columns
