@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { sweepTombstones } from './database/tombstones.ts';
 import { sweepFiles } from './files/sweep.ts';
 import { explainLacks } from './jobs/lacks.ts';
 import { openReconciler, RECONCILE_EVERY_MS } from './jobs/reconcile.ts';
@@ -15,7 +16,8 @@ export interface Upkeep {
 
 /**
  * Background work of the API process, at once and then again and again: every few seconds it re-queues jobs that Redis or a worker lost and removes
- * deleted files and dead workers, every hour what has expired and what killed uploads left.
+ * deleted files and dead workers, every hour what has expired, what killed uploads left and old
+ * tombstones.
  */
 export function startUpkeep(services: Services): Upkeep {
   const stopping = new AbortController();
@@ -43,6 +45,7 @@ export function startUpkeep(services: Services): Upkeep {
       await sweepWorkers(services);
     }, untilWoken),
     repeat(() => sweepExpired(services), restOfHour),
+    repeat(() => sweepTombstones(services.database), restOfHour),
     repeat(sweepObjects, restOfHour),
   ];
   return {

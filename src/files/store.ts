@@ -1,4 +1,5 @@
 import type { Database } from '../database/client.ts';
+import { tombstoneOf } from '../database/tombstones.ts';
 import type { File as FileRow } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 import { finalStatuses } from '../jobs/state.ts';
@@ -65,7 +66,10 @@ export function openFileStore(db: Database) {
     },
 
     async list(owner: string, { purpose, order, after, limit }: FileFilter): Promise<Page<StoredFile>> {
-      const cursor = await cursorOf(after, (id) => db.file.findUnique({ where: { id, owner }, select: { createdAt: true, id: true } }));
+      const cursor = await cursorOf(
+        after,
+        async (id) => (await db.file.findUnique({ where: { id, owner }, select: { createdAt: true, id: true } })) ?? tombstoneOf(db, owner, id),
+      );
       const beyond = order === 'asc' ? 'gt' : 'lt';
       const afterCursor = cursor && {
         OR: [{ createdAt: { [beyond]: cursor.createdAt } }, { createdAt: cursor.createdAt, id: { [beyond]: cursor.id } }],

@@ -10,8 +10,9 @@ export interface Page<T> {
 export const pageOf = <T>(rows: T[], limit: number): Page<T> => ({ data: rows.slice(0, limit), hasMore: rows.length > limit });
 
 /**
- * Finds the row that `after` names; null for the first page. An unknown cursor must not restart the list, or a client that
+ * Finds the position that `after` names; null for the first page. An unknown cursor must not restart the list, or a client that
  * pages would never finish.
+ * @param find  the row, or the tombstone of one that is gone: clients delete what they list
  * @throws Refusal
  */
 export async function cursorOf<T>(after: string | undefined, find: (id: string) => Promise<T | null>): Promise<T | null> {

@@ -1,4 +1,5 @@
 import type { Database } from '../database/client.ts';
+import { tombstoneOf } from '../database/tombstones.ts';
 import type { Metrics } from '../formats/metrics.ts';
 import type { Checkpoint as CheckpointRow, JobEvent as EventRow } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
@@ -105,8 +106,11 @@ export function openJobRecord(db: Database) {
 
     /** Newest first. */
     async checkpoints(owner: string, jobId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<Checkpoint>> {
-      const cursor = await cursorOf(after, (id) => db.checkpoint.findFirst({ where: { id, jobId, job: { owner } }, select: { step: true } }));
-      const where = { jobId, job: { owner }, ...(cursor && { step: { lt: cursor.step } }) };
+      const cursor = await cursorOf(after, async (id) => {
+        const found = await db.checkpoint.findFirst({ where: { id, jobId, job: { owner } }, select: { step: true } });
+        return found ?? tombstoneOf(db, jobId, id);
+      });
+      const where = { jobId, job: { owner }, ...(cursor && { step: { lt: cursor.step! } }) };
       const rows = await db.checkpoint.findMany({ where, orderBy: { step: 'desc' }, take: limit + 1 });
       return pageOf(rows.map(asCheckpoint), limit);
     },

@@ -1,4 +1,5 @@
 import type { Database } from '../database/client.ts';
+import { tombstoneOf } from '../database/tombstones.ts';
 import { jsonText } from '../formats/json-text.ts';
 import { Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
@@ -66,14 +67,24 @@ export function openJobStore(db: Database) {
       return row && asJob(row);
     },
 
-    /** Jobs that have a tuned model, newest first. */
-    async listTuned(owner: string): Promise<Job[]> {
-      const rows = await db.job.findMany({ where: { owner, fineTunedModel: { not: null } }, orderBy: newestFirst });
-      return rows.map(asJob);
+    /** Jobs that have a tuned model, newest first. @param page.after the name of a tuned model */
+    async listTuned(owner: string, { after, limit }: { after?: string; limit: number }): Promise<Page<Job>> {
+      const cursor = await cursorOf(after, async (name) => {
+        const job = await db.job.findUnique({ where: { fineTunedModel: name, owner }, select: { createdAt: true } });
+        const found = job ?? (await tombstoneOf(db, owner, name));
+        return found && { createdAt: found.createdAt, name };
+      });
+      const rest = cursor && { OR: [{ createdAt: { lt: cursor.createdAt } }, { createdAt: cursor.createdAt, fineTunedModel: { lt: cursor.name } }] };
+      const orderBy: Prisma.JobOrderByWithRelationInput[] = [{ createdAt: 'desc' }, { fineTunedModel: 'desc' }];
+      const rows = await db.job.findMany({ where: { owner, fineTunedModel: { not: null }, ...rest }, orderBy, take: limit + 1 });
+      return pageOf(rows.map(asJob), limit);
     },
 
     async list(owner: string, { after, limit, metadata }: JobFilter): Promise<Page<Job>> {
-      const cursor = await cursorOf(after, (id) => db.job.findUnique({ where: { id, owner }, select: { createdAt: true, id: true } }));
+      const cursor = await cursorOf(
+        after,
+        async (id) => (await db.job.findUnique({ where: { id, owner }, select: { createdAt: true, id: true } })) ?? tombstoneOf(db, owner, id),
+      );
       const conditions: Prisma.JobWhereInput[] = Object.entries(metadata ?? {}).map(([key, value]) => ({ metadata: { path: [key], equals: value } }));
       if (metadata === null) conditions.push({ metadata: { equals: Prisma.DbNull } });
       if (cursor) conditions.push({ OR: [{ createdAt: { lt: cursor.createdAt } }, { createdAt: cursor.createdAt, id: { lt: cursor.id } }] });

@@ -4,8 +4,10 @@ import { isFamily } from '../formats/parse-model-config.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { TUNING_TYPES } from '../formats/tuning/tuning.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
+import { type Page, pageOf } from '../http/paging.ts';
 import type { HubModel } from '../hub/hub.ts';
 import { parseHubName } from '../hub/hub-name.ts';
+import { TUNED_PREFIX } from '../ids.ts';
 import type { Job } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
 import type { ModelObject } from './schema.ts';
@@ -53,10 +55,24 @@ const viewTuned = (id: string, created: Date, job: Pick<Job, 'id' | 'organizatio
   tuning_type: job.tuning.type,
 });
 
-/** Lists the base models of live workers and the caller's tuned models. */
-export async function listModels({ project }: Principal, { models, jobs }: Needs): Promise<Model[]> {
-  const tuned = await jobs.listTuned(project);
-  return [...(await models.list()).map(viewBase), ...tuned.map((job) => viewTuned(job.fineTunedModel!, job.finishedAt ?? job.createdAt, job))];
+/**
+ * A page of the base models of live workers, by name, and then the caller's tuned models, newest first.
+ * @throws Refusal for a tuned model to continue after that there never was
+ */
+export async function listModels(
+  { project }: Principal,
+  { after, limit }: { after?: string; limit: number },
+  { models, jobs }: Needs,
+): Promise<Page<Model>> {
+  const afterTuned = after?.startsWith(TUNED_PREFIX) ? after : undefined;
+  // Names are their own positions, also of a model whose workers have gone.
+  const bases = afterTuned === undefined ? (await models.list()).filter(({ id }) => after === undefined || id > after) : [];
+  bases.sort((a, b) => (a.id < b.id ? -1 : 1)); // not in the order of the database's language
+  const rest = limit - bases.length;
+  if (rest < 0) return pageOf(bases.map(viewBase), limit);
+  const tuned = await jobs.listTuned(project, { limit: rest, ...(afterTuned !== undefined && { after: afterTuned }) });
+  const views = tuned.data.map((job) => viewTuned(job.fineTunedModel!, job.finishedAt ?? job.createdAt, job));
+  return { data: [...bases.map(viewBase), ...views], hasMore: tuned.hasMore };
 }
 
 /** Finds a base model, a tuned model, a checkpoint, or a model on the hub that may be downloaded. @throws Refusal model_not_found, or the hub's */

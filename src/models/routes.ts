@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Services } from '../services.ts';
 import { findModel, listModels } from './catalogue.ts';
 import { deleteModel } from './delete.ts';
-import { ModelDeleted, ModelList, ModelObject, ModelParams } from './schema.ts';
+import { ModelDeleted, ModelList, ModelObject, ModelParams, ModelQuery } from './schema.ts';
 
 const tags = ['Models'];
 
@@ -10,8 +10,20 @@ const tags = ['Models'];
 export const modelRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   app.get(
     '/models',
-    { schema: { tags, operationId: 'listModels', summary: 'List base models and tuned models', response: { 200: ModelList } } },
-    async ({ principal }) => ({ object: 'list' as const, data: await listModels(principal, services), has_more: false }),
+    {
+      schema: {
+        tags,
+        operationId: 'listModels',
+        summary: 'List base models and tuned models',
+        description: 'Base models by name, then tuned models, newest first.',
+        querystring: ModelQuery,
+        response: { 200: ModelList },
+      },
+    },
+    async ({ principal, query }) => {
+      const { data, hasMore } = await listModels(principal, query, services);
+      return { object: 'list' as const, data, has_more: hasMore };
+    },
   );
 
   app.get(

@@ -1,5 +1,5 @@
 import Type from 'typebox';
-import { listOf } from '../http/list-schema.ts';
+import { after, limit, listOf } from '../http/list-schema.ts';
 
 export const ModelObject = Type.Object(
   {
@@ -23,4 +23,5 @@ export const ModelObject = Type.Object(
 );
 export const ModelList = listOf(ModelObject);
 export const ModelDeleted = Type.Object({ id: Type.String(), object: Type.Literal('model'), deleted: Type.Boolean() }, { title: 'ModelDeleted' });
+export const ModelQuery = Type.Object({ after, limit: limit(100, 1_000) }, { additionalProperties: false });
 export const ModelParams = Type.Object({ model: Type.String({ description: 'Percent-encoded: `ft:a/b` is `ft%3Aa%2Fb`.' }) });

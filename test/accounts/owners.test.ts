@@ -135,8 +135,8 @@ describe('the record of a job', () => {
     await jobs.move(job.id, 'succeed', { attempt: job.attempt, patch: { fineTunedModel } });
     expect(await jobs.findByModel(MINE, fineTunedModel)).toMatchObject({ id: job.id });
     expect(await jobs.findByModel(THEIRS, fineTunedModel)).toBeNull();
-    expect((await jobs.listTuned(MINE)).map(({ id }) => id)).toEqual([job.id]);
-    expect(await jobs.listTuned(THEIRS)).toEqual([]);
+    expect((await jobs.listTuned(MINE, { limit: 10 })).data.map(({ id }) => id)).toEqual([job.id]);
+    expect((await jobs.listTuned(THEIRS, { limit: 10 })).data).toEqual([]);
     await retention.forgetModel({ id: job.id, owner: THEIRS }, { steps: [], fileIds: [] });
     expect(await jobs.findByModel(MINE, fineTunedModel)).not.toBeNull();
     await retention.forgetModel({ id: job.id, owner: MINE }, { steps: [], fileIds: [] });

@@ -136,6 +136,8 @@ describe('the database', () => {
     await database.auditEntry.create({ data: { id: text('id'), organizationId: bad, projectId: bad, keyId: bad, serviceAccountId: bad, ...done } });
     await database.tokenUsage.create({ data: { projectId: bad, day: new Date(), tokens: 1 } });
 
+    await database.tombstone.create({ data: { scope: bad, id: text('id'), createdAt: new Date() } });
+
     const columns = await database.$queryRaw<{ table: string; column: string }[]>`
       SELECT table_name AS table, column_name AS column FROM information_schema.columns
       WHERE table_schema = 'public' AND table_name NOT LIKE '\\_%' AND data_type IN ('text', 'jsonb', 'ARRAY')`;
