@@ -16,6 +16,7 @@ import { baseModelOf } from './job/base-model.ts';
 import { removeAbandonedFolders, workerFolder } from './job/folder.ts';
 import { superviseJob } from './job/supervise.ts';
 import { removeTokensOfEndedJobs } from './job/tokens.ts';
+import { takeTurns } from './job/turns.ts';
 import { openPlaces, type PlacesOptions } from './placement/places.ts';
 import { slotsOf } from './placement/slots.ts';
 
@@ -56,32 +57,26 @@ export async function startWorker(services: Services, { devices, ...training }: 
   const sweeping = setInterval(sweep, SWEEP_DOWNLOADS_EVERY_MS);
 
   const baseModelFiles = openFileHashes();
-  const inHand = new Set<string>();
-  const handle = async (jobId: string) => {
-    if (inHand.has(jobId)) return; // it waits for its slots, and was queued again in the meantime
-    inHand.add(jobId);
-    try {
-      await superviseJob(jobId, {
-        services,
-        workerId: id,
-        workDir,
-        modelDir: baseModels.dirOf,
-        baseModelFiles,
-        takePlace: (job) => places.take(slotsOf(job)),
-        stopping: stopping.signal,
-        log,
-      });
-    } catch (error) {
-      log.error({ err: error, jobId }, 'the job could not be continued; it will be retried later');
-    } finally {
-      inHand.delete(jobId);
-      // The next worker need not wait for the reconciler. If the job has ended, nobody can claim it.
-      if (stopping.signal.aborted) await queue.enqueueFirst(jobId).catch(() => {});
-    }
+  const supervise = (jobId: string) =>
+    superviseJob(jobId, {
+      services,
+      workerId: id,
+      workDir,
+      modelDir: baseModels.dirOf,
+      baseModelFiles,
+      takePlace: (job) => places.take(slotsOf(job)),
+      stopping: stopping.signal,
+      log,
+    });
+  const superviseNext = takeTurns({ jobs: services.jobs, supervise, stopping: stopping.signal, log });
+  const handle = async (wokenFor: string) => {
+    const jobId = (await superviseNext()) ?? wokenFor;
+    // The next worker need not wait for the reconciler. If the job has ended, nobody can claim it.
+    if (stopping.signal.aborted) await queue.enqueue(jobId).catch(() => {});
   };
   const consumer = queue.consume(handle, {
     concurrency: places.maxJobs,
-    onError: (error) => log.error({ err: error }, 'queue error'),
+    onError: (error) => log.error({ err: error }, 'no job could be taken, or the queue failed; it will be tried again'),
   });
   log.info({ devices: identity.device, models: baseModels.ids() }, 'worker ready');
 

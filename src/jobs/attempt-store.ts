@@ -1,12 +1,12 @@
 import type { Database, Transaction } from '../database/client.ts';
 import { databaseTime } from '../database/time.ts';
-import { untilAnswered } from '../database/until-answered.ts';
 import type { NewFile } from '../files/store.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
 import { type Attempt, writeFenced } from './fenced-write.ts';
 import type { Job, JobPatch, NewEvent } from './job.ts';
 import { addEvents, asColumns, asJob, dueAt, type Moved, moveIf } from './row-store.ts';
 import { heldStatuses, isFinal, type MoveName } from './state.ts';
+import { openTurnStore } from './turn-store.ts';
 
 /** A worker that has not written for this long, by the database's clock, loses its job. Tolerates a database outage of half a minute. */
 export const HEARTBEAT_TIMEOUT_MS = 45_000;
@@ -27,6 +27,8 @@ interface Delivered {
  */
 export function openAttemptStore(db: Database) {
   return {
+    ...openTurnStore(db),
+
     /**
      * A move by a worker or the reconciler, and the events that report it.
      * @param options.attempt  the worker's attempt; nothing changes if it no longer has the job
@@ -69,27 +71,6 @@ export function openAttemptStore(db: Database) {
       return row && asJob(row);
     },
 
-    /**
-     * Gives a worker a job that is due and that no worker has: the reconciler alone takes jobs from silent ones, because it counts those losses.
-     * The new attempt fences off the previous worker.
-     * @returns the job with the new attempt, or null when it cannot be claimed
-     */
-    async claim(id: string, workerId: string): Promise<Job | null> {
-      const before = await db.job.findUnique({ where: { id }, select: { attempt: true } });
-      if (before === null) return null;
-      const attempt = before.attempt + 1;
-      return untilAnswered(async (isRepeated) => {
-        const now = await databaseTime(db);
-        const [row] = await db.job.updateManyAndReturn({
-          where: { id, attempt: before.attempt, ...dueAt(now) },
-          data: { attempt, workerId, heartbeatAt: now },
-        });
-        // Otherwise a job whose claim's answer was lost would wait until its heartbeat is too old.
-        const found = row ?? (isRepeated ? await db.job.findUnique({ where: { id, attempt, workerId } }) : null);
-        return found && asJob(found);
-      });
-    },
-
     /** @returns the job, which may have been paused, or null when it was cancelled, deleted or taken over: stop working on it */
     async heartbeat(id: string, attempt: number, patch: JobPatch = {}): Promise<Job | null> {
       const [row] = await db.job.updateManyAndReturn({
@@ -116,14 +97,14 @@ export function openAttemptStore(db: Database) {
       });
     },
 
-    /** Jobs that wait for a worker, oldest first. @param except leaves out jobs on these models */
-    async findDue(limit: number, except: Pick<Job, 'model' | 'modelRevision'>[] = []): Promise<Pick<Job, 'id' | 'attempt'>[]> {
+    /** Jobs that wait for a worker, for waking workers: those created first. @param except leaves out jobs on these models */
+    async findDue(limit: number, except: Pick<Job, 'model' | 'modelRevision'>[] = []): Promise<Pick<Job, 'id'>[]> {
       const now = await databaseTime(db);
       return db.job.findMany({
         where: { ...dueAt(now), AND: except.map(notOn) },
         orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
         take: limit,
-        select: { id: true, attempt: true },
+        select: { id: true },
       });
     },
 

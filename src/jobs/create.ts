@@ -74,6 +74,7 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
     validationFileId: body.validation_file ?? null,
     suffix: body.suffix ?? null,
     seed: body.seed ?? randomInt(MAX_SEED),
+    priority: body.priority ?? 0,
     hyperparameters,
     tuning: resolveTuning(body.tuning),
     metadata: body.metadata ?? null,

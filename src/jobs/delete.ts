@@ -3,7 +3,7 @@ import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import { findJob } from './find.ts';
 
-type Needs = Pick<Services, 'jobs' | 'retention' | 'objectStore' | 'queue' | 'log'>;
+type Needs = Pick<Services, 'jobs' | 'retention' | 'objectStore' | 'log'>;
 
 /**
  * Deletes a job in any state with all that it made: events, metrics, checkpoints, reports, its model and result files. Its datasets stay.
@@ -11,11 +11,10 @@ type Needs = Pick<Services, 'jobs' | 'retention' | 'objectStore' | 'queue' | 'lo
  * @throws Refusal when the job is unknown
  */
 export async function deleteJob(principal: Principal, id: string, services: Needs): Promise<void> {
-  const { retention, objectStore, queue, log } = services;
+  const { retention, objectStore, log } = services;
   await findJob(principal, id, services);
   await retention.deleteJob(principal.project, id);
   // From here on nothing refers to what is left, so whatever fails below is removed by the sweeps.
-  const warn = (what: string) => (error: unknown) => log.warn({ err: error, jobId: id }, `${what} of a deleted job could not be removed yet`);
-  await queue.remove(id).catch(warn('the wake-up'));
-  await objectStore.deletePrefix(keys.job(id)).catch(warn('the files'));
+  const warn = (error: unknown) => log.warn({ err: error, jobId: id }, 'the files of a deleted job could not be removed yet');
+  await objectStore.deletePrefix(keys.job(id)).catch(warn);
 }

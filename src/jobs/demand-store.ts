@@ -1,7 +1,7 @@
 import type { Database } from '../database/client.ts';
 import { databaseTime } from '../database/time.ts';
 import type { Job, NewEvent } from './job.ts';
-import { addEvents, asJob, dueAt } from './row-store.ts';
+import { addEvents, asJob, dueAt, isDue } from './row-store.ts';
 import { backMessage, type Lack, type Outage, waitingMessage } from './setback.ts';
 import { finalStatuses } from './state.ts';
 
@@ -26,7 +26,7 @@ export function openDemandStore(db: Database) {
     async oldestOfEachModel(): Promise<(DemandedModel & Pick<Job, 'id'>)[]> {
       return db.$queryRaw`
         SELECT DISTINCT ON (model, model_revision) id, model, model_revision AS "modelRevision" FROM jobs
-        WHERE status IN ('validating_files', 'queued') AND worker_id IS NULL AND (resume_at IS NULL OR resume_at <= now())
+        WHERE ${isDue}
         ORDER BY model, model_revision, created_at, id`;
     },
 

@@ -29,6 +29,8 @@ export interface Job {
   validationFileId: string | null;
   suffix: string | null;
   seed: number;
+  /** Higher goes first; within one, projects take turns. */
+  priority: number;
   /** As requested. */
   hyperparameters: Hyperparameters;
   /** Replaces the model's own chat template. */
@@ -98,7 +100,9 @@ export type NewJob = Pick<
   Job,
   'id' | 'model' | 'trainingFileId' | 'validationFileId' | 'suffix' | 'seed' | 'hyperparameters' | 'tuning' | 'metadata'
 > &
-  Partial<Pick<Job, 'organization' | 'modelRevision' | 'chatTemplate' | 'chatTemplateKwargs' | 'requestSha256'>> & { idempotencyKey?: string };
+  Partial<Pick<Job, 'organization' | 'priority' | 'modelRevision' | 'chatTemplate' | 'chatTemplateKwargs' | 'requestSha256'>> & {
+    idempotencyKey?: string;
+  };
 
 export const eventLevels = ['info', 'warn', 'error'] as const;
 export const eventTypes = ['message', 'metrics'] as const;

@@ -9,16 +9,13 @@ import type { Job, NewEvent } from './job.ts';
  * A paused job stays as it is, because clients repeat a request whose answer was lost.
  * @throws Refusal when the job is unknown or has ended
  */
-export async function pauseJob(principal: Principal, id: string, services: Pick<Services, 'jobs' | 'queue' | 'log'>): Promise<Job> {
-  const { jobs, queue, log } = services;
-  const paused = await jobs.moveOwn(principal.project, id, 'pause', { events: pausedEvent });
+export async function pauseJob(principal: Principal, id: string, services: Pick<Services, 'jobs'>): Promise<Job> {
+  const paused = await services.jobs.moveOwn(principal.project, id, 'pause', { events: pausedEvent });
   if (paused === null) {
     const job = await findJob(principal, id, services);
     if (job.status === 'paused') return job;
     throw alreadyEnded(job);
   }
-  // If this fails, the job stays in the queue but is not claimed, because its row says paused.
-  await queue.remove(id).catch((error: unknown) => log.warn({ err: error, jobId: id }, 'the paused job could not be removed from the queue'));
   return paused;
 }
 

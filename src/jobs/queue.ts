@@ -10,18 +10,18 @@ const LOCK_DURATION_MS = 5_000;
 /** Pause after Redis failed. */
 const RETRY_AFTER_MS = 1_000;
 
-/** Wakes workers. Everything in it may be lost: reconcile.ts restores it from Postgres. */
+/**
+ * Wakes workers: one wake-up for each job that waits. Which job a woken worker takes, Postgres decides (turn-store.ts), because BullMQ's own priorities
+ * know no turns of projects, and its groups are not free. So a wake-up outlives a job that is cancelled: the worker then finds the next one, or none.
+ * Everything in it may be lost: reconcile.ts restores it from Postgres.
+ */
 export interface JobQueue {
   /** Wakes one worker for each of these jobs; a job already in the queue is left as it is. */
   enqueue(...jobIds: string[]): Promise<void>;
-  /** The same for jobs that had been begun: they come before all others, the first of these first. */
-  enqueueFirst(...jobIds: string[]): Promise<void>;
-  /** Removes a job; does nothing if a worker has taken it. */
-  remove(jobId: string): Promise<void>;
   /**
-   * Calls the handler for each job, at most `concurrency` at once. A job leaves the queue before the handler runs, and Postgres decides the rest: an
-   * unfinished job is queued again from there, and nothing of a dead worker stays behind in Redis.
-   * @returns `close` accepts no more jobs and waits for the running handlers
+   * Calls the handler for each wake-up, at most `concurrency` at once. A wake-up leaves the queue before the handler runs, and Postgres decides the rest:
+   * an unfinished job is queued again from there, and nothing of a dead worker stays behind in Redis.
+   * @returns `close` accepts no more wake-ups and waits for the running handlers
    */
   consume(handler: (jobId: string) => Promise<void>, options: { concurrency: number; onError?: (error: Error) => void }): { close(): Promise<void> };
   /** @throws Error when Redis does not answer */
@@ -43,14 +43,6 @@ export function openQueue(redisUrl: string, { onError = () => {} }: { onError?: 
       if (jobIds.length === 0) return;
       // BullMQ ignores a job whose id it already has: enqueueing twice wakes once.
       await queue.addBulk(jobIds.map((jobId) => ({ name: 'train', data: {}, opts: { jobId } })));
-    },
-    async enqueueFirst(...jobIds) {
-      if (jobIds.length === 0) return;
-      // Each goes before those added earlier.
-      await queue.addBulk(jobIds.toReversed().map((jobId) => ({ name: 'train', data: {}, opts: { jobId, lifo: true } })));
-    },
-    async remove(jobId) {
-      await queue.remove(jobId);
     },
     consume(handler, { concurrency, onError: onWorkerError = onError }) {
       const worker = new Worker(QUEUE_NAME, null, {
@@ -75,7 +67,7 @@ export function connectRedis(redisUrl: string, onError: (error: Error) => void):
   return redis;
 }
 
-/** Takes jobs off the queue while fewer than `concurrency` handlers run. */
+/** Takes wake-ups off the queue while fewer than `concurrency` handlers run. */
 function takeJobs(
   worker: Worker,
   handler: (jobId: string) => Promise<void>,

@@ -30,7 +30,7 @@ export function openReconciler(services: Needs, options: { confirmAfterMs?: numb
       const became = await setbacks.lose(job, 'The worker was lost');
       if (became !== null) log.warn({ jobId: id, attempt, became }, 'the worker is gone');
       else await jobs.release(id, attempt); // a paused job
-      if (became !== 'failed') await queue.enqueueFirst(id);
+      if (became !== 'failed') await queue.enqueue(id);
     }
   }
 
@@ -40,9 +40,7 @@ export function openReconciler(services: Needs, options: { confirmAfterMs?: numb
       await freeLostJobs();
       const lacking = await lackingModels(services);
       const due = await jobs.findDue(MAX_PER_ROUND, lacking);
-      const ids = (begun: boolean) => due.filter(({ attempt }) => attempt > 0 === begun).map(({ id }) => id);
-      await queue.enqueueFirst(...ids(true));
-      await queue.enqueue(...ids(false), ...lacking.map(({ id }) => id));
+      await queue.enqueue(...[...due, ...lacking].map(({ id }) => id));
     },
   };
 }

@@ -55,6 +55,14 @@ const Method = Type.Object(
   { additionalProperties: false },
 );
 
+/** As Slurm and Kubernetes count: higher goes first. Few levels, because whoever needs more wants an order of their own. */
+const MAX_PRIORITY = 10;
+const Priority = Type.Integer({
+  minimum: -MAX_PRIORITY,
+  maximum: MAX_PRIORITY,
+  description: 'Jobs of a higher priority are begun first, whoever owns them; 0 if left out. Within one priority, projects take turns.',
+});
+
 export const CreateJob = Type.Object(
   {
     model: Type.String({
@@ -66,6 +74,7 @@ export const CreateJob = Type.Object(
     validation_file: Type.Optional(nullable(Type.String({ minLength: 1 }))),
     suffix: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64, description: "Becomes part of the tuned model's name." }))),
     seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2147483647 }))),
+    priority: Type.Optional(nullable(Priority)),
     method: Type.Optional(Method),
     hyperparameters: Type.Optional(
       Type.Unsafe<Hyperparameters>({ ...Hyperparameters, deprecated: true, description: 'Use method.supervised.hyperparameters.' }),
@@ -97,6 +106,7 @@ export const JobObject = Type.Object(
     organization_id: Type.String(),
     result_files: Type.Array(Type.String()),
     seed: Type.Integer(),
+    priority: Type.Integer({ description: 'Jobs of a higher priority are begun first.' }),
     status: oneOf(jobStatuses),
     waiting_for: nullable(oneOf(needs, { description: 'What keeps the job from being trained. Its events say more.' })),
     trained_tokens: nullable(Type.Integer()),

@@ -26,6 +26,7 @@ export function jobView(job: Job): Static<typeof JobObject> {
     // The ids are recorded a moment before the files exist.
     result_files: job.status === 'succeeded' ? job.resultFileIds : [],
     seed: job.seed,
+    priority: job.priority,
     status: job.status,
     waiting_for: job.waitingFor,
     trained_tokens: job.trainedTokens,

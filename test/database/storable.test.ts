@@ -124,6 +124,7 @@ describe('the database', () => {
       data: { id: text('id'), jobId: text('id'), step: 1, name: bad, folder: bad, metrics: json, files: json, problem: bad },
     });
     await database.jobReport.create({ data: { jobId: text('id'), kind: bad, content: json } });
+    await database.turn.create({ data: { project: bad } });
     await database.worker.create({ data: { id: text('id'), hostname: bad, device: bad } });
     await database.baseModel.create({ data: { workerId: text('id'), modelId: bad, family: bad, parameters: 1, sizeBytes: 1, revision: bad } });
     const [organizationId, projectId, serviceAccountId] = [text('organization'), text('project'), text('service account')];

@@ -39,6 +39,13 @@ async function take(count: number, handler: (id: string) => Promise<void> = asyn
   return taken;
 }
 
+/** Takes the job whose turn it is. @returns its id */
+const claimNext = async () => {
+  const { jobs } = service.services;
+  const next = await jobs.findNext({ models: [], ids: [] });
+  return (await jobs.claim(next!.id, 'worker-next'))!.id;
+};
+
 const makeJob = async () => (await service.services.jobs.create('acme', newJob())).job;
 
 describe('the queue', () => {
@@ -49,21 +56,6 @@ describe('the queue', () => {
     expect(await take(2)).toEqual(['ftjob-x']);
     await queue.enqueue('ftjob-x');
     expect(await take(1)).toEqual(['ftjob-x']);
-  });
-
-  it('does not deliver a job that was removed', async () => {
-    const { queue } = service.services;
-    await queue.enqueue('ftjob-y');
-    await queue.remove('ftjob-y');
-    await queue.remove('ftjob-never');
-    expect(await take(1)).toEqual([]);
-  });
-
-  it('gives jobs that had been begun to the next worker first, the first of them first', async () => {
-    const { queue } = service.services;
-    await queue.enqueue('ftjob-1', 'ftjob-2');
-    await queue.enqueueFirst('ftjob-a', 'ftjob-b');
-    expect(await take(4)).toEqual(['ftjob-a', 'ftjob-b', 'ftjob-1', 'ftjob-2']);
   });
 
   it('wakes another worker at once for a job whose worker has it and never ends', async () => {
@@ -168,7 +160,8 @@ describe('reconcile', () => {
     await reconcile();
     expect(await jobs.findAny(running.id)).toMatchObject({ status: 'queued', workerId: null });
     expect(await jobs.findAny(reading.id)).toMatchObject({ status: 'validating_files', workerId: null });
-    expect(new Set((await take(3)).slice(0, 2))).toEqual(new Set([running.id, reading.id]));
+    expect(await take(10)).toEqual(expect.arrayContaining([running.id, reading.id]));
+    expect(new Set([await claimNext(), await claimNext()])).toEqual(new Set([running.id, reading.id]));
     for (const { id } of [waiting, running, reading]) await jobs.move(id, 'cancel');
   });
 

@@ -55,23 +55,25 @@ export interface Supervision {
 /**
  * Takes the job if it is still available, this machine has (or may download) its base model, and the worker has enough slots. Returns when the job
  * has ended, was given back or was lost.
+ * @returns whether it took the job, or why it did not
  * @throws errors of the database before the job is taken
  */
-export async function superviseJob(jobId: string, supervision: Supervision): Promise<void> {
+export async function superviseJob(jobId: string, supervision: Supervision): Promise<'taken' | 'no_base_model' | 'not_available'> {
   const { services, workerId, modelDir, stopping } = supervision;
   const log = supervision.log.child({ jobId });
   const offered = await services.jobs.findAny(jobId);
-  if (offered === null || stopping.aborted) return;
+  if (offered === null || stopping.aborted) return 'not_available';
   const localDir = modelDir(offered);
-  if (localDir === null && !isAvailable(offered, supervision)) return; // a worker that has the model will be woken
+  if (localDir === null && !isAvailable(offered, supervision)) return 'no_base_model'; // a worker that has the model will be woken
   const place = await supervision.takePlace(offered);
-  if (place === null) return; // a worker that has the slots will be woken
+  if (place === null) return 'not_available'; // a worker that has the slots will be woken
   try {
     const job = await services.jobs.claim(jobId, workerId);
-    if (job === null) return;
+    if (job === null) return 'not_available';
     log.info({ attempt: job.attempt, model: job.model }, 'job taken');
     const objectStore = namingFailures(services.objectStore);
     await carryOut(job, localDir, { ...supervision, services: { ...services, objectStore }, place, log });
+    return 'taken';
   } finally {
     place.leave();
   }

@@ -1,0 +1,69 @@
+import type { Database } from '../database/client.ts';
+import { untilAnswered } from '../database/until-answered.ts';
+import type { DemandedModel } from './demand-store.ts';
+import type { Job } from './job.ts';
+import { asJob, isDue } from './row-store.ts';
+
+/** What a worker must know of a job to decide whether it can take it. */
+export type NextJob = Pick<Job, 'id' | 'model' | 'modelRevision'>;
+
+/** What a worker leaves out when it looks for a job: those on base models that it has not got, and those that it cannot take for another reason. */
+export interface Except {
+  models: readonly DemandedModel[];
+  ids: readonly string[];
+}
+
+/** Which of the waiting jobs, whoever owns them, a worker takes next, and the taking. */
+export function openTurnStore(db: Database) {
+  return {
+    /**
+     * The job whose turn it is: first those that had been begun, then by priority. Within one priority the project goes first of whose jobs workers have
+     * the fewest, then the one whose last turn was longest ago; within a project, the job that was created first.
+     */
+    async findNext({ models, ids }: Except): Promise<NextJob | null> {
+      // Everything about jobs comes from the two partial indexes of the migration "priority", as test/jobs/turns.test.ts sees to.
+      const [next] = await db.$queryRaw<NextJob[]>`
+        WITH firsts AS (
+          SELECT DISTINCT ON (owner) owner, id, model, model_revision, attempt > 0 AS is_begun, priority, created_at
+          FROM jobs
+          WHERE ${isDue} AND id <> ALL(${[...ids]})
+            AND NOT EXISTS (
+              SELECT FROM jsonb_to_recordset(${JSON.stringify(models)}::jsonb) AS lacking("model" text, "modelRevision" text)
+              WHERE lacking."model" = jobs.model AND lacking."modelRevision" IS NOT DISTINCT FROM jobs.model_revision)
+          ORDER BY owner, attempt > 0 DESC, priority DESC, created_at, id
+        )
+        SELECT id, model, model_revision AS "modelRevision" FROM firsts LEFT JOIN turns ON turns.project = firsts.owner
+        ORDER BY is_begun DESC, priority DESC, (SELECT count(*) FROM jobs WHERE jobs.owner = firsts.owner AND worker_id IS NOT NULL),
+          turns.number NULLS FIRST, created_at, id
+        LIMIT 1`;
+      return next ?? null;
+    },
+
+    /**
+     * Gives a worker a job that is due and that no worker has: the reconciler alone takes jobs from silent ones, because it counts those losses.
+     * The new attempt fences off the previous worker. The first one is a turn of the job's project; going on with a begun job is none.
+     * @returns the job with the new attempt, or null when it cannot be claimed
+     */
+    async claim(id: string, workerId: string): Promise<Job | null> {
+      const before = await db.job.findUnique({ where: { id }, select: { attempt: true } });
+      if (before === null) return null;
+      const attempt = before.attempt + 1;
+      return untilAnswered(async (isRepeated) => {
+        const [claimed] = await db.$queryRaw<unknown[]>`
+          WITH claimed AS (
+            UPDATE jobs SET attempt = ${attempt}, worker_id = ${workerId}, heartbeat_at = clock_timestamp() AT TIME ZONE 'UTC'
+            WHERE id = ${id} AND attempt = ${before.attempt} AND ${isDue}
+            RETURNING owner
+          ), turn AS (
+            INSERT INTO turns (project) SELECT owner FROM claimed WHERE ${attempt} = 1
+            ON CONFLICT (project) DO UPDATE SET number = EXCLUDED.number
+          )
+          SELECT owner FROM claimed`;
+        // Otherwise a job whose claim's answer was lost would wait until its heartbeat is too old.
+        if (claimed === undefined && !isRepeated) return null;
+        const row = await db.job.findUnique({ where: { id, attempt, workerId } });
+        return row && asJob(row);
+      });
+    },
+  };
+}
