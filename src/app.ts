@@ -17,6 +17,7 @@ import { jobRoutes } from './jobs/routes.ts';
 import { modelRoutes } from './models/routes.ts';
 import { reportRoutes } from './reports/routes.ts';
 import type { Services } from './services.ts';
+import { uploadRoutes } from './uploads/routes.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -76,6 +77,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       admitCallers(v1 as unknown as FastifyInstance, services, apiKey);
       v1.setNotFoundHandler(handleNotFound);
       await v1.register(fileRoutes, services);
+      await v1.register(uploadRoutes, services);
       await v1.register(jobRoutes, services);
       await v1.register(adapterRoutes, services);
       await v1.register(reportRoutes, services);

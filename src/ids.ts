@@ -8,6 +8,8 @@ const RANDOM_CHARACTERS = 24;
 const random = (): string => Array.from({ length: RANDOM_CHARACTERS }, () => alphabet[randomInt(alphabet.length)]).join('');
 
 export const newFileId = (): string => `file-${random()}`;
+export const newUploadId = (): string => `upload_${random()}`;
+export const newUploadPartId = (): string => `part_${random()}`;
 export const newJobId = (): string => `ftjob-${random()}`;
 export const newEventId = (): string => `ftevent-${random()}`;
 export const newCheckpointId = (): string => `ftckpt_${random()}`;

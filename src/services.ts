@@ -18,6 +18,7 @@ import { type ModelStore, openModelStore } from './models/store.ts';
 import type { ObjectStore } from './object-store/object-store.ts';
 import { openObjectStore } from './object-store/open.ts';
 import { openReportStore, type ReportStore } from './reports/store.ts';
+import { openUploadStore, type UploadStore } from './uploads/store.ts';
 
 /** What the API and the workers depend on, opened once. */
 export interface Services {
@@ -28,6 +29,7 @@ export interface Services {
   database: Database;
   access: AccessStore;
   files: FileStore;
+  uploads: UploadStore;
   jobs: JobStore;
   jobRecord: JobRecord;
   setbacks: SetbackStore;
@@ -75,6 +77,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
     const stores = {
       access: openAccessStore(database),
       files: openFileStore(database),
+      uploads: openUploadStore(database),
       jobs: openJobStore(database),
       jobRecord: openJobRecord(database),
       setbacks: openSetbackStore(database),

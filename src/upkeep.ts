@@ -7,6 +7,7 @@ import type { Services } from './services.ts';
 import { objectSweep, SWEEP_OBJECTS_EVERY_MS } from './sweeps/objects.ts';
 import { sweepExpired } from './sweeps/retention.ts';
 import { sweepWorkers } from './sweeps/workers.ts';
+import { sweepUploads } from './uploads/sweep.ts';
 
 export interface Upkeep {
   /** Begins the next round now. */
@@ -16,8 +17,8 @@ export interface Upkeep {
 
 /**
  * Background work of the API process, at once and then again and again: every few seconds it re-queues jobs that Redis or a worker lost and removes
- * deleted files and dead workers, every hour what has expired, what killed uploads left and old
- * tombstones.
+ * deleted files, ended uploads and dead workers, every hour what has expired, what killed uploads left and
+ * old tombstones.
  */
 export function startUpkeep(services: Services): Upkeep {
   const stopping = new AbortController();
@@ -42,6 +43,7 @@ export function startUpkeep(services: Services): Upkeep {
       await reconcile();
       await explain();
       await sweepFiles(services);
+      await sweepUploads(services);
       await sweepWorkers(services);
     }, untilWoken),
     repeat(() => sweepExpired(services), restOfHour),

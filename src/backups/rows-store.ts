@@ -10,8 +10,8 @@ const ROWS_AT_ONCE = 500;
 const BATCH_BYTES = 4 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
-/** Not saved: they say which machines are running now. */
-const OF_THE_MOMENT = ['workers', 'base_models'];
+/** Not saved: they say which machines are running now, and which uploads have not become a file yet. */
+const OF_THE_MOMENT = ['workers', 'base_models', 'uploads', 'upload_parts'];
 const MIGRATIONS = '_prisma_migrations';
 
 export interface SavedTable {

@@ -1,19 +1,17 @@
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyRequest } from 'fastify';
 import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
+import { multipartParts } from '../http/multipart.ts';
 import { binary } from '../http/openapi/answers.ts';
 import type { Services } from '../services.ts';
 import { FileDeleted, FileList, FileObject, FileParams, FileQuery, FileUpload, fileView, MAX_FILE_BYTES } from './schema.ts';
 import type { StoredFile } from './store.ts';
 import { removeUnused } from './sweep.ts';
-import { receiveUpload, type UploadPart } from './upload.ts';
+import { receiveUpload } from './upload.ts';
 
 const tags = ['Files'];
-/** The limit of most file systems. */
-const MAX_FILENAME_LENGTH = 255;
 
 /** `/v1/files` */
 export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
@@ -38,7 +36,7 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
       },
       config: { multipart: FileUpload },
     },
-    async (request) => fileView(await receiveUpload(request.principal, uploadParts(request), services)),
+    async (request) => fileView(await receiveUpload(request.principal, multipartParts(request, 'upload.jsonl'), services)),
   );
 
   app.get(
@@ -99,44 +97,3 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
     },
   );
 };
-
-/** Converts the parts of @fastify/multipart into those that the upload expects. @throws Refusal for a body that is not multipart as its type says */
-async function* uploadParts(request: FastifyRequest): AsyncGenerator<UploadPart> {
-  const parts = request.parts();
-  try {
-    for (;;) {
-      const { value: part, done } = await parts.next().catch(throwBroken);
-      if (done === true) return;
-      if (part.type === 'field') yield { type: 'field', name: part.fieldname, value: String(part.value) };
-      else
-        yield { type: 'file', name: part.fieldname, filename: nameOf(part), content: contentOf(part.file), isTruncated: () => part.file.truncated };
-    }
-  } finally {
-    await parts.return?.(undefined);
-  }
-}
-
-const contentOf = (file: Readable): Readable =>
-  Readable.from(
-    (async function* () {
-      try {
-        yield* file;
-      } catch (error) {
-        throwBroken(error);
-      }
-    })(),
-    { objectMode: false },
-  );
-
-/** The parser's own errors have no status: they say where the body is not as its boundary announces. */
-function throwBroken(error: unknown): never {
-  if (error instanceof Error && (error as { statusCode?: number }).statusCode === undefined)
-    throw new Refusal('invalid_multipart', `The body is not multipart/form-data as its headers say: ${error.message}`, {
-      hint: 'Send it with a client that makes the boundary itself, as `curl -F` does, and completely.',
-    });
-  throw error;
-}
-
-/** A name that is too long is cut before, not inside, a character. */
-const nameOf = ({ filename }: { filename?: string }): string =>
-  (filename || 'upload.jsonl').slice(0, MAX_FILENAME_LENGTH).replace(/[\ud800-\udbff]$/, '');

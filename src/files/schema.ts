@@ -3,15 +3,12 @@ import { oneOf } from '../formats/one-of.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
 import { after, limit, listOf } from '../http/list-schema.ts';
 import { filePart } from '../http/openapi/multipart.ts';
+import { MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS } from './expiry.ts';
+import { UPLOAD_PURPOSES } from './purpose.ts';
 import type { StoredFile } from './store.ts';
 
 /** The contract's limit on a single upload. */
 export const MAX_FILE_BYTES = 512 * 1024 * 1024;
-
-const HOUR_SECONDS = 3600;
-/** OpenAI's limits on `expires_after`. */
-export const MIN_EXPIRY_SECONDS = HOUR_SECONDS;
-export const MAX_EXPIRY_SECONDS = 30 * 24 * HOUR_SECONDS;
 
 export const FileObject = Type.Object(
   {
@@ -20,7 +17,7 @@ export const FileObject = Type.Object(
     bytes: Type.Integer(),
     created_at: Type.Integer(),
     filename: Type.String(),
-    purpose: oneOf(['fine-tune', 'fine-tune-results']),
+    purpose: oneOf([...UPLOAD_PURPOSES, 'fine-tune-results']),
     status: oneOf(['uploaded', 'processed', 'error'], { description: '`error`: the content is in another format than JSON Lines in UTF-8.' }),
     expires_at: Type.Optional(Type.Integer()),
     status_details: Type.Optional(Type.String({ description: 'For an error, what the content is and what to do.' })),
@@ -31,7 +28,10 @@ export const FileObject = Type.Object(
 export const FileUpload = Type.Object(
   {
     file: filePart('JSON Lines in UTF-8, one example a line; at most 512 MB.'),
-    purpose: Type.Literal('fine-tune'),
+    purpose: Type.Union(
+      UPLOAD_PURPOSES.map((purpose) => Type.Literal(purpose)),
+      { description: 'Jobs take `fine-tune` alone.' },
+    ),
     'expires_after[anchor]': Type.Optional(Type.Literal('created_at')),
     'expires_after[seconds]': Type.Optional(
       Type.Integer({ minimum: MIN_EXPIRY_SECONDS, maximum: MAX_EXPIRY_SECONDS, description: 'The file is deleted so long after its creation.' }),

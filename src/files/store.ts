@@ -3,8 +3,7 @@ import { tombstoneOf } from '../database/tombstones.ts';
 import type { File as FileRow } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 import { finalStatuses } from '../jobs/state.ts';
-
-export type FilePurpose = 'fine-tune' | 'fine-tune-results';
+import type { FilePurpose } from './purpose.ts';
 
 export interface StoredFile {
   id: string;
@@ -25,9 +24,8 @@ export interface StoredFile {
   expiresAt: Date | null;
 }
 
-export type NewFile = Pick<StoredFile, 'id' | 'filename' | 'purpose' | 'sizeBytes' | 'sha256' | 'storageKey'> & { expiresAt?: Date } & Partial<
-    Pick<StoredFile, 'status' | 'statusDetails'>
-  >;
+export type NewFile = Pick<StoredFile, 'id' | 'filename' | 'purpose' | 'sizeBytes' | 'sha256' | 'storageKey'> &
+  Partial<Pick<StoredFile, 'expiresAt' | 'status' | 'statusDetails'>>;
 
 export interface FileFilter {
   purpose?: string;
@@ -117,4 +115,4 @@ export function openFileStore(db: Database) {
   };
 }
 
-const asFile = ({ deletedAt, sizeBytes, ...row }: FileRow): StoredFile => ({ ...row, sizeBytes: Number(sizeBytes) }) as StoredFile;
+export const asFile = ({ deletedAt, sizeBytes, ...row }: FileRow): StoredFile => ({ ...row, sizeBytes: Number(sizeBytes) }) as StoredFile;

@@ -4,17 +4,14 @@ import type { Principal } from '../accounts/principal.ts';
 import { FORMAT_BYTES, foreignFormat } from '../formats/foreign-format.ts';
 import { hashed } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
+import type { BodyPart } from '../http/multipart.ts';
 import { newFileId } from '../ids.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
-import { MAX_EXPIRY_SECONDS, MAX_FILE_BYTES, MIN_EXPIRY_SECONDS } from './schema.ts';
+import { fileExpiry, MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS } from './expiry.ts';
+import { isUploadPurpose, UPLOAD_PURPOSES, type UploadPurpose } from './purpose.ts';
+import { MAX_FILE_BYTES } from './schema.ts';
 import type { StoredFile } from './store.ts';
-
-/** A part of a multipart body, in the order of arrival. */
-export type UploadPart =
-  | { type: 'field'; name: string; value: string }
-  /** Once the content has been read, `isTruncated` returns whether the file exceeded the size limit. */
-  | { type: 'file'; name: string; filename: string; content: Readable; isTruncated(): boolean };
 
 interface Stored {
   id: string;
@@ -33,7 +30,7 @@ interface Stored {
  */
 export async function receiveUpload(
   { project }: Principal,
-  parts: AsyncIterable<UploadPart>,
+  parts: AsyncIterable<BodyPart>,
   { config, files, objectStore }: Pick<Services, 'config' | 'files' | 'objectStore'>,
 ): Promise<StoredFile> {
   const stored: Stored[] = [];
@@ -52,17 +49,18 @@ export async function receiveUpload(
     if (second !== undefined)
       throw new Refusal('invalid_value', 'The upload has more than one file', { param: 'file', hint: 'Upload each file separately.' });
     if (file.sizeBytes === 0) throw new Refusal('invalid_value', `The file ${file.filename} is empty`, { param: 'file' });
-    const { purpose, expiresAt } = checkFields(fields, config.retention.filesDays);
+    const { purpose, expiresAfterSeconds } = checkFields(fields);
+    const expiresAt = fileExpiry(expiresAfterSeconds, config.retention.filesDays);
     const { problem, ...content } = file;
-    const status = problem === null ? {} : { status: 'error' as const, statusDetails: problem };
-    return await files.create(project, { ...content, ...status, purpose, ...(expiresAt && { expiresAt }) });
+    const status = problem === null || purpose !== 'fine-tune' ? {} : { status: 'error' as const, statusDetails: problem };
+    return await files.create(project, { ...content, ...status, purpose, expiresAt });
   } catch (error) {
     for (const { storageKey } of stored) await objectStore.delete(storageKey);
     throw error;
   }
 }
 
-async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: Services['objectStore']): Promise<Stored> {
+async function store(part: Extract<BodyPart, { type: 'file' }>, objectStore: Services['objectStore']): Promise<Stored> {
   if (part.name !== 'file')
     throw new Refusal('unknown_parameter', `${part.name} is not a known field`, { param: part.name, hint: 'Send the dataset as the field "file".' });
   const id = newFileId();
@@ -77,7 +75,7 @@ async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: S
     if (part.isTruncated())
       throw new Refusal('file_too_large', `The file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB`, {
         param: 'file',
-        hint: 'Split the dataset.',
+        hint: 'Send larger files in parts, to POST /v1/uploads.',
       });
   }
   const { sizeBytes } = await objectStore.put(storageKey, Readable.from(withinLimit(), { objectMode: false }));
@@ -86,35 +84,32 @@ async function store(part: Extract<UploadPart, { type: 'file' }>, objectStore: S
   return { id, filename: part.filename, storageKey, sizeBytes, sha256: hash.digest('hex'), problem };
 }
 
-const DAY_SECONDS = 24 * 3600;
+const FIELDS = ['purpose', 'expires_after[anchor]', 'expires_after[seconds]'];
 
-/** @param keptDays how long the operator keeps files; null: for ever */
-function checkFields(fields: Map<string, string>, keptDays: number | null): { purpose: 'fine-tune'; expiresAt?: Date } {
-  const known = ['purpose', 'expires_after[anchor]', 'expires_after[seconds]'];
+function checkFields(fields: Map<string, string>): { purpose: UploadPurpose; expiresAfterSeconds: number | null } {
   for (const name of fields.keys()) {
-    if (!known.includes(name))
-      throw new Refusal('unknown_parameter', `${name} is not a known field`, { param: name, hint: `Known fields: file, ${known.join(', ')}.` });
+    if (!FIELDS.includes(name))
+      throw new Refusal('unknown_parameter', `${name} is not a known field`, { param: name, hint: `Known fields: file, ${FIELDS.join(', ')}.` });
   }
   const purpose = fields.get('purpose');
   if (purpose === undefined)
     throw new Refusal('missing_required_parameter', 'purpose is missing', { param: 'purpose', hint: 'Use "fine-tune" for a dataset.' });
-  if (purpose !== 'fine-tune') throw new Refusal('invalid_value', `purpose is "${purpose}"; it must be "fine-tune"`, { param: 'purpose' });
+  if (!isUploadPurpose(purpose))
+    throw new Refusal('invalid_value', `purpose is "${purpose}"; it must be one of ${UPLOAD_PURPOSES.join(', ')}`, {
+      param: 'purpose',
+      hint: 'Use "fine-tune" for a dataset.',
+    });
 
   const [anchor, text] = [fields.get('expires_after[anchor]'), fields.get('expires_after[seconds]')];
-  const keptSeconds = keptDays === null ? Infinity : keptDays * DAY_SECONDS;
-  if (anchor === undefined && text === undefined) return { purpose, ...(keptDays !== null && { expiresAt: inSeconds(keptSeconds) }) };
+  if (anchor === undefined && text === undefined) return { purpose, expiresAfterSeconds: null };
   if (anchor !== 'created_at') throw new Refusal('invalid_value', 'expires_after[anchor] must be "created_at"', { param: 'expires_after.anchor' });
   const seconds = Number(text);
   if (!Number.isInteger(seconds) || seconds < MIN_EXPIRY_SECONDS || seconds > MAX_EXPIRY_SECONDS) {
     throw new Refusal(
       'invalid_value',
       `expires_after[seconds] is "${text}"; it must be a whole number from ${MIN_EXPIRY_SECONDS} to ${MAX_EXPIRY_SECONDS}`,
-      {
-        param: 'expires_after.seconds',
-      },
+      { param: 'expires_after.seconds' },
     );
   }
-  return { purpose, expiresAt: inSeconds(Math.min(seconds, keptSeconds)) };
+  return { purpose, expiresAfterSeconds: seconds };
 }
-
-const inSeconds = (seconds: number): Date => new Date(Date.now() + seconds * 1000);

@@ -16,6 +16,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   not_found: { status: 404, type: 'invalid_request_error' },
   fine_tune_not_found: { status: 404, type: 'invalid_request_error' },
   file_not_found: { status: 404, type: 'invalid_request_error' },
+  upload_not_found: { status: 404, type: 'invalid_request_error' },
   model_not_found: { status: 404, type: 'invalid_request_error' },
   revision_not_found: { status: 404, type: 'invalid_request_error' },
   adapter_not_found: { status: 404, type: 'invalid_request_error' },

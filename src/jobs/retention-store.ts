@@ -95,7 +95,7 @@ export function openRetentionStore(db: Database) {
     /** The same for uploaded files that have no date yet. @returns how many have one now */
     scheduleFiles(days: number): Promise<number> {
       return db.$executeRaw`UPDATE files SET expires_at = GREATEST(created_at + make_interval(days => ${days}::int), ${now} + make_interval(days => ${NOTICE_DAYS}::int))
-        WHERE expires_at IS NULL AND deleted_at IS NULL AND purpose = 'fine-tune'`;
+        WHERE expires_at IS NULL AND deleted_at IS NULL AND purpose <> 'fine-tune-results'`;
     },
 
     /** Tells a job's reader what will happen. */

@@ -7,10 +7,14 @@ import { randomUUID } from 'node:crypto';
  * late, can neither overwrite nor delete what another attempt wrote.
  */
 export const keys = {
-  /** All files, and everything of all jobs. */
+  /** All files, everything of all jobs, and the parts of all uploads. */
   files: 'files/',
   jobs: 'jobs/',
+  uploads: 'uploads/',
   file: (fileId: string) => `files/${fileId}`,
+  /** The parts of an upload, until it has ended. */
+  upload: (uploadId: string) => `uploads/${uploadId}/`,
+  uploadPart: (uploadId: string, partId: string) => `uploads/${uploadId}/${partId}`,
   job: (jobId: string) => `jobs/${jobId}/`,
   /** A new folder for what an attempt delivers: the adapter directory, or the model directory of full fine-tuning. */
   newDelivery: (jobId: string, attempt: number) => `jobs/${jobId}/attempts/${attempt}/delivery-${randomUUID()}/`,

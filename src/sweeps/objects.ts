@@ -1,28 +1,31 @@
 import { keys, uploadOf } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
+import { abandonedBefore } from '../uploads/sweep.ts';
 
 /** How often the whole store is listed; also how long an object may wait for its row. */
 export const SWEEP_OBJECTS_EVERY_MS = 3_600_000;
-/** Uploads that took longer were cut off. */
+/** Requests whose upload took longer were cut off. */
 const UNFINISHED_MS = 24 * 3_600_000;
 /** Rows looked up in one query. */
 const CHUNK = 1_000;
 
-type Needs = Pick<Services, 'files' | 'jobs' | 'objectStore' | 'log'>;
+type Needs = Pick<Services, 'files' | 'jobs' | 'uploads' | 'objectStore' | 'log'>;
 
 /**
- * Removes uploads that were cut off, and objects that no row names, which an upload leaves behind if its process is killed before it writes the row.
+ * Removes uploads that were cut off, and objects that no row names, which an upload leaves behind if its process is killed before it writes the row,
+ * among them the parts of uploads that have ended.
  * @returns one sweep. An object goes in the second sweep that finds it so, because its row may be written a little later
  */
-export function objectSweep({ files, jobs, objectStore, log }: Needs): () => Promise<void> {
+export function objectSweep({ files, jobs, uploads, objectStore, log }: Needs): () => Promise<void> {
   let suspects = new Set<string>();
   return async () => {
     await objectStore.removeUnfinished(UNFINISHED_MS);
     // Objects before rows: what is stored in between is not looked at yet.
     const fileKeys = (await objectStore.list(keys.files)).map(({ key }) => key);
     const folders = [...new Set((await objectStore.list(keys.jobs)).map(({ key }) => folderOf(key)))];
-    const found = [...(await withoutRow(fileKeys, files)), ...(await withoutJob(folders, jobs))];
-    const stored = fileKeys.length + folders.length;
+    const partFolders = [...new Set((await objectStore.list(keys.uploads)).map(({ key }) => keys.upload(key.split('/')[1] ?? '')))];
+    const found = [...(await withoutRow(fileKeys, files)), ...(await withoutJob(folders, jobs)), ...(await ended(partFolders, uploads))];
+    const stored = fileKeys.length + folders.length + partFolders.length;
     if (found.length > stored - found.length) {
       log.error(
         { stored, withoutRow: found.length },
@@ -62,6 +65,16 @@ async function withoutJob(folders: string[], jobs: Needs['jobs']): Promise<strin
       return job.folders.includes(folder) || (job.isHeld && attempt === job.attempt);
     };
     orphans.push(...some.filter((folder) => !isNeeded(folder)));
+  }
+  return orphans;
+}
+
+async function ended(folders: string[], uploads: Needs['uploads']): Promise<string[]> {
+  const orphans: string[] = [];
+  for (const some of chunks(folders)) {
+    const ids = some.map((folder) => folder.split('/')[1]!);
+    const pending = new Set(await uploads.findPending(ids, abandonedBefore()));
+    orphans.push(...some.filter((_, index) => !pending.has(ids[index]!)));
   }
   return orphans;
 }

@@ -96,6 +96,21 @@ describe('the database', () => {
     await database.file.create({
       data: { id: text('id'), owner: bad, filename: bad, purpose: bad, sizeBytes: 1, sha256: bad, status: bad, statusDetails: bad, storageKey: bad },
     });
+    await database.upload.create({
+      data: {
+        id: text('id'),
+        owner: bad,
+        filename: bad,
+        mimeType: bad,
+        purpose: bad,
+        sizeBytes: 1,
+        status: bad,
+        fileId: bad,
+        partIds: [bad],
+        expiresAt: new Date(),
+      },
+    });
+    await database.uploadPart.create({ data: { id: text('id'), uploadId: text('id'), sizeBytes: 1 } });
     const textsOfJob = { owner: bad, organization: bad, model: bad, modelRevision: bad, trainingFileId: bad, validationFileId: bad, suffix: bad };
     const jsonOfJob = {
       method: json,

@@ -83,6 +83,19 @@ describe('upload', () => {
     expect(await service.services.objectStore.list('files/')).toEqual(before);
   });
 
+  it.each(['assistants', 'batch', 'vision', 'user_data', 'evals'] as const)(
+    'with the purpose %s › is stored as it is, but no job takes it',
+    async (purpose) => {
+      const file = await service.client.files.create({ file: new File(['%PDF-1.7'], 'a.pdf'), purpose });
+      expect(file).toMatchObject({ purpose, status: 'processed', bytes: 8 });
+      expect(refusal(await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file: file.id }))).toMatchObject({
+        status: 400,
+        code: 'invalid_training_file',
+        param: 'training_file',
+      });
+    },
+  );
+
   it('that is not multipart › is refused', async () => {
     expect(refusal(await service.post('/v1/files', {}))).toMatchObject({ status: 415, code: 'unsupported_media_type' });
   });

@@ -18,6 +18,7 @@ import { addSharedAnswers } from './shared-answers.ts';
 
 const TAGS = {
   Files: 'Datasets, and the files that jobs make.',
+  Uploads: 'Large files, in parts.',
   'Fine-tuning': 'Jobs, their events and their checkpoints.',
   Adapters: 'Downloads of what training produced, as PEFT and transformers load it.',
   Reports: "What is known of a job's data, of its delivered files and of its interruptions.",
