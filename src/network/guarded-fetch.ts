@@ -27,20 +27,24 @@ export class PrivateAddressRefused extends Error {
 
 /**
  * @param privateHosts hosts (`name` or `name:port`) that may have private addresses
- * @returns a fetch for requests without a body. It follows redirects itself, checks the address of each, and connects to the very address that it checked,
- * so that a name cannot point elsewhere between check and connection. @throws PrivateAddressRefused, or the connection's error
+ * @returns a fetch that connects to the very address that it checked, so that a name cannot point elsewhere between check and connection. It follows
+ * redirects itself and checks the address of each; with `redirect: 'manual'`, which a request with a body (a text) must have, it returns them.
+ * @throws PrivateAddressRefused, or the connection's error
  */
 export function guardedFetch(privateHosts: readonly string[]): typeof fetch {
-  return async (input, { headers: given, method = 'GET', signal, body } = {}) => {
-    if (body !== undefined && body !== null) throw new TypeError('a guarded request has no body');
+  return async (input, { headers: given, method = 'GET', signal, body, redirect } = {}) => {
+    const follows = redirect !== 'manual';
+    if (body != null && (follows || typeof body !== 'string'))
+      throw new TypeError('the body of a guarded request is a text that no redirect takes along');
     let url = new URL(input instanceof Request ? input.url : input);
     const headers = new Headers(given);
     for (const [name, value] of Object.entries(DEFAULT_HEADERS)) if (!headers.has(name)) headers.set(name, value);
     for (let redirects = 0; ; redirects++) {
       const isAllowed = privateHosts.includes(url.host) || privateHosts.includes(url.hostname);
-      const message = await connect(url, { method, headers: Object.fromEntries(headers), ...(signal && { signal }) }, isAllowed);
+      const options = { method, headers: Object.fromEntries(headers), ...(signal && { signal }) };
+      const message = await connect(url, options, { isAllowed, body: body ?? '' });
       const { location } = message.headers;
-      if (location === undefined || !REDIRECTS.includes(message.statusCode!)) return asResponse(message, url);
+      if (!follows || location === undefined || !REDIRECTS.includes(message.statusCode!)) return asResponse(message, url);
       message.destroy();
       if (redirects === MAX_REDIRECTS) throw new Error(`${url.host} redirects more than ${MAX_REDIRECTS} times`);
       const next = new URL(location, url);
@@ -50,7 +54,13 @@ export function guardedFetch(privateHosts: readonly string[]): typeof fetch {
   };
 }
 
-function connect(url: URL, options: http.RequestOptions, isAllowed: boolean): Promise<http.IncomingMessage> {
+interface Sent {
+  isAllowed: boolean;
+  /** Empty for none. */
+  body: string;
+}
+
+function connect(url: URL, options: http.RequestOptions, { isAllowed, body }: Sent): Promise<http.IncomingMessage> {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw new TypeError(`${url.protocol} is not supported; use https: or http:`);
   const host = url.hostname.replace(/^\[|\]$/g, '');
   if (!isAllowed && isIP(host) !== 0 && isPrivateAddress(host)) throw new PrivateAddressRefused(url.host);
@@ -60,7 +70,7 @@ function connect(url: URL, options: http.RequestOptions, isAllowed: boolean): Pr
     sent.once('response', resolve);
     sent.once('timeout', () => sent.destroy(new Error(`${url.host} sent nothing for ${IDLE_TIMEOUT_MS / 1000} s`)));
     sent.once('error', reject);
-    sent.end();
+    sent.end(body);
   });
 }
 

@@ -69,4 +69,19 @@ describe('a guarded fetch', () => {
     const file = await serve((_, response) => response.writeHead(302, { location: 'file:///etc/passwd' }).end());
     await expect(guardedFetch([file])(`http://${file}/`)).rejects.toThrow(/file: is not supported/);
   });
+
+  it('with a body › sends it once, and hands a redirect back', async () => {
+    const bodies: string[] = [];
+    const host = await serve(async (request, response) => {
+      let body = '';
+      for await (const chunk of request) body += String(chunk);
+      bodies.push(`${request.method} ${request.headers['content-length']} ${body}`);
+      response.writeHead(307, { location: '/elsewhere' }).end();
+    });
+    const sent = { method: 'POST', body: '{"größe":1}', redirect: 'manual' } as const;
+    expect((await guardedFetch([host])(`http://${host}/`, sent)).status).toBe(307);
+    expect(bodies).toEqual(['POST 13 {"größe":1}']);
+    await expect(guardedFetch([host])(`http://${host}/`, { method: 'POST', body: 'x' })).rejects.toThrow(TypeError);
+    expect(bodies).toHaveLength(1);
+  });
 });
