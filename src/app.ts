@@ -18,6 +18,7 @@ import { modelRoutes } from './models/routes.ts';
 import { reportRoutes } from './reports/routes.ts';
 import type { Services } from './services.ts';
 import { uploadRoutes } from './uploads/routes.ts';
+import { webhookRoutes } from './webhooks/routes.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -82,6 +83,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       await v1.register(adapterRoutes, services);
       await v1.register(reportRoutes, services);
       await v1.register(modelRoutes, services);
+      await v1.register(webhookRoutes, services);
     },
     { prefix: '/v1' },
   );

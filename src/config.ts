@@ -15,7 +15,7 @@ export interface HubConfig {
   token: string | null;
   /** Models that may be downloaded: `org/name`, `org/*`, or `*` for all; empty: none. */
   allowed: readonly string[];
-  /** Hosts (`name` or `name:port`) that may have private addresses when the hub redirects to them. */
+  /** Hosts (`name` or `name:port`) that may have private addresses when others name them: the hub by a redirect, a user by a webhook. */
   privateHosts: readonly string[];
   /** How much the downloaded models together may take of this machine's disk, bytes; null: no limit of ours. */
   diskBytes: number | null;
@@ -36,6 +36,8 @@ export interface Config {
   storageUrl: string;
   /** null: one is generated on first start and kept in DATA_DIR/api-key. */
   rootApiKey: string | null;
+  /** Encrypts the signing secrets of webhooks; null: a key is generated when it is first needed and kept in DATA_DIR/webhook-key. */
+  webhookKey: string | null;
   /** How much memory a training process may allocate, bytes; null: no limit of ours. */
   trainingMemoryBytes: number | null;
   /** Whether training processes get namespaces of their own where the system allows it. */
@@ -96,9 +98,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const redisUrl = env['REDIS_URL'] || null;
   if (redisUrl !== null && !redisUrl.startsWith('/') && !isUrl(redisUrl, ['redis:', 'rediss:']))
     problems.push('REDIS_URL is neither a URL of the form redis://user:password@host:6379/0 nor the path of a socket');
-  const rootApiKey = env['ROOT_API_KEY'] || null;
-  if (rootApiKey !== null && rootApiKey.length < MIN_KEY_LENGTH)
-    problems.push(`ROOT_API_KEY has ${rootApiKey.length} characters; it needs ${MIN_KEY_LENGTH} or more: \`openssl rand -hex 24\` makes one`);
+  const key = (name: string): string | null => {
+    const text = env[name] || null;
+    if (text !== null && text.length < MIN_KEY_LENGTH)
+      problems.push(`${name} has ${text.length} characters; it needs ${MIN_KEY_LENGTH} or more: \`openssl rand -hex 24\` makes one`);
+    return text;
+  };
   const allowed = allowedDownloads(env['ALLOW_MODEL_DOWNLOAD'] ?? '', problems);
   const hubDiskGb = integer('HUB_DISK_GB', 0, [0, 1_000_000]);
   const config: Config = {
@@ -116,7 +121,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     databaseUrl,
     redisUrl,
     storageUrl,
-    rootApiKey,
+    rootApiKey: key('ROOT_API_KEY'),
+    webhookKey: key('WEBHOOK_KEY'),
     confineTraining: !['false', '0'].includes(env['CONFINE_TRAINING'] ?? ''),
     trainingMemoryBytes: memoryLimit(env['TRAINING_MEMORY_LIMIT'], problems),
     workers: integer('WORKERS', 1, [0, 64]),
@@ -133,7 +139,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 
 /** Secrets by themselves, and those in URLs. */
 function keepSecretsOf(env: NodeJS.ProcessEnv): void {
-  for (const name of ['ROOT_API_KEY', 'HF_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'PGPASSWORD']) keepSecret(env[name]);
+  for (const name of ['ROOT_API_KEY', 'WEBHOOK_KEY', 'HF_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'PGPASSWORD']) keepSecret(env[name]);
   for (const name of ['DATABASE_URL', 'REDIS_URL', 'STORAGE_URL', 'HF_ENDPOINT']) {
     // Also of a value that is no URL: between the first colon after // and the last @.
     const password = /:\/\/[^:]*:(.*)@/s.exec(env[name] ?? '')?.[1];

@@ -18,6 +18,10 @@ export const newProjectId = (): string => `proj_${random()}`;
 export const newServiceAccountId = (): string => `svc_acct_${random()}`;
 export const newKeyId = (): string => `key_${random()}`;
 export const newAuditId = (): string => `audit_log-${random()}`;
+export const newEndpointId = (): string => `whe_${random()}`;
+export const newDeliveryId = (): string => `wh_${random()}`;
+export const newWebhookEventId = (): string => `evt_${random()}`;
+export const newPermissionId = (): string => `cp_${random()}`;
 
 /** The organization and the project that are there from the first start. Rows of versions before projects belong to them. */
 export const DEFAULT_ORGANIZATION = 'graft';

@@ -19,6 +19,9 @@ import type { ObjectStore } from './object-store/object-store.ts';
 import { openObjectStore } from './object-store/open.ts';
 import { openReportStore, type ReportStore } from './reports/store.ts';
 import { openUploadStore, type UploadStore } from './uploads/store.ts';
+import { type DeliveryStore, openDeliveryStore } from './webhooks/delivery-store.ts';
+import { type EndpointStore, openEndpointStore } from './webhooks/endpoint-store.ts';
+import { openSecretBox, type SecretBox } from './webhooks/secret-box.ts';
 
 /** What the API and the workers depend on, opened once. */
 export interface Services {
@@ -37,6 +40,9 @@ export interface Services {
   models: ModelStore;
   reports: ReportStore;
   retention: RetentionStore;
+  webhooks: EndpointStore;
+  deliveries: DeliveryStore;
+  webhookSecrets: SecretBox;
   queue: JobQueue;
   objectStore: ObjectStore;
   hub: Hub;
@@ -85,6 +91,9 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       models: openModelStore(database),
       reports: openReportStore(database),
       retention: openRetentionStore(database),
+      webhooks: openEndpointStore(database),
+      deliveries: openDeliveryStore(database),
+      webhookSecrets: openSecretBox(config),
     };
     return { config, log, urls, database, ...stores, queue, objectStore, hub: openHub(config.hub), broken, close };
   } catch (error) {

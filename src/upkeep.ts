@@ -8,6 +8,7 @@ import { objectSweep, SWEEP_OBJECTS_EVERY_MS } from './sweeps/objects.ts';
 import { sweepExpired } from './sweeps/retention.ts';
 import { sweepWorkers } from './sweeps/workers.ts';
 import { sweepUploads } from './uploads/sweep.ts';
+import { DELIVER_EVERY_MS, openDeliverer, sweepWebhooks } from './webhooks/deliver.ts';
 
 export interface Upkeep {
   /** Begins the next round now. */
@@ -17,7 +18,7 @@ export interface Upkeep {
 
 /**
  * Background work of the API process, at once and then again and again: every few seconds it re-queues jobs that Redis or a worker lost and removes
- * deleted files, ended uploads and dead workers, every hour what has expired, what killed uploads left and
+ * deleted files, ended uploads and dead workers, and sends webhooks; every hour what has expired, what killed uploads left and
  * old tombstones.
  */
 export function startUpkeep(services: Services): Upkeep {
@@ -38,6 +39,7 @@ export function startUpkeep(services: Services): Upkeep {
   const explain = explainLacks(services);
   const { reconcile } = openReconciler(services);
   const sweepObjects = objectSweep(services);
+  const deliverer = openDeliverer(services);
   const running = [
     repeat(async () => {
       await reconcile();
@@ -46,8 +48,10 @@ export function startUpkeep(services: Services): Upkeep {
       await sweepUploads(services);
       await sweepWorkers(services);
     }, untilWoken),
+    repeat(deliverer.begin, () => delay(DELIVER_EVERY_MS, undefined, { signal: stopping.signal })),
     repeat(() => sweepExpired(services), restOfHour),
     repeat(() => sweepTombstones(services.database), restOfHour),
+    repeat(() => sweepWebhooks(services), restOfHour),
     repeat(sweepObjects, restOfHour),
   ];
   return {
@@ -55,6 +59,7 @@ export function startUpkeep(services: Services): Upkeep {
     async stop() {
       stopping.abort();
       await Promise.all(running);
+      await deliverer.idle();
     },
   };
 }

@@ -26,10 +26,10 @@ export interface RunningService {
   close(): Promise<void>;
 }
 
-/** Starts the whole service on its own embedded servers, with a worker that announces `graft-tiny` and does nothing. */
-export async function runService(): Promise<RunningService> {
+/** Starts the whole service on its own embedded servers, with a worker that announces `graft-tiny` and does nothing. @param settings further variables of the environment */
+export async function runService(settings: Record<string, string> = {}): Promise<RunningService> {
   const dataDir = await mkdtemp(join(tmpdir(), 'graft-test-'));
-  const services = await openServices(readConfig({ DATA_DIR: dataDir, WORKERS: '0', LOG_LEVEL: 'silent' }));
+  const services = await openServices(readConfig({ DATA_DIR: dataDir, WORKERS: '0', LOG_LEVEL: 'silent', ...settings }));
   const worker = fakeWorker(services);
   await worker.announce();
   const app = await buildApp(services, { apiKey: API_KEY });

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Config, MIN_KEY_LENGTH } from '../config.ts';
-import { keepSecret } from '../formats/secrets.ts';
+import { secretInFile } from '../secret-file.ts';
 
 export interface ApiKey {
   key: string;
@@ -14,15 +13,8 @@ export interface ApiKey {
 export async function loadApiKey({ rootApiKey, dataDir }: Pick<Config, 'rootApiKey' | 'dataDir'>): Promise<ApiKey> {
   if (rootApiKey !== null) return { key: rootApiKey, path: null };
   const path = join(dataDir, 'api-key');
-  await mkdir(dataDir, { recursive: true });
-  try {
-    await writeFile(path, `graft-${randomBytes(32).toString('base64url')}\n`, { flag: 'wx', mode: 0o600 });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
-  const key = (await readFile(path, 'utf8')).trim();
+  const key = await secretInFile(path, () => `graft-${randomBytes(32).toString('base64url')}`);
   if (key.length < MIN_KEY_LENGTH)
     throw new Error(`${path} has a key of ${key.length} characters, too few; remove it, and the next start will generate a new key`);
-  keepSecret(key);
   return { key, path };
 }

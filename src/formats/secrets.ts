@@ -5,6 +5,8 @@ const HIDDEN = '***';
 const MIN_LENGTH = 6;
 /** `scheme://user:password@`; the lengths are bounded so that the search takes linear time. */
 const URL_CREDENTIALS = /\b([a-z][a-z0-9+.-]{0,19}:\/\/)[^\s/@]{1,500}@/gi;
+/** The signing secrets of webhooks: there may be thousands, so they are known by their form. */
+const SIGNING_SECRET = /\bwhsec_[A-Za-z0-9+/]{8,200}={0,2}/g;
 
 /** Of this process, in every form in which a message may have them. */
 const known = new Set<string>();
@@ -19,6 +21,7 @@ export function keepSecret(secret: string | null | undefined): void {
 /** @returns the text without the secrets that this process knows, and without the user and password of any URL */
 export function redacted(text: string): string {
   let clean = text.includes('@') ? text.replace(URL_CREDENTIALS, `$1${HIDDEN}@`) : text;
+  if (clean.includes('whsec_')) clean = clean.replace(SIGNING_SECRET, HIDDEN);
   for (const secret of known) if (clean.includes(secret)) clean = clean.replaceAll(secret, HIDDEN);
   return clean;
 }

@@ -88,7 +88,8 @@ interface Described {
 function describe(error: ErrorObject): Described {
   const path = error.instancePath.split('/').slice(1).map(unescapePointer);
   const param = cut(path.join('.'));
-  const name = cut(path.at(-1) ?? 'The body');
+  // An item of a list is called by its list: `event_types.0`.
+  const name = cut(path.slice(/^\d+$/.test(path.at(-1) ?? '') ? -2 : -1).join('.') || 'The body');
   const invalid = (message: string): Described => ({ code: 'invalid_value', param, message });
   const value = shown(error.data);
   const { params } = error;

@@ -4,6 +4,7 @@ import { databaseTime } from '../database/time.ts';
 import { parseJsonValue } from '../formats/json-value.ts';
 import { type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
 import { keys } from '../object-store/keys.ts';
+import { recordJobEnd } from '../webhooks/outbox-store.ts';
 import { eventRows } from './event-rows.ts';
 import type { Job, JobPatch, NewEvent } from './job.ts';
 import { isFinal, type MoveName, moves } from './state.ts';
@@ -38,6 +39,7 @@ export async function moveIf(
   if (row === undefined) return null;
   const job = asJob(row);
   await addEvents(tx, job, events);
+  if (isFinal(to)) await recordJobEnd(tx, { owner: job.owner, jobId: job.id, status: to, at: now });
   return job;
 }
 

@@ -1,6 +1,7 @@
 import type { Database, Transaction } from '../database/client.ts';
 import { databaseTime } from '../database/time.ts';
 import type { Prisma } from '../generated/prisma/client.ts';
+import { recordJobEnd } from '../webhooks/outbox-store.ts';
 import { eventRows } from './event-rows.ts';
 import { type Attempt, writeFenced } from './fenced-write.ts';
 import type { NewEvent } from './job.ts';
@@ -21,7 +22,7 @@ export function openSetbackStore(db: Database) {
     async lose(attempt: Attempt, what: string, options: { pauseMs?: number } = {}): Promise<'queued' | 'failed' | null> {
       const { id } = attempt;
       return writeFenced(db, attempt, async (tx) => {
-        const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { losses: true, lostAtStep: true } });
+        const job = await tx.job.findUniqueOrThrow({ where: { id }, select: { owner: true, losses: true, lostAtStep: true } });
         const now = await databaseTime(tx);
         const newest = await tx.checkpoint.findFirst({ where: { jobId: id, problem: null }, orderBy: { step: 'desc' }, select: { step: true } });
         const counted = countLoss(job, newest?.step ?? 0);
@@ -35,6 +36,7 @@ export function openSetbackStore(db: Database) {
         const error = { code: 'too_many_attempts', message, param: null };
         if (!(await takeBack(tx, id, { ...counted, error, status: 'failed', finishedAt: now }))) return null;
         await addEvent(tx, id, { level: 'error', message: `The job failed: ${message}` });
+        await recordJobEnd(tx, { owner: job.owner, jobId: id, status: 'failed', at: now });
         return 'failed';
       });
     },

@@ -34,4 +34,4 @@ export const heldStatuses = ['validating_files', 'queued', 'running', 'paused'] 
 /** A job in one of these has ended; only `resume` brings it back, and only one that failed. */
 export const finalStatuses = ['succeeded', 'failed', 'cancelled'] as const satisfies readonly JobStatus[];
 
-export const isFinal = (status: JobStatus): boolean => (finalStatuses as readonly JobStatus[]).includes(status);
+export const isFinal = (status: JobStatus): status is (typeof finalStatuses)[number] => (finalStatuses as readonly JobStatus[]).includes(status);

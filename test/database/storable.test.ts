@@ -138,6 +138,13 @@ describe('the database', () => {
     await database.checkpoint.create({
       data: { id: text('id'), jobId: text('id'), step: 1, name: bad, folder: bad, metrics: json, files: json, problem: bad },
     });
+    await database.webhookEndpoint.create({
+      data: { id: text('id'), owner: bad, name: bad, url: bad, eventTypes: [bad], secret: bad, secretHint: bad, oldSecret: bad },
+    });
+    await database.webhookDelivery.create({
+      data: { id: text('id'), endpointId: text('id'), eventId: bad, eventType: bad, subjectId: bad, status: bad, attempts: [json] },
+    });
+    await database.checkpointPermission.create({ data: { id: text('id'), owner: bad, jobId: text('id'), model: bad, projectId: bad } });
     await database.jobReport.create({ data: { jobId: text('id'), kind: bad, content: json } });
     await database.turn.create({ data: { project: bad } });
     await database.worker.create({ data: { id: text('id'), hostname: bad, device: bad } });
