@@ -2,10 +2,12 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance } from 'fastify';
+import { organizationRoutes } from './accounts/routes.ts';
 import { adapterRoutes } from './adapters/routes.ts';
 import { fileRoutes } from './files/routes.ts';
 import { healthRoutes } from './health.ts';
 import { admitCallers } from './http/admission.ts';
+import { auditChanges } from './http/audit.ts';
 import { handleError, handleNotFound } from './http/error-handler.ts';
 import { parseJsonBody } from './http/json-body.ts';
 import { documentOptions } from './http/openapi/document.ts';
@@ -76,6 +78,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
   await app.register(
     async (v1) => {
       admitCallers(v1 as unknown as FastifyInstance, services, apiKey);
+      auditChanges(v1 as unknown as FastifyInstance, services);
       v1.setNotFoundHandler(handleNotFound);
       await v1.register(fileRoutes, services);
       await v1.register(uploadRoutes, services);
@@ -84,6 +87,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       await v1.register(reportRoutes, services);
       await v1.register(modelRoutes, services);
       await v1.register(webhookRoutes, services);
+      await v1.register(async (organization) => organization.register(organizationRoutes, services), { prefix: '/organization' });
     },
     { prefix: '/v1' },
   );

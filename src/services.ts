@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type AccessStore, openAccessStore } from './accounts/access-store.ts';
+import { type KeyStore, openKeyStore } from './api-keys/store.ts';
+import { type AuditStore, openAuditStore } from './audit/store.ts';
 import type { Config } from './config.ts';
 import { type Database, openDatabase } from './database/client.ts';
 import { migrate } from './database/migrate.ts';
@@ -17,7 +19,9 @@ import { openLog } from './log.ts';
 import { type ModelStore, openModelStore } from './models/store.ts';
 import type { ObjectStore } from './object-store/object-store.ts';
 import { openObjectStore } from './object-store/open.ts';
+import { openProjectStore, type ProjectStore } from './projects/store.ts';
 import { openReportStore, type ReportStore } from './reports/store.ts';
+import { openServiceAccountStore, type ServiceAccountStore } from './service-accounts/store.ts';
 import { openUploadStore, type UploadStore } from './uploads/store.ts';
 import { type DeliveryStore, openDeliveryStore } from './webhooks/delivery-store.ts';
 import { type EndpointStore, openEndpointStore } from './webhooks/endpoint-store.ts';
@@ -31,6 +35,10 @@ export interface Services {
   urls: { database: string; redis: string; storage: string };
   database: Database;
   access: AccessStore;
+  projects: ProjectStore;
+  keys: KeyStore;
+  serviceAccounts: ServiceAccountStore;
+  audit: AuditStore;
   files: FileStore;
   uploads: UploadStore;
   jobs: JobStore;
@@ -82,6 +90,10 @@ export async function openServices(config: Config, log: Logger = openLog(config.
 
     const stores = {
       access: openAccessStore(database),
+      projects: openProjectStore(database),
+      keys: openKeyStore(database),
+      serviceAccounts: openServiceAccountStore(database),
+      audit: openAuditStore(database),
       files: openFileStore(database),
       uploads: openUploadStore(database),
       jobs: openJobStore(database),

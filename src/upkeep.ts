@@ -4,6 +4,7 @@ import { sweepFiles } from './files/sweep.ts';
 import { explainLacks } from './jobs/lacks.ts';
 import { openReconciler, RECONCILE_EVERY_MS } from './jobs/reconcile.ts';
 import type { Services } from './services.ts';
+import { sweepAccounts } from './sweeps/accounts.ts';
 import { objectSweep, SWEEP_OBJECTS_EVERY_MS } from './sweeps/objects.ts';
 import { sweepExpired } from './sweeps/retention.ts';
 import { sweepWorkers } from './sweeps/workers.ts';
@@ -53,6 +54,7 @@ export function startUpkeep(services: Services): Upkeep {
     repeat(() => sweepTombstones(services.database), restOfHour),
     repeat(() => sweepWebhooks(services), restOfHour),
     repeat(sweepObjects, restOfHour),
+    repeat(() => sweepAccounts(services), restOfHour),
   ];
   return {
     wake: () => waking.abort(),

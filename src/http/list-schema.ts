@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import type { Page } from './paging.ts';
 
 /** The contract's error object. */
 export const ErrorResponse = Type.Object(
@@ -27,3 +28,21 @@ export const limit = (fallback: number, maximum = 100) =>
   Type.Integer({ minimum: 1, maximum, default: fallback, description: 'Maximum number of items to return.' });
 
 export const after = Type.Optional(Type.String({ description: 'Id of the last item of the previous page.' }));
+
+/** A list that OpenAI's clients page by its last id. */
+export const cursorListOf = <T extends Type.TSchema & { title?: string }>(item: T) =>
+  Type.Object(
+    {
+      object: Type.Literal('list'),
+      data: Type.Array(item),
+      has_more: Type.Boolean(),
+      first_id: Type.Union([Type.String(), Type.Null()]),
+      last_id: Type.Union([Type.String(), Type.Null()]),
+    },
+    item.title === undefined ? {} : { title: `${item.title}List` },
+  );
+
+export function cursorList<T, V extends { id: string }>({ data, hasMore }: Page<T>, view: (item: T) => V) {
+  const items = data.map(view);
+  return { object: 'list' as const, data: items, has_more: hasMore, first_id: items[0]?.id ?? null, last_id: items.at(-1)?.id ?? null };
+}

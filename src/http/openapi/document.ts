@@ -23,6 +23,10 @@ const TAGS = {
   Adapters: 'Downloads of what training produced, as PEFT and transformers load it.',
   Reports: "What is known of a job's data, of its delivered files and of its interruptions.",
   Models: 'Base models and tuned models.',
+  Projects: 'Projects of an organization, and what each may use. For its administrators.',
+  'API keys': 'Keys of projects and of the organization. For administrators.',
+  'Service accounts': 'Programs that have keys of their own. For administrators.',
+  'Audit log': 'What was changed, and by whom. For administrators.',
   Health: 'For whoever runs the service. These need no key.',
 };
 
