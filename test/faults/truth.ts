@@ -6,6 +6,7 @@ import pg from 'pg';
 const PATIENCE_MS = 150_000;
 
 export interface JobState {
+  /** `deleted` if there is no row. */
   status: string;
   attempt: number;
   error: { code: string; message: string } | null;
@@ -14,6 +15,8 @@ export interface JobState {
   checkpoints: number;
   events: number;
 }
+
+const DELETED: JobState = { status: 'deleted', attempt: 0, error: null, recordedSteps: 0, lastStep: 0, checkpoints: 0, events: 0 };
 
 export interface Truth {
   /** Waits while the database is away. */
@@ -65,8 +68,7 @@ export function openTruth(databaseUrl: () => Promise<string>): Truth {
          FROM jobs WHERE id = $1`,
         [id],
       );
-      if (row === undefined) throw new Error(`the database has no job ${id}`);
-      return row;
+      return row ?? DELETED;
     },
     async close() {
       await client?.end().catch(() => {});

@@ -14,7 +14,7 @@ const POLL_MS = 100;
 /** After a job's end, its training process may take a moment to exit. */
 const SETTLE_MS = 10_000;
 
-export const hasEnded = ({ status }: JobState): boolean => ['succeeded', 'failed', 'cancelled'].includes(status);
+export const hasEnded = ({ status }: JobState): boolean => ['succeeded', 'failed', 'cancelled', 'deleted'].includes(status);
 
 export interface Undisturbed {
   weights: string;

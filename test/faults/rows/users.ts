@@ -61,10 +61,44 @@ const cancelled: Fault = {
   },
 };
 
+/** A worker learns at its next heartbeat that its job is gone. */
+const GIVEN_UP_MS = 10_000;
+
+const deleted: Fault = {
+  name: 'deleted',
+  open: () => ({
+    async disturb(one) {
+      await one.untilRandomMoment();
+      await one.api.ask('DELETE', `/fine_tuning/jobs/${one.jobId}`);
+    },
+    async check(id, { api, truth, service }): Promise<Findings> {
+      const irregular: string[] = [];
+      const deadline = Date.now() + GIVEN_UP_MS;
+      while (isTraining(id, service) && Date.now() < deadline) await delay(100);
+      if (isTraining(id, service)) irregular.push(`the deleted job still trained after ${GIVEN_UP_MS / 1000} s`);
+      const answer = await api.job(id).catch((error: unknown) => error);
+      if (!(answer instanceof Refused && answer.status === 404)) irregular.push('the deleted job can still be retrieved');
+      const [left] = await truth.query<Record<string, number>>(ROWS_OF_A_JOB, [id]);
+      for (const [table, count] of Object.entries(left!)) if (count > 0) irregular.push(`the deleted job left ${count} rows in ${table}`);
+      return { lost: (await truth.job(id)).status !== 'deleted', wrongBytes: false, irregular };
+    },
+  }),
+};
+
+function isTraining(jobId: string, service: Try['service']): boolean {
+  const pid = service.trainingPid(jobId);
+  return pid !== null && service.processes('training').some((process) => process.pid === pid);
+}
+
+const ROWS_OF_A_JOB = `SELECT ${['job_events', 'step_metrics', 'checkpoints', 'job_reports']
+  .map((table) => `(SELECT count(*)::int FROM ${table} WHERE job_id = $1) AS ${table}`)
+  .join(', ')}`;
+
 const REMOVED_MS = 15_000;
 
 export const userFaults: readonly Fault[] = [
   cancelled,
+  deleted,
 
   plain('paused and resumed three times', async (one) => {
     for (let pause = 0; pause < 3; pause++) {
