@@ -12,6 +12,7 @@ import { handleError, handleNotFound } from './http/error-handler.ts';
 import { parseJsonBody } from './http/json-body.ts';
 import { documentOptions } from './http/openapi/document.ts';
 import { addErrorAnswers } from './http/openapi/shared-answers.ts';
+import { repeatSafely } from './http/safe-retries.ts';
 import { setSecurityHeaders } from './http/security-headers.ts';
 import { endSlowBodies } from './http/slow-bodies.ts';
 import { compileValidator } from './http/validation.ts';
@@ -79,6 +80,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
     async (v1) => {
       admitCallers(v1 as unknown as FastifyInstance, services, apiKey);
       auditChanges(v1 as unknown as FastifyInstance, services);
+      repeatSafely(v1 as unknown as FastifyInstance, services);
       v1.setNotFoundHandler(handleNotFound);
       await v1.register(fileRoutes, services);
       await v1.register(uploadRoutes, services);

@@ -21,6 +21,7 @@ import type { ObjectStore } from './object-store/object-store.ts';
 import { openObjectStore } from './object-store/open.ts';
 import { openProjectStore, type ProjectStore } from './projects/store.ts';
 import { openReportStore, type ReportStore } from './reports/store.ts';
+import { openRetryStore, type RetryStore } from './retries/store.ts';
 import { openServiceAccountStore, type ServiceAccountStore } from './service-accounts/store.ts';
 import { openUploadStore, type UploadStore } from './uploads/store.ts';
 import { type DeliveryStore, openDeliveryStore } from './webhooks/delivery-store.ts';
@@ -51,6 +52,7 @@ export interface Services {
   webhooks: EndpointStore;
   deliveries: DeliveryStore;
   webhookSecrets: SecretBox;
+  retries: RetryStore;
   queue: JobQueue;
   objectStore: ObjectStore;
   hub: Hub;
@@ -106,6 +108,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       webhooks: openEndpointStore(database),
       deliveries: openDeliveryStore(database),
       webhookSecrets: openSecretBox(config),
+      retries: openRetryStore(database),
     };
     return { config, log, urls, database, ...stores, queue, objectStore, hub: openHub(config.hub), broken, close };
   } catch (error) {

@@ -19,8 +19,8 @@ export interface Upkeep {
 
 /**
  * Background work of the API process, at once and then again and again: every few seconds it re-queues jobs that Redis or a worker lost and removes
- * deleted files, ended uploads and dead workers, and sends webhooks; every hour what has expired, what killed uploads left and
- * old tombstones.
+ * deleted files, ended uploads and dead workers, and sends webhooks; every hour what has expired, what killed uploads left, old
+ * tombstones and answers.
  */
 export function startUpkeep(services: Services): Upkeep {
   const stopping = new AbortController();
@@ -53,6 +53,7 @@ export function startUpkeep(services: Services): Upkeep {
     repeat(() => sweepExpired(services), restOfHour),
     repeat(() => sweepTombstones(services.database), restOfHour),
     repeat(() => sweepWebhooks(services), restOfHour),
+    repeat(() => services.retries.sweep(), restOfHour),
     repeat(sweepObjects, restOfHour),
     repeat(() => sweepAccounts(services), restOfHour),
   ];

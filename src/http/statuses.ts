@@ -31,6 +31,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   rate_limit_exceeded: { status: 429, type: 'requests' },
   insufficient_quota: { status: 429, type: 'insufficient_quota' },
   request_timeout: { status: 408, type: 'invalid_request_error' },
+  idempotency_key_reused: { status: 409, type: 'invalid_request_error' },
+  request_in_progress: { status: 409, type: 'invalid_request_error' },
   file_too_large: { status: 413, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },

@@ -9,7 +9,6 @@ import { newJobId } from '../ids.ts';
 import type { Services } from '../services.ts';
 import { commitOfModel } from './base-model.ts';
 import type { Job, NewJob } from './job.ts';
-import { requestSha256 } from './request-hash.ts';
 import type { CreateJob } from './schema.ts';
 import { templateKwargs } from './template-kwargs.ts';
 
@@ -19,8 +18,8 @@ interface Request {
   body: CreateJob;
   /** The body as it was sent. */
   bodyText: string;
-  /** The same key with the same body returns the job created before. */
-  idempotencyKey: string | undefined;
+  /** Of the request: repeated with the same claim, it returns the job created before. */
+  claim: string | undefined;
 }
 
 type Needs = Pick<Services, 'jobs' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
@@ -29,26 +28,18 @@ type Needs = Pick<Services, 'jobs' | 'files' | 'models' | 'queue' | 'hub' | 'log
  * Creates a job, or immediately refuses whatever can be recognised as wrong without reading the data.
  * @throws Refusal
  */
-export async function createJob(
-  { organization, project: owner }: Principal,
-  { body, bodyText, idempotencyKey }: Request,
-  services: Needs,
-): Promise<Job> {
+export async function createJob({ organization, project: owner }: Principal, { body, bodyText, claim }: Request, services: Needs): Promise<Job> {
   const { jobs, queue, log } = services;
   const requested = newJob(body, templateKwargs(bodyText));
-  const earlier = idempotencyKey === undefined ? null : await jobs.findByIdempotencyKey(owner, idempotencyKey);
-  if (earlier) return sameRequest(earlier, requested);
-
   await requireFile(owner, { param: 'training_file', id: requested.trainingFileId }, services);
   if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId }, services);
   const modelRevision = await commitOfModel(body.model, services);
 
-  const accepted = { ...requested, organization, modelRevision, ...(idempotencyKey !== undefined && { idempotencyKey }) };
-  const { job, created } = await jobs.create(owner, accepted, [
+  const accepted = { ...requested, organization, modelRevision, ...(claim !== undefined && { idempotencyKey: claim }) };
+  const { job } = await jobs.create(owner, accepted, [
     { level: 'info', message: `Created fine-tuning job: ${requested.id}` },
     { level: 'info', message: `Validating training file: ${requested.trainingFileId}` },
   ]);
-  if (!created) return sameRequest(job, requested);
   // The row is what counts: if Redis is unavailable now, the reconciler wakes a worker later.
   await queue.enqueue(job.id).catch((error: unknown) => log.warn({ err: error, jobId: job.id }, 'the job could not be queued yet'));
   return job;
@@ -80,7 +71,6 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
     metadata: body.metadata ?? null,
     chatTemplate: body.method?.supervised?.chat_template ?? null,
     chatTemplateKwargs: kwargs,
-    requestSha256: requestSha256(body, kwargs),
   };
 }
 
@@ -110,12 +100,4 @@ async function requireFile(
       hint: 'Upload the dataset with the purpose "fine-tune".',
     });
   }
-}
-
-/** A key identifies one request; reusing it for a different one is a mistake that must not look like success. */
-function sameRequest(job: Job, requested: NewJob): Job {
-  if (job.requestSha256 === requested.requestSha256 || job.requestSha256 === null) return job;
-  throw new Refusal('idempotency_key_reused', `The Idempotency-Key was already used for the job ${job.id} with a different body`, {
-    hint: 'Use a new key for a new job.',
-  });
 }

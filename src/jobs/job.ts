@@ -67,8 +67,6 @@ export interface Job {
   waitingSince: Date | null;
   /** A job that waits is not taken before. */
   resumeAt: Date | null;
-  /** Hash of the request's body; null for a job that was created by an older version. */
-  requestSha256: string | null;
   createdAt: Date;
   startedAt: Date | null;
   finishedAt: Date | null;
@@ -100,9 +98,7 @@ export type NewJob = Pick<
   Job,
   'id' | 'model' | 'trainingFileId' | 'validationFileId' | 'suffix' | 'seed' | 'hyperparameters' | 'tuning' | 'metadata'
 > &
-  Partial<Pick<Job, 'organization' | 'priority' | 'modelRevision' | 'chatTemplate' | 'chatTemplateKwargs' | 'requestSha256'>> & {
-    idempotencyKey?: string;
-  };
+  Partial<Pick<Job, 'organization' | 'priority' | 'modelRevision' | 'chatTemplate' | 'chatTemplateKwargs'>> & { idempotencyKey?: string };
 
 export const eventLevels = ['info', 'warn', 'error'] as const;
 export const eventTypes = ['message', 'metrics'] as const;

@@ -59,15 +59,15 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
         operationId: 'createFineTuningJob',
         summary: 'Create a fine-tuning job',
         description:
-          'With an `Idempotency-Key` header, a repeated request returns the job of the first one; the same key with a different body is refused.',
-        headers: Type.Object({ 'idempotency-key': Type.Optional(Type.String({ minLength: 1, maxLength: 255 })) }),
+          'A client that lost the answer may post again: with an `Idempotency-Key`, or, as the official clients do by themselves, with `x-stainless-retry-count` and the same body within a quarter of an hour. It then gets the first job.',
         body: CreateJob,
         response: { 200: JobObject },
       },
+      config: { recognisesRetries: true },
     },
     async (request) => {
-      const { body, bodyText, headers } = request;
-      const job = await createJob(request.principal, { body, bodyText, idempotencyKey: headers['idempotency-key'] }, services);
+      const { body, bodyText, claim } = request;
+      const job = await createJob(request.principal, { body, bodyText, claim: claim?.id }, services);
       request.log.info({ jobId: job.id, model: job.model }, 'job created');
       return jobView(job);
     },

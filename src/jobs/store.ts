@@ -56,11 +56,6 @@ export function openJobStore(db: Database) {
       return row && asJob(row);
     },
 
-    async findByIdempotencyKey(owner: string, idempotencyKey: string): Promise<Job | null> {
-      const row = await db.job.findUnique({ where: { owner_idempotencyKey: { owner, idempotencyKey } } });
-      return row && asJob(row);
-    },
-
     /** Finds the job that made a tuned model. */
     async findByModel(owner: string, fineTunedModel: string): Promise<Job | null> {
       const row = await db.job.findUnique({ where: { fineTunedModel, owner } });

@@ -159,6 +159,7 @@ describe('the database', () => {
     await database.auditEntry.create({ data: { id: text('id'), organizationId: bad, projectId: bad, keyId: bad, serviceAccountId: bad, ...done } });
     await database.tokenUsage.create({ data: { projectId: bad, day: new Date(), tokens: 1 } });
 
+    await database.repeatableRequest.create({ data: { owner: bad, keySha256: bad, claim: bad, route: bad, bodySha256: bad, answer: bad } });
     await database.tombstone.create({ data: { scope: bad, id: text('id'), createdAt: new Date() } });
 
     const columns = await database.$queryRaw<{ table: string; column: string }[]>`
