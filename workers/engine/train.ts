@@ -1,19 +1,15 @@
 /** The training loop, from top to bottom. */
 import { warmupSteps } from '../../src/formats/hyperparameters.ts';
 import { type Metrics, measuredOn } from '../../src/formats/metrics.ts';
-import { Refusal } from '../../src/formats/refusal.ts';
 import type { TrainOptions, TrainResult } from './contract.ts';
-import { type Batch, supervisedTokens } from './data/batch.ts';
-import { microBatches, stepExamples } from './data/batches.ts';
+import { supervisedTokens } from './data/batch.ts';
+import { stepExamples } from './data/batches.ts';
 import { inMemory } from './data/example-store.ts';
 import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
-import { writeCheckpoint } from './io/checkpoint.ts';
-import { rowLimit } from './model/token-grid.ts';
-import { addSums, NO_SUMS, type Sums } from './objectives/objective.ts';
 import { learningRate, type Schedule } from './optim/schedule.ts';
 import { prepare, type Run } from './prepare.ts';
-import { sampleLoss } from './resume.ts';
-import type { LearningModel } from './tuning/tuned-model.ts';
+import { saveCheckpoint } from './save-checkpoint.ts';
+import { passesOf, takeStep } from './step.ts';
 
 /**
  * A run that is killed does at most this much again, however long its epochs are; more often, writing would be felt: the state of a fully tuned model takes
@@ -43,7 +39,6 @@ export async function trainPrepared(
   const { model, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed } = run;
   const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
   const schedule = scheduleOf(run);
-  const sharedRowLimit = rowLimit(model.config);
   const examplesOf = stepExamples(training.examples, { batchSize, seed });
   const startedMs = performance.now();
   let trainedTokens = resumed?.trainedTokens ?? 0;
@@ -60,11 +55,8 @@ export async function trainPrepared(
     const tokens = examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 
     // Step.
-    const sums = await accumulate(model, [...microBatches(inMemory(examples), { sharedRowLimit })], { seed, step });
-    const trainMetrics = model.objective.metrics(sums);
     const rate = learningRate(step - 1, schedule);
-    const gradNorm = Number.isFinite(trainMetrics.loss) ? model.update({ learningRate: rate, maxNorm, weight: sums.weight }) : Number.NaN;
-    if (!Number.isFinite(gradNorm)) throw diverged(step, { loss: trainMetrics.loss, gradNorm });
+    const { metrics: trainMetrics, gradNorm } = await takeStep(model, passesOf(model, examples), { step, seed, learningRate: rate, maxNorm });
     trainedTokens += tokens;
     const seconds = (performance.now() - stepStartedMs) / 1000;
 
@@ -98,20 +90,7 @@ export async function trainPrepared(
     // By time, nothing is measured, so the run's numbers do not depend on how fast the machine is.
     const isDue = performance.now() - savedMs >= checkpointEveryMs;
     if ((saves || stops || isDue) && checkpointsDir !== undefined) {
-      const state = {
-        step,
-        seed,
-        tuning: run.tuning,
-        hyperparameters,
-        trainingSha256: training.sha256,
-        chatTemplate: run.chatTemplate,
-        today: run.today.toISOString(),
-        trainedTokens,
-        sampleLoss: await sampleLoss(model, training.examples),
-        last,
-      };
-      await report?.writing?.();
-      const dir = writeCheckpoint(checkpointsDir, { model, state, deliver: run.deliver });
+      const dir = await saveCheckpoint(run, checkpointsDir, { seed, step, trainedTokens, last, writing: report?.writing });
       await report?.checkpoint?.({ step, dir, last, final: isLast });
       savedMs = performance.now();
     }
@@ -124,24 +103,7 @@ export async function trainPrepared(
   return { outputDir, files, steps: totalSteps, trainedTokens, last, seconds: (performance.now() - startedMs) / 1000 };
 }
 
-function scheduleOf({ hyperparameters, totalSteps }: Run): Schedule {
+export function scheduleOf({ hyperparameters, totalSteps }: Run): Schedule {
   const { lr_scheduler_type: type, learning_rate: peak } = hyperparameters;
   return { type, peak, warmupSteps: warmupSteps(hyperparameters, totalSteps), totalSteps };
-}
-
-/** Runs a step's passes. Sums over supervised tokens, so that neither padding nor the split into passes matters. */
-async function accumulate(model: LearningModel, passes: readonly Batch[], { seed, step }: { seed: number; step: number }): Promise<Sums> {
-  let sums = NO_SUMS;
-  for (const [microBatch, batch] of passes.entries()) {
-    sums = addSums(sums, model.accumulate(batch, { seed, step, microBatch }));
-    await yieldToEventLoop();
-  }
-  return sums;
-}
-
-function diverged(step: number, { loss, gradNorm }: { loss: number; gradNorm: number }): Refusal {
-  return new Refusal('training_diverged', `at step ${step} the loss is ${loss} and the gradient norm is ${gradNorm}`, {
-    param: 'hyperparameters.learning_rate',
-    hint: 'Lower the learning rate, or warm up longer.',
-  });
 }

@@ -19,7 +19,7 @@ const OUTPUT_LINES_KEPT = 200;
 const LAST_WORDS_MS = 1_000;
 
 /** The answers that end a command. */
-const LAST_ANSWERS = ['done', 'verified', 'stopped', 'failed'];
+const LAST_ANSWERS = ['done', 'measured', 'verified', 'stopped', 'failed'];
 
 /** A training process as the worker sees it. It runs one job. */
 export interface ForkedTraining {
@@ -34,6 +34,11 @@ export interface ForkedTraining {
    * @throws TrainingProcessDied when the process ends before that, or makes no progress and must be killed
    */
   train(options: Omit<TrainOptions, 'signal' | 'report'>): AsyncGenerator<Answer>;
+  /**
+   * Prepares the same run and measures what it would need. Yields the answers in order; the last is `measured`, `stopped` or `failed`.
+   * @throws TrainingProcessDied as `train` does
+   */
+  dryRun(options: Omit<TrainOptions, 'signal' | 'report'> & { checkpointsDir: string }): AsyncGenerator<Answer>;
   /**
    * After `done`: compares the files in this folder with what was trained.
    * @returns `verified`, `stopped` or `failed`
@@ -119,6 +124,7 @@ export function forkTraining({ env, prefix = [], onOutput = () => {}, patience =
       if (how !== undefined) throw new TrainingProcessDied(how);
     },
     train: (options) => answers(() => send(child, { id, command: 'train', options })),
+    dryRun: (options) => answers(() => send(child, { id, command: 'dry_run', options })),
     async verify(deliveredDir) {
       current.verifies();
       send(child, { id, command: 'verify', deliveredDir });

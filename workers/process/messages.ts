@@ -3,6 +3,7 @@
  * repeats it, so that one process may later serve several jobs and generate.
  */
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
+import type { DryRun } from '../../src/formats/dry-run.ts';
 import type { Refusal } from '../../src/formats/refusal.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { CheckpointReport, PreparationProgress, Prepared, StepReport, TrainOptions, TrainResult } from '../engine/contract.ts';
@@ -10,6 +11,8 @@ import type { CheckpointReport, PreparationProgress, Prepared, StepReport, Train
 export type Command =
   /** Train; paths in, paths out. */
   | { id: string; command: 'train'; options: Omit<TrainOptions, 'signal' | 'report'> }
+  /** Prepare the same run, take two steps on its largest batch and measure what it needs. Answer: `measured`. */
+  | { id: string; command: 'dry_run'; options: Omit<TrainOptions, 'signal' | 'report'> & { checkpointsDir: string } }
   /** After `done`, with the same id: check that the files in this folder, read back from storage, load as the trained model. Answer: `verified`. */
   | { id: string; command: 'verify'; deliveredDir: string }
   /** Stop after the current step and write a checkpoint. Answer: `stopped`. */
@@ -24,6 +27,7 @@ export type Answer =
   /** A sign of progress: a batch of an evaluation is done, or files begin to be written. */
   | { id: string; answer: 'working'; at: 'evaluating' | 'writing' }
   | { id: string; answer: 'done'; result: TrainResult }
+  | { id: string; answer: 'measured'; dryRun: DryRun }
   | { id: string; answer: 'verified'; findings: ProofFindings }
   | { id: string; answer: 'stopped' }
   | { id: string; answer: 'failed'; error: TrainingError };

@@ -3,6 +3,7 @@
  * A run blocks the event loop, may use up the memory, and may crash: that is why it has a process to itself.
  */
 import type { TrainReport, TrainResult } from '../engine/contract.ts';
+import { dryRun } from '../engine/dry-run.ts';
 import { prepare, type Run } from '../engine/prepare.ts';
 import { prove } from '../engine/proof/prove.ts';
 import { tf, versions } from '../engine/tensorflow/tensorflow.ts';
@@ -20,6 +21,7 @@ process.on('disconnect', () => process.exit(0));
 if (killedWithParent().length === 0) dieWithParent({ graceMs: 0 });
 
 type TrainCommand = Extract<Command, { command: 'train' }>;
+type DryRunCommand = Extract<Command, { command: 'dry_run' }>;
 type VerifyCommand = Extract<Command, { command: 'verify' }>;
 
 /** What `stop` aborts, by command id. A `stop` that comes before `train`, or between `train` and `verify`, stops the one that follows. */
@@ -38,11 +40,13 @@ function stopOf(id: string): AbortController {
   return stop;
 }
 
-async function answer(command: TrainCommand | VerifyCommand): Promise<void> {
+async function answer(command: TrainCommand | DryRunCommand | VerifyCommand): Promise<void> {
   const { id } = command;
   const { signal } = stopOf(id);
   try {
-    await (command.command === 'train' ? trainJob(command, signal) : verify(command, signal));
+    if (command.command === 'train') await trainJob(command, signal);
+    else if (command.command === 'dry_run') await measureJob(command, signal);
+    else await verify(command, signal);
   } catch (error) {
     if (error instanceof Stopped) {
       await send({ id, answer: 'stopped' });
@@ -56,16 +60,18 @@ async function answer(command: TrainCommand | VerifyCommand): Promise<void> {
   }
 }
 
+const reportOf = (id: string): TrainReport => ({
+  preparing: (progress) => send({ id, answer: 'preparing', progress }),
+  receipt: (receipt) => send({ id, answer: 'receipt', receipt }),
+  prepared: (facts) => send({ id, answer: 'prepared', facts }),
+  step: (report) => send({ id, answer: 'step', report }),
+  evaluating: evaluatingReport(id),
+  writing: () => send({ id, answer: 'working', at: 'writing' }),
+  checkpoint: (checkpoint) => send({ id, answer: 'checkpoint', checkpoint }),
+});
+
 async function trainJob({ id, options }: TrainCommand, signal: AbortSignal): Promise<void> {
-  const report: TrainReport = {
-    preparing: (progress) => send({ id, answer: 'preparing', progress }),
-    receipt: (receipt) => send({ id, answer: 'receipt', receipt }),
-    prepared: (facts) => send({ id, answer: 'prepared', facts }),
-    step: (report) => send({ id, answer: 'step', report }),
-    evaluating: evaluatingReport(id),
-    writing: () => send({ id, answer: 'working', at: 'writing' }),
-    checkpoint: (checkpoint) => send({ id, answer: 'checkpoint', checkpoint }),
-  };
+  const report = reportOf(id);
   const run = await prepare({ ...options, signal, report });
   try {
     const result = await trainPrepared(run, { ...options, signal, report });
@@ -74,6 +80,16 @@ async function trainJob({ id, options }: TrainCommand, signal: AbortSignal): Pro
   } catch (error) {
     run.dispose();
     throw error;
+  }
+}
+
+async function measureJob({ id, options }: DryRunCommand, signal: AbortSignal): Promise<void> {
+  const report = reportOf(id);
+  const run = await prepare({ ...options, signal, report });
+  try {
+    await send({ id, answer: 'measured', dryRun: await dryRun(run, { ...options, signal, report }) });
+  } finally {
+    run.dispose();
   }
 }
 

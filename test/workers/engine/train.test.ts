@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PASS_TOKENS } from '../../../src/formats/pass-size.ts';
 import type { CheckpointReport, StepReport, TrainOptions } from '../../../workers/engine/contract.ts';
-import { MICRO_BATCH_TOKENS } from '../../../workers/engine/data/batches.ts';
 import { readSafetensors, writeSafetensors } from '../../../workers/engine/io/safetensors.ts';
 import { tf } from '../../../workers/engine/tensorflow/tensorflow.ts';
 import { train } from '../../../workers/engine/train.ts';
@@ -184,7 +184,7 @@ describe('train › with LoRA', () => {
     const hyperparameters = { n_epochs: 1, batch_size: 60, warmup_ratio: 1 };
     const report = { step: (done: StepReport) => void steps.push(done) };
     await train(options('passes', { trainingFile: file, validationFile: file, hyperparameters, report, tuning: { type: 'lora', r: 2 } }));
-    expect(steps[0]!.metrics['tokens']).toBeGreaterThan(MICRO_BATCH_TOKENS);
+    expect(steps[0]!.metrics['tokens']).toBeGreaterThan(PASS_TOKENS);
     expect(steps[0]!.metrics['learning_rate']).toBe(0);
     expect(steps[0]!.metrics['train_loss']).toBeCloseTo(steps[0]!.metrics['full_valid_loss']!, 6);
   });

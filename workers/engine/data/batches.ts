@@ -1,13 +1,10 @@
 /** Which examples an optimizer step sees, and how they are packed into passes. */
+import { PASS_TOKENS, paddedLength } from '../../../src/formats/pass-size.ts';
 import type { Batch, Example } from './batch.ts';
 import { byLength, type ExampleStore } from './example-store.ts';
 import { sequencesIn } from './sequences.ts';
 import { epochOrder } from './shuffle.ts';
 
-/** Padded tokens of one forward and backward pass: bounds a step's memory, yet keeps matrix kernels busy. */
-export const MICRO_BATCH_TOKENS = 1024;
-/** Row lengths are rounded up to this multiple, which matrix kernels prefer. */
-const LENGTH_MULTIPLE = 8;
 /** The segment of padding, unlike any example's. */
 const PADDING_SEGMENT = -1;
 /** Number of examples packed together: the candidates for every gap. */
@@ -59,12 +56,12 @@ interface Pass {
 }
 
 /** Packs one pass, with the row length that wastes least. @param examples longest first */
-function bestPass(examples: readonly Example[], { tokenBudget = MICRO_BATCH_TOKENS, sharedRowLimit = Number.POSITIVE_INFINITY }: PackOptions): Pass {
+function bestPass(examples: readonly Example[], { tokenBudget = PASS_TOKENS, sharedRowLimit = Number.POSITIVE_INFINITY }: PackOptions): Pass {
   const shortest = paddedLength(examples[0]!.inputIds.length);
   const longest = Math.max(shortest, Math.min(2 * shortest, tokenBudget, sharedRowLimit));
   let best: Pass | undefined;
   let bestCost = Number.POSITIVE_INFINITY;
-  for (let length = shortest; length <= longest; length += LENGTH_MULTIPLE) {
+  for (let length = shortest; length <= longest; length = paddedLength(length + 1)) {
     const rows = fill(examples, { length, count: Math.max(1, Math.floor(tokenBudget / length)), shared: length <= sharedRowLimit });
     const tokens = rows.flat().reduce((sum, { inputIds }) => sum + inputIds.length, 0);
     const cost = (rows.length * length * (1 + length / ROW_DOUBLING_COST)) / tokens;
@@ -85,8 +82,6 @@ function fill(examples: readonly Example[], { length, count, shared }: { length:
   }
   return rows.map(({ members }) => members);
 }
-
-const paddedLength = (length: number): number => Math.ceil(length / LENGTH_MULTIPLE) * LENGTH_MULTIPLE;
 
 /**
  * @param rows the examples of each row

@@ -1,19 +1,13 @@
 /** Cross-entropy over the vocabulary, computed only for the supervised tokens, each with a weight. */
+import { tokensOfHeadPart } from '../../../src/formats/pass-size.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { after, elementsAt, gatherRows, splitRows } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
-/** Logits of a part: 64 MB. A long batch goes through the head in parts, because with a large vocabulary the logits need the most memory. */
-const MAX_LOGITS = 16 * 1024 * 1024;
-/** Number of parts; those that are not needed are empty and cost nothing. */
-export const PARTS = 16;
-/** Number of parts if the head is trained: every part, even an empty one, then has a gradient as large as the head itself. */
-export const PARTS_OF_TRAINED_HEAD = 2;
-
 /** @returns [parts], the number of supervised tokens in each part */
 export function partSizes(tokens: number, { vocabSize, parts }: { vocabSize: number; parts: number }): Int32Array {
-  const size = Math.max(1, Math.floor(MAX_LOGITS / vocabSize), Math.ceil(tokens / parts));
+  const size = tokensOfHeadPart(tokens, { vocabSize, parts });
   return Int32Array.from({ length: parts }, (_, part) => Math.max(0, Math.min(size, tokens - part * size)));
 }
 

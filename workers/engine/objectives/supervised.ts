@@ -1,10 +1,9 @@
 /** Supervised fine-tuning: cross-entropy on the tokens to learn, each with a weight. */
+import { headParts } from '../../../src/formats/pass-size.ts';
 import type { Tensor1D } from '../tensorflow/tensorflow.ts';
-import { crossEntropy, PARTS, PARTS_OF_TRAINED_HEAD, partSizes } from './cross-entropy.ts';
-import type { Objective, ObjectiveContext } from './objective.ts';
+import { crossEntropy, partSizes } from './cross-entropy.ts';
+import type { Objective } from './objective.ts';
 import { supervisedPositions } from './supervised-positions.ts';
-
-const partsOf = ({ trainsHead }: ObjectiveContext): number => (trainsHead ? PARTS_OF_TRAINED_HEAD : PARTS);
 
 export const supervised: Objective = {
   name: 'supervised',
@@ -13,13 +12,13 @@ export const supervised: Objective = {
     positions: { dtype: 'int32', shape: ['targets'] },
     targets: { dtype: 'int32', shape: ['targets'] },
     weights: { dtype: 'float32', shape: ['targets'] },
-    part_sizes: { dtype: 'int32', shape: [partsOf(context)] },
+    part_sizes: { dtype: 'int32', shape: [headParts(context.trainsHead)] },
   }),
 
   feed(batch, context) {
     const { positions, targets, weights } = supervisedPositions(batch);
     if (targets.length === 0) return null;
-    const sizes = partSizes(targets.length, { vocabSize: context.config.vocabSize, parts: partsOf(context) });
+    const sizes = partSizes(targets.length, { vocabSize: context.config.vocabSize, parts: headParts(context.trainsHead) });
     const weight = weights.reduce((sum, each) => sum + each, 0);
     return {
       values: { positions, targets, weights, part_sizes: sizes },

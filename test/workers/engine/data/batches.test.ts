@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { PASS_TOKENS } from '../../../../src/formats/pass-size.ts';
 import type { Batch, Example } from '../../../../workers/engine/data/batch.ts';
-import { layOut, MICRO_BATCH_TOKENS, microBatches, stepExamples } from '../../../../workers/engine/data/batches.ts';
+import { layOut, microBatches, stepExamples } from '../../../../workers/engine/data/batches.ts';
 import { inMemory } from '../../../../workers/engine/data/example-store.ts';
 import { epochOrder, splitMix32 } from '../../../../workers/engine/data/shuffle.ts';
 
@@ -97,7 +98,7 @@ describe('microBatches', () => {
     const padded = batches.reduce((sum, { rows, length }) => sum + rows * length, 0);
     const real = chats.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
     expect(real / padded).toBeGreaterThan(0.9);
-    expect(Math.max(...batches.map(({ rows, length }) => rows * length))).toBeLessThanOrEqual(MICRO_BATCH_TOKENS);
+    expect(Math.max(...batches.map(({ rows, length }) => rows * length))).toBeLessThanOrEqual(PASS_TOKENS);
   });
 
   it('lets no examples share a row that is longer than the limit', () => {

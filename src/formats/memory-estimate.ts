@@ -1,0 +1,135 @@
+/**
+ * How much memory a training process takes at its peak on a CPU, from config.json and the choices of a job alone. What is held between steps follows from
+ * shapes; what comes and goes was measured once (`npm run bench:estimate` compares both), on 2 cores.
+ */
+import { type Static, Type } from 'typebox';
+import type { Precision } from './hyperparameters.ts';
+import type { ModelConfig } from './model-config.ts';
+import { weightShapes } from './module-shapes.ts';
+import { headParts, tokensOfHeadPart } from './pass-size.ts';
+import { type ResolvedTuning, trainedShapes } from './tuning/tuning.ts';
+
+const bytes = (description: string) => Type.Integer({ minimum: 0, description });
+
+export const MemoryEstimate = Type.Object(
+  {
+    runtime_bytes: bytes('Node.js, TensorFlow, the tokenizer and the recorded graph.'),
+    weights_bytes: bytes("The base model's weights, as they are held: in f32, or frozen matrices in bf16."),
+    adapter_bytes: bytes('What the method adds to the base.'),
+    gradients_bytes: bytes('In f32, for everything that is trained.'),
+    optimizer_bytes: bytes("AdamW's two moments, in f32."),
+    activations_bytes: bytes('What the backward pass reads of the forward pass, for the largest pass.'),
+    workspace_bytes: bytes("The head's logits, a block's intermediate results, the update, and a checkpoint on its way to the disk."),
+    total_bytes: bytes('Peak of the training process.'),
+  },
+  { title: 'MemoryEstimate', description: 'For training on a CPU.' },
+);
+export type MemoryEstimate = Static<typeof MemoryEstimate>;
+
+export interface EstimatedRun {
+  config: ModelConfig;
+  tuning: ResolvedTuning;
+  precision: Precision;
+  gradientCheckpointing: boolean;
+  /** Of the largest pass. */
+  pass: PassSize;
+}
+
+export interface PassSize {
+  /** Padded tokens. */
+  tokens: number;
+  /** How many of them have a loss. */
+  supervisedTokens: number;
+}
+
+const MIB = 2 ** 20;
+/** Node.js with TensorFlow loaded. */
+const PROCESS_BYTES = 440 * MIB;
+/** The recorded graph as JavaScript and TensorFlow hold it: for the model as a whole, and for each block. */
+const GRAPH_BYTES = 67 * MIB;
+const GRAPH_BYTES_OF_BLOCK = 1.2 * MIB;
+/** Hugging Face's tokenizers hold this much for each entry of a BPE's vocabulary, with its merges. */
+const TOKENIZER_BYTES_OF_ENTRY = 1_000;
+
+/** The logits of a part of the tokens, their softmax and its gradient. */
+const LOGITS_TENSORS = 3;
+/** As wide as the MLP's hidden state, while a block's gradients are computed. */
+const BLOCK_TENSORS = 8;
+/** While parameters are updated: the clipped gradients of those slabs whose turn it is, as a share of all that is trained. */
+const UPDATED_SHARE = 0.8;
+/** Gradients of a trained head: of its parts, and their sum; products in bf16 give half of it. */
+const HEAD_GRADIENTS: Readonly<Record<Precision, number>> = { f32: 2, bf16: 1 };
+/** Parameters and both moments are read into JavaScript to be written. */
+const CHECKPOINT_COPIES = 3;
+
+const F32_BYTES = 4;
+const HELD_BYTES: Readonly<Record<Precision, number>> = { f32: F32_BYTES, bf16: 2 };
+
+/** @throws Refusal for a tuning that does not fit the model */
+export function estimateMemory(run: EstimatedRun): MemoryEstimate {
+  const { config, tuning, precision } = run;
+  const base = weightShapes(config);
+  const trained = trainedShapes(config, tuning);
+  const frozen = [...base].filter(([name]) => !trained.has(name));
+  const added = [...trained].filter(([name]) => !base.has(name));
+  const trainedBytes = F32_BYTES * countOf(trained.values());
+  const heldBytes = frozen.reduce((sum, [, shape]) => sum + sizeOf(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[precision]), 0);
+  const addedBytes = F32_BYTES * countOf(added.map(([, shape]) => shape));
+
+  const estimate = {
+    runtime_bytes: PROCESS_BYTES + GRAPH_BYTES + GRAPH_BYTES_OF_BLOCK * config.layers + TOKENIZER_BYTES_OF_ENTRY * config.vocabSize,
+    weights_bytes: heldBytes + trainedBytes - addedBytes,
+    adapter_bytes: addedBytes,
+    gradients_bytes: trainedBytes,
+    optimizer_bytes: 2 * trainedBytes,
+    activations_bytes: activationBytes(run, trained),
+    workspace_bytes: workspaceBytes(run, { trainedBytes, trainsHead: trained.has(headName(config)) }),
+  };
+  const parts = Object.fromEntries(Object.entries(estimate).map(([name, value]) => [name, Math.round(value)])) as typeof estimate;
+  return { ...parts, total_bytes: Object.values(parts).reduce((sum, part) => sum + part, 0) };
+}
+
+/** How many parameters a method trains, and how many the model has with what the method adds. */
+export function countParameters(config: ModelConfig, tuning: ResolvedTuning): { trained: number; total: number } {
+  const base = weightShapes(config);
+  const trained = trainedShapes(config, tuning);
+  return { trained: countOf(trained.values()), total: countOf(new Map([...base, ...trained]).values()) };
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
+const countOf = (shapes: Iterable<readonly number[]>): number => [...shapes].reduce((sum, shape) => sum + sizeOf(shape), 0);
+const headName = ({ names, tiedHead }: ModelConfig): string => `${tiedHead ? names.embedding : names.head}.weight`;
+
+/** What the minimum cut (compiled/rewriting/recompute.ts) keeps of a block for each token. */
+function activationBytes({ config, precision, gradientCheckpointing, pass }: EstimatedRun, trained: ReadonlyMap<string, readonly number[]>): number {
+  const { layers, hiddenSize, intermediateSize, heads, kvHeads, headSize, names, parallelResidual } = config;
+  if (gradientCheckpointing) return pass.tokens * F32_BYTES * hiddenSize * (layers + 1); // the hidden states between blocks
+  const product = HELD_BYTES[precision];
+  // Products give bf16, and norms f32; where a norm is not trained, the product before it is kept instead.
+  const trainsNorms = [...trained.values()].some((shape) => shape.length === 1);
+  const normed = precision === 'bf16' && !trainsNorms ? product : F32_BYTES;
+  const mlp = ('up' in names.mlp && !('gate' in names.mlp) ? 1 : 2) * intermediateSize;
+  const attention = 2 * (heads + kvHeads) * headSize; // queries, keys, values and what comes of them
+  const norms = (parallelResidual ? 1 : 2) * hiddenSize;
+  const ofBlock = product * (mlp + attention) + normed * norms + F32_BYTES * heads; // and a logarithm for each head
+  return pass.tokens * (layers * ofBlock + F32_BYTES * ranks(config, trained));
+}
+
+/** @returns the ranks of all adapted layers: what their first products give for each token */
+function ranks(config: ModelConfig, trained: ReadonlyMap<string, readonly number[]>): number {
+  const base = weightShapes(config);
+  const added = [...trained].filter(([name]) => !base.has(name));
+  return added.reduce((sum, [, shape]) => sum + Math.min(...shape), 0) / 2; // A and B each have it
+}
+
+function workspaceBytes(
+  { config, precision, pass }: EstimatedRun,
+  { trainedBytes, trainsHead }: { trainedBytes: number; trainsHead: boolean },
+): number {
+  const part = tokensOfHeadPart(pass.supervisedTokens, { vocabSize: config.vocabSize, parts: headParts(trainsHead) });
+  const logits = Math.min(part, pass.supervisedTokens) * config.vocabSize;
+  const block = HELD_BYTES[precision] * pass.tokens * config.intermediateSize;
+  const head = trainsHead ? HEAD_GRADIENTS[precision] * config.vocabSize * config.hiddenSize : 0;
+  const ofPass = F32_BYTES * (LOGITS_TENSORS * logits + head) + BLOCK_TENSORS * block;
+  return ofPass + (UPDATED_SHARE + CHECKPOINT_COPIES) * trainedBytes;
+}

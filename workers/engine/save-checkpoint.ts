@@ -1,0 +1,32 @@
+import type { StepReport } from './contract.ts';
+import { writeCheckpoint } from './io/checkpoint.ts';
+import type { Run } from './prepare.ts';
+import { sampleLoss } from './resume.ts';
+
+interface Progress {
+  seed: number;
+  step: number;
+  trainedTokens: number;
+  last: StepReport;
+  /** Called before anything is written. */
+  writing: (() => void | Promise<void>) | undefined;
+}
+
+/** Writes a run's state after a step. @returns the checkpoint's directory */
+export async function saveCheckpoint(run: Run, checkpointsDir: string, { seed, step, trainedTokens, last, writing }: Progress): Promise<string> {
+  const { model, training, tuning, hyperparameters, chatTemplate, today, deliver } = run;
+  const state = {
+    step,
+    seed,
+    tuning,
+    hyperparameters,
+    trainingSha256: training.sha256,
+    chatTemplate,
+    today: today.toISOString(),
+    trainedTokens,
+    sampleLoss: await sampleLoss(model, training.examples),
+    last,
+  };
+  await writing?.();
+  return writeCheckpoint(checkpointsDir, { model, state, deliver });
+}
