@@ -5,11 +5,13 @@ import { type KeyStore, openKeyStore } from './api-keys/store.ts';
 import { type AuditStore, openAuditStore } from './audit/store.ts';
 import type { Config } from './config.ts';
 import { type Database, openDatabase } from './database/client.ts';
+import { openListener } from './database/listener.ts';
 import { migrate } from './database/migrate.ts';
 import type { EmbeddedOptions } from './embedded/embedded.ts';
 import { type FileStore, openFileStore } from './files/store.ts';
 import { type Hub, openHub } from './hub/hub.ts';
 import { type DemandStore, openDemandStore } from './jobs/demand-store.ts';
+import { type EventFeeds, JOB_EVENTS, openEventFeeds } from './jobs/event-feeds.ts';
 import { type JobQueue, openQueue } from './jobs/queue.ts';
 import { type JobRecord, openJobRecord } from './jobs/record-store.ts';
 import { openRetentionStore, type RetentionStore } from './jobs/retention-store.ts';
@@ -44,6 +46,7 @@ export interface Services {
   uploads: UploadStore;
   jobs: JobStore;
   jobRecord: JobRecord;
+  eventFeeds: EventFeeds;
   setbacks: SetbackStore;
   demand: DemandStore;
   models: ModelStore;
@@ -110,7 +113,10 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       webhookSecrets: openSecretBox(config),
       retries: openRetryStore(database),
     };
-    return { config, log, urls, database, ...stores, queue, objectStore, hub: openHub(config.hub), broken, close };
+    const listener = openListener(urls.database, { channel: JOB_EVENTS, log });
+    closers.push(() => listener.close());
+    const eventFeeds = openEventFeeds({ jobRecord: stores.jobRecord, listener, log });
+    return { config, log, urls, database, ...stores, eventFeeds, queue, objectStore, hub: openHub(config.hub), broken, close };
   } catch (error) {
     await close();
     throw error;

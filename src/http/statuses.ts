@@ -36,6 +36,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   file_too_large: { status: 413, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
+  too_many_streams: { status: 503, type: 'server_error' },
   model_hub_unreachable: { status: 503, type: 'server_error' },
   internal_error: { status: 500, type: 'server_error' },
 };

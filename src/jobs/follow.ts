@@ -1,53 +1,68 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { Readable } from 'node:stream';
 import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
 import type { Services } from '../services.ts';
-import { isFinal } from './state.ts';
-import { eventView } from './view.ts';
+import type { Follower } from './event-feeds.ts';
 
-const POLL_EVERY_MS = 500;
 /** Proxies drop an idle connection, usually after a minute. */
 const KEEP_ALIVE_EVERY_MS = 15_000;
-const BATCH_SIZE = 500;
+/** The first bytes, for readers that wait for them; a browser's EventSource connects again after this time. */
+const BEGIN = 'retry: 1000\n\n';
+const STILL_HERE = ': still here\n\n';
+/** How OpenAI's streams end: their clients stop at this text, and a browser's EventSource, which would connect again, can listen for `done`. */
+const END = 'event: done\ndata: [DONE]\n\n';
+/** Half of the connections that there may be. */
+export const MAX_FOLLOWERS = 1_000;
+
+interface From {
+  /** The id of an event, and the parameter that it came in; null: from the first event on. */
+  after: { id: string; param: string } | null;
+  /** Aborted when the service stops: streams end without the end mark, so that their readers connect again. */
+  signal: AbortSignal;
+}
 
 /**
- * A stream after an event that does not exist would begin at the first one again, and its reader would have everything twice.
- * @throws Refusal
+ * A job's events after the given one as server-sent events, as they are committed. Ends with a mark once the job has ended and all of them are sent.
+ * @throws Refusal for an event that the job does not have, or when too many streams are open
  */
-export async function requireEvent(
+export async function followEvents(
   { project }: Principal,
   jobId: string,
-  { after, param }: { after: string; param: string },
-  { jobRecord }: Pick<Services, 'jobRecord'>,
-): Promise<void> {
-  if (await jobRecord.hasEvent(project, jobId, after)) return;
-  throw new Refusal('invalid_value', `The job "${jobId}" has no event "${after}" to continue after`, {
-    param,
-    hint: 'Use the id of an event of this job, or leave it out to begin with the first.',
+  { jobRecord, eventFeeds }: Pick<Services, 'jobRecord' | 'eventFeeds'>,
+  { after, signal }: From,
+): Promise<Readable> {
+  const seq = after === null ? 0n : await jobRecord.seqOfEvent(project, jobId, after.id);
+  // A stream after an event that does not exist would begin at the first one again, and its reader would have everything twice.
+  if (seq === null)
+    throw new Refusal('invalid_value', `The job "${jobId}" has no event "${after?.id}" to continue after`, {
+      param: after?.param ?? null,
+      hint: 'Use the id of an event of this job, or leave it out to begin with the first.',
+    });
+  if (eventFeeds.followers >= MAX_FOLLOWERS)
+    throw new Refusal('too_many_streams', `${MAX_FOLLOWERS} streams of events are open, which is the most that this process serves`, {
+      hint: 'Try again later, or poll the list of events.',
+    });
+  const follower = eventFeeds.follow(jobId);
+  signal.addEventListener('abort', follower.leave);
+  // The generator reads on when the reader has taken what was sent: a slow one holds one batch, and reads what it missed from the database.
+  return Readable.from(eventTexts(follower, seq, signal), { objectMode: true, highWaterMark: 1 }).once('close', () => {
+    signal.removeEventListener('abort', follower.leave);
+    follower.leave();
   });
 }
 
-/** Streams a job's events after the given one as server-sent events; ends once the job has ended and all of them are sent. */
-export async function* followEvents(
-  { project }: Principal,
-  jobId: string,
-  { jobs, jobRecord }: Pick<Services, 'jobs' | 'jobRecord'>,
-  from: { after: string | null; signal: AbortSignal },
-): AsyncGenerator<string> {
-  let { after } = from;
-  let lastSentAt = Date.now();
-  while (!from.signal.aborted) {
-    // Looked up before the events: whatever happens in between is sent in the next round.
-    const job = await jobs.find(project, jobId);
-    const events = await jobRecord.eventsSince(project, jobId, after, BATCH_SIZE);
-    for (const event of events) yield `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(eventView(event))}\n\n`;
-    after = events.at(-1)?.id ?? after;
-    if (events.length > 0) lastSentAt = Date.now();
-    else if (job === null || isFinal(job.status)) return;
-    else if (Date.now() - lastSentAt > KEEP_ALIVE_EVERY_MS) {
-      yield ': still here\n\n';
-      lastSentAt = Date.now();
+async function* eventTexts(follower: Follower, from: bigint, signal: AbortSignal): AsyncGenerator<string> {
+  yield BEGIN;
+  let seq = from;
+  while (!signal.aborted) {
+    const { frames, isEnd } = await follower.after(seq);
+    if (isEnd) {
+      yield END;
+      return;
     }
-    await delay(POLL_EVERY_MS, undefined, { signal: from.signal }).catch(() => {});
+    if (frames.length > 0) {
+      seq = frames.at(-1)!.seq;
+      yield frames.map(({ text }) => text).join('');
+    } else if (!(await follower.change(seq, KEEP_ALIVE_EVERY_MS)) && !signal.aborted) yield STILL_HERE;
   }
 }

@@ -8,6 +8,7 @@ import { keys } from '../object-store/keys.ts';
 import { eventRows } from './event-rows.ts';
 import { type Attempt, writeFenced } from './fenced-write.ts';
 import type { Checkpoint, JobEvent, NewCheckpoint, NewEvent, StepMetric } from './job.ts';
+import type { JobStatus } from './state.ts';
 
 export type JobRecord = ReturnType<typeof openJobRecord>;
 
@@ -72,19 +73,26 @@ export function openJobRecord(db: Database) {
       return pageOf(rows.map(asEvent), limit);
     },
 
-    async hasEvent(owner: string, jobId: string, id: string): Promise<boolean> {
-      return (await db.jobEvent.count({ where: { id, jobId, job: { owner } } })) > 0;
+    /** @returns an event's place among its job's; null if the job has no such event */
+    async seqOfEvent(owner: string, jobId: string, id: string): Promise<bigint | null> {
+      return (await db.jobEvent.findFirst({ where: { id, jobId, job: { owner } }, select: { seq: true } }))?.seq ?? null;
     },
 
-    /** For following a job: oldest first, only those after the given event, which exists. */
-    async eventsSince(owner: string, jobId: string, after: string | null, limit: number): Promise<JobEvent[]> {
-      const cursor = after === null ? null : await db.jobEvent.findFirst({ where: { id: after, jobId, job: { owner } }, select: { seq: true } });
-      const rows = await db.jobEvent.findMany({
-        where: { jobId, job: { owner }, ...(cursor && { seq: { gt: cursor.seq } }) },
-        orderBy: { seq: 'asc' },
-        take: limit,
-      });
-      return rows.map(asEvent);
+    /**
+     * For those who follow a job of any owner.
+     * @returns the events after the given one, oldest first, and the status that the job had before they were read: after a final one, none are missing
+     */
+    async news(jobId: string, { after, limit }: { after: bigint; limit: number }): Promise<News> {
+      const status = await statusOf(jobId);
+      const rows = await db.jobEvent.findMany({ where: { jobId, seq: { gt: after } }, orderBy: { seq: 'asc' }, take: limit });
+      return { status, events: rows.map(asEvent) };
+    },
+
+    /** The same for the newest events. */
+    async newestNews(jobId: string, limit: number): Promise<News> {
+      const status = await statusOf(jobId);
+      const rows = await db.jobEvent.findMany({ where: { jobId }, orderBy: { seq: 'desc' }, take: limit });
+      return { status, events: rows.reverse().map(asEvent) };
     },
 
     /** Replaces an earlier checkpoint of the same step, whose event there is already. @returns null when the worker no longer has the job */
@@ -145,6 +153,16 @@ export function openJobRecord(db: Database) {
       return written !== null;
     },
   };
+
+  async function statusOf(id: string): Promise<JobStatus | null> {
+    return (await db.job.findUnique({ where: { id }, select: { status: true } }))?.status ?? null;
+  }
+}
+
+interface News {
+  /** null: there is no such job any more. */
+  status: JobStatus | null;
+  events: JobEvent[];
 }
 
 /** JSON has neither NaN nor infinity, so non-finite metrics are left out. */

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { setMaxListeners } from 'node:events';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { nullable } from '../formats/nullable.ts';
@@ -10,7 +10,7 @@ import { cancelJob } from './cancel.ts';
 import { createJob } from './create.ts';
 import { deleteJob } from './delete.ts';
 import { findJob } from './find.ts';
-import { followEvents, requireEvent } from './follow.ts';
+import { followEvents, MAX_FOLLOWERS } from './follow.ts';
 import { pauseJob } from './pause.ts';
 import { resumeJob } from './resume.ts';
 import { CheckpointObject, CheckpointQuery, CreateJob, EventObject, EventQuery, JobDeleted, JobObject, JobParams, JobQuery } from './schema.ts';
@@ -49,6 +49,7 @@ const ACTIONS = [
 export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   const { jobs, jobRecord } = services;
   const closing = new AbortController();
+  setMaxListeners(MAX_FOLLOWERS, closing.signal);
   app.addHook('preClose', async () => closing.abort());
 
   app.post(
@@ -151,9 +152,13 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
       const { id } = await findJob(principal, params.job_id, services);
       if (query.stream === true) {
         const lastEventId = headers['last-event-id'];
-        const after = query.after ?? (typeof lastEventId === 'string' ? lastEventId : null);
-        if (after !== null) await requireEvent(principal, id, { after, param: query.after === undefined ? 'last-event-id' : 'after' }, services);
-        const stream = Readable.from(followEvents(principal, id, services, { after, signal: closing.signal }));
+        const after =
+          query.after !== undefined
+            ? { id: query.after, param: 'after' }
+            : typeof lastEventId === 'string'
+              ? { id: lastEventId, param: 'last-event-id' }
+              : null;
+        const stream = await followEvents(principal, id, services, { after, signal: closing.signal });
         return reply
           .type('text/event-stream; charset=utf-8')
           .header('cache-control', 'no-store')

@@ -125,7 +125,8 @@ describe('the event stream', () => {
     const all = (await download('/events')).json().data;
     const response = await service.inject({ url: `/v1/fine_tuning/jobs/${jobId}/events?stream=true`, headers: { 'last-event-id': all[1].id } });
     expect(response.headers['content-type']).toContain('text/event-stream');
-    expect(response.body).toBe(`id: ${all[0].id}\nevent: message\ndata: ${JSON.stringify(all[0])}\n\n`);
+    const frames = ['retry: 1000', `id: ${all[0].id}\nevent: message\ndata: ${JSON.stringify(all[0])}`, 'event: done\ndata: [DONE]'];
+    expect(response.body).toBe(frames.map((frame) => `${frame}\n\n`).join(''));
   });
 });
 

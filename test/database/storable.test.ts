@@ -185,7 +185,7 @@ describe('the database', () => {
     const event = (message: string) => ({ id: newEventId(), jobId, level: 'info', type: 'message', message });
     await database.$transaction((tx) => tx.jobEvent.create({ data: event('one \0') }));
     await database.$transaction([database.jobEvent.createMany({ data: [event('two \ud83d'), event('three')] })]);
-    const messages = (await jobRecord.eventsSince('acme', jobId, null, 10)).map(({ message }) => message);
+    const messages = (await jobRecord.news(jobId, { after: 0n, limit: 10 })).events.map(({ message }) => message);
     expect(messages).toEqual(['one \\u0000', 'two \\ud83d', 'three']);
   });
 });

@@ -31,7 +31,12 @@ describe('events', () => {
     expect(data.map((event) => event.message)).toEqual(['three', 'two']);
     expect(hasMore).toBe(true);
     expect((await jobRecord.events('acme', id, { limit: 2, after: data[1]!.id })).data.map((event) => event.message)).toEqual(['one']);
-    expect((await jobRecord.eventsSince('acme', id, data[1]!.id, 10)).map((event) => event.message)).toEqual(['three']);
+    const after = (await jobRecord.seqOfEvent('acme', id, data[1]!.id))!;
+    const { status, events } = await jobRecord.news(id, { after, limit: 10 });
+    expect({ status, messages: events.map((event) => event.message) }).toEqual({ status: 'validating_files', messages: ['three'] });
+    const newest = await jobRecord.newestNews(id, 2);
+    expect(newest.events.map((event) => event.message)).toEqual(['two', 'three']);
+    expect(await jobRecord.news('ftjob-none', { after: 0n, limit: 10 })).toEqual({ status: null, events: [] });
   });
 });
 
