@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type AccessStore, openAccessStore } from './accounts/access-store.ts';
+import { openQuotaStore, type QuotaStore } from './accounts/quota-store.ts';
 import { type KeyStore, openKeyStore } from './api-keys/store.ts';
 import { type AuditStore, openAuditStore } from './audit/store.ts';
 import type { Config } from './config.ts';
@@ -38,6 +39,7 @@ export interface Services {
   urls: { database: string; redis: string; storage: string };
   database: Database;
   access: AccessStore;
+  quotas: QuotaStore;
   projects: ProjectStore;
   keys: KeyStore;
   serviceAccounts: ServiceAccountStore;
@@ -95,6 +97,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
 
     const stores = {
       access: openAccessStore(database),
+      quotas: openQuotaStore(database),
       projects: openProjectStore(database),
       keys: openKeyStore(database),
       serviceAccounts: openServiceAccountStore(database),

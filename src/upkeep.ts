@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sweepTombstones } from './database/tombstones.ts';
 import { sweepFiles } from './files/sweep.ts';
+import { explainFullProjects } from './jobs/full-projects.ts';
 import { explainLacks } from './jobs/lacks.ts';
 import { openReconciler, RECONCILE_EVERY_MS } from './jobs/reconcile.ts';
 import type { Services } from './services.ts';
@@ -45,6 +46,7 @@ export function startUpkeep(services: Services): Upkeep {
     repeat(async () => {
       await reconcile();
       await explain();
+      await explainFullProjects(services);
       await sweepFiles(services);
       await sweepUploads(services);
       await sweepWorkers(services);

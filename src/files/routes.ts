@@ -15,7 +15,7 @@ const tags = ['Files'];
 
 /** `/v1/files` */
 export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
-  const { files, objectStore } = services;
+  const { files, objectStore, quotas } = services;
   await app.register(multipart, { limits: { fileSize: MAX_FILE_BYTES, files: 2, fields: 10 }, throwFileSizeLimit: false });
 
   const find = async ({ project }: Principal, id: string): Promise<StoredFile> => {
@@ -36,7 +36,10 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
       },
       config: { multipart: FileUpload },
     },
-    async (request) => fileView(await receiveUpload(request.principal, multipartParts(request, 'upload.jsonl'), services)),
+    async (request) => {
+      await quotas.requireRoomForFile(request.principal.project, 0);
+      return fileView(await receiveUpload(request.principal, multipartParts(request, 'upload.jsonl'), services));
+    },
   );
 
   app.get(

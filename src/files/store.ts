@@ -1,3 +1,4 @@
+import { requireRoomForFile } from '../accounts/quota-store.ts';
 import type { Database } from '../database/client.ts';
 import { tombstoneOf } from '../database/tombstones.ts';
 import type { File as FileRow } from '../generated/prisma/client.ts';
@@ -40,8 +41,12 @@ export type FileStore = ReturnType<typeof openFileStore>;
 export function openFileStore(db: Database) {
   const visible = () => ({ deletedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] });
   return {
-    async create(owner: string, file: NewFile): Promise<StoredFile> {
-      return asFile(await db.file.create({ data: { ...file, owner } }));
+    /** @throws Refusal insufficient_quota */
+    create(owner: string, file: NewFile): Promise<StoredFile> {
+      return db.$transaction(async (tx) => {
+        await requireRoomForFile(tx, owner, file.sizeBytes);
+        return asFile(await tx.file.create({ data: { ...file, owner } }));
+      });
     },
 
     async find(owner: string, id: string): Promise<StoredFile | null> {

@@ -1,3 +1,4 @@
+import { fullProjects } from '../accounts/quota-store.ts';
 import type { Database, Transaction } from '../database/client.ts';
 import { databaseTime } from '../database/time.ts';
 import type { NewFile } from '../files/store.ts';
@@ -97,11 +98,12 @@ export function openAttemptStore(db: Database) {
       });
     },
 
-    /** Jobs that wait for a worker, for waking workers: those created first. @param except leaves out jobs on these models */
+    /** Jobs that wait for a worker, for waking workers: those created first. Projects that have reached a limit are left out. @param except leaves out jobs on these models */
     async findDue(limit: number, except: Pick<Job, 'model' | 'modelRevision'>[] = []): Promise<Pick<Job, 'id'>[]> {
       const now = await databaseTime(db);
+      const full = (await fullProjects(db)).map((project) => project.id);
       return db.job.findMany({
-        where: { ...dueAt(now), AND: except.map(notOn) },
+        where: { ...dueAt(now), owner: { notIn: full }, AND: except.map(notOn) },
         orderBy: [{ createdAt: 'asc' }, { id: 'asc' }],
         take: limit,
         select: { id: true },

@@ -1,8 +1,9 @@
 import type { Database } from '../database/client.ts';
 import { databaseTime } from '../database/time.ts';
+import type { Prisma } from '../generated/prisma/client.ts';
 import type { Job, NewEvent } from './job.ts';
 import { addEvents, asJob, dueAt, isDue } from './row-store.ts';
-import { backMessage, type Lack, type Outage, waitingMessage } from './setback.ts';
+import { backMessage, type Lack, type Need, type Outage, waitingMessage } from './setback.ts';
 import { finalStatuses } from './state.ts';
 
 export type DemandStore = ReturnType<typeof openDemandStore>;
@@ -32,18 +33,29 @@ export function openDemandStore(db: Database) {
 
     /** Says of every waiting job on this model why nobody takes it: in its row, and once as an event. @returns how many learn it now */
     async explain(model: DemandedModel, outage: Outage & { need: Lack }): Promise<number> {
-      return tell(model, { from: null, to: outage.need, event: () => ({ level: 'warn', message: waitingMessage(outage) }) });
+      return tell(onModel(model), { from: null, to: outage.need, event: () => ({ level: 'warn', message: waitingMessage(outage) }) });
     },
 
     /** Takes that back for jobs that still wait although they could be taken. */
     async withdraw(model: DemandedModel, lack: Lack): Promise<number> {
-      return tell(model, { from: lack, to: null, event: (waitedMs) => ({ level: 'info', message: backMessage(lack, waitedMs) }) });
+      return tell(onModel(model), { from: lack, to: null, event: (waitedMs) => ({ level: 'info', message: backMessage(lack, waitedMs) }) });
+    },
+
+    /** Says of every waiting job of this project which of its limits keeps it from being begun. */
+    async explainQuota(owner: string, detail: string): Promise<void> {
+      await tell({ owner }, { from: null, to: 'quota', event: () => ({ level: 'info', message: waitingMessage({ need: 'quota', detail }) }) });
+    },
+
+    /** Takes that back for the jobs of all projects but those that are still full. */
+    async withdrawQuota(full: string[]): Promise<void> {
+      const event = (waitedMs: number): NewEvent => ({ level: 'info', message: backMessage('quota', waitedMs) });
+      await tell({ owner: { notIn: full } }, { from: 'quota', to: null, event });
     },
   };
 
-  async function tell({ model, modelRevision }: DemandedModel, { from, to, event }: Told): Promise<number> {
+  async function tell(which: Prisma.JobWhereInput, { from, to, event }: Told): Promise<number> {
     const now = await databaseTime(db);
-    const where = { ...dueAt(now), model, modelRevision, waitingFor: from };
+    const where = { ...dueAt(now), ...which, waitingFor: from };
     const jobs = await db.job.findMany({ where, take: MAX_PER_ROUND, select: { id: true, waitingSince: true } });
     let count = 0;
     for (const { id, waitingSince } of jobs) {
@@ -60,8 +72,10 @@ export function openDemandStore(db: Database) {
   }
 }
 
+const onModel = ({ model, modelRevision }: DemandedModel): Prisma.JobWhereInput => ({ model, modelRevision });
+
 interface Told {
-  from: Lack | null;
-  to: Lack | null;
+  from: Need | null;
+  to: Need | null;
   event(waitedMs: number): NewEvent;
 }

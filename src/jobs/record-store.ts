@@ -1,3 +1,4 @@
+import { countTokens } from '../accounts/quota-store.ts';
 import type { Database } from '../database/client.ts';
 import { tombstoneOf } from '../database/tombstones.ts';
 import type { Metrics } from '../formats/metrics.ts';
@@ -26,6 +27,8 @@ export function openJobRecord(db: Database) {
         const added = new Set(
           (await tx.stepMetric.createManyAndReturn({ data, skipDuplicates: true, select: { step: true } })).map(({ step }) => step),
         );
+        const tokens = steps.reduce((sum, { step, metrics }) => sum + (added.has(step) ? (metrics['tokens'] ?? 0) : 0), 0);
+        if (tokens > 0) await countTokens(tx, jobId, tokens);
         const events = steps.flatMap(({ step, event }) => (event && added.has(step) ? [event] : []));
         await tx.jobEvent.createMany({ data: eventRows(jobId, events) });
         return true;

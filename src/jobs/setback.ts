@@ -8,7 +8,7 @@ export const MAX_LOSSES = 10;
 export type Lack = 'worker' | 'base_model';
 
 /** What a job can wait for. */
-export const needs = ['object_store', 'database', 'disk', 'model_hub', 'worker', 'base_model'] as const;
+export const needs = ['object_store', 'database', 'disk', 'model_hub', 'worker', 'base_model', 'quota'] as const;
 export type Need = (typeof needs)[number];
 
 /** Something that the job needs is away. */
@@ -44,6 +44,7 @@ const AWAY: Readonly<Record<Need, string>> = {
   model_hub: 'The model hub cannot be reached',
   worker: 'No worker is running',
   base_model: 'No running worker has the base model',
+  quota: 'The project may not begin another job now',
 };
 const BACK: Readonly<Record<Need, string>> = {
   object_store: 'The object store can be used again',
@@ -52,6 +53,7 @@ const BACK: Readonly<Record<Need, string>> = {
   model_hub: 'The model hub can be reached again',
   worker: 'A worker is running again',
   base_model: 'A worker has the base model again',
+  quota: 'The project may begin jobs again',
 };
 
 export const waitingMessage = ({ need, detail }: Outage): string =>

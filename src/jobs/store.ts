@@ -1,3 +1,4 @@
+import { requireRoomForJob } from '../accounts/quota-store.ts';
 import type { Database } from '../database/client.ts';
 import { tombstoneOf } from '../database/tombstones.ts';
 import { jsonText } from '../formats/json-text.ts';
@@ -38,7 +39,10 @@ export function openJobStore(db: Database) {
       const data = { ...rest, owner, method, metadata: metadata ?? Prisma.DbNull, idempotencyKey } as Prisma.JobCreateInput;
       try {
         const rows = eventRows(job.id, events).map(({ jobId, ...row }) => row);
-        return { job: asJob(await db.job.create({ data: { ...data, events: { createMany: { data: rows } } } })), created: true };
+        return await db.$transaction(async (tx) => {
+          await requireRoomForJob(tx, owner);
+          return { job: asJob(await tx.job.create({ data: { ...data, events: { createMany: { data: rows } } } })), created: true };
+        });
       } catch (error) {
         if (idempotencyKey === null || !isUniqueViolation(error)) throw error;
         return { job: asJob(await db.job.findUniqueOrThrow({ where: { owner_idempotencyKey: { owner, idempotencyKey } } })), created: false };
@@ -99,6 +103,8 @@ export function openJobStore(db: Database) {
     resumeOwn(owner: string, id: string, { events = [] }: Pick<Moved, 'events'> = {}): Promise<Job | null> {
       const moved = { patch: { error: null, finishedAt: null, expiresAt: null }, events };
       return db.$transaction(async (tx) => {
+        // A paused job has its place in the queue.
+        if ((await tx.job.count({ where: { id, owner, status: 'failed' } })) > 0) await requireRoomForJob(tx, owner);
         const read = await moveIf(tx, { id, owner, NOT: { resolved: { equals: Prisma.DbNull } } }, 'resume', moved);
         return read ?? moveIf(tx, { id, owner, resolved: { equals: Prisma.DbNull } }, 'revalidate', moved);
       });

@@ -1,4 +1,5 @@
-import type { Database } from '../database/client.ts';
+import { fullProjects, unlessFull } from '../accounts/quota-store.ts';
+import type { Database, Transaction } from '../database/client.ts';
 import { untilAnswered } from '../database/until-answered.ts';
 import type { DemandedModel } from './demand-store.ts';
 import type { Job } from './job.ts';
@@ -18,15 +19,17 @@ export function openTurnStore(db: Database) {
   return {
     /**
      * The job whose turn it is: first those that had been begun, then by priority. Within one priority the project goes first of whose jobs workers have
-     * the fewest, then the one whose last turn was longest ago; within a project, the job that was created first.
+     * the fewest, then the one whose last turn was longest ago; within a project, the job that was created first. A project that has reached a limit is
+     * passed over.
      */
     async findNext({ models, ids }: Except): Promise<NextJob | null> {
+      const full = (await fullProjects(db)).map((project) => project.id);
       // Everything about jobs comes from the two partial indexes of the migration "priority", as test/jobs/turns.test.ts sees to.
       const [next] = await db.$queryRaw<NextJob[]>`
         WITH firsts AS (
           SELECT DISTINCT ON (owner) owner, id, model, model_revision, attempt > 0 AS is_begun, priority, created_at
           FROM jobs
-          WHERE ${isDue} AND id <> ALL(${[...ids]})
+          WHERE ${isDue} AND id <> ALL(${[...ids]}) AND owner <> ALL(${full})
             AND NOT EXISTS (
               SELECT FROM jsonb_to_recordset(${JSON.stringify(models)}::jsonb) AS lacking("model" text, "modelRevision" text)
               WHERE lacking."model" = jobs.model AND lacking."modelRevision" IS NOT DISTINCT FROM jobs.model_revision)
@@ -42,14 +45,15 @@ export function openTurnStore(db: Database) {
     /**
      * Gives a worker a job that is due and that no worker has: the reconciler alone takes jobs from silent ones, because it counts those losses.
      * The new attempt fences off the previous worker. The first one is a turn of the job's project; going on with a begun job is none.
+     * A project that has reached a limit is given none.
      * @returns the job with the new attempt, or null when it cannot be claimed
      */
     async claim(id: string, workerId: string): Promise<Job | null> {
-      const before = await db.job.findUnique({ where: { id }, select: { attempt: true } });
+      const before = await db.job.findUnique({ where: { id }, select: { attempt: true, owner: true } });
       if (before === null) return null;
       const attempt = before.attempt + 1;
       return untilAnswered(async (isRepeated) => {
-        const [claimed] = await db.$queryRaw<unknown[]>`
+        const take = (tx: Database | Transaction) => tx.$queryRaw<unknown[]>`
           WITH claimed AS (
             UPDATE jobs SET attempt = ${attempt}, worker_id = ${workerId}, heartbeat_at = clock_timestamp() AT TIME ZONE 'UTC'
             WHERE id = ${id} AND attempt = ${before.attempt} AND ${isDue}
@@ -59,6 +63,7 @@ export function openTurnStore(db: Database) {
             ON CONFLICT (project) DO UPDATE SET number = EXCLUDED.number
           )
           SELECT owner FROM claimed`;
+        const [claimed] = (await unlessFull(db, before.owner, take)) ?? [];
         // Otherwise a job whose claim's answer was lost would wait until its heartbeat is too old.
         if (claimed === undefined && !isRepeated) return null;
         const row = await db.job.findUnique({ where: { id, attempt, workerId } });

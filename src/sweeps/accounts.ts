@@ -5,10 +5,17 @@ import type { Services } from '../services.ts';
 export const KEEP_AUDIT_LOG_DAYS = 400;
 const DAY_MS = 24 * 3600 * 1000;
 
-/** Removes entries of the audit log that are old, and keys that have been useless for as long. */
-export async function sweepAccounts({ database, audit, keys, log }: Pick<Services, 'database' | 'audit' | 'keys' | 'log'>): Promise<void> {
+/** Removes entries of the audit log that are old, and keys that have been useless for as long, and what was counted then. */
+export async function sweepAccounts({
+  database,
+  audit,
+  keys,
+  quotas,
+  log,
+}: Pick<Services, 'database' | 'audit' | 'keys' | 'quotas' | 'log'>): Promise<void> {
   const before = new Date((await databaseTime(database)).getTime() - KEEP_AUDIT_LOG_DAYS * DAY_MS);
   const entries = await audit.forget(before);
+  await quotas.forgetTokens(before);
   const unusable = await keys.forgetUnusable(before);
   if (entries + unusable > 0)
     log.info({ entries, keys: unusable, keepDays: KEEP_AUDIT_LOG_DAYS }, 'old entries of the audit log and old keys are gone');

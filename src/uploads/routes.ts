@@ -27,7 +27,7 @@ const tags = ['Uploads'];
 
 /** `/v1/uploads`: files that arrive in parts */
 export const uploadRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
-  const { uploads, files } = services;
+  const { uploads, files, quotas } = services;
   await app.register(multipart, { limits: { fileSize: MAX_PART_BYTES, files: 2, fields: 10 }, throwFileSizeLimit: false });
   const found = ({ principal, params }: FastifyRequest) => findUpload(principal, (params as { upload_id: string }).upload_id, services);
   const view = ({ upload, file }: Completed) => uploadView(upload, file);
@@ -46,6 +46,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     },
     async ({ principal, body }) => {
       const { bytes: sizeBytes, filename, mime_type: mimeType, purpose, expires_after } = body;
+      await quotas.requireRoomForFile(principal.project, sizeBytes);
       const expiresAt = new Date(Date.now() + UPLOAD_LIFETIME_MS);
       const fileExpiresSeconds = expires_after?.seconds ?? null;
       const upload = { id: newUploadId(), filename, mimeType, purpose, sizeBytes, fileExpiresSeconds, expiresAt };

@@ -1,3 +1,4 @@
+import { requireRoomForFile } from '../accounts/quota-store.ts';
 import type { Database } from '../database/client.ts';
 import type { UploadPurpose } from '../files/purpose.ts';
 import { asFile, type NewFile, type StoredFile } from '../files/store.ts';
@@ -81,6 +82,7 @@ export function openUploadStore(db: Database) {
     /** Makes the upload a file, as a whole or not at all. @returns null if it has ended in the meantime: then no row names the file's content */
     complete({ owner, id }: Pick<Upload, 'owner' | 'id'>, { partIds, file }: { partIds: string[]; file: NewFile }): Promise<StoredFile | null> {
       return db.$transaction(async (tx) => {
+        await requireRoomForFile(tx, owner, file.sizeBytes);
         const completed = { status: 'completed', fileId: file.id, partIds };
         const { count } = await tx.upload.updateMany({ where: { id, owner, status: 'pending' }, data: completed });
         return count === 0 ? null : asFile(await tx.file.create({ data: { ...file, owner } }));

@@ -1,5 +1,6 @@
 import pino from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openQuotaStore } from '../../src/accounts/quota-store.ts';
 import { newSecret } from '../../src/accounts/secret-key.ts';
 import { openKeyStore } from '../../src/api-keys/store.ts';
 import { openAuditStore } from '../../src/audit/store.ts';
@@ -16,7 +17,7 @@ const daysAgo = (days: number) => new Date(Date.now() - days * 24 * 3600 * 1000)
 
 it('the sweep of accounts › removes what is older than the audit log is kept, and nothing else', async () => {
   const { database } = embedded;
-  const [audit, keys] = [openAuditStore(database), openKeyStore(database)];
+  const [audit, keys, quotas] = [openAuditStore(database), openKeyStore(database), openQuotaStore(database)];
   const entry = {
     projectId: null,
     keyId: 'key',
@@ -35,9 +36,12 @@ it('the sweep of accounts › removes what is older than the audit log is kept, 
   const [old, revoked, lasting] = [await make(daysAgo(KEEP_AUDIT_LOG_DAYS + 1)), await make(null), await make(null)];
   await keys.revoke(owner, revoked.id);
 
-  await sweepAccounts({ database, audit, keys, log: pino({ level: 'silent' }) });
+  for (const days of [0, KEEP_AUDIT_LOG_DAYS + 2]) await database.tokenUsage.create({ data: { projectId: 'graft', day: daysAgo(days), tokens: 1 } });
+
+  await sweepAccounts({ database, audit, keys, quotas, log: pino({ level: 'silent' }) });
 
   expect((await database.auditEntry.findMany()).map(({ organizationId }) => organizationId)).toEqual(['new']);
+  expect(await database.tokenUsage.count()).toBe(1);
   const left = (await database.apiKey.findMany()).map(({ id }) => id);
   expect(left.toSorted()).toEqual([revoked.id, lasting.id].toSorted());
   expect(left).not.toContain(old.id);
