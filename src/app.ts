@@ -5,6 +5,7 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { organizationRoutes } from './accounts/routes.ts';
 import { adapterRoutes } from './adapters/routes.ts';
 import { fileRoutes } from './files/routes.ts';
+import { graderRoutes } from './graders/routes.ts';
 import { healthRoutes } from './health.ts';
 import { admitCallers } from './http/admission.ts';
 import { auditChanges } from './http/audit.ts';
@@ -90,6 +91,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       await v1.register(modelRoutes, services);
       await v1.register(webhookRoutes, services);
       await v1.register(async (organization) => organization.register(organizationRoutes, services), { prefix: '/organization' });
+      await v1.register(graderRoutes);
     },
     { prefix: '/v1' },
   );
