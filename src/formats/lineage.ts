@@ -27,6 +27,14 @@ export const Lineage = Type.Object(
       sha256: Type.String({ description: 'Hash of the lines "{sha256}  {name}" for the files below, as sha256sum writes them.' }),
       files: Type.Array(HashedFile, { description: 'Weights, configuration, tokenizer and template, by name.' }),
     }),
+    continued_from: Type.Optional(
+      nullable(
+        Type.Object(
+          { model: Type.String(), job: Type.String({ description: 'The job that made it.' }), files: Type.Array(HashedFile) },
+          { description: 'The tuned model or checkpoint that training started from; null if it began with the base model alone.' },
+        ),
+      ),
+    ),
     data: Type.Object({ training: DataFile, validation: nullable(DataFile) }),
     template: nullable(ReceiptTemplate),
     seed: Type.Integer(),

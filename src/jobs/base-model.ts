@@ -1,7 +1,6 @@
 import { Refusal } from '../formats/refusal.ts';
 import { type HubName, parseHubName } from '../hub/hub-name.ts';
 import { isUnreachable } from '../hub/hub-refusal.ts';
-import { TUNED_PREFIX } from '../ids.ts';
 import type { Services } from '../services.ts';
 
 type Needs = Pick<Services, 'models' | 'hub' | 'log'>;
@@ -43,11 +42,6 @@ async function atCommit(named: HubName | null, models: Needs['models']): ReturnT
 }
 
 async function notFound(model: string, models: Needs['models']): Promise<Refusal> {
-  if (model.startsWith(TUNED_PREFIX))
-    return new Refusal('model_not_found', `"${model}" is a tuned model, not a base model`, {
-      param: 'model',
-      hint: 'Tuning a tuned model further is not supported yet: name its base model.',
-    });
   const available = (await models.list()).map(({ id }) => id);
   const hint =
     available.length === 0 ? 'No worker with a base model is running: start one with `npm run worker`.' : `Available: ${available.join(', ')}.`;

@@ -5,11 +5,12 @@ import type { JsonObject } from '../formats/json-value.ts';
 import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { resolveTuning } from '../formats/tuning/tuning.ts';
-import { newJobId } from '../ids.ts';
+import { newJobId, TUNED_PREFIX } from '../ids.ts';
 import type { Services } from '../services.ts';
 import { commitOfModel } from './base-model.ts';
 import type { Job, NewJob } from './job.ts';
 import type { CreateJob } from './schema.ts';
+import { continuedFrom } from './start-from.ts';
 import { templateKwargs } from './template-kwargs.ts';
 
 const MAX_SEED = 2 ** 31 - 1;
@@ -22,7 +23,7 @@ interface Request {
   claim: string | undefined;
 }
 
-type Needs = Pick<Services, 'jobs' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
+type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'reports' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
 
 /**
  * Creates a job, or immediately refuses whatever can be recognised as wrong without reading the data.
@@ -33,16 +34,26 @@ export async function createJob({ organization, project: owner }: Principal, { b
   const requested = newJob(body, templateKwargs(bodyText));
   await requireFile(owner, { param: 'training_file', id: requested.trainingFileId }, services);
   if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId }, services);
-  const modelRevision = await commitOfModel(body.model, services);
+  const on = body.model.startsWith(TUNED_PREFIX)
+    ? await tunedModel(owner, body, services)
+    : { modelRevision: await commitOfModel(body.model, services) };
 
-  const accepted = { ...requested, organization, modelRevision, ...(claim !== undefined && { idempotencyKey: claim }) };
+  const accepted = { ...requested, ...on, organization, ...(claim !== undefined && { idempotencyKey: claim }) };
   const { job } = await jobs.create(owner, accepted, [
     { level: 'info', message: `Created fine-tuning job: ${requested.id}` },
+    ...('startFrom' in on ? [{ level: 'info', message: `Starting from: ${body.model}` } as const] : []),
     { level: 'info', message: `Validating training file: ${requested.trainingFileId}` },
   ]);
   // The row is what counts: if Redis is unavailable now, the reconciler wakes a worker later.
   await queue.enqueue(job.id).catch((error: unknown) => log.warn({ err: error, jobId: job.id }, 'the job could not be queued yet'));
   return job;
+}
+
+/** What is not given in the request is as it was for the model. */
+async function tunedModel(owner: string, { model: name, tuning, method }: CreateJob, services: Needs): Promise<Partial<NewJob>> {
+  const { chatTemplate, chatTemplateKwargs, ...continued } = await continuedFrom(owner, { name, tuning }, services);
+  const { chat_template: template, chat_template_kwargs: kwargs } = method?.supervised ?? {};
+  return { ...continued, ...(template === undefined && { chatTemplate }), ...(kwargs === undefined && { chatTemplateKwargs }) };
 }
 
 function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {

@@ -13,6 +13,28 @@ export interface JobError {
   param: string | null;
 }
 
+/** Files that training delivered, in the object store. */
+export interface StoredModel {
+  /** `ft:…` */
+  name: string;
+  /** Ends in `/`. */
+  folder: string;
+  /** With paths inside the folder, as they were written. */
+  files: HashedFile[];
+}
+
+/** What a job on a tuned model or checkpoint starts from. `model` is then the base model on which all of it stands. */
+export interface StartFrom {
+  /** As requested: `ft:…`, or `ft:…:ckpt-step-N`. */
+  name: string;
+  /** The job that made it. */
+  jobId: string;
+  /** A fully tuned model that replaces the base model; null if the base is as it was. */
+  base: StoredModel | null;
+  /** An adapter that the job continues; null if it begins with a new one, or tunes in full. */
+  adapter: StoredModel | null;
+}
+
 /** A fine-tuning job as the service and the workers see it; only the store knows its row. */
 export interface Job {
   id: string;
@@ -25,6 +47,8 @@ export interface Job {
   model: string;
   /** For a model from the hub, the commit that its name referred to when the job was created; null for a local directory. */
   modelRevision: string | null;
+  /** The tuned model or checkpoint that the job starts from; null for a base model. */
+  startFrom: StartFrom | null;
   trainingFileId: string;
   validationFileId: string | null;
   suffix: string | null;
@@ -98,7 +122,9 @@ export type NewJob = Pick<
   Job,
   'id' | 'model' | 'trainingFileId' | 'validationFileId' | 'suffix' | 'seed' | 'hyperparameters' | 'tuning' | 'metadata'
 > &
-  Partial<Pick<Job, 'organization' | 'priority' | 'modelRevision' | 'chatTemplate' | 'chatTemplateKwargs'>> & { idempotencyKey?: string };
+  Partial<Pick<Job, 'organization' | 'priority' | 'modelRevision' | 'startFrom' | 'chatTemplate' | 'chatTemplateKwargs'>> & {
+    idempotencyKey?: string;
+  };
 
 export const eventLevels = ['info', 'warn', 'error'] as const;
 export const eventTypes = ['message', 'metrics'] as const;

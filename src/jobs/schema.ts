@@ -67,8 +67,9 @@ export const CreateJob = Type.Object(
   {
     model: Type.String({
       minLength: 1,
-      maxLength: 256,
-      description: 'A base model that GET /v1/models lists, or `org/name[@revision]` on the hub if downloads are allowed.',
+      maxLength: 512,
+      description:
+        'A base model that GET /v1/models lists, `org/name[@revision]` on the hub if downloads are allowed, or a tuned model or checkpoint (`ft:…`) to continue.',
     }),
     training_file: Type.String({ minLength: 1, description: 'The id of a file with purpose `fine-tune`.' }),
     validation_file: Type.Optional(nullable(Type.String({ minLength: 1 }))),

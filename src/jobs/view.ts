@@ -21,7 +21,7 @@ export function jobView(job: Job): Static<typeof JobObject> {
     finished_at: secondsOrNull(job.finishedAt),
     ...(job.expiresAt && { expires_at: unixSeconds(job.expiresAt) }),
     hyperparameters,
-    model: job.model,
+    model: job.startFrom?.name ?? job.model,
     organization_id: job.organization,
     // The ids are recorded a moment before the files exist.
     result_files: job.status === 'succeeded' ? job.resultFileIds : [],

@@ -117,6 +117,7 @@ describe('the database', () => {
       hyperparameters: json,
       resolved: json,
       tuning: json,
+      startFrom: json,
       metadata: json,
       integrations: json,
       facts: json,

@@ -22,6 +22,8 @@ export interface TrainOptions {
   checkpointEveryMs?: number;
   /** A checkpoint directory of an earlier run with the same options; training resumes from it, bit for bit. */
   resumeFrom?: string;
+  /** An adapter directory whose values the run starts with, instead of an adapter that changes nothing. A run that resumes does not read it. */
+  startFrom?: string;
   /**
    * A folder of this run alone that keeps its tokenised files, about as large as the data, so that neither resuming nor starting again tokenises again;
    * created if missing. A run that starts again also keeps its date. Without a folder, the tokens are in the system's temporary one until the run is over.

@@ -22,6 +22,7 @@ import { objectiveOf } from './objectives/objectives.ts';
 import { prepareData, type RunData } from './prepare-data.ts';
 import { basePredictions, type Predictions } from './proof/base-predictions.ts';
 import { restore } from './resume.ts';
+import { startFromAdapter } from './start-from.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { versions } from './tensorflow/tensorflow.ts';
 import type { TunedBase } from './tuning/method.ts';
@@ -120,6 +121,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
   try {
     base = basePredictions(model, (validation ?? training).examples);
     watch.lap('predictions');
+    if (resumed === null && options.startFrom !== undefined) startFromAdapter(model, { dir: options.startFrom, tuning });
     if (resumed !== null && options.resumeFrom !== undefined)
       restored = await restore(options.resumeFrom, { model, state: resumed, training: training.examples });
     // Garbage from recording and loading would stay until the first steps, where memory peaks. Training processes run with --expose-gc.

@@ -17,6 +17,11 @@ export function baseModelOf({ model, modelRevision }: Pick<Job, 'model' | 'model
   return { baseModelName: parseHubName(model)?.name ?? model, baseModelRevision: modelRevision };
 }
 
+/** The same for what the job trains on, which may be a tuned model. */
+export function trainedOn(job: Pick<Job, 'model' | 'modelRevision' | 'startFrom'>): ReturnType<typeof baseModelOf> {
+  return job.startFrom?.base == null ? baseModelOf(job) : { baseModelName: job.startFrom.base.name };
+}
+
 /** Whether the job's model from the hub is on this machine or may be downloaded. */
 export function isAvailable({ model, modelRevision: commit }: Job, { services: { config, hub } }: { services: Needs }): boolean {
   const name = parseHubName(model)?.name;

@@ -10,6 +10,9 @@ import type { ObjectStore } from '../../src/object-store/object-store.ts';
 export interface JobFolder {
   trainingFile: string;
   validationFile: string;
+  /** A tuned model that the job trains on, and an adapter that it continues. */
+  baseDir: string;
+  startDir: string;
   outputDir: string;
   /** The delivered files, read back from the object store. */
   deliveredDir: string;
@@ -35,6 +38,8 @@ export async function makeJobFolder(workDir: string, { id, attempt }: Pick<Job, 
   const folder = {
     trainingFile: join(root, 'training.jsonl'),
     validationFile: join(root, 'validation.jsonl'),
+    baseDir: join(root, 'base'),
+    startDir: join(root, 'start'),
     outputDir: join(root, 'output'),
     deliveredDir: join(root, 'delivered'),
     checkpointsDir: join(root, 'checkpoints'),

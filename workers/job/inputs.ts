@@ -4,7 +4,7 @@ import type { Job } from '../../src/jobs/job.ts';
 import { ObjectNotFound } from '../../src/object-store/object-store.ts';
 import type { Services } from '../../src/services.ts';
 import type { TrainOptions } from '../engine/contract.ts';
-import { baseModelOf } from './base-model.ts';
+import { trainedOn } from './base-model.ts';
 import { fetchObject, type JobFolder, machineFile } from './folder.ts';
 import type { DatasetSizes } from './preparation.ts';
 import { tokensDir } from './tokens.ts';
@@ -51,6 +51,7 @@ export function trainOptions(
     checkpointsDir: folder.checkpointsDir,
     tokensDir: tokensDir(config.dataDir, job.id),
     ...(resumeFrom !== null && { resumeFrom }),
+    ...(resumeFrom === null && job.startFrom?.adapter && { startFrom: folder.startDir }),
     tuning: job.tuning,
     // Keep the precision that an earlier attempt chose on its machine, so that the job matches its record.
     hyperparameters: { ...job.hyperparameters, ...(job.resolved && { precision: job.resolved.precision }) },
@@ -59,6 +60,6 @@ export function trainOptions(
     ...(job.chatTemplateKwargs !== null && { chatTemplateKwargs: job.chatTemplateKwargs }),
     machineFile: machineFile(config.dataDir),
     // The name, not this machine's path: the adapter's bytes depend on the job alone.
-    ...baseModelOf(job),
+    ...trainedOn(job),
   };
 }

@@ -5,7 +5,7 @@ import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import type { CheckpointReport, Prepared, StepReport } from '../engine/contract.ts';
 import { lineageOf, writeManifest } from '../engine/io/manifest.ts';
-import { baseModelOf } from './base-model.ts';
+import { trainedOn } from './base-model.ts';
 
 /** The part of a checkpoint's directory that is delivered (see contract.ts). */
 export const DELIVERABLE = 'adapter';
@@ -30,7 +30,17 @@ export function openLineage(job: Job, baseModelFiles: Promise<HashedFile[]>): Jo
     if (receipt === undefined || prepared === undefined)
       throw new Error('the training process wrote files before it reported the receipt and the preparation');
     const fileIds = { training: job.trainingFileId, validation: job.validationFileId };
-    const origin = { job: job.id, ...baseModelOf(job), receipt, prepared, seed: job.seed, fileIds, last, now: new Date() };
+    const origin = {
+      job: job.id,
+      ...trainedOn(job),
+      continuedFrom: continued(job),
+      receipt,
+      prepared,
+      seed: job.seed,
+      fileIds,
+      last,
+      now: new Date(),
+    };
     const lineage = lineageOf({ ...origin, baseModelFiles: await baseModelFiles });
     writeManifest(dir, lineage);
     return lineage;
@@ -48,4 +58,10 @@ export function openLineage(job: Job, baseModelFiles: Promise<HashedFile[]>): Jo
     },
     write,
   };
+}
+
+function continued({ startFrom }: Job): Lineage['continued_from'] {
+  if (startFrom === null) return null;
+  const { name, jobId, base, adapter } = startFrom;
+  return { model: name, job: jobId, files: (adapter ?? base)!.files };
 }

@@ -25,6 +25,7 @@ import { type DatasetSizes, preparationProgress } from './preparation.ts';
 import { addEvent, recordCheckpoint, recordPrepared, saveReport } from './progress.ts';
 import { certifyResumes, type ResumeCertificates } from './resumes.ts';
 import { endAttempt, PATIENCE_MS, patiently, persistently } from './setbacks.ts';
+import { fetchAdapterToContinue, fetchTunedBase } from './start-from.ts';
 import { timeOfSteps } from './time-of-steps.ts';
 import { removeTokensOfEndedJobs } from './tokens.ts';
 import { type JobWatch, watchJob } from './watch.ts';
@@ -79,9 +80,7 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
   }
 }
 
-interface Placed extends Supervision {
-  place: Place;
-}
+type Placed = Supervision & { place: Place };
 
 async function carryOut(job: Job, localDir: string | null, placed: Placed): Promise<void> {
   const { services, log } = placed;
@@ -113,13 +112,12 @@ async function attempt(job: Job, localDir: string | null, placed: Placed & Pick<
   const folder = await makeJobFolder(workDir, job);
   try {
     await requireBack(job, services);
-    const signal = AbortSignal.any([watch.lost, stopping]);
     const datasetSizes = await fetchDatasets(job, folder, services); // first, so that a mistake in a file is reported before a model is downloaded
-    const modelPath = localDir ?? (await hubModelDir(job, { services, signal, log }));
+    const signal = AbortSignal.any([watch.lost, stopping]);
+    const modelPath = (await fetchTunedBase(job, folder, services)) ?? localDir ?? (await hubModelDir(job, { services, signal, log }));
     await services.setbacks.endWait(job);
     const lineage = openLineage(job, placed.baseModelFiles(modelPath));
-    const resumes = certifyResumes(services, job);
-    await trainUntilOver({ ...placed, job, modelPath, folder, lineage, resumes, datasetSizes });
+    await trainUntilOver({ ...placed, job, modelPath, folder, lineage, resumes: certifyResumes(services, job), datasetSizes });
   } finally {
     await folder.remove();
   }
@@ -142,6 +140,7 @@ async function trainUntilOver(run: Run): Promise<void> {
   const crashed = countCrashes(services, job, log);
   for (;;) {
     const loaded = await fetchNewestCheckpoint({ services, job, folder });
+    if (loaded === null) await fetchAdapterToContinue(job, folder, services);
     const training = run.place.takeProcess(log);
     try {
       return await train(run, training, loaded);

@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PASS_TOKENS } from '../../../src/formats/pass-size.ts';
+import { openForInference } from '../../../workers/engine/compiled/open-model.ts';
 import type { CheckpointReport, StepReport, TrainOptions } from '../../../workers/engine/contract.ts';
+import { evaluate } from '../../../workers/engine/evaluate.ts';
 import { readSafetensors, writeSafetensors } from '../../../workers/engine/io/safetensors.ts';
+import { prepareData } from '../../../workers/engine/prepare-data.ts';
 import { tf } from '../../../workers/engine/tensorflow/tensorflow.ts';
 import { train } from '../../../workers/engine/train.ts';
 
@@ -238,5 +241,50 @@ describe('train › the whole model', () => {
       code: 'training_diverged',
       message: expect.stringMatching(/^at step 1 the loss is /),
     });
+  });
+});
+
+describe('train › from an adapter', () => {
+  /** One batch of every example: the first loss is that of the model before the first step. */
+  const all = { n_epochs: 1, batch_size: 12, learning_rate: 0.01, precision: 'f32' } as const;
+  const tuning = { type: 'lora', r: 4 } as const;
+
+  it('begins with the loss of that adapter on its base, and changes it', async () => {
+    await train(options('first', { tuning, hyperparameters: { ...all, n_epochs: 6, batch_size: 4 } }));
+    const startFrom = join(dir, 'first', 'out');
+    const losses: number[] = [];
+    const report = { step: ({ metrics }: StepReport) => void losses.push(metrics['train_loss']!) };
+    await train(options('second', { tuning, hyperparameters: { ...all, n_epochs: 3 }, startFrom, report }));
+    await train(options('fresh', { tuning, hyperparameters: all, report }));
+    const model = openForInference({ modelDir, adapterDir: startFrom });
+    const limits = { vocabSize: model.config.vocabSize, maxLengthTokens: model.config.maxPositionTokens } as const;
+    const data = await prepareData(options('data'), { ...limits, truncation: 'error', incompleteTurns: 'error' }, null);
+    const { loss } = await evaluate(model, data.training.examples);
+    data.close();
+    model.dispose();
+    expect(Math.abs(losses[0]! - loss)).toBeLessThan(1e-5);
+    expect(losses[2]!).toBeLessThan(losses[0]!); // the first step warms up
+    expect(losses[3]!).toBeGreaterThan(losses[0]! + 0.1); // of the base alone
+    expect((await bytes('second', 'out', adapterFile)).equals(await bytes('first', 'out', adapterFile))).toBe(false);
+  });
+
+  it('resumes as the undisturbed run continues', async () => {
+    await train(options('source', { tuning, hyperparameters: all }));
+    const startFrom = join(dir, 'source', 'out');
+    const whole = { tuning, hyperparameters: { ...all, n_epochs: 4 }, startFrom };
+    await train(options('undisturbed', whole));
+    await expect(train(options('disturbed', { ...whole, ...stoppingAfter(2) }))).rejects.toThrow('cancelled');
+    await train(options('disturbed', { ...whole, resumeFrom: join(dir, 'disturbed', 'checkpoints', '2') }));
+    expect((await bytes('disturbed', 'out', adapterFile)).equals(await bytes('undisturbed', 'out', adapterFile))).toBe(true);
+  });
+
+  it('of another rank, scaling or kind of tuning › is refused', async () => {
+    await train(options('ranked', { tuning, hyperparameters: all }));
+    const startFrom = join(dir, 'ranked', 'out');
+    for (const other of [{ type: 'lora', r: 8 }, { ...tuning, lora_alpha: 4 }, { ...tuning, use_rslora: true }, { type: 'full' }] as const)
+      await expect(train(options('other', { tuning: other, hyperparameters: all, startFrom }))).rejects.toMatchObject({ code: 'adapter_mismatch' });
+    await expect(
+      train(options('other', { tuning: { ...tuning, target_modules: ['q_proj'] }, hyperparameters: all, startFrom })),
+    ).rejects.toMatchObject({ code: 'corrupt_model_file' });
   });
 });

@@ -14,6 +14,8 @@ export interface Origin {
   /** The hub's commit. */
   baseModelRevision?: string;
   baseModelFiles: HashedFile[];
+  /** Default: none. */
+  continuedFrom?: Lineage['continued_from'];
   receipt: TokenReceipt;
   prepared: Prepared;
   seed: number;
@@ -24,7 +26,19 @@ export interface Origin {
   now: Date;
 }
 
-export function lineageOf({ job, baseModelName, baseModelRevision, baseModelFiles, receipt, prepared, seed, fileIds, last, now }: Origin): Lineage {
+export function lineageOf({
+  job,
+  baseModelName,
+  baseModelRevision,
+  baseModelFiles,
+  continuedFrom = null,
+  receipt,
+  prepared,
+  seed,
+  fileIds,
+  last,
+  now,
+}: Origin): Lineage {
   const { training, validation, template } = receipt;
   return {
     object: 'fine_tuning.job.lineage',
@@ -37,6 +51,7 @@ export function lineageOf({ job, baseModelName, baseModelRevision, baseModelFile
       sha256: sha256OfAll(baseModelFiles),
       files: baseModelFiles,
     },
+    continued_from: continuedFrom,
     data: {
       training: dataFile(training, fileIds?.training),
       validation: validation && dataFile(validation, fileIds?.validation),

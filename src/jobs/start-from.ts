@@ -1,0 +1,62 @@
+import { isDeepStrictEqual } from 'node:util';
+import { Refusal } from '../formats/refusal.ts';
+import { type ResolvedTuning, resolveTuning, type Tuning } from '../formats/tuning/tuning.ts';
+import { keys } from '../object-store/keys.ts';
+import type { Services } from '../services.ts';
+import type { Job, StartFrom, StoredModel } from './job.ts';
+
+type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'reports'>;
+
+/** What a job on a tuned model takes from the job that made it. */
+export interface Continued extends Pick<Job, 'model' | 'modelRevision' | 'chatTemplate' | 'chatTemplateKwargs'> {
+  startFrom: StartFrom;
+  tuning: ResolvedTuning;
+}
+
+/**
+ * Finds the tuned model or checkpoint that a job is to start from. An adapter is continued as it is, so its tuning has to be the job's too; a fully tuned
+ * model is a base like any other.
+ * @param tuning  as requested; undefined: that of the model
+ * @throws Refusal
+ */
+export async function continuedFrom(
+  owner: string,
+  { name, tuning }: { name: string; tuning: Tuning | undefined },
+  services: Needs,
+): Promise<Continued> {
+  const { source, stored } = await findTuned(owner, name, services);
+  const { model, modelRevision, chatTemplate, chatTemplateKwargs, startFrom } = source;
+  const its = resolveTuning(source.tuning);
+  const wanted = tuning === undefined ? its : resolveTuning(tuning);
+  const of = { model, modelRevision, chatTemplate, chatTemplateKwargs, tuning: wanted };
+  if (its.type === 'full') return { ...of, startFrom: { name, jobId: source.id, base: stored, adapter: null } };
+  if (!isContinuation(its, wanted))
+    throw new Refusal('tuning_mismatch', `"${name}" is an adapter, which can only be continued with the tuning that it has`, {
+      param: 'tuning',
+      hint: `Leave tuning out, or ask for ${JSON.stringify(its)}; lora_dropout may differ. To train another kind of adapter, name its base model "${source.startFrom?.base?.name ?? model}".`,
+    });
+  return { ...of, startFrom: { name, jobId: source.id, base: startFrom?.base ?? null, adapter: stored } };
+}
+
+/** The same values must be the same model. Dropout matters only while it is trained. */
+const isContinuation = (its: ResolvedTuning, wanted: ResolvedTuning): boolean =>
+  isDeepStrictEqual({ ...its, lora_dropout: 0 }, { ...wanted, lora_dropout: 0 });
+
+async function findTuned(owner: string, name: string, { jobs, jobRecord, reports }: Needs): Promise<{ source: Job; stored: StoredModel }> {
+  const job = await jobs.findByModel(owner, name);
+  if (job?.adapterFolder) {
+    const proof = await reports.find(owner, job.id, 'proof');
+    return { source: job, stored: { name, folder: job.adapterFolder, files: proof?.files ?? [] } };
+  }
+  const checkpoint = await jobRecord.findCheckpoint(owner, name);
+  const source = checkpoint && (await jobs.find(owner, checkpoint.jobId));
+  if (source === null)
+    throw new Refusal('model_not_found', `There is no tuned model or checkpoint "${name}"`, {
+      param: 'model',
+      hint: 'GET /v1/models lists the models.',
+    });
+  const part = keys.checkpointAdapter('');
+  const of = (checkpoint!.files ?? []).filter((file) => file.name.startsWith(part));
+  const folder = keys.checkpointAdapter(checkpoint!.folder);
+  return { source, stored: { name, folder, files: of.map((file) => ({ ...file, name: file.name.slice(part.length) })) } };
+}

@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sameAnswer } from '../../journey/dataset.ts';
+import { refusal } from '../../running-service.ts';
+import { superviseJobs, WEIGHTS } from './supervised-jobs.ts';
+
+let jobs: Awaited<ReturnType<typeof superviseJobs>>;
+let adapter: { id: string; model: string };
+beforeAll(async () => {
+  jobs = await superviseJobs();
+  adapter = await succeeded({});
+});
+afterAll(() => jobs.close());
+
+const once = { hyperparameters: { n_epochs: 1, batch_size: 8, learning_rate: 0.01 } };
+
+/** Trains a job to its end. */
+async function succeeded(fields: object) {
+  const id = await jobs.makeJob(fields);
+  await jobs.supervise(id);
+  const job = (await jobs.get(id)).json();
+  if (job.status !== 'succeeded') throw new Error(JSON.stringify(job.error));
+  return { id, model: job.fine_tuned_model as string, job };
+}
+const firstLoss = async (id: string): Promise<number> => {
+  const { data } = (await jobs.get(id, '/events?limit=100')).json();
+  return data.findLast(({ type }: { type: string }) => type === 'metrics').data.train_loss;
+};
+const lossOf = async (id: string): Promise<number> => (await jobs.get(id, '/proof')).json().loss.delivered;
+
+describe('a job on a tuned model', () => {
+  it('continues its adapter on the same base: the first loss is that of the model', async () => {
+    const { id, job } = await succeeded({ ...once, model: adapter.model, tuning: undefined });
+    expect(job).toMatchObject({ model: adapter.model, tuning: { type: 'lora', r: 4 } });
+    expect(job.fine_tuned_model).toMatch(/^ft:graft-tiny:/);
+    expect(Math.abs((await firstLoss(id)) - (await lossOf(adapter.id)))).toBeLessThan(1e-4);
+    const lineage = (await jobs.get(id, '/lineage')).json();
+    expect(lineage.base_model.name).toBe('graft-tiny');
+    expect(lineage.continued_from).toMatchObject({ model: adapter.model, job: adapter.id });
+    expect(lineage.continued_from.files.map(({ name }: { name: string }) => name)).toContain(WEIGHTS);
+  });
+
+  it('that is a checkpoint › continues from that step', async () => {
+    const checkpoints = (await jobs.get(adapter.id, '/checkpoints')).json().data;
+    const first = checkpoints.at(-1);
+    const { id } = await succeeded({ ...once, model: first.fine_tuned_model_checkpoint });
+    expect((await jobs.get(id, '/lineage')).json().continued_from.model).toBe(first.fine_tuned_model_checkpoint);
+    expect(await firstLoss(id)).toBeGreaterThan((await lossOf(adapter.id)) + 1e-3); // the model had trained on
+  });
+
+  it('that was tuned in full › trains on it, in full or with an adapter, which can be continued in turn', async () => {
+    const full = await succeeded({ tuning: { type: 'full' } });
+    const again = await succeeded({ ...once, model: full.model, tuning: undefined });
+    expect(again.job.tuning).toEqual({ type: 'full' });
+    expect(Math.abs((await firstLoss(again.id)) - (await lossOf(full.id)))).toBeLessThan(1e-3);
+    const onFull = await succeeded({ ...once, model: full.model });
+    expect((await jobs.get(onFull.id, '/lineage')).json().base_model.name).toBe(full.model);
+    const onThat = await succeeded({ ...once, model: onFull.model });
+    expect((await jobs.get(onThat.id, '/lineage')).json()).toMatchObject({
+      base_model: { name: full.model },
+      continued_from: { model: onFull.model },
+    });
+    expect(Math.abs((await firstLoss(onThat.id)) - (await lossOf(onFull.id)))).toBeLessThan(1e-3);
+  });
+
+  it('with another tuning, or on a name that there is not › is refused, with what to do', async () => {
+    const create = async (fields: object) => {
+      const training_file = await jobs.service.upload(sameAnswer(2));
+      return refusal(await jobs.service.post('/v1/fine_tuning/jobs', { training_file, ...fields }));
+    };
+    for (const tuning of [{ type: 'lora', r: 8 }, { type: 'full' }, { type: 'lora', r: 4, target_modules: ['q_proj'] }])
+      expect(await create({ model: adapter.model, tuning })).toMatchObject({ status: 400, code: 'tuning_mismatch', param: 'tuning' });
+    for (const model of ['ft:graft-tiny:graft::none', `${adapter.model}:ckpt-step-99`])
+      expect(await create({ model })).toMatchObject({ status: 404, code: 'model_not_found', param: 'model' });
+  });
+
+  it('that is deleted before the job begins › fails and says so', async () => {
+    const doomed = await succeeded({});
+    const id = await jobs.makeJob({ model: doomed.model });
+    expect((await jobs.service.client.models.delete(doomed.model)).deleted).toBe(true);
+    await jobs.supervise(id);
+    const { status, error } = (await jobs.get(id)).json();
+    expect(status).toBe('failed');
+    expect(error).toMatchObject({ code: 'model_not_found', param: 'model', message: expect.stringContaining(doomed.model) });
+  });
+});

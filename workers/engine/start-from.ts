@@ -1,0 +1,26 @@
+/** Continues an adapter that an earlier run delivered, or that PEFT wrote: its values, with a fresh optimizer and schedule. */
+import { Refusal } from '../../src/formats/refusal.ts';
+import { loraScaling } from '../../src/formats/tuning/lora.ts';
+import type { ResolvedTuning } from '../../src/formats/tuning/tuning.ts';
+import { methodOf, readAdapterTuning } from './tuning/methods.ts';
+import type { TunedModel } from './tuning/tuned-model.ts';
+
+/**
+ * Sets the trained parameters to those of an adapter directory.
+ * @throws Refusal `adapter_mismatch` for a tuning under which the same values would be another model; those of loading
+ */
+export function startFromAdapter(model: TunedModel, { dir, tuning }: { dir: string; tuning: ResolvedTuning }): void {
+  const { adapter } = methodOf(tuning);
+  if (adapter === null || tuning.type !== 'lora')
+    throw new Refusal('adapter_mismatch', `tuning.type "${tuning.type}" trains no adapter, so it cannot start from one`, {
+      param: 'tuning.type',
+      hint: 'Merge the adapter into its base model and train that, or continue the adapter with its own tuning.',
+    });
+  const written = readAdapterTuning(dir);
+  if (written.type !== tuning.type || written.r !== tuning.r || loraScaling(written) !== loraScaling(tuning))
+    throw new Refusal('adapter_mismatch', 'the adapter to start from has another rank or scaling than the run', {
+      param: 'tuning',
+      hint: `It has ${JSON.stringify(written)}.`,
+    });
+  adapter.load(model, dir);
+}
