@@ -20,15 +20,22 @@ export const shown = (value: unknown): string => {
   return visible(text.length > 60 ? `${text.slice(0, 57)}...` : text);
 };
 
+/** @param number from 1. @param of what the message belongs to, if not to the conversation: ` of the preferred output` */
+export const atMessage = (at: At, number: number, of = ''): At => ({
+  ...at,
+  name: `${at.name}, message ${number}${of}`,
+  fail: (problem, hint, where) => at.fail(problem, hint, { ...where, message: number }),
+});
+
 /** @param form the message in Python's data model; null if it is only a role and a text */
 export function parseMessage(message: unknown, form: JsonValue, at: At): ChatMessage {
   const { line, name, fail, keys } = at;
   if (!isRecord(message)) throw fail(`${name} is ${shown(message)}, not an object`, 'A message is {"role": "user", "content": "..."}.');
   const { role, content, weight, ...rest } = message;
   keys.check('message', Object.entries(rest), at);
-  if (!ROLES.includes(role as Role)) throw fail(`${name} has the role ${shown(role)}`, `Roles are ${ROLES.join(', ')}.`);
+  if (!ROLES.includes(role as Role)) throw fail(`${name} has the role ${shown(role)}`, `Roles are ${ROLES.join(', ')}.`, { field: 'role' });
   if (weight !== undefined && weight !== null && weight !== 0 && weight !== 1)
-    throw fail(`${name} has the weight ${shown(weight)}; it must be 0 or 1`);
+    throw fail(`${name} has the weight ${shown(weight)}; it must be 0 or 1`, undefined, { field: 'weight' });
   if (weight === 1 && role !== 'assistant') keys.count('other', 'weight', line);
   const callsTools = role === 'assistant' && Array.isArray(rest['tool_calls']) && rest['tool_calls'].length > 0;
   const plain = { role: role as Role, content: parseContent(content, callsTools, at), weight: weight === 0 ? 0 : 1 } as const;
@@ -44,18 +51,20 @@ function parseContent(content: unknown, isOptional: boolean, at: At): string | n
   if (typeof content === 'string') return content;
   if (content === undefined || content === null) {
     if (isOptional) return null;
-    throw fail(`${name} has no content`, 'Give it a string, or an array of {"type": "text", "text": "..."}.');
+    throw fail(`${name} has no content`, 'Give it a string, or an array of {"type": "text", "text": "..."}.', { field: 'content' });
   }
-  if (!Array.isArray(content)) throw fail(`${name} has content that is ${shown(content)}; it must be a string or an array of text parts`);
+  if (!Array.isArray(content))
+    throw fail(`${name} has content that is ${shown(content)}; it must be a string or an array of text parts`, undefined, { field: 'content' });
   return content
     .map((part: unknown, index) => {
       const place = { ...at, name: `${name}, part ${index + 1}` };
       if (!isRecord(part) || part['type'] !== 'text') {
         const type = isRecord(part) ? shown(part['type']) : shown(part);
-        throw fail(`${place.name} is ${type}; only text parts are supported`, 'A part is {"type": "text", "text": "..."}.');
+        throw fail(`${place.name} is ${type}; only text parts are supported`, 'A part is {"type": "text", "text": "..."}.', { field: 'content' });
       }
       keys.check('part', Object.entries(part), place);
-      if (typeof part['text'] !== 'string') throw fail(`${place.name} has a "text" that is ${shown(part['text'])}; it must be a string`);
+      if (typeof part['text'] !== 'string')
+        throw fail(`${place.name} has a "text" that is ${shown(part['text'])}; it must be a string`, undefined, { field: 'content' });
       return part['text'];
     })
     .join('');

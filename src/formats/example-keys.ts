@@ -2,6 +2,7 @@
  * Which keys an example may have. Each key is used, or refused with what to write instead, or counted, so that one warning a file names it: nothing is
  * ignored in silence.
  */
+import type { ExamplePlace } from './example-refusal.ts';
 import { INSTEAD, isDescriptive, UNUSED, USED } from './known-keys.ts';
 import { nearestName } from './nearest-name.ts';
 import { quantity } from './quantity.ts';
@@ -15,7 +16,7 @@ export interface KeyPlace {
   line: number;
   /** `line 3, message 2` */
   name: string;
-  fail(problem: string, hint?: string): Refusal;
+  fail(problem: string, hint?: string, where?: Omit<ExamplePlace, 'line'>): Refusal;
 }
 
 /** Which keys a chat template reads. */
@@ -71,11 +72,11 @@ export class ExampleKeys {
       const isMessage = owner === 'message';
       if (isMessage && this.#template.readsOfMessage(key)) continue;
       const instead = insteadOf(owner, key);
-      if (instead !== undefined) throw place.fail(`${place.name} has ${shown(key)}, which is not supported here`, instead);
+      if (instead !== undefined) throw place.fail(`${place.name} has ${shown(key)}, which is not supported here`, instead, { field: key });
       if (!UNUSED[owner].has(key) && !isDescriptive(key)) {
         // A template may read it in a way that its source does not show; a slip of the keyboard is more probable.
         if (isMessage && this.#template.mentions(key) && nearestName(key, USED.message) === null) continue;
-        throw place.fail(`${place.name} has the unknown key ${shown(key)}`, suggestion(owner, key));
+        throw place.fail(`${place.name} has the unknown key ${shown(key)}`, suggestion(owner, key), { field: key });
       }
       if (!isEmpty(value)) this.count(owner, key, place.line);
     }

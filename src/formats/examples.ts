@@ -3,15 +3,16 @@
  * Hugging Face and TRL write it, or `{"prompt", "completion"}`. Other keys: example-keys.ts.
  */
 
-import { type At, parseMessage, type Role, shown } from './chat-message.ts';
+import { type At, atMessage, parseMessage, type Role, shown } from './chat-message.ts';
 import { formOf } from './example-form.ts';
 import { ExampleKeys } from './example-keys.ts';
+import { type ExampleFile, ExampleRefusal, exampleError } from './example-refusal.ts';
 import { halfSurrogate, parseJsonLine } from './json-line.ts';
 import { isDeeperThan, isJsonObject, type JsonObject, type JsonValue, MAX_JSON_DEPTH, parseJsonValue } from './json-value.ts';
-import { readLines } from './lines.ts';
-import { MAX_PROBLEMS, Problems } from './problems.ts';
+import { splitLines } from './lines.ts';
+import { Problems } from './problems.ts';
 import { isRecord } from './record.ts';
-import { Refusal } from './refusal.ts';
+import type { Refusal } from './refusal.ts';
 import { reservedKwarg } from './template-kwargs.ts';
 
 /** A longer conversation is taken for a mistake in the file. */
@@ -55,30 +56,60 @@ export interface ContinuationExample extends Pick<ChatExample, 'tools' | 'templa
 
 export type TrainingExample = ChatExample | CompletionExample | ContinuationExample;
 
-export type ExampleFile = 'training_file' | 'validation_file';
-
 type Json = Record<string, unknown>;
 
 const AN_EXAMPLE = 'An example is {"messages": [...]} or {"prompt": "...", "completion": "..."}.';
 
-/** @returns the error that both the formats and the engine throw for a problem in a file of examples */
-export function exampleError(param: ExampleFile, message: string, hint?: string): Refusal {
-  return new Refusal(`invalid_${param}`, message, { param, ...(hint === undefined ? {} : { hint }) });
-}
-
 /**
  * @param param which file the line is from: the error's param, and its code `invalid_{param}`
  * @param keys  which keys are known; counts those that are not used
- * @throws Refusal naming the line and the message in it (both from 1)
+ * @throws ExampleRefusal
  */
 export function parseExample(line: string, lineNumber: number, param: ExampleFile, keys = new ExampleKeys()): TrainingExample {
+  const { value, at } = parseLine(line, { lineNumber, param, keys });
+  return parseSupervised(value, at);
+}
+
+/** Reads what the examples of all methods have in common. @throws ExampleRefusal */
+export function parseLine(
+  line: string,
+  { lineNumber, param, keys }: { lineNumber: number; param: ExampleFile; keys: ExampleKeys },
+): { value: unknown; at: At } {
   const name = `line ${lineNumber}`;
-  const fail = (problem: string, hint?: string) => exampleError(param, problem, hint);
+  const fail: At['fail'] = (problem, hint, where) => new ExampleRefusal(param, problem, { ...where, line: lineNumber, hint });
   if (line.trim() === '') throw fail(`${name} is blank`, 'Remove it: every line holds one example.');
   const value = parseJsonLine(line, (problem, hint) => fail(`${name} ${problem}`, hint));
   if (isDeeperThan(MAX_JSON_DEPTH, value)) throw fail(`${name} has lists and objects that are nested more than ${MAX_JSON_DEPTH} deep`);
   checkText(line, value, { name, fail });
-  return parseValue(value, { line: lineNumber, text: line, name, fail, keys });
+  return { value, at: { line: lineNumber, text: line, name, fail, keys } };
+}
+
+/** A line as it was judged. */
+export type Judged<Example> = { lineNumber: number; example: Example } | { lineNumber: number; refusal: Refusal };
+
+/** Judges every line of a file, with one in memory at a time. Blank lines at the end are none: many editors leave them. */
+export async function* judgeLines<Example>(
+  bytes: AsyncIterable<Uint8Array>,
+  param: ExampleFile,
+  parse: (line: string, lineNumber: number) => Example,
+): AsyncGenerator<Judged<Example>> {
+  const judged = (text: string, lineNumber: number): Judged<Example> => {
+    try {
+      return { lineNumber, example: parse(text, lineNumber) };
+    } catch (error) {
+      if (!(error instanceof ExampleRefusal)) throw error;
+      return { lineNumber, refusal: error };
+    }
+  };
+  let last = 0; // that was not blank
+  for await (const line of splitLines(bytes, { code: `invalid_${param}`, param })) {
+    const { number } = line;
+    const isBad = 'refusal' in line;
+    if (!isBad && line.text.trim() === '') continue;
+    for (let blank = last + 1; blank < number; blank++) yield judged('', blank);
+    last = number;
+    yield isBad ? { lineNumber: number, refusal: line.refusal } : judged(line.text, number);
+  }
 }
 
 /**
@@ -93,24 +124,18 @@ export async function* readExamples(
   keys = new ExampleKeys(),
 ): AsyncGenerator<{ lineNumber: number; example: TrainingExample }> {
   const problems = new Problems(param);
-  let lines = 0;
-  let blanks: number[] = [];
-  for await (const { number, text } of readLines(bytes, { code: `invalid_${param}`, param })) {
-    // Many editors leave blank lines at the end of a file; in the middle they are a mistake.
-    if (text.trim() === '') {
-      if (blanks.length < MAX_PROBLEMS) blanks.push(number);
-      continue;
-    }
-    for (const blank of blanks) problems.collect(() => parseExample('', blank, param));
-    blanks = [];
-    lines = number;
-    const example = problems.collect(() => parseExample(text, number, param, keys));
+  let isEmpty = true;
+  for await (const line of judgeLines(bytes, param, (text, number) => parseExample(text, number, param, keys))) {
+    isEmpty = false;
+    if ('refusal' in line) problems.add(line.refusal);
     // After a problem, the rest is read only to find more of them.
-    if (example !== undefined && problems.count === 0) yield { lineNumber: number, example };
+    else if (problems.count === 0) yield line;
   }
   problems.throwIfAny();
-  if (lines === 0) throw exampleError(param, 'the file is empty', 'Write one example per line.');
+  if (isEmpty) throw emptyFile(param);
 }
+
+export const emptyFile = (param: ExampleFile): Refusal => exampleError(param, 'the file is empty', 'Write one example per line.');
 
 /** @throws Refusal for text that no tokenizer can encode */
 function checkText(line: string, value: unknown, { name, fail }: Pick<At, 'name' | 'fail'>): void {
@@ -121,10 +146,14 @@ function checkText(line: string, value: unknown, { name, fail }: Pick<At, 'name'
   const key = (isMessage ? inside : found.path).find((step) => typeof step === 'string');
   const message = isMessage ? `, message ${index + 1}${first === 'messages' ? '' : ` of the ${first}`}` : '';
   const where = `${name}${message} has half a surrogate pair (${found.half})${key === undefined ? '' : ` in ${shown(key)}`}`;
-  throw fail(where, 'It is no character: write the whole pair, as in "\\ud83d\\ude00", or leave it out.');
+  throw fail(where, 'It is no character: write the whole pair, as in "\\ud83d\\ude00", or leave it out.', {
+    ...(key !== undefined && { field: key }),
+    ...(isMessage && { message: index + 1 }),
+  });
 }
 
-function parseValue(value: unknown, at: At): TrainingExample {
+/** @param value the line as JSON. @throws ExampleRefusal */
+export function parseSupervised(value: unknown, at: At): TrainingExample {
   const { name, fail, keys } = at;
   if (!isRecord(value))
     throw fail(`${name} is ${shown(value)}, not a JSON object`, Array.isArray(value) ? 'Write one JSON object per line.' : AN_EXAMPLE);
@@ -139,7 +168,9 @@ function parseValue(value: unknown, at: At): TrainingExample {
     );
   }
   if (isChat && isCompletion)
-    throw fail(`${name} has both "messages" and ${'prompt' in value ? '"prompt"' : '"completion"'}`, `Keep one of them. ${AN_EXAMPLE}`);
+    throw fail(`${name} has both "messages" and ${'prompt' in value ? '"prompt"' : '"completion"'}`, `Keep one of them. ${AN_EXAMPLE}`, {
+      field: 'messages',
+    });
   return isChat ? parseChat(value, at) : parseCompletion(value, at);
 }
 
@@ -148,10 +179,13 @@ function parseCompletion(value: Json, at: At): CompletionExample | ContinuationE
   const { line, name, fail, keys } = at;
   if (Array.isArray(prompt) && Array.isArray(completion)) return parseContinuation(prompt, completion, { given: value, at });
   if (Array.isArray(prompt) || Array.isArray(completion))
-    throw fail(`${name} has one of "prompt" and "completion" as messages and the other not`, 'Write both as text, or both as messages.');
-  if (typeof prompt !== 'string') throw fail(`${name} has a "prompt" that is ${shown(prompt)}; it must be a string`);
-  if (typeof completion !== 'string') throw fail(`${name} has a "completion" that is ${shown(completion)}; it must be a string`);
-  if (completion === '') throw fail(`${name} has an empty "completion"`, 'The completion is what the model learns.');
+    throw fail(`${name} has one of "prompt" and "completion" as messages and the other not`, 'Write both as text, or both as messages.', {
+      field: 'prompt',
+    });
+  if (typeof prompt !== 'string') throw fail(`${name} has a "prompt" that is ${shown(prompt)}; it must be a string`, undefined, { field: 'prompt' });
+  if (typeof completion !== 'string')
+    throw fail(`${name} has a "completion" that is ${shown(completion)}; it must be a string`, undefined, { field: 'completion' });
+  if (completion === '') throw fail(`${name} has an empty "completion"`, 'The completion is what the model learns.', { field: 'completion' });
   for (const [key, value] of Object.entries({ tools, chat_template_kwargs: kwargs }))
     if (value !== undefined && value !== null) keys.count('example', key, line);
   return { kind: 'completion', prompt, completion };
@@ -159,14 +193,16 @@ function parseCompletion(value: Json, at: At): CompletionExample | ContinuationE
 
 function parseContinuation(prompt: unknown[], completion: unknown[], { given, at }: { given: Json; at: At }): ContinuationExample {
   const { name, fail } = at;
-  if (prompt.length === 0) throw fail(`${name} has a "prompt" without messages`);
-  if (completion.length === 0) throw fail(`${name} has a "completion" without messages`, 'The completion is what the model learns.');
+  if (prompt.length === 0) throw fail(`${name} has a "prompt" without messages`, undefined, { field: 'prompt' });
+  if (completion.length === 0)
+    throw fail(`${name} has a "completion" without messages`, 'The completion is what the model learns.', { field: 'completion' });
   const { messages, tools, templateKwargs } = parseChat({ ...given, messages: [...prompt, ...completion] }, at);
   const weighted = messages.findIndex(({ weight }) => weight === 0);
   if (weighted !== -1)
     throw fail(
       `${name}, message ${weighted + 1} has a weight, but all of a completion is learned and nothing of a prompt`,
       'Use "messages" for weights.',
+      { field: 'weight', message: weighted + 1 },
     );
   return { kind: 'continuation', prompt: messages.slice(0, prompt.length), completion: messages.slice(prompt.length), tools, templateKwargs };
 }
@@ -174,23 +210,31 @@ function parseContinuation(prompt: unknown[], completion: unknown[], { given, at
 function parseChat(value: Json, at: At): ChatExample {
   const { name, text, fail } = at;
   const { messages, chat_template_kwargs: kwargs } = value;
-  if (!Array.isArray(messages)) throw fail(`${name} has "messages" that is ${shown(messages)}; it must be an array`);
-  if (messages.length === 0) throw fail(`${name} has no messages`);
-  if (messages.length > MAX_MESSAGES) throw fail(`${name} has ${messages.length} messages; the limit is ${MAX_MESSAGES}`);
+  if (!Array.isArray(messages))
+    throw fail(`${name} has "messages" that is ${shown(messages)}; it must be an array`, undefined, { field: 'messages' });
+  if (messages.length === 0) throw fail(`${name} has no messages`, undefined, { field: 'messages' });
+  if (messages.length > MAX_MESSAGES)
+    throw fail(`${name} has ${messages.length} messages; the limit is ${MAX_MESSAGES}`, undefined, { field: 'messages' });
   if (kwargs !== undefined && kwargs !== null && !isRecord(kwargs))
-    throw fail(`${name} has "chat_template_kwargs" that is ${shown(kwargs)}; it must be an object`, 'As in {"enable_thinking": false}.');
+    throw fail(`${name} has "chat_template_kwargs" that is ${shown(kwargs)}; it must be an object`, 'As in {"enable_thinking": false}.', {
+      field: 'chat_template_kwargs',
+    });
   const reserved = reservedKwarg(Object.keys(kwargs ?? {}));
-  if (reserved !== null) throw fail(`${name} has "chat_template_kwargs" with ${shown(reserved)}, which is not a variable of the template`);
+  if (reserved !== null)
+    throw fail(`${name} has "chat_template_kwargs" with ${shown(reserved)}, which is not a variable of the template`, undefined, {
+      field: 'chat_template_kwargs',
+    });
   const form = formOf(value, text, (problem) => fail(`${name} cannot be read: ${problem}`, 'Write long numbers as strings.'));
   const tools = toolsOf(form?.get('tools') ?? null);
-  if (tools === undefined) throw fail(`${name} has "tools" that is ${shown(value['tools'])}; it must be an array`);
+  if (tools === undefined) throw fail(`${name} has "tools" that is ${shown(value['tools'])}; it must be an array`, undefined, { field: 'tools' });
   const forms = ['messages', 'prompt', 'completion'].flatMap((key) => (form?.get(key) ?? []) as JsonValue[]);
-  const parsed = messages.map((message, index) => parseMessage(message, forms[index] ?? null, { ...at, name: `${name}, message ${index + 1}` }));
+  const parsed = messages.map((message, index) => parseMessage(message, forms[index] ?? null, atMessage(at, index + 1)));
   const last = parsed.at(-1)!;
   if (last.role !== 'assistant')
     throw fail(
       `${name}, message ${parsed.length}: the last message is from "${last.role}"`,
       'A conversation must end with a message of the assistant.',
+      { field: 'role', message: parsed.length },
     );
   const templateKwargs = form?.get('chat_template_kwargs') ?? null;
   at.keys.checkVariables([...Object.keys(kwargs ?? {}), ...(tools === null || tools.length === 0 ? [] : ['tools'])], at.line);

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { parseExample } from '../../src/formats/examples.ts';
 import { foreignFormat } from '../../src/formats/foreign-format.ts';
-import { MAX_LINE_BYTES, readLines } from '../../src/formats/lines.ts';
+import { MAX_LINE_BYTES, splitLines } from '../../src/formats/lines.ts';
 import type { Refusal } from '../../src/formats/refusal.ts';
 
 /** What Python makes of the same: test/fixtures/reference/lines.py */
@@ -24,7 +24,8 @@ const outcome = (line: string): string => {
 
 const messageOf = async (chunks: Uint8Array[]): Promise<string> => {
   try {
-    for await (const _ of readLines(Readable.from(chunks), { code: 'invalid_training_file', param: 'training_file' }));
+    for await (const line of splitLines(Readable.from(chunks), { code: 'invalid_training_file', param: 'training_file' }))
+      if ('refusal' in line) throw line.refusal;
     return 'read';
   } catch (error) {
     expect(error).toMatchObject({ code: 'invalid_training_file', param: 'training_file', hint: expect.any(String) });

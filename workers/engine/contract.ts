@@ -1,5 +1,5 @@
 /** What goes into a training run and what comes out: the engine's public types. */
-import type { ExampleFile } from '../../src/formats/examples.ts';
+import type { ExampleFile } from '../../src/formats/example-refusal.ts';
 import type { Hyperparameters, ResolvedHyperparameters } from '../../src/formats/hyperparameters.ts';
 import type { JsonObject } from '../../src/formats/json-value.ts';
 import type { Lineage } from '../../src/formats/lineage.ts';

@@ -1,5 +1,5 @@
 /** A run's files, tokenised: now, or by an earlier attempt whose tokens were kept. */
-import type { ExampleFile } from '../../src/formats/examples.ts';
+import type { ExampleFile } from '../../src/formats/example-refusal.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { TrainOptions } from './contract.ts';
 import { type DatasetOptions, type ReadDataset, tokenizeFile } from './data/dataset.ts';

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ExampleFile } from '../../../src/formats/examples.ts';
+import type { ExampleFile } from '../../../src/formats/example-refusal.ts';
 import { hashFile } from '../../../src/formats/hashing.ts';
 import type { ReadDataset } from './dataset.ts';
 import type { IdBytes } from './example-record.ts';

@@ -1,5 +1,5 @@
 /** Counts a file's examples as they are read, for the facts, warnings and receipt of the file. */
-import type { ExampleFile } from '../../../src/formats/examples.ts';
+import type { ExampleFile } from '../../../src/formats/example-refusal.ts';
 import { quantity } from '../../../src/formats/quantity.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
