@@ -10,6 +10,8 @@ import { openListener } from './database/listener.ts';
 import { migrate } from './database/migrate.ts';
 import type { EmbeddedOptions } from './embedded/embedded.ts';
 import { type FileStore, openFileStore } from './files/store.ts';
+import { openValidationStore, type ValidationStore } from './files/validation-store.ts';
+import { openValidator, type Validator } from './files/validator.ts';
 import { type Hub, openHub } from './hub/hub.ts';
 import { type DemandStore, openDemandStore } from './jobs/demand-store.ts';
 import { type EventFeeds, JOB_EVENTS, openEventFeeds } from './jobs/event-feeds.ts';
@@ -46,6 +48,9 @@ export interface Services {
   audit: AuditStore;
   files: FileStore;
   uploads: UploadStore;
+  validations: ValidationStore;
+  /** Reads uploaded datasets once it is woken, which only the API does. */
+  validator: Validator;
   jobs: JobStore;
   jobRecord: JobRecord;
   eventFeeds: EventFeeds;
@@ -104,6 +109,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       audit: openAuditStore(database),
       files: openFileStore(database),
       uploads: openUploadStore(database),
+      validations: openValidationStore(database),
       jobs: openJobStore(database),
       jobRecord: openJobRecord(database),
       setbacks: openSetbackStore(database),
@@ -119,7 +125,9 @@ export async function openServices(config: Config, log: Logger = openLog(config.
     const listener = openListener(urls.database, { channel: JOB_EVENTS, log });
     closers.push(() => listener.close());
     const eventFeeds = openEventFeeds({ jobRecord: stores.jobRecord, listener, log });
-    return { config, log, urls, database, ...stores, eventFeeds, queue, objectStore, hub: openHub(config.hub), broken, close };
+    const validator = openValidator({ validations: stores.validations, storageUrl: urls.storage, log });
+    closers.push(() => validator.stop());
+    return { config, log, urls, database, ...stores, validator, eventFeeds, queue, objectStore, hub: openHub(config.hub), broken, close };
   } catch (error) {
     await close();
     throw error;

@@ -47,6 +47,7 @@ export function startUpkeep(services: Services): Upkeep {
       await reconcile();
       await explain();
       await explainFullProjects(services);
+      services.validator.wake();
       await sweepFiles(services);
       await sweepUploads(services);
       await sweepWorkers(services);

@@ -17,10 +17,10 @@ describe('the official client', () => {
       bytes: Buffer.byteLength(content),
       filename: 'größe.jsonl',
       purpose: 'fine-tune',
-      status: 'processed',
+      status: 'uploaded',
     });
     expect(file.id).toMatch(/^file-/);
-    expect(await client.files.waitForProcessing(file.id)).toEqual(file);
+    expect(await client.files.waitForProcessing(file.id, { pollInterval: 20 })).toEqual({ ...file, status: 'processed' });
     expect(await (await client.files.content(file.id)).text()).toBe(content);
     const ids = [];
     for await (const { id } of client.files.list({ purpose: 'fine-tune', limit: 1 })) ids.push(id);

@@ -6,3 +6,6 @@ export type UploadPurpose = (typeof UPLOAD_PURPOSES)[number];
 export type FilePurpose = UploadPurpose | 'fine-tune-results';
 
 export const isUploadPurpose = (text: string): text is UploadPurpose => (UPLOAD_PURPOSES as readonly string[]).includes(text);
+
+/** Datasets are read before they count; the rest is only stored. */
+export const statusAtFirst = (purpose: UploadPurpose) => (purpose === 'fine-tune' ? 'uploaded' : 'processed');

@@ -10,6 +10,7 @@ import { FileDeleted, FileList, FileObject, FileParams, FileQuery, FileUpload, f
 import type { StoredFile } from './store.ts';
 import { removeUnused } from './sweep.ts';
 import { receiveUpload } from './upload.ts';
+import { FileValidation, validationView } from './validation-schema.ts';
 
 const tags = ['Files'];
 
@@ -76,6 +77,25 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
         .header('content-length', file.sizeBytes)
         .header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(file.filename)}`)
         .send(content);
+    },
+  );
+
+  app.get(
+    '/files/:file_id/validation',
+    {
+      schema: {
+        tags,
+        operationId: 'retrieveFileValidation',
+        summary: "Retrieve a dataset's validation",
+        description:
+          'Counts, and the first hundred problems: where each is, and what to do. Until the file has been read, its status is `uploaded` and the counts are null.',
+        params: FileParams,
+        response: { 200: FileValidation },
+      },
+    },
+    async ({ principal, params }) => {
+      const file = await find(principal, params.file_id);
+      return validationView(file, await services.validations.find(principal.project, file.id));
     },
   );
 

@@ -18,9 +18,11 @@ export const FileObject = Type.Object(
     created_at: Type.Integer(),
     filename: Type.String(),
     purpose: oneOf([...UPLOAD_PURPOSES, 'fine-tune-results']),
-    status: oneOf(['uploaded', 'processed', 'error'], { description: '`error`: the content is in another format than JSON Lines in UTF-8.' }),
+    status: oneOf(['uploaded', 'processed', 'error'], {
+      description: 'A dataset is `uploaded` until it has been read; with `error` no job takes it.',
+    }),
     expires_at: Type.Optional(Type.Integer()),
-    status_details: Type.Optional(Type.String({ description: 'For an error, what the content is and what to do.' })),
+    status_details: Type.Optional(Type.String({ description: 'For an error, the first problem and what to do. GET …/validation has more of them.' })),
   },
   { title: 'File' },
 );

@@ -15,9 +15,9 @@ export interface StoredFile {
   sizeBytes: number;
   /** Hex digest. */
   sha256: string;
-  /** `error`: its content is in another format, and a job with it fails. */
+  /** A dataset is `uploaded` until all of it has been read; then it is good, or `error`: no job can be trained on it. */
   status: 'uploaded' | 'processed' | 'error';
-  /** What is the matter with the content and what to do about it; null if nothing was seen at the upload. */
+  /** What is the matter with the content and what to do about it; null if nothing is. */
   statusDetails: string | null;
   /** Key of the content in the object store; several files may share one object. */
   storageKey: string;
@@ -45,7 +45,7 @@ export function openFileStore(db: Database) {
     create(owner: string, file: NewFile): Promise<StoredFile> {
       return db.$transaction(async (tx) => {
         await requireRoomForFile(tx, owner, file.sizeBytes);
-        return asFile(await tx.file.create({ data: { ...file, owner } }));
+        return asFile(await tx.file.create({ data: columnsOf(owner, file) }));
       });
     },
 
@@ -119,5 +119,8 @@ export function openFileStore(db: Database) {
     },
   };
 }
+
+/** A file that is only `uploaded` waits for its judgement. */
+export const columnsOf = (owner: string, file: NewFile) => ({ ...file, owner, ...(file.status === 'uploaded' && { validation: { create: {} } }) });
 
 export const asFile = ({ deletedAt, sizeBytes, ...row }: FileRow): StoredFile => ({ ...row, sizeBytes: Number(sizeBytes) }) as StoredFile;

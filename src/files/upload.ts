@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { Principal } from '../accounts/principal.ts';
-import { FORMAT_BYTES, foreignFormat } from '../formats/foreign-format.ts';
 import { hashed } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
 import type { BodyPart } from '../http/multipart.ts';
@@ -9,7 +8,7 @@ import { newFileId } from '../ids.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import { fileExpiry, MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS } from './expiry.ts';
-import { isUploadPurpose, UPLOAD_PURPOSES, type UploadPurpose } from './purpose.ts';
+import { isUploadPurpose, statusAtFirst, UPLOAD_PURPOSES, type UploadPurpose } from './purpose.ts';
 import { MAX_FILE_BYTES } from './schema.ts';
 import type { StoredFile } from './store.ts';
 
@@ -19,19 +18,17 @@ interface Stored {
   storageKey: string;
   sizeBytes: number;
   sha256: string;
-  /** What the content is if it is not text in UTF-8, and what to do. */
-  problem: string | null;
 }
 
 /**
  * The file may arrive before the fields that decide whether it is accepted, so it is stored first and checked afterwards.
- * A refused upload leaves nothing behind. A file in another format or encoding gets the status `error`, as OpenAI's do, and its details say what to do.
+ * A refused upload leaves nothing behind. A dataset is judged afterwards, by the validator.
  * @throws Refusal
  */
 export async function receiveUpload(
   { project }: Principal,
   parts: AsyncIterable<BodyPart>,
-  { config, files, objectStore }: Pick<Services, 'config' | 'files' | 'objectStore'>,
+  { config, files, validator, objectStore }: Pick<Services, 'config' | 'files' | 'validator' | 'objectStore'>,
 ): Promise<StoredFile> {
   const stored: Stored[] = [];
   try {
@@ -51,9 +48,9 @@ export async function receiveUpload(
     if (file.sizeBytes === 0) throw new Refusal('invalid_value', `The file ${file.filename} is empty`, { param: 'file' });
     const { purpose, expiresAfterSeconds } = checkFields(fields);
     const expiresAt = fileExpiry(expiresAfterSeconds, config.retention.filesDays);
-    const { problem, ...content } = file;
-    const status = problem === null || purpose !== 'fine-tune' ? {} : { status: 'error' as const, statusDetails: problem };
-    return await files.create(project, { ...content, ...status, purpose, expiresAt });
+    const created = await files.create(project, { ...file, purpose, status: statusAtFirst(purpose), expiresAt });
+    validator.wake();
+    return created;
   } catch (error) {
     for (const { storageKey } of stored) await objectStore.delete(storageKey);
     throw error;
@@ -66,12 +63,8 @@ async function store(part: Extract<BodyPart, { type: 'file' }>, objectStore: Ser
   const id = newFileId();
   const storageKey = keys.file(id);
   const hash = createHash('sha256');
-  let start = Buffer.alloc(0);
   async function* withinLimit() {
-    for await (const chunk of hashed(part.content as AsyncIterable<Buffer>, hash)) {
-      if (start.length < FORMAT_BYTES) start = Buffer.concat([start, chunk.subarray(0, FORMAT_BYTES)]);
-      yield chunk;
-    }
+    yield* hashed(part.content as AsyncIterable<Buffer>, hash);
     if (part.isTruncated())
       throw new Refusal('file_too_large', `The file is larger than ${MAX_FILE_BYTES / 1024 / 1024} MB`, {
         param: 'file',
@@ -79,9 +72,7 @@ async function store(part: Extract<BodyPart, { type: 'file' }>, objectStore: Ser
       });
   }
   const { sizeBytes } = await objectStore.put(storageKey, Readable.from(withinLimit(), { objectMode: false }));
-  const foreign = foreignFormat(start);
-  const problem = foreign && `The file ${foreign.is}. ${foreign.hint}`;
-  return { id, filename: part.filename, storageKey, sizeBytes, sha256: hash.digest('hex'), problem };
+  return { id, filename: part.filename, storageKey, sizeBytes, sha256: hash.digest('hex') };
 }
 
 const FIELDS = ['purpose', 'expires_after[anchor]', 'expires_after[seconds]'];

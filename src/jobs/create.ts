@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { Principal } from '../accounts/principal.ts';
+import { datasetProblem } from '../files/dataset-problem.ts';
 import { checkHyperparameters, type Hyperparameters } from '../formats/hyperparameters.ts';
 import type { JsonObject } from '../formats/json-value.ts';
 import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
@@ -23,7 +24,7 @@ interface Request {
   claim: string | undefined;
 }
 
-type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'reports' | 'files' | 'models' | 'queue' | 'hub' | 'log'>;
+type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'reports' | 'files' | 'validations' | 'models' | 'queue' | 'hub' | 'log'>;
 
 /**
  * Creates a job, or immediately refuses whatever can be recognised as wrong without reading the data.
@@ -97,12 +98,8 @@ function requestedHyperparameters({ method, hyperparameters }: CreateJob): { hyp
   return { hyperparameters: ofMethod ?? {}, param: 'method.supervised.hyperparameters' };
 }
 
-async function requireFile(
-  owner: string,
-  { param, id }: { param: 'training_file' | 'validation_file'; id: string },
-  { files }: Needs,
-): Promise<void> {
-  const file = await files.find(owner, id);
+async function requireFile(owner: string, { param, id }: { param: 'training_file' | 'validation_file'; id: string }, services: Needs): Promise<void> {
+  const file = await services.files.find(owner, id);
   const code = `invalid_${param}`;
   if (file === null) throw new Refusal(code, `There is no file "${id}"`, { param, hint: 'Upload it to POST /v1/files first.' });
   if (file.purpose !== 'fine-tune') {
@@ -111,4 +108,7 @@ async function requireFile(
       hint: 'Upload the dataset with the purpose "fine-tune".',
     });
   }
+  // One that is still being read is waited for by the worker.
+  const problem = await datasetProblem(file, param, services);
+  if (problem !== null) throw problem;
 }

@@ -8,7 +8,7 @@ export const MAX_LOSSES = 10;
 export type Lack = 'worker' | 'base_model';
 
 /** What a job can wait for. */
-export const needs = ['object_store', 'database', 'disk', 'model_hub', 'worker', 'base_model', 'quota'] as const;
+export const needs = ['object_store', 'database', 'disk', 'model_hub', 'dataset', 'worker', 'base_model', 'quota'] as const;
 export type Need = (typeof needs)[number];
 
 /** Something that the job needs is away. */
@@ -42,6 +42,7 @@ const AWAY: Readonly<Record<Need, string>> = {
   database: 'The database could not be reached',
   disk: "The worker's disk is full",
   model_hub: 'The model hub cannot be reached',
+  dataset: 'A file is still being read',
   worker: 'No worker is running',
   base_model: 'No running worker has the base model',
   quota: 'The project may not begin another job now',
@@ -51,6 +52,7 @@ const BACK: Readonly<Record<Need, string>> = {
   database: 'The database can be reached again',
   disk: "The worker's disk has room again",
   model_hub: 'The model hub can be reached again',
+  dataset: 'The file has been read',
   worker: 'A worker is running again',
   base_model: 'A worker has the base model again',
   quota: 'The project may begin jobs again',

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { fileExpiry } from '../files/expiry.ts';
+import { statusAtFirst } from '../files/purpose.ts';
 import type { StoredFile } from '../files/store.ts';
 import { hashed } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
@@ -13,7 +14,7 @@ import type { CompleteUpload } from './schema.ts';
 import type { Upload, UploadPart } from './store.ts';
 import { removeParts } from './sweep.ts';
 
-type Needs = Pick<Services, 'config' | 'uploads' | 'files' | 'objectStore' | 'log'>;
+type Needs = Pick<Services, 'config' | 'uploads' | 'files' | 'validator' | 'objectStore' | 'log'>;
 
 export interface Completed {
   upload: Upload;
@@ -38,8 +39,9 @@ export async function completeUpload(upload: Upload, { part_ids: partIds, md5 }:
     const { filename, purpose, sizeBytes } = upload;
     const expiresAt = fileExpiry(upload.fileExpiresSeconds, config.retention.filesDays);
     const content = { id, storageKey, sizeBytes, sha256 };
-    const file = await uploads.complete(upload, { partIds, file: { ...content, filename, purpose, expiresAt } });
+    const file = await uploads.complete(upload, { partIds, file: { ...content, filename, purpose, status: statusAtFirst(purpose), expiresAt } });
     if (file === null) throw new EndedMeanwhile();
+    services.validator.wake();
     await removeParts(upload.id, services);
     return { upload: { ...upload, status: 'completed', fileId: id, partIds }, file };
   } catch (error) {

@@ -1,7 +1,7 @@
 import { requireRoomForFile } from '../accounts/quota-store.ts';
 import type { Database } from '../database/client.ts';
 import type { UploadPurpose } from '../files/purpose.ts';
-import { asFile, type NewFile, type StoredFile } from '../files/store.ts';
+import { asFile, columnsOf, type NewFile, type StoredFile } from '../files/store.ts';
 import type { Upload as UploadRow } from '../generated/prisma/client.ts';
 
 export interface Upload {
@@ -85,7 +85,7 @@ export function openUploadStore(db: Database) {
         await requireRoomForFile(tx, owner, file.sizeBytes);
         const completed = { status: 'completed', fileId: file.id, partIds };
         const { count } = await tx.upload.updateMany({ where: { id, owner, status: 'pending' }, data: completed });
-        return count === 0 ? null : asFile(await tx.file.create({ data: { ...file, owner } }));
+        return count === 0 ? null : asFile(await tx.file.create({ data: columnsOf(owner, file) }));
       });
     },
 

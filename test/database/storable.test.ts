@@ -96,6 +96,7 @@ describe('the database', () => {
     await database.file.create({
       data: { id: text('id'), owner: bad, filename: bad, purpose: bad, sizeBytes: 1, sha256: bad, status: bad, statusDetails: bad, storageKey: bad },
     });
+    await database.fileValidation.create({ data: { fileId: text('id'), source: json, claimedBy: bad, content: json } });
     await database.upload.create({
       data: {
         id: text('id'),

@@ -114,17 +114,18 @@ describe('upload', () => {
     [
       'UTF-16 without a byte order mark',
       Buffer.from('{"prompt":"a","completion":"b"}\n', 'utf16le'),
-      /^The file is UTF-16 text \(little-endian\)\. Save/,
+      /^the file is UTF-16 text \(little-endian\)\. Save/,
     ],
-    ['gzip', Buffer.from('1f8b0800', 'hex'), /^The file is compressed with gzip\. Unpack/],
-    ['zeros', Buffer.alloc(100), /^The file begins with NUL bytes\. It was never written completely/],
+    ['gzip', Buffer.from('1f8b0800', 'hex'), /^the file is compressed with gzip\. Unpack/],
+    ['zeros', Buffer.alloc(100), /^the file begins with NUL bytes\. It was never written completely/],
   ])('of %s › has the status error, which says what to do', async (_name, content, details) => {
     const response = await send([
       ['file', new File([content], 'train.jsonl')],
       ['purpose', 'fine-tune'],
     ]);
-    expect(response.statusCode).toBe(200);
-    expect(response.json()).toMatchObject({ status: 'error', status_details: expect.stringMatching(details) });
+    expect(response.json()).toMatchObject({ status: 'uploaded' });
+    const file = await service.client.files.waitForProcessing(response.json().id, { pollInterval: 20 });
+    expect(file).toMatchObject({ status: 'error', status_details: expect.stringMatching(details) });
   });
 
   it('with an expiry › shows it', async () => {

@@ -54,6 +54,13 @@ export function connect(url: string) {
     },
     create: (body: object) =>
       json<JobObject>('/fine_tuning/jobs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    /** The error of a job that is refused when it is created. */
+    async refused(body: object): Promise<JobObject['error']> {
+      const headers = { authorization: `Bearer ${JOURNEY_KEY}`, 'content-type': 'application/json' };
+      const response = await fetch(`${url}/fine_tuning/jobs`, { method: 'POST', headers, body: JSON.stringify(body) });
+      if (response.status !== 400) throw new Error(`the job was not refused: ${response.status}`);
+      return ((await response.json()) as { error: JobObject['error'] }).error;
+    },
     cancel: (id: string) => json<JobObject>(`/fine_tuning/jobs/${id}/cancel`, { method: 'POST' }),
     pause: (id: string) => json<JobObject>(`/fine_tuning/jobs/${id}/pause`, { method: 'POST' }),
     resume: (id: string) => json<JobObject>(`/fine_tuning/jobs/${id}/resume`, { method: 'POST' }),

@@ -1,4 +1,7 @@
 /** What a training process gets: the job's files in its folder, and its options. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { datasetProblem } from '../../src/files/dataset-problem.ts';
+import type { StoredFile } from '../../src/files/store.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { ObjectNotFound } from '../../src/object-store/object-store.ts';
@@ -6,18 +9,20 @@ import type { Services } from '../../src/services.ts';
 import type { TrainOptions } from '../engine/contract.ts';
 import { trainedOn } from './base-model.ts';
 import { fetchObject, type JobFolder, machineFile } from './folder.ts';
+import { StillRead } from './outage.ts';
 import type { DatasetSizes } from './preparation.ts';
 import { tokensDir } from './tokens.ts';
 
 /**
  * Copies the job's datasets into its folder.
- * @throws Refusal for a file that is gone, or that the upload recognised as another format
+ * @throws Refusal for a file that is gone, or in which problems were found; StillRead for one that the service has not read yet
  */
 export async function fetchDatasets(
   job: Job,
   folder: JobFolder,
-  { files, objectStore }: Pick<Services, 'files' | 'objectStore'>,
+  services: Pick<Services, 'files' | 'validations' | 'objectStore'>,
 ): Promise<DatasetSizes> {
+  const { objectStore } = services;
   const datasets = [
     { param: 'training_file', id: job.trainingFileId, path: folder.trainingFile },
     { param: 'validation_file', id: job.validationFileId, path: folder.validationFile },
@@ -25,17 +30,30 @@ export async function fetchDatasets(
   const sizes: DatasetSizes = {};
   for (const { param, id, path } of datasets) {
     if (id === null) continue;
-    const file = await files.findEvenDeleted(job.owner, id);
+    const file = await judgedFile(job.owner, id, services);
     const missing = () =>
       new Refusal('file_not_found', `The content of the file "${id}" no longer exists`, { param, hint: 'Upload it again and create a new job.' });
     if (file === null) throw missing();
-    if (file.status === 'error') throw new Refusal(`invalid_${param}`, file.statusDetails ?? `The file "${id}" cannot be read`, { param });
+    const problem = await datasetProblem(file, param, services);
+    if (problem !== null) throw problem;
     sizes[param] = file.sizeBytes;
     await fetchObject(objectStore, file.storageKey, path).catch((error) => {
       throw error instanceof ObjectNotFound ? missing() : error;
     });
   }
   return sizes;
+}
+
+/** A job is often created at once after its file, which is then read within a moment. */
+const READ_PATIENCE_MS = 10_000;
+const LOOK_EVERY_MS = 100;
+
+async function judgedFile(owner: string, id: string, { files }: Pick<Services, 'files'>): Promise<StoredFile | null> {
+  for (const startedMs = performance.now(); ; await delay(LOOK_EVERY_MS)) {
+    const file = await files.findEvenDeleted(owner, id);
+    if (file?.status !== 'uploaded') return file;
+    if (performance.now() - startedMs > READ_PATIENCE_MS) throw new StillRead(id);
+  }
 }
 
 /** @param parts.resumeFrom the directory of a checkpoint; null: the run begins from the start */

@@ -24,11 +24,17 @@ const IN_WORDS: Readonly<Record<string, string>> = {
 
 const FULL = ['ENOSPC', 'EDQUOT', 'EROFS'];
 
+/** A dataset has not been judged yet. */
+export class StillRead extends Error {
+  override readonly name = 'StillRead';
+}
+
 /** @returns null if the error does not say that something outside is away */
 export function outageOf(error: unknown): Outage | null {
   if (error instanceof ObjectStoreFailed) return { need: 'object_store', detail: answer(error.cause) };
   // pg gives a cut connection neither a code nor a name.
   if (isDatabaseAway(error)) return { need: 'database', detail: codeOf(error) === 'Error' ? 'the connection was cut' : answer(error) };
+  if (error instanceof StillRead) return { need: 'dataset', detail: error.message };
   if (error instanceof Refusal && error.code === 'disk_full') return { need: 'disk', detail: error.message };
   if (error instanceof Refusal && ['model_hub_unreachable', 'download_failed'].includes(error.code))
     return { need: 'model_hub', detail: error.message };

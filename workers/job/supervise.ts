@@ -36,7 +36,7 @@ const STOP_GRACE_MS = 30_000;
 const PAUSE_GRACE_MS = 600_000;
 
 export interface Supervision {
-  services: Pick<Services, 'config' | 'jobs' | 'jobRecord' | 'setbacks' | 'files' | 'reports' | 'retention' | 'objectStore' | 'hub'>;
+  services: Pick<Services, 'config' | 'jobs' | 'jobRecord' | 'setbacks' | 'files' | 'validations' | 'reports' | 'retention' | 'objectStore' | 'hub'>;
   workerId: string;
   /** Holds this worker's job folders. */
   workDir: string;

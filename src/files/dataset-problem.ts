@@ -1,0 +1,22 @@
+import { type ExampleFile, exampleError } from '../formats/example-refusal.ts';
+import { Problems } from '../formats/problems.ts';
+import type { Refusal } from '../formats/refusal.ts';
+import type { Services } from '../services.ts';
+import type { StoredFile } from './store.ts';
+
+/** @returns why no supervised job can be trained on a dataset, in the words that the job would fail with; null if it can, or is still being read */
+export async function datasetProblem(file: StoredFile, param: ExampleFile, { validations }: Pick<Services, 'validations'>): Promise<Refusal | null> {
+  if (file.status === 'uploaded') return null;
+  const judged = await validations.find(file.owner, file.id);
+  if (file.status === 'error') {
+    const problems = new Problems(param);
+    for (const { problem, hint } of judged?.problems ?? []) problems.note(exampleError(param, problem, hint ?? undefined));
+    return problems.all ?? exampleError(param, file.statusDetails ?? `The file "${file.id}" cannot be read`);
+  }
+  if (judged === null || judged.examples.preference === 0) return null;
+  return exampleError(
+    param,
+    `The file "${file.id}" has preference pairs, which the method "supervised" cannot learn from`,
+    'Give it conversations, or prompts and completions.',
+  );
+}
