@@ -7,7 +7,9 @@ import { adapterFile, adapterObjects, tarOf } from './directory.ts';
 
 const JobParams = Type.Object({ job_id: Type.String() });
 const FileParams = Type.Object({ job_id: Type.String(), filename: Type.String() });
-const CheckpointParams = Type.Object({ job_id: Type.String(), step: Type.Integer({ minimum: 0 }) });
+/** What a column of a step holds. */
+const LARGEST_STEP = 2 ** 31 - 1;
+const CheckpointParams = Type.Object({ job_id: Type.String(), step: Type.Integer({ minimum: 0, maximum: LARGEST_STEP }) });
 
 const tags = ['Adapters'];
 const tar = { 200: binary('application/x-tar', 'A tar of the directory.') };

@@ -145,7 +145,12 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
         summary: "List a job's events",
         params: JobParams,
         querystring: EventQuery,
-        response: { 200: orEventStream(EventList, 'The newest events first; or, with `stream=true`, all as they happen, the oldest first.') },
+        response: {
+          200: orEventStream(EventList, {
+            description: 'The newest events first; or, with `stream=true`, all as they happen, the oldest first.',
+            item: EventObject,
+          }),
+        },
       },
     },
     async ({ principal, params, query, headers }, reply) => {

@@ -63,6 +63,20 @@ const Priority = Type.Integer({
   description: 'Jobs of a higher priority are begun first, whoever owns them; 0 if left out. Within one priority, projects take turns.',
 });
 
+const CREATE_EXAMPLES = [
+  { model: 'graft-tiny', training_file: 'file-abc123' },
+  {
+    model: 'graft-tiny',
+    training_file: 'file-abc123',
+    validation_file: 'file-def456',
+    suffix: 'support',
+    seed: 7,
+    method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 3, batch_size: 'auto', learning_rate: 2e-4 } } },
+    tuning: { type: 'lora', r: 16, lora_alpha: 32, target_modules: 'all-linear' },
+    metadata: { team: 'support' },
+  },
+];
+
 export const CreateJob = Type.Object(
   {
     model: Type.String({
@@ -84,7 +98,7 @@ export const CreateJob = Type.Object(
     metadata: Type.Optional(nullable(Metadata)),
     integrations: Type.Optional(nullable(Type.Array(Type.Unknown(), { maxItems: 0, description: 'Not supported yet.' }))),
   },
-  { additionalProperties: false, title: 'CreateFineTuningJob' },
+  { additionalProperties: false, title: 'CreateFineTuningJob', examples: CREATE_EXAMPLES },
 );
 export type CreateJob = Type.Static<typeof CreateJob>;
 

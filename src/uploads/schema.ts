@@ -31,7 +31,11 @@ export const CreateUpload = Type.Object(
       ),
     ),
   },
-  { title: 'CreateUpload', additionalProperties: false },
+  {
+    title: 'CreateUpload',
+    additionalProperties: false,
+    examples: [{ bytes: 32, filename: 'train.jsonl', mime_type: 'application/jsonl', purpose: 'fine-tune' }],
+  },
 );
 export type CreateUpload = Type.Static<typeof CreateUpload>;
 
@@ -40,7 +44,7 @@ export const CompleteUpload = Type.Object(
     part_ids: Type.Array(Type.String(), { minItems: 1, maxItems: MAX_PARTS, description: 'The parts in the order of the file.' }),
     md5: Type.Optional(Type.String({ pattern: '^[0-9a-fA-F]{32}$', description: 'Hex digest of the whole file.' })),
   },
-  { title: 'CompleteUpload', additionalProperties: false },
+  { title: 'CompleteUpload', additionalProperties: false, examples: [{ part_ids: ['part_abc123'] }] },
 );
 export type CompleteUpload = Type.Static<typeof CompleteUpload>;
 

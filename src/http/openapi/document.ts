@@ -22,6 +22,7 @@ const TAGS = {
   'Fine-tuning': 'Jobs, their events and their checkpoints.',
   Adapters: 'Downloads of what training produced, as PEFT and transformers load it.',
   Reports: "What is known of a job's data, of its delivered files and of its interruptions.",
+  Webhooks: 'Who is told that a job has ended, and what was sent.',
   Models: 'Base models and tuned models.',
   Projects: 'Projects of an organization, and what each may use. For its administrators.',
   'API keys': 'Keys of projects and of the organization. For administrators.',
@@ -29,6 +30,8 @@ const TAGS = {
   'Audit log': 'What was changed, and by whom. For administrators.',
   Health: 'For whoever runs the service. These need no key.',
 };
+
+const KEY_DESCRIPTION = '`Authorization: Bearer KEY`. Where `OpenAI-Organization` or `OpenAI-Project` is sent as well, it must be that of the key.';
 
 export const documentOptions: FastifyDynamicSwaggerOptions = {
   openapi: {
@@ -42,7 +45,7 @@ export const documentOptions: FastifyDynamicSwaggerOptions = {
     },
     servers: [{ url: '/', description: 'This service' }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
-    components: { securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'Authorization: Bearer KEY' } } },
+    components: { securitySchemes: { key: { type: 'http', scheme: 'bearer', description: KEY_DESCRIPTION } } },
     security: [{ key: [] }],
   },
   transform: describeMultipart,

@@ -9,24 +9,50 @@ export function addErrorAnswers(route: RouteOptions): void {
   route.schema = { ...route.schema, response: { '4xx': ErrorResponse, '5xx': ErrorResponse, ...response } };
 }
 
-const refused = { description: 'The request was refused: what is wrong, where, and what to do.', content: jsonOf('ErrorResponse') };
-const failed = {
-  description: 'The service could not answer. The same request may succeed later: after `retry-after` seconds where the answer has that header.',
-  content: jsonOf('ErrorResponse'),
+const text = { type: 'string' };
+const count = { type: 'integer', minimum: 0 };
+const HEADERS: Record<string, { description: string; schema: JsonObject }> = {
+  'x-ratelimit-limit-requests': { description: 'Requests a minute that the key has, where it is limited.', schema: count },
+  'x-ratelimit-remaining-requests': { description: 'How many of them are left.', schema: count },
+  'x-ratelimit-reset-requests': { description: 'When all of them are there again: `1500ms`.', schema: text },
+  'retry-after': { description: 'Seconds until the same request may succeed, where that is known.', schema: count },
+  allow: { description: 'With a 405, the methods that there are.', schema: text },
+};
+const OF_EVERY_ANSWER = ['x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests', 'x-ratelimit-reset-requests'];
+const answerHeaders = headersNamed(OF_EVERY_ANSWER);
+
+const RESPONSES: JsonObject = {
+  Refused: {
+    description: 'The request was refused: what is wrong, where, and what to do.',
+    headers: headersNamed([...OF_EVERY_ANSWER, 'retry-after', 'allow']),
+    content: jsonOf('ErrorResponse'),
+  },
+  Failed: {
+    description: 'The service could not answer. The same request may succeed later.',
+    headers: headersNamed([...OF_EVERY_ANSWER, 'retry-after']),
+    content: jsonOf('ErrorResponse'),
+  },
 };
 
-/** Refers to one description of a refusal and of a failure instead of repeating it, and describes what has no description. */
+/** Describes a refusal and a failure once, refers to that instead of repeating it, and adds what all other answers have. */
 export function addSharedAnswers(document: JsonObject): JsonObject {
-  const reference = JSON.stringify(jsonOf('ErrorResponse'));
-  for (const { operation } of operationsOf(document)) {
+  const error = JSON.stringify(jsonOf('ErrorResponse'));
+  for (const { path, operation } of operationsOf(document)) {
     const responses = operation['responses'] as Record<string, JsonObject>;
     for (const [status, response] of Object.entries(responses)) {
-      if (JSON.stringify(response['content']) === reference)
+      if (JSON.stringify(response['content']) === error) {
         responses[status] = { $ref: `#/components/responses/${status.startsWith('5') ? 'Failed' : 'Refused'}` };
-      else if (response['description'] === 'Default Response') response['description'] = operation['summary'] ?? 'The answer';
+        continue;
+      }
+      if (response['description'] === 'Default Response') response['description'] = operation['summary'] ?? 'The answer';
+      if (path.startsWith('/v1/')) response['headers'] = { ...(response['headers'] as JsonObject | undefined), ...answerHeaders };
     }
   }
-  return { ...document, components: { ...(document['components'] as JsonObject), responses: { Refused: refused, Failed: failed } } };
+  return { ...document, components: { ...(document['components'] as JsonObject), headers: HEADERS, responses: RESPONSES } };
+}
+
+function headersNamed(names: string[]): JsonObject {
+  return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 }
 
 function jsonOf(name: string): JsonObject {
