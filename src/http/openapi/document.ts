@@ -23,6 +23,7 @@ const TAGS = {
   Adapters: 'Downloads of what training produced, as PEFT and transformers load it.',
   Reports: "What is known of a job's data, of its delivered files and of its interruptions.",
   Webhooks: 'Who is told that a job has ended, and what was sent.',
+  Graders: 'What judges a sample, tried out.',
   Models: 'Base models and tuned models.',
   Projects: 'Projects of an organization, and what each may use. For its administrators.',
   'API keys': 'Keys of projects and of the organization. For administrators.',
