@@ -74,6 +74,7 @@ describe('the official client', () => {
       organization_id: 'graft',
       result_files: [],
       seed: 7,
+      priority: 0,
       status: 'validating_files',
       waiting_for: null,
       trained_tokens: null,

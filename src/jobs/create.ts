@@ -9,6 +9,7 @@ import { resolveTuning } from '../formats/tuning/tuning.ts';
 import { newJobId, TUNED_PREFIX } from '../ids.ts';
 import type { Services } from '../services.ts';
 import { commitOfModel } from './base-model.ts';
+import { integrationWarnings } from './integrations.ts';
 import type { Job, NewJob } from './job.ts';
 import type { CreateJob } from './schema.ts';
 import { continuedFrom } from './start-from.ts';
@@ -44,6 +45,7 @@ export async function createJob({ organization, project: owner }: Principal, { b
     { level: 'info', message: `Created fine-tuning job: ${requested.id}` },
     ...('startFrom' in on ? [{ level: 'info', message: `Starting from: ${body.model}` } as const] : []),
     { level: 'info', message: `Validating training file: ${requested.trainingFileId}` },
+    ...integrationWarnings(requested.integrations ?? null),
   ]);
   // The row is what counts: if Redis is unavailable now, the reconciler wakes a worker later.
   await queue.enqueue(job.id).catch((error: unknown) => log.warn({ err: error, jobId: job.id }, 'the job could not be queued yet'));
@@ -81,6 +83,7 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
     hyperparameters,
     tuning: resolveTuning(body.tuning),
     metadata: body.metadata ?? null,
+    integrations: body.integrations ?? null,
     chatTemplate: body.method?.supervised?.chat_template ?? null,
     chatTemplateKwargs: kwargs,
   };

@@ -3,6 +3,7 @@ import type { Hyperparameters, ResolvedHyperparameters } from '../formats/hyperp
 import type { JsonObject } from '../formats/json-value.ts';
 import type { Metrics } from '../formats/metrics.ts';
 import type { Tuning } from '../formats/tuning/tuning.ts';
+import type { Integrations } from './integrations.ts';
 import type { Need } from './setback.ts';
 import type { JobStatus } from './state.ts';
 
@@ -66,6 +67,8 @@ export interface Job {
   /** As requested, then as resolved once the data has been read. */
   tuning: Tuning;
   metadata: Record<string, string> | null;
+  /** As requested; recorded, and nothing else. */
+  integrations: Integrations | null;
   /** The worker's facts about the data and the model. */
   facts: object | null;
   totalSteps: number | null;
@@ -122,7 +125,7 @@ export type NewJob = Pick<
   Job,
   'id' | 'model' | 'trainingFileId' | 'validationFileId' | 'suffix' | 'seed' | 'hyperparameters' | 'tuning' | 'metadata'
 > &
-  Partial<Pick<Job, 'organization' | 'priority' | 'modelRevision' | 'startFrom' | 'chatTemplate' | 'chatTemplateKwargs'>> & {
+  Partial<Pick<Job, 'organization' | 'integrations' | 'priority' | 'modelRevision' | 'startFrom' | 'chatTemplate' | 'chatTemplateKwargs'>> & {
     idempotencyKey?: string;
   };
 

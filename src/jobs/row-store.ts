@@ -64,7 +64,7 @@ export async function addEvents(tx: Transaction, job: Job, events: NonNullable<M
 }
 
 /** JSON columns are written only by this store, so they are read with the type that they were written with. */
-export function asJob({ method, integrations, idempotencyKey, requestSha256, trainedTokens, ...row }: JobRow): Job {
+export function asJob({ method, idempotencyKey, requestSha256, trainedTokens, ...row }: JobRow): Job {
   // Jobs of older versions have neither in their method.
   const { chat_template: chatTemplate = null, chat_template_kwargs: kwargs = null } = method as Prisma.JsonObject;
   const chatTemplateKwargs = typeof kwargs === 'string' ? parseJsonValue(kwargs) : null;

@@ -5,6 +5,7 @@ import { oneOf } from '../formats/one-of.ts';
 import { Tuning } from '../formats/tuning/tuning.ts';
 import { after, limit } from '../http/list-schema.ts';
 import { PAIRS } from '../http/openapi/parameters.ts';
+import { Integrations } from './integrations.ts';
 import { eventLevels, eventTypes } from './job.ts';
 import { needs } from './setback.ts';
 import { jobStatuses } from './state.ts';
@@ -96,7 +97,7 @@ export const CreateJob = Type.Object(
     ),
     tuning: Type.Optional(Tuning),
     metadata: Type.Optional(nullable(Metadata)),
-    integrations: Type.Optional(nullable(Type.Array(Type.Unknown(), { maxItems: 0, description: 'Not supported yet.' }))),
+    integrations: Type.Optional(nullable(Integrations)),
   },
   { additionalProperties: false, title: 'CreateFineTuningJob', examples: CREATE_EXAMPLES },
 );
@@ -132,7 +133,7 @@ export const JobObject = Type.Object(
         description: 'While the data is read, when that ends, with the steps if an earlier attempt timed them; then when the last step ends.',
       }),
     ),
-    integrations: nullable(Type.Array(Type.Any())),
+    integrations: nullable(Integrations),
     metadata: nullable(Type.Record(Type.String(), Type.String())),
     method: Type.Object({
       type: Type.String(),

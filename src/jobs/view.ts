@@ -34,7 +34,7 @@ export function jobView(job: Job): Static<typeof JobObject> {
     validation_file: job.validationFileId,
     // One that is over was wrong: a worker that is alive writes a new one every second.
     estimated_finish: job.estimatedFinish !== null && job.estimatedFinish > new Date() ? unixSeconds(job.estimatedFinish) : null,
-    integrations: null,
+    integrations: job.integrations,
     metadata: job.metadata,
     method: {
       type: 'supervised',

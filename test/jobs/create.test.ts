@@ -102,7 +102,13 @@ describe('create', () => {
     ],
     ['a seed below zero', { seed: -1 }, { param: 'seed', message: 'seed is -1; the smallest is 0' }],
     ['metadata that is not text', { metadata: { a: 1 } }, { param: 'metadata.a' }],
-    ['an integration', { integrations: [{ type: 'wandb' }] }, { param: 'integrations' }],
+    ['an unknown integration', { integrations: [{ type: 'mlflow', wandb: { project: 'p' } }] }, { param: 'integrations.0.type' }],
+    ['an integration without a project', { integrations: [{ type: 'wandb', wandb: {} }] }, { param: 'integrations.0.wandb.project' }],
+    [
+      "an integration's key",
+      { integrations: [{ type: 'wandb', wandb: { project: 'p', api_key: 'secret' } }] },
+      { code: 'unknown_parameter', param: 'integrations.0.wandb.api_key' },
+    ],
     ['no training file', { training_file: undefined }, { code: 'missing_required_parameter', param: 'training_file' }],
     ['a NUL character', { suffix: 'a\0b' }, { code: 'invalid_json' }],
   ] as [string, object, { message?: string | RegExp; [field: string]: unknown }][])(
@@ -132,6 +138,15 @@ describe('create', () => {
     const response = await create({ ...nulls, hyperparameters: { n_epochs: 'auto', learning_rate: 1e-3 } });
     expect(response.statusCode).toBe(200);
     expect(response.json().hyperparameters).toEqual({ n_epochs: 'auto', batch_size: 'auto', learning_rate_multiplier: 'auto', learning_rate: 1e-3 });
+  });
+
+  it('with an integration › shows it, and warns that nothing is sent', async () => {
+    const integrations = [{ type: 'wandb' as const, wandb: { project: 'tuning', name: null, tags: ['a'] } }];
+    const { client } = service;
+    const job = await client.fineTuning.jobs.create({ model: 'graft-tiny', training_file, integrations });
+    expect((await client.fineTuning.jobs.retrieve(job.id)).integrations).toEqual(integrations);
+    const warnings = (await client.fineTuning.jobs.listEvents(job.id)).data.filter(({ level }) => level === 'warn');
+    expect(warnings.map(({ message }) => message)).toEqual([expect.stringMatching(/sends nothing there: the project "tuning" gets no run/)]);
   });
 
   it('with several mistakes that are the same › says each once', async () => {
