@@ -8,7 +8,7 @@ import type { Job } from '../jobs/job.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 
-type Needs = Pick<Services, 'jobRecord' | 'objectStore' | 'log'>;
+type Needs = Pick<Services, 'files' | 'jobRecord' | 'objectStore' | 'log'>;
 
 interface AdapterObject {
   /** Path within the directory, with `/` as separator. */
@@ -42,7 +42,7 @@ export async function adapterObjects(job: Job, services: Needs, step?: number): 
 }
 
 /** @throws Refusal adapter_not_found */
-export async function adapterFile(job: Job, filename: string, services: Needs): Promise<{ content: Readable; sizeBytes: number }> {
+export async function adapterFile(job: Job, filename: string, services: Needs): Promise<AdapterObject> {
   const objects = await adapterObjects(job, services);
   const object = objects.find(({ name }) => name === filename);
   if (object === undefined) {
@@ -51,7 +51,7 @@ export async function adapterFile(job: Job, filename: string, services: Needs): 
       hint: `Its files are ${objects.map(({ name }) => name).join(', ')}.`,
     });
   }
-  return { content: await services.objectStore.get(object.key), sizeBytes: object.sizeBytes };
+  return { ...object, sha256: await services.files.sha256Of(job.owner, object.key) };
 }
 
 /** Streams the objects as a tar without holding any of them in memory. A failure midway, or content that is not what was written, destroys the stream. */

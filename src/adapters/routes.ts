@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
+import { downloadSchema, sendContent } from '../http/download.ts';
 import { binary } from '../http/openapi/answers.ts';
 import { findJob } from '../jobs/find.ts';
 import type { Services } from '../services.ts';
@@ -43,13 +44,14 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
         operationId: 'downloadAdapterFile',
         summary: 'Download one file of the adapter',
         params: FileParams,
-        response: { 200: binary('application/octet-stream', 'The file, byte for byte.') },
+        ...downloadSchema,
       },
     },
-    async ({ principal, params }, reply) => {
-      const job = await findJob(principal, params.job_id, services);
-      const { content, sizeBytes } = await adapterFile(job, params.filename, services);
-      return reply.type('application/octet-stream').header('content-length', sizeBytes).send(content);
+    async (request, reply) => {
+      const job = await findJob(request.principal, request.params.job_id, services);
+      const { filename } = request.params;
+      const { key, sizeBytes, sha256 } = await adapterFile(job, filename, services);
+      return sendContent(request, reply, { filename, sizeBytes, sha256, open: (range) => services.objectStore.get(key, range) }) as never;
     },
   );
 

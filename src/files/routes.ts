@@ -1,10 +1,9 @@
-import type { Readable } from 'node:stream';
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
+import { downloadSchema, sendContent } from '../http/download.ts';
 import { multipartParts } from '../http/multipart.ts';
-import { binary } from '../http/openapi/answers.ts';
 import type { Services } from '../services.ts';
 import { FileDeleted, FileList, FileObject, FileParams, FileQuery, FileUpload, fileView, MAX_FILE_BYTES } from './schema.ts';
 import type { StoredFile } from './store.ts';
@@ -66,17 +65,12 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
         operationId: 'downloadFile',
         summary: "Download a file's content",
         params: FileParams,
-        response: { 200: binary('application/octet-stream', 'The content, byte for byte.') },
+        ...downloadSchema,
       },
     },
-    async ({ principal, params }, reply) => {
-      const file = await find(principal, params.file_id);
-      const content: Readable = await objectStore.get(file.storageKey);
-      return reply
-        .type('application/octet-stream')
-        .header('content-length', file.sizeBytes)
-        .header('content-disposition', `attachment; filename*=UTF-8''${encodeURIComponent(file.filename)}`)
-        .send(content);
+    async (request, reply) => {
+      const { filename, sizeBytes, sha256, storageKey } = await find(request.principal, request.params.file_id);
+      return sendContent(request, reply, { filename, sizeBytes, sha256, open: (range) => objectStore.get(storageKey, range) }) as never;
     },
   );
 

@@ -107,6 +107,11 @@ export function openFileStore(db: Database) {
       return rows.map(({ storageKey }) => storageKey);
     },
 
+    /** The hash of an object as it was recorded; null if no file is stored under this key. */
+    async sha256Of(owner: string, storageKey: string): Promise<string | null> {
+      return (await db.file.findFirst({ where: { owner, storageKey }, select: { sha256: true } }))?.sha256 ?? null;
+    },
+
     async forget(id: string): Promise<void> {
       await db.file.deleteMany({ where: { id } });
     },

@@ -35,6 +35,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   request_in_progress: { status: 409, type: 'invalid_request_error' },
   file_too_large: { status: 413, type: 'invalid_request_error' },
   body_too_large: { status: 413, type: 'invalid_request_error' },
+  range_not_satisfiable: { status: 416, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
   too_many_streams: { status: 503, type: 'server_error' },
   model_hub_unreachable: { status: 503, type: 'server_error' },

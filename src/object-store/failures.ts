@@ -30,7 +30,7 @@ export function namingFailures(store: ObjectStore): ObjectStore {
         throw ofSource ?? error;
       });
     },
-    get: async (key) => watched(await named(store.get(key)), (error) => new ObjectStoreFailed(error)),
+    get: async (key, range) => watched(await named(store.get(key, range)), (error) => new ObjectStoreFailed(error)),
     size: (key) => named(store.size(key)),
     list: (prefix) => named(store.list(prefix)),
     delete: (key) => named(store.delete(key)),

@@ -32,7 +32,7 @@ export async function openLocalStore(root: string): Promise<ObjectStore> {
       }
     },
 
-    async get(key) {
+    async get(key, range) {
       // Opened here, so that a missing object rejects instead of failing the stream later.
       const file = await open(pathOf(key)).catch((error) => {
         throw isMissing(error) ? new ObjectNotFound(key) : error;
@@ -41,7 +41,7 @@ export async function openLocalStore(root: string): Promise<ObjectStore> {
         await file.close();
         throw new ObjectNotFound(key);
       }
-      return file.createReadStream();
+      return file.createReadStream(range);
     },
 
     async size(key) {

@@ -1,11 +1,17 @@
 import type { Readable } from 'node:stream';
 
+/** Both ends belong to it, counted from 0. */
+export interface ByteRange {
+  start: number;
+  end: number;
+}
+
 /** Storage for datasets, adapters and checkpoints, in a local directory or S3. Keys are built only in keys.ts. */
 export interface ObjectStore {
   /** Streams a body in; the object appears whole or not at all. @returns its size in bytes */
   put(key: string, body: Readable | Buffer | string): Promise<{ sizeBytes: number }>;
-  /** @throws ObjectNotFound */
-  get(key: string): Promise<Readable>;
+  /** @param range a part of the object, not beyond its end; default: all. @throws ObjectNotFound */
+  get(key: string, range?: ByteRange): Promise<Readable>;
   /** @returns null when there is no such object */
   size(key: string): Promise<number | null>;
   /** Keys under a prefix, sorted. */

@@ -72,9 +72,9 @@ export async function openS3Store({ bucket, prefix, endpoint, region, forcePathS
       return { sizeBytes };
     },
 
-    async get(key) {
+    async get(key, range) {
       try {
-        const { Body } = await client.send(new GetObjectCommand(address(key)));
+        const { Body } = await client.send(new GetObjectCommand({ ...address(key), ...(range && { Range: `bytes=${range.start}-${range.end}` }) }));
         return Body as Readable; // in Node the SDK gives a Readable
       } catch (error) {
         throw error instanceof NoSuchKey ? new ObjectNotFound(key) : error;

@@ -84,6 +84,16 @@ describe.each(Object.entries(kinds))('object store › %s', (_name, kind) => {
     expect(await store.size('a/text')).toBe(6);
   });
 
+  it.each([
+    [0, 0, 'n'],
+    [1, 3, 'aïv'.slice(0, 2)],
+    [5, 5, 'e'],
+    [0, 5, 'naïve'],
+  ])('from byte %i to byte %i › gives those, both included', async (start, end, expected) => {
+    await store.put('a/range', 'naïve');
+    expect(await text(await store.get('a/range', { start, end }))).toBe(expected);
+  });
+
   it('an object of many parts › streams in and out intact', async () => {
     const bytes = randomBytes(LARGE_BYTES);
     expect(await store.put('large', Readable.from(chunksOf(bytes)))).toEqual({ sizeBytes: LARGE_BYTES });
