@@ -9,7 +9,8 @@ import { signal } from '../processes.ts';
 
 /** Steps that are recorded this long after a cancel was answered were written after it. */
 const AFTERWARDS_MS = 3_000;
-const ANSWER_LIMIT_MS = 1_000;
+/** Whoever waits for the training to stop would take longer; a loaded machine takes seconds as well. */
+const ANSWER_LIMIT_MS = 5_000;
 
 interface Recorded {
   steps: number;
