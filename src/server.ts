@@ -8,23 +8,29 @@ import { startWorkers } from './embedded/worker-processes.ts';
 import { redacted } from './formats/secrets.ts';
 import { logUnhandledErrors, openLog } from './log.ts';
 import { openServices } from './services.ts';
-import { exitWithin, REQUESTS_STOP_MS, STOP_DEADLINE_MS } from './stop-in-time.ts';
+import { exitWithin, REQUESTS_STOP_MS, START_STOP_MS, STOP_DEADLINE_MS } from './stop-in-time.ts';
 import { startUpkeep } from './upkeep.ts';
 
 async function main(): Promise<void> {
+  const stopSignal = new Promise<string>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve(signal));
+  });
   const config = readConfig();
   const log = openLog(config.logLevel);
   logUnhandledErrors(log);
   openDataDir(config.dataDir, log);
 
-  const stopSignal = new Promise<string>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve(signal));
-  });
-
   const apiKey = await loadApiKey(config);
-  const services = await openServices(config, log);
+  const opening = openServices(config, log);
+  const signalled = await Promise.race([stopSignal, opening.then(() => null)]);
+  if (signalled !== null) {
+    log.info({ signal: signalled }, 'stopping during the start');
+    exitWithin(START_STOP_MS, () => log.warn('what was being started did not end in time and is left as it is; the next start takes care of it'));
+  }
+  const services = await opening;
   const closers: (() => Promise<unknown>)[] = [() => services.close()];
   try {
+    if (signalled !== null) return;
     const upkeep = startUpkeep(services);
     closers.push(() => upkeep.stop());
     const workers = startWorkers(services, { onExit: () => upkeep.wake() });

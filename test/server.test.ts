@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { request } from 'node:http';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { REQUESTS_STOP_MS } from '../src/stop-in-time.ts';
+import { REQUESTS_STOP_MS, START_STOP_MS } from '../src/stop-in-time.ts';
 
 let dataDir: string;
 const children: ChildProcess[] = [];
@@ -89,5 +91,22 @@ describe('the server', () => {
 
   it('exits with an error that names an invalid setting', async () => {
     await expect(start({ PORT: 'http' })).rejects.toThrow('PORT is "http"');
+  });
+
+  it('told to stop while a database does not answer yet › stops in time', async () => {
+    const sockets = new Set<Socket>();
+    const silent = createServer((socket) => void sockets.add(socket));
+    await once(silent.listen(0, '127.0.0.1'), 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const env = { PATH: process.env['PATH'], DATA_DIR: dataDir, PORT: '0', WORKERS: '0', DATABASE_URL: `postgresql://u:p@127.0.0.1:${port}/d` };
+    const child = spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], { env: { ...env, REDIS_URL: '/nowhere' }, stdio: 'ignore' });
+    children.push(child);
+    await expect.poll(() => sockets.size, { timeout: 60_000 }).toBeGreaterThan(0);
+    const startedMs = performance.now();
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+    expect(performance.now() - startedMs).toBeLessThan(START_STOP_MS + 5_000);
+    for (const socket of sockets) socket.destroy();
+    silent.close();
   });
 });
