@@ -9,10 +9,14 @@ import { graderRoutes } from './graders/routes.ts';
 import { healthRoutes } from './health.ts';
 import { admitCallers } from './http/admission.ts';
 import { auditChanges } from './http/audit.ts';
-import { handleError, handleNotFound } from './http/error-handler.ts';
+import { answerBadRequest } from './http/bad-requests.ts';
+import { allowOrigins } from './http/cors.ts';
+import { handleError } from './http/error-handler.ts';
 import { parseJsonBody } from './http/json-body.ts';
+import { explainUnknownRoutes } from './http/known-routes.ts';
 import { documentOptions } from './http/openapi/document.ts';
 import { addErrorAnswers } from './http/openapi/shared-answers.ts';
+import { newRequestId, sendRequestId } from './http/request-id.ts';
 import { repeatSafely } from './http/safe-retries.ts';
 import { setSecurityHeaders } from './http/security-headers.ts';
 import { endSlowBodies } from './http/slow-bodies.ts';
@@ -46,23 +50,28 @@ const MAX_CONNECTIONS = 2_000;
 export async function buildApp(services: Services, { apiKey }: { apiKey: string }): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: services.log,
+    genReqId: newRequestId,
+    clientErrorHandler: answerBadRequest,
     bodyLimit: BODY_LIMIT_BYTES,
     connectionTimeout: IDLE_CONNECTION_MS,
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     frameworkErrors: (error, request, reply) => {
       void setSecurityHeaders(request, reply);
+      void sendRequestId(request, reply);
       handleError(error, request, reply);
     },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   app.server.maxConnections = MAX_CONNECTIONS;
   app.addHook('onRequest', setSecurityHeaders);
+  app.addHook('onRequest', sendRequestId);
   app.addHook('onRequest', endSlowBodies());
   app.decorateRequest('bodyText', '');
   app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
-  app.setNotFoundHandler(handleNotFound);
+  const answerUnknownRoute = explainUnknownRoutes(app as unknown as FastifyInstance);
+  app.setNotFoundHandler(answerUnknownRoute);
   app.removeContentTypeParser(['application/json', 'text/plain']);
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     try {
@@ -73,6 +82,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
     }
   });
 
+  await allowOrigins(app as unknown as FastifyInstance, services.config.corsOrigins);
   app.addHook('onRoute', addErrorAnswers);
   await app.register(swagger, documentOptions);
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
@@ -82,7 +92,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       admitCallers(v1 as unknown as FastifyInstance, services, apiKey);
       auditChanges(v1 as unknown as FastifyInstance, services);
       repeatSafely(v1 as unknown as FastifyInstance, services);
-      v1.setNotFoundHandler(handleNotFound);
+      v1.setNotFoundHandler(answerUnknownRoute);
       await v1.register(fileRoutes, services);
       await v1.register(uploadRoutes, services);
       await v1.register(jobRoutes, services);

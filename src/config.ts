@@ -46,6 +46,8 @@ export interface Config {
   workers: number;
   /** How long things are kept that users would miss. */
   retention: Retention;
+  /** Origins of web pages that may call the API, such as `https://app.example.com`; `*`: all. */
+  corsOrigins: readonly string[];
   logLevel: string;
 }
 
@@ -131,6 +133,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       checkpointsDays: days('KEEP_CHECKPOINTS_DAYS'),
       jobsDays: days('KEEP_JOBS_DAYS'),
     }),
+    corsOrigins: origins(env['CORS_ORIGINS'], problems),
     logLevel,
   };
   if (problems.length > 0) throw new Error(`The environment has ${problems.length} invalid setting(s):\n- ${redacted(problems.join('\n- '))}`);
@@ -160,6 +163,16 @@ const isUrl = (text: string, protocols: readonly string[]): boolean =>
   URL.canParse(text) && protocols.includes(new URL(text).protocol) && /:\/\/./.test(text);
 
 const listed = (text = ''): string[] => text.split(',').flatMap((item) => item.trim() || []);
+
+function origins(text: string | undefined, problems: string[]): readonly string[] {
+  const list = listed(text);
+  const wrong = list.filter((one) => one !== '*' && !(URL.canParse(one) && new URL(one).origin === one));
+  if (wrong.length > 0)
+    problems.push(
+      `CORS_ORIGINS has "${wrong.join('", "')}"; write origins such as https://app.example.com, without a path, separated by commas, or *`,
+    );
+  return list;
+}
 
 /** TensorFlow alone takes about one. */
 const MIN_TRAINING_GIB = 2;

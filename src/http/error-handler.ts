@@ -5,22 +5,21 @@ import { ObjectNotFound } from '../object-store/object-store.ts';
 import { errorBody, statusOf } from './statuses.ts';
 import { validationError } from './validation.ts';
 
+/** For what is away for a moment. The official clients wait as long, and ask twice more. */
+const RETRY_AFTER_S = 2;
+
 /** Answers anything that was thrown with the contract's error object. */
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const refusal = isAbandoned(request) ? ABANDONED : asRefusal(error);
   const status = statusOf(refusal);
-  if (status >= 500) request.log.error({ err: error }, 'a request failed');
+  if (status === 503) reply.header('retry-after', RETRY_AFTER_S);
+  if (status >= 500) request.log[status === 503 ? 'warn' : 'error']({ err: error }, 'a request failed');
   return reply.status(status).type('application/json; charset=utf-8').send(errorBody(refusal));
 }
 
 /** The client closed the connection before its body was complete; nobody reads the answer. */
 const ABANDONED = new Refusal('request_aborted', 'The connection was closed before the body was complete');
 const isAbandoned = ({ raw }: FastifyRequest): boolean => raw.destroyed && !raw.complete;
-
-export function handleNotFound(request: FastifyRequest): never {
-  const path = request.url.split('?')[0];
-  throw new Refusal('not_found', `There is no route ${request.method} ${path}`, { hint: 'The routes are listed at /docs.' });
-}
 
 /** Fastify's own errors, by code. */
 const FRAMEWORK_ERRORS: Readonly<Record<string, () => Refusal>> = {

@@ -1,7 +1,7 @@
 /** Ends requests whose body arrives too slowly: each holds a connection, and an upload a file. Uploads of any size are received as long as bytes arrive. */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Refusal } from '../formats/refusal.ts';
-import { errorBody } from './statuses.ts';
+import { answerOnSocket } from './bad-requests.ts';
 
 const LOOK_EVERY_MS = 20_000;
 /** In that time: a fiftieth of what a mobile phone's slowest connection sends. */
@@ -12,7 +12,7 @@ const WHOLE_BODY_MS = 60_000;
 /** An `onRequest` hook. @param options shorter times, for tests */
 export const endSlowBodies =
   ({ lookEveryMs = LOOK_EVERY_MS, wholeBodyMs = WHOLE_BODY_MS } = {}) =>
-  async ({ raw, headers }: FastifyRequest, reply: FastifyReply): Promise<void> => {
+  async ({ id, raw, headers }: FastifyRequest, reply: FastifyReply): Promise<void> => {
     if (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0) return;
     const { socket } = raw;
     const isUpload = headers['content-type']?.startsWith('multipart/') === true;
@@ -37,10 +37,7 @@ export const endSlowBodies =
       stop();
       if (reply.raw.headersSent) return void socket.destroy();
       const hint = 'Send the body without pauses; an upload may take as long as it needs while its bytes arrive.';
-      const body = JSON.stringify(errorBody(new Refusal('request_timeout', 'The body of the request arrives too slowly', { hint })));
-      const head = ['HTTP/1.1 408 Request Timeout', 'connection: close', 'content-type: application/json; charset=utf-8'];
-      // Past the framework, whose answer would wait for the handler, which waits for the body.
-      socket.write(`${[...head, `content-length: ${Buffer.byteLength(body)}`].join('\r\n')}\r\n\r\n${body}`);
-      socket.destroySoon();
+      // The framework's answer would wait for the handler, which waits for the body.
+      answerOnSocket(socket, new Refusal('request_timeout', 'The body of the request arrives too slowly', { hint }), id);
     }
   };

@@ -30,6 +30,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   rate_limit_not_found: { status: 404, type: 'invalid_request_error' },
   rate_limit_exceeded: { status: 429, type: 'requests' },
   insufficient_quota: { status: 429, type: 'insufficient_quota' },
+  method_not_allowed: { status: 405, type: 'invalid_request_error' },
   request_timeout: { status: 408, type: 'invalid_request_error' },
   idempotency_key_reused: { status: 409, type: 'invalid_request_error' },
   request_in_progress: { status: 409, type: 'invalid_request_error' },
@@ -38,6 +39,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   range_not_satisfiable: { status: 416, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
   too_many_streams: { status: 503, type: 'server_error' },
+  headers_too_large: { status: 431, type: 'invalid_request_error' },
+  no_worker: { status: 503, type: 'server_error' },
   model_hub_unreachable: { status: 503, type: 'server_error' },
   internal_error: { status: 500, type: 'server_error' },
 };

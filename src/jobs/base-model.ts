@@ -41,9 +41,16 @@ async function atCommit(named: HubName | null, models: Needs['models']): ReturnT
   return onDisk?.revision === named.revision ? onDisk : null;
 }
 
+/** Which models there are is known once a worker has announced them, some seconds after the start. */
+export const noWorker = (model: string): Refusal =>
+  new Refusal('no_worker', `No worker is running yet that could have the model "${model}"`, {
+    param: 'model',
+    hint: 'Ask again in a few seconds. If it stays so, whoever runs the service can start a worker with `npm run worker`.',
+  });
+
 async function notFound(model: string, models: Needs['models']): Promise<Refusal> {
+  if (!(await models.hasWorkers())) return noWorker(model);
   const available = (await models.list()).map(({ id }) => id);
-  const hint =
-    available.length === 0 ? 'No worker with a base model is running: start one with `npm run worker`.' : `Available: ${available.join(', ')}.`;
+  const hint = available.length === 0 ? 'The workers that run have no base model.' : `Available: ${available.join(', ')}.`;
   return new Refusal('model_not_found', `There is no base model "${model}"`, { param: 'model', hint });
 }

@@ -8,6 +8,7 @@ import { type Page, pageOf } from '../http/paging.ts';
 import type { HubModel } from '../hub/hub.ts';
 import { parseHubName } from '../hub/hub-name.ts';
 import { TUNED_PREFIX } from '../ids.ts';
+import { noWorker } from '../jobs/base-model.ts';
 import type { Job } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
 import type { ModelObject } from './schema.ts';
@@ -86,6 +87,7 @@ export async function findModel({ project: owner }: Principal, id: string, { mod
   if (jobOfCheckpoint) return viewTuned(id, checkpoint.createdAt, jobOfCheckpoint);
   const onHub = parseHubName(id);
   if (onHub !== null && hub.allows(onHub.name)) return viewOnHub(id, await hub.describe(onHub));
+  if (!id.startsWith(TUNED_PREFIX) && !(await models.hasWorkers())) throw noWorker(id);
   throw modelNotFound(id);
 }
 
