@@ -1,4 +1,6 @@
 import { readdir } from 'node:fs/promises';
+import { totalmem } from 'node:os';
+import type { Config } from '../src/config.ts';
 
 /** Where the NVIDIA driver lists its GPUs, one directory per GPU. */
 const GPUS = '/proc/driver/nvidia/gpus';
@@ -20,3 +22,14 @@ export async function findDevices(visible: string | undefined): Promise<Device[]
 }
 
 export const deviceName = (device: Device): string => (device === null ? 'CPU' : `NVIDIA GPU ${device}`);
+
+/**
+ * The most that a training process may have of the main memory: that of the machine, of its container, or TRAINING_MEMORY_LIMIT.
+ * @returns null on GPUs, whose own memory is smaller
+ */
+export function memoryForTraining(devices: readonly Device[], { trainingMemoryBytes }: Pick<Config, 'trainingMemoryBytes'>): number | null {
+  if (devices.some((device) => device !== null)) return null;
+  const ofContainer = process.constrainedMemory(); // 0, or more than there is, without a limit
+  const limits = [totalmem(), ofContainer === 0 ? Number.POSITIVE_INFINITY : ofContainer, trainingMemoryBytes ?? Number.POSITIVE_INFINITY];
+  return Math.min(...limits);
+}

@@ -10,7 +10,7 @@ import type { Services } from '../src/services.ts';
 import { cachedSnapshot } from './base-models/hub-cache.ts';
 import { type BaseModelDirectory, findBaseModels } from './base-models/on-disk.ts';
 import { sweepDownloads } from './base-models/sweep-downloads.ts';
-import { deviceName } from './devices.ts';
+import { deviceName, memoryForTraining } from './devices.ts';
 import { openFileHashes } from './engine/io/base-model-files.ts';
 import { baseModelOf } from './job/base-model.ts';
 import { removeAbandonedFolders, workerFolder } from './job/folder.ts';
@@ -33,7 +33,7 @@ export async function startWorker(services: Services, { devices, ...training }: 
   const { config, models, queue } = services;
   const id = newWorkerId(hostname(), randomBytes(4).toString('hex'));
   const log = services.log.child({ workerId: id });
-  const identity = { id, hostname: hostname(), device: devices.map(deviceName).join(', ') };
+  const identity = { id, hostname: hostname(), device: devices.map(deviceName).join(', '), memoryBytes: memoryForTraining(devices, config) };
   const stopping = new AbortController();
   const workDir = workerFolder(config.dataDir);
   const places = openPlaces({ devices, ...training, stopping: stopping.signal, log }); // first: its processes take seconds to load TensorFlow

@@ -23,6 +23,8 @@ export interface HubModel {
   commit: string;
   /** `model_type` of its config.json, one that the engine supports. */
   family: string;
+  /** Its config.json, one that the engine can read. */
+  config: Record<string, unknown>;
   /** As counted by the hub; null if it does not report them. */
   parameters: number | null;
   /** The files that a job needs. */
@@ -96,10 +98,11 @@ export function openHub(config: HubConfig): Hub {
         const at = { name, commit };
         const index = indexToRead(listed);
         const files = neededFiles(name, listed, index && shardsInIndex(name, await readJson(at, index, signal)));
-        const { model_type: family } = checkedConfig(name, await readJson(at, files.find((file) => file.name === CONFIG_FILE)!, signal));
+        const config = checkedConfig(name, await readJson(at, files.find((file) => file.name === CONFIG_FILE)!, signal));
         const total = (info.safetensors as { total?: number } | undefined)?.total;
         const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-        return { name, commit, family, parameters: Number.isSafeInteger(total) ? total! : null, files, sizeBytes, lastModified: info.updatedAt };
+        const parameters = Number.isSafeInteger(total) ? total! : null;
+        return { name, commit, family: config.model_type, config, parameters, files, sizeBytes, lastModified: info.updatedAt };
       } catch (error) {
         throw error instanceof Refusal ? error : hubUnreachable(endpoint, error);
       }
@@ -124,7 +127,7 @@ function listedFile({ path, size, oid = '', lfs }: ListFileEntry): HubFile {
 }
 
 /** @throws Refusal as the engine would, before anything is downloaded */
-function checkedConfig(model: string, config: unknown): { model_type: string } {
+function checkedConfig(model: string, config: unknown): Record<string, unknown> & { model_type: string } {
   parseModelConfig(config, `The config.json of ${model}`);
-  return config as { model_type: string };
+  return config as Record<string, unknown> & { model_type: string };
 }

@@ -19,12 +19,22 @@ export interface BaseModel {
   revision: string | null;
 }
 
+export interface AnnouncedModel extends BaseModel {
+  /** Text of its config.json; null if it cannot be read or is very long. */
+  config?: string | null;
+}
+
 export interface WorkerIdentity {
   id: string;
   hostname: string;
   /** e.g. `CPU`, `NVIDIA H100`. */
   device: string;
+  /** The most that a training process may have of the main memory; null if the worker trains on a GPU, whose memory is smaller. */
+  memoryBytes?: number | null;
 }
+
+/** A live worker, and whether it has a model. */
+export type WorkerWithModel = Pick<WorkerIdentity, 'id' | 'device'> & { memoryBytes: number | null; hasModel: boolean };
 
 export type ModelStore = ReturnType<typeof openModelStore>;
 
@@ -33,7 +43,7 @@ export function openModelStore(db: Database) {
   const alive = async () => ({ heartbeatAt: { gt: new Date((await databaseTime(db)).getTime() - WORKER_TIMEOUT_MS) } });
   return {
     /** Records that a worker is alive and which models it has; removes those that it no longer names. */
-    async announce(worker: WorkerIdentity, models: BaseModel[]): Promise<void> {
+    async announce(worker: WorkerIdentity, models: AnnouncedModel[]): Promise<void> {
       const now = await databaseTime(db);
       const { id: workerId, ...rest } = worker;
       await db.$transaction(async (tx) => {
@@ -62,6 +72,21 @@ export function openModelStore(db: Database) {
       return rows.map(({ id, heartbeatAt }) => ({ id, silentMs: now.getTime() - heartbeatAt.getTime() }));
     },
 
+    /** Live workers, and whether each has this model on its disk. */
+    async workersFor({ id: modelId, revision }: Pick<BaseModel, 'id' | 'revision'>): Promise<WorkerWithModel[]> {
+      const rows = await db.worker.findMany({
+        where: await alive(),
+        orderBy: { id: 'asc' },
+        include: { models: { where: { modelId, revision }, select: { modelId: true } } },
+      });
+      return rows.map(({ id, device, memoryBytes, models }) => ({
+        id,
+        device,
+        memoryBytes: memoryBytes === null ? null : Number(memoryBytes),
+        hasModel: models.length > 0,
+      }));
+    },
+
     async hasWorkers(): Promise<boolean> {
       return (await db.worker.count({ where: await alive() })) > 0;
     },
@@ -78,18 +103,25 @@ export function openModelStore(db: Database) {
         where: { worker: await alive() },
         orderBy: [{ modelId: 'asc' }, { seenAt: 'asc' }],
         distinct: ['modelId'],
+        omit: { config: true },
       });
       return rows.map(asModel);
     },
 
     async find(id: string): Promise<(BaseModel & { seenAt: Date }) | null> {
-      const row = await db.baseModel.findFirst({ where: { modelId: id, worker: await alive() }, orderBy: { seenAt: 'asc' } });
+      const row = await db.baseModel.findFirst({ where: { modelId: id, worker: await alive() }, orderBy: { seenAt: 'asc' }, omit: { config: true } });
       return row && asModel(row);
+    },
+
+    /** The text of a model's config.json. @returns null if no live worker has announced it */
+    async configOf({ id: modelId, revision }: Pick<BaseModel, 'id' | 'revision'>): Promise<string | null> {
+      const where = { modelId, revision, config: { not: null }, worker: await alive() };
+      return (await db.baseModel.findFirst({ where, orderBy: { seenAt: 'asc' }, select: { config: true } }))?.config ?? null;
     },
   };
 }
 
-const asModel = ({ modelId, family, parameters, sizeBytes, revision, seenAt }: BaseModelRow) => ({
+const asModel = ({ modelId, family, parameters, sizeBytes, revision, seenAt }: Omit<BaseModelRow, 'config'>) => ({
   id: modelId,
   family,
   revision,

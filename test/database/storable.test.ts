@@ -150,7 +150,9 @@ describe('the database', () => {
     await database.jobReport.create({ data: { jobId: text('id'), kind: bad, content: json } });
     await database.turn.create({ data: { project: bad } });
     await database.worker.create({ data: { id: text('id'), hostname: bad, device: bad } });
-    await database.baseModel.create({ data: { workerId: text('id'), modelId: bad, family: bad, parameters: 1, sizeBytes: 1, revision: bad } });
+    await database.baseModel.create({
+      data: { workerId: text('id'), modelId: bad, family: bad, parameters: 1, sizeBytes: 1, revision: bad, config: bad },
+    });
     const [organizationId, projectId, serviceAccountId] = [text('organization'), text('project'), text('service account')];
     await database.organization.create({ data: { id: organizationId, name: bad, defaultProjectId: bad } });
     await database.project.create({ data: { id: projectId, organizationId, name: bad } });

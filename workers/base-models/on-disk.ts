@@ -5,14 +5,14 @@ import { ADAPTER_CONFIG_FILE, CONFIG_FILE, MAX_JSON_BYTES } from '../../src/form
 import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { cut } from '../../src/formats/shown.ts';
-import type { BaseModel } from '../../src/models/store.ts';
+import type { AnnouncedModel } from '../../src/models/store.ts';
 import { notAModel } from '../engine/io/not-a-model.ts';
 import { storedShapes, weightFiles } from '../engine/io/weight-files.ts';
 import { cachedModel } from './hub-cache.ts';
 import { newestSnapshots } from './snapshots.ts';
 
 /** A base model on this machine's disk. */
-export interface BaseModelDirectory extends BaseModel {
+export interface BaseModelDirectory extends AnnouncedModel {
   dir: string;
   /** Why a job on it will fail; null if its configuration and headers show no problem. */
   problem: string | null;
@@ -57,21 +57,25 @@ async function modelAt(dir: string, id: string): Promise<[Place] | null> {
   return names.some((name) => MODEL_FILE.test(name)) ? [{ id, revision: null, dir }] : null;
 }
 
+/** Longest config.json that is announced. Those that models are published with have a few kilobytes. */
+const MAX_ANNOUNCED_CONFIG = 64 * 1024;
 /** Longest message of what is not our own refusal. */
 const MAX_PROBLEM = 500;
 
 async function describe(dir: string): Promise<Omit<BaseModelDirectory, keyof Place>> {
-  const facts = { family: 'unknown', parameters: 0, sizeBytes: 0, problem: null as string | null };
+  const facts = { family: 'unknown', parameters: 0, sizeBytes: 0, config: null as string | null, problem: null as string | null };
   try {
     const path = join(dir, CONFIG_FILE);
     const { size } = await stat(path).catch(() => {
       throw notAModel(dir);
     });
     if (size > MAX_JSON_BYTES) throw new Refusal('corrupt_model_file', `${path} has ${size} bytes; the limit is ${MAX_JSON_BYTES}`);
-    const json: unknown = JSON.parse(await readFile(path, 'utf8'));
+    const text = await readFile(path, 'utf8');
+    const json: unknown = JSON.parse(text);
     const modelType = (json as { model_type?: unknown } | null)?.model_type;
     facts.family = typeof modelType === 'string' ? cut(modelType) : 'unknown';
     parseModelConfig(json, path);
+    if (text.length <= MAX_ANNOUNCED_CONFIG) facts.config = text;
     for (const shape of storedShapes(dir).values()) facts.parameters += shape.reduce((product, length) => product * length, 1);
     for (const path of weightFiles(dir)) facts.sizeBytes += (await stat(path)).size;
   } catch (error) {
