@@ -4,6 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance } from 'fastify';
 import { organizationRoutes } from './accounts/routes.ts';
 import { adapterRoutes } from './adapters/routes.ts';
+import { estimateRoutes } from './estimates/routes.ts';
 import { fileRoutes } from './files/routes.ts';
 import { graderRoutes } from './graders/routes.ts';
 import { healthRoutes } from './health.ts';
@@ -98,6 +99,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       await v1.register(jobRoutes, services);
       await v1.register(adapterRoutes, services);
       await v1.register(reportRoutes, services);
+      await v1.register(estimateRoutes, services);
       await v1.register(modelRoutes, services);
       await v1.register(webhookRoutes, services);
       await v1.register(async (organization) => organization.register(organizationRoutes, services), { prefix: '/organization' });

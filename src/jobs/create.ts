@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { Principal } from '../accounts/principal.ts';
 import { datasetProblem } from '../files/dataset-problem.ts';
+import type { StoredFile } from '../files/store.ts';
 import { checkHyperparameters, type Hyperparameters } from '../formats/hyperparameters.ts';
 import type { JsonObject } from '../formats/json-value.ts';
 import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
@@ -60,18 +61,8 @@ async function tunedModel(owner: string, { model: name, tuning, method }: Create
 }
 
 function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
-  if (body.method && !isObjective(body.method.type)) {
-    throw new Refusal('unsupported_method', `The method "${body.method.type}" is not supported yet`, {
-      param: 'method.type',
-      hint: `Use ${OBJECTIVE_NAMES.map((name) => `"${name}"`).join(' or ')}.`,
-    });
-  }
-  for (const other of ['dpo', 'reinforcement'] as const) {
-    if (body.method?.[other] !== undefined)
-      throw new Refusal('invalid_value', `method.${other} cannot be combined with the type "supervised"`, { param: `method.${other}` });
-  }
-  const { hyperparameters, param } = requestedHyperparameters(body);
-  checkHyperparameters(hyperparameters, param);
+  checkMethod(body);
+  const hyperparameters = requestedHyperparameters(body);
   return {
     id: newJobId(),
     model: body.model,
@@ -80,6 +71,7 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
     suffix: body.suffix ?? null,
     seed: body.seed ?? randomInt(MAX_SEED),
     priority: body.priority ?? 0,
+    dryRun: body.dry_run ?? false,
     hyperparameters,
     tuning: resolveTuning(body.tuning),
     metadata: body.metadata ?? null,
@@ -89,7 +81,22 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
   };
 }
 
-function requestedHyperparameters({ method, hyperparameters }: CreateJob): { hyperparameters: Hyperparameters; param: string } {
+/** @throws Refusal for a method that there is not, or settings of another one */
+export function checkMethod({ method }: Pick<CreateJob, 'method'>): void {
+  if (method && !isObjective(method.type)) {
+    throw new Refusal('unsupported_method', `The method "${method.type}" is not supported yet`, {
+      param: 'method.type',
+      hint: `Use ${OBJECTIVE_NAMES.map((name) => `"${name}"`).join(' or ')}.`,
+    });
+  }
+  for (const other of ['dpo', 'reinforcement'] as const) {
+    if (method?.[other] !== undefined)
+      throw new Refusal('invalid_value', `method.${other} cannot be combined with the type "supervised"`, { param: `method.${other}` });
+  }
+}
+
+/** @throws Refusal for values that contradict each other */
+export function requestedHyperparameters({ method, hyperparameters }: Pick<CreateJob, 'method' | 'hyperparameters'>): Hyperparameters {
   const ofMethod = method?.supervised?.hyperparameters;
   if (ofMethod && hyperparameters) {
     throw new Refusal('invalid_value', 'hyperparameters are given twice', {
@@ -97,11 +104,16 @@ function requestedHyperparameters({ method, hyperparameters }: CreateJob): { hyp
       hint: 'Use only method.supervised.hyperparameters; the other field is deprecated.',
     });
   }
-  if (hyperparameters) return { hyperparameters, param: 'hyperparameters' };
-  return { hyperparameters: ofMethod ?? {}, param: 'method.supervised.hyperparameters' };
+  const requested = hyperparameters ?? ofMethod ?? {};
+  checkHyperparameters(requested, hyperparameters ? 'hyperparameters' : 'method.supervised.hyperparameters');
+  return requested;
 }
 
-async function requireFile(owner: string, { param, id }: { param: 'training_file' | 'validation_file'; id: string }, services: Needs): Promise<void> {
+export async function requireFile(
+  owner: string,
+  { param, id }: { param: 'training_file' | 'validation_file'; id: string },
+  services: Parameters<typeof datasetProblem>[2] & Pick<Services, 'files'>,
+): Promise<StoredFile> {
   const file = await services.files.find(owner, id);
   const code = `invalid_${param}`;
   if (file === null) throw new Refusal(code, `There is no file "${id}"`, { param, hint: 'Upload it to POST /v1/files first.' });
@@ -114,4 +126,5 @@ async function requireFile(owner: string, { param, id }: { param: 'training_file
   // One that is still being read is waited for by the worker.
   const problem = await datasetProblem(file, param, services);
   if (problem !== null) throw problem;
+  return file;
 }

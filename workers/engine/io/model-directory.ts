@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { ADDITIONAL_TEMPLATES_DIR, COMPANION_FILES, CONFIG_FILE, TEMPLATE_EXTENSION, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
+import { storedDtype } from '../../../src/formats/stored-dtype.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { writeSafetensors } from './safetensors.ts';
@@ -48,9 +49,6 @@ function additionalTemplates(modelDir: string): string[] {
   return names.sort().map((name) => `${ADDITIONAL_TEMPLATES_DIR}/${name}`);
 }
 
-/** The dtype of a directory's weights; a fully tuned model is stored in that of its base. */
-export function storedDtype(modelDir: string): 'F32' | 'F16' | 'BF16' {
-  const config = readJson(join(modelDir, CONFIG_FILE), MODEL_DIRECTORY_HINT) as { dtype?: string; torch_dtype?: string };
-  const dtype = config.dtype ?? config.torch_dtype;
-  return dtype === 'bfloat16' ? 'BF16' : dtype === 'float16' ? 'F16' : 'F32';
-}
+/** The type of a directory's weights. */
+export const storedDtypeOf = (modelDir: string): ReturnType<typeof storedDtype> =>
+  storedDtype(readJson(join(modelDir, CONFIG_FILE), MODEL_DIRECTORY_HINT) as Record<string, unknown>);

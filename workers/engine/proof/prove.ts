@@ -7,7 +7,7 @@ import type { StepReport } from '../contract.ts';
 import { type ExampleStore, firstExamples, inMemory } from '../data/example-store.ts';
 import { evaluate } from '../evaluate.ts';
 import { decodeFloats, encodeFloats } from '../io/float-formats.ts';
-import { storedDtype } from '../io/model-directory.ts';
+import { storedDtypeOf } from '../io/model-directory.ts';
 import type { Run } from '../prepare.ts';
 import { methodOf } from '../tuning/methods.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
@@ -74,7 +74,7 @@ async function proveAdapter(run: Run, { deliveredDir, last, evaluating, signal }
 
 async function proveModel(run: Run, { modelDir, deliveredDir, last, evaluating, signal }: Delivery, measured: Measured): Promise<void> {
   const sample = lossSample(run);
-  const dtype = storedDtype(modelDir);
+  const dtype = storedDtypeOf(modelDir);
   if (dtype !== 'F32') roundWeights(run.model, dtype);
   const reported = dtype === 'F32' ? last.metrics['full_valid_loss'] : undefined;
   const live = reported ?? (await evaluate(run.model, sample.examples, evaluating)).loss;

@@ -1,6 +1,6 @@
 /** Full fine-tuning: every weight is trained, including embedding, norms and head. A tied head shares the embedding's weight. */
 import type { FullTuning } from '../../../src/formats/tuning/full.ts';
-import { saveModel, storedDtype } from '../io/model-directory.ts';
+import { saveModel, storedDtypeOf } from '../io/model-directory.ts';
 import { weightFiles } from '../io/weight-files.ts';
 import { modelProblems } from '../proof/model-layout.ts';
 import type { Variable } from '../tensorflow/tensorflow.ts';
@@ -15,7 +15,7 @@ export const full: Method<FullTuning> = {
     parameters: () => plainParameters(weights, config),
   }),
   // Saved in the precision in which the base is stored.
-  save: (model, dir, { base }) => saveModel(model, dir, { sourceDir: base.modelDir, dtype: storedDtype(base.modelDir) }),
+  save: (model, dir, { base }) => saveModel(model, dir, { sourceDir: base.modelDir, dtype: storedDtypeOf(base.modelDir) }),
   tensorFiles: weightFiles,
   layoutProblems: (deliveredDir, { modelDir }) => modelProblems(deliveredDir, modelDir),
   adapter: null,

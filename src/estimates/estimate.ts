@@ -1,0 +1,128 @@
+/** What a job would need, without a worker: from the model's config.json, the request, and the length of the texts in its file. */
+import type { Principal } from '../accounts/principal.ts';
+import { type Hyperparameters, type ResolvedHyperparameters, resolveHyperparameters } from '../formats/hyperparameters.ts';
+import { countParameters, estimateMemory, type PassSize } from '../formats/memory-estimate.ts';
+import type { ModelConfig } from '../formats/model-config.ts';
+import { parseModelConfig } from '../formats/parse-model-config.ts';
+import { PASS_TOKENS, paddedLength } from '../formats/pass-size.ts';
+import { Refusal } from '../formats/refusal.ts';
+import { layOutTensors } from '../formats/safetensors.ts';
+import { storedDtype } from '../formats/stored-dtype.ts';
+import { deliveredBy, type ResolvedTuning, resolveTuning, trainedShapes } from '../formats/tuning/tuning.ts';
+import { parseHubName } from '../hub/hub-name.ts';
+import { TUNED_PREFIX } from '../ids.ts';
+import { commitOfModel } from '../jobs/base-model.ts';
+import { checkMethod, requestedHyperparameters, requireFile } from '../jobs/create.ts';
+import type { Job } from '../jobs/job.ts';
+import { continuedFrom } from '../jobs/start-from.ts';
+import type { Services } from '../services.ts';
+import { type RoughData, roughData } from './rough-data.ts';
+import type { Estimate, EstimateRequest } from './schema.ts';
+import { announcedAs, workersThatFit } from './workers.ts';
+
+type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'reports' | 'models' | 'files' | 'validations' | 'hub' | 'objectStore' | 'log'>;
+type NamedModel = Pick<Job, 'model' | 'modelRevision'>;
+
+/** @throws Refusal as for a job that is created */
+export async function estimate({ project }: Principal, body: EstimateRequest, services: Needs): Promise<Estimate> {
+  checkMethod(body);
+  const requested = requestedHyperparameters(body);
+  const { tuning, ...named } = await chosen(project, body, services);
+  const json = await configJson(named, services);
+  const config = parseModelConfig(json, `The config.json of ${body.model}`);
+  const data = typeof body.training_file === 'string' ? await readRoughly(project, body.training_file, services) : null;
+
+  const assumptions: string[] = [];
+  const hyperparameters = resolve(requested, { config, tuning, examples: data?.examples ?? 1, assumptions });
+  const pass = passSize(requested, { hyperparameters, data, assumptions });
+  const { precision, gradient_checkpointing: gradientCheckpointing } = hyperparameters;
+  const memory = estimateMemory({ config, tuning, precision, gradientCheckpointing, pass });
+  const parameters = countParameters(config, tuning);
+  const dtype = deliveredBy(tuning.type) === 'adapter' ? 'F32' : storedDtype(json);
+  return {
+    object: 'fine_tuning.estimate',
+    model: body.model,
+    tuning,
+    trained_parameters: parameters.trained,
+    total_parameters: parameters.total,
+    delivered_bytes: layOutTensors(trainedShapes(config, tuning), { dtype }).fileBytes,
+    memory,
+    data: data && stepsOf(data, hyperparameters),
+    workers: await workersThatFit(named, memory.total_bytes, services),
+    assumptions,
+  };
+}
+
+/** The base model and the tuning; those of a tuned model if the job starts from one. */
+async function chosen(project: string, { model, tuning }: EstimateRequest, services: Needs): Promise<NamedModel & { tuning: ResolvedTuning }> {
+  if (model.startsWith(TUNED_PREFIX)) return continuedFrom(project, { name: model, tuning }, services);
+  return { model, modelRevision: await commitOfModel(model, services), tuning: resolveTuning(tuning) };
+}
+
+/** @throws Refusal if nobody has the file */
+async function configJson(named: NamedModel, { models, hub }: Needs): Promise<Record<string, unknown>> {
+  const announced = await models.configOf(announcedAs(named));
+  if (announced !== null) return JSON.parse(announced) as Record<string, unknown>;
+  const onHub = named.modelRevision === null ? null : parseHubName(named.model);
+  if (onHub !== null && hub.allows(onHub.name)) return (await hub.describe({ name: onHub.name, revision: named.modelRevision })).config;
+  throw new Refusal('model_not_described', `No worker has told what the config.json of "${named.model}" says`, {
+    param: 'model',
+    hint: 'It may be damaged or very long: create a job with `dry_run: true`, whose error says so.',
+  });
+}
+
+async function readRoughly(project: string, fileId: string, services: Needs): Promise<RoughData> {
+  const data = await roughData(await requireFile(project, { param: 'training_file', id: fileId }, services), services);
+  if (data.examples === 0) throw new Refusal('invalid_training_file', `The file "${fileId}" has no examples`, { param: 'training_file' });
+  return data;
+}
+
+interface Resolving {
+  config: ModelConfig;
+  tuning: ResolvedTuning;
+  examples: number;
+  assumptions: string[];
+}
+
+function resolve(requested: Hyperparameters, { config, tuning, examples, assumptions }: Resolving): ResolvedHyperparameters {
+  return resolveHyperparameters(requested, {
+    examples,
+    modelMaxLength: config.maxPositionTokens,
+    tuning,
+    fastestPrecision() {
+      assumptions.push('precision: f32, which needs more memory than bf16; "auto" is decided by the worker');
+      return 'f32';
+    },
+  });
+}
+
+interface PassFacts {
+  hyperparameters: ResolvedHyperparameters;
+  data: RoughData | null;
+  assumptions: string[];
+}
+
+/** The largest pass: as many examples of a step as fit into PASS_TOKENS, or one that is longer than that. */
+function passSize(requested: Hyperparameters, { hyperparameters, data, assumptions }: PassFacts): PassSize {
+  const { max_length: maxLength, batch_size: batchSize } = hyperparameters;
+  let longest = Math.min(maxLength, data?.longestTokens ?? maxLength);
+  if (data === null && (requested.max_length ?? 'auto') === 'auto') {
+    longest = Math.min(maxLength, PASS_TOKENS);
+    assumptions.push(`the longest example has ${longest} tokens: name a training_file, or max_length`);
+  }
+  if (data !== null) assumptions.push(`the longest example has about ${longest} tokens, by the length of its text`);
+  const ofStep = data === null && (requested.batch_size ?? 'auto') === 'auto' ? PASS_TOKENS : batchSize * longest;
+  const tokens = Math.max(paddedLength(longest), Math.min(PASS_TOKENS, paddedLength(ofStep)));
+  return { tokens, supervisedTokens: tokens };
+}
+
+function stepsOf({ examples, tokens, longestTokens }: RoughData, hyperparameters: ResolvedHyperparameters): NonNullable<Estimate['data']> {
+  const { n_epochs: epochs, batch_size: batchSize, max_length: maxLength } = hyperparameters;
+  return {
+    examples,
+    tokens,
+    longest_tokens: Math.min(longestTokens, maxLength),
+    total_steps: Math.ceil(examples / batchSize) * epochs,
+    total_tokens: tokens * epochs,
+  };
+}
