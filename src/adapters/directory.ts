@@ -36,9 +36,12 @@ export async function adapterObjects(job: Job, services: Needs, step?: number): 
       hint: `GET /v1/fine_tuning/jobs/${job.id}/checkpoints lists them.`,
     });
   }
-  throw new Refusal('adapter_not_found', `The job "${job.id}" is ${job.status} and has no adapter`, {
-    hint: job.status === 'succeeded' ? 'Its model has been deleted.' : 'The adapter is available once the job has succeeded.',
-  });
+  throw new Refusal('adapter_not_found', `The job "${job.id}" is ${job.status} and has no adapter`, { hint: whyNone(job) });
+}
+
+function whyNone({ id, status, dryRun }: Job): string {
+  if (dryRun) return `It is a dry run, which delivers nothing: GET /v1/fine_tuning/jobs/${id}/dry_run has what it measured.`;
+  return status === 'succeeded' ? 'Its model has been deleted.' : 'The adapter is available once the job has succeeded.';
 }
 
 /** @throws Refusal adapter_not_found */

@@ -1,6 +1,6 @@
 /** How much there is to learn in a file, without a tokenizer: by the length of its texts. */
 import { parseJsonLine } from '../formats/json-line.ts';
-import { readLines } from '../formats/lines.ts';
+import { splitLines } from '../formats/lines.ts';
 import { isRecord } from '../formats/record.ts';
 import { Refusal } from '../formats/refusal.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
@@ -28,7 +28,9 @@ export async function roughData(
   const read = { examples: 0, tokens: 0, longestTokens: 0, bytes: 0 };
   const stream = await objectStore.get(storageKey);
   try {
-    for await (const { number, text } of readLines(stream, WHERE)) {
+    for await (const line of splitLines(stream, WHERE)) {
+      if ('refusal' in line) throw line.refusal;
+      const { number, text } = line;
       const example = parseJsonLine(text, (problem, hint) => new Refusal(WHERE.code, `line ${number} ${problem}`, { param: WHERE.param, hint }));
       const tokens = roughTokens(example);
       read.examples += 1;

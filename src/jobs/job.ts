@@ -56,6 +56,8 @@ export interface Job {
   seed: number;
   /** Higher goes first; within one, projects take turns. */
   priority: number;
+  /** Only measures what the job would need: it delivers nothing, and is removed soon after it has ended. */
+  dryRun: boolean;
   /** As requested. */
   hyperparameters: Hyperparameters;
   /** Replaces the model's own chat template. */
@@ -125,9 +127,9 @@ export type NewJob = Pick<
   Job,
   'id' | 'model' | 'trainingFileId' | 'validationFileId' | 'suffix' | 'seed' | 'hyperparameters' | 'tuning' | 'metadata'
 > &
-  Partial<Pick<Job, 'organization' | 'integrations' | 'priority' | 'modelRevision' | 'startFrom' | 'chatTemplate' | 'chatTemplateKwargs'>> & {
-    idempotencyKey?: string;
-  };
+  Partial<
+    Pick<Job, 'organization' | 'integrations' | 'priority' | 'dryRun' | 'modelRevision' | 'startFrom' | 'chatTemplate' | 'chatTemplateKwargs'>
+  > & { idempotencyKey?: string };
 
 export const eventLevels = ['info', 'warn', 'error'] as const;
 export const eventTypes = ['message', 'metrics'] as const;

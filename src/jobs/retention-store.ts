@@ -67,6 +67,7 @@ export function openRetentionStore(db: Database) {
 
     /**
      * Brings the dates on which jobs or checkpoints expire in line with the policy. Only what has ended expires, and no date comes sooner than the notice.
+     * A dry run has the date that it got when it ended.
      * @param days  how long they are kept after the job has ended; null: for ever
      * @returns the dates that are new
      */
@@ -75,7 +76,7 @@ export function openRetentionStore(db: Database) {
       const key = Prisma.raw(what === 'jobs' ? 'jobs.id' : 'checkpoints.job_id');
       const kept = days === null ? Prisma.sql`TRUE` : Prisma.sql`NOT ${hasEnded}`;
       await db.$executeRaw`UPDATE ${table} SET expires_at = NULL FROM jobs AS owning
-        WHERE owning.id = ${key} AND ${table}.expires_at IS NOT NULL AND ${kept}`;
+        WHERE owning.id = ${key} AND ${table}.expires_at IS NOT NULL AND NOT owning.dry_run AND ${kept}`;
       if (days === null) return [];
       return db.$queryRaw<Expiry[]>`
         UPDATE ${table} SET expires_at = planned.next FROM (
@@ -86,7 +87,7 @@ export function openRetentionStore(db: Database) {
           END AS next
           FROM ${table} JOIN jobs AS owning ON owning.id = ${key},
             LATERAL (SELECT owning.finished_at + make_interval(days => ${days}::int) AS wanted, ${now} + make_interval(days => ${NOTICE_DAYS}::int) AS notice) AS dates
-          WHERE ${hasEnded}
+          WHERE ${hasEnded} AND NOT owning.dry_run
         ) AS planned
         WHERE ${table}.id = planned.id AND ${table}.expires_at IS DISTINCT FROM planned.next::timestamp(3)
         RETURNING planned.job_id AS "jobId", ${table}.expires_at AS "expiresAt"`;

@@ -90,6 +90,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
       const { data, hasMore } = await jobs.list(principal.project, {
         limit: query.limit,
         ...(query.after !== undefined && { after: query.after }),
+        ...(query.dry_run !== undefined && { dryRun: query.dry_run }),
         ...metadataFilter(query),
       });
       return { object: 'list' as const, data: data.map(jobView), has_more: hasMore };

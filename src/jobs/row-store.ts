@@ -39,8 +39,18 @@ export async function moveIf(
   if (row === undefined) return null;
   const job = asJob(row);
   await addEvents(tx, job, events);
+  if (isFinal(to) && job.dryRun) return endDryRun(tx, job, now);
   if (isFinal(to)) await recordJobEnd(tx, { owner: job.owner, jobId: job.id, status: to, at: now });
   return job;
+}
+
+/** How long the report of a dry run is kept. */
+export const DRY_RUN_KEPT_HOURS = 24;
+
+/** Nobody is told of it by webhook, and it goes by itself. */
+async function endDryRun(tx: Transaction, job: Job, now: Date): Promise<Job> {
+  const expiresAt = new Date(now.getTime() + DRY_RUN_KEPT_HOURS * 3_600_000);
+  return asJob(await tx.job.update({ where: { id: job.id }, data: { expiresAt } }));
 }
 
 /** Whoever resumes a job by hand gives it all its chances again, at once. */
@@ -68,7 +78,7 @@ export function asJob({ method, idempotencyKey, requestSha256, trainedTokens, ..
   // Jobs of older versions have neither in their method.
   const { chat_template: chatTemplate = null, chat_template_kwargs: kwargs = null } = method as Prisma.JsonObject;
   const chatTemplateKwargs = typeof kwargs === 'string' ? parseJsonValue(kwargs) : null;
-  const adapterFolder = row.adapterFolder ?? (row.status === 'succeeded' ? keys.olderAdapter(row.id) : null);
+  const adapterFolder = row.adapterFolder ?? (row.status === 'succeeded' && !row.dryRun ? keys.olderAdapter(row.id) : null);
   const tokens = trainedTokens === null ? null : Number(trainedTokens);
   return { ...row, chatTemplate, chatTemplateKwargs, adapterFolder, trainedTokens: tokens } as unknown as Job;
 }

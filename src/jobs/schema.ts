@@ -91,6 +91,14 @@ export const CreateJob = Type.Object(
     suffix: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64, description: "Becomes part of the tuned model's name." }))),
     seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2147483647 }))),
     priority: Type.Optional(nullable(Priority)),
+    dry_run: Type.Optional(
+      nullable(
+        Type.Boolean({
+          description:
+            'Validates everything and takes two real steps on the largest batch, to measure memory and time (`GET …/dry_run`). Nothing is delivered, and the job is removed a day after it has ended.',
+        }),
+      ),
+    ),
     method: Type.Optional(Method),
     hyperparameters: Type.Optional(
       Type.Unsafe<Hyperparameters>({ ...Hyperparameters, deprecated: true, description: 'Use method.supervised.hyperparameters.' }),
@@ -116,13 +124,16 @@ export const JobObject = Type.Object(
     error: nullable(Type.Object({ code: Type.String(), message: Type.String(), param: nullable(Type.String()) })),
     fine_tuned_model: nullable(Type.String()),
     finished_at: nullable(Type.Integer()),
-    expires_at: Type.Optional(Type.Integer({ description: "When the operator's policy removes the job with all that it made." })),
+    expires_at: Type.Optional(
+      Type.Integer({ description: "When the operator's policy removes the job with all that it made; a dry run goes a day after it has ended." }),
+    ),
     hyperparameters: ShownHyperparameters,
     model: Type.String(),
     organization_id: Type.String(),
     result_files: Type.Array(Type.String()),
     seed: Type.Integer(),
     priority: Type.Integer({ description: 'Jobs of a higher priority are begun first.' }),
+    dry_run: Type.Boolean({ description: 'Whether the job only measures what it would need.' }),
     status: oneOf(jobStatuses),
     waiting_for: nullable(oneOf(needs, { description: 'What keeps the job from being trained. Its events say more.' })),
     trained_tokens: nullable(Type.Integer()),
@@ -186,6 +197,7 @@ export const JobQuery = Type.Object(
   {
     after,
     limit: limit(20),
+    dry_run: Type.Optional(Type.Boolean({ description: 'Only dry runs, or only other jobs; left out: both.' })),
     metadata: Type.Optional(
       Type.String({
         description:

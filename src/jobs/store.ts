@@ -17,6 +17,8 @@ export interface JobFilter {
   limit: number;
   /** Pairs that must all match; null: jobs without metadata. */
   metadata?: Record<string, string> | null;
+  /** Only dry runs, or only other jobs. */
+  dryRun?: boolean;
 }
 
 /**
@@ -85,13 +87,14 @@ export function openJobStore(db: Database) {
       return pageOf(rows.map(asJob), limit);
     },
 
-    async list(owner: string, { after, limit, metadata }: JobFilter): Promise<Page<Job>> {
+    async list(owner: string, { after, limit, metadata, dryRun }: JobFilter): Promise<Page<Job>> {
       const cursor = await cursorOf(
         after,
         async (id) => (await db.job.findUnique({ where: { id, owner }, select: { createdAt: true, id: true } })) ?? tombstoneOf(db, owner, id),
       );
       const conditions: Prisma.JobWhereInput[] = Object.entries(metadata ?? {}).map(([key, value]) => ({ metadata: { path: [key], equals: value } }));
       if (metadata === null) conditions.push({ metadata: { equals: Prisma.DbNull } });
+      if (dryRun !== undefined) conditions.push({ dryRun });
       if (cursor) conditions.push({ OR: [{ createdAt: { lt: cursor.createdAt } }, { createdAt: cursor.createdAt, id: { lt: cursor.id } }] });
       const rows = await db.job.findMany({ where: { owner, AND: conditions }, orderBy: newestFirst, take: limit + 1 });
       return pageOf(rows.map(asJob), limit);

@@ -27,6 +27,7 @@ export function jobView(job: Job): Static<typeof JobObject> {
     result_files: job.status === 'succeeded' ? job.resultFileIds : [],
     seed: job.seed,
     priority: job.priority,
+    dry_run: job.dryRun,
     status: job.status,
     waiting_for: job.waitingFor,
     trained_tokens: job.trainedTokens,

@@ -13,9 +13,16 @@ const availability: Record<ReportKind, string> = {
   proof: 'It is available once training is done and the delivered files have been read back, before the job succeeds',
   lineage: 'It is available once training is done and the files are delivered',
   resumes: 'It is available once the job has been interrupted and has resumed',
+  dry_run: 'It is available once a job that was created with `dry_run: true` has succeeded',
 };
 
-const names: Record<ReportKind, string> = { receipt: 'receipt', proof: 'proof', lineage: 'lineage', resumes: 'resume certificate' };
+const names: Record<ReportKind, string> = {
+  receipt: 'receipt',
+  proof: 'proof',
+  lineage: 'lineage',
+  resumes: 'resume certificate',
+  dry_run: 'dry run',
+};
 
 /** @throws Refusal fine_tune_not_found, report_not_found */
 export async function findReport<Kind extends ReportKind>(

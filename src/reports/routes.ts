@@ -5,12 +5,13 @@ import { Lineage } from '../formats/lineage.ts';
 import { Resumes } from '../formats/resumes.ts';
 import { TokenReceipt } from '../formats/token-receipt.ts';
 import type { Services } from '../services.ts';
+import { DryRunReport, findDryRun } from './dry-run.ts';
 import { findReport } from './find.ts';
 
 const tags = ['Reports'];
 const params = Type.Object({ job_id: Type.String() });
 
-/** `/v1/fine_tuning/jobs/{id}/receipt`, `proof`, `lineage` and `resumes`: reports on a job's data, its delivered files, their origin, and its interruptions */
+/** Under `/v1/fine_tuning/jobs/{id}`: reports on a job's data, its delivered files, their origin, its interruptions, and what a dry run measured */
 export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   app.get(
     '/fine_tuning/jobs/:job_id/receipt',
@@ -72,5 +73,21 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
       },
     },
     ({ principal, params }) => findReport(principal, params.job_id, 'resumes', services),
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:job_id/dry_run',
+    {
+      schema: {
+        tags,
+        operationId: 'retrieveDryRun',
+        summary: 'Retrieve what a dry run measured',
+        description:
+          'Peak memory beside the estimate, tokens per second, the time in all, sizes, the token receipt, and which workers have room for it.',
+        params,
+        response: { 200: DryRunReport },
+      },
+    },
+    ({ principal, params }) => findDryRun(principal, params.job_id, services),
   );
 };

@@ -1,5 +1,6 @@
 import type { Database } from '../database/client.ts';
 import type { AdapterProof } from '../formats/adapter-proof.ts';
+import type { DryRun } from '../formats/dry-run.ts';
 import type { Lineage } from '../formats/lineage.ts';
 import type { Resumes } from '../formats/resumes.ts';
 import type { TokenReceipt } from '../formats/token-receipt.ts';
@@ -12,6 +13,7 @@ export interface Reports {
   proof: AdapterProof;
   lineage: Lineage;
   resumes: Resumes;
+  dry_run: DryRun;
 }
 export type ReportKind = keyof Reports;
 

@@ -1,10 +1,12 @@
 /** How a worker's part in a job ends if the job does not succeed. */
 import type { Logger } from 'pino';
 import { isRefusedByDatabase } from '../../src/database/refused-write.ts';
-import type { Refusal } from '../../src/formats/refusal.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job, JobError, NewEvent } from '../../src/jobs/job.ts';
 import { startingFrom } from '../../src/jobs/setback.ts';
 import type { Services } from '../../src/services.ts';
+import type { ForkedTraining } from '../process/forked.ts';
+import type { TrainingError } from '../process/messages.ts';
 
 /** The job no longer belongs to this worker: it was cancelled, deleted, or taken over because its heartbeat stopped. */
 export class JobLost extends Error {
@@ -61,3 +63,9 @@ const plainError = ({ code, message, param }: JobError): JobError => ({
   message: message.slice(0, PLAIN_LENGTH).replaceAll(/[^ -~]+/g, '?'),
   param: param?.slice(0, PLAIN_LENGTH).replaceAll(/[^ -~]+/g, '?') ?? null,
 });
+
+/** What a training process reports, as the job's error. */
+export function failure({ code, message, param, hint }: TrainingError, training: ForkedTraining, log: Logger): Refusal {
+  if (code === 'internal_error') log.error({ output: training.output() }, 'training failed');
+  return new Refusal(code, message, { param, hint });
+}

@@ -60,7 +60,7 @@ async function judgedFile(owner: string, id: string, { files }: Pick<Services, '
 export function trainOptions(
   { job, folder, modelPath, resumeFrom }: { job: Job; folder: JobFolder; modelPath: string; resumeFrom: string | null },
   { config }: Pick<Services, 'config'>,
-): Omit<TrainOptions, 'signal' | 'report'> {
+): Omit<TrainOptions, 'signal' | 'report'> & { checkpointsDir: string } {
   return {
     modelDir: modelPath,
     trainingFile: folder.trainingFile,

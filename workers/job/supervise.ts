@@ -10,12 +10,12 @@ import type { CheckpointReport } from '../engine/contract.ts';
 import type { Place } from '../placement/places.ts';
 import { TrainingProcessDied } from '../process/died.ts';
 import type { ForkedTraining } from '../process/forked.ts';
-import type { TrainingError } from '../process/messages.ts';
 import { hubModelDir, isAvailable } from './base-model.ts';
 import { fetchNewestCheckpoint, isUnusable, type LoadedCheckpoint, setAsideLoaded } from './checkpoint.ts';
 import { countCrashes } from './crashes.ts';
 import { deliver } from './delivery.ts';
-import { giveBack, JobLost, letGo, StoppedByWorker } from './endings.ts';
+import { endDryRun } from './dry-run.ts';
+import { failure, giveBack, JobLost, letGo, StoppedByWorker } from './endings.ts';
 import { type JobFolder, makeJobFolder } from './folder.ts';
 import { fetchDatasets, trainOptions } from './inputs.ts';
 import { openJournal } from './journal.ts';
@@ -174,7 +174,7 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
     if (stopping.aborted) return await giveBack(run);
     log.info({ trainingPid: training.pid, resumeFrom: options.resumeFrom }, 'training process takes the job');
     const preparation = preparationProgress(run.datasetSizes, Date.now());
-    for await (const answer of training.train(options)) {
+    for await (const answer of job.dryRun ? training.dryRun(options) : training.train(options)) {
       switch (answer.answer) {
         case 'preparing': {
           const { event, readyMs } = preparation(answer.progress, Date.now());
@@ -203,6 +203,10 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
         case 'checkpoint':
           await run.lineage.writeToCheckpoint(answer.checkpoint);
           await patiently(() => storeProgress(run, answer.checkpoint), { services, job, signal, patienceMs: run.patienceMs ?? PATIENCE_MS, log });
+          break;
+        case 'measured':
+          run.place.trained();
+          await endDryRun(run, answer.dryRun);
           break;
         case 'done':
           run.place.trained();
@@ -241,9 +245,4 @@ async function verify({ watch, log }: Run, training: ForkedTraining, dir: string
   if (answer.answer === 'verified') return answer.findings;
   if (answer.answer === 'failed') throw failure(answer.error, training, log);
   throw new StoppedByWorker();
-}
-
-function failure({ code, message, param, hint }: TrainingError, training: ForkedTraining, log: Logger): Refusal {
-  if (code === 'internal_error') log.error({ output: training.output() }, 'training failed');
-  return new Refusal(code, message, { param, hint });
 }

@@ -1,0 +1,141 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { keys } from '../../../src/object-store/keys.ts';
+import { sweepExpired } from '../../../src/sweeps/retention.ts';
+import { refusal } from '../../running-service.ts';
+import { superviseJobs, WEIGHTS } from './supervised-jobs.ts';
+
+let jobs: Awaited<ReturnType<typeof superviseJobs>>;
+beforeAll(async () => {
+  jobs = await superviseJobs();
+});
+afterAll(() => jobs?.close());
+
+const retrieve = async (id: string) => (await jobs.get(id)).json();
+const events = async (id: string) => (await jobs.get(id, '/events?limit=100')).json().data as { type: string; message: string }[];
+
+describe('a dry run', () => {
+  it('measures two steps, and leaves a report but no model, file, checkpoint or metric', async () => {
+    const real = await jobs.makeJob();
+    await jobs.supervise(real);
+    const id = await jobs.makeJob({ dry_run: true });
+    expect(await retrieve(id)).toMatchObject({ dry_run: true, status: 'validating_files' });
+    expect(refusal(await jobs.get(id, '/dry_run'))).toMatchObject({ status: 404, code: 'report_not_found' });
+    await jobs.supervise(id);
+
+    const job = await retrieve(id);
+    expect(job).toMatchObject({ status: 'succeeded', fine_tuned_model: null, result_files: [], trained_tokens: null, error: null });
+    expect(job.expires_at - job.finished_at).toBe(24 * 3600);
+    const report = (await jobs.get(id, '/dry_run')).json();
+    const { receipt, batch, memory, seconds } = report;
+    expect(receipt.training).toEqual((await jobs.get(real, '/receipt')).json().training);
+    expect(report.hyperparameters).toMatchObject({ n_epochs: 2, batch_size: 4, precision: expect.stringMatching(/f32|bf16/) });
+    expect(report).toMatchObject({ total_steps: 4, total_tokens: 2 * receipt.training.tokens, tuning: { type: 'lora', r: 4 } });
+    expect(batch).toMatchObject({ examples: 4, longest_tokens: receipt.training.longest.tokens });
+    expect(report.delivered_bytes).toBe((await jobs.weights(real)).length);
+    expect(report.checkpoint_bytes).toBeGreaterThan(3 * report.delivered_bytes);
+    expect(report.tokens_per_second).toBeCloseTo(batch.tokens / seconds.step);
+    expect(seconds.total).toBeCloseTo(seconds.preparation + seconds.training + seconds.evaluation + seconds.checkpoints);
+    expect(memory.estimate_error).toBeCloseTo(memory.estimate.total_bytes / memory.peak_bytes - 1);
+    expect(report.workers).toEqual([{ id: 'worker-test', device: 'CPU', memory_bytes: null, has_model: true, fits: null }]);
+
+    expect((await events(id)).filter(({ type }) => type === 'metrics')).toEqual([]);
+    expect((await events(id))[0]!.message).toMatch(/^The dry run is done: the job would need .* GB of memory/);
+    for (const path of ['/checkpoints']) expect((await jobs.get(id, path)).json().data).toEqual([]);
+    expect(refusal(await jobs.get(id, `/adapter/${WEIGHTS}`))).toMatchObject({ status: 404, message: expect.stringContaining('It is a dry run') });
+    expect(await jobs.service.services.objectStore.list(keys.job(id))).toEqual([]);
+    expect(
+      existsSync(join(jobs.service.services.config.dataDir, 'work')) ? readdirSync(join(jobs.service.services.config.dataDir, 'work')) : [],
+    ).toEqual([]);
+    const models = (await jobs.service.inject({ url: '/v1/models' })).json().data as { job_id?: string }[];
+    expect(models.map((model) => model.job_id)).not.toContain(id);
+  });
+
+  it('is listed beside other jobs, and apart from them where that is asked for', async () => {
+    const [dry, other] = [await jobs.makeJob({ dry_run: true }), await jobs.makeJob()];
+    const ids = async (query: string) =>
+      (await jobs.service.inject({ url: `/v1/fine_tuning/jobs?limit=100${query}` })).json().data.map((job: { id: string }) => job.id) as string[];
+    expect(await ids('')).toEqual(expect.arrayContaining([dry, other]));
+    expect(await ids('&dry_run=true')).toContain(dry);
+    expect(await ids('&dry_run=true')).not.toContain(other);
+    expect(await ids('&dry_run=false')).toContain(other);
+    expect(await ids('&dry_run=false')).not.toContain(dry);
+  });
+
+  it('of data that cannot be trained on › fails with the words of a real job', async () => {
+    const training_file = await jobs.service.upload('{"messages":[{"role":"user","content":"a"},{"role":"assistent","content":"b"}]}\n');
+    const errors = [];
+    for (const dry_run of [true, false]) {
+      const id = await jobs.makeJob({ training_file, dry_run });
+      await jobs.supervise(id);
+      const { status, error } = await retrieve(id);
+      expect(status).toBe('failed');
+      errors.push(error);
+    }
+    expect(errors[0]).toMatchObject({ code: 'invalid_training_file', message: expect.stringContaining('line 1, message 2') });
+    expect(errors[0]).toEqual(errors[1]);
+  });
+
+  it('whose training process is killed › is measured by the next one', async () => {
+    const id = await jobs.makeJob({ dry_run: true });
+    let taken = 0;
+    const takeProcess = jobs.takeProcessWith((training) => ({
+      async *dryRun(options) {
+        taken += 1;
+        for await (const answer of training.dryRun(options)) {
+          yield answer;
+          if (taken === 1 && answer.answer === 'prepared') await training.kill();
+        }
+      },
+    }));
+    await jobs.supervise(id, { takeProcess });
+    expect(taken).toBe(2);
+    expect(await retrieve(id)).toMatchObject({ status: 'succeeded' });
+    expect((await jobs.get(id, '/dry_run')).statusCode).toBe(200);
+  });
+
+  it('that is cancelled while it is measured › ends, without a report', async () => {
+    const id = await jobs.makeJob({ dry_run: true });
+    const takeProcess = jobs.takeProcessWith((training) => ({
+      async *dryRun(options) {
+        for await (const answer of training.dryRun(options)) {
+          if (answer.answer === 'prepared') await jobs.service.post(`/v1/fine_tuning/jobs/${id}/cancel`, {});
+          yield answer;
+        }
+      },
+    }));
+    await jobs.supervise(id, { takeProcess });
+    expect(await retrieve(id)).toMatchObject({ status: 'cancelled', expires_at: expect.any(Number) });
+    expect(refusal(await jobs.get(id, '/dry_run'))).toMatchObject({ status: 404, code: 'report_not_found' });
+  });
+
+  it('whose worker stops › is measured by the next worker', async () => {
+    const id = await jobs.makeJob({ dry_run: true });
+    const stopping = new AbortController();
+    const takeProcess = jobs.takeProcessWith((training) => ({
+      async *dryRun(options) {
+        for await (const answer of training.dryRun(options)) {
+          if (answer.answer === 'prepared') stopping.abort();
+          yield answer;
+        }
+      },
+    }));
+    await jobs.supervise(id, { takeProcess, stopping: stopping.signal });
+    expect(await retrieve(id)).toMatchObject({ status: 'queued' });
+    await jobs.supervise(id);
+    expect(await retrieve(id)).toMatchObject({ status: 'succeeded' });
+  });
+
+  it('goes by itself with its report, whatever is kept of other jobs', async () => {
+    const { services } = jobs.service;
+    const [kept, expired] = [await jobs.makeJob({ dry_run: true }), await jobs.makeJob({ dry_run: true })];
+    for (const id of [kept, expired]) await jobs.service.post(`/v1/fine_tuning/jobs/${id}/cancel`, {});
+    const { expires_at } = await retrieve(kept);
+    await services.database.job.update({ where: { id: expired }, data: { expiresAt: new Date(Date.now() - 1000) } });
+    await sweepExpired({ ...services, config: { ...services.config, retention: { filesDays: null, checkpointsDays: null, jobsDays: null } } });
+    expect((await jobs.get(expired)).statusCode).toBe(404);
+    await sweepExpired({ ...services, config: { ...services.config, retention: { filesDays: null, checkpointsDays: null, jobsDays: 30 } } });
+    expect(await retrieve(kept)).toMatchObject({ expires_at });
+  });
+});
