@@ -9,6 +9,7 @@ const TOOLS = {
   'clang-format': ['clang-format==20.1.8'],
   // Hypothesis chooses the inputs: another version tries others.
   schemathesis: ['schemathesis==4.32.5', 'hypothesis==6.170.17'],
+  openai: ['openai==3.57.0'],
   'openapi-python-client': ['openapi-python-client==0.29.1'],
 } as const satisfies Record<string, readonly [string, ...string[]]>;
 

@@ -9,20 +9,28 @@ export interface Service {
   logFile: string;
 }
 
+interface Start {
+  root: string;
+  dataDir: string;
+  logFile: string;
+  settings?: Record<string, string>;
+}
+
 /** Not passed on: they could point the service at the user's own servers, and the demo uses private ones. */
 const LEFT_OUT = ['DATABASE_URL', 'REDIS_URL', 'STORAGE_URL', 'ROOT_API_KEY', 'MODELS_DIR', 'WORKERS', 'HOST', 'PORT', 'LOG_LEVEL'];
 
 /**
  * Starts the whole service: API, worker, private Postgres and Redis-compatible server.
- * @param logFile receives its output
+ * @param logFile  receives its output
+ * @param settings more of the environment
  */
-export async function startService({ root, dataDir, logFile }: { root: string; dataDir: string; logFile: string }): Promise<Service> {
+export async function startService({ root, dataDir, logFile, settings }: Start): Promise<Service> {
   const port = await freePort();
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !LEFT_OUT.includes(name)));
   const log = openSync(logFile, 'w', 0o600);
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], {
     cwd: root,
-    env: { ...env, DATA_DIR: dataDir, PORT: String(port) },
+    env: { ...env, DATA_DIR: dataDir, PORT: String(port), ...settings },
     stdio: ['ignore', log, log],
   });
   closeSync(log);

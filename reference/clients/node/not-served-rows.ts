@@ -1,0 +1,36 @@
+/** What administers an organization and has nothing to do with fine-tuning is not served, which the service must say rather than break. */
+import { expectRefusal } from './matching.ts';
+import type { Method } from './methods.ts';
+import type { Row } from './setting.ts';
+
+const SERVED = /^admin\.organization\.(adminAPIKeys|auditLogs|projects(\.(apiKeys|serviceAccounts|serviceAccounts\.apiKeys|rateLimits))?)\.\w+$/;
+/** The service has no way to change a key: it is revoked, and another one made. */
+const NOT_SERVED_EITHER: string[] = ['admin.organization.projects.apiKeys.update'];
+
+/** Every name by which a method takes a part of its path. */
+const NAMES = ['project_id', 'user_id', 'group_id', 'role_id', 'certificate_id', 'workload_identity_provider_id', 'workload_identity_provider'];
+const PARAMETERS = Object.fromEntries(NAMES.map((name) => [name, 'none']));
+
+/** A row for each resource with all its methods: `admin.organization.users.*`. */
+export function notServedRows(methods: readonly Method[]): Row[] {
+  const resources = new Map<string, Method[]>();
+  for (const method of methods) {
+    const { name } = method;
+    if (!name.startsWith('admin.') || (SERVED.test(name) && !NOT_SERVED_EITHER.includes(name))) continue;
+    const resource = NOT_SERVED_EITHER.includes(name) ? name : name.replace(/\.\w+$/, '.*');
+    resources.set(resource, [...(resources.get(resource) ?? []), method]);
+  }
+  return [...resources].map(
+    ([resource, calls]): Row => [
+      resource,
+      'is not served, and says so',
+      async ({ openai }) => {
+        for (const { name, call } of calls) {
+          await expectRefusal(call('none', PARAMETERS), openai.NotFoundError, { message: /route|not served|not there/i }).catch((error: Error) => {
+            throw new Error(`${name}: ${error.message}`);
+          });
+        }
+      },
+    ],
+  );
+}

@@ -1,0 +1,27 @@
+/**
+ * The newest Node with long-term support, from npm's `node` package, which is the program itself. It is installed once in the user's cache folder:
+ *
+ *     node --import tsx reference/newest-node.ts     prints the folder of its `node`
+ */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { onceInCache } from '../scripts/setup/cache.mjs';
+
+const NEWEST_LTS = '26.10.0';
+
+/** @returns the folder that holds the program `node` */
+export async function newestNode(): Promise<string> {
+  const { folder } = await onceInCache(`node-${NEWEST_LTS}-${process.platform}-${process.arch}`, async (into) => {
+    // Not with --prefix, which would ignore npm's global settings. Its install script picks the program for this machine.
+    writeFileSync(join(into, 'package.json'), '{}');
+    execFileSync('npm', ['install', '--silent', '--ignore-scripts=false', `node@${NEWEST_LTS}`], {
+      cwd: into,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  });
+  return join(folder, 'node_modules', 'node', 'bin');
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) console.log(await newestNode());
