@@ -1,6 +1,8 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { referencePath } from '../../../reference/fixtures.ts';
+import { DEFAULT_PROJECT } from '../../../src/ids.ts';
 import { keys } from '../../../src/object-store/keys.ts';
 import { sweepExpired } from '../../../src/sweeps/retention.ts';
 import { refusal } from '../../running-service.ts';
@@ -42,14 +44,40 @@ describe('a dry run', () => {
 
     expect((await events(id)).filter(({ type }) => type === 'metrics')).toEqual([]);
     expect((await events(id))[0]!.message).toMatch(/^The dry run is done: the job would need .* GB of memory/);
-    for (const path of ['/checkpoints']) expect((await jobs.get(id, path)).json().data).toEqual([]);
+    expect((await jobs.get(id, '/checkpoints')).json().data).toEqual([]);
     expect(refusal(await jobs.get(id, `/adapter/${WEIGHTS}`))).toMatchObject({ status: 404, message: expect.stringContaining('It is a dry run') });
     expect(await jobs.service.services.objectStore.list(keys.job(id))).toEqual([]);
-    expect(
-      existsSync(join(jobs.service.services.config.dataDir, 'work')) ? readdirSync(join(jobs.service.services.config.dataDir, 'work')) : [],
-    ).toEqual([]);
     const models = (await jobs.service.inject({ url: '/v1/models' })).json().data as { job_id?: string }[];
     expect(models.map((model) => model.job_id)).not.toContain(id);
+  });
+
+  it('tells no webhook endpoint, as other jobs do', async () => {
+    const { database } = jobs.service.services;
+    const endpoint = { owner: DEFAULT_PROJECT, name: 'all', url: 'https://hooks.invalid', secret: 'secret', secretHint: 'hint' };
+    await database.webhookEndpoint.create({ data: { id: 'endpoint', ...endpoint, eventTypes: ['fine_tuning.job.cancelled'] } });
+    for (const dry_run of [true, false]) {
+      const id = await jobs.makeJob({ dry_run });
+      await jobs.service.post(`/v1/fine_tuning/jobs/${id}/cancel`, {});
+      expect(await database.webhookDelivery.count({ where: { subjectId: id } })).toBe(dry_run ? 0 : 1);
+    }
+    await database.webhookEndpoint.delete({ where: { id: 'endpoint' } });
+  });
+
+  it('of LoRA and of full fine-tuning › is what the estimate said without a worker, to the byte on disk and within a tenth in memory', async () => {
+    const { models } = jobs.service.services;
+    const config = readFileSync(join(referencePath('cases', 'llama-gqa-tied', 'model'), 'config.json'), 'utf8');
+    const facts = { family: 'llama', parameters: 1, sizeBytes: 1, revision: null };
+    await models.announce({ id: 'worker-describing', hostname: 'here', device: 'CPU' }, [{ id: 'graft-tiny', ...facts, config }]);
+    for (const type of ['lora', 'full']) {
+      const choices = { tuning: { type }, hyperparameters: { precision: 'f32', max_length: 64 } };
+      const id = await jobs.makeJob({ ...choices, dry_run: true });
+      await jobs.supervise(id);
+      const measured = (await jobs.get(id, '/dry_run')).json();
+      const { memory, ...estimated } = (await jobs.service.post('/v1/fine_tuning/estimate', { model: 'graft-tiny', ...choices })).json();
+      for (const exact of ['trained_parameters', 'total_parameters', 'delivered_bytes']) expect(estimated[exact], exact).toBe(measured[exact]);
+      expect(Math.abs(memory.total_bytes / measured.memory.peak_bytes - 1)).toBeLessThan(0.1);
+    }
+    await models.removeWorker('worker-describing');
   });
 
   it('is listed beside other jobs, and apart from them where that is asked for', async () => {
@@ -64,16 +92,15 @@ describe('a dry run', () => {
   });
 
   it('of data that cannot be trained on › fails with the words of a real job', async () => {
-    const training_file = await jobs.service.upload('{"messages":[{"role":"user","content":"a"},{"role":"assistent","content":"b"}]}\n');
     const errors = [];
     for (const dry_run of [true, false]) {
-      const id = await jobs.makeJob({ training_file, dry_run });
+      const id = await jobs.makeJob({ hyperparameters: { max_length: 8 }, dry_run });
       await jobs.supervise(id);
       const { status, error } = await retrieve(id);
       expect(status).toBe('failed');
       errors.push(error);
     }
-    expect(errors[0]).toMatchObject({ code: 'invalid_training_file', message: expect.stringContaining('line 1, message 2') });
+    expect(errors[0]).toMatchObject({ code: 'invalid_training_file', message: expect.stringContaining('the limit is 8') });
     expect(errors[0]).toEqual(errors[1]);
   });
 
