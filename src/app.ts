@@ -24,6 +24,7 @@ import { endSlowBodies } from './http/slow-bodies.ts';
 import { compileValidator } from './http/validation.ts';
 import { jobRoutes } from './jobs/routes.ts';
 import { modelRoutes } from './models/routes.ts';
+import { permissionRoutes } from './permissions/routes.ts';
 import { reportRoutes } from './reports/routes.ts';
 import type { Services } from './services.ts';
 import { uploadRoutes } from './uploads/routes.ts';
@@ -101,6 +102,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       await v1.register(reportRoutes, services);
       await v1.register(estimateRoutes, services);
       await v1.register(modelRoutes, services);
+      await v1.register(permissionRoutes, services);
       await v1.register(webhookRoutes, services);
       await v1.register(async (organization) => organization.register(organizationRoutes, services), { prefix: '/organization' });
       await v1.register(graderRoutes);

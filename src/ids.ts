@@ -47,5 +47,8 @@ export function fineTunedModelName(job: TuningJob): string {
 
 /** `ft:…:ckpt-step-N` */
 export function checkpointModelName(job: TuningJob, step: number): string {
-  return `${fineTunedModelName(job)}:ckpt-step-${step}`;
+  return fineTunedModelName(job) + checkpointSuffix(step);
 }
+
+/** How the names of checkpoints of this step end. */
+export const checkpointSuffix = (step: number): string => `:ckpt-step-${step}`;

@@ -24,6 +24,7 @@ import { openLog } from './log.ts';
 import { type ModelStore, openModelStore } from './models/store.ts';
 import type { ObjectStore } from './object-store/object-store.ts';
 import { openObjectStore } from './object-store/open.ts';
+import { openPermissionStore, type PermissionStore } from './permissions/store.ts';
 import { openProjectStore, type ProjectStore } from './projects/store.ts';
 import { openReportStore, type ReportStore } from './reports/store.ts';
 import { openRetryStore, type RetryStore } from './retries/store.ts';
@@ -59,6 +60,7 @@ export interface Services {
   models: ModelStore;
   reports: ReportStore;
   retention: RetentionStore;
+  permissions: PermissionStore;
   webhooks: EndpointStore;
   deliveries: DeliveryStore;
   webhookSecrets: SecretBox;
@@ -117,6 +119,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       models: openModelStore(database),
       reports: openReportStore(database),
       retention: openRetentionStore(database),
+      permissions: openPermissionStore(database),
       webhooks: openEndpointStore(database),
       deliveries: openDeliveryStore(database),
       webhookSecrets: openSecretBox(config),

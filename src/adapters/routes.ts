@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { downloadSchema, sendContent } from '../http/download.ts';
 import { binary } from '../http/openapi/answers.ts';
-import { findJob } from '../jobs/find.ts';
+import { findDownloadable } from '../permissions/shared.ts';
 import type { Services } from '../services.ts';
 import { adapterFile, adapterObjects, tarOf } from './directory.ts';
 
@@ -30,7 +30,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       },
     },
     async ({ principal, params }, reply) => {
-      const job = await findJob(principal, params.job_id, services);
+      const job = await findDownloadable(principal, { id: params.job_id }, services);
       const objects = await adapterObjects(job, services);
       return reply.type('application/x-tar').header('content-disposition', `attachment; filename="${job.id}.tar"`).send(tarOf(objects, services));
     },
@@ -48,7 +48,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       },
     },
     async (request, reply) => {
-      const job = await findJob(request.principal, request.params.job_id, services);
+      const job = await findDownloadable(request.principal, { id: request.params.job_id }, services);
       const { filename } = request.params;
       const { key, sizeBytes, sha256 } = await adapterFile(job, filename, services);
       return sendContent(request, reply, { filename, sizeBytes, sha256, open: (range) => services.objectStore.get(key, range) }) as never;
@@ -67,7 +67,7 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       },
     },
     async ({ principal, params }, reply) => {
-      const job = await findJob(principal, params.job_id, services);
+      const job = await findDownloadable(principal, { id: params.job_id, step: params.step }, services);
       const objects = await adapterObjects(job, services, params.step);
       const filename = `${job.id}-step-${params.step}.tar`;
       return reply.type('application/x-tar').header('content-disposition', `attachment; filename="${filename}"`).send(tarOf(objects, services));

@@ -8,6 +8,7 @@ import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { resolveTuning } from '../formats/tuning/tuning.ts';
 import { newJobId, TUNED_PREFIX } from '../ids.ts';
+import { ownerOfModel } from '../permissions/shared.ts';
 import type { Services } from '../services.ts';
 import { commitOfModel } from './base-model.ts';
 import { integrationWarnings } from './integrations.ts';
@@ -26,19 +27,20 @@ interface Request {
   claim: string | undefined;
 }
 
-type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'reports' | 'files' | 'validations' | 'models' | 'queue' | 'hub' | 'log'>;
+type Needs = Pick<Services, 'permissions' | 'jobs' | 'jobRecord' | 'reports' | 'files' | 'validations' | 'models' | 'queue' | 'hub' | 'log'>;
 
 /**
  * Creates a job, or immediately refuses whatever can be recognised as wrong without reading the data.
  * @throws Refusal
  */
-export async function createJob({ organization, project: owner }: Principal, { body, bodyText, claim }: Request, services: Needs): Promise<Job> {
+export async function createJob(principal: Principal, { body, bodyText, claim }: Request, services: Needs): Promise<Job> {
+  const { organization, project: owner } = principal;
   const { jobs, queue, log } = services;
   const requested = newJob(body, templateKwargs(bodyText));
   await requireFile(owner, { param: 'training_file', id: requested.trainingFileId }, services);
   if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId }, services);
   const on = body.model.startsWith(TUNED_PREFIX)
-    ? await tunedModel(owner, body, services)
+    ? await tunedModel(await ownerOfModel(principal, body.model, services), body, services)
     : { modelRevision: await commitOfModel(body.model, services) };
 
   const accepted = { ...requested, ...on, organization, ...(claim !== undefined && { idempotencyKey: claim }) };

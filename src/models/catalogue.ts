@@ -10,6 +10,7 @@ import { parseHubName } from '../hub/hub-name.ts';
 import { TUNED_PREFIX } from '../ids.ts';
 import { noWorker } from '../jobs/base-model.ts';
 import type { Job } from '../jobs/job.ts';
+import { ownerOfModel } from '../permissions/shared.ts';
 import type { Services } from '../services.ts';
 import type { ModelObject } from './schema.ts';
 import type { BaseModel } from './store.ts';
@@ -77,9 +78,11 @@ export async function listModels(
 }
 
 /** Finds a base model, a tuned model, a checkpoint, or a model on the hub that may be downloaded. @throws Refusal model_not_found, or the hub's */
-export async function findModel({ project: owner }: Principal, id: string, { models, jobs, jobRecord, hub }: Needs): Promise<Model> {
+export async function findModel(principal: Principal, id: string, services: Needs & Pick<Services, 'permissions'>): Promise<Model> {
+  const { models, jobs, jobRecord, hub } = services;
   const base = await models.find(id);
   if (base) return viewBase(base);
+  const owner = await ownerOfModel(principal, id, services);
   const job = await jobs.findByModel(owner, id);
   if (job) return viewTuned(id, job.finishedAt ?? job.createdAt, job);
   const checkpoint = await jobRecord.findCheckpoint(owner, id);

@@ -1,8 +1,9 @@
 import type { Database } from '../database/client.ts';
+import { createdPage } from '../database/created-order.ts';
 import { databaseTime } from '../database/time.ts';
 import { type WebhookDelivery as DeliveryRow, Prisma } from '../generated/prisma/client.ts';
-import { cursorOf, type Page, pageOf } from '../http/paging.ts';
-import { asEndpoint, type Endpoint, olderThan } from './endpoint-store.ts';
+import type { Page } from '../http/paging.ts';
+import { asEndpoint, type Endpoint } from './endpoint-store.ts';
 import type { EventType } from './events.ts';
 
 /** An attempt whose process died is made again after this: longer than an attempt can take. */
@@ -90,13 +91,14 @@ export function openDeliveryStore(db: Database) {
     /** Newest first. */
     async list(owner: string, endpointId: string, { after, limit }: { after?: string; limit: number }): Promise<Page<Delivery>> {
       const mine = { endpointId, endpoint: { owner } };
-      const cursor = await cursorOf(after, (id) => db.webhookDelivery.findFirst({ where: { id, ...mine }, select: { createdAt: true, id: true } }));
-      const rows = await db.webhookDelivery.findMany({
-        where: { ...mine, ...(cursor && olderThan(cursor)) },
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        take: limit + 1,
-      });
-      return pageOf(rows.map(asDelivery), limit);
+      const page = await createdPage(
+        { after, limit, order: 'desc' },
+        {
+          find: (id) => db.webhookDelivery.findFirst({ where: { id, ...mine }, select: { id: true, createdAt: true } }),
+          many: ({ where, ...order }) => db.webhookDelivery.findMany({ where: { ...mine, ...where }, ...order }),
+        },
+      );
+      return { ...page, data: page.data.map(asDelivery) };
     },
 
     /** Removes the log of deliveries that ended before this many days. @returns how many */

@@ -1,8 +1,9 @@
 import type { Database } from '../database/client.ts';
+import { createdPage } from '../database/created-order.ts';
 import { databaseTime } from '../database/time.ts';
 import { tombstoneOf } from '../database/tombstones.ts';
 import type { WebhookEndpoint as EndpointRow } from '../generated/prisma/client.ts';
-import { cursorOf, type Page, pageOf } from '../http/paging.ts';
+import type { Page } from '../http/paging.ts';
 import type { EventType } from './events.ts';
 
 /** The old secret signs too for this long after a rotation that keeps it: the client's option names the time. */
@@ -50,17 +51,15 @@ export function openEndpointStore(db: Database) {
 
     /** Newest first. */
     async list(owner: string, { after, limit }: { after?: string; limit: number }): Promise<Page<Endpoint>> {
-      const cursor = await cursorOf(
-        after,
-        async (id) =>
-          (await db.webhookEndpoint.findUnique({ where: { id, owner }, select: { createdAt: true, id: true } })) ?? tombstoneOf(db, owner, id),
+      const page = await createdPage(
+        { after, limit, order: 'desc' },
+        {
+          find: async (id) =>
+            (await db.webhookEndpoint.findUnique({ where: { id, owner }, select: { id: true, createdAt: true } })) ?? tombstoneOf(db, owner, id),
+          many: ({ where, ...order }) => db.webhookEndpoint.findMany({ where: { owner, ...where }, ...order }),
+        },
       );
-      const rows = await db.webhookEndpoint.findMany({
-        where: { owner, ...(cursor && olderThan(cursor)) },
-        orderBy: [{ createdAt: 'desc' }, { id: 'desc' }],
-        take: limit + 1,
-      });
-      return pageOf(rows.map(asEndpoint), limit);
+      return { ...page, data: page.data.map(asEndpoint) };
     },
 
     /** @returns the endpoint, or null if there is none */
@@ -115,10 +114,5 @@ export function openEndpointStore(db: Database) {
     return row === undefined ? null : asEndpoint(row);
   }
 }
-
-/** For lists that begin with the newest. */
-export const olderThan = ({ createdAt, id }: { createdAt: Date; id: string }) => ({
-  OR: [{ createdAt: { lt: createdAt } }, { createdAt, id: { lt: id } }],
-});
 
 export const asEndpoint = (row: EndpointRow): Endpoint => row as Endpoint;

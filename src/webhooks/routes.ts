@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
+import { cursorList } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
 import { createEndpoint, deleteEndpoint, findEndpoint, rotateSecret, testEndpoint, updateEndpoint } from './endpoints.ts';
 import { EVENT_TYPES } from './events.ts';
@@ -65,8 +66,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       },
     },
     async ({ principal, query }) => {
-      const { data, hasMore } = await webhooks.list(principal.project, query);
-      return { object: 'list' as const, data: data.map(endpointView), has_more: hasMore, ...endsOf(data) };
+      return cursorList(await webhooks.list(principal.project, query), endpointView);
     },
   );
 
@@ -163,8 +163,7 @@ export const webhookRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     },
     async ({ principal, params: { webhook_endpoint_id: id }, query }) => {
       await findEndpoint(principal, id, services);
-      const { data, hasMore } = await deliveries.list(principal.project, id, query);
-      return { object: 'list' as const, data: data.map(deliveryView), has_more: hasMore, ...endsOf(data) };
+      return cursorList(await deliveries.list(principal.project, id, query), deliveryView);
     },
   );
 
@@ -174,5 +173,3 @@ export const webhookRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
     async () => ({ object: 'list' as const, data: [...EVENT_TYPES] }),
   );
 };
-
-const endsOf = (data: { id: string }[]) => ({ first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null });

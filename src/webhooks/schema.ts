@@ -2,7 +2,7 @@ import Type from 'typebox';
 import { nullable } from '../formats/nullable.ts';
 import { oneOf } from '../formats/one-of.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
-import { after, limit, listOf } from '../http/list-schema.ts';
+import { after, cursorListOf, limit } from '../http/list-schema.ts';
 import { type Delivery, deliveryStatuses } from './delivery-store.ts';
 import type { Endpoint } from './endpoint-store.ts';
 import { EVENT_TYPES, type EventType as EventTypeName } from './events.ts';
@@ -68,8 +68,7 @@ export const EndpointWithSecret = Type.Object(
   { ...endpointFields, signing_secret: Type.String({ description: 'Shown only here.' }) },
   { title: 'WebhookEndpointWithSecret' },
 );
-const ends = { first_id: nullable(Type.String()), last_id: nullable(Type.String()) };
-export const EndpointList = Type.Object({ ...listOf(EndpointObject).properties, ...ends }, { title: 'WebhookEndpointList' });
+export const EndpointList = cursorListOf(EndpointObject);
 export const EndpointDeleted = Type.Object(
   { id: Type.String(), object: Type.Literal('webhook_endpoint.deleted'), deleted: Type.Boolean() },
   { title: 'WebhookEndpointDeleted' },
@@ -106,7 +105,7 @@ export const DeliveryObject = Type.Object(
   },
   { title: 'WebhookDelivery' },
 );
-export const DeliveryList = Type.Object({ ...listOf(DeliveryObject).properties, ...ends }, { title: 'WebhookDeliveryList' });
+export const DeliveryList = cursorListOf(DeliveryObject);
 
 export const EndpointParams = Type.Object({ webhook_endpoint_id: Type.String() });
 export const PageQuery = Type.Object({ after, limit: limit(20) }, { additionalProperties: false });
