@@ -24,14 +24,21 @@ export const POLYNOMIAL_END = 1e-7;
 /** How many checkpoints a job keeps by default: those of as many epochs as `n_epochs: "auto"` trains at most. */
 const AUTO_SAVE_TOTAL_LIMIT = 10;
 
+/** Reaches the largest learning rate from the base of every method. */
+const MAX_MULTIPLIER = Math.round(1 / Math.min(...TUNING_TYPES.map(baseLearningRate)));
+/** Relative; a job shows both, rounded. */
+const SAME_RATE = 1e-9;
+/** Far beyond any model's own limit, which applies as well. */
+const MAX_LENGTH_TOKENS = 2 ** 24;
+
 /** OpenAI's three, and the names of Hugging Face's `TrainingArguments` / `SFTConfig` for the rest. */
 export const Hyperparameters = Type.Object(
   {
     n_epochs: orAuto(Type.Integer({ minimum: 1, maximum: 50 }), 'Passes over the training file.'),
     batch_size: orAuto(Type.Integer({ minimum: 1, maximum: 256 }), 'Examples per optimizer step.'),
     learning_rate_multiplier: orAuto(
-      Type.Number({ exclusiveMinimum: 0, maximum: 1000 }),
-      `Multiplies the method's base learning rate (${TUNING_TYPES.map((type) => `${type} ${baseLearningRate(type)}`).join(', ')}); not together with learning_rate.`,
+      Type.Number({ exclusiveMinimum: 0, maximum: MAX_MULTIPLIER }),
+      `Multiplies the method's base learning rate (${TUNING_TYPES.map((type) => `${type} ${baseLearningRate(type)}`).join(', ')}); together with learning_rate only if both say the same.`,
     ),
     learning_rate: orAuto(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), 'Peak learning rate of AdamW.'),
     lr_scheduler_type: Type.Optional(SchedulerType),
@@ -50,7 +57,7 @@ export const Hyperparameters = Type.Object(
       }),
     ),
     max_grad_norm: Type.Optional(Type.Number({ minimum: 0, default: 1, description: 'Global gradient-norm clip; 0 turns it off.' })),
-    max_length: orAuto(Type.Integer({ minimum: 8, maximum: 131072 }), "Longest example in tokens; auto is the model's own limit."),
+    max_length: orAuto(Type.Integer({ minimum: 8, maximum: MAX_LENGTH_TOKENS }), "Longest example in tokens; auto is the model's own limit."),
     truncation: Type.Optional(
       Type.Union([Type.Literal('error'), Type.Literal('right'), Type.Literal('left'), Type.Literal('drop')], {
         default: 'error',
@@ -65,7 +72,7 @@ export const Hyperparameters = Type.Object(
       }),
     ),
     eval_steps: orAuto(Type.Integer({ minimum: 1 }), 'Optimizer steps between validation batches; auto: ten times per job.'),
-    save_steps: orAuto(Type.Integer({ minimum: 1 }), 'Optimizer steps between checkpoints; auto: only at the end of each epoch.'),
+    save_steps: orAuto(Type.Integer({ minimum: 0 }), 'Optimizer steps between checkpoints; auto and 0: only at the end of each epoch.'),
     save_total_limit: orAuto(
       // One beside the newest, so that a damaged one does not cost the whole run.
       Type.Integer({ minimum: 2, maximum: 1000 }),
@@ -126,13 +133,15 @@ export function warmupSteps({ warmup_ratio: ratio, warmup_steps: steps }: Resolv
 }
 
 /**
- * @param param path of the hyperparameters in the request
+ * @param options.param path of the hyperparameters in the request
  * @throws Refusal for values that contradict each other
  */
-export function checkHyperparameters(requested: Hyperparameters, param: string): void {
-  const { learning_rate: rate, learning_rate_multiplier: multiplier, warmup_ratio: ratio, warmup_steps: steps } = requested;
-  if (explicit(rate) !== undefined && explicit(multiplier) !== undefined)
-    throw new Refusal('invalid_value', 'learning_rate and learning_rate_multiplier are both given', {
+export function checkHyperparameters(requested: Hyperparameters, { param, tuning }: { param: string; tuning: ResolvedTuning }): void {
+  const { warmup_ratio: ratio, warmup_steps: steps } = requested;
+  const [rate, multiplier] = [explicit(requested.learning_rate), explicit(requested.learning_rate_multiplier)];
+  const ofMultiplier = multiplier === undefined ? undefined : multiplier * baseLearningRate(tuning.type);
+  if (rate !== undefined && ofMultiplier !== undefined && Math.abs(rate - ofMultiplier) > SAME_RATE * rate)
+    throw new Refusal('invalid_value', `learning_rate is ${rate}, and learning_rate_multiplier asks for ${ofMultiplier}`, {
       param: `${param}.learning_rate_multiplier`,
       hint: 'Give one of them: the multiplier multiplies the default learning rate.',
     });

@@ -6,6 +6,7 @@ import { checkHyperparameters, type Hyperparameters } from '../formats/hyperpara
 import type { JsonObject } from '../formats/json-value.ts';
 import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
 import { Refusal } from '../formats/refusal.ts';
+import { shown } from '../formats/shown.ts';
 import { resolveTuning } from '../formats/tuning/tuning.ts';
 import { newJobId, TUNED_PREFIX } from '../ids.ts';
 import { ownerOfModel } from '../permissions/shared.ts';
@@ -13,7 +14,7 @@ import type { Services } from '../services.ts';
 import { commitOfModel } from './base-model.ts';
 import { integrationWarnings } from './integrations.ts';
 import type { Job, NewJob } from './job.ts';
-import type { CreateJob } from './schema.ts';
+import { type CreateJob, isSuffix, SUFFIX_RULE } from './schema.ts';
 import { continuedFrom } from './start-from.ts';
 import { templateKwargs } from './template-kwargs.ts';
 
@@ -64,6 +65,8 @@ async function tunedModel(owner: string, { model: name, tuning, method }: Create
 
 function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
   checkMethod(body);
+  if (body.suffix != null && !isSuffix(body.suffix))
+    throw new Refusal('invalid_value', `suffix is ${shown(body.suffix)}`, { param: 'suffix', hint: SUFFIX_RULE });
   const hyperparameters = requestedHyperparameters(body);
   return {
     id: newJobId(),
@@ -98,7 +101,11 @@ export function checkMethod({ method }: Pick<CreateJob, 'method'>): void {
 }
 
 /** @throws Refusal for values that contradict each other */
-export function requestedHyperparameters({ method, hyperparameters }: Pick<CreateJob, 'method' | 'hyperparameters'>): Hyperparameters {
+export function requestedHyperparameters({
+  method,
+  hyperparameters,
+  tuning,
+}: Pick<CreateJob, 'method' | 'hyperparameters' | 'tuning'>): Hyperparameters {
   const ofMethod = method?.supervised?.hyperparameters;
   if (ofMethod && hyperparameters) {
     throw new Refusal('invalid_value', 'hyperparameters are given twice', {
@@ -107,7 +114,8 @@ export function requestedHyperparameters({ method, hyperparameters }: Pick<Creat
     });
   }
   const requested = hyperparameters ?? ofMethod ?? {};
-  checkHyperparameters(requested, hyperparameters ? 'hyperparameters' : 'method.supervised.hyperparameters');
+  const param = hyperparameters ? 'hyperparameters' : 'method.supervised.hyperparameters';
+  checkHyperparameters(requested, { param, tuning: resolveTuning(tuning) });
   return requested;
 }
 

@@ -74,6 +74,8 @@ export interface Job {
   /** The worker's facts about the data and the model. */
   facts: object | null;
   totalSteps: number | null;
+  /** The last one done, as of the worker's last heartbeat. */
+  step: number | null;
   trainedTokens: number | null;
   /** Set by `succeed`. */
   fineTunedModel: string | null;
@@ -111,6 +113,7 @@ export type JobPatch = Partial<
     | 'tuning'
     | 'facts'
     | 'totalSteps'
+    | 'step'
     | 'trainedTokens'
     | 'fineTunedModel'
     | 'adapterFolder'

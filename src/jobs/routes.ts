@@ -12,6 +12,7 @@ import { deleteJob } from './delete.ts';
 import { findJob } from './find.ts';
 import { followEvents, MAX_FOLLOWERS } from './follow.ts';
 import { pauseJob } from './pause.ts';
+import { asRequest } from './posted-again.ts';
 import { resumeJob } from './resume.ts';
 import { CheckpointObject, CheckpointQuery, CreateJob, EventObject, EventQuery, JobDeleted, JobObject, JobParams, JobQuery } from './schema.ts';
 import { checkpointView, eventView, jobView } from './view.ts';
@@ -60,11 +61,14 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
         operationId: 'createFineTuningJob',
         summary: 'Create a fine-tuning job',
         description:
-          'A client that lost the answer may post again: with an `Idempotency-Key`, or, as the official clients do by themselves, with `x-stainless-retry-count` and the same body within a quarter of an hour. It then gets the first job.',
+          'A client that lost the answer may post again: with an `Idempotency-Key`, or, as the official clients do by themselves, with `x-stainless-retry-count` and the same body within a quarter of an hour. It then gets the first job. A job as GET shows it is also a request: what only the service writes, such as `id` and `status`, then has no effect.',
         body: CreateJob,
         response: { 200: JobObject },
       },
       config: { recognisesRetries: true },
+      preValidation: async (request) => {
+        request.body = asRequest(request.body) as typeof request.body;
+      },
     },
     async (request) => {
       const { body, bodyText, claim } = request;
@@ -102,7 +106,11 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
     {
       schema: { tags, operationId: 'retrieveFineTuningJob', summary: 'Retrieve a fine-tuning job', params: JobParams, response: { 200: JobObject } },
     },
-    async ({ principal, params }) => jobView(await findJob(principal, params.job_id, services)),
+    async ({ principal, params }) => {
+      const job = await findJob(principal, params.job_id, services);
+      const isWaiting = job.workerId === null && (job.status === 'validating_files' || job.status === 'queued');
+      return jobView(job, isWaiting ? await jobs.queuePosition(principal.project, job.id) : null);
+    },
   );
 
   for (const { name, done, act, ...documented } of ACTIONS) {

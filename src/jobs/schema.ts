@@ -78,6 +78,12 @@ const CREATE_EXAMPLES = [
   },
 ];
 
+/** A name is parsed by its colons, is part of addresses, and is shown in one line. */
+const SUFFIX = /^[\p{L}\p{N}_.-](?:[\p{L}\p{M}\p{N}_. -]*[\p{L}\p{M}\p{N}_.-])?$/u;
+export const SUFFIX_RULE =
+  "Becomes part of the tuned model's name: letters and digits of any language, dots, hyphens, underscores, and spaces between them.";
+export const isSuffix = (text: string): boolean => SUFFIX.test(text);
+
 export const CreateJob = Type.Object(
   {
     model: Type.String({
@@ -88,7 +94,7 @@ export const CreateJob = Type.Object(
     }),
     training_file: Type.String({ minLength: 1, description: 'The id of a file with purpose `fine-tune`.' }),
     validation_file: Type.Optional(nullable(Type.String({ minLength: 1 }))),
-    suffix: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64, description: "Becomes part of the tuned model's name." }))),
+    suffix: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64, description: SUFFIX_RULE }))),
     seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2147483647 }))),
     priority: Type.Optional(nullable(Priority)),
     dry_run: Type.Optional(
@@ -131,11 +137,22 @@ export const JobObject = Type.Object(
     model: Type.String(),
     organization_id: Type.String(),
     result_files: Type.Array(Type.String()),
+    suffix: nullable(Type.String()),
     seed: Type.Integer(),
     priority: Type.Integer({ description: 'Jobs of a higher priority are begun first.' }),
     dry_run: Type.Boolean({ description: 'Whether the job only measures what it would need.' }),
     status: oneOf(jobStatuses),
     waiting_for: nullable(oneOf(needs, { description: 'What keeps the job from being trained. Its events say more.' })),
+    step: nullable(Type.Integer({ description: 'The last step done, at most a second ago.' })),
+    total_steps: nullable(Type.Integer({ description: 'Known once the data has been read.' })),
+    queue_position: Type.Optional(
+      nullable(
+        Type.Integer({
+          description:
+            'In the answer for a single job that waits for a worker: 1 if it is the next of its project. Jobs of other projects with the same priority go in turn with it.',
+        }),
+      ),
+    ),
     trained_tokens: nullable(Type.Integer()),
     training_file: Type.String(),
     validation_file: nullable(Type.String()),

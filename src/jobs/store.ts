@@ -7,7 +7,7 @@ import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 import { openAttemptStore } from './attempt-store.ts';
 import { eventRows } from './event-rows.ts';
 import type { Job, NewEvent, NewJob } from './job.ts';
-import { asJob, type Moved, moveIf } from './row-store.ts';
+import { asJob, isDue, type Moved, moveIf } from './row-store.ts';
 import type { MoveName } from './state.ts';
 
 export type JobStore = ReturnType<typeof openJobStore>;
@@ -60,6 +60,17 @@ export function openJobStore(db: Database) {
     async find(owner: string, id: string): Promise<Job | null> {
       const row = await db.job.findUnique({ where: { id, owner } });
       return row && asJob(row);
+    },
+
+    /** How many of the owner's waiting jobs are begun before this one, and it; null if it does not wait. */
+    async queuePosition(owner: string, id: string): Promise<number | null> {
+      const [found] = await db.$queryRaw<{ position: bigint }[]>`
+        SELECT (
+          SELECT count(*) FROM jobs WHERE owner = ${owner} AND ${isDue}
+            AND (attempt = 0, -priority, created_at, id) <= (mine.attempt = 0, -mine.priority, mine.created_at, mine.id)
+        ) AS position
+        FROM jobs AS mine WHERE id = ${id} AND owner = ${owner} AND ${isDue}`;
+      return found === undefined ? null : Number(found.position);
     },
 
     /** Finds a job of any owner: the queue gives workers only ids. */

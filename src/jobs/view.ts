@@ -7,11 +7,13 @@ import type { CheckpointObject, EventObject, JobObject } from './schema.ts';
 
 const secondsOrNull = (time: Date | null): number | null => (time === null ? null : unixSeconds(time));
 
-/** The job as the contract shows it. */
-export function jobView(job: Job): Static<typeof JobObject> {
+/** The job as the contract shows it. @param queuePosition  where it is asked for: looking it up for a whole list would take long */
+export function jobView(job: Job, queuePosition?: number | null): Static<typeof JobObject> {
   const auto = { n_epochs: 'auto', batch_size: 'auto', learning_rate_multiplier: 'auto' };
   const limit = job.resolved && { save_total_limit: saveTotalLimit(job.hyperparameters) };
-  const hyperparameters = { ...auto, ...job.hyperparameters, ...job.resolved, ...limit };
+  const { warmup_ratio: ratio, ...rest } = { ...auto, ...job.hyperparameters, ...job.resolved, ...limit };
+  // Shown as they were asked for: a request may give one of the two.
+  const hyperparameters = ratio === undefined || 'warmup_steps' in rest ? rest : { ...rest, warmup_ratio: ratio };
   return {
     id: job.id,
     object: 'fine_tuning.job',
@@ -25,11 +27,15 @@ export function jobView(job: Job): Static<typeof JobObject> {
     organization_id: job.organization,
     // The ids are recorded a moment before the files exist.
     result_files: job.status === 'succeeded' ? job.resultFileIds : [],
+    suffix: job.suffix,
     seed: job.seed,
     priority: job.priority,
     dry_run: job.dryRun,
     status: job.status,
     waiting_for: job.waitingFor,
+    step: job.status === 'succeeded' ? job.totalSteps : job.step,
+    total_steps: job.totalSteps,
+    ...(queuePosition !== undefined && { queue_position: queuePosition }),
     trained_tokens: job.trainedTokens,
     training_file: job.trainingFileId,
     validation_file: job.validationFileId,

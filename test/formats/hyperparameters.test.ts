@@ -37,11 +37,12 @@ describe('hyperparameters', () => {
   });
 
   it('that contradict each other › are refused by name', () => {
-    const refusal = (requested: Hyperparameters) => () => checkHyperparameters(requested, 'hyperparameters');
+    const refusal = (requested: Hyperparameters) => () => checkHyperparameters(requested, { param: 'hyperparameters', tuning: resolveTuning() });
     expect(refusal({ warmup_ratio: 0.1, warmup_steps: 5 })).toThrow(expect.objectContaining({ param: 'hyperparameters.warmup_steps' }));
     expect(refusal({ learning_rate: 1e-3, learning_rate_multiplier: 2 })).toThrow(
       expect.objectContaining({ param: 'hyperparameters.learning_rate_multiplier' }),
     );
+    expect(refusal({ learning_rate: 4e-4, learning_rate_multiplier: 2 })).not.toThrow();
     expect(refusal({ learning_rate: 'auto', learning_rate_multiplier: 2 })).not.toThrow();
   });
 

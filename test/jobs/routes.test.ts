@@ -57,3 +57,22 @@ describe('the stream of events', () => {
     }
   });
 });
+
+describe('a job that waits', () => {
+  it('shows its place among those of its project, by priority and then by age', async () => {
+    const training_file = await service.upload();
+    const make = async (priority: number) => (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, priority })).json().id;
+    const [first, second, urgent] = [await make(1), await make(1), await make(2)];
+    const position = async (id: string) => (await get(`/${id}`)).json().queue_position;
+    expect([await position(urgent), await position(first), await position(second), await position(tagged)]).toEqual([1, 2, 3, 4]);
+    await service.post(`/v1/fine_tuning/jobs/${urgent}/cancel`, {});
+    expect([await position(urgent), await position(first)]).toEqual([null, 1]);
+  });
+});
+
+describe('a suffix', () => {
+  it.each(['v1.0', 'Prüfung', '学習', 'two words', 'a_b-c', 'x'.repeat(64)])('%s › is shown on the job', async (suffix) => {
+    const training_file = await service.upload();
+    expect((await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, suffix })).json().suffix).toBe(suffix);
+  });
+});

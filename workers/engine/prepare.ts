@@ -61,8 +61,8 @@ export interface Run {
  */
 export async function prepare(options: TrainOptions): Promise<Run> {
   const watch = new Stopwatch(PREPARATION_PARTS);
-  checkHyperparameters(options.hyperparameters, 'hyperparameters');
   const tuning = resolveTuning(options.tuning);
+  checkHyperparameters(options.hyperparameters, { param: 'hyperparameters', tuning });
   const resumed = options.resumeFrom === undefined ? null : readTrainerState(options.resumeFrom);
 
   const config = readModelConfig(options.modelDir);

@@ -34,6 +34,7 @@ export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick, step
   let running = false;
   let first: { step: number; atMs: number } | null = null;
   let estimatedFinish: Date | null | undefined;
+  let lastStep: number | undefined;
   let timer: NodeJS.Timeout;
   let stopped = false;
   let beating = Promise.resolve();
@@ -42,7 +43,10 @@ export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick, step
   async function beat(): Promise<void> {
     try {
       const wasRunning = running;
-      const job = await jobs.heartbeat(id, attempt, estimatedFinish === undefined ? {} : { estimatedFinish });
+      const job = await jobs.heartbeat(id, attempt, {
+        ...(estimatedFinish !== undefined && { estimatedFinish }),
+        ...(lastStep !== undefined && { step: lastStep }),
+      });
       // A job that waits although it was running has been paused and resumed since the last heartbeat.
       if (job?.status === 'paused' || (job !== null && wasRunning && job.status !== 'running')) pause();
       if (job !== null) work();
@@ -85,6 +89,7 @@ export function watchJob(jobs: JobStore, { id, attempt }: Job, { log, tick, step
       else if (estimatedFinish !== undefined) estimatedFinish = stepsMs > 0 ? new Date(Date.now() + stepsMs) : null;
     },
     progress({ step, totalSteps }) {
+      lastStep = step;
       if (paused.signal.aborted) return;
       const now = Date.now();
       // Timed from the end of the first step, which also warms up.
