@@ -1,11 +1,11 @@
-/** Writes what `bench:start` gives a training process: a model's directory and a file of conversations. */
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+/** Writes what `bench:start` and `bench:estimate` give a training process: a model's directory and a file of conversations. */
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { COMPANION_FILES } from '../src/formats/model-files.ts';
 import { weightShapes } from '../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
 import { writeSafetensors } from '../workers/engine/io/safetensors.ts';
-import { configJson, SMOLLM2_135M } from './smollm-shapes.ts';
+import { configJson, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';
 
 /** @returns a source of integers below a bound, always the same ones. Numerical Recipes' generator: fast, and random enough for products */
 function numbers(): (below: number) => number {
@@ -16,21 +16,47 @@ function numbers(): (below: number) => number {
   };
 }
 
-/** Writes random weights in bf16, as such models are published, with another model's tokenizer, whose ids all fit into this vocabulary. */
-export function writeSmolLm(dir: string, tokenizerDir: string): void {
+interface SmolLmOptions {
+  /** Whose tokenizer the model gets. All of its ids fit into this vocabulary. */
+  tokenizerDir: string;
+  /** Default: SmolLM2-135M's. */
+  shape?: Shape;
+  /** Whether the tokenizer is filled up to the size of the vocabulary, so that it needs the memory of a real one; default false. */
+  fullVocabulary?: boolean;
+}
+
+/** Writes random weights in bf16, as such models are published, with another model's tokenizer. */
+export function writeSmolLm(dir: string, { tokenizerDir, shape = SMOLLM2_135M, fullVocabulary = false }: SmolLmOptions): void {
   mkdirSync(dir, { recursive: true });
-  const config = { ...configJson(SMOLLM2_135M), torch_dtype: 'bfloat16' };
+  const config = { ...configJson(shape), torch_dtype: 'bfloat16' };
   writeFileSync(join(dir, 'config.json'), JSON.stringify(config));
   for (const name of COMPANION_FILES) if (existsSync(join(tokenizerDir, name))) copyFileSync(join(tokenizerDir, name), join(dir, name));
+  if (fullVocabulary) fillTokenizer(join(dir, 'tokenizer.json'), config.vocab_size);
   const next = numbers();
-  const tensors = [...weightShapes(parseModelConfig(config, SMOLLM2_135M))].map(([name, shape]) => {
-    const data = new Float32Array(shape.reduce((product, length) => product * length, 1));
-    if (shape.length === 1)
+  const tensors = [...weightShapes(parseModelConfig(config, shape))].map(([name, size]) => {
+    const data = new Float32Array(size.reduce((product, length) => product * length, 1));
+    if (size.length === 1)
       data.fill(1); // norms
     else for (let i = 0; i < data.length; i++) data[i] = (next(2001) / 1000 - 1) * 0.035;
-    return [name, { shape, data }] as const;
+    return [name, { shape: size, data }] as const;
   });
   writeSafetensors(join(dir, 'model.safetensors'), new Map(tensors), { dtype: 'BF16' });
+}
+
+/** Adds tokens to a byte-level BPE, each of two that it has, which merge after all others. */
+function fillTokenizer(path: string, vocabSize: number): void {
+  const tokenizer = JSON.parse(readFileSync(path, 'utf8')) as { model: { vocab: Record<string, number>; merges: [string, string][] } };
+  const { vocab, merges } = tokenizer.model;
+  const known = Object.keys(vocab).filter((token) => !token.startsWith('<|'));
+  let size = Object.keys(vocab).length;
+  for (let index = 0; size < vocabSize; index++) {
+    const pair: [string, string] = [known[index % known.length]!, known[(index * 7 + Math.floor(index / known.length)) % known.length]!];
+    const joined = pair.join('');
+    if (vocab[joined] !== undefined) continue;
+    vocab[joined] = size++;
+    merges.push(pair);
+  }
+  writeFileSync(path, JSON.stringify(tokenizer));
 }
 
 const WORDS = 'the cat sat on a mat and looked at the dog who barked all day long in the garden'.split(' ');
