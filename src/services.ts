@@ -128,7 +128,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
     const listener = openListener(urls.database, { channel: JOB_EVENTS, log });
     closers.push(() => listener.close());
     const eventFeeds = openEventFeeds({ jobRecord: stores.jobRecord, listener, log });
-    const validator = openValidator({ validations: stores.validations, storageUrl: urls.storage, log });
+    const validator = openValidator({ validations: stores.validations, objectStore, storageUrl: urls.storage, log });
     closers.push(() => validator.stop());
     return { config, log, urls, database, ...stores, validator, eventFeeds, queue, objectStore, hub: openHub(config.hub), broken, close };
   } catch (error) {

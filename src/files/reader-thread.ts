@@ -1,29 +1,44 @@
 /** The thread that reads datasets for their judgement: the API's own thread goes on answering, however long a line is. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { type JudgedFile, judgeFile } from '../formats/judged-file.ts';
+import { formatOf } from '../formats/table-source.ts';
 import { ObjectNotFound } from '../object-store/object-store.ts';
 import { openObjectStore } from '../object-store/open.ts';
+import { convertTable } from './tables/convert.ts';
+import type { Claim, Converted } from './validation-store.ts';
 
 /** A file to judge. */
-export interface Reading {
+export interface Reading extends Pick<Claim, 'filename' | 'storageKey' | 'source'> {
   id: string;
-  storageKey: string;
 }
 
 /** What became of it. `gone`: it was deleted meanwhile; `failed`: it could not be read now. */
-export type Read = { id: string } & ({ judged: JudgedFile } | { gone: true } | { failed: string });
+export type Read = { id: string } & ({ judged: JudgedFile; converted: Converted | null } | { gone: true } | { failed: string });
 
 const { storageUrl } = workerData as { storageUrl: string };
 const objectStore = await openObjectStore(storageUrl);
 
 parentPort!.on('message', async (reading: Reading) => {
-  parentPort!.postMessage(await read(reading));
+  parentPort!.postMessage(await answer(reading));
 });
 
-async function read({ id, storageKey }: Reading): Promise<Read> {
+async function answer(reading: Reading): Promise<Read> {
+  const { id } = reading;
   try {
-    return { id, judged: await judgeFile((await objectStore.get(storageKey)) as AsyncIterable<Uint8Array>) };
+    return { id, ...(await read(reading)) };
   } catch (error) {
     return error instanceof ObjectNotFound ? { id, gone: true } : { id, failed: error instanceof Error ? error.message : String(error) };
   }
+}
+
+async function read({ id, filename, storageKey, source }: Reading): Promise<{ judged: JudgedFile; converted: Converted | null }> {
+  const start = await firstBytes(storageKey);
+  const format = formatOf(source, filename, start);
+  if (format !== 'jsonl') return convertTable({ fileId: id, storageKey, format, mapping: source.mapping, objectStore });
+  return { judged: await judgeFile((await objectStore.get(storageKey)) as AsyncIterable<Uint8Array>), converted: null };
+}
+
+async function firstBytes(key: string): Promise<Uint8Array> {
+  for await (const chunk of await objectStore.get(key)) return chunk as Uint8Array;
+  return new Uint8Array();
 }

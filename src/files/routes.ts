@@ -5,18 +5,20 @@ import { Refusal } from '../formats/refusal.ts';
 import { downloadSchema, sendContent } from '../http/download.ts';
 import { multipartParts } from '../http/multipart.ts';
 import type { Services } from '../services.ts';
-import { FileDeleted, FileList, FileObject, FileParams, FileQuery, FileUpload, fileView, MAX_FILE_BYTES } from './schema.ts';
+import { contentName, FileDeleted, FileList, FileObject, FileParams, FileQuery, FileUpload, fileView, MAX_FILE_BYTES } from './schema.ts';
 import type { StoredFile } from './store.ts';
 import { removeUnused } from './sweep.ts';
 import { receiveUpload } from './upload.ts';
 import { FileValidation, validationView } from './validation-schema.ts';
 
 const tags = ['Files'];
+/** More than there are. */
+const MAX_FIELDS = 20;
 
 /** `/v1/files` */
 export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   const { files, objectStore, quotas } = services;
-  await app.register(multipart, { limits: { fileSize: MAX_FILE_BYTES, files: 2, fields: 10 }, throwFileSizeLimit: false });
+  await app.register(multipart, { limits: { fileSize: MAX_FILE_BYTES, files: 2, fields: MAX_FIELDS }, throwFileSizeLimit: false });
 
   const find = async ({ project }: Principal, id: string): Promise<StoredFile> => {
     const file = await files.find(project, id);
@@ -31,7 +33,8 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
         tags,
         operationId: 'createFile',
         summary: 'Upload a dataset',
-        description: 'multipart/form-data with `file` (JSONL, one example per line, at most 512 MB) and `purpose` (`fine-tune`).',
+        description:
+          'multipart/form-data with `file` and `purpose`. A dataset (`fine-tune`) is JSON Lines, one example a line, or a table in CSV or Parquet, which becomes JSON Lines; it is `uploaded` until it has been read.',
         response: { 200: FileObject },
       },
       config: { multipart: FileUpload },
@@ -69,8 +72,14 @@ export const fileRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servi
       },
     },
     async (request, reply) => {
-      const { filename, sizeBytes, sha256, storageKey } = await find(request.principal, request.params.file_id);
-      return sendContent(request, reply, { filename, sizeBytes, sha256, open: (range) => objectStore.get(storageKey, range) }) as never;
+      const file = await find(request.principal, request.params.file_id);
+      const { sizeBytes, sha256, storageKey } = file;
+      return sendContent(request, reply, {
+        filename: contentName(file),
+        sizeBytes,
+        sha256,
+        open: (range) => objectStore.get(storageKey, range),
+      }) as never;
     },
   );
 

@@ -1,8 +1,10 @@
 import Type from 'typebox';
-import { oneOf } from '../formats/one-of.ts';
+import { literals, oneOf } from '../formats/one-of.ts';
+import { COLUMN_TARGETS, FILE_FORMATS, MAX_COLUMN_LENGTH } from '../formats/table-source.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
 import { after, limit, listOf } from '../http/list-schema.ts';
 import { filePart } from '../http/openapi/multipart.ts';
+import { keys } from '../object-store/keys.ts';
 import { MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS } from './expiry.ts';
 import { UPLOAD_PURPOSES } from './purpose.ts';
 import type { StoredFile } from './store.ts';
@@ -27,17 +29,19 @@ export const FileObject = Type.Object(
   { title: 'File' },
 );
 
+const columnOf = (target: string) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength: MAX_COLUMN_LENGTH, description: `The column of a table that becomes "${target}".` }));
+
 export const FileUpload = Type.Object(
   {
-    file: filePart('JSON Lines in UTF-8, one example a line; at most 512 MB.'),
-    purpose: Type.Union(
-      UPLOAD_PURPOSES.map((purpose) => Type.Literal(purpose)),
-      { description: 'Jobs take `fine-tune` alone.' },
-    ),
+    file: filePart('JSON Lines in UTF-8, one example a line, or a table in CSV or Parquet; at most 512 MB.'),
+    purpose: literals(UPLOAD_PURPOSES, { description: 'Jobs take `fine-tune` alone.' }),
     'expires_after[anchor]': Type.Optional(Type.Literal('created_at')),
     'expires_after[seconds]': Type.Optional(
       Type.Integer({ minimum: MIN_EXPIRY_SECONDS, maximum: MAX_EXPIRY_SECONDS, description: 'The file is deleted so long after its creation.' }),
     ),
+    format: Type.Optional(literals(FILE_FORMATS, { description: 'Default: by the content and the name of the file.' })),
+    ...Object.fromEntries(COLUMN_TARGETS.map((target) => [`mapping[${target}]`, columnOf(target)])),
   },
   { title: 'CreateFile' },
 );
@@ -69,3 +73,8 @@ export const fileView = (file: StoredFile): Type.Static<typeof FileObject> => ({
   ...(file.expiresAt && { expires_at: unixSeconds(file.expiresAt) }),
   ...(file.statusDetails !== null && { status_details: file.statusDetails }),
 });
+
+/** The name of what a download gives: a table has become JSON Lines. */
+export const contentName = ({ id, filename, storageKey }: StoredFile): string => (isConverted(storageKey, id) ? `${filename}.jsonl` : filename);
+
+const isConverted = (storageKey: string, id: string): boolean => keys.isOfFile(storageKey, id) && storageKey !== keys.file(id);

@@ -1,7 +1,8 @@
 import { requireRoomForFile } from '../accounts/quota-store.ts';
 import type { Database } from '../database/client.ts';
 import { tombstoneOf } from '../database/tombstones.ts';
-import type { File as FileRow } from '../generated/prisma/client.ts';
+import type { TableSource } from '../formats/table-source.ts';
+import type { File as FileRow, Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 import { finalStatuses } from '../jobs/state.ts';
 import type { FilePurpose } from './purpose.ts';
@@ -26,7 +27,10 @@ export interface StoredFile {
 }
 
 export type NewFile = Pick<StoredFile, 'id' | 'filename' | 'purpose' | 'sizeBytes' | 'sha256' | 'storageKey'> &
-  Partial<Pick<StoredFile, 'expiresAt' | 'status' | 'statusDetails'>>;
+  Partial<Pick<StoredFile, 'expiresAt' | 'status' | 'statusDetails'>> & {
+    /** What the upload says of a table. */
+    source?: TableSource;
+  };
 
 export interface FileFilter {
   purpose?: string;
@@ -126,6 +130,10 @@ export function openFileStore(db: Database) {
 }
 
 /** A file that is only `uploaded` waits for its judgement. */
-export const columnsOf = (owner: string, file: NewFile) => ({ ...file, owner, ...(file.status === 'uploaded' && { validation: { create: {} } }) });
+export const columnsOf = (owner: string, { source, ...file }: NewFile) => ({
+  ...file,
+  owner,
+  ...(file.status === 'uploaded' && { validation: { create: source === undefined ? {} : { source: source as Prisma.InputJsonObject } } }),
+});
 
 export const asFile = ({ deletedAt, sizeBytes, ...row }: FileRow): StoredFile => ({ ...row, sizeBytes: Number(sizeBytes) }) as StoredFile;

@@ -17,7 +17,7 @@ export async function removeUnused(file: StoredFile, { files, reports, objectSto
   try {
     if (await files.isInUse(file)) return;
     await reports.forgetText(file.id);
-    if (file.storageKey === keys.file(file.id)) await objectStore.delete(file.storageKey);
+    if (keys.isOfFile(file.storageKey, file.id)) await objectStore.delete(file.storageKey);
     await files.forget(file.id);
   } catch (error) {
     log.warn({ err: error, fileId: file.id }, 'a deleted file could not be removed yet');

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import type { Principal } from '../accounts/principal.ts';
 import { hashed } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
+import { COLUMN_TARGETS, type ColumnMapping, FILE_FORMATS, isFileFormat, MAX_COLUMN_LENGTH, type TableSource } from '../formats/table-source.ts';
 import type { BodyPart } from '../http/multipart.ts';
 import { newFileId } from '../ids.ts';
 import { keys } from '../object-store/keys.ts';
@@ -11,6 +12,7 @@ import { fileExpiry, MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS } from './expiry.ts'
 import { isUploadPurpose, statusAtFirst, UPLOAD_PURPOSES, type UploadPurpose } from './purpose.ts';
 import { MAX_FILE_BYTES } from './schema.ts';
 import type { StoredFile } from './store.ts';
+import { checkSource } from './table-upload.ts';
 
 interface Stored {
   id: string;
@@ -46,9 +48,9 @@ export async function receiveUpload(
     if (second !== undefined)
       throw new Refusal('invalid_value', 'The upload has more than one file', { param: 'file', hint: 'Upload each file separately.' });
     if (file.sizeBytes === 0) throw new Refusal('invalid_value', `The file ${file.filename} is empty`, { param: 'file' });
-    const { purpose, expiresAfterSeconds } = checkFields(fields);
+    const { purpose, expiresAfterSeconds, source } = checkFields(fields, file.filename);
     const expiresAt = fileExpiry(expiresAfterSeconds, config.retention.filesDays);
-    const created = await files.create(project, { ...file, purpose, status: statusAtFirst(purpose), expiresAt });
+    const created = await files.create(project, { ...file, purpose, status: statusAtFirst(purpose), source, expiresAt });
     validator.wake();
     return created;
   } catch (error) {
@@ -75,9 +77,15 @@ async function store(part: Extract<BodyPart, { type: 'file' }>, objectStore: Ser
   return { id, filename: part.filename, storageKey, sizeBytes, sha256: hash.digest('hex') };
 }
 
-const FIELDS = ['purpose', 'expires_after[anchor]', 'expires_after[seconds]'];
+const FIELDS = ['purpose', 'expires_after[anchor]', 'expires_after[seconds]', 'format', ...COLUMN_TARGETS.map((target) => `mapping[${target}]`)];
 
-function checkFields(fields: Map<string, string>): { purpose: UploadPurpose; expiresAfterSeconds: number | null } {
+interface Fields {
+  purpose: UploadPurpose;
+  expiresAfterSeconds: number | null;
+  source: TableSource;
+}
+
+function checkFields(fields: Map<string, string>, filename: string): Fields {
   for (const name of fields.keys()) {
     if (!FIELDS.includes(name))
       throw new Refusal('unknown_parameter', `${name} is not a known field`, { param: name, hint: `Known fields: file, ${FIELDS.join(', ')}.` });
@@ -91,8 +99,10 @@ function checkFields(fields: Map<string, string>): { purpose: UploadPurpose; exp
       hint: 'Use "fine-tune" for a dataset.',
     });
 
+  const source = tableSource(fields);
+  checkSource(source, { purpose, filename });
   const [anchor, text] = [fields.get('expires_after[anchor]'), fields.get('expires_after[seconds]')];
-  if (anchor === undefined && text === undefined) return { purpose, expiresAfterSeconds: null };
+  if (anchor === undefined && text === undefined) return { purpose, expiresAfterSeconds: null, source };
   if (anchor !== 'created_at') throw new Refusal('invalid_value', 'expires_after[anchor] must be "created_at"', { param: 'expires_after.anchor' });
   const seconds = Number(text);
   if (!Number.isInteger(seconds) || seconds < MIN_EXPIRY_SECONDS || seconds > MAX_EXPIRY_SECONDS) {
@@ -102,5 +112,22 @@ function checkFields(fields: Map<string, string>): { purpose: UploadPurpose; exp
       { param: 'expires_after.seconds' },
     );
   }
-  return { purpose, expiresAfterSeconds: seconds };
+  return { purpose, expiresAfterSeconds: seconds, source };
+}
+
+function tableSource(fields: Map<string, string>): TableSource {
+  const format = fields.get('format');
+  if (format !== undefined && !isFileFormat(format))
+    throw new Refusal('invalid_value', `format is "${format}"; it must be ${FILE_FORMATS.join(', ')}`, { param: 'format' });
+  const mapping: ColumnMapping = {};
+  for (const target of COLUMN_TARGETS) {
+    const column = fields.get(`mapping[${target}]`);
+    if (column === undefined) continue;
+    if (column === '' || column.length > MAX_COLUMN_LENGTH)
+      throw new Refusal('invalid_value', `mapping[${target}] must be the name of a column, of 1 to ${MAX_COLUMN_LENGTH} characters`, {
+        param: `mapping.${target}`,
+      });
+    mapping[target] = column;
+  }
+  return { ...(format !== undefined && { format }), ...(Object.keys(mapping).length > 0 && { mapping }) };
 }

@@ -10,6 +10,8 @@ const FileProblem = Type.Object(
     line: nullable(Type.Integer({ description: 'From 1.' })),
     message: nullable(Type.Integer({ description: 'Which message of the conversation, from 1.' })),
     field: nullable(Type.String()),
+    row: nullable(Type.Integer({ description: 'In a CSV or Parquet table: which row, from 1, without the header.' })),
+    column: nullable(Type.String()),
     problem: Type.String(),
     hint: nullable(Type.String({ description: 'What to do.' })),
   },

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { FileProblem, JudgedFile } from '../formats/judged-file.ts';
+import type { ObjectStore } from '../object-store/object-store.ts';
 import { openReader, ReaderDied } from './reader.ts';
 import type { Claim, ValidationStore, Verdict } from './validation-store.ts';
 
@@ -23,12 +24,13 @@ export interface Validator {
 
 interface Needs {
   validations: ValidationStore;
+  objectStore: Pick<ObjectStore, 'delete'>;
   storageUrl: string;
   log: Logger;
 }
 
 /** Reads uploaded datasets and judges them. Any number of processes may do so: a file has one reader at a time. */
-export function openValidator({ validations, storageUrl, log }: Needs): Validator {
+export function openValidator({ validations, objectStore, storageUrl, log }: Needs): Validator {
   const by = randomUUID();
   const reader = openReader(storageUrl);
   const reading = new Map<string, { claim: Claim; over: Promise<void> }>();
@@ -58,15 +60,17 @@ export function openValidator({ validations, storageUrl, log }: Needs): Validato
   };
 
   async function judge(claim: Claim): Promise<void> {
-    const { fileId, storageKey, tries } = claim;
+    const { fileId, tries } = claim;
     const startedMs = performance.now();
     if (tries > MAX_TRIES) return void (await validations.finish(claim, unreadable(tries - 1)));
     try {
-      const read = await reader.read({ id: fileId, storageKey });
+      const read = await reader.read({ id: fileId, ...claim });
       if (isStopped) return;
       if ('failed' in read) throw new Error(read.failed);
       if ('gone' in read) return; // the file's row, and with it the claim, goes too
-      const isDone = await validations.finish(claim, verdictOf(read.judged));
+      const isDone = await validations.finish(claim, { ...verdictOf(read.judged), converted: read.converted });
+      // Whichever of the two no row names: what was read, or what became of it where another process was first.
+      if (read.converted !== null) await objectStore.delete(isDone ? claim.storageKey : read.converted.storageKey);
       const { lines, problemCount } = read.judged;
       if (isDone) log.info({ fileId, lines, problems: problemCount, seconds: (performance.now() - startedMs) / 1000 }, 'file judged');
     } catch (error) {
@@ -102,11 +106,23 @@ export function openValidator({ validations, storageUrl, log }: Needs): Validato
 
 const textOf = ({ problem, hint }: FileProblem): string => (hint === null ? problem : `${problem}. ${hint}`);
 
-const verdictOf = (judged: JudgedFile): Verdict => ({ judged, statusDetails: judged.problems[0] === undefined ? null : textOf(judged.problems[0]) });
+const verdictOf = (judged: JudgedFile): Verdict => ({
+  judged,
+  converted: null,
+  statusDetails: judged.problems[0] === undefined ? null : textOf(judged.problems[0]),
+});
 
 function unreadable(tries: number): Verdict {
   const problem = `Reading the file ended the process that reads it, ${tries} times`;
-  const first: FileProblem = { line: null, message: null, field: null, problem, hint: 'Look for a line with very many values, and split it.' };
+  const first: FileProblem = {
+    line: null,
+    message: null,
+    field: null,
+    row: null,
+    column: null,
+    problem,
+    hint: 'Look for a line with very many values, and split it.',
+  };
   const examples = { chat: 0, completion: 0, preference: 0 };
   return verdictOf({ lines: 0, examples, problemCount: 1, problems: [first], warnings: [] });
 }

@@ -9,7 +9,7 @@ import { ExampleKeys } from './example-keys.ts';
 import { type ExampleFile, ExampleRefusal, exampleError } from './example-refusal.ts';
 import { halfSurrogate, parseJsonLine } from './json-line.ts';
 import { isDeeperThan, isJsonObject, type JsonObject, type JsonValue, MAX_JSON_DEPTH, parseJsonValue } from './json-value.ts';
-import { splitLines } from './lines.ts';
+import { type BadLine, type Line, splitLines } from './lines.ts';
 import { Problems } from './problems.ts';
 import { isRecord } from './record.ts';
 import type { Refusal } from './refusal.ts';
@@ -89,8 +89,7 @@ export type Judged<Example> = { lineNumber: number; example: Example } | { lineN
 
 /** Judges every line of a file, with one in memory at a time. Blank lines at the end are none: many editors leave them. */
 export async function* judgeLines<Example>(
-  bytes: AsyncIterable<Uint8Array>,
-  param: ExampleFile,
+  lines: AsyncIterable<Line | BadLine>,
   parse: (line: string, lineNumber: number) => Example,
 ): AsyncGenerator<Judged<Example>> {
   const judged = (text: string, lineNumber: number): Judged<Example> => {
@@ -102,7 +101,7 @@ export async function* judgeLines<Example>(
     }
   };
   let last = 0; // that was not blank
-  for await (const line of splitLines(bytes, { code: `invalid_${param}`, param })) {
+  for await (const line of lines) {
     const { number } = line;
     const isBad = 'refusal' in line;
     if (!isBad && line.text.trim() === '') continue;
@@ -125,7 +124,8 @@ export async function* readExamples(
 ): AsyncGenerator<{ lineNumber: number; example: TrainingExample }> {
   const problems = new Problems(param);
   let isEmpty = true;
-  for await (const line of judgeLines(bytes, param, (text, number) => parseExample(text, number, param, keys))) {
+  const lines = splitLines(bytes, { code: `invalid_${param}`, param });
+  for await (const line of judgeLines(lines, (text, number) => parseExample(text, number, param, keys))) {
     isEmpty = false;
     if ('refusal' in line) problems.add(line.refusal);
     // After a problem, the rest is read only to find more of them.

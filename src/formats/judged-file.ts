@@ -3,6 +3,7 @@ import { ExampleKeys } from './example-keys.ts';
 import { type ExampleFile, ExampleRefusal } from './example-refusal.ts';
 import { emptyFile, judgeLines, parseLine, parseSupervised, type TrainingExample } from './examples.ts';
 import { isDescriptive, UNUSED, USED } from './known-keys.ts';
+import { type BadLine, type Line, splitLines } from './lines.ts';
 import { nearestName } from './nearest-name.ts';
 import { isPreference, type PreferenceExample, parsePreference } from './preference.ts';
 import { isRecord } from './record.ts';
@@ -21,6 +22,9 @@ export interface FileProblem {
   line: number | null;
   message: number | null;
   field: string | null;
+  /** In a table: which row, from 1 without the header, and its column. */
+  row: number | null;
+  column: string | null;
   /** What is wrong: names the line and the message. */
   problem: string;
   /** What to do. */
@@ -49,8 +53,12 @@ const PARAM: ExampleFile = 'training_file';
 type Family = 'supervised' | 'preference';
 const NAMED: Readonly<Record<Family, string>> = { supervised: 'a supervised example', preference: 'a preference pair' };
 
-/** @param bytes the file, in any chunks: memory does not grow with it */
-export async function judgeFile(bytes: AsyncIterable<Uint8Array>): Promise<JudgedFile> {
+/** @param bytes a file of JSON Lines, in any chunks: memory does not grow with it */
+export const judgeFile = (bytes: AsyncIterable<Uint8Array>): Promise<JudgedFile> =>
+  judgeAll(splitLines(bytes, { code: `invalid_${PARAM}`, param: PARAM }));
+
+/** @param split the lines of a file, or what stands for them */
+export async function judgeAll(split: AsyncIterable<Line | BadLine>): Promise<JudgedFile> {
   const examples: ExampleCounts = { chat: 0, completion: 0, preference: 0 };
   const problems: FileProblem[] = [];
   const template = anyTemplate();
@@ -61,7 +69,7 @@ export async function judgeFile(bytes: AsyncIterable<Uint8Array>): Promise<Judge
     problemCount += 1;
     if (problems.length < PROBLEMS_KEPT) problems.push(problemOf(refusal, line));
   };
-  for await (const judged of judgeLines(bytes, PARAM, (line, number) => parseAny(line, number, keys))) {
+  for await (const judged of judgeLines(split, (line, number) => parseAny(line, number, keys))) {
     lines = judged.lineNumber;
     if ('refusal' in judged) {
       add(judged.refusal, lines);
@@ -91,7 +99,7 @@ const otherFamily = (line: number, its: Family, family: Family): Refusal =>
 function problemOf(refusal: Refusal, line: number | null): FileProblem {
   const { message = null, field = null } = refusal instanceof ExampleRefusal ? refusal.place : {};
   const hint = refusal.hint === null ? null : cut(refusal.hint, MAX_TEXT);
-  return { line, message, field: field === null ? null : cut(field), problem: cut(refusal.message, MAX_TEXT), hint };
+  return { line, message, field: field === null ? null : cut(field), row: null, column: null, problem: cut(refusal.message, MAX_TEXT), hint };
 }
 
 /**

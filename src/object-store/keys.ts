@@ -12,6 +12,9 @@ export const keys = {
   jobs: 'jobs/',
   uploads: 'uploads/',
   file: (fileId: string) => `files/${fileId}`,
+  /** A new object for what a table becomes: several processes may read it in vain. */
+  newConverted: (fileId: string) => `files/${fileId}-${randomUUID()}`,
+  isOfFile: (key: string, fileId: string) => key.startsWith(`files/${fileId}`),
   /** The parts of an upload, until it has ended. */
   upload: (uploadId: string) => `uploads/${uploadId}/`,
   uploadPart: (uploadId: string, partId: string) => `uploads/${uploadId}/${partId}`,

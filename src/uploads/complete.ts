@@ -36,10 +36,13 @@ export async function completeUpload(upload: Upload, { part_ids: partIds, md5 }:
   const storageKey = keys.file(id);
   try {
     const sha256 = await assemble(upload, parts, { storageKey, md5, objectStore });
-    const { filename, purpose, sizeBytes } = upload;
+    const { filename, purpose, sizeBytes, source } = upload;
     const expiresAt = fileExpiry(upload.fileExpiresSeconds, config.retention.filesDays);
     const content = { id, storageKey, sizeBytes, sha256 };
-    const file = await uploads.complete(upload, { partIds, file: { ...content, filename, purpose, status: statusAtFirst(purpose), expiresAt } });
+    const file = await uploads.complete(upload, {
+      partIds,
+      file: { ...content, filename, purpose, status: statusAtFirst(purpose), source, expiresAt },
+    });
     if (file === null) throw new EndedMeanwhile();
     services.validator.wake();
     await removeParts(upload.id, services);

@@ -1,6 +1,7 @@
 import multipart from '@fastify/multipart';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyRequest } from 'fastify';
+import { checkSource } from '../files/table-upload.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { multipartParts } from '../http/multipart.ts';
 import { newUploadId } from '../ids.ts';
@@ -45,11 +46,13 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
       },
     },
     async ({ principal, body }) => {
-      const { bytes: sizeBytes, filename, mime_type: mimeType, purpose, expires_after } = body;
+      const { bytes: sizeBytes, filename, mime_type: mimeType, purpose, expires_after, format, mapping } = body;
+      const source = { ...(format && { format }), ...(mapping && { mapping }) };
+      checkSource(source, { purpose, filename });
       await quotas.requireRoomForFile(principal.project, sizeBytes);
       const expiresAt = new Date(Date.now() + UPLOAD_LIFETIME_MS);
       const fileExpiresSeconds = expires_after?.seconds ?? null;
-      const upload = { id: newUploadId(), filename, mimeType, purpose, sizeBytes, fileExpiresSeconds, expiresAt };
+      const upload = { id: newUploadId(), filename, mimeType, purpose, sizeBytes, fileExpiresSeconds, source, expiresAt };
       return uploadView(await uploads.create(principal.project, upload), null);
     },
   );

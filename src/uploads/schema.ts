@@ -3,7 +3,8 @@ import { MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS } from '../files/expiry.ts';
 import { UPLOAD_PURPOSES } from '../files/purpose.ts';
 import { FileObject, fileView } from '../files/schema.ts';
 import type { StoredFile } from '../files/store.ts';
-import { oneOf } from '../formats/one-of.ts';
+import { literals, oneOf } from '../formats/one-of.ts';
+import { ColumnMapping, FILE_FORMATS } from '../formats/table-source.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
 import { listOf } from '../http/list-schema.ts';
 import { MAX_FILENAME_LENGTH } from '../http/multipart.ts';
@@ -23,13 +24,15 @@ export const CreateUpload = Type.Object(
     bytes: Type.Integer({ minimum: 1, maximum: MAX_UPLOAD_BYTES, description: 'Size of the whole file, which its parts must add up to.' }),
     filename: Type.String({ minLength: 1, maxLength: MAX_FILENAME_LENGTH }),
     mime_type: Type.String({ minLength: 1, maxLength: MAX_MIME_TYPE_LENGTH }),
-    purpose: Type.Union(UPLOAD_PURPOSES.map((purpose) => Type.Literal(purpose))),
+    purpose: literals(UPLOAD_PURPOSES),
     expires_after: Type.Optional(
       Type.Object(
         { anchor: Type.Literal('created_at'), seconds: Type.Integer({ minimum: MIN_EXPIRY_SECONDS, maximum: MAX_EXPIRY_SECONDS }) },
         { additionalProperties: false, description: 'When the file expires, counted from its completion.' },
       ),
     ),
+    format: Type.Optional(literals(FILE_FORMATS, { description: 'Default: by the content and the name of the file.' })),
+    mapping: Type.Optional(ColumnMapping),
   },
   {
     title: 'CreateUpload',

@@ -2,7 +2,8 @@ import { requireRoomForFile } from '../accounts/quota-store.ts';
 import type { Database } from '../database/client.ts';
 import type { UploadPurpose } from '../files/purpose.ts';
 import { asFile, columnsOf, type NewFile, type StoredFile } from '../files/store.ts';
-import type { Upload as UploadRow } from '../generated/prisma/client.ts';
+import type { TableSource } from '../formats/table-source.ts';
+import type { Prisma, Upload as UploadRow } from '../generated/prisma/client.ts';
 
 export interface Upload {
   id: string;
@@ -16,6 +17,8 @@ export interface Upload {
   status: 'pending' | 'completed' | 'cancelled';
   /** What the file's own `expires_after` asks for. */
   fileExpiresSeconds: number | null;
+  /** What it says of a table. */
+  source: TableSource;
   /** The file that it became, and of which parts. */
   fileId: string | null;
   partIds: string[];
@@ -31,7 +34,7 @@ export interface UploadPart {
   createdAt: Date;
 }
 
-export type NewUpload = Pick<Upload, 'id' | 'filename' | 'mimeType' | 'purpose' | 'sizeBytes' | 'fileExpiresSeconds' | 'expiresAt'>;
+export type NewUpload = Pick<Upload, 'id' | 'filename' | 'mimeType' | 'purpose' | 'sizeBytes' | 'fileExpiresSeconds' | 'source' | 'expiresAt'>;
 
 export const statusNow = ({ status, expiresAt }: Upload): Upload['status'] | 'expired' =>
   status === 'pending' && expiresAt <= new Date() ? 'expired' : status;
@@ -42,7 +45,7 @@ export type UploadStore = ReturnType<typeof openUploadStore>;
 export function openUploadStore(db: Database) {
   return {
     async create(owner: string, upload: NewUpload): Promise<Upload> {
-      return asUpload(await db.upload.create({ data: { ...upload, owner } }));
+      return asUpload(await db.upload.create({ data: { ...upload, source: upload.source as Prisma.InputJsonObject, owner } }));
     },
 
     async find(owner: string, id: string): Promise<Upload | null> {
@@ -123,4 +126,4 @@ export function openUploadStore(db: Database) {
   };
 }
 
-const asUpload = (row: UploadRow): Upload => ({ ...row, sizeBytes: Number(row.sizeBytes) }) as Upload;
+const asUpload = (row: UploadRow): Upload => ({ ...row, sizeBytes: Number(row.sizeBytes), source: row.source ?? {} }) as unknown as Upload;

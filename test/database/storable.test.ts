@@ -107,6 +107,7 @@ describe('the database', () => {
         sizeBytes: 1,
         status: bad,
         fileId: bad,
+        source: json,
         partIds: [bad],
         expiresAt: new Date(),
       },

@@ -87,7 +87,9 @@ describe('an uploaded dataset', () => {
       expect(status).toBe('error');
       const { problems, problem_count, lines } = await validation(id);
       expect({ lines, problem_count }).toEqual({ lines: 3, problem_count: 1 });
-      expect(problems).toEqual([{ line: 2, ...place, problem: expect.stringMatching(/^line 2/), hint: expect.stringMatching(hint) }]);
+      expect(problems).toEqual([
+        { line: 2, row: null, column: null, ...place, problem: expect.stringMatching(/^line 2/), hint: expect.stringMatching(hint) },
+      ]);
       expect(status_details).toBe(`${problems[0].problem}. ${problems[0].hint}`);
     },
   );
@@ -205,9 +207,9 @@ describe('a dataset whose process ended before it was judged', () => {
   });
 
   it('is judged once, however many processes look for it', async () => {
-    const { validations, urls, log } = service.services;
+    const { validations, objectStore, urls, log } = service.services;
     const ids = await Promise.all(Array.from({ length: 12 }, () => leftBehind()));
-    const other = openValidator({ validations, storageUrl: urls.storage, log });
+    const other = openValidator({ validations, objectStore, storageUrl: urls.storage, log });
     service.services.validator.wake();
     other.wake();
     for (const id of ids) await service.client.files.waitForProcessing(id, { pollInterval: 20 });
@@ -216,9 +218,9 @@ describe('a dataset whose process ended before it was judged', () => {
   });
 
   it('when the store is away › stays uploaded, and nothing counts against it', async () => {
-    const { validations, log } = service.services;
+    const { validations, objectStore, log } = service.services;
     const id = await leftBehind();
-    const away = openValidator({ validations, storageUrl: 's3://bucket?endpoint=http%3A%2F%2F127.0.0.1%3A1', log });
+    const away = openValidator({ validations, objectStore, storageUrl: 's3://bucket?endpoint=http%3A%2F%2F127.0.0.1%3A1', log });
     away.wake();
     await expect
       .poll(() => claims(id), { timeout: 30_000 })

@@ -212,6 +212,7 @@ describe('an upload in parts', () => {
       purpose: 'user_data',
       sizeBytes: 3,
       fileExpiresSeconds: null,
+      source: {},
     } as const;
     await uploads.create('globex', { ...theirs, expiresAt: new Date(Date.now() + HOUR_MS) });
     await uploads.addPart({ owner: 'globex', id: theirs.id }, { id: 'part_theirs', sizeBytes: 3 }, { parts: 1, bytes: 3 });

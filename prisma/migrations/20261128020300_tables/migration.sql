@@ -1,0 +1,3 @@
+-- What an upload in parts says of a table.
+-- AlterTable
+ALTER TABLE "uploads" ADD COLUMN     "source" JSONB;
