@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { Static } from 'typebox';
 import { type Graded, prepareGrader } from '../formats/graders/run.ts';
+import { namespacesOf } from '../formats/graders/template.ts';
 import { GraderResult, GraderValidation, RunGrader, ValidateGrader } from './schema.ts';
 
 const tags = ['Graders'];
@@ -13,7 +14,7 @@ export const graderRoutes: FastifyPluginAsyncTypebox = async (app) => {
     async ({ body: { grader, model_sample, item } }) => {
       const grade = prepareGrader(grader);
       const startedMs = performance.now();
-      const graded = grade({ item, sample: { output_text: model_sample } });
+      const graded = grade(namespacesOf(item, model_sample));
       return resultView(grader, graded, (performance.now() - startedMs) / 1000);
     },
   );

@@ -2,7 +2,8 @@ import { Refusal } from '../refusal.ts';
 import { FUNCTIONS, parseFormula } from './formula.ts';
 import type { Grader, SingleGrader } from './grader.ts';
 import { METRICS } from './similarity.ts';
-import { checkTemplate, fill, type Namespaces, TemplateError } from './template.ts';
+import { checkTemplate, fill, type Namespaces } from './template.ts';
+import { Ungraded } from './ungraded.ts';
 
 /** Characters of a text that is compared. The slowest metric takes up to 40 ms for two such texts, during which the process does nothing else. */
 const MAX_COMPARED = 8 * 1024;
@@ -13,7 +14,7 @@ export interface Graded {
   /** Of the graders in a `multi` grader, by name. */
   scores: Record<string, number>;
   /** Why the reward is 0 although nothing was graded; null if all went well. */
-  problem: { flag: TemplateError['flag'] | 'other_error'; details: string } | null;
+  problem: { flag: Ungraded['flag']; details: string } | null;
 }
 
 /**
@@ -26,24 +27,13 @@ export function prepareGrader(grader: Grader): (namespaces: Namespaces) => Grade
     try {
       return { ...score(namespaces), problem: null };
     } catch (error) {
-      if (error instanceof TemplateError) return { reward: 0, scores: {}, problem: { flag: error.flag, details: error.message } };
-      if (error instanceof Ungraded) return { reward: 0, scores: error.scores, problem: { flag: 'other_error', details: error.message } };
-      throw error;
+      if (!(error instanceof Ungraded)) throw error;
+      return { reward: 0, scores: error.scores, problem: { flag: error.flag, details: error.message } };
     }
   };
 }
 
 type Scorer = (namespaces: Namespaces) => Pick<Graded, 'reward' | 'scores'>;
-
-/** A sample for which there is no reward. */
-class Ungraded extends Error {
-  constructor(
-    message: string,
-    readonly scores: Record<string, number> = {},
-  ) {
-    super(message);
-  }
-}
 
 function single(grader: SingleGrader, param: string): Scorer {
   if (grader.type !== 'string_check' && grader.type !== 'text_similarity') throw unsupported(grader.type, param);
@@ -52,8 +42,7 @@ function single(grader: SingleGrader, param: string): Scorer {
   checkTemplate(input, `${param}.input`);
   checkTemplate(reference, `${param}.reference`);
   return (namespaces) => {
-    const [a, b] = [fill(input, namespaces), fill(reference, namespaces)];
-    if (Math.max(a.length, b.length) > MAX_COMPARED) throw new Ungraded(`a text has more than ${MAX_COMPARED} characters`);
+    const [a, b] = [input, reference].map((template) => fill(template, namespaces, MAX_COMPARED)) as [string, string];
     return { reward: compare(a, b), scores: {} };
   };
 }
@@ -110,7 +99,7 @@ function multi({ graders: given, calculate_output }: Extract<Grader, { type: 'mu
   return (namespaces) => {
     const scores = Object.fromEntries(scorers.map(([name, scorer]) => [name, scorer(namespaces).reward]));
     const reward = formula(scores);
-    if (!Number.isFinite(reward)) throw new Ungraded(`calculate_output gives ${reward}`, scores);
+    if (!Number.isFinite(reward)) throw new Ungraded('other_error', `calculate_output gives ${reward}`, scores);
     return { reward, scores };
   };
 }

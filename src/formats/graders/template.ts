@@ -1,34 +1,47 @@
 /** Texts with `{{item.…}}` and `{{sample.…}}`, as OpenAI's graders have them. */
 import { Refusal } from '../refusal.ts';
 import { shown } from '../shown.ts';
+import { Ungraded } from './ungraded.ts';
 
 /** What templates may name. */
 export interface Namespaces {
   /** The line of the dataset. */
   item: unknown;
   /** What the model wrote. */
-  sample: { output_text: string };
+  outputText: string;
+  /** The same as JSON, parsed when it is first asked for. @throws Ungraded */
+  outputJson(): unknown;
 }
 
-/** Why a template could not be filled in: `errors` has a flag for each. */
-export class TemplateError extends Error {
-  override readonly name = 'TemplateError';
-  constructor(
-    readonly flag: 'invalid_variable_error' | 'sample_parse_error',
-    message: string,
-  ) {
-    super(message);
+export function namespacesOf(item: unknown, outputText: string): Namespaces {
+  let parsed: { value: unknown } | undefined;
+  return {
+    item,
+    outputText,
+    outputJson() {
+      parsed ??= { value: parse(outputText) };
+      return parsed.value;
+    },
+  };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Ungraded('sample_parse_error', 'the sample is not JSON, so there is no sample.output_json');
   }
 }
 
-const PLACEHOLDER = /\{\{\s*([^{}]*?)\s*\}\}/g;
+const PLACEHOLDER = /\{\{([^{}]*)\}\}/g;
 /** `item.answers[0].text` or `item.answers.0.text` */
 const PATH = /^[A-Za-z_]\w*(\.\w+|\[\d+\])*$/;
 const NAMESPACES = ['item', 'sample'];
 
 /** @throws Refusal for a placeholder that can never be filled in */
 export function checkTemplate(template: string, param: string): void {
-  for (const [, path = ''] of template.matchAll(PLACEHOLDER)) {
+  for (const [, inside = ''] of template.matchAll(PLACEHOLDER)) {
+    const path = inside.trim();
     const [namespace = ''] = path.split(/[.[]/, 1);
     if (PATH.test(path) && NAMESPACES.includes(namespace) && path !== 'sample') continue;
     throw new Refusal('invalid_value', `${param} has the placeholder ${shown(path)}`, {
@@ -38,30 +51,33 @@ export function checkTemplate(template: string, param: string): void {
   }
 }
 
-/** Texts are inserted as they are, everything else as JSON. @throws TemplateError */
-export const fill = (template: string, namespaces: Namespaces): string =>
-  template.replace(PLACEHOLDER, (_, path: string) => {
-    const value = lookUp(path, namespaces);
-    return typeof value === 'string' ? value : JSON.stringify(value);
-  });
+/** Texts are inserted as they are, everything else as JSON. @throws Ungraded, also for a result of more than `maxLength` characters */
+export function fill(template: string, namespaces: Namespaces, maxLength: number): string {
+  let text = '';
+  let end = 0;
+  for (const { 0: placeholder, 1: path = '', index } of template.matchAll(PLACEHOLDER)) {
+    const value = lookUp(path.trim(), namespaces);
+    text += template.slice(end, index) + (typeof value === 'string' ? value : JSON.stringify(value));
+    end = index + placeholder.length;
+    if (text.length > maxLength) break; // a short template can name a long text a thousand times
+  }
+  text += template.slice(end);
+  if (text.length > maxLength) throw new Ungraded('other_error', `a text has more than ${maxLength} characters`);
+  return text;
+}
 
-function lookUp(path: string, { item, sample }: Namespaces): unknown {
+function lookUp(path: string, namespaces: Namespaces): unknown {
   const [namespace, ...keys] = path.replaceAll(/\[(\d+)\]/g, '.$1').split('.');
-  let value: unknown = item;
-  if (namespace === 'sample') value = keys[0] === 'output_json' ? { output_json: parsed(sample.output_text) } : sample;
+  let value = namespace === 'item' ? namespaces.item : sampleOf(keys[0], namespaces);
   for (const key of keys) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key))
-      throw new TemplateError('invalid_variable_error', `there is no ${path}`);
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) throw missing(path);
     value = (value as Record<string, unknown>)[key];
   }
-  if (value === undefined) throw new TemplateError('invalid_variable_error', `there is no ${path}`);
+  if (value === undefined) throw missing(path);
   return value;
 }
 
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new TemplateError('sample_parse_error', 'the sample is not JSON, so there is no sample.output_json');
-  }
-}
+const sampleOf = (key: string | undefined, { outputText, outputJson }: Namespaces): object =>
+  key === 'output_json' ? { output_json: outputJson() } : { output_text: outputText };
+
+const missing = (path: string) => new Ungraded('invalid_variable_error', `there is no ${path}`);
