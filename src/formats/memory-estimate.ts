@@ -108,10 +108,12 @@ function activationBytes({ config, precision, gradientCheckpointing, pass }: Est
   // Products give bf16, and norms f32; where a norm is not trained, the product before it is kept instead.
   const trainsNorms = [...trained.values()].some((shape) => shape.length === 1);
   const normed = precision === 'bf16' && !trainsNorms ? product : F32_BYTES;
-  const mlp = ('up' in names.mlp && !('gate' in names.mlp) ? 1 : 2) * intermediateSize;
+  const isGated = !('up' in names.mlp) || 'gate' in names.mlp;
+  // Without a gate, the sum of a product and its adapter goes into the activation as it is, in f32.
+  const mlp = (isGated ? 2 * product : trainsNorms ? product : F32_BYTES) * intermediateSize;
   const attention = 2 * (heads + kvHeads) * headSize; // queries, keys, values and what comes of them
   const norms = (parallelResidual ? 1 : 2) * hiddenSize;
-  const ofBlock = product * (mlp + attention) + normed * norms + F32_BYTES * heads; // and a logarithm for each head
+  const ofBlock = mlp + product * attention + normed * norms + F32_BYTES * heads; // and a logarithm for each head
   return pass.tokens * (layers * ofBlock + F32_BYTES * ranks(config, trained));
 }
 

@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { referencePath } from '../../reference/fixtures.ts';
+import { estimateMemory } from '../../src/formats/memory-estimate.ts';
+import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
+import { resolveTuning } from '../../src/formats/tuning/tuning.ts';
+
+const configOf = (family: string) => {
+  const path = join(referencePath('families', family, 'model'), 'config.json');
+  return parseModelConfig(JSON.parse(readFileSync(path, 'utf8')), path);
+};
+
+const estimated = (family: string, { type, precision, tokens = 1024 }: { type: 'lora' | 'full'; precision: 'f32' | 'bf16'; tokens?: number }) =>
+  estimateMemory({
+    config: configOf(family),
+    tuning: resolveTuning(type === 'lora' ? { type, r: 4 } : { type }),
+    precision,
+    gradientCheckpointing: false,
+    pass: { tokens, supervisedTokens: tokens },
+  });
+
+/** Bytes that the recorded graph keeps of a block for each token, counted from the minimum cut: LoRA of rank 4 in f32 and bf16, full in f32 and bf16. */
+const KEPT: Record<string, [number, number, number, number]> = {
+  gemma: [1086, 552, 976, 624],
+  gemma2: [1552, 792, 1440, 768],
+  gemma3: [1555, 805, 1443, 771],
+  gpt2: [1366, 1054, 1304, 736],
+  'gpt-neox': [874, 558, 812, 476],
+  phi3: [1046, 536, 984, 632],
+  olmo2: [1168, 600, 1056, 576],
+  qwen3: [1310, 680, 1200, 752],
+  qwen2: [1094, 560, 984, 632],
+};
+const CASES = [
+  { type: 'lora', precision: 'f32' },
+  { type: 'lora', precision: 'bf16' },
+  { type: 'full', precision: 'f32' },
+  { type: 'full', precision: 'bf16' },
+] as const;
+
+describe.each(Object.entries(KEPT))('the activations of %s', (family, kept) => {
+  it.each(CASES.map((one, index) => ({ ...one, bytes: kept[index]! })))('are what the graph keeps: $type, $precision, within a fifth', (one) => {
+    const perToken = estimated(family, one).activations_bytes / 1024 / configOf(family).layers;
+    expect(Math.abs(perToken / one.bytes - 1)).toBeLessThan(0.1);
+  });
+});
+
+describe('an estimate of memory', () => {
+  it('is the sum of its parts, and grows with the tokens of a pass in activations and workspace alone', () => {
+    const [short, long] = [256, 512].map((tokens) => estimated('qwen2', { type: 'lora', precision: 'f32', tokens })) as [
+      ReturnType<typeof estimated>,
+      ReturnType<typeof estimated>,
+    ];
+    for (const { total_bytes: total, ...parts } of [short, long]) expect(total).toBe(Object.values(parts).reduce((sum, part) => sum + part, 0));
+    expect(long.activations_bytes).toBe(2 * short.activations_bytes);
+    expect(long.workspace_bytes).toBeGreaterThan(short.workspace_bytes);
+    const { activations_bytes, workspace_bytes, total_bytes, ...held } = long;
+    expect(short).toMatchObject(held);
+  });
+});
