@@ -21,6 +21,8 @@ export interface HubConfig {
   diskBytes: number | null;
 }
 
+export type LogFormat = 'json' | 'pretty';
+
 export interface Config {
   host: string;
   port: number;
@@ -49,6 +51,7 @@ export interface Config {
   /** Origins of web pages that may call the API, such as `https://app.example.com`; `*`: all. */
   corsOrigins: readonly string[];
   logLevel: string;
+  logFormat: LogFormat;
 }
 
 /** In days; null: for ever. */
@@ -89,6 +92,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const logLevel = env['LOG_LEVEL'] || 'info';
   if (!['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].includes(logLevel))
     problems.push(`LOG_LEVEL is "${logLevel}"; it must be fatal, error, warn, info, debug, trace or silent`);
+  // A reader at a terminal, or a program that collects logs.
+  const logFormat = env['LOG_FORMAT'] || (process.stdout.isTTY ? 'pretty' : 'json');
+  if (logFormat !== 'json' && logFormat !== 'pretty') problems.push(`LOG_FORMAT is "${logFormat}"; it must be json or pretty`);
   const storageUrl = env['STORAGE_URL'] || `file://${resolve(dataDir, 'objects')}`;
   if (!isUrl(storageUrl, ['file:', 's3:'])) problems.push('STORAGE_URL is not a URL that starts with file:// or s3://');
   const endpoint = (env['HF_ENDPOINT'] || 'https://huggingface.co').replace(/\/+$/, '');
@@ -135,6 +141,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     }),
     corsOrigins: origins(env['CORS_ORIGINS'], problems),
     logLevel,
+    logFormat: logFormat as LogFormat,
   };
   if (problems.length > 0) throw new Error(`The environment has ${problems.length} invalid setting(s):\n- ${redacted(problems.join('\n- '))}`);
   return Object.freeze(config);

@@ -7,7 +7,9 @@ import { openDataDir } from './data-dir.ts';
 import { startWorkers } from './embedded/worker-processes.ts';
 import { redacted } from './formats/secrets.ts';
 import { logUnhandledErrors, openLog } from './log.ts';
+import { logDestination } from './log-destination.ts';
 import { openServices } from './services.ts';
+import { listenProblem } from './start-problems.ts';
 import { exitWithin, REQUESTS_STOP_MS, START_STOP_MS, STOP_DEADLINE_MS } from './stop-in-time.ts';
 import { startUpkeep } from './upkeep.ts';
 
@@ -16,7 +18,7 @@ async function main(): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => resolve(signal));
   });
   const config = readConfig();
-  const log = openLog(config.logLevel);
+  const log = openLog(config.logLevel, await logDestination(config.logFormat));
   logUnhandledErrors(log);
   openDataDir(config.dataDir, log);
 
@@ -38,7 +40,9 @@ async function main(): Promise<void> {
     const app = await buildApp(services, { apiKey: apiKey.key });
     // Together: workers write their checkpoints while requests end.
     closers.push(() => Promise.all([workers.stop(), closeApp(app)]));
-    const address = await app.listen({ host: config.host, port: config.port });
+    const address = await app.listen({ host: config.host, port: config.port }).catch((error: NodeJS.ErrnoException) => {
+      throw listenProblem(error, config);
+    });
     log.info(
       { address: `${address}/v1`, docs: `${address}/docs`, apiKey: apiKey.path ?? 'ROOT_API_KEY' },
       `Graft listens on ${address}/v1; its key is in ${apiKey.path ?? 'ROOT_API_KEY'}; docs at ${address}/docs`,

@@ -29,6 +29,7 @@ import { openProjectStore, type ProjectStore } from './projects/store.ts';
 import { openReportStore, type ReportStore } from './reports/store.ts';
 import { openRetryStore, type RetryStore } from './retries/store.ts';
 import { openServiceAccountStore, type ServiceAccountStore } from './service-accounts/store.ts';
+import { databaseProblem, redisProblem } from './start-problems.ts';
 import { openUploadStore, type UploadStore } from './uploads/store.ts';
 import { type DeliveryStore, openDeliveryStore } from './webhooks/delivery-store.ts';
 import { type EndpointStore, openEndpointStore } from './webhooks/endpoint-store.ts';
@@ -91,12 +92,14 @@ export async function openServices(config: Config, log: Logger = openLog(config.
   try {
     const urls = { ...(await serverUrls(config, { closers, log, onGivenUp })), storage: config.storageUrl };
 
-    const applied = await migrate(urls.database);
+    const applied = await migrate(urls.database).catch((error: Error) => {
+      throw databaseProblem(error, config);
+    });
     if (applied.length > 0) log.info({ migrations: applied }, 'database schema brought up to date');
     const database = openDatabase(urls.database);
     closers.push(() => database.$disconnect());
 
-    const queue = openQueue(urls.redis, { onError: (error) => log.error({ err: error }, 'queue error') });
+    const queue = openQueue(urls.redis, { onError: (error) => log.error({ err: error }, redisProblem(config)) });
     closers.push(() => queue.close());
 
     const objectStore = await openObjectStore(urls.storage);

@@ -4,6 +4,7 @@ import { openDataDir } from '../src/data-dir.ts';
 import { sayAlive } from '../src/embedded/end-if-silent.ts';
 import { TAKES_JOBS } from '../src/embedded/worker-processes.ts';
 import { logUnhandledErrors, openLog } from '../src/log.ts';
+import { logDestination } from '../src/log-destination.ts';
 import { openServices } from '../src/services.ts';
 import { exitWithin, STOP_DEADLINE_MS, WORKERS_STOP_MS } from '../src/stop-in-time.ts';
 import { findDevices } from './devices.ts';
@@ -18,7 +19,7 @@ if (process.send !== undefined) dieWithParent({ graceMs: STOP_DEADLINE_MS });
 sayAlive();
 
 const config = readConfig();
-const log = openLog(config.logLevel);
+const log = openLog(config.logLevel, await logDestination(config.logFormat));
 logUnhandledErrors(log);
 openDataDir(config.dataDir, log);
 const services = await openServices(config, log);

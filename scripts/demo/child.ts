@@ -17,7 +17,7 @@ interface Start {
 }
 
 /** Not passed on: they could point the service at the user's own servers, and the demo uses private ones. */
-const LEFT_OUT = ['DATABASE_URL', 'REDIS_URL', 'STORAGE_URL', 'ROOT_API_KEY', 'MODELS_DIR', 'WORKERS', 'HOST', 'PORT', 'LOG_LEVEL'];
+const LEFT_OUT = ['DATABASE_URL', 'REDIS_URL', 'STORAGE_URL', 'ROOT_API_KEY', 'MODELS_DIR', 'WORKERS', 'HOST', 'PORT', 'LOG_LEVEL', 'LOG_FORMAT'];
 
 /**
  * Starts the whole service: API, worker, private Postgres and Redis-compatible server.
