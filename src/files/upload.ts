@@ -90,6 +90,7 @@ function checkFields(fields: Map<string, string>, filename: string): Fields {
     if (!FIELDS.includes(name))
       throw new Refusal('unknown_parameter', `${name} is not a known field`, { param: name, hint: `Known fields: file, ${FIELDS.join(', ')}.` });
   }
+  for (const [name, value] of fields) if (value === '') fields.delete(name); // what a form's user left blank
   const purpose = fields.get('purpose');
   if (purpose === undefined)
     throw new Refusal('missing_required_parameter', 'purpose is missing', { param: 'purpose', hint: 'Use "fine-tune" for a dataset.' });

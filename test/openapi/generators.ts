@@ -19,7 +19,8 @@ function run(program: string, args: string[], cwd: string): void {
 /** Hey API's generator for TypeScript: the client type-checks and makes a job. */
 export async function useTypeScriptClient({ url, apiKey, folder }: Tested, document: string): Promise<void> {
   const made = join(folder, 'typescript');
-  run(await npmTool('openapi-ts'), ['-i', document, '-o', made, '-p', '@hey-api/typescript', '@hey-api/sdk', '@hey-api/client-fetch'], folder);
+  const generator = join(await npmTool('@hey-api/openapi-ts'), 'bin/run.js');
+  run(process.execPath, [generator, '-i', document, '-o', made, '-p', '@hey-api/typescript', '@hey-api/sdk', '@hey-api/client-fetch'], folder);
   await writeFile(join(made, 'tsconfig.json'), JSON.stringify({ compilerOptions: COMPILER_OPTIONS, include: ['**/*.ts'] }));
   run(join(root, 'node_modules/.bin/tsc'), ['-p', made], made);
   const sdk = await import(pathToFileURL(join(made, 'sdk.gen.ts')).href);

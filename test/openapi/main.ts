@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { connect } from '../journey/api.ts';
 import { sameAnswer } from '../journey/dataset.ts';
 import { JOURNEY_KEY, makeHome, startService } from '../journey/service.ts';
+import { uploadAtDocs } from './docs-page.ts';
 import { usePythonClient, useTypeScriptClient } from './generators.ts';
 import { type Tested, testEveryOperation, testReading } from './tester.ts';
 
@@ -23,6 +24,7 @@ try {
   const results: [string, boolean][] = [
     ['TypeScript client', await succeeds(() => useTypeScriptClient(tested, document))],
     ['Python client', await succeeds(() => usePythonClient(tested, document))],
+    ['upload at /docs', await succeeds(() => uploadAtDocs(tested))],
     ['reading what exists', await testReading(tested, existing)],
     ['every operation', await testEveryOperation(tested)],
   ];

@@ -5,7 +5,7 @@ import Type from 'typebox';
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a multipart body consists of. The route reads and checks it itself, as it arrives; this describes it. */
-    multipart?: Type.TSchema;
+    multipart?: Pick<Type.TObject, 'properties'> & { required?: string[] };
   }
 }
 
@@ -16,5 +16,17 @@ export const filePart = (description: string) => Type.Unsafe<never>({ type: 'str
 export const describeMultipart: NonNullable<FastifyDynamicSwaggerOptions['transform']> = ({ schema, url, route }) => {
   const multipart = route.config?.multipart;
   if (multipart === undefined) return { schema: schema as FastifySchema, url };
-  return { schema: { ...(schema as FastifySchema), consumes: ['multipart/form-data'], body: multipart }, url };
+  const properties = Object.entries(multipart.properties).map(([name, part]) => [
+    name,
+    multipart.required?.includes(name) ? part : orLeftBlank(part),
+  ]);
+  const body = { ...multipart, properties: Object.fromEntries(properties) };
+  return { schema: { ...(schema as FastifySchema), consumes: ['multipart/form-data'], body }, url };
 };
+
+/** A form sends the fields that its user leaves blank, and the one at /docs fills in the first alternative of each: without this, one that changes the result. */
+function orLeftBlank({ description, ...part }: Type.TSchema & { description?: string; const?: string; anyOf?: Type.TSchema[] }): Type.TSchema {
+  const isChoice = part.const !== undefined || part.anyOf !== undefined; // shown as a list to choose from
+  const blank = isChoice ? Type.Literal('') : Type.String({ maxLength: 0, default: '' });
+  return Type.Union([blank, ...(part.anyOf ?? [part])], { description: `${description ?? ''} Blank counts as left out.`.trim() });
+}
