@@ -1,5 +1,5 @@
 /** What to say of an address that there is not: another method may be meant, or another base address. */
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
+import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
 import { Refusal } from '../formats/refusal.ts';
 
 const API = '/v1';
@@ -7,7 +7,7 @@ const API = '/v1';
 const NOT_SHOWN = ['HEAD', 'OPTIONS'];
 
 /** @returns a handler for addresses without a route. @param app  before any route is added */
-export function explainUnknownRoutes(app: FastifyInstance): (request: FastifyRequest, reply: FastifyReply) => never {
+export function explainUnknownRoutes(app: FastifyInstance): (request: FastifyRequest) => never {
   const routes: { path: RegExp; methods: string[] }[] = [];
   app.addHook('onRoute', ({ url, method }: RouteOptions) => {
     if (url !== '*') routes.push({ path: pathOf(url), methods: [method].flat().filter((name) => !NOT_SHOWN.includes(name)) });
@@ -15,18 +15,24 @@ export function explainUnknownRoutes(app: FastifyInstance): (request: FastifyReq
   const methodsAt = (path: string): string[] =>
     [...new Set(routes.filter((route) => route.path.test(path)).flatMap(({ methods }) => methods))].sort();
 
-  return (request, reply) => {
-    const path = request.url.split('?')[0]!;
-    const allowed = methodsAt(path);
-    if (allowed.length > 0) {
-      reply.header('allow', allowed.join(', '));
-      throw new Refusal('method_not_allowed', `${request.method} is not possible at ${path}`, { hint: `Use ${allowed.join(' or ')}.` });
-    }
+  // Before the body is looked at, whose type may be wrong as well.
+  app.addHook('preParsing', async (request, reply) => {
+    const path = pathIn(request);
+    const allowed = request.is404 ? methodsAt(path) : [];
+    if (allowed.length === 0) return;
+    reply.header('allow', allowed.join(', '));
+    throw new Refusal('method_not_allowed', `${request.method} is not possible at ${path}`, { hint: `Use ${allowed.join(' or ')}.` });
+  });
+
+  return (request) => {
+    const path = pathIn(request);
     throw new Refusal('not_found', `There is no route ${request.method} ${path}`, {
       hint: meantInstead(path, methodsAt) ?? 'The routes are listed at /docs.',
     });
   };
 }
+
+const pathIn = ({ url }: FastifyRequest): string => url.split('?')[0]!;
 
 function meantInstead(path: string, methodsAt: (path: string) => string[]): string | null {
   if (methodsAt(API + path).length > 0) return `The API is at ${API}${path}: the base URL of a client ends in ${API}.`;
