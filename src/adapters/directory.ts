@@ -5,6 +5,7 @@ import { type Pack, pack } from 'tar-stream';
 import { hashed } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
 import type { Job } from '../jobs/job.ts';
+import { isFinal } from '../jobs/state.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 
@@ -41,7 +42,9 @@ export async function adapterObjects(job: Job, services: Needs, step?: number): 
 
 function whyNone({ id, status, dryRun }: Job): string {
   if (dryRun) return `It is a dry run, which delivers nothing: GET /v1/fine_tuning/jobs/${id}/dry_run has what it measured.`;
-  return status === 'succeeded' ? 'Its model has been deleted.' : 'The adapter is available once the job has succeeded.';
+  if (status === 'succeeded') return 'Its model has been deleted.';
+  if (isFinal(status)) return `GET /v1/fine_tuning/jobs/${id}/checkpoints lists what it left.`;
+  return 'The adapter is available once the job has succeeded.';
 }
 
 /** @throws Refusal adapter_not_found */

@@ -3,6 +3,9 @@ import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import { findJob } from './find.ts';
 
+/** A worker that has the job is told at its next heartbeat, within seconds; until then it may store another checkpoint. */
+const LATE_UPLOADS_MS = 60_000;
+
 type Needs = Pick<Services, 'jobs' | 'retention' | 'objectStore' | 'log'>;
 
 /**
@@ -12,9 +15,11 @@ type Needs = Pick<Services, 'jobs' | 'retention' | 'objectStore' | 'log'>;
  */
 export async function deleteJob(principal: Principal, id: string, services: Needs): Promise<void> {
   const { retention, objectStore, log } = services;
-  await findJob(principal, id, services);
+  const { workerId } = await findJob(principal, id, services);
   await retention.deleteJob(principal.project, id);
   // From here on nothing refers to what is left, so whatever fails below is removed by the sweeps.
   const warn = (error: unknown) => log.warn({ err: error, jobId: id }, 'the files of a deleted job could not be removed yet');
-  await objectStore.deletePrefix(keys.job(id)).catch(warn);
+  const removeFiles = () => objectStore.deletePrefix(keys.job(id)).catch(warn);
+  await removeFiles();
+  if (workerId !== null) setTimeout(removeFiles, LATE_UPLOADS_MS).unref();
 }

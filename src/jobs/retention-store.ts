@@ -51,13 +51,27 @@ export function openRetentionStore(db: Database) {
       return thinned !== null;
     },
 
-    /** Clears the name of a deleted model, with the rows of these checkpoints; marks these result files as deleted. The job stays. */
-    async forgetModel({ id, owner }: Pick<Job, 'id' | 'owner'>, { steps, fileIds }: { steps: number[]; fileIds: string[] }): Promise<void> {
-      await db.$transaction([
-        db.checkpoint.deleteMany({ where: { jobId: id, job: { owner }, step: { in: steps } } }),
-        db.file.updateMany({ where: { id: { in: fileIds }, owner, deletedAt: null }, data: { deletedAt: new Date() } }),
-        db.job.updateMany({ where: { id, owner }, data: { fineTunedModel: null } }),
-      ]);
+    /** Clears the name of a deleted model, with the rows of all checkpoints; marks the result files as deleted. The job stays. */
+    async forgetModel({ id, owner, fineTunedModel, resultFileIds }: Job): Promise<void> {
+      await db.$transaction(async (tx) => {
+        const { count } = await tx.job.updateMany({ where: { id, owner, fineTunedModel }, data: { fineTunedModel: null, resultFileIds: [] } });
+        if (count === 0) return; // somebody else was first
+        await tx.checkpoint.deleteMany({ where: { jobId: id } });
+        await tx.file.updateMany({ where: { id: { in: resultFileIds }, owner, deletedAt: null }, data: { deletedAt: new Date() } });
+        const message = `The model ${fineTunedModel} has been deleted, with the checkpoints and result files of the job`;
+        await tx.jobEvent.createMany({ data: infoRows(id, message) });
+      });
+    },
+
+    /** Removes a checkpoint's row, with an event. @returns false if there is none, or the job has not ended */
+    async forgetCheckpoint({ id }: Pick<Job, 'id'>, { step, message }: { step: number; message: string }): Promise<boolean> {
+      return db.$transaction(async (tx) => {
+        const ended = await tx.$queryRaw<object[]>`SELECT 1 FROM jobs AS owning WHERE id = ${id} AND ${hasEnded} FOR UPDATE`;
+        if (ended.length === 0) return false;
+        const { count } = await tx.checkpoint.deleteMany({ where: { jobId: id, step } });
+        if (count === 1) await tx.jobEvent.createMany({ data: infoRows(id, message) });
+        return count === 1;
+      });
     },
 
     /** @returns false if there was no such job */

@@ -1,45 +1,42 @@
 import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
-import type { Checkpoint } from '../jobs/job.ts';
-import { keys } from '../object-store/keys.ts';
+import type { Checkpoint, Job } from '../jobs/job.ts';
+import { isFinal } from '../jobs/state.ts';
 import type { Services } from '../services.ts';
 import { modelNotFound } from './catalogue.ts';
 
-type Needs = Pick<Services, 'models' | 'jobs' | 'retention' | 'files' | 'objectStore'>;
+type Needs = Pick<Services, 'models' | 'jobs' | 'jobRecord' | 'retention' | 'objectStore' | 'log'>;
 
 /**
- * Deletes a tuned model: its files, the result files that are them, and every checkpoint with the same weights. The job and its other checkpoints stay.
- * Its name goes last, so that a deletion that failed midway can be repeated.
- * @throws Refusal when it is a base model or unknown
+ * Deletes a tuned model with all that has its job's weights: the delivered files, every checkpoint and the result files. The job stays, with its events and
+ * reports. A checkpoint's name deletes that checkpoint alone.
+ * @throws Refusal when it is a base model, unknown, or a checkpoint of a job that has not ended
  */
 export async function deleteModel({ project: owner }: Principal, id: string, services: Needs): Promise<void> {
-  const { jobs, models, retention, files, objectStore } = services;
+  const { jobs, jobRecord, models } = services;
   const job = await jobs.findByModel(owner, id);
-  if (job === null) {
-    if (await models.find(id))
-      throw new Refusal('invalid_value', `"${id}" is a base model`, { param: 'model', hint: 'Only tuned models can be deleted.' });
-    throw modelNotFound(id);
-  }
-  const produced = (await files.findMany(owner, job.resultFileIds)).filter((file) => isIn(job.adapterFolder, file.storageKey));
-  const equal = equalCheckpoints(await retention.checkpoints(job.id));
-  if (job.adapterFolder !== null) await objectStore.deletePrefix(job.adapterFolder);
-  for (const { folder } of equal) await objectStore.deletePrefix(folder);
-  await retention.forgetModel(job, { steps: equal.map(({ step }) => step), fileIds: produced.map((file) => file.id) });
+  if (job !== null) return deleteTuned(job, services);
+  const checkpoint = await jobRecord.findCheckpoint(owner, id);
+  const jobOfCheckpoint = checkpoint && (await jobs.find(owner, checkpoint.jobId));
+  if (jobOfCheckpoint) return deleteCheckpoint(jobOfCheckpoint, checkpoint, services);
+  if (await models.find(id))
+    throw new Refusal('invalid_value', `"${id}" is a base model`, { param: 'model', hint: 'Only tuned models and checkpoints can be deleted.' });
+  throw modelNotFound(id);
 }
 
-const isIn = (folder: string | null, key: string): boolean => folder !== null && key.startsWith(folder);
-
-/** The newest checkpoint of a job that has succeeded is its model; an earlier one is too if its weights have the same hashes. */
-function equalCheckpoints(checkpoints: readonly Checkpoint[]): Checkpoint[] {
-  const model = checkpoints.at(-1);
-  const weights = model && weightsOf(model);
-  return checkpoints.filter((one) => one === model || (weights !== '' && weightsOf(one) === weights));
+/** Its name goes last, so that a deletion that failed midway can be repeated. */
+async function deleteTuned(job: Job, { retention, objectStore }: Needs): Promise<void> {
+  const folders = (await retention.checkpoints(job.id)).map(({ folder }) => folder);
+  for (const folder of job.adapterFolder === null ? folders : [job.adapterFolder, ...folders]) await objectStore.deletePrefix(folder);
+  await retention.forgetModel(job);
 }
 
-/** Hashes of what a checkpoint would deliver; empty for one of an older version, which has none. */
-const weightsOf = ({ files }: Checkpoint): string =>
-  (files ?? [])
-    .filter(({ name }) => keys.checkpointAdapter('') === name.slice(0, name.lastIndexOf('/') + 1) && name.endsWith('.safetensors'))
-    .map(({ name, sha256 }) => `${name} ${sha256}\n`)
-    .sort()
-    .join('');
+async function deleteCheckpoint(job: Job, { name, step, folder }: Checkpoint, { retention, objectStore, log }: Needs): Promise<void> {
+  if (!isFinal(job.status) || !(await retention.forgetCheckpoint(job, { step, message: `The checkpoint ${name} has been deleted` })))
+    throw new Refusal('checkpoint_in_use', `The job "${job.id}", which has the checkpoint "${name}", has not ended and may resume from it`, {
+      param: 'model',
+      hint: 'Cancel the job first, or wait for its end.',
+    });
+  // No row names it any more, so the sweep of stored objects removes what stays now.
+  await objectStore.deletePrefix(folder).catch((error: unknown) => log.warn({ err: error, folder }, 'a deleted checkpoint could not be removed yet'));
+}

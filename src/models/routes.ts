@@ -39,7 +39,8 @@ export const modelRoutes: FastifyPluginAsyncTypebox<Services> = async (app, serv
         tags,
         operationId: 'deleteModel',
         summary: 'Delete a tuned model',
-        description: 'With the checkpoints that have its weights.',
+        description:
+          'With all checkpoints and result files of its job; the job stays, with its events and reports. The name of a checkpoint deletes that checkpoint alone, once its job has ended.',
         params: ModelParams,
         response: { 200: ModelDeleted },
       },

@@ -134,9 +134,10 @@ describe('the record of a job', () => {
     expect(await jobs.findByModel(THEIRS, fineTunedModel)).toBeNull();
     expect((await jobs.listTuned(MINE, { limit: 10 })).data.map(({ id }) => id)).toEqual([job.id]);
     expect((await jobs.listTuned(THEIRS, { limit: 10 })).data).toEqual([]);
-    await retention.forgetModel({ id: job.id, owner: THEIRS }, { steps: [], fileIds: [] });
+    const made = (await jobs.findByModel(MINE, fineTunedModel))!;
+    await retention.forgetModel({ ...made, owner: THEIRS });
     expect(await jobs.findByModel(MINE, fineTunedModel)).not.toBeNull();
-    await retention.forgetModel({ id: job.id, owner: MINE }, { steps: [], fileIds: [] });
+    await retention.forgetModel(made);
     expect(await jobs.findByModel(MINE, fineTunedModel)).toBeNull();
   });
 });

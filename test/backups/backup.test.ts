@@ -46,7 +46,7 @@ const job = (training_file: string, n_epochs: number) => ({
   model: 'tiny',
   training_file,
   seed: 3,
-  suffix: 'line\u2028separator',
+  metadata: { note: 'line\u2028separator' },
   tuning: { type: 'lora', r: 4 },
   hyperparameters: { n_epochs, batch_size: 4, save_steps: 5 },
 });

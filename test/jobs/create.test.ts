@@ -33,7 +33,7 @@ describe('create', () => {
     ['a missing file', { training_file: 'file-none' }, { status: 400, code: 'invalid_training_file', param: 'training_file' }],
     ['a missing validation file', { validation_file: 'file-none' }, { code: 'invalid_validation_file', param: 'validation_file' }],
     ['an unknown key', { modle: 1 }, { code: 'unknown_parameter', param: 'modle' }],
-    ['a key that is not supported yet', { n_epochs: 3 }, { code: 'unknown_parameter', param: 'n_epochs' }],
+    ['a hyperparameter beside the model', { n_epochs: 3 }, { code: 'unknown_parameter', param: 'n_epochs' }],
     ['a rank out of range', { tuning: { type: 'lora', r: 512 } }, { param: 'tuning.r', message: 'r is 512; the largest is 256' }],
     [
       'a rank as text',
