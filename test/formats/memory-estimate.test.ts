@@ -40,7 +40,7 @@ const CASES = [
 ] as const;
 
 describe.each(Object.entries(KEPT))('the activations of %s', (family, kept) => {
-  it.each(CASES.map((one, index) => ({ ...one, bytes: kept[index]! })))('are what the graph keeps: $type, $precision, within a fifth', (one) => {
+  it.each(CASES.map((one, index) => ({ ...one, bytes: kept[index]! })))('are what the graph keeps: $type, $precision, within a tenth', (one) => {
     const perToken = estimated(family, one).activations_bytes / 1024 / configOf(family).layers;
     expect(Math.abs(perToken / one.bytes - 1)).toBeLessThan(0.1);
   });
