@@ -33,7 +33,7 @@ export const FittingWorker = Type.Object(
 
 const EstimatedData = Type.Object(
   {
-    examples: count('Lines of the file; extrapolated for one that is longer than 16 MB.'),
+    examples: count('Of the file; extrapolated for one that is longer than 16 MB and still being read.'),
     tokens: count('By the length of its texts, at four characters a token; only the tokenizer knows.'),
     longest_tokens: count('Of the longest example, in the same way, but at most max_length.'),
     total_steps: count('Optimizer steps of the job.'),
