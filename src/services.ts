@@ -24,6 +24,7 @@ import { openLog } from './log.ts';
 import { type ModelStore, openModelStore } from './models/store.ts';
 import type { ObjectStore } from './object-store/object-store.ts';
 import { openObjectStore } from './object-store/open.ts';
+import { type OrganizationStore, openOrganizationStore } from './organizations/store.ts';
 import { openPermissionStore, type PermissionStore } from './permissions/store.ts';
 import { openProjectStore, type ProjectStore } from './projects/store.ts';
 import { openReportStore, type ReportStore } from './reports/store.ts';
@@ -44,6 +45,7 @@ export interface Services {
   database: Database;
   access: AccessStore;
   quotas: QuotaStore;
+  organizations: OrganizationStore;
   projects: ProjectStore;
   keys: KeyStore;
   serviceAccounts: ServiceAccountStore;
@@ -108,6 +110,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
     const stores = {
       access: openAccessStore(database),
       quotas: openQuotaStore(database),
+      organizations: openOrganizationStore(database),
       projects: openProjectStore(database),
       keys: openKeyStore(database),
       serviceAccounts: openServiceAccountStore(database),
