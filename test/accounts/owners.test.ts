@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FileStore, openFileStore } from '../../src/files/store.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
-import { fineTunedModelName, newFileId } from '../../src/ids.ts';
+import { fineTunedModelName, newEndpointId, newFileId } from '../../src/ids.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { type JobRecord, openJobRecord } from '../../src/jobs/record-store.ts';
 import { openRetentionStore, type RetentionStore } from '../../src/jobs/retention-store.ts';
 import { type JobStore, openJobStore } from '../../src/jobs/store.ts';
 import { openReportStore, type ReportStore } from '../../src/reports/store.ts';
+import { openDeliveryStore } from '../../src/webhooks/delivery-store.ts';
+import { openEndpointStore } from '../../src/webhooks/endpoint-store.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
 import { newJob } from '../jobs/new-job.ts';
 
@@ -139,5 +141,28 @@ describe('the record of a job', () => {
     expect(await jobs.findByModel(MINE, fineTunedModel)).not.toBeNull();
     await retention.forgetModel(made);
     expect(await jobs.findByModel(MINE, fineTunedModel)).toBeNull();
+  });
+});
+
+describe('a webhook endpoint', () => {
+  it('is found, listed, changed and deleted only by its owner, and told of no one else', async () => {
+    const webhooks = openEndpointStore(embedded.database);
+    const deliveries = openDeliveryStore(embedded.database);
+    const fields = { name: 'n', url: 'https://example.com', eventTypes: ['fine_tuning.job.cancelled' as const], secret: 's', secretHint: 'h' };
+    const mine = await webhooks.create(MINE, { id: newEndpointId(), ...fields });
+    const theirs = await webhooks.create(THEIRS, { id: newEndpointId(), ...fields });
+    expect(await webhooks.find(THEIRS, mine.id)).toBeNull();
+    expect((await webhooks.list(THEIRS, { limit: 10 })).data).toEqual([theirs]);
+    await expect(webhooks.list(THEIRS, { limit: 10, after: mine.id })).rejects.toMatchObject({ code: 'invalid_value', param: 'after' });
+    expect(await webhooks.update(THEIRS, mine.id, { name: 'theirs' })).toBeNull();
+    expect(await webhooks.rotate(THEIRS, mine, { secret: 't', secretHint: 't', keepOld: false })).toBeNull();
+    expect(await webhooks.delete(THEIRS, mine.id)).toBe(false);
+    expect(await webhooks.find(MINE, mine.id)).toEqual(mine);
+
+    const { job } = await jobs.create(MINE, newJob());
+    await jobs.moveOwn(MINE, job.id, 'cancel');
+    expect((await deliveries.list(MINE, mine.id, { limit: 10 })).data).toMatchObject([{ subjectId: job.id }]);
+    expect((await deliveries.list(THEIRS, mine.id, { limit: 10 })).data).toEqual([]);
+    expect((await deliveries.list(THEIRS, theirs.id, { limit: 10 })).data).toEqual([]);
   });
 });

@@ -1,3 +1,5 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { openDeliverer } from '../../src/webhooks/deliver.ts';
 import { type RunningService, runService } from '../running-service.ts';
@@ -258,4 +260,35 @@ describe('several processes', () => {
     );
     expect(await log(id)).toMatchObject([{ status: 'delivered', attempts: [{ status_code: 204 }] }]);
   });
+
+  it('of which one is killed while the receiver has not answered › the next one sends the same event again', { timeout: 240_000 }, async () => {
+    const { id, signing_secret } = await makeEndpoint();
+    receiver.answer = () => {};
+    const first = startProcess();
+    await cancelledJob();
+    await expect.poll(() => receiver.received.length, { timeout: 100_000, interval: 50 }).toBe(1);
+    first.kill('SIGKILL');
+    await once(first, 'exit');
+    expect(await log(id)).toMatchObject([{ status: 'pending', attempts: [] }]);
+
+    receiver.answer = accept;
+    await afterPause();
+    const second = startProcess();
+    await expect.poll(async () => (await log(id))[0].status, { timeout: 100_000, interval: 200 }).toBe('delivered');
+    second.kill('SIGKILL');
+    await once(second, 'exit');
+    expect(receiver.received).toHaveLength(2);
+    const [before, after] = receiver.received.map(({ headers, body }) => [headers['webhook-id'], body]);
+    expect(after).toEqual(before);
+    const { headers, body } = receiver.received[1]!;
+    await service.client.webhooks.unwrap(body, headers as Record<string, string>, signing_secret);
+  });
 });
+
+/** An API process of its own, on the same servers. */
+function startProcess(): ChildProcess {
+  const { urls, config } = service.services;
+  const servers = { DATABASE_URL: urls.database, REDIS_URL: urls.redis, STORAGE_URL: urls.storage, DATA_DIR: config.dataDir };
+  const settings = { ROOT_API_KEY: 'a-key-of-enough-length', ALLOW_PRIVATE_HOSTS: '127.0.0.1', PORT: '0', WORKERS: '0', LOG_LEVEL: 'warn' };
+  return spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], { env: { ...process.env, ...servers, ...settings }, stdio: 'ignore' });
+}
