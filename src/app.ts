@@ -18,6 +18,7 @@ import { explainUnknownRoutes } from './http/known-routes.ts';
 import { documentOptions } from './http/openapi/document.ts';
 import { addErrorAnswers } from './http/openapi/shared-answers.ts';
 import { newRequestId, sendRequestId } from './http/request-id.ts';
+import { RequestLog } from './http/request-log.ts';
 import { repeatSafely } from './http/safe-retries.ts';
 import { setSecurityHeaders } from './http/security-headers.ts';
 import { endSlowBodies } from './http/slow-bodies.ts';
@@ -52,6 +53,7 @@ const MAX_CONNECTIONS = 2_000;
 export async function buildApp(services: Services, { apiKey }: { apiKey: string }): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: services.log,
+    logController: new RequestLog(),
     genReqId: newRequestId,
     clientErrorHandler: answerBadRequest,
     bodyLimit: BODY_LIMIT_BYTES,

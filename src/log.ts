@@ -8,10 +8,12 @@ const MAX_LINE = 32 * 1024;
 const MAX_TEXT = 4_000;
 const MAX_ITEMS = 100;
 
-/** @param destination default: standard output */
-export function openLog(level: string, destination?: DestinationStream): Logger {
-  const options = { level, serializers: { err: errorOf }, hooks: { streamWrite: presentable } };
-  return destination === undefined ? pino(options) : pino(options, destination);
+/**
+ * @param destination default: standard output, without waiting for whoever reads it: a slow reader must not hold up requests. What is left is written when
+ *   the process exits
+ */
+export function openLog(level: string, destination: DestinationStream = pino.destination({ dest: 1, sync: false })): Logger {
+  return pino({ level, serializers: { err: errorOf }, hooks: { streamWrite: presentable } }, destination);
 }
 
 /** Ends the process on an error that nobody handles, as Node does, but through the log: Node would print what clients attach to errors. */
