@@ -1,13 +1,14 @@
 import { requireRoomForJob } from '../accounts/quota-store.ts';
 import type { Database } from '../database/client.ts';
+import { storable } from '../database/storable.ts';
 import { tombstoneOf } from '../database/tombstones.ts';
 import { jsonText } from '../formats/json-text.ts';
-import { Prisma } from '../generated/prisma/client.ts';
+import { type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
 import { openAttemptStore } from './attempt-store.ts';
 import { eventRows } from './event-rows.ts';
 import type { Job, NewEvent, NewJob } from './job.ts';
-import { asJob, isDue, type Moved, moveIf } from './row-store.ts';
+import { asJob, isDue, JOB_COLUMNS, type Moved, moveIf } from './row-store.ts';
 import type { MoveName } from './state.ts';
 
 export type JobStore = ReturnType<typeof openJobStore>;
@@ -58,8 +59,8 @@ export function openJobStore(db: Database) {
     },
 
     async find(owner: string, id: string): Promise<Job | null> {
-      const row = await db.job.findUnique({ where: { id, owner } });
-      return row && asJob(row);
+      const [row] = await db.$rows<JobRow>(`SELECT ${JOB_COLUMNS} FROM jobs WHERE id = $1 AND owner = $2`, [id, owner]);
+      return row === undefined ? null : asJob(row);
     },
 
     /** How many of the owner's waiting jobs are begun before this one, and it; null if it does not wait. */
@@ -103,11 +104,18 @@ export function openJobStore(db: Database) {
         after,
         async (id) => (await db.job.findUnique({ where: { id, owner }, select: { createdAt: true, id: true } })) ?? tombstoneOf(db, owner, id),
       );
-      const conditions: Prisma.JobWhereInput[] = Object.entries(metadata ?? {}).map(([key, value]) => ({ metadata: { path: [key], equals: value } }));
-      if (metadata === null) conditions.push({ metadata: { equals: Prisma.DbNull } });
-      if (dryRun !== undefined) conditions.push({ dryRun });
-      if (cursor) conditions.push({ OR: [{ createdAt: { lt: cursor.createdAt } }, { createdAt: cursor.createdAt, id: { lt: cursor.id } }] });
-      const rows = await db.job.findMany({ where: { owner, AND: conditions }, orderBy: newestFirst, take: limit + 1 });
+      // In words for which there is an index: see the migration "job_list".
+      const values: unknown[] = [owner, limit + 1];
+      const value = (what: unknown): string => `$${values.push(what)}`;
+      const conditions = ['owner = $1'];
+      if (metadata === null) conditions.push('metadata IS NULL');
+      else if (metadata !== undefined) conditions.push(`metadata @> ${value(JSON.stringify(storable(metadata)))}`);
+      if (dryRun !== undefined) conditions.push(`dry_run = ${value(dryRun)}`);
+      if (cursor) conditions.push(`(created_at, id) < (${value(cursor.createdAt.toISOString())}, ${value(cursor.id)})`);
+      const rows = await db.$rows<JobRow>(
+        `SELECT ${JOB_COLUMNS} FROM jobs WHERE ${conditions.join(' AND ')} ORDER BY created_at DESC, id DESC LIMIT $2`,
+        values,
+      );
       return pageOf(rows.map(asJob), limit);
     },
 
@@ -131,7 +139,5 @@ export function openJobStore(db: Database) {
     },
   };
 }
-
-const newestFirst: Prisma.JobOrderByWithRelationInput[] = [{ createdAt: 'desc' }, { id: 'desc' }];
 
 const isUniqueViolation = (error: unknown): boolean => error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';

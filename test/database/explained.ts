@@ -13,18 +13,29 @@ export interface PlanNode {
   Plans?: PlanNode[];
 }
 
+interface Explained {
+  'QUERY PLAN': { Plan: PlanNode }[];
+}
+
 /** A database that runs every raw query as it is, and keeps how Postgres carried out the newest one. */
 export function explained(database: Database): { database: Database; nodes(): PlanNode[] } {
   let nodes: PlanNode[] = [];
   const flat = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(flat)];
+  const keep = (rows: Explained[]) => {
+    nodes = flat(rows[0]!['QUERY PLAN'][0]!.Plan);
+  };
   const $queryRaw = async (query: TemplateStringsArray | Prisma.Sql, ...values: unknown[]) => {
     const sql = 'raw' in query ? Prisma.sql(query, ...values) : query;
-    const [row] = await database.$queryRaw<{ 'QUERY PLAN': { Plan: PlanNode }[] }[]>(Prisma.sql`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`);
-    nodes = flat(row!['QUERY PLAN'][0]!.Plan);
+    keep(await database.$queryRaw(Prisma.sql`EXPLAIN (ANALYZE, FORMAT JSON) ${sql}`));
     return database.$queryRaw(sql);
   };
+  const $rows = async (text: string, values: readonly unknown[]) => {
+    keep(await database.$rows(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, values));
+    return database.$rows(text, values);
+  };
+  const raw: Record<string | symbol, unknown> = { $queryRaw, $rows };
   return {
-    database: new Proxy(database, { get: (target, key) => (key === '$queryRaw' ? $queryRaw : Reflect.get(target, key)) }),
+    database: new Proxy(database, { get: (target, key) => raw[key] ?? Reflect.get(target, key) }),
     nodes: () => nodes,
   };
 }
