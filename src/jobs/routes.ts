@@ -97,7 +97,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
         ...(query.dry_run !== undefined && { dryRun: query.dry_run }),
         ...metadataFilter(query),
       });
-      return { object: 'list' as const, data: data.map(jobView), has_more: hasMore };
+      return { object: 'list' as const, data: data.map((job) => jobView(job)), has_more: hasMore };
     },
   );
 
