@@ -2,6 +2,8 @@
 import type { FastifyInstance } from 'fastify';
 import type { Caller } from '../accounts/principal.ts';
 import { scopeOfMethod } from '../accounts/scopes.ts';
+import { redacted } from '../formats/secrets.ts';
+import { cut } from '../formats/shown.ts';
 import type { Services } from '../services.ts';
 
 declare module 'fastify' {
@@ -50,5 +52,6 @@ export function auditChanges(app: FastifyInstance, { audit, log }: Pick<Services
 /** `/files/:file_id`, `/jobs/:job_id/pause`: the last parameter names the object. */
 function lastOf(params: unknown): string | null {
   const values = Object.values((params ?? {}) as Record<string, string>);
-  return values.at(-1) ?? null;
+  const last = values.at(-1);
+  return last === undefined ? null : cut(redacted(last));
 }

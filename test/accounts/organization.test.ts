@@ -108,6 +108,13 @@ describe('the keys of a project', () => {
     expect(rows.some(({ row }) => row.includes(value.slice(12)))).toBe(false);
   });
 
+  it('are hidden where a message quotes them', async () => {
+    const { value } = await newKey(await newProject());
+    const quoted = refusal(await service.inject({ url: `/v1/files/${value}` }));
+    expect(quoted).toMatchObject({ status: 404, message: expect.stringContaining('There is no file "***"') });
+    expect(JSON.stringify(quoted)).not.toContain(value);
+  });
+
   it('that have expired are refused', async () => {
     const { value, id } = await newKey(await newProject(), { expires_in_seconds: 3600 });
     await clientWith(value).files.list();
