@@ -1,7 +1,7 @@
 /**
  * `npm run test:clients -- [--write]`: starts the service with a worker, and runs OpenAI's clients against it: the openai package of npm in its versions 6 and
  * 7, and that of PyPI, through every method that they have on files, uploads, fine-tuning, models, webhooks and organizations. It fails when a row of the
- * table fails, and when a client has a method without a row. --write puts the table into docs/conformance.md.
+ * table fails, and when a client has a method without a row. It also does what README.md and docs/from-openai.md tell new users to do. --write puts the table into docs/conformance.md.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { isWriting } from '../bench/results-page.ts';
 import { endOfLog, startService, stopService, untilReady } from '../scripts/demo/child.ts';
 import { type Conformance, conformanceOf } from './clients/conformance.ts';
 import { faultyProxy } from './clients/faulty-proxy.ts';
+import { followPages } from './clients/pages.ts';
 import { runClient } from './clients/run-client.ts';
 import { newestNode } from './newest-node.ts';
 import { pythonTool } from './python/tool.ts';
@@ -46,12 +47,13 @@ async function main(): Promise<number> {
       const told = JSON.stringify({ ...instructions, package: join(ROOT, 'node_modules', folder) });
       return runClient({ language: 'Node', command: [program, '--import', 'tsx', join(CLIENTS, 'node/main.ts'), told], env });
     };
-    const runs = await Promise.all([
+    const [problems, ...runs] = await Promise.all([
+      followPages({ url: service.url, key, dataset: DATASET, python }),
       node(process.execPath, 'openai'),
       node(join(newest, 'node'), 'openai7'),
       runClient({ language: 'Python', command: [python, join(CLIENTS, 'python/main.py'), JSON.stringify(instructions)], env }),
     ]);
-    return report(conformanceOf(runs), { seconds: (performance.now() - started) / 1000, clients: runs.map(({ name }) => name) });
+    return report(conformanceOf(runs), problems, { seconds: (performance.now() - started) / 1000, clients: runs.map(({ name }) => name) });
   } catch (error) {
     console.error(endOfLog(service));
     throw error;
@@ -62,10 +64,11 @@ async function main(): Promise<number> {
   }
 }
 
-function report({ markdown, failures, passed, notYet }: Conformance, run: { seconds: number; clients: string[] }): number {
+function report({ markdown, failures: failedRows, passed }: Conformance, problems: string[], run: { seconds: number; clients: string[] }): number {
+  const failures = [...failedRows, ...problems];
   console.log(markdown);
   for (const failure of failures) console.log(`FAILED ${failure}`);
-  console.log(JSON.stringify({ passed, failed: failures.length, notYet, ...run, seconds: Math.round(run.seconds) }));
+  console.log(JSON.stringify({ passed, failed: failures.length, ...run, seconds: Math.round(run.seconds) }));
   if (isWriting) writeFileSync(PAGE, page(markdown));
   return failures.length === 0 ? 0 : 1;
 }

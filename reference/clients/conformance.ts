@@ -1,6 +1,5 @@
 /** The table of what each client can do, made of what each of its rows did. */
 import { table } from '../../bench/results-page.ts';
-import { notYet } from './not-yet.ts';
 import type { ClientRun, Outcome } from './run-client.ts';
 
 interface Cell {
@@ -13,17 +12,12 @@ export interface Conformance {
   markdown: string;
   failures: string[];
   passed: number;
-  notYet: number;
 }
 
 const ABSENT: Cell = { shown: '–', failure: null };
 
 function cellOf({ method, circumstance, problem }: Outcome, client: string): Cell {
-  const reason = notYet(method, circumstance);
-  if (problem === null && reason === undefined) return { shown: '✓', failure: null };
-  if (problem === null) return { shown: '✓', failure: `${client}: ${method} ${circumstance} passes: remove its mark in not-yet.ts` };
-  if (reason !== undefined) return { shown: `not yet: ${reason}`, failure: null };
-  return { shown: '✗', failure: `${client}: ${method} ${circumstance}: ${problem}` };
+  return problem === null ? { shown: '✓', failure: null } : { shown: '✗', failure: `${client}: ${method} ${circumstance}: ${problem}` };
 }
 
 /** A method without a row, which would otherwise be skipped in silence. */
@@ -54,7 +48,6 @@ export function conformanceOf(runs: readonly ClientRun[]): Conformance {
     markdown: table(['method', 'circumstance', ...runs.map(({ name }) => name)], rows),
     failures: [...cells.flatMap(({ failure }) => failure ?? []), ...runs.flatMap(missingRows)],
     passed: cells.filter(({ shown }) => shown === '✓').length,
-    notYet: cells.filter(({ shown }) => shown.startsWith('not yet')).length,
   };
 }
 

@@ -99,6 +99,18 @@ export const fileRows: Row[] = [
   ],
   [
     'files.list',
+    'page by page',
+    async (setting) => {
+      await upload(setting);
+      await upload(setting);
+      const first = await setting.client.files.list({ limit: 1 });
+      expectMatch([first.data.length, first.hasNextPage()], [1, true]);
+      const second = await first.getNextPage();
+      expectMatch(second.data[0]!.id !== first.data[0]!.id, true);
+    },
+  ],
+  [
+    'files.list',
     'walked while its files are deleted',
     async (setting) => {
       const { client } = setting;

@@ -21,7 +21,7 @@ import { uploadRows } from './upload-rows.ts';
 import { endpointRows, webhookRows } from './webhook-rows.ts';
 
 /** How long the one job may take, on a slow machine beside other clients' jobs. */
-const TRAINED_WITHIN_MS = 120_000;
+const TRAINED_WITHIN_MS = 300_000;
 const LOOK_EVERY_MS = 500;
 /** A row takes seconds; the first that needs the trained job waits for it. */
 const ROW_MS = TRAINED_WITHIN_MS + 20_000;

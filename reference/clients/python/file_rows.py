@@ -77,6 +77,15 @@ def _(s):
         expect_match(seen, expected)
 
 
+@row("files.list", "page by page")
+def _(s):
+    s.upload()
+    s.upload()
+    first = s.client.files.list(limit=1)
+    expect_match([len(first.data), first.has_next_page()], [1, True])
+    expect_match(first.get_next_page().data[0].id != first.data[0].id, True)
+
+
 @row("files.list", "in pages of one, by the asynchronous client")
 def _(s):
     made = [s.upload().id, s.upload().id]

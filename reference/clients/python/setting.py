@@ -6,7 +6,7 @@ import time
 import openai
 
 # How long the one job may take, on a slow machine beside other clients' jobs.
-TRAINED_WITHIN_S = 120
+TRAINED_WITHIN_S = 300
 
 
 class Setting:
