@@ -36,7 +36,7 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
   await report?.prepared?.(facts);
   signal?.throwIfAborted();
 
-  // Two steps on the longest examples, which the passes of every other step are smaller than.
+  // Two steps on the longest examples: no step has more tokens, and no pass more than the largest of theirs or PASS_TOKENS.
   const examples: Example[] = byLength(training.examples, hyperparameters.batch_size).next().value ?? [];
   const tokens = tokensIn(examples);
   const passes = passesOf(model, examples);
