@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { createKey } from '../../src/api-keys/create.ts';
@@ -41,6 +42,8 @@ export async function makeOneOfEverything(service: RunningService, project: stri
   };
 
   const file = await form('/files', { purpose: 'fine-tune', file: LINE });
+  // What it shows must change no more.
+  while ((await inject({ url: `/v1/files/${file.id}`, headers })).json().status === 'uploaded') await delay(50);
   const upload = await post('/uploads', { filename: 'big.jsonl', purpose: 'fine-tune', bytes: LINE.length, mime_type: 'application/jsonl' });
   const part = await form(`/uploads/${upload.id}/parts`, { data: LINE });
   const jobId = (await post('/fine_tuning/jobs', { model: 'graft-tiny', training_file: file.id })).id;
