@@ -24,8 +24,11 @@ export const shown = (value: unknown): string => {
 export const atMessage = (at: At, number: number, of = ''): At => ({
   ...at,
   name: `${at.name}, message ${number}${of}`,
-  fail: (problem, hint, where) => at.fail(problem, hint, { ...where, message: number }),
+  // Bound, because this runs for every message: tsx gives each new closure its name, which takes longer than reading a short message.
+  fail: failInMessage.bind(null, at, number),
 });
+
+const failInMessage = (at: At, message: number, ...[problem, hint, where]: Parameters<At['fail']>) => at.fail(problem, hint, { ...where, message });
 
 /** @param form the message in Python's data model; null if it is only a role and a text */
 export function parseMessage(message: unknown, form: JsonValue, at: At): ChatMessage {

@@ -9,7 +9,8 @@ import { ExampleKeys } from './example-keys.ts';
 import { type ExampleFile, ExampleRefusal, exampleError } from './example-refusal.ts';
 import { halfSurrogate, parseJsonLine } from './json-line.ts';
 import { isDeeperThan, isJsonObject, type JsonObject, type JsonValue, MAX_JSON_DEPTH, parseJsonValue } from './json-value.ts';
-import { type BadLine, type Line, splitLines } from './lines.ts';
+import { judgeLines } from './judged-lines.ts';
+import { splitLines } from './lines.ts';
 import { Problems } from './problems.ts';
 import { isRecord } from './record.ts';
 import type { Refusal } from './refusal.ts';
@@ -76,7 +77,7 @@ export function parseLine(
   { lineNumber, param, keys }: { lineNumber: number; param: ExampleFile; keys: ExampleKeys },
 ): { value: unknown; at: At } {
   const name = `line ${lineNumber}`;
-  const fail: At['fail'] = (problem, hint, where) => new ExampleRefusal(param, problem, { ...where, line: lineNumber, hint });
+  const fail: At['fail'] = failInLine.bind(null, param, lineNumber);
   if (line.trim() === '') throw fail(`${name} is blank`, 'Remove it: every line holds one example.');
   const value = parseJsonLine(line, (problem, hint) => fail(`${name} ${problem}`, hint));
   if (isDeeperThan(MAX_JSON_DEPTH, value)) throw fail(`${name} has lists and objects that are nested more than ${MAX_JSON_DEPTH} deep`);
@@ -84,32 +85,8 @@ export function parseLine(
   return { value, at: { line: lineNumber, text: line, name, fail, keys } };
 }
 
-/** A line as it was judged. */
-export type Judged<Example> = { lineNumber: number; example: Example } | { lineNumber: number; refusal: Refusal };
-
-/** Judges every line of a file, with one in memory at a time. Blank lines at the end are none: many editors leave them. */
-export async function* judgeLines<Example>(
-  lines: AsyncIterable<Line | BadLine>,
-  parse: (line: string, lineNumber: number) => Example,
-): AsyncGenerator<Judged<Example>> {
-  const judged = (text: string, lineNumber: number): Judged<Example> => {
-    try {
-      return { lineNumber, example: parse(text, lineNumber) };
-    } catch (error) {
-      if (!(error instanceof ExampleRefusal)) throw error;
-      return { lineNumber, refusal: error };
-    }
-  };
-  let last = 0; // that was not blank
-  for await (const line of lines) {
-    const { number } = line;
-    const isBad = 'refusal' in line;
-    if (!isBad && line.text.trim() === '') continue;
-    for (let blank = last + 1; blank < number; blank++) yield judged('', blank);
-    last = number;
-    yield isBad ? { lineNumber: number, refusal: line.refusal } : judged(line.text, number);
-  }
-}
+const failInLine = (param: ExampleFile, line: number, ...[problem, hint, where]: Parameters<At['fail']>) =>
+  new ExampleRefusal(param, problem, { ...where, line, hint });
 
 /**
  * Reads a file of examples as a stream.

@@ -1,7 +1,8 @@
 /** What a file of examples is good for, before a model is known: every line is judged by the format of every method. */
 import { ExampleKeys } from './example-keys.ts';
 import { type ExampleFile, ExampleRefusal } from './example-refusal.ts';
-import { emptyFile, judgeLines, parseLine, parseSupervised, type TrainingExample } from './examples.ts';
+import { emptyFile, parseLine, parseSupervised, type TrainingExample } from './examples.ts';
+import { judgeLines } from './judged-lines.ts';
 import { isDescriptive, UNUSED, USED } from './known-keys.ts';
 import { type BadLine, type Line, splitLines } from './lines.ts';
 import { nearestName } from './nearest-name.ts';
