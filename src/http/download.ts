@@ -16,6 +16,12 @@ export interface Content {
   open(range?: ByteRange): Promise<Readable>;
 }
 
+const HEADERS = {
+  etag: 'The SHA-256 of the content, where it was recorded.',
+  'repr-digest': 'The same as RFC 9530 writes it.',
+  'content-disposition': 'The name of the file.',
+};
+
 /** What a route says of a download in its schema. */
 export const downloadSchema = {
   headers: Type.Object({
@@ -26,8 +32,11 @@ export const downloadSchema = {
     'if-none-match': Type.Optional(Type.String({ description: 'ETags that the client has; if the content has one of them, the answer is 304.' })),
   }),
   response: {
-    200: binary('application/octet-stream', 'The content, byte for byte. Its `etag` is the SHA-256, which `repr-digest` has too (RFC 9530).'),
-    206: binary('application/octet-stream', 'The range that was asked for.'),
+    200: binary('application/octet-stream', 'The content, byte for byte.', HEADERS),
+    206: binary('application/octet-stream', 'The range that was asked for.', {
+      ...HEADERS,
+      'content-range': 'Which bytes these are, and of how many.',
+    }),
     304: Type.Null({ description: 'The client has the content.' }),
   },
 };

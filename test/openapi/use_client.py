@@ -21,4 +21,4 @@ upload = File(payload=io.BytesIO(dataset.encode()), file_name="train.jsonl")
 file = create_file.sync(client=client, body=CreateFile(file=upload, purpose=CreateFilePurpose.FINE_TUNE))
 job = create_fine_tuning_job.sync(client=client, body=CreateFineTuningJob(model=model, training_file=file.id))
 newest = list_paginated_fine_tuning_jobs.sync(client=client, limit=1).data[0]
-assert newest == job, f"{newest} is not {job}"
+assert newest.id == job.id, f"{newest} is not {job}"

@@ -1,8 +1,9 @@
 import Type from 'typebox';
 
-/** The answer of a download: bytes. */
-export const binary = (mediaType: string, description: string) => ({
+/** The answer of a download: bytes. @param headers  name → what it says */
+export const binary = (mediaType: string, description: string, headers: Record<string, string> = {}) => ({
   description,
+  headers: Object.fromEntries(Object.entries(headers).map(([name, says]) => [name, Type.String({ description: says })])),
   content: { [mediaType]: { schema: Type.Unsafe<unknown>({ type: 'string', format: 'binary' }) } },
 });
 
