@@ -86,6 +86,19 @@ describe('a start without Redis', () => {
   });
 });
 
+describe('a start with an empty MODELS_DIR', () => {
+  it('says in the log of its worker that it has no model, and works with those that are shipped', async () => {
+    const empty = await mkdtemp(join(dataDir, 'models-'));
+    const { child, exited, says } = start({ MODELS_DIR: empty, WORKERS: '1' });
+    const text = await says(/worker ready/);
+    const lines = text.split('\n').filter((line) => line.includes('MODELS_DIR has no model'));
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual([expect.objectContaining({ level: 40, folder: empty })]);
+    expect(text).toMatch(/"models":\["graft-tiny"\]/);
+    child.kill('SIGTERM');
+    await exited;
+  });
+});
+
 describe('the log', () => {
   it('with LOG_FORMAT=pretty › has lines for readers', async () => {
     const { child, exited, says } = start({ LOG_FORMAT: 'pretty' });

@@ -118,6 +118,11 @@ function baseModelsOf(config: Services['config'], log: Logger) {
         warned.add(problem);
         log.warn({ model: id, problem }, 'a base model has a problem');
       }
+      const [folder = ''] = config.modelsDirs;
+      if (!warned.has(folder) && !found.some(({ dir }) => dir.startsWith(folder))) {
+        warned.add(folder);
+        log.warn({ folder }, 'MODELS_DIR has no model: put Hugging Face model directories into it, as `name` or `org/name`');
+      }
       return found.map(({ dir, problem, ...model }) => model);
     },
     dirOf(job: Pick<Job, 'model' | 'modelRevision'>): string | null {
