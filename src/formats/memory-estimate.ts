@@ -59,8 +59,8 @@ const BLOCK_TENSORS = 8;
 const UPDATED_SHARE = 0.8;
 /** Gradients of a trained head: of its parts, and their sum; products in bf16 give half of it. */
 const HEAD_GRADIENTS: Readonly<Record<Precision, number>> = { f32: 2, bf16: 1 };
-/** Parameters and both moments are read into JavaScript to be written, partly into memory that the passes have freed. */
-const CHECKPOINT_COPIES = 2;
+/** Parameters and both moments are read into JavaScript to be written; a part goes into memory that the passes have freed. */
+const CHECKPOINT_COPIES = 2.5;
 
 const F32_BYTES = 4;
 const HELD_BYTES: Readonly<Record<Precision, number>> = { f32: F32_BYTES, bf16: 2 };
