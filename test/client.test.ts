@@ -73,10 +73,14 @@ describe('the official client', () => {
       model: 'graft-tiny',
       organization_id: 'graft',
       result_files: [],
+      suffix: 'mine',
       seed: 7,
       priority: 0,
+      dry_run: false,
       status: 'validating_files',
       waiting_for: null,
+      step: null,
+      total_steps: null,
       trained_tokens: null,
       training_file,
       validation_file: null,
@@ -86,7 +90,7 @@ describe('the official client', () => {
       method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2, batch_size: 'auto', learning_rate_multiplier: 'auto' } } },
       tuning: { type: 'lora', r: 16, lora_alpha: 32, lora_dropout: 0, target_modules: 'all-linear', use_rslora: false },
     });
-    expect(await client.fineTuning.jobs.retrieve(job.id)).toEqual(job);
+    expect(await client.fineTuning.jobs.retrieve(job.id)).toEqual({ ...job, queue_position: 1 });
     const other = await client.fineTuning.jobs.create({ model: 'graft-tiny', training_file });
     const all = [];
     for await (const { id } of client.fineTuning.jobs.list({ limit: 1 })) all.push(id);

@@ -116,7 +116,7 @@ async function emptyDatabase(name: string): Promise<string> {
 /** The scalar columns of prisma/schema.prisma, read from its text. */
 async function schemaColumns(): Promise<{ table: string; column: string; optional: boolean }[]> {
   const schema = await readFile('prisma/schema.prisma', 'utf8');
-  const scalar = /^\s+(\w+)\s+(String|Int|BigInt|Float|DateTime|Json|JobStatus)(\?|\[\])?(\s.*)?$/;
+  const scalar = /^\s+(\w+)\s+(String|Int|BigInt|Float|Boolean|DateTime|Json|JobStatus)(\?|\[\])?(\s.*)?$/;
   return [...schema.matchAll(/^model (\w+) \{([\s\S]*?)^\}/gm)].flatMap(([, , body]) => {
     const table = /@@map\("(\w+)"\)/.exec(body!)![1]!;
     return body!.split('\n').flatMap((line) => {

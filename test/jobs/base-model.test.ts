@@ -32,8 +32,12 @@ describe('the base model of a job', () => {
     expect(refusal(await create(model))).toMatchObject({ status: 403, code: 'model_download_not_allowed' });
   });
 
-  it('that is a tuned model › is refused, with what to name instead', async () => {
+  it('that is a tuned model that there is not › is refused', async () => {
     const refused = refusal(await create('ft:graft-tiny:graft::abcd'));
-    expect(refused).toMatchObject({ status: 404, code: 'model_not_found', message: expect.stringMatching(/is a tuned model.*name its base model/) });
+    expect(refused).toMatchObject({
+      status: 404,
+      code: 'model_not_found',
+      message: expect.stringContaining('There is no tuned model or checkpoint'),
+    });
   });
 });
