@@ -46,7 +46,7 @@ const MIB = 2 ** 20;
 /** Node.js with TensorFlow loaded. */
 const PROCESS_BYTES = 440 * MIB;
 /** The recorded graph as JavaScript and TensorFlow hold it: for the model as a whole, and for each block. */
-const GRAPH_BYTES = 67 * MIB;
+const GRAPH_BYTES = 52 * MIB;
 const GRAPH_BYTES_OF_BLOCK = 1.2 * MIB;
 /** Hugging Face's tokenizers hold this much for each entry of a BPE's vocabulary, with its merges. */
 const TOKENIZER_BYTES_OF_ENTRY = 1_000;
