@@ -6,7 +6,8 @@ import type { AuditStore } from '../../src/audit/store.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { DEFAULT_ORGANIZATION } from '../../src/ids.ts';
 import type { OrganizationStore } from '../../src/organizations/store.ts';
-import { archiveProject, findProject } from '../../src/projects/find.ts';
+import { archiveProject, findActiveProject, findProject } from '../../src/projects/find.ts';
+import { NO_RATE_LIMIT } from '../../src/projects/schema.ts';
 import type { Project, ProjectLimits, ProjectStore } from '../../src/projects/store.ts';
 
 export const USAGE = `Usage: npm run accounts -- COMMAND
@@ -104,6 +105,7 @@ export async function runCommand(args: string[], stores: Stores, print: (line: s
     async 'keys create'() {
       const owner = await ownerOf();
       if ((owner.projectId === null) !== (values.admin === true)) throw new UsageError('keys create needs either --project ID or --admin');
+      if (owner.projectId !== null) await findActiveProject(principal, owner.projectId, stores);
       const allowed = owner.projectId === null ? SCOPES : PROJECT_SCOPES;
       const { key, value } = await createKey(
         owner,
@@ -174,9 +176,14 @@ function changedLimits(values: Record<string, string | boolean | undefined>): Pa
   return Object.fromEntries(given.map(([option, limit]) => [limit, values[option] === 'none' ? null : numberIn(option, String(values[option]))]));
 }
 
+/** Ten years, as by the API, and what JSON carries exactly; the rest are columns of whole numbers. */
+const LARGEST: Record<string, number> = { 'expires-days': 3650, 'max-bytes': Number.MAX_SAFE_INTEGER, 'max-tokens-per-day': Number.MAX_SAFE_INTEGER };
+
 function numberIn(option: string, text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new UsageError(`--${option} is "${text}"; it must be a whole number`);
+  const largest = LARGEST[option] ?? NO_RATE_LIMIT;
+  if (!Number.isInteger(value) || value < 0 || value > largest)
+    throw new UsageError(`--${option} is "${text}"; it must be a whole number from 0 to ${largest}`);
   return value;
 }
 

@@ -68,6 +68,7 @@ describe('the command line for accounts', () => {
     { args: ['keys', 'create', 'a'], code: 2, message: 'keys create needs either --project ID or --admin' },
     { args: ['keys', 'create', 'a', '--project', 'graft', '--scopes', 'admin'], code: 2, message: '--scopes has "admin"; it may have read, write' },
     { args: ['projects', 'limits', 'graft', '--max-files', 'many'], code: 2, message: '--max-files is "many"; it must be a whole number' },
+    { args: ['projects', 'limits', 'graft', '--max-files', '1e10'], code: 2, message: 'it must be a whole number from 0 to 2147483647' },
     { args: ['projects', 'archive', 'proj_none'], code: 1, message: 'There is no project "proj_none"' },
     { args: ['projects', 'list', '--organization', 'org-none'], code: 1, message: 'There is no organization "org-none"' },
   ])('says of $args what is wrong', async ({ args, code, message }) => {
