@@ -14,7 +14,12 @@ export const EstimateRequest = Type.Object(
       ),
     ),
   },
-  { additionalProperties: false, title: 'EstimateRequest', description: 'What a job would be created with; only the model is required.' },
+  {
+    additionalProperties: false,
+    title: 'EstimateRequest',
+    description: 'What a job would be created with; only the model is required.',
+    examples: [{ model: 'graft-tiny', tuning: { type: 'lora', r: 8 } }],
+  },
 );
 export type EstimateRequest = Type.Static<typeof EstimateRequest>;
 

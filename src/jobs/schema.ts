@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { anyObject } from '../formats/any-object.ts';
 import { Hyperparameters } from '../formats/hyperparameters.ts';
 import { nullable } from '../formats/nullable.ts';
 import { oneOf } from '../formats/one-of.ts';
@@ -117,8 +118,9 @@ export const CreateJob = Type.Object(
 );
 export type CreateJob = Type.Static<typeof CreateJob>;
 
+const autoOrNumber = Type.Unsafe<string | number>({ type: ['string', 'number'] });
 const ShownHyperparameters = Type.Object(
-  { n_epochs: Type.Any(), batch_size: Type.Any(), learning_rate_multiplier: Type.Any() },
+  { n_epochs: autoOrNumber, batch_size: autoOrNumber, learning_rate_multiplier: autoOrNumber },
   { additionalProperties: true, description: '"auto" until the data has been read, then the values chosen.' },
 );
 
@@ -171,7 +173,7 @@ export const JobObject = Type.Object(
         chat_template_kwargs: Type.Optional(Type.Any()),
       }),
     }),
-    tuning: Type.Any({ description: "The tuning method and its settings, under PEFT's names." }),
+    tuning: anyObject("The tuning method and its settings, under PEFT's names."),
   },
   { title: 'FineTuningJob' },
 );
@@ -189,7 +191,7 @@ export const EventObject = Type.Object(
     level: oneOf(eventLevels),
     message: Type.String(),
     type: oneOf(eventTypes),
-    data: Type.Any(),
+    data: nullable(anyObject('Of metrics: the step, and numbers by name.')),
   },
   { title: 'FineTuningJobEvent' },
 );
@@ -203,7 +205,7 @@ export const CheckpointObject = Type.Object(
     fine_tuned_model_checkpoint: Type.String(),
     step_number: Type.Integer(),
     expires_at: Type.Optional(Type.Integer({ description: "When the operator's policy removes the checkpoint." })),
-    metrics: Type.Any(),
+    metrics: anyObject('The step, and numbers by name.'),
   },
   { title: 'FineTuningJobCheckpoint' },
 );

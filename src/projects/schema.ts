@@ -41,7 +41,10 @@ export const ProjectObject = Type.Object(
 );
 export const ProjectList = cursorListOf(ProjectObject);
 
-export const CreateProject = Type.Object({ name: Name, limits: Type.Optional(Limits) }, { additionalProperties: false, title: 'CreateProject' });
+export const CreateProject = Type.Object(
+  { name: Name, limits: Type.Optional(Limits) },
+  { additionalProperties: false, title: 'CreateProject', examples: [{ name: 'Support' }] },
+);
 export const UpdateProject = Type.Object(
   { name: Type.Optional(nullable(Name)), limits: Type.Optional(Limits) },
   {

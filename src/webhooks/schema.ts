@@ -33,7 +33,11 @@ export type CreateEndpoint = Type.Static<typeof CreateEndpoint>;
 
 export const UpdateEndpoint = Type.Object(
   { name: Type.Optional(name), url: Type.Optional(url), event_types: Type.Optional(eventTypes) },
-  { additionalProperties: false, title: 'UpdateWebhookEndpoint' },
+  {
+    additionalProperties: false,
+    title: 'UpdateWebhookEndpoint',
+    examples: [{ event_types: ['fine_tuning.job.succeeded', 'fine_tuning.job.failed'] }],
+  },
 );
 export type UpdateEndpoint = Type.Static<typeof UpdateEndpoint>;
 
@@ -43,7 +47,7 @@ export const RotateSecret = Type.Object(
       Type.Boolean({ default: false, description: 'Meanwhile events are signed with both. Without it, the old secret signs no more at once.' }),
     ),
   },
-  { additionalProperties: false, title: 'RotateWebhookSecret' },
+  { additionalProperties: false, title: 'RotateWebhookSecret', examples: [{ keep_old_secret_active_for_24_hours: true }] },
 );
 
 export const TestEndpoint = Type.Object({ event_type: EventType }, { additionalProperties: false, title: 'TestWebhookEndpoint' });

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Json, type JsonObject, operationsOf } from '../../src/http/openapi/rewrite.ts';
 import { type RunningService, runService } from '../running-service.ts';
@@ -9,6 +10,10 @@ let service: RunningService;
 let document: JsonObject;
 beforeAll(async () => {
   service = await runService();
+  // A worker that tells what the model's config.json says, which an estimate needs.
+  const config = readFileSync(new URL('../../models/graft-tiny/config.json', import.meta.url), 'utf8');
+  const tiny = { id: 'graft-tiny', family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000, revision: null, config };
+  await service.services.models.announce({ id: 'worker-described', hostname: 'here', device: 'CPU' }, [tiny]);
   document = (await service.inject({ url: '/docs/json' })).json();
 });
 afterAll(() => service.close());
@@ -61,10 +66,14 @@ async function idIn(template: string, url: string): Promise<string> {
 
 const post = async (url: string, example: JsonObject) => service.post(url, await withRealIds(example, url));
 
+/** Bodies without an example: a receiver that answers, and a trained model with a second project, are more than an example can bring. */
+const WITHOUT = ['/v1/fine_tuning/checkpoints/{fine_tuned_model_checkpoint}/permissions', '/v1/webhook_endpoints/{webhook_endpoint_id}/test'];
+
 describe('every example of a JSON body in the OpenAPI document', () => {
   it('gets a 200 when it is posted, with the ids of what exists', async () => {
     const paths = operationsOf(document).flatMap(({ path, method }) => (method === 'post' && examplesOf(path).length > 0 ? [path] : []));
-    expect(paths).toEqual(expect.arrayContaining(['/v1/fine_tuning/jobs', '/v1/uploads/{upload_id}/complete']));
+    const bodies = operationsOf(document).filter(({ operation }) => JSON.stringify(operation['requestBody'] ?? {}).includes('"application/json"'));
+    expect(paths.sort()).toEqual([...new Set(bodies.map(({ path }) => path))].filter((path) => !WITHOUT.includes(path)).sort());
     for (const path of paths) {
       for (const example of examplesOf(path)) {
         const answer = await post(await withRealParameters(path), example);
