@@ -1,5 +1,7 @@
+import type { FastifyInstance } from 'fastify';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildApp } from '../../src/app.ts';
 import { API_KEY, type RunningService, refusal, runService } from '../running-service.ts';
 
 let service: RunningService;
@@ -239,6 +241,22 @@ describe('rate limits', () => {
     expect((await service.inject({ url: '/v1/files' })).headers['x-ratelimit-limit-requests']).toBeUndefined();
     await rateLimits.updateRateLimit(limit!.id, { project_id, max_requests_per_1_minute: 2 ** 31 - 1 });
     expect((await ask(one)).statusCode).toBe(200);
+  });
+
+  it('are counted by all processes of the API together', async () => {
+    const { value } = await newKey(await newProject(), { max_requests_per_1_minute: 10_000 });
+    const other = await buildApp(service.services, { apiKey: API_KEY });
+    const left = async (app: FastifyInstance) => {
+      const { headers } = await app.inject({ url: '/v1/files', headers: { authorization: `Bearer ${value}` } });
+      return Number(headers['x-ratelimit-remaining-requests']);
+    };
+    try {
+      // As soon as it is connected: before that, it counts for itself.
+      const takenByTwo = async () => (await left(service.app)) - ((await left(other)) && (await left(service.app)));
+      await expect.poll(takenByTwo).toBe(2);
+    } finally {
+      await other.close();
+    }
   });
 
   it('of a key are its own', async () => {
