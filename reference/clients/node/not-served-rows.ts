@@ -1,5 +1,5 @@
 /** What administers an organization and has nothing to do with fine-tuning is not served, which the service must say rather than break. */
-import { expectRefusal } from './matching.ts';
+import { expectRefusal, oneOf } from './matching.ts';
 import type { Method } from './methods.ts';
 import type { Row } from './setting.ts';
 
@@ -10,6 +10,9 @@ const NOT_SERVED_EITHER: string[] = ['admin.organization.projects.apiKeys.update
 /** Every name by which a method takes a part of its path. */
 const NAMES = ['project_id', 'user_id', 'group_id', 'role_id', 'certificate_id', 'workload_identity_provider_id', 'workload_identity_provider'];
 const PARAMETERS = Object.fromEntries(NAMES.map((name) => [name, 'none']));
+
+/** There is nothing at that path, or nothing that can be done with that method. */
+const REFUSED = { status: oneOf(404, 405), message: /There is no route|is not possible/ };
 
 /** A row for each resource with all its methods: `admin.organization.users.*`. */
 export function notServedRows(methods: readonly Method[]): Row[] {
@@ -26,7 +29,7 @@ export function notServedRows(methods: readonly Method[]): Row[] {
       'is not served, and says so',
       async ({ openai }) => {
         for (const { name, call } of calls) {
-          await expectRefusal(call('none', PARAMETERS), openai.NotFoundError, { message: /route|not served|not there/i }).catch((error: Error) => {
+          await expectRefusal(call('none', PARAMETERS), openai.APIError, REFUSED).catch((error: Error) => {
             throw new Error(`${name}: ${error.message}`);
           });
         }
