@@ -20,6 +20,9 @@ export class TrainingProcessDied extends Error {
 /** What Hugging Face's tokenizers print when Oniguruma gives up on a pattern, and then end the process. */
 const PATTERN_GIVEN_UP = /Regex search error: retry-limit/;
 
+/** What a panic in Rust prints; only the tokenizers are written in it. */
+const TOKENIZER_PANICKED = /panicked at \S*tokenizers\//;
+
 /** A pattern of the model's tokenizer.json tries too many ways to match. */
 export class TokenizerPatternFailed extends TrainingProcessDied {
   override readonly name = 'TokenizerPatternFailed';
@@ -28,6 +31,17 @@ export class TokenizerPatternFailed extends TrainingProcessDied {
 
   override get what(): string {
     return "A pattern in the model's tokenizer.json could not be matched with a text of the dataset, which ended the training process";
+  }
+}
+
+/** The model's tokenizer.json is not what Hugging Face's tokenizers take for granted. */
+export class TokenizerPanicked extends TrainingProcessDied {
+  override readonly name = 'TokenizerPanicked';
+  override readonly code = 'corrupt_model_file';
+  override readonly hint = 'Use the tokenizer of the original model.';
+
+  override get what(): string {
+    return "Hugging Face's tokenizers could not work with the model's tokenizer.json, which ended the training process";
   }
 }
 
@@ -47,5 +61,6 @@ export class OutOfMemory extends TrainingProcessDied {
 /** @param output the last lines it printed */
 export function died(how: string, output: string): TrainingProcessDied {
   if (PATTERN_GIVEN_UP.test(output)) return new TokenizerPatternFailed(how);
+  if (TOKENIZER_PANICKED.test(output)) return new TokenizerPanicked(how);
   return ALLOCATION_REFUSED.test(output) ? new OutOfMemory(how) : new TrainingProcessDied(how);
 }

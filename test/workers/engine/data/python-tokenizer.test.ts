@@ -103,3 +103,27 @@ describe('Tokenizer.open › of a directory with a tokenizer.json for older and 
     expect(ids).toHaveLength(1);
   });
 });
+
+describe('Tokenizer.open › of a tokenizer.json with which the core would end the process', () => {
+  const file = () => readReference<Serialized & Record<string, unknown>>('tokenizers', 'llama3', 'tokenizer.json');
+  const opened = (json: object) => Tokenizer.open(directory({ 'tokenizer.json': json }));
+  const single = [{ SpecialToken: { id: '<bos>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }];
+  const template = { type: 'TemplateProcessing', single, pair: single, special_tokens: {} };
+
+  it.each([
+    ['a template whose special token is not declared', { post_processor: template }, /puts "<bos>" around a text/],
+    ['such a template inside a sequence', { post_processor: { type: 'Sequence', processors: [template] } }, /puts "<bos>" around a text/],
+  ])('%s › is refused', async (_, change, message) => {
+    await expect(opened({ ...file(), ...change })).rejects.toThrow(message);
+  });
+
+  it.each([
+    ['longer than a token of a merge', 'prefix'],
+    ['that ends inside a character of it', 'x'],
+  ])('a prefix %s › is refused', async (_, prefix) => {
+    const { model, ...rest } = file();
+    const merges = [['a', 'é'], ...model.merges];
+    const json = { ...rest, model: { ...model, merges, continuing_subword_prefix: prefix } };
+    await expect(opened(json)).rejects.toThrow(`from which continuing_subword_prefix "${prefix}" cannot be cut off`);
+  });
+});

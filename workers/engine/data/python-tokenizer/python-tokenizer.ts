@@ -7,6 +7,7 @@ import tokenizers from 'tokenizers';
 import { isRecord } from '../../../../src/formats/record.ts';
 import { AddedToken, type NamedToken } from './added-token.ts';
 import { badTokenizer } from './bad-tokenizer.ts';
+import { refuseCorePanics } from './core-panics.ts';
 import { type Arguments, initArguments, isFilled, tokenTexts } from './init-arguments.ts';
 import { asksForRightWords, MISTRAL_WORDS_WARNING, mayHaveWrongWords, withRightWords } from './mistral-words.ts';
 import { allSpecial, type NamedTokens, namedTokens } from './named-tokens.ts';
@@ -103,7 +104,9 @@ function tokensToAdd({ added }: Source, { named, extra }: NamedTokens, declared:
 }
 
 /** @throws Refusal when it is not a tokenizer */
-function loadCore({ text, added: serialized }: Source, added: AddedToken[]): Core {
+function loadCore(source: Source, added: AddedToken[]): Core {
+  refuseCorePanics(source);
+  const { text, added: serialized } = source;
   let core: Core;
   try {
     core = tokenizers.Tokenizer.fromString(text);
