@@ -24,6 +24,8 @@ import {
   ProjectKeyParams,
   ProjectKeyQuery,
   projectKeyView,
+  scopesOf,
+  UpdateProjectKey,
 } from './schema.ts';
 import type { KeyOwner, StoredKey } from './store.ts';
 
@@ -97,6 +99,34 @@ export const keyRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
       },
     },
     async ({ principal, params }) => projectKeyView(await find(await ofProject(principal, params.project_id), params.api_key_id)),
+  );
+
+  app.post(
+    '/projects/:project_id/api_keys/:api_key_id',
+    {
+      config: { audit: 'api_key.updated' },
+      schema: {
+        tags,
+        operationId: 'updateProjectApiKey',
+        summary: 'Change what an API key may do, or when it expires',
+        description: 'Holds at once, in other processes of the service within 5 seconds. A key that has expired cannot be changed.',
+        params: ProjectKeyParams,
+        body: UpdateProjectKey,
+        response: { 200: ProjectKeyObject },
+      },
+    },
+    async ({ principal, params, body }) => {
+      const owner = await ofProject(principal, params.project_id);
+      const { id } = await find(owner, params.api_key_id);
+      const { expires_in_seconds: seconds } = body;
+      const scopes = scopesOf(body);
+      const expiresAt = seconds === undefined ? {} : { expiresAt: new Date(Date.now() + seconds * 1000) };
+      const changed = await keys.update(owner, id, { ...(scopes !== undefined && { scopes }), ...expiresAt });
+      if (changed === null)
+        throw new Refusal('invalid_value', `The API key "${id}" has expired`, { param: 'api_key_id', hint: 'Create another one.' });
+      access.forget();
+      return projectKeyView(changed);
+    },
   );
 
   app.delete(

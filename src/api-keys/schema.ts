@@ -80,6 +80,29 @@ export const CreateProjectKey = Type.Object(
   },
   { additionalProperties: false, title: 'CreateProjectApiKey', examples: [{ name: 'nightly evaluation', scopes: ['read'] }] },
 );
+/** OpenAI's name of the scope `read`. */
+const READ_ONLY = 'api.all.read';
+export const UpdateProjectKey = Type.Object(
+  {
+    scopes: Type.Optional(
+      Type.Array(Type.Union([...PROJECT_SCOPES, READ_ONLY].map((scope) => Type.Literal(scope))), {
+        description: `What the key may do from now on; \`${READ_ONLY}\` is \`read\`, and an empty list both. Default: as before.`,
+      }),
+    ),
+    expires_in_seconds: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: MAX_EXPIRY_SECONDS, description: 'Counted from this request. Default: as before.' }),
+    ),
+  },
+  { additionalProperties: false, title: 'UpdateProjectApiKey', examples: [{ scopes: ['read'], expires_in_seconds: 86_400 }] },
+);
+
+/** @returns the scopes that an update asks for; undefined to leave them */
+export function scopesOf({ scopes }: Type.Static<typeof UpdateProjectKey>): Scope[] | undefined {
+  if (scopes === undefined) return undefined;
+  if (scopes.length === 0) return [...PROJECT_SCOPES];
+  return [...new Set(scopes.map((scope) => (scope === READ_ONLY ? 'read' : (scope as Scope))))];
+}
+
 export const CreateAdminKey = Type.Object(
   { name: Name, expires_in_seconds: expiresInSeconds },
   { additionalProperties: false, title: 'CreateAdminApiKey', examples: [{ name: 'provisioning', expires_in_seconds: 86_400 }] },

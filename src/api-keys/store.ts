@@ -58,6 +58,13 @@ export function openKeyStore(db: Database) {
       return { data: data.map(asKey), hasMore };
     },
 
+    /** Changes a key that has not expired. @returns null if there is no such key */
+    async update(owner: KeyOwner, id: string, changes: Partial<Pick<StoredKey, 'scopes' | 'expiresAt'>>): Promise<StoredKey | null> {
+      const usable = { revokedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] };
+      const { count } = await db.apiKey.updateMany({ where: { id, ...owner, ...usable }, data: changes });
+      return count === 0 ? null : this.find(owner, id);
+    },
+
     /** @returns false if there was no such key */
     async revoke(owner: KeyOwner, id: string): Promise<boolean> {
       const { count } = await db.apiKey.updateMany({ where: { id, ...owner, revokedAt: null }, data: { revokedAt: new Date() } });

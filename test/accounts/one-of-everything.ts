@@ -139,6 +139,7 @@ export function bodies({ parameters, partId }: Owned): Record<string, Body> {
     modifyProject: name,
     updateProjectRateLimits: json({ max_requests_per_1_minute: 100_000 }),
     createProjectApiKey: name,
+    updateProjectApiKey: json({ scopes: [] }),
     createProjectServiceAccount: name,
     updateProjectServiceAccount: name,
     createProjectServiceAccountApiKey: name,

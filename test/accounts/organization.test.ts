@@ -92,6 +92,25 @@ describe('the keys of a project', () => {
     await expect(apiKeys.delete(key.id, { project_id: id })).rejects.toMatchObject({ status: 404, code: 'api_key_not_found' });
   });
 
+  it('are changed in what they may do and in when they expire', async () => {
+    const id = await newProject();
+    const key = await newKey(id);
+    const change = (body: object) => service.post(`/v1/organization/projects/${id}/api_keys/${key.id}`, body);
+    const upload = () =>
+      clientWith(key.value).files.create({ file: new File(['{"prompt":"a","completion":"b"}\n'], 'a.jsonl'), purpose: 'fine-tune' });
+    await upload();
+    expect((await change({ scopes: ['api.all.read'] })).json()).toMatchObject({ id: key.id, scopes: ['read'], expires_at: null });
+    await expect(upload()).rejects.toMatchObject({ status: 403, code: 'missing_scope' });
+    expect((await change({ scopes: [], expires_in_seconds: 60 })).json()).toMatchObject({
+      scopes: ['read', 'write'],
+      expires_at: expect.any(Number),
+    });
+    await upload();
+    expect(refusal(await change({ scopes: ['admin'] }))).toMatchObject({ status: 400 });
+    await service.services.database.apiKey.update({ where: { id: key.id }, data: { expiresAt: new Date(Date.now() - 1000) } });
+    expect(refusal(await change({ expires_in_seconds: 60 }))).toMatchObject({ status: 400, message: expect.stringMatching(/has expired/) });
+  });
+
   it('can be listed to the end while they are deleted', async () => {
     const id = await newProject();
     const { apiKeys } = administrator().projects;

@@ -153,6 +153,20 @@ export const adminRows: Row[] = [
       ),
   ],
   [
+    'admin.organization.projects.apiKeys.update',
+    'of a key that may then only read',
+    async (setting) =>
+      inProject(setting, async ({ project_id }) => {
+        const { client, openai } = setting;
+        const made = await client.post<{ id: string; value: string }>(`/organization/projects/${project_id}/api_keys`, { body: { name: 'rows' } });
+        const { apiKeys } = client.admin.organization.projects;
+        expectMatch(await apiKeys.update(made.id, { project_id, scopes: ['api.all.read'] }), { ...KEY, id: made.id, scopes: ['read'] });
+        const theirs = client.withOptions({ apiKey: made.value });
+        expectMatch((await theirs.files.list()).data, []);
+        await expectRefusal(theirs.files.delete('file-none'), openai.PermissionDeniedError);
+      }),
+  ],
+  [
     'admin.organization.projects.apiKeys.delete',
     "of a key that then ends, and of a service account's, which it keeps",
     async (setting) =>

@@ -4,8 +4,6 @@ import type { Method } from './methods.ts';
 import type { Row } from './setting.ts';
 
 const SERVED = /^admin\.organization\.(adminAPIKeys|auditLogs|projects(\.(apiKeys|serviceAccounts|serviceAccounts\.apiKeys|rateLimits))?)\.\w+$/;
-/** The service has no way to change a key: it is revoked, and another one made. */
-const NOT_SERVED_EITHER: string[] = ['admin.organization.projects.apiKeys.update'];
 
 /** Every name by which a method takes a part of its path. */
 const NAMES = ['project_id', 'user_id', 'group_id', 'role_id', 'certificate_id', 'workload_identity_provider_id', 'workload_identity_provider'];
@@ -19,8 +17,8 @@ export function notServedRows(methods: readonly Method[]): Row[] {
   const resources = new Map<string, Method[]>();
   for (const method of methods) {
     const { name } = method;
-    if (!name.startsWith('admin.') || (SERVED.test(name) && !NOT_SERVED_EITHER.includes(name))) continue;
-    const resource = NOT_SERVED_EITHER.includes(name) ? name : name.replace(/\.\w+$/, '.*');
+    if (!name.startsWith('admin.') || SERVED.test(name)) continue;
+    const resource = name.replace(/\.\w+$/, '.*');
     resources.set(resource, [...(resources.get(resource) ?? []), method]);
   }
   return [...resources].map(

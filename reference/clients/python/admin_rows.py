@@ -130,6 +130,17 @@ def _(s):
         expect_match([one.id for one in s.client.admin.organization.projects.api_keys.list(p.id, limit=1)], [p.key.id])
 
 
+@row("admin.organization.projects.apiKeys.update", "of a key that may then only read")
+def _(s):
+    with project(s) as p:
+        key = new_key(s, p.id)
+        changed = s.client.admin.organization.projects.api_keys.update(key["id"], project_id=p.id, scopes=["api.all.read"])
+        expect_match(changed, {**KEY, "id": key["id"], "scopes": ["read"]})
+        theirs = s.client.with_options(api_key=key["value"])
+        expect_match(theirs.files.list().data, [])
+        expect_refusal(lambda: theirs.files.delete("file-none"), openai.PermissionDeniedError)
+
+
 @row("admin.organization.projects.apiKeys.delete", "of a key that then ends, and of a service account's, which it keeps")
 def _(s):
     with project(s) as p:

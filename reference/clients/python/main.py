@@ -24,8 +24,6 @@ from setting import ROWS, Setting
 
 RESOURCES = ["files", "uploads", "models", "fine_tuning", "webhooks", "admin"]
 SERVED = re.compile(r"admin\.organization\.(adminAPIKeys|auditLogs|projects(\.(apiKeys|serviceAccounts|serviceAccounts\.apiKeys|rateLimits))?)\.\w+$")
-# The service has no way to change a key: it is revoked, and another one made.
-NOT_SERVED_EITHER = ["admin.organization.projects.apiKeys.update"]
 # There is nothing at that path, or nothing that can be done with that method.
 REFUSED = {"status_code": one_of(404, 405), "message": re.compile("There is no route|is not possible")}
 
@@ -63,9 +61,9 @@ def not_served_rows(methods):
     """A row for each resource with all its methods: what administers an organization and has nothing to do with fine-tuning is not served, and says so."""
     resources = {}
     for name, method in methods:
-        if not name.startswith("admin.") or (SERVED.match(name) and name not in NOT_SERVED_EITHER):
+        if not name.startswith("admin.") or SERVED.match(name):
             continue
-        resource = name if name in NOT_SERVED_EITHER else re.sub(r"\.\w+$", ".*", name)
+        resource = re.sub(r"\.\w+$", ".*", name)
         resources.setdefault(resource, []).append((name, method))
     for resource, calls in resources.items():
 
