@@ -45,10 +45,15 @@ export async function followEvents(
   const follower = eventFeeds.follow(jobId);
   signal.addEventListener('abort', follower.leave);
   // The generator reads on when the reader has taken what was sent: a slow one holds one batch, and reads what it missed from the database.
-  return Readable.from(eventTexts(follower, seq, signal), { objectMode: true, highWaterMark: 1 }).once('close', () => {
+  const stream = Readable.from(eventTexts(follower, seq, signal), { objectMode: true, highWaterMark: 1 });
+  const { _destroy: endGenerator } = stream;
+  // First of all: it ends the wait inside the generator, which would otherwise go on until the next event.
+  stream._destroy = (error, callback) => {
     signal.removeEventListener('abort', follower.leave);
     follower.leave();
-  });
+    endGenerator.call(stream, error, callback);
+  };
+  return stream;
 }
 
 async function* eventTexts(follower: Follower, from: bigint, signal: AbortSignal): AsyncGenerator<string> {

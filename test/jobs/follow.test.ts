@@ -133,6 +133,18 @@ describe('a hundred streams of one job', () => {
   });
 });
 
+describe('a reader that goes away', () => {
+  it('is forgotten at once, not when something happens next', async () => {
+    await expect.poll(() => service.services.eventFeeds.followers, { timeout: 10_000 }).toBe(0);
+    const stream = await follow(await makeJob());
+    await expect.poll(() => stream.text()).toContain('retry:');
+    await delay(500); // it waits for an event now
+    expect(service.services.eventFeeds.followers).toBe(1);
+    stream.stop();
+    await expect.poll(() => service.services.eventFeeds.followers, { timeout: 10_000 }).toBe(0);
+  });
+});
+
 describe('a slow reader', () => {
   it('has every event in the end, while a fast one of the same job does not wait for it', async () => {
     const id = await makeJob();
