@@ -49,6 +49,7 @@ export async function openPythonTokenizer(modelDir: string): Promise<PythonToken
   const added = tokensToAdd(source, special, addedTokens);
   if (kind === 'Qwen2Tokenizer') added.push(...allSpecial(special).map((token) => AddedToken.special(token)));
 
+  refuseCorePanics(source);
   let core = loadCore(source, added);
   const warnings: string[] = [];
   if (mayHaveWrongWords({ model: files.model, vocabularySize: core.getVocabSize(), preTokenizer: source.json['pre_tokenizer'] })) {
@@ -104,9 +105,7 @@ function tokensToAdd({ added }: Source, { named, extra }: NamedTokens, declared:
 }
 
 /** @throws Refusal when it is not a tokenizer */
-function loadCore(source: Source, added: AddedToken[]): Core {
-  refuseCorePanics(source);
-  const { text, added: serialized } = source;
+function loadCore({ text, added: serialized }: Source, added: AddedToken[]): Core {
   let core: Core;
   try {
     core = tokenizers.Tokenizer.fromString(text);
