@@ -3,23 +3,17 @@
  *
  *     node --import tsx reference/newest-node.ts     prints the folder of its `node`
  */
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { onceInCache } from '../scripts/setup/cache.mjs';
+import { npmInstall } from './npm-tool.ts';
 
 const NEWEST_LTS = '26.10.0';
 
 /** @returns the folder that holds the program `node` */
 export async function newestNode(): Promise<string> {
   const { folder } = await onceInCache(`node-${NEWEST_LTS}-${process.platform}-${process.arch}`, async (into) => {
-    // Not with --prefix, which would ignore npm's global settings. Its install script picks the program for this machine.
-    writeFileSync(join(into, 'package.json'), '{}');
-    execFileSync('npm', ['install', '--silent', '--ignore-scripts=false', `node@${NEWEST_LTS}`], {
-      cwd: into,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
+    npmInstall([`node@${NEWEST_LTS}`], { into, scripts: true }); // its script picks the program for this machine
   });
   return join(folder, 'node_modules', 'node', 'bin');
 }

@@ -15,8 +15,14 @@ export async function npmTool(tool: keyof typeof TOOLS): Promise<string> {
   const packages = TOOLS[tool];
   const versions = packages.map((name) => name.slice(name.lastIndexOf('@') + 1)).join('-');
   const { folder } = await onceInCache(`npm-${basename(tool)}-${versions}`, async (into) => {
-    writeFileSync(join(into, 'package.json'), '{}');
-    execFileSync('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', ...packages], { cwd: into, stdio: 'inherit' });
+    npmInstall(packages, { into, scripts: false });
   });
   return join(folder, 'node_modules', tool);
+}
+
+/** Installs packages into an empty folder. Not with --prefix, which would ignore npm's global settings. */
+export function npmInstall(packages: readonly string[], { into, scripts }: { into: string; scripts: boolean }): void {
+  writeFileSync(join(into, 'package.json'), '{}');
+  const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];
+  execFileSync('npm', ['install', `--ignore-scripts=${!scripts}`, ...quiet, ...packages], { cwd: into, stdio: ['ignore', 'ignore', 'inherit'] });
 }
