@@ -1,6 +1,6 @@
 import { idsOf } from './ids-of.ts';
 import { expectMatch, expectRefusal, oneOf, orNull } from './matching.ts';
-import type { Row, Setting } from './setting.ts';
+import type { Client, Row, Setting } from './setting.ts';
 
 const PROJECT = { id: String, object: 'organization.project', created_at: Number, name: String, status: 'active', archived_at: null };
 const ACCOUNT = { id: String, object: 'organization.project.service_account', created_at: Number, name: String, role: oneOf('owner', 'member') };
@@ -22,6 +22,10 @@ async function inProject({ client }: Setting, call: (made: { project_id: string;
   await call({ project_id: project.id, accountId: account.id, keyId: account.api_key!.id, key: account.api_key!.value });
   await client.admin.organization.projects.archive(project.id);
 }
+
+/** A key of the project itself, which the client has no method to make. */
+const newKey = (client: Client, project_id: string) =>
+  client.post<{ id: string; value: string }>(`/organization/projects/${project_id}/api_keys`, { body: { name: 'rows' } });
 
 export const adminRows: Row[] = [
   [
@@ -158,7 +162,7 @@ export const adminRows: Row[] = [
     async (setting) =>
       inProject(setting, async ({ project_id }) => {
         const { client, openai } = setting;
-        const made = await client.post<{ id: string; value: string }>(`/organization/projects/${project_id}/api_keys`, { body: { name: 'rows' } });
+        const made = await newKey(client, project_id);
         const { apiKeys } = client.admin.organization.projects;
         expectMatch(await apiKeys.update(made.id, { project_id, scopes: ['api.all.read'] }), { ...KEY, id: made.id, scopes: ['read'] });
         const theirs = client.withOptions({ apiKey: made.value });
@@ -173,8 +177,7 @@ export const adminRows: Row[] = [
       inProject(setting, async ({ project_id, keyId }) => {
         const { client, openai } = setting;
         const { apiKeys } = client.admin.organization.projects;
-        // The client has no method that makes one.
-        const made = await client.post<{ id: string; value: string }>(`/organization/projects/${project_id}/api_keys`, { body: { name: 'rows' } });
+        const made = await newKey(client, project_id);
         const theirs = client.withOptions({ apiKey: made.value });
         expectMatch((await theirs.files.list()).data, []);
         expectMatch(await apiKeys.delete(made.id, { project_id }), { id: made.id, object: 'organization.project.api_key.deleted', deleted: true });

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { idsOf } from './ids-of.ts';
 import { expectMatch, expectRefusal, oneOf } from './matching.ts';
 import type { Row, Setting } from './setting.ts';
 
@@ -91,9 +92,11 @@ export const fileRows: Row[] = [
         ['desc', made.toReversed()],
         ['asc', made],
       ] as const) {
-        const seen: string[] = [];
-        for await (const { id } of setting.client.files.list({ purpose: 'fine-tune', order, limit: 1 })) if (made.includes(id)) seen.push(id);
-        expectMatch(seen, expected);
+        const ids = await idsOf(setting.client.files.list({ purpose: 'fine-tune', order, limit: 1 }));
+        expectMatch(
+          ids.filter((id) => made.includes(id)),
+          expected,
+        );
       }
     },
   ],

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type OpenAI7 from 'openai7';
+import { idsOf } from './ids-of.ts';
 import { expectMatch, expectRefusal } from './matching.ts';
 import { type Delivery, receiver } from './receiver.ts';
 import type { Client, Row, Setting } from './setting.ts';
@@ -134,9 +135,8 @@ export const endpointRows: Row[] = [
     async (setting) =>
       withEndpoint(setting, async (first) =>
         withEndpoint(setting, async (second) => {
-          const seen: string[] = [];
-          for await (const { id } of setting.client.webhooks.list({ limit: 1 })) if ([first.id, second.id].includes(id)) seen.push(id);
-          expectMatch(new Set(seen).size, 2);
+          const ids = await idsOf(setting.client.webhooks.list({ limit: 1 }));
+          expectMatch([ids.includes(first.id), ids.includes(second.id)], [true, true]);
         }),
       ),
   ],
