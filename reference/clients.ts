@@ -1,7 +1,8 @@
 /**
  * `npm run test:clients -- [--write]`: starts the service with a worker, and runs OpenAI's clients against it: the openai package of npm in its versions 6 and
  * 7, and that of PyPI, through every method that they have on files, uploads, fine-tuning, models, webhooks and organizations. It fails when a row of the
- * table fails, and when a client has a method without a row. It also does what README.md and docs/from-openai.md tell new users to do. --write puts the table into docs/conformance.md.
+ * table fails, and when a client has a method without a row. It also does what README.md and docs/from-openai.md tell new users to do. --write puts the
+ * table into docs/conformance.md.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,7 +22,7 @@ const CLIENTS = join(import.meta.dirname, 'clients');
 const PAGE = join(ROOT, 'docs/conformance.md');
 const READY_WITHIN_MS = 120_000;
 
-/** A question and its answer, twelve times, each another: more than OpenAI's least. */
+/** Twelve examples, all different: OpenAI wants at least ten. */
 const DATASET = Array.from({ length: 12 }, (_, index) => {
   const messages = [
     { role: 'user', content: `What is ${index} and ${index}?` },

@@ -52,11 +52,11 @@ function newFolder({ key, dataset }: Reader): string {
   return folder;
 }
 
-/** The block of a language on a page that has such a text. @throws Error if there is none */
+/** The first code block of that language on a page that contains the text. @throws Error if no block does */
 function block(page: string, language: string, containing: string): string {
   const blocks = [...readFileSync(join(ROOT, page), 'utf8').matchAll(/^```(\w+)\n(.*?)^```$/gms)];
   const found = blocks.find(([, of, text]) => of === language && text!.includes(containing));
-  if (found === undefined) throw new Error(`there is no ${language} block with "${containing}"`);
+  if (found === undefined) throw new Error(`${page} has no ${language} block with "${containing}"`);
   return found[2]!;
 }
 

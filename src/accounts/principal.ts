@@ -11,7 +11,7 @@ export interface Principal {
 /** The authenticated caller of a request, as routes and hooks know it. */
 export interface Caller extends Principal {
   key: CallersKey;
-  /** How many requests a minute are allowed; null: any number. */
+  /** How many requests a minute are allowed; null: without limit. */
   requestsPerMinute: { ofKey: number | null; ofProject: number | null };
 }
 

@@ -32,7 +32,7 @@ export function openRateLimiter(redis: unknown) {
   }
 
   return {
-    /** Counts a request. @returns where the narrower of the limits of key and project stands, or null if neither has any */
+    /** Counts a request. @returns what is left of the narrower limit, of the key or of its project; null if neither has a limit */
     async take({ project, key, requestsPerMinute: { ofKey, ofProject } }: Caller): Promise<Allowance | null> {
       const counted = await Promise.all([
         ...(ofKey === null ? [] : [count(`key:${key.id}`, ofKey)]),

@@ -33,7 +33,7 @@ export type ValidationStore = ReturnType<typeof openValidationStore>;
 export function openValidationStore(db: Database) {
   const claimed = ({ fileId, by }: Pick<Claim, 'fileId' | 'by'>) => ({ fileId, claimedBy: by, doneAt: null });
   return {
-    /** Takes the oldest file that nobody reads. @returns null if there is none */
+    /** Claims the oldest file that waits to be read. @returns null if no file waits */
     async claim(by: string, leaseMs: number): Promise<Claim | null> {
       const now = await databaseTime(db);
       const [row] = await db.$queryRaw<{ fileId: string; tries: number; source: TableSource | null }[]>`

@@ -7,7 +7,7 @@ export interface Delivery {
   headers: Record<string, string>;
 }
 
-/** A worker notices what ends a job, and the service sends, within a few seconds. */
+/** The service sends within a few seconds of what ends a job. */
 const DELIVERED_WITHIN_MS = 30_000;
 
 export interface Receiver {

@@ -23,7 +23,7 @@ ENDPOINT = {
     "event_types": lambda types: isinstance(types, list),
     "url": str,
 }
-# The service notices what ends a job, and sends, within a few seconds.
+# The service sends within a few seconds of what ends a job.
 DELIVERED_WITHIN_S = 30
 
 

@@ -6,7 +6,7 @@ import { type BadRow, NotATable, type Row, type Table } from './table.ts';
 
 const QUOTES = 'Put quotes around a cell that has commas, quotes or line breaks, and write a quote in it twice (RFC 4180).';
 const UTF8 = 'Save the file as UTF-8; in Excel, as "CSV UTF-8".';
-/** A table with more broken rows in a row is none. */
+/** A file with more consecutive rows that cannot be read is not taken for a table. */
 const MAX_BROKEN_AT_ONCE = 1_000;
 
 interface Parsed {

@@ -35,7 +35,7 @@ export function columnsOf({ columns }: Pick<Table, 'columns'>, mapping: ColumnMa
   return Object.fromEntries([...form, ...BESIDE.filter(has)].map((key) => [key, key]));
 }
 
-/** @returns a line for each row, or why there is none */
+/** @returns for each row its line, or why it cannot become one */
 export async function* linesOf(table: Table, mapping: ColumnMapping): AsyncGenerator<Line | BadLine> {
   const targets = COLUMN_TARGETS.filter((target) => mapping[target] !== undefined);
   for await (const row of table.rows(Object.values(mapping))) {
