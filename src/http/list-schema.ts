@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { nullable } from '../formats/nullable.ts';
 import type { Page } from './paging.ts';
 
 /** The contract's error object. */
@@ -18,11 +19,10 @@ export const ErrorResponse = Type.Object(
 );
 
 /** Named for its items. */
+const listTitle = ({ title }: { title?: string }) => (title === undefined ? {} : { title: `${title}List` });
+
 export const listOf = <T extends Type.TSchema & { title?: string }>(item: T) =>
-  Type.Object(
-    { object: Type.Literal('list'), data: Type.Array(item), has_more: Type.Boolean() },
-    item.title === undefined ? {} : { title: `${item.title}List` },
-  );
+  Type.Object({ object: Type.Literal('list'), data: Type.Array(item), has_more: Type.Boolean() }, listTitle(item));
 
 export const limit = (fallback: number, maximum = 100) =>
   Type.Integer({ minimum: 1, maximum, default: fallback, description: 'Maximum number of items to return.' });
@@ -31,16 +31,7 @@ export const after = Type.Optional(Type.String({ description: 'Id of the last it
 
 /** A list that OpenAI's clients page by its last id. */
 export const cursorListOf = <T extends Type.TSchema & { title?: string }>(item: T) =>
-  Type.Object(
-    {
-      object: Type.Literal('list'),
-      data: Type.Array(item),
-      has_more: Type.Boolean(),
-      first_id: Type.Union([Type.String(), Type.Null()]),
-      last_id: Type.Union([Type.String(), Type.Null()]),
-    },
-    item.title === undefined ? {} : { title: `${item.title}List` },
-  );
+  Type.Object({ ...listOf(item).properties, first_id: nullable(Type.String()), last_id: nullable(Type.String()) }, listTitle(item));
 
 export function cursorList<T, V extends { id: string }>({ data, hasMore }: Page<T>, view: (item: T) => V) {
   const items = data.map(view);

@@ -1,9 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import Type from 'typebox';
-import { nullable } from '../formats/nullable.ts';
 import { Refusal } from '../formats/refusal.ts';
-import { listOf } from '../http/list-schema.ts';
+import { cursorList, cursorListOf, listOf } from '../http/list-schema.ts';
 import { orEventStream } from '../http/openapi/answers.ts';
 import type { Services } from '../services.ts';
 import { cancelJob } from './cancel.ts';
@@ -20,10 +18,7 @@ import { checkpointView, eventView, jobView } from './view.ts';
 const tags = ['Fine-tuning'];
 const JobList = listOf(JobObject);
 const EventList = listOf(EventObject);
-const CheckpointList = Type.Object(
-  { ...listOf(CheckpointObject).properties, first_id: nullable(Type.String()), last_id: nullable(Type.String()) },
-  { title: 'FineTuningJobCheckpointList' },
-);
+const CheckpointList = cursorListOf(CheckpointObject);
 
 /** What a user does to a job, with an empty body; the answer is the job. */
 const ACTIONS = [
@@ -197,14 +192,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
     },
     async ({ principal, params, query }) => {
       const { id } = await findJob(principal, params.job_id, services);
-      const { data, hasMore } = await jobRecord.checkpoints(principal.project, id, query);
-      return {
-        object: 'list' as const,
-        data: data.map(checkpointView),
-        has_more: hasMore,
-        first_id: data[0]?.id ?? null,
-        last_id: data.at(-1)?.id ?? null,
-      };
+      return cursorList(await jobRecord.checkpoints(principal.project, id, query), checkpointView);
     },
   );
 };
