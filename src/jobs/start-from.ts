@@ -3,6 +3,7 @@ import { Refusal } from '../formats/refusal.ts';
 import { type ResolvedTuning, resolveTuning, type Tuning } from '../formats/tuning/tuning.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
+import { findCheckpoint } from './find-checkpoint.ts';
 import type { Job, StartFrom, StoredModel } from './job.ts';
 
 type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'reports'>;
@@ -42,21 +43,22 @@ export async function continuedFrom(
 const isContinuation = (its: ResolvedTuning, wanted: ResolvedTuning): boolean =>
   isDeepStrictEqual({ ...its, lora_dropout: 0 }, { ...wanted, lora_dropout: 0 });
 
-async function findTuned(owner: string, name: string, { jobs, jobRecord, reports }: Needs): Promise<{ source: Job; stored: StoredModel }> {
+async function findTuned(owner: string, name: string, services: Needs): Promise<{ source: Job; stored: StoredModel }> {
+  const { jobs, reports } = services;
   const job = await jobs.findByModel(owner, name);
   if (job?.adapterFolder) {
     const proof = await reports.find(owner, job.id, 'proof');
     return { source: job, stored: { name, folder: job.adapterFolder, files: proof?.files ?? [] } };
   }
-  const checkpoint = await jobRecord.findCheckpoint(owner, name);
-  const source = checkpoint && (await jobs.find(owner, checkpoint.jobId));
-  if (source === null)
+  const found = await findCheckpoint(owner, name, services);
+  if (found === null)
     throw new Refusal('model_not_found', `There is no tuned model or checkpoint "${name}"`, {
       param: 'model',
       hint: 'GET /v1/models lists the models.',
     });
+  const { job: source, checkpoint } = found;
   const part = keys.checkpointAdapter('');
-  const of = (checkpoint!.files ?? []).filter((file) => file.name.startsWith(part));
-  const folder = keys.checkpointAdapter(checkpoint!.folder);
+  const of = (checkpoint.files ?? []).filter((file) => file.name.startsWith(part));
+  const folder = keys.checkpointAdapter(checkpoint.folder);
   return { source, stored: { name, folder, files: of.map((file) => ({ ...file, name: file.name.slice(part.length) })) } };
 }

@@ -9,6 +9,7 @@ import type { HubModel } from '../hub/hub.ts';
 import { parseHubName } from '../hub/hub-name.ts';
 import { TUNED_PREFIX } from '../ids.ts';
 import { noWorker } from '../jobs/base-model.ts';
+import { findCheckpoint } from '../jobs/find-checkpoint.ts';
 import type { Job } from '../jobs/job.ts';
 import { ownerOfModel } from '../permissions/shared.ts';
 import type { Services } from '../services.ts';
@@ -79,15 +80,14 @@ export async function listModels(
 
 /** Finds a base model, a tuned model, a checkpoint, or a model on the hub that may be downloaded. @throws Refusal model_not_found, or the hub's */
 export async function findModel(principal: Principal, id: string, services: Needs & Pick<Services, 'permissions'>): Promise<Model> {
-  const { models, jobs, jobRecord, hub } = services;
+  const { models, jobs, hub } = services;
   const base = await models.find(id);
   if (base) return viewBase(base);
   const owner = await ownerOfModel(principal, id, services);
   const job = await jobs.findByModel(owner, id);
   if (job) return viewTuned(id, job.finishedAt ?? job.createdAt, job);
-  const checkpoint = await jobRecord.findCheckpoint(owner, id);
-  const jobOfCheckpoint = checkpoint && (await jobs.find(owner, checkpoint.jobId));
-  if (jobOfCheckpoint) return viewTuned(id, checkpoint.createdAt, jobOfCheckpoint);
+  const found = await findCheckpoint(owner, id, services);
+  if (found !== null) return viewTuned(id, found.checkpoint.createdAt, found.job);
   const onHub = parseHubName(id);
   if (onHub !== null && hub.allows(onHub.name)) return viewOnHub(id, await hub.describe(onHub));
   if (!id.startsWith(TUNED_PREFIX) && !(await models.hasWorkers())) throw noWorker(id);

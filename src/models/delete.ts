@@ -1,5 +1,6 @@
 import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
+import { findCheckpoint } from '../jobs/find-checkpoint.ts';
 import type { Checkpoint, Job } from '../jobs/job.ts';
 import { isFinal } from '../jobs/state.ts';
 import type { Services } from '../services.ts';
@@ -13,12 +14,11 @@ type Needs = Pick<Services, 'models' | 'jobs' | 'jobRecord' | 'retention' | 'obj
  * @throws Refusal when it is a base model, unknown, or a checkpoint of a job that has not ended
  */
 export async function deleteModel({ project: owner }: Principal, id: string, services: Needs): Promise<void> {
-  const { jobs, jobRecord, models } = services;
+  const { jobs, models } = services;
   const job = await jobs.findByModel(owner, id);
   if (job !== null) return deleteTuned(job, services);
-  const checkpoint = await jobRecord.findCheckpoint(owner, id);
-  const jobOfCheckpoint = checkpoint && (await jobs.find(owner, checkpoint.jobId));
-  if (jobOfCheckpoint) return deleteCheckpoint(jobOfCheckpoint, checkpoint, services);
+  const found = await findCheckpoint(owner, id, services);
+  if (found !== null) return deleteCheckpoint(found.job, found.checkpoint, services);
   if (await models.find(id))
     throw new Refusal('invalid_value', `"${id}" is a base model`, { param: 'model', hint: 'Only tuned models and checkpoints can be deleted.' });
   throw modelNotFound(id);
