@@ -6,7 +6,7 @@ import { DryRun } from '../formats/dry-run.ts';
 import { TokenReceipt } from '../formats/token-receipt.ts';
 import { findJob } from '../jobs/find.ts';
 import type { Services } from '../services.ts';
-import { findReport } from './find.ts';
+import { reportOf } from './find.ts';
 
 export const DryRunReport = Type.Object(
   {
@@ -23,8 +23,8 @@ export async function findDryRun(
   jobId: string,
   services: Pick<Services, 'jobs' | 'files' | 'reports' | 'models'>,
 ): Promise<Type.Static<typeof DryRunReport>> {
-  const measured = await findReport(principal, jobId, 'dry_run', services);
-  const receipt = await findReport(principal, jobId, 'receipt', services);
   const job = await findJob(principal, jobId, services);
+  const measured = await reportOf(job, 'dry_run', services);
+  const receipt = await reportOf(job, 'receipt', services);
   return { ...measured, receipt, workers: await workersThatFit(job, measured.memory.peak_bytes, services) };
 }

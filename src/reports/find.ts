@@ -31,11 +31,15 @@ export async function findReport<Kind extends ReportKind>(
   kind: Kind,
   services: Pick<Services, 'jobs' | 'files' | 'reports'>,
 ): Promise<Reports[Kind]> {
-  const job = await findJob(principal, jobId, services);
-  const report = await services.reports.find(principal.project, jobId, kind);
+  return reportOf(await findJob(principal, jobId, services), kind, services);
+}
+
+/** @throws Refusal report_not_found */
+export async function reportOf<Kind extends ReportKind>(job: Job, kind: Kind, services: Pick<Services, 'files' | 'reports'>): Promise<Reports[Kind]> {
+  const report = await services.reports.find(job.owner, job.id, kind);
   if (report !== null) return kind === 'receipt' ? ((await withoutDeletedText(report as TokenReceipt, job, services)) as Reports[Kind]) : report;
   const never = isFinal(job.status) ? `; the job ended before that${job.error === null ? '' : ' (its error says why)'}` : '';
-  throw new Refusal('report_not_found', `The job "${jobId}" is ${job.status} and has no ${names[kind]}`, { hint: `${availability[kind]}${never}.` });
+  throw new Refusal('report_not_found', `The job "${job.id}" is ${job.status} and has no ${names[kind]}`, { hint: `${availability[kind]}${never}.` });
 }
 
 /** A job may still read a file that has been deleted, and its receipt quote it; nobody sees that text any more. */
