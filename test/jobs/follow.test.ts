@@ -1,20 +1,21 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { get as httpGet } from 'node:http';
+import { get as httpGet, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEFAULT_ORGANIZATION, DEFAULT_PROJECT } from '../../src/ids.ts';
 import { followEvents, MAX_FOLLOWERS } from '../../src/jobs/follow.ts';
 import { API_KEY, type RunningService, refusal, runService } from '../running-service.ts';
 import { newJob } from './new-job.ts';
 
-const PROJECT = 'graft';
 let service: RunningService;
 beforeAll(async () => {
   service = await runService();
 });
 afterAll(() => service?.close());
 
-const makeJob = async () => (await service.services.jobs.create(PROJECT, newJob())).job.id;
+const makeJob = async () => (await service.services.jobs.create(DEFAULT_PROJECT, newJob())).job.id;
 const say = (id: string, message: string) => service.services.jobRecord.appendEvent(id, { level: 'info', message });
 const cancel = (id: string) => service.post(`/v1/fine_tuning/jobs/${id}/cancel`, {});
 const path = (id: string) => `/v1/fine_tuning/jobs/${id}/events?stream=true`;
@@ -149,7 +150,7 @@ describe('a slow reader', () => {
   it('has every event in the end, while a fast one of the same job does not wait for it', async () => {
     const id = await makeJob();
     const slow = httpGet(`${service.address}${path(id)}`, { headers });
-    const response = await new Promise<import('node:http').IncomingMessage>((resolve) => slow.on('response', resolve));
+    const [response] = (await once(slow, 'response')) as [IncomingMessage];
     response.pause();
     const fast = await follow(id);
     // Far more than the buffers of a connection take.
@@ -171,7 +172,7 @@ describe('a slow reader', () => {
 describe('more streams than a process serves', () => {
   it('are refused so that the client tries again, until one of them is closed', async () => {
     const id = await makeJob();
-    const principal = { organization: PROJECT, project: PROJECT };
+    const principal = { organization: DEFAULT_ORGANIZATION, project: DEFAULT_PROJECT };
     await expect.poll(() => service.services.eventFeeds.followers, { timeout: 10_000 }).toBe(0); // every stream before was closed
     const open = () => followEvents(principal, id, service.services, { after: null, signal: new AbortController().signal });
     const streams = await Promise.all(Array.from({ length: MAX_FOLLOWERS }, open));

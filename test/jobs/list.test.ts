@@ -49,7 +49,7 @@ describe('the list of twenty thousand jobs', () => {
       expect(indexes).toEqual(['jobs_owner_created_at_id_idx']);
       expect(rows).toBeLessThanOrEqual(21);
     }
-    const both = (await planOf({ after: `ftjob-${JOBS - 1_001}` })).page.data.concat(next.page.data).map(({ id }) => id);
+    const both = [...first.page.data, ...next.page.data].map(({ id }) => id);
     expect(new Set(both).size).toBe(40);
   });
 

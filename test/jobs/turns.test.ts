@@ -15,14 +15,17 @@ beforeAll(async () => {
   embedded = await openEmbeddedDatabase();
   jobs = openJobStore(embedded.database);
 });
-afterEach(async () => {
-  await embedded.database.job.deleteMany();
-  await embedded.database.turn.deleteMany();
-});
+afterEach(empty);
 afterAll(() => embedded.close());
 
 /** The name of each job that was made, by id. */
 const names = new Map<string, string>();
+
+async function empty(): Promise<void> {
+  names.clear();
+  await embedded.database.job.deleteMany();
+  await embedded.database.turn.deleteMany();
+}
 
 /** Makes the jobs of a project, named A1, A2, …. @returns their ids */
 async function make(project: string, count: number, fields: Partial<NewJob> = {}): Promise<string[]> {
@@ -35,7 +38,6 @@ async function make(project: string, count: number, fields: Partial<NewJob> = {}
   }
   return ids;
 }
-afterEach(() => names.clear());
 
 const cancel = (id: string) => jobs.move(id, 'cancel');
 const keep = async () => {};
@@ -131,9 +133,7 @@ describe('the jobs that wait', () => {
     });
     await fc.assert(
       fc.asyncProperty(plan, async (planned) => {
-        names.clear();
-        await embedded.database.job.deleteMany();
-        await embedded.database.turn.deleteMany();
+        await empty();
         const made = new Map<string, (typeof planned)[number]>();
         for (const job of planned) {
           const [id] = await make(job.project, 1, { priority: job.priority });
