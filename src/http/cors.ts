@@ -8,7 +8,7 @@ const MAX_AGE_S = 7_200;
 const EXPOSED = [REQUEST_ID_HEADER, 'retry-after', 'etag', 'content-range', 'content-disposition', 'idempotent-replayed', 'x-should-retry'];
 const RATE_LIMITS = ['limit', 'remaining', 'reset'].map((what) => `x-ratelimit-${what}-requests`);
 
-/** Lets pages of these origins call the service; `*`: of all. None by default: a key does not belong into a page that others serve. */
+/** Lets pages of these origins call the service; `*`: pages of all. None by default: a key does not belong in a page that somebody else serves. */
 export async function allowOrigins(app: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return;
   await app.register(cors, {

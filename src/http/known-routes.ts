@@ -1,4 +1,4 @@
-/** What to say of an address that there is not: another method may be meant, or another base address. */
+/** Answers an address that does not exist with what may have been meant: another method, or another base address. */
 import type { FastifyInstance, FastifyRequest, RouteOptions } from 'fastify';
 import { Refusal } from '../formats/refusal.ts';
 

@@ -79,7 +79,7 @@ export function repeatSafely(app: FastifyInstance, { retries, log }: Pick<Servic
       if ('id' in found) {
         if (body.isOver) {
           await retries.release(found);
-          throw underwayStill(reply); // its body has been read to compare it, so it has to be sent again
+          throw stillInProgress(reply); // its body has been read to compare it, so it has to be sent again
         }
         const keepAlive = setInterval(() => void retries.keepAlive(found).catch(() => {}), STILL_ALIVE_EVERY_MS).unref();
         underway.set(request, { claim: found, key: key.text, bodySha256: body.sha256, keepAlive });
@@ -95,7 +95,7 @@ export function repeatSafely(app: FastifyInstance, { retries, log }: Pick<Servic
           .header('idempotent-replayed', 'true')
           .send(unseal(found.answer, key.text));
       }
-      if (performance.now() - startedMs > WAIT_MS || request.raw.socket.destroyed) throw underwayStill(reply);
+      if (performance.now() - startedMs > WAIT_MS || request.raw.socket.destroyed) throw stillInProgress(reply);
       await delay(LOOK_EVERY_MS);
     }
   });
@@ -168,7 +168,7 @@ function reused({ route, answer }: Earlier, key: string, reply: FastifyReply): R
   });
 }
 
-function underwayStill(reply: FastifyReply): Refusal {
+function stillInProgress(reply: FastifyReply): Refusal {
   reply.header('retry-after', 1);
   return new Refusal('request_in_progress', 'A request with the same key is still being answered', { hint: 'Send it again in a second.' });
 }

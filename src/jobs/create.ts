@@ -86,7 +86,7 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
   };
 }
 
-/** @throws Refusal for a method that there is not, or settings of another one */
+/** @throws Refusal for an unknown method, or for settings of another one */
 export function checkMethod({ method }: Pick<CreateJob, 'method'>): void {
   if (method && !isObjective(method.type)) {
     throw new Refusal('unsupported_method', `The method "${method.type}" is not supported yet`, {

@@ -8,7 +8,7 @@ import { asJob, isDue } from './row-store.ts';
 /** What a worker must know of a job to decide whether it can take it. */
 export type NextJob = Pick<Job, 'id' | 'model' | 'modelRevision'>;
 
-/** What a worker leaves out when it looks for a job: those on base models that it has not got, and those that it cannot take for another reason. */
+/** What a worker leaves out when it looks for a job: those on base models that it does not have, and those that it cannot take for another reason. */
 export interface Except {
   models: readonly DemandedModel[];
   ids: readonly string[];
@@ -24,7 +24,7 @@ export function openTurnStore(db: Database) {
      */
     async findNext({ models, ids }: Except): Promise<NextJob | null> {
       const full = (await fullProjects(db)).map((project) => project.id);
-      // Everything about jobs comes from the two partial indexes of the migration "priority", as test/jobs/turns.test.ts sees to.
+      // Everything about jobs comes from the two partial indexes of the migration "priority": test/jobs/turns.test.ts checks it.
       const [next] = await db.$queryRaw<NextJob[]>`
         WITH firsts AS (
           SELECT DISTINCT ON (owner) owner, id, model, model_revision, attempt > 0 AS is_begun, priority, created_at
@@ -44,7 +44,7 @@ export function openTurnStore(db: Database) {
 
     /**
      * Gives a worker a job that is due and that no worker has: the reconciler alone takes jobs from silent ones, because it counts those losses.
-     * The new attempt fences off the previous worker. The first one is a turn of the job's project; going on with a begun job is none.
+     * The new attempt fences off the previous worker. The first one is a turn of the job's project; resuming a begun job is not.
      * A project that has reached a limit is given none.
      * @returns the job with the new attempt, or null when it cannot be claimed
      */

@@ -60,7 +60,7 @@ const viewTuned = (id: string, created: Date, job: Pick<Job, 'id' | 'organizatio
 
 /**
  * A page of the base models of live workers, by name, and then the caller's tuned models, newest first.
- * @throws Refusal for a tuned model to continue after that there never was
+ * @throws Refusal if `after` names a tuned model that never existed
  */
 export async function listModels(
   { project }: Principal,

@@ -49,8 +49,8 @@ describe('every answer', () => {
   });
 });
 
-describe('an address that there is not', () => {
-  it('with another method › is a 405 that allows those that there are', async () => {
+describe('an address that does not exist', () => {
+  it('with another method › is a 405 that names the allowed ones', async () => {
     for (const [method, url, allow] of [
       ['PUT', '/v1/files', 'GET, POST'],
       ['PATCH', '/v1/fine_tuning/jobs/ftjob-a', 'DELETE, GET'],

@@ -28,7 +28,7 @@ function examplesOf(path: string): JsonObject[] {
   return [...(example === undefined ? [] : [example]), ...Object.values(examples).map(({ value }) => value)];
 }
 
-/** What an example calls by an id that nothing has, made. */
+/** Makes what an example names, and puts its id in place of the invented one. */
 async function withRealIds(value: Json, uploadPath: string): Promise<Json> {
   if (typeof value === 'string' && value.startsWith('file-')) return service.upload();
   if (typeof value === 'string' && value.startsWith('part_')) return addPart(uploadPath);

@@ -32,7 +32,7 @@ describe('the base model of a job', () => {
     expect(refusal(await create(model))).toMatchObject({ status: 403, code: 'model_download_not_allowed' });
   });
 
-  it('that is a tuned model that there is not › is refused', async () => {
+  it('that is an unknown tuned model › is refused', async () => {
     const refused = refusal(await create('ft:graft-tiny:graft::abcd'));
     expect(refused).toMatchObject({
       status: 404,

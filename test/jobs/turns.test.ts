@@ -102,7 +102,7 @@ describe('the jobs that wait', () => {
     expect(await order(cancel)).toEqual(['A3', 'C1', 'A4', 'B2', 'A1', 'A2', 'B1']);
   });
 
-  it('that were begun before › come first and are no turn of their project', async () => {
+  it('that were begun before › come first and do not count as a turn of their project', async () => {
     const [first] = await make('A', 3);
     await make('B', 1, { priority: 5 });
     const { attempt } = (await jobs.claim(first!, 'worker-a'))!;
@@ -111,7 +111,7 @@ describe('the jobs that wait', () => {
     expect(await order(cancel)).toEqual(['A1', 'B1', 'C1', 'A2', 'A3']);
   });
 
-  it('on a base model that the worker has not got, or before their time › are passed over', async () => {
+  it('on a base model that the worker does not have, or before their time › are passed over', async () => {
     await make('A', 2, { model: 'elsewhere' });
     await make('A', 1, { model: 'graft-tiny', modelRevision: 'c0ffee' });
     const [early] = await make('A', 1);
