@@ -1,24 +1,19 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { REQUESTS_STOP_MS, START_STOP_MS } from '../src/stop-in-time.ts';
+import { openServerProcesses, type ServerProcesses } from './server-processes.ts';
 
-let dataDir: string;
-const children: ChildProcess[] = [];
+let servers: ServerProcesses;
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'graft-test-'));
+  servers = await openServerProcesses();
 });
-afterAll(async () => {
-  for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-  await rm(dataDir, { recursive: true, force: true });
-});
+afterAll(() => servers.close());
 
 interface Server {
   client: OpenAI;
@@ -28,26 +23,13 @@ interface Server {
 }
 
 async function start(settings: Record<string, string> = {}): Promise<Server> {
-  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], DATA_DIR: dataDir, PORT: '0', WORKERS: '0', ...settings };
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  children.push(child);
-  let log = '';
-  const listening = new Promise<string>((resolve, reject) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      stream!.on('data', (chunk: Buffer) => {
-        log += chunk.toString();
-        const address = /Graft listens on (\S+);/.exec(log)?.[1];
-        if (address) resolve(address);
-      });
-    }
-    child.once('exit', (code) => reject(new Error(`the server exited with ${code}: ${log}`)));
-  });
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  const baseURL = await listening;
-  const apiKey = (await readFile(join(dataDir, 'api-key'), 'utf8')).trim();
+  const { child, output, exited, says } = servers.start(settings);
+  const listening = /Graft listens on (\S+);/;
+  const baseURL = listening.exec(await says(listening))![1]!;
+  const apiKey = (await readFile(join(servers.dataDir, 'api-key'), 'utf8')).trim();
   return {
     client: new OpenAI({ baseURL, apiKey, maxRetries: 0 }),
-    log: () => log,
+    log: output,
     stop: () => {
       child.kill('SIGTERM');
       return exited;
@@ -58,8 +40,8 @@ async function start(settings: Record<string, string> = {}): Promise<Server> {
 describe('the server', () => {
   it('keeps its key and files when started again on the same DATA_DIR, and stops cleanly', async () => {
     const first = await start();
-    expect((await stat(join(dataDir, 'api-key'))).mode & 0o777).toBe(0o600);
-    expect(first.log()).toContain(join(dataDir, 'api-key'));
+    expect((await stat(join(servers.dataDir, 'api-key'))).mode & 0o777).toBe(0o600);
+    expect(first.log()).toContain(join(servers.dataDir, 'api-key'));
     const { id } = await first.client.files.create({ file: new File(['{"prompt":"a","completion":"b"}\n'], 'a.jsonl'), purpose: 'fine-tune' });
     expect(await first.stop()).toBe(0);
 
@@ -98,13 +80,11 @@ describe('the server', () => {
     const silent = createServer((socket) => void sockets.add(socket));
     await once(silent.listen(0, '127.0.0.1'), 'listening');
     const { port } = silent.address() as AddressInfo;
-    const env = { PATH: process.env['PATH'], DATA_DIR: dataDir, PORT: '0', WORKERS: '0', DATABASE_URL: `postgresql://u:p@127.0.0.1:${port}/d` };
-    const child = spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], { env: { ...env, REDIS_URL: '/nowhere' }, stdio: 'ignore' });
-    children.push(child);
+    const { child, exited } = servers.start({ DATABASE_URL: `postgresql://u:p@127.0.0.1:${port}/d`, REDIS_URL: '/nowhere' });
     await expect.poll(() => sockets.size, { timeout: 60_000 }).toBeGreaterThan(0);
     const startedMs = performance.now();
     child.kill('SIGTERM');
-    await once(child, 'exit');
+    await exited;
     expect(performance.now() - startedMs).toBeLessThan(START_STOP_MS + 5_000);
     for (const socket of sockets) socket.destroy();
     silent.close();

@@ -1,60 +1,22 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openServerProcesses, type ServerProcesses } from './server-processes.ts';
 
-let dataDir: string;
-const children: ChildProcess[] = [];
+let servers: ServerProcesses;
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'graft-test-'));
+  servers = await openServerProcesses();
 });
-afterAll(async () => {
-  for (const child of children) if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-  await rm(dataDir, { recursive: true, force: true });
-});
-
-interface Started {
-  child: ChildProcess;
-  output(): string;
-  exited: Promise<number | null>;
-  /** Resolves to the output when it has such a text. */
-  says(text: RegExp): Promise<string>;
-}
-
-/** `npm start` with these settings and no worker. */
-function start(settings: Record<string, string>): Started {
-  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], DATA_DIR: dataDir, PORT: '0', WORKERS: '0', ...settings };
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  children.push(child);
-  let text = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk;
-    });
-  const exited = new Promise<number | null>((resolve) => child.once('close', resolve));
-  return {
-    child,
-    output: () => text,
-    exited,
-    async says(wanted) {
-      while (!wanted.test(text)) {
-        if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${text}`);
-        await delay(50);
-      }
-      return text;
-    },
-  };
-}
+afterAll(() => servers.close());
 
 describe('a start that cannot work', () => {
   it('because the port is in use › ends, and names PORT', async () => {
     const other = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => other.once('listening', resolve));
     const { port } = other.address() as AddressInfo;
-    const { exited, output } = start({ PORT: String(port) });
+    const { exited, output } = servers.start({ PORT: String(port) });
     expect(await exited).toBe(1);
     expect(output()).toContain(`Port ${port} of 127.0.0.1 is in use`);
     expect(output()).toContain(`PORT=${port + 1}`);
@@ -62,13 +24,13 @@ describe('a start that cannot work', () => {
   });
 
   it('because HOST is not of this machine › ends, and names HOST', async () => {
-    const { exited, output } = start({ HOST: '192.0.2.1' }); // for documentation, so nobody has it
+    const { exited, output } = servers.start({ HOST: '192.0.2.1' }); // for documentation, so nobody has it
     expect(await exited).toBe(1);
     expect(output()).toContain('HOST is "192.0.2.1", which is no address of this machine');
   });
 
   it.each(['127.0.0.1:9', 'localhost:9'])('because no database is at %s › ends, and names DATABASE_URL without its password', async (host) => {
-    const { exited, output } = start({ DATABASE_URL: `postgresql://me:sesame-open@${host}/graft` });
+    const { exited, output } = servers.start({ DATABASE_URL: `postgresql://me:sesame-open@${host}/graft` });
     expect(await exited).toBe(1);
     expect(output()).toContain(`The database at ${host}, which DATABASE_URL names, cannot be used: connect ECONNREFUSED`);
     expect(output()).not.toContain('sesame');
@@ -77,7 +39,7 @@ describe('a start that cannot work', () => {
 
 describe('a start without Redis', () => {
   it('says in the log that REDIS_URL names none, without its password, and stops when told', async () => {
-    const { child, exited, says } = start({ REDIS_URL: 'redis://me:sesame-open@127.0.0.1:9/0' });
+    const { child, exited, says } = servers.start({ REDIS_URL: 'redis://me:sesame-open@127.0.0.1:9/0' });
     const text = await says(/Redis at 127\.0\.0\.1:9, which REDIS_URL names, cannot be used/);
     await says(/Graft listens/);
     child.kill('SIGTERM');
@@ -88,8 +50,8 @@ describe('a start without Redis', () => {
 
 describe('a start with an empty MODELS_DIR', () => {
   it('says in the log of its worker that it has no model, and works with those that are shipped', async () => {
-    const empty = await mkdtemp(join(dataDir, 'models-'));
-    const { child, exited, says } = start({ MODELS_DIR: empty, WORKERS: '1' });
+    const empty = await mkdtemp(join(servers.dataDir, 'models-'));
+    const { child, exited, says } = servers.start({ MODELS_DIR: empty, WORKERS: '1' });
     const text = await says(/worker ready/);
     const lines = text.split('\n').filter((line) => line.includes('MODELS_DIR has no model'));
     expect(lines.map((line) => JSON.parse(line) as object)).toEqual([expect.objectContaining({ level: 40, folder: empty })]);
@@ -101,16 +63,16 @@ describe('a start with an empty MODELS_DIR', () => {
 
 describe('the log', () => {
   it('with LOG_FORMAT=pretty › has lines for readers', async () => {
-    const { child, exited, says } = start({ LOG_FORMAT: 'pretty' });
+    const { child, exited, says } = servers.start({ LOG_FORMAT: 'pretty' });
     expect(await says(/Graft listens.*\n/)).toMatch(/^\[\d\d:\d\d:\d\d\] INFO: Graft listens on http/m);
     child.kill('SIGTERM');
     await exited;
   });
 
   it('of a client that goes away during an upload and during a download › has no warning and no error', async () => {
-    const { child, exited, says, output } = start({});
+    const { child, exited, says, output } = servers.start({});
     const url = /Graft listens on (http:\S+\/v1);/.exec(await says(/Graft listens on \S+;/))![1]!;
-    const headers = { authorization: `Bearer ${(await readFile(join(dataDir, 'api-key'), 'utf8')).trim()}` };
+    const headers = { authorization: `Bearer ${(await readFile(join(servers.dataDir, 'api-key'), 'utf8')).trim()}` };
     const form = new FormData();
     form.set('purpose', 'user_data');
     form.set('file', new Blob([Buffer.alloc(32 * 1024 * 1024)]), 'zeros');
