@@ -3,6 +3,7 @@
  * take what is left for one.
  */
 import type { Database, Transaction } from '../database/client.ts';
+import { unexpired } from '../database/unexpired.ts';
 import { quantity } from '../formats/quantity.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { Prisma } from '../generated/prisma/client.ts';
@@ -20,7 +21,7 @@ export async function requireRoomForFile(tx: Transaction, project: string, sizeB
     SELECT max_files AS files, max_bytes AS bytes FROM projects
     WHERE id = ${project} AND (max_files IS NOT NULL OR max_bytes IS NOT NULL) FOR NO KEY UPDATE`;
   if (limits === undefined) return;
-  const where = { owner: project, deletedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] };
+  const where = { owner: project, deletedAt: null, ...unexpired() };
   const { _count: files, _sum: sum } = await tx.file.aggregate({ where, _count: true, _sum: { sizeBytes: true } });
   const bytes = Number(sum.sizeBytes ?? 0);
   const remedy = 'Delete files that are no longer needed';

@@ -2,6 +2,7 @@ import type { Scope } from '../accounts/scopes.ts';
 import type { NewSecret } from '../accounts/secret-key.ts';
 import type { Database } from '../database/client.ts';
 import { type CreatedPage, createdPage } from '../database/created-order.ts';
+import { unexpired } from '../database/unexpired.ts';
 import type { ApiKey as KeyRow } from '../generated/prisma/client.ts';
 import type { Page } from '../http/paging.ts';
 import { newKeyId } from '../ids.ts';
@@ -60,8 +61,7 @@ export function openKeyStore(db: Database) {
 
     /** Changes a key that has not expired. @returns null if there is no such key */
     async update(owner: KeyOwner, id: string, changes: Partial<Pick<StoredKey, 'scopes' | 'expiresAt'>>): Promise<StoredKey | null> {
-      const usable = { revokedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] };
-      const { count } = await db.apiKey.updateMany({ where: { id, ...owner, ...usable }, data: changes });
+      const { count } = await db.apiKey.updateMany({ where: { id, ...owner, revokedAt: null, ...unexpired() }, data: changes });
       return count === 0 ? null : this.find(owner, id);
     },
 

@@ -1,6 +1,7 @@
 import { requireRoomForFile } from '../accounts/quota-store.ts';
 import type { Database } from '../database/client.ts';
 import { tombstoneOf } from '../database/tombstones.ts';
+import { unexpired } from '../database/unexpired.ts';
 import type { TableSource } from '../formats/table-source.ts';
 import type { File as FileRow, Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
@@ -43,7 +44,7 @@ export type FileStore = ReturnType<typeof openFileStore>;
 
 /** Metadata of files; their content is in the object store. An owner sees their own files unless deleted or expired; the sweep sees all. */
 export function openFileStore(db: Database) {
-  const visible = () => ({ deletedAt: null, OR: [{ expiresAt: null }, { expiresAt: { gt: new Date() } }] });
+  const visible = () => ({ deletedAt: null, ...unexpired() });
   return {
     /** @throws Refusal insufficient_quota */
     create(owner: string, file: NewFile): Promise<StoredFile> {
