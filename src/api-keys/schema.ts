@@ -1,7 +1,7 @@
 import Type from 'typebox';
 import { PROJECT_SCOPES, type Scope } from '../accounts/scopes.ts';
 import { nullable } from '../formats/nullable.ts';
-import { oneOf } from '../formats/one-of.ts';
+import { literals, oneOf } from '../formats/one-of.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
 import { after, cursorListOf, limit } from '../http/list-schema.ts';
 import { Name, NO_RATE_LIMIT } from '../projects/schema.ts';
@@ -66,15 +66,12 @@ export const AdminKeyObject = Type.Object(adminKey, { title: 'AdminApiKey' });
 export const NewAdminKeyObject = Type.Object({ ...adminKey, value }, { title: 'NewAdminApiKey' });
 export const AdminKeyList = cursorListOf(AdminKeyObject);
 
-const scopes = Type.Optional(
-  Type.Array(Type.Union(PROJECT_SCOPES.map((scope) => Type.Literal(scope))), { minItems: 1, description: 'Default: both.' }),
-);
-export const ProjectScopes = scopes;
+export const ProjectScopes = Type.Optional(Type.Array(literals(PROJECT_SCOPES), { minItems: 1, description: 'Default: both.' }));
 
 export const CreateProjectKey = Type.Object(
   {
     name: Name,
-    scopes,
+    scopes: ProjectScopes,
     expires_in_seconds: expiresInSeconds,
     max_requests_per_1_minute: Type.Optional(nullable(Type.Integer({ minimum: 1, maximum: NO_RATE_LIMIT, description: 'Of this key alone.' }))),
   },
@@ -85,7 +82,7 @@ const READ_ONLY = 'api.all.read';
 export const UpdateProjectKey = Type.Object(
   {
     scopes: Type.Optional(
-      Type.Array(Type.Union([...PROJECT_SCOPES, READ_ONLY].map((scope) => Type.Literal(scope))), {
+      Type.Array(literals([...PROJECT_SCOPES, READ_ONLY]), {
         description: `What the key may do from now on; \`${READ_ONLY}\` is \`read\`, and an empty list both. Default: as before.`,
       }),
     ),
@@ -100,7 +97,7 @@ export const UpdateProjectKey = Type.Object(
 export function scopesOf({ scopes }: Type.Static<typeof UpdateProjectKey>): Scope[] | undefined {
   if (scopes === undefined) return undefined;
   if (scopes.length === 0) return [...PROJECT_SCOPES];
-  return [...new Set(scopes.map((scope) => (scope === READ_ONLY ? 'read' : (scope as Scope))))];
+  return [...new Set(scopes.map((scope) => (scope === READ_ONLY ? 'read' : scope)))];
 }
 
 export const CreateAdminKey = Type.Object(
@@ -123,12 +120,12 @@ export const ProjectKeyQuery = Type.Object(
   {
     after,
     limit: limit(20),
-    owner_project_access: Type.Optional(Type.Union([Type.Literal('active'), Type.Literal('inactive'), Type.Literal('any')])),
+    owner_project_access: Type.Optional(literals(['active', 'inactive', 'any'])),
   },
   { additionalProperties: false },
 );
 export const AdminKeyQuery = Type.Object(
-  { after, limit: limit(20), order: Type.Union([Type.Literal('asc'), Type.Literal('desc')], { default: 'asc' }) },
+  { after, limit: limit(20), order: literals(['asc', 'desc'], { default: 'asc' }) },
   { additionalProperties: false },
 );
 
@@ -148,7 +145,7 @@ const sharedView = (key: StoredKey) => ({
   expires_at: key.expiresAt && unixSeconds(key.expiresAt),
   last_used_at: key.lastUsedAt && unixSeconds(key.lastUsedAt),
   redacted_value: key.redacted,
-  scopes: key.scopes as Scope[],
+  scopes: key.scopes,
 });
 
 export const projectKeyView = (key: StoredKey): Type.Static<typeof ProjectKeyObject> => ({

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { literals } from '../formats/one-of.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
 import { after, cursorListOf, limit } from '../http/list-schema.ts';
 import type { Permission } from './store.ts';
@@ -19,7 +20,7 @@ export const PermissionQuery = Type.Object(
   {
     after,
     limit: limit(10),
-    order: Type.Union([Type.Literal('ascending'), Type.Literal('descending')], { default: 'descending' }),
+    order: literals(['ascending', 'descending'], { default: 'descending' }),
     project_id: Type.Optional(Type.String({ description: 'Only the permission of this project.' })),
   },
   { additionalProperties: false },
