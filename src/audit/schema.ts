@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { defined } from '../formats/defined.ts';
 import { nullable } from '../formats/nullable.ts';
 import { oneOf } from '../formats/one-of.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
@@ -60,24 +61,22 @@ export const AuditQuery = Type.Object(
 
 /** A query that names one item has a text, not a list. */
 const listed = (value: string | string[] | undefined): string[] | undefined => (typeof value === 'string' ? [value] : value);
-const present = <T extends object>(object: T) =>
-  Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
 
 export function auditFilter(query: Type.Static<typeof AuditQuery>): AuditFilter {
   const bounds = (['gt', 'gte', 'lt', 'lte'] as const).flatMap((name) => {
     const seconds = query[`effective_at[${name}]`];
     return seconds === undefined ? [] : [[name, new Date(seconds * 1000)] as const];
   });
-  return present({
+  const conditions = defined({
     after: query.after,
     before: query.before,
-    limit: query.limit,
     projects: listed(query['project_ids[]']),
     types: listed(query['event_types[]']),
     actors: listed(query['actor_ids[]']),
     objects: listed(query['resource_ids[]']),
     at: bounds.length === 0 ? undefined : Object.fromEntries(bounds),
-  }) as AuditFilter;
+  });
+  return { limit: query.limit, ...conditions };
 }
 
 export const auditView = (entry: AuditEntry): Type.Static<typeof AuditObject> => ({

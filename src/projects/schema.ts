@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { defined } from '../formats/defined.ts';
 import { nullable } from '../formats/nullable.ts';
 import { oneOf } from '../formats/one-of.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
@@ -97,14 +98,13 @@ export const projectView = (project: Project): Type.Static<typeof ProjectObject>
 
 /** @returns the limits that are named, null ones too; those that are left out stay */
 export function limitsOf(limits: Type.Static<typeof Limits> = {}): Partial<ProjectLimits> {
-  const named: Partial<ProjectLimits> = {
-    maxFiles: limits.max_files as number | null,
-    maxBytes: limits.max_bytes as number | null,
-    maxQueuedJobs: limits.max_queued_jobs as number | null,
-    maxRunningJobs: limits.max_running_jobs as number | null,
-    maxTokensPerDay: limits.max_tokens_per_day as number | null,
-  };
-  return Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined));
+  return defined({
+    maxFiles: limits.max_files,
+    maxBytes: limits.max_bytes,
+    maxQueuedJobs: limits.max_queued_jobs,
+    maxRunningJobs: limits.max_running_jobs,
+    maxTokensPerDay: limits.max_tokens_per_day,
+  });
 }
 
 /** The one rate limit that a project has. */

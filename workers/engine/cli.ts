@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Type } from 'typebox';
 import { Value } from 'typebox/value';
+import { defined } from '../../src/formats/defined.ts';
 import { Hyperparameters } from '../../src/formats/hyperparameters.ts';
 import { quantity } from '../../src/formats/quantity.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
@@ -183,7 +184,7 @@ function number(name: string, value: string | undefined): number | undefined {
 
 /** Drops the options that were not given and checks the rest against the service's schema. */
 function checked<T>(schema: Type.TSchema, what: string, value: Record<string, unknown>): T {
-  const given = Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined));
+  const given = defined(value);
   if (Value.Check(schema, given)) return given as T;
   const errors = Value.Errors(schema, given);
   // Why each branch of a union fails is more useful than that none matched; `auto` need not be mentioned.
