@@ -6,9 +6,9 @@ import type { AuditStore } from '../../src/audit/store.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { DEFAULT_ORGANIZATION } from '../../src/ids.ts';
 import type { OrganizationStore } from '../../src/organizations/store.ts';
-import { archiveProject, findActiveProject, findProject } from '../../src/projects/find.ts';
+import { archiveProject, findActiveProject, findProject, updateProject } from '../../src/projects/find.ts';
 import { NO_RATE_LIMIT } from '../../src/projects/schema.ts';
-import type { Project, ProjectLimits, ProjectStore } from '../../src/projects/store.ts';
+import type { ProjectLimits, ProjectStore } from '../../src/projects/store.ts';
 
 export const USAGE = `Usage: npm run accounts -- COMMAND
 
@@ -95,12 +95,12 @@ export async function runCommand(args: string[], stores: Stores, print: (line: s
       show([id, 'archived']);
     },
     async 'projects limits'() {
-      const project = await findProject(principal, named('the ID of a project'), stores);
+      const id = named('the ID of a project');
       const changes = changedLimits(values);
-      const changed = Object.keys(changes).length === 0 ? project : await stores.projects.update(organization, project.id, changes);
-      if (changed === null) throw new Refusal('project_archived', `The project "${project.id}" is archived`);
-      if (changed !== project) await record('project.updated', project.id, project.id);
-      for (const [option, limit] of Object.entries(LIMITS)) show([option, changed[limit as keyof Project] ?? 'none']);
+      const isChanged = Object.keys(changes).length > 0;
+      const project = isChanged ? await updateProject(principal, id, changes, stores) : await findProject(principal, id, stores);
+      if (isChanged) await record('project.updated', id, id);
+      for (const [option, limit] of Object.entries(LIMITS)) show([option, project[limit] ?? 'none']);
     },
     async 'keys create'() {
       const owner = await ownerOf();
@@ -145,7 +145,7 @@ export async function runCommand(args: string[], stores: Stores, print: (line: s
   }
 }
 
-/** Where the audit log has the request. */
+/** What the audit log shows where a change by the API has its request. */
 const FROM_HERE = { method: 'COMMAND', route: 'npm run accounts', status: 200, ipAddress: 'the machine of the service' };
 
 const keyCells = ({ id, name, redacted, scopes, expiresAt, lastUsedAt }: StoredKey): unknown[] => [

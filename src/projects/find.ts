@@ -1,7 +1,7 @@
 import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
 import type { Services } from '../services.ts';
-import type { Project } from './store.ts';
+import type { Project, ProjectChanges } from './store.ts';
 
 /** @throws Refusal project_not_found */
 export async function findProject({ organization }: Principal, id: string, { projects }: Pick<Services, 'projects'>): Promise<Project> {
@@ -13,6 +13,16 @@ export async function findActiveProject(principal: Principal, id: string, servic
   const project = await findProject(principal, id, services);
   if (project.archivedAt === null) return project;
   throw new Refusal('project_archived', `The project "${id}" is archived`, { param: 'project_id' });
+}
+
+/** @throws Refusal project_not_found, project_archived */
+export async function updateProject(
+  principal: Principal,
+  id: string,
+  changes: ProjectChanges,
+  services: Pick<Services, 'projects'>,
+): Promise<Project> {
+  return (await services.projects.update(principal.organization, id, changes)) ?? findActiveProject(principal, id, services);
 }
 
 /** Its keys are refused from now on; its jobs run to their end. @throws Refusal */

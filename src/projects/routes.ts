@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Refusal } from '../formats/refusal.ts';
 import { cursorList } from '../http/list-schema.ts';
 import type { Services } from '../services.ts';
-import { archiveProject, findActiveProject, findProject } from './find.ts';
+import { archiveProject, findActiveProject, findProject, updateProject } from './find.ts';
 import {
   CreateProject,
   limitsOf,
@@ -75,11 +75,10 @@ export const projectRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       },
     },
     async ({ principal, params, body }) => {
-      const project = await findActiveProject(principal, params.project_id, services);
       const changes = { ...(typeof body.name === 'string' && { name: body.name }), ...limitsOf(body.limits) };
-      const changed = await projects.update(principal.organization, project.id, changes);
+      const project = await updateProject(principal, params.project_id, changes, services);
       access.forget();
-      return projectView(changed ?? (await findActiveProject(principal, project.id, services)));
+      return projectView(project);
     },
   );
 
@@ -143,9 +142,10 @@ export const projectRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
           hint: `A project has one: "${RATE_LIMIT_ID}".`,
         });
       const perMinute = body.max_requests_per_1_minute;
-      const changed = await projects.update(principal.organization, id, { requestsPerMinute: perMinute === NO_RATE_LIMIT ? null : perMinute });
+      const requestsPerMinute = perMinute === NO_RATE_LIMIT ? null : perMinute;
+      const project = await updateProject(principal, id, { requestsPerMinute }, services);
       access.forget();
-      return rateLimitView(changed ?? (await findActiveProject(principal, id, services)));
+      return rateLimitView(project);
     },
   );
 };

@@ -28,6 +28,8 @@ export interface Project extends ProjectLimits {
   archivedAt: Date | null;
 }
 
+export type ProjectChanges = { name?: string } & Partial<ProjectLimits>;
+
 export type ProjectStore = ReturnType<typeof openProjectStore>;
 
 /** Projects. Every method takes the organization first and sees no other's. */
@@ -57,7 +59,7 @@ export function openProjectStore(db: Database) {
     },
 
     /** @returns null if there is no such project or it is archived */
-    async update(organizationId: string, id: string, changes: { name?: string } & Partial<ProjectLimits>): Promise<Project | null> {
+    async update(organizationId: string, id: string, changes: ProjectChanges): Promise<Project | null> {
       const [row] = await db.project.updateManyAndReturn({ where: { id, organizationId, archivedAt: null }, data: changes });
       return row === undefined ? null : asProject(row);
     },
