@@ -176,7 +176,7 @@ function changedLimits(values: Record<string, string | boolean | undefined>): Pa
   return Object.fromEntries(given.map(([option, limit]) => [limit, values[option] === 'none' ? null : numberIn(option, String(values[option]))]));
 }
 
-/** Ten years, as by the API, and what JSON carries exactly; the rest are columns of whole numbers. */
+/** Ten years, as in the API, and the largest number that JSON carries exactly. All other numbers must fit an integer column. */
 const LARGEST: Record<string, number> = { 'expires-days': 3650, 'max-bytes': Number.MAX_SAFE_INTEGER, 'max-tokens-per-day': Number.MAX_SAFE_INTEGER };
 
 function numberIn(option: string, text: string): number {

@@ -9,7 +9,7 @@ export interface Allowance {
   limit: number;
   /** How many of them are left; below zero when this request was one too many. */
   remaining: number;
-  /** When all are there again. */
+  /** Time until all of them are available again. */
   resetMs: number;
 }
 

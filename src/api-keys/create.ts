@@ -5,7 +5,7 @@ interface Wanted extends Omit<NewKey, 'expiresAt'> {
   expiresInSeconds?: number | null;
 }
 
-/** @returns the key and its value, which is not to be had again */
+/** @returns the key and its value, which cannot be shown again */
 export async function createKey(
   owner: KeyOwner,
   { expiresInSeconds = null, ...key }: Wanted,

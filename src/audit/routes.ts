@@ -12,7 +12,7 @@ export const auditRoutes: FastifyPluginAsyncTypebox<Services> = async (app, { au
         tags: ['Audit log'],
         operationId: 'listAuditLogs',
         summary: 'List what was changed, and by whom',
-        description: 'Newest first. Every request that is no GET has an entry, refused ones too.',
+        description: 'Newest first. Every request other than a GET has an entry, refused ones too.',
         querystring: AuditQuery,
         response: { 200: AuditList },
       },

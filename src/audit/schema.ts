@@ -32,8 +32,8 @@ export const AuditObject = Type.Object(
     method: Type.String(),
     route: Type.String(),
     object_id: nullable(Type.String({ description: 'What was created, changed or deleted, as far as there is one.' })),
-    status: Type.Integer({ description: 'Of the answer: 400 and more, and nothing was changed.' }),
-    ip_address: Type.String({ description: 'From where the request came: the proxy, if there is one.' }),
+    status: Type.Integer({ description: 'Status of the answer. From 400 on, nothing was changed.' }),
+    ip_address: Type.String({ description: 'Where the request came from: the proxy, if there is one.' }),
   },
   { title: 'AuditLog' },
 );

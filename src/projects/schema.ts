@@ -11,7 +11,7 @@ export const Name = Type.String({ minLength: 1, maxLength: MAX_NAME_LENGTH });
 
 /** The largest whole number that JSON carries exactly: 8 petabytes, or as many tokens. */
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
-/** That of a column of numbers. It stands for no limit in OpenAI's object of a rate limit, which has no null. */
+/** The largest number that an integer column holds. It stands for no limit in OpenAI's object of a rate limit, which has no null. */
 export const NO_RATE_LIMIT = 2 ** 31 - 1;
 
 const count = (description: string, maximum = NO_RATE_LIMIT) =>

@@ -38,7 +38,10 @@ export const CreateServiceAccount = Type.Object(
   { additionalProperties: false, title: 'CreateServiceAccount', examples: [{ name: 'pipeline' }] },
 );
 export const UpdateServiceAccount = Type.Object(
-  { name: Type.Optional(Name), role: Type.Optional(Type.Literal('member', { description: 'What a key may do, its scopes say.' })) },
+  {
+    name: Type.Optional(Name),
+    role: Type.Optional(Type.Literal('member', { description: 'The scopes of a key, not this role, say what it may do.' })),
+  },
   { additionalProperties: false, title: 'UpdateServiceAccount', examples: [{ name: 'nightly pipeline' }] },
 );
 export const CreateAccountKey = Type.Object(
