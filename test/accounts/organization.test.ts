@@ -24,6 +24,7 @@ const newKey = async (project: string, body: object = {}): Promise<NewKey> => {
   expect(response.statusCode, response.body).toBe(200);
   return response.json<NewKey>();
 };
+const dataset = () => ({ file: new File(['{"prompt":"a","completion":"b"}\n'], 'a.jsonl'), purpose: 'fine-tune' as const });
 const newProject = async (name = 'A project') => (await administrator().projects.create({ name })).id;
 
 async function all<T extends { id: string }>(pages: AsyncIterable<T>): Promise<string[]> {
@@ -96,8 +97,7 @@ describe('the keys of a project', () => {
     const id = await newProject();
     const key = await newKey(id);
     const change = (body: object) => service.post(`/v1/organization/projects/${id}/api_keys/${key.id}`, body);
-    const upload = () =>
-      clientWith(key.value).files.create({ file: new File(['{"prompt":"a","completion":"b"}\n'], 'a.jsonl'), purpose: 'fine-tune' });
+    const upload = () => clientWith(key.value).files.create(dataset());
     await upload();
     expect((await change({ scopes: ['api.all.read'] })).json()).toMatchObject({ id: key.id, scopes: ['read'], expires_at: null });
     await expect(upload()).rejects.toMatchObject({ status: 403, code: 'missing_scope' });
@@ -148,10 +148,9 @@ describe('the keys of a project', () => {
     const project = await newProject();
     const reader = clientWith((await newKey(project, { scopes: ['read'] })).value);
     const writer = clientWith((await newKey(project, { scopes: ['write'] })).value);
-    const file = () => ({ file: new File(['{"prompt":"a","completion":"b"}\n'], 'a.jsonl'), purpose: 'fine-tune' as const });
-    const { id } = await writer.files.create(file());
+    const { id } = await writer.files.create(dataset());
     expect((await reader.files.retrieve(id)).id).toBe(id);
-    await expect(reader.files.create(file())).rejects.toMatchObject({ status: 403, code: 'missing_scope' });
+    await expect(reader.files.create(dataset())).rejects.toMatchObject({ status: 403, code: 'missing_scope' });
     await expect(reader.files.delete(id)).rejects.toMatchObject({ status: 403, code: 'missing_scope' });
     await expect(writer.files.retrieve(id)).rejects.toMatchObject({ status: 403, code: 'missing_scope' });
     for (const key of [reader, writer]) {
@@ -178,7 +177,7 @@ describe('the root key and the keys of an organization', () => {
   it('work in the default project, or in the one that OpenAI-Project names', async () => {
     const project = await newProject();
     const inProject = clientWith(API_KEY, { project });
-    const file = await inProject.files.create({ file: new File(['{"prompt":"a","completion":"b"}\n'], 'a.jsonl'), purpose: 'fine-tune' });
+    const file = await inProject.files.create(dataset());
     const made = await administrator().adminAPIKeys.create({ name: 'provisioning' });
     for (const key of [API_KEY, made.value]) {
       expect((await clientWith(key, { project }).files.retrieve(file.id)).id).toBe(file.id);
@@ -291,7 +290,7 @@ describe('the audit log', () => {
   it('has every change with who, what, where and the result, for the official client', async () => {
     const project_id = await newProject();
     const key = await newKey(project_id, { scopes: ['write'] });
-    const file = await clientWith(key.value).files.create({ file: new File(['{"prompt":"a","completion":"b"}\n'], 'a.jsonl'), purpose: 'fine-tune' });
+    const file = await clientWith(key.value).files.create(dataset());
     await expect(clientWith(key.value).files.retrieve(file.id)).rejects.toMatchObject({ status: 403 });
     await expect(clientWith(key.value).fineTuning.jobs.cancel('ftjob-none')).rejects.toMatchObject({ status: 404 });
     const entries = async () => (await administrator().auditLogs.list({ project_ids: [project_id] })).data as unknown as Record<string, unknown>[];
