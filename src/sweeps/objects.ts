@@ -23,7 +23,7 @@ export function objectSweep({ files, jobs, uploads, objectStore, log }: Needs): 
     // Objects before rows: what is stored in between is not looked at yet.
     const fileKeys = (await objectStore.list(keys.files)).map(({ key }) => key);
     const folders = [...new Set((await objectStore.list(keys.jobs)).map(({ key }) => folderOf(key)))];
-    const partFolders = [...new Set((await objectStore.list(keys.uploads)).map(({ key }) => keys.upload(key.split('/')[1] ?? '')))];
+    const partFolders = [...new Set((await objectStore.list(keys.uploads)).map(({ key }) => keys.upload(idOf(key))))];
     const found = [...(await withoutRow(fileKeys, files)), ...(await withoutJob(folders, jobs)), ...(await ended(partFolders, uploads))];
     const stored = fileKeys.length + folders.length + partFolders.length;
     if (found.length > stored - found.length) {
@@ -41,9 +41,10 @@ export function objectSweep({ files, jobs, uploads, objectStore, log }: Needs): 
 }
 
 /** The folder of one upload, or of the whole job for objects of older versions, whose rows name no folder. */
-const folderOf = (key: string): string => uploadOf(key)?.folder ?? keys.job(jobOf(key));
+const folderOf = (key: string): string => uploadOf(key)?.folder ?? keys.job(idOf(key));
 
-const jobOf = (key: string): string => key.split('/')[1] ?? '';
+/** The job or the upload in parts that a key belongs to. */
+const idOf = (key: string): string => key.split('/')[1] ?? '';
 
 async function withoutRow(fileKeys: string[], files: Needs['files']): Promise<string[]> {
   const orphans: string[] = [];
@@ -57,9 +58,9 @@ async function withoutRow(fileKeys: string[], files: Needs['files']): Promise<st
 async function withoutJob(folders: string[], jobs: Needs['jobs']): Promise<string[]> {
   const orphans: string[] = [];
   for (const some of chunks(folders)) {
-    const found = new Map((await jobs.findUploads([...new Set(some.map(jobOf))])).map((job) => [job.id, job]));
+    const found = new Map((await jobs.findUploads([...new Set(some.map(idOf))])).map((job) => [job.id, job]));
     const isNeeded = (folder: string): boolean => {
-      const job = found.get(jobOf(folder));
+      const job = found.get(idOf(folder));
       const attempt = uploadOf(folder)?.attempt;
       if (job === undefined || attempt === undefined) return job !== undefined;
       return job.folders.includes(folder) || (job.isHeld && attempt === job.attempt);
@@ -72,9 +73,8 @@ async function withoutJob(folders: string[], jobs: Needs['jobs']): Promise<strin
 async function ended(folders: string[], uploads: Needs['uploads']): Promise<string[]> {
   const orphans: string[] = [];
   for (const some of chunks(folders)) {
-    const ids = some.map((folder) => folder.split('/')[1]!);
-    const pending = new Set(await uploads.findPending(ids, abandonedBefore()));
-    orphans.push(...some.filter((_, index) => !pending.has(ids[index]!)));
+    const pending = new Set(await uploads.findPending(some.map(idOf), abandonedBefore()));
+    orphans.push(...some.filter((folder) => !pending.has(idOf(folder))));
   }
   return orphans;
 }
