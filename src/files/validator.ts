@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { FileProblem, JudgedFile } from '../formats/judged-file.ts';
+import { type FileProblem, type JudgedFile, unreadableFile } from '../formats/judged-file.ts';
 import type { ObjectStore } from '../object-store/object-store.ts';
 import { openReader, ReaderDied } from './reader.ts';
-import type { Claim, ValidationStore, Verdict } from './validation-store.ts';
+import type { Claim, Converted, ValidationStore, Verdict } from './validation-store.ts';
 
 /** How many files are read at the same time, so that a small one need not wait for a large one. */
 const FILES_AT_ONCE = 4;
@@ -62,13 +62,13 @@ export function openValidator({ validations, objectStore, storageUrl, log }: Nee
   async function judge(claim: Claim): Promise<void> {
     const { fileId, tries } = claim;
     const startedMs = performance.now();
-    if (tries > MAX_TRIES) return void (await validations.finish(claim, unreadable(tries - 1)));
+    if (tries > MAX_TRIES) return void (await validations.finish(claim, verdictOf(endedItsReaders(tries - 1), null)));
     try {
       const read = await reader.read({ id: fileId, ...claim });
       if (isStopped) return;
       if ('failed' in read) throw new Error(read.failed);
       if ('gone' in read) return; // the file's row, and with it the claim, goes too
-      const isDone = await validations.finish(claim, { ...verdictOf(read.judged), converted: read.converted });
+      const isDone = await validations.finish(claim, verdictOf(read.judged, read.converted));
       // Whichever of the two no row names: what was read, or what became of it where another process was first.
       if (read.converted !== null) await objectStore.delete(isDone ? claim.storageKey : read.converted.storageKey);
       const { lines, problemCount } = read.judged;
@@ -106,23 +106,11 @@ export function openValidator({ validations, objectStore, storageUrl, log }: Nee
 
 const textOf = ({ problem, hint }: FileProblem): string => (hint === null ? problem : `${problem}. ${hint}`);
 
-const verdictOf = (judged: JudgedFile): Verdict => ({
+const verdictOf = (judged: JudgedFile, converted: Converted | null): Verdict => ({
   judged,
-  converted: null,
+  converted,
   statusDetails: judged.problems[0] === undefined ? null : textOf(judged.problems[0]),
 });
 
-function unreadable(tries: number): Verdict {
-  const problem = `Reading the file ended the process that reads it, ${tries} times`;
-  const first: FileProblem = {
-    line: null,
-    message: null,
-    field: null,
-    row: null,
-    column: null,
-    problem,
-    hint: 'Look for a line with very many values, and split it.',
-  };
-  const examples = { chat: 0, completion: 0, preference: 0 };
-  return verdictOf({ lines: 0, examples, problemCount: 1, problems: [first], warnings: [] });
-}
+const endedItsReaders = (tries: number): JudgedFile =>
+  unreadableFile(`Reading the file ended the process that reads it, ${tries} times`, 'Look for a line with very many values, and split it.');

@@ -48,6 +48,15 @@ export interface JudgedFile {
   warnings: string[];
 }
 
+/** The judgement of a file that cannot be read at all. */
+export const unreadableFile = (problem: string, hint: string): JudgedFile => ({
+  lines: 0,
+  examples: { chat: 0, completion: 0, preference: 0 },
+  problemCount: 1,
+  problems: [{ line: null, message: null, field: null, row: null, column: null, problem, hint }],
+  warnings: [],
+});
+
 /** Errors are about the file, whichever of a job's files it will be. */
 const PARAM: ExampleFile = 'training_file';
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { arrayBuffer } from 'node:stream/consumers';
-import { type FileProblem, type JudgedFile, judgeAll } from '../../formats/judged-file.ts';
+import { type FileProblem, type JudgedFile, judgeAll, unreadableFile } from '../../formats/judged-file.ts';
 import type { BadLine, Line } from '../../formats/lines.ts';
 import type { ColumnMapping, FileFormat } from '../../formats/table-source.ts';
 import { keys } from '../../object-store/keys.ts';
@@ -44,7 +44,7 @@ export async function convertTable(stored: StoredTable): Promise<{ judged: Judge
     return { judged, converted: await written.finish() };
   } catch (error) {
     if (!(error instanceof NotATable)) throw error;
-    return { judged: unreadable(error), converted: null };
+    return { judged: unreadableFile(error.message, error.hint), converted: null };
   }
 }
 
@@ -97,14 +97,6 @@ function inRows(judged: JudgedFile, mapping: ColumnMapping): JudgedFile {
   });
   return { ...judged, problems };
 }
-
-const unreadable = ({ message, hint }: NotATable): JudgedFile => ({
-  lines: 0,
-  examples: { chat: 0, completion: 0, preference: 0 },
-  problemCount: 1,
-  problems: [{ line: null, message: null, field: null, row: null, column: null, problem: message, hint }],
-  warnings: [],
-});
 
 /** How many columns the warning names. */
 const COLUMNS_NAMED = 20;
