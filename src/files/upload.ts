@@ -10,7 +10,7 @@ import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import { fileExpiry, MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS } from './expiry.ts';
 import { isUploadPurpose, statusAtFirst, UPLOAD_PURPOSES, type UploadPurpose } from './purpose.ts';
-import { MAX_FILE_BYTES } from './schema.ts';
+import { FileUpload, MAX_FILE_BYTES } from './schema.ts';
 import type { StoredFile } from './store.ts';
 import { checkSource } from './table-upload.ts';
 
@@ -77,7 +77,7 @@ async function store(part: Extract<BodyPart, { type: 'file' }>, objectStore: Ser
   return { id, filename: part.filename, storageKey, sizeBytes, sha256: hash.digest('hex') };
 }
 
-const FIELDS = ['purpose', 'expires_after[anchor]', 'expires_after[seconds]', 'format', ...COLUMN_TARGETS.map((target) => `mapping[${target}]`)];
+const FIELDS = Object.keys(FileUpload.properties).filter((name) => name !== 'file');
 
 interface Fields {
   purpose: UploadPurpose;
@@ -124,7 +124,7 @@ function tableSource(fields: Map<string, string>): TableSource {
   for (const target of COLUMN_TARGETS) {
     const column = fields.get(`mapping[${target}]`);
     if (column === undefined) continue;
-    if (column === '' || column.length > MAX_COLUMN_LENGTH)
+    if (column.length > MAX_COLUMN_LENGTH)
       throw new Refusal('invalid_value', `mapping[${target}] must be the name of a column, of 1 to ${MAX_COLUMN_LENGTH} characters`, {
         param: `mapping.${target}`,
       });
