@@ -77,9 +77,10 @@ export const peftName = (module: string, matrix: 'A' | 'B'): string => `base_mod
 /** A [r, in] and B [out, r] of every targeted layer, under PEFT's names. @throws Refusal `unknown_target_module` */
 function loraShapes(config: ModelConfig, { r, target_modules: targets }: ResolvedLora): Map<string, number[]> {
   const layers = linearLayers(config);
-  const pairs = targetedModules([...layers.keys()], targets).flatMap((module) => {
+  const shapes = new Map<string, number[]>();
+  for (const module of targetedModules([...layers.keys()], targets)) {
     const { out, in: input } = layers.get(module)!;
-    return [[peftName(module, 'A'), [r, input]] as const, [peftName(module, 'B'), [out, r]] as const];
-  });
-  return new Map<string, number[]>(pairs.map(([name, shape]) => [name, [...shape]]));
+    shapes.set(peftName(module, 'A'), [r, input]).set(peftName(module, 'B'), [out, r]);
+  }
+  return shapes;
 }
