@@ -6,7 +6,7 @@ import { Refusal } from '../formats/refusal.ts';
 import { multipartParts } from '../http/multipart.ts';
 import { newUploadId } from '../ids.ts';
 import type { Services } from '../services.ts';
-import { type Completed, completeUpload } from './complete.ts';
+import { completeUpload } from './complete.ts';
 import { findUpload } from './find.ts';
 import { receivePart } from './parts.ts';
 import {
@@ -31,7 +31,6 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
   const { uploads, files, quotas } = services;
   await app.register(multipart, { limits: { fileSize: MAX_PART_BYTES, files: 2, fields: 10 }, throwFileSizeLimit: false });
   const found = ({ principal, params }: FastifyRequest) => findUpload(principal, (params as { upload_id: string }).upload_id, services);
-  const view = ({ upload, file }: Completed) => uploadView(upload, file);
 
   app.post(
     '/uploads',
@@ -70,7 +69,7 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     },
     async (request) => {
       const upload = await found(request);
-      return view({ upload, file: upload.fileId === null ? null : await files.find(upload.owner, upload.fileId) });
+      return uploadView(upload, upload.fileId === null ? null : await files.find(upload.owner, upload.fileId));
     },
   );
 
@@ -121,7 +120,10 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
         response: { 200: UploadObject },
       },
     },
-    async (request) => view(await completeUpload(await found(request), request.body, services)),
+    async (request) => {
+      const { upload, file } = await completeUpload(await found(request), request.body, services);
+      return uploadView(upload, file);
+    },
   );
 
   app.post(

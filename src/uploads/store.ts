@@ -3,7 +3,7 @@ import type { Database } from '../database/client.ts';
 import type { UploadPurpose } from '../files/purpose.ts';
 import { asFile, columnsOf, type NewFile, type StoredFile } from '../files/store.ts';
 import type { TableSource } from '../formats/table-source.ts';
-import type { Prisma, Upload as UploadRow } from '../generated/prisma/client.ts';
+import type { UploadPart as PartRow, Prisma, Upload as UploadRow } from '../generated/prisma/client.ts';
 
 export interface Upload {
   id: string;
@@ -56,7 +56,7 @@ export function openUploadStore(db: Database) {
     /** In the order of their arrival. */
     async parts(owner: string, uploadId: string): Promise<UploadPart[]> {
       const rows = await db.uploadPart.findMany({ where: { uploadId, upload: { owner } }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] });
-      return rows.map((row) => ({ ...row, sizeBytes: Number(row.sizeBytes) }));
+      return rows.map(asPart);
     },
 
     /**
@@ -77,8 +77,7 @@ export function openUploadStore(db: Database) {
         if (pending === 0) return 'ended';
         const { _count: parts, _sum: sum } = await tx.uploadPart.aggregate({ where: { uploadId }, _count: true, _sum: { sizeBytes: true } });
         if (parts >= most.parts || Number(sum.sizeBytes ?? 0) + part.sizeBytes > most.bytes) return 'too many';
-        const row = await tx.uploadPart.create({ data: { ...part, uploadId } });
-        return { ...row, sizeBytes: Number(row.sizeBytes) };
+        return asPart(await tx.uploadPart.create({ data: { ...part, uploadId } }));
       });
     },
 
@@ -127,3 +126,5 @@ export function openUploadStore(db: Database) {
 }
 
 const asUpload = (row: UploadRow): Upload => ({ ...row, sizeBytes: Number(row.sizeBytes), source: row.source ?? {} }) as unknown as Upload;
+
+const asPart = (row: PartRow): UploadPart => ({ ...row, sizeBytes: Number(row.sizeBytes) });
