@@ -12,18 +12,8 @@ export class Problems {
     return this.#errors.length;
   }
 
-  /** @throws Refusal with all problems once the limit is reached; any error other than a Refusal is rethrown */
-  collect<T>(work: () => T): T | undefined {
-    try {
-      return work();
-    } catch (error) {
-      this.add(error);
-      return undefined;
-    }
-  }
-
-  add(error: unknown): void {
-    if (!(error instanceof Refusal)) throw error;
+  /** @throws Refusal with all problems once the limit is reached */
+  add(error: Refusal): void {
     this.#errors.push(error);
     if (this.#errors.length >= MAX_PROBLEMS) this.throwIfAny();
   }
