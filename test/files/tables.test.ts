@@ -4,6 +4,7 @@ import { toFile } from 'openai';
 import type { FileObject } from 'openai/resources/files';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningService, refusal, runService } from '../running-service.ts';
+import { sendForm } from './send-form.ts';
 
 let service: RunningService;
 beforeAll(async () => {
@@ -14,19 +15,8 @@ afterAll(() => service?.close());
 const fixture = (name: string): Promise<Buffer> => readFile(join(import.meta.dirname, '../fixtures/tables', name));
 const stored = async () => (await service.services.objectStore.list('files/')).map(({ key }) => key);
 
-/** Sends fields beside the file, as `curl -F` does. */
-async function upload(filename: string, content: string | Buffer, fields: Record<string, string> = {}) {
-  const form = new FormData();
-  form.set('file', new File([content as string], filename));
-  for (const [name, value] of Object.entries({ purpose: 'fine-tune', ...fields })) form.set(name, value);
-  const request = new Request('http://here', { method: 'POST', body: form });
-  return service.inject({
-    method: 'POST',
-    url: '/v1/files',
-    headers: { 'content-type': request.headers.get('content-type')! },
-    payload: Buffer.from(await request.arrayBuffer()),
-  });
-}
+const upload = (filename: string, content: string | Buffer, fields: Record<string, string> = {}) =>
+  sendForm(service, Object.entries({ file: new File([content as string], filename), purpose: 'fine-tune', ...fields }));
 
 async function judged(...args: Parameters<typeof upload>): Promise<FileObject> {
   return service.client.files.waitForProcessing((await upload(...args)).json<FileObject>().id, { pollInterval: 20 });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { sweepFiles } from '../../src/files/sweep.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
+import { sendForm } from './send-form.ts';
 
 let service: RunningService;
 beforeAll(async () => {
@@ -8,17 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => service.close());
 
-const send = async (parts: [string, string | File][]) => {
-  const form = new FormData();
-  for (const [name, value] of parts) form.append(name, value);
-  const request = new Request('http://here', { method: 'POST', body: form });
-  return service.inject({
-    method: 'POST',
-    url: '/v1/files',
-    headers: { 'content-type': request.headers.get('content-type')! },
-    payload: Buffer.from(await request.arrayBuffer()),
-  });
-};
+const send = (parts: [string, string | File][]) => sendForm(service, parts);
 const data = new File(['{"prompt":"a","completion":"b"}\n'], 'a.jsonl');
 
 describe('upload', () => {
