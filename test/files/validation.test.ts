@@ -9,11 +9,11 @@ import { judgeFile } from '../../src/formats/judged-file.ts';
 import { USED } from '../../src/formats/known-keys.ts';
 import { nearestName } from '../../src/formats/nearest-name.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import { newFileId } from '../../src/ids.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import { mutateJson } from '../fuzz/mutate.ts';
 import { seededRandom } from '../random.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
+import { storeUnjudged } from './unjudged-file.ts';
 
 let service: RunningService;
 beforeAll(async () => {
@@ -167,21 +167,7 @@ describe('an uploaded dataset', () => {
 });
 
 /** A dataset that was stored by a process that ended before it was judged. */
-const leftBehind = async (content = jsonLines(CHAT)): Promise<string> => {
-  const { files, objectStore } = service.services;
-  const id = newFileId();
-  const { sizeBytes } = await objectStore.put(keys.file(id), content);
-  await files.create('graft', {
-    id,
-    filename: 'a.jsonl',
-    purpose: 'fine-tune',
-    sizeBytes,
-    sha256: '',
-    storageKey: keys.file(id),
-    status: 'uploaded',
-  });
-  return id;
-};
+const leftBehind = (): Promise<string> => storeUnjudged(jsonLines(CHAT), service.services);
 const statusOf = async (id: string) => (await service.client.files.retrieve(id)).status;
 const claims = (id: string) => service.services.database.fileValidation.findUniqueOrThrow({ where: { fileId: id } });
 const claimFor = (id: string, data: { claimedUntil: Date; tries?: number }) =>

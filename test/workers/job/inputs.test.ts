@@ -2,12 +2,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { newFileId } from '../../../src/ids.ts';
 import type { Job } from '../../../src/jobs/job.ts';
-import { keys } from '../../../src/object-store/keys.ts';
 import { makeJobFolder } from '../../../workers/job/folder.ts';
 import { fetchDatasets } from '../../../workers/job/inputs.ts';
 import { outageOf, StillRead } from '../../../workers/job/outage.ts';
+import { storeUnjudged } from '../../files/unjudged-file.ts';
 import { type RunningService, runService } from '../../running-service.ts';
 
 let service: RunningService;
@@ -23,20 +22,9 @@ afterAll(async () => {
 
 /** A job on a dataset that nobody has read yet. */
 async function jobOn(content: string): Promise<Job> {
-  const { files, jobs, objectStore } = service.services;
-  const id = newFileId();
-  const { sizeBytes } = await objectStore.put(keys.file(id), content);
-  await files.create('graft', {
-    id,
-    filename: 'a.jsonl',
-    purpose: 'fine-tune',
-    sizeBytes,
-    sha256: '',
-    storageKey: keys.file(id),
-    status: 'uploaded',
-  });
-  const job = await service.client.fineTuning.jobs.create({ model: 'graft-tiny', training_file: id });
-  return (await jobs.findAny(job.id))!;
+  const training_file = await storeUnjudged(content, service.services);
+  const job = await service.client.fineTuning.jobs.create({ model: 'graft-tiny', training_file });
+  return (await service.services.jobs.findAny(job.id))!;
 }
 
 describe('a job whose dataset has not been read yet', () => {
