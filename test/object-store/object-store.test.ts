@@ -86,7 +86,7 @@ describe.each(Object.entries(kinds))('object store › %s', (_name, kind) => {
 
   it.each([
     [0, 0, 'n'],
-    [1, 3, 'aïv'.slice(0, 2)],
+    [1, 3, 'aï'],
     [5, 5, 'e'],
     [0, 5, 'naïve'],
   ])('from byte %i to byte %i › gives those, both included', async (start, end, expected) => {
