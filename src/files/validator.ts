@@ -7,7 +7,7 @@ import type { Claim, Converted, ValidationStore, Verdict } from './validation-st
 
 /** How many files are read at the same time, so that a small one need not wait for a large one. */
 const FILES_AT_ONCE = 4;
-/** A process that has not said for so long that it reads a file does not. */
+/** A process that has not renewed its claim on a file for so long has ended. */
 const LEASE_MS = 30_000;
 const RENEW_EVERY_MS = 10_000;
 /** When a file is tried again that could not be read: mostly because the store is away. */

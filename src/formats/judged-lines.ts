@@ -5,7 +5,7 @@ import type { Refusal } from './refusal.ts';
 /** A line as it was judged. */
 export type Judged<Example> = { lineNumber: number; example: Example } | { lineNumber: number; refusal: Refusal };
 
-/** Judges every line of a file, with one in memory at a time. Blank lines at the end are none: many editors leave them. */
+/** Judges every line of a file, with one in memory at a time. Blank lines at the end do not count: many editors leave them. */
 export async function* judgeLines<Example>(
   lines: AsyncIterable<Line | BadLine>,
   parse: (line: string, lineNumber: number) => Example,

@@ -11,7 +11,7 @@ import type { Converted } from '../validation-store.ts';
 import { openCsv } from './csv.ts';
 import { columnsOf, linesOf } from './lines.ts';
 import { openParquet } from './parquet.ts';
-import { NotATable, type Table } from './table.ts';
+import { COLUMNS_NAMED, NotATable, type Table } from './table.ts';
 
 export interface StoredTable {
   fileId: string;
@@ -97,9 +97,6 @@ function inRows(judged: JudgedFile, mapping: ColumnMapping): JudgedFile {
   });
   return { ...judged, problems };
 }
-
-/** How many columns the warning names. */
-const COLUMNS_NAMED = 20;
 
 const leftOut = (columns: string[]): string =>
   `Columns that were left out: ${columns

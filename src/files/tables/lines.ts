@@ -5,11 +5,9 @@ import { toJsonValue } from '../../formats/json-value.ts';
 import type { BadLine, Line } from '../../formats/lines.ts';
 import { shown } from '../../formats/shown.ts';
 import { COLUMN_TARGETS, type ColumnMapping } from '../../formats/table-source.ts';
-import { NotATable, type Table } from './table.ts';
+import { COLUMNS_NAMED, NotATable, type Table } from './table.ts';
 
 const PARAM: ExampleFile = 'training_file';
-/** Columns that a message names. */
-const COLUMNS_NAMED = 20;
 /** Of these, text in a cell is the value itself; of the others it is JSON. */
 const TEXTS = ['prompt', 'completion'];
 /** The forms of examples, in the order in which they are looked for where no mapping is given. */

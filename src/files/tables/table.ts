@@ -1,3 +1,6 @@
+/** How many columns a message or a warning names. */
+export const COLUMNS_NAMED = 20;
+
 /** A row of a table; a cell of a CSV is text, one of a Parquet table any value. */
 export interface Row {
   /** From 1, without the header. */
