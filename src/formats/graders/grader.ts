@@ -1,5 +1,6 @@
 /** OpenAI's graders, as requests have them. */
 import Type from 'typebox';
+import { literals } from '../one-of.ts';
 import { METRICS, type Metric } from './similarity.ts';
 
 /** For people, and in a `multi` grader for the formula. */
@@ -13,7 +14,7 @@ const StringCheck = Type.Object(
     name,
     input: template,
     reference: template,
-    operation: Type.Union([Type.Literal('eq'), Type.Literal('ne'), Type.Literal('like'), Type.Literal('ilike')], {
+    operation: literals(['eq', 'ne', 'like', 'ilike'], {
       description: 'Equal, not equal, or the input contains the reference (`ilike`: in whatever case).',
     }),
   },
@@ -26,12 +27,9 @@ const TextSimilarity = Type.Object(
     name,
     input: template,
     reference: template,
-    evaluation_metric: Type.Unsafe<Metric | 'meteor' | 'cosine'>(
-      Type.Union(
-        [...Object.keys(METRICS), 'meteor', 'cosine'].map((metric) => Type.Literal(metric)),
-        { description: '`meteor` and `cosine` are refused: they need WordNet and an embedding model.' },
-      ),
-    ),
+    evaluation_metric: literals([...(Object.keys(METRICS) as Metric[]), 'meteor', 'cosine'], {
+      description: '`meteor` and `cosine` are refused: they need WordNet and an embedding model.',
+    }),
   },
   { additionalProperties: false, title: 'TextSimilarityGrader', description: 'From 0 to 1.' },
 );
