@@ -1,5 +1,6 @@
 /** Standard Webhooks: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md */
 import { createHmac, randomBytes } from 'node:crypto';
+import { unixSeconds } from '../formats/unix-seconds.ts';
 
 const SECRET_PREFIX = 'whsec_';
 /** Within the specification's 24 to 64. */
@@ -22,7 +23,7 @@ interface Message {
 
 /** @param secrets `whsec_…`; during a rotation there are two, and the receiver may know either */
 export function signedHeaders({ id, sentAt, body }: Message, secrets: readonly string[]): Record<string, string> {
-  const timestamp = Math.floor(sentAt.getTime() / 1000);
+  const timestamp = unixSeconds(sentAt);
   const signature = (secret: string): string => {
     const key = Buffer.from(secret.slice(SECRET_PREFIX.length), 'base64');
     return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`;
