@@ -4,10 +4,10 @@
  */
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { FormData } from 'undici';
-import { KEY, PROJECT, type Side, seedJobs, startSides } from './api/sides.ts';
+import { CONNECTIONS, KEY, type Side, seedJobs, startSides } from './api/sides.ts';
 import { measureStreams } from './api/streams.ts';
 import { median } from './measures.ts';
-import { table, thisMachine, writeResult } from './results-page.ts';
+import { publishResult, table, thisMachine } from './results-page.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -62,7 +62,7 @@ async function run({ requests, request }: Measure, side: Side): Promise<number> 
   const worker = async () => {
     while (left-- > 0) await request(side);
   };
-  await Promise.all(Array.from({ length: 8 }, worker));
+  await Promise.all(Array.from({ length: CONNECTIONS }, worker));
   return (performance.now() - startedMs) / requests;
 }
 
@@ -106,7 +106,7 @@ try {
     console.error(measure.name, ratio.toFixed(2));
   }
   const memory = 'upload 100 MB'.includes(options.only) ? await uploadMemory() : null;
-  const streams = '500 streams'.includes(options.only) ? await measureStreams(sides, { project: PROJECT, headers, events: times(40) }) : null;
+  const streams = '500 streams'.includes(options.only) ? await measureStreams(sides, { headers, events: times(40) }) : null;
 
   const ms = (value: number) => `${value.toFixed(value < 10 ? 2 : 0)} ms`;
   const printed = [
@@ -127,10 +127,9 @@ try {
       : [
           `While 10 MB are uploaded, the process takes ${memory.ofSmallMb.toFixed(0)} MB more than before; while 100 MB are, ${memory.ofLargeMb.toFixed(0)} MB.`,
         ]),
-    `${Number(options.jobs).toLocaleString('en')} jobs in the table, 8 requests at once; medians of ${ROUNDS} rounds, on ${thisMachine()}.`,
+    `${Number(options.jobs).toLocaleString('en')} jobs in the table, ${CONNECTIONS} requests at once; medians of ${ROUNDS} rounds, on ${thisMachine()}.`,
   ].join('\n\n');
-  console.log(printed);
-  if (options.write) writeResult('api', printed);
+  publishResult('api', printed);
   console.log(JSON.stringify({ bench: 'api', jobs: Number(options.jobs), results, memory, streams }));
 } finally {
   await sides.close();

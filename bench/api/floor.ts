@@ -10,13 +10,12 @@ import { pipeline } from 'node:stream/promises';
 import multipart from '@fastify/multipart';
 import fastify, { type FastifyReply } from 'fastify';
 import pg from 'pg';
-import { newEventId, newFileId, newJobId } from '../../src/ids.ts';
+import { DEFAULT_PROJECT, newEventId, newFileId, newJobId } from '../../src/ids.ts';
 import type { JobEvent } from '../../src/jobs/job.ts';
 import { asJob, JOB_COLUMNS } from '../../src/jobs/row-store.ts';
 import { eventFrame, jobView } from '../../src/jobs/view.ts';
 
 const { DATABASE_URL = '', UPLOADS = '' } = process.env;
-const PROJECT = 'graft';
 pg.types.setTypeParser(pg.types.builtins.TIMESTAMP, (text) => new Date(`${text.replace(' ', 'T')}Z`));
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 const pool = new pg.Pool({ connectionString: DATABASE_URL });
@@ -27,7 +26,7 @@ const viewOfOne = (row: Parameters<typeof asJob>[0]) => jobView(asJob(row), null
 
 app.get('/v1/fine_tuning/jobs/:id', async (request) => {
   const { id } = request.params as { id: string };
-  const { rows } = await pool.query(`SELECT ${JOB_COLUMNS} FROM jobs WHERE id = $1 AND owner = $2`, [id, PROJECT]);
+  const { rows } = await pool.query(`SELECT ${JOB_COLUMNS} FROM jobs WHERE id = $1 AND owner = $2`, [id, DEFAULT_PROJECT]);
   return viewOfOne(rows[0]);
 });
 
@@ -35,7 +34,7 @@ app.get('/v1/fine_tuning/jobs', async (request) => {
   const { limit = '20', 'metadata[team]': team } = request.query as Record<string, string>;
   const filter = team === undefined ? '' : 'AND metadata @> $3';
   const { rows } = await pool.query(`SELECT ${JOB_COLUMNS} FROM jobs WHERE owner = $1 ${filter} ORDER BY created_at DESC, id DESC LIMIT $2`, [
-    PROJECT,
+    DEFAULT_PROJECT,
     Number(limit) + 1,
     ...(team === undefined ? [] : [{ team }]),
   ]);
@@ -47,12 +46,12 @@ app.post('/v1/fine_tuning/jobs', async (request) => {
   const id = newJobId();
   const client = await pool.connect();
   try {
-    await client.query('SELECT id, purpose FROM files WHERE id = $1 AND owner = $2', [body.training_file, PROJECT]);
+    await client.query('SELECT id, purpose FROM files WHERE id = $1 AND owner = $2', [body.training_file, DEFAULT_PROJECT]);
     await client.query('BEGIN');
     const { rows } = await client.query(
       `INSERT INTO jobs (id, owner, model, training_file_id, seed, method, hyperparameters, tuning)
        VALUES ($1, $2, $3, $4, 1, '{"type":"supervised"}', '{}', '{"type":"lora"}') RETURNING ${JOB_COLUMNS}`,
-      [id, PROJECT, body.model, body.training_file],
+      [id, DEFAULT_PROJECT, body.model, body.training_file],
     );
     await client.query(
       `INSERT INTO job_events (id, job_id, level, message, type) VALUES ($1, $3, 'info', 'Created', 'message'), ($2, $3, 'info', 'Validating', 'message')`,
@@ -81,7 +80,7 @@ app.post('/v1/files', async (request) => {
   await pipeline(part!.file as Readable, counted, createWriteStream(join(UPLOADS, id)));
   await pool.query(`INSERT INTO files (id, owner, filename, purpose, size_bytes, sha256, storage_key) VALUES ($1, $2, $3, 'fine-tune', $4, $5, $1)`, [
     id,
-    PROJECT,
+    DEFAULT_PROJECT,
     part!.filename,
     bytes,
     hash.digest('hex'),

@@ -7,14 +7,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Pool } from 'undici';
 import { environmentWith, readConfig } from '../../src/config.ts';
-import { newJobId } from '../../src/ids.ts';
+import { DEFAULT_PROJECT, newJobId } from '../../src/ids.ts';
 import { ANNOUNCE_EVERY_MS } from '../../src/models/store.ts';
 import { openServices, type Services } from '../../src/services.ts';
 
 export const KEY = 'the-key-of-the-benchmark';
-export const PROJECT = 'graft';
 /** As many requests at once as a few clients make. */
-const CONNECTIONS = 8;
+export const CONNECTIONS = 8;
 
 export interface Side {
   address: string;
@@ -62,10 +61,7 @@ export async function startSides(): Promise<Sides> {
     };
   }
   const common = { DATA_DIR: dataDir, WORKERS: '0', PORT: '0', ROOT_API_KEY: KEY, LOG_LEVEL: 'info' };
-  const service = await start('src/server.ts', common, (line) => {
-    const address = /"address":"([^"]*)\/v1"/.exec(line)?.[1];
-    return address;
-  });
+  const service = await start('src/server.ts', common, (line) => /"address":"([^"]*)\/v1"/.exec(line)?.[1]);
   const floor = await start('bench/api/floor.ts', { DATABASE_URL: services.urls.database, UPLOADS: uploads }, (line) => line);
 
   return {
@@ -83,11 +79,17 @@ export async function startSides(): Promise<Sides> {
   };
 }
 
+/** @returns the id of a new job, which nobody takes */
+export async function makeJob({ jobs }: Pick<Services, 'jobs'>): Promise<string> {
+  const id = newJobId();
+  const fields = { model: 'graft-tiny', trainingFileId: 'file-bench', validationFileId: null, suffix: null, seed: 7, metadata: null };
+  await jobs.create(DEFAULT_PROJECT, { ...fields, id, hyperparameters: {}, tuning: { type: 'lora', r: 8 } as never });
+  return id;
+}
+
 /** Jobs that have ended, as a service has after some years: a tenth of them of each of ten teams. @returns the id of one in the middle */
 export async function seedJobs({ database, jobs }: Services, count: number): Promise<string> {
-  const template = newJobId();
-  const fields = { model: 'graft-tiny', trainingFileId: 'file-bench', validationFileId: null, suffix: null, seed: 7, metadata: null };
-  await jobs.create(PROJECT, { ...fields, id: template, hyperparameters: {}, tuning: { type: 'lora', r: 8 } as never });
+  const template = await makeJob({ jobs });
   await database.$executeRaw`
     INSERT INTO jobs (id, owner, status, model, training_file_id, seed, method, hyperparameters, resolved, tuning, metadata, trained_tokens, created_at, finished_at)
     SELECT 'ftjob-' || lpad(n::text, 24, '0'), owner, 'succeeded', model, training_file_id, seed, method, hyperparameters,

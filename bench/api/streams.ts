@@ -1,15 +1,13 @@
 /** Many streams of one job's events, on each side: how long an event takes to the last of them, and what they cost other requests. */
 import { once } from 'node:events';
 import { type ClientRequest, get, type IncomingMessage } from 'node:http';
-import { newJobId } from '../../src/ids.ts';
 import { median } from '../measures.ts';
-import type { Side, Sides } from './sides.ts';
+import { makeJob, type Side, type Sides } from './sides.ts';
 
 const STREAMS = 500;
 const GETS = 300;
 
 interface StreamsOptions {
-  project: string;
   headers: Record<string, string>;
   events: number;
 }
@@ -22,11 +20,8 @@ export interface StreamsResult {
   slowdown: number;
 }
 
-export async function measureStreams({ services, service, floor }: Sides, { project, headers, events }: StreamsOptions): Promise<StreamsResult> {
-  const { jobs, jobRecord } = services;
-  const id = newJobId();
-  const fields = { model: 'graft-tiny', trainingFileId: 'file-bench', validationFileId: null, suffix: null, seed: 7, metadata: null };
-  await jobs.create(project, { ...fields, id, hyperparameters: {}, tuning: { type: 'lora', r: 8 } as never });
+export async function measureStreams({ services, service, floor }: Sides, { headers, events }: StreamsOptions): Promise<StreamsResult> {
+  const id = await makeJob(services);
   const getMs = async () => {
     const startedMs = performance.now();
     for (let got = 0; got < GETS; got++) {
@@ -48,7 +43,7 @@ export async function measureStreams({ services, service, floor }: Sides, { proj
     for (let event = 0; event < events; event++) {
       const message = `event ${name} ${event} `;
       const all = received(message);
-      await jobRecord.appendEvent(id, { level: 'info', message });
+      await services.jobRecord.appendEvent(id, { level: 'info', message });
       const committedMs = performance.now();
       await all;
       times.push(performance.now() - committedMs);
