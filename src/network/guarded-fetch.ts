@@ -2,10 +2,10 @@
 import { lookup } from 'node:dns';
 import http from 'node:http';
 import https from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
-import { isPrivateAddress } from './private-address.ts';
+import { isListed, isPrivateAddress, namesPrivateAddress } from './private-address.ts';
 
 /** As many as a download from the hub needs, twice over. */
 const MAX_REDIRECTS = 6;
@@ -40,7 +40,7 @@ export function guardedFetch(privateHosts: readonly string[]): typeof fetch {
     const headers = new Headers(given);
     for (const [name, value] of Object.entries(DEFAULT_HEADERS)) if (!headers.has(name)) headers.set(name, value);
     for (let redirects = 0; ; redirects++) {
-      const isAllowed = privateHosts.includes(url.host) || privateHosts.includes(url.hostname);
+      const isAllowed = isListed(url, privateHosts);
       const options = { method, headers: Object.fromEntries(headers), ...(signal && { signal }) };
       const message = await connect(url, options, { isAllowed, body: body ?? '' });
       const { location } = message.headers;
@@ -62,8 +62,7 @@ interface Sent {
 
 function connect(url: URL, options: http.RequestOptions, { isAllowed, body }: Sent): Promise<http.IncomingMessage> {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw new TypeError(`${url.protocol} is not supported; use https: or http:`);
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (!isAllowed && isIP(host) !== 0 && isPrivateAddress(host)) throw new PrivateAddressRefused(url.host);
+  if (!isAllowed && namesPrivateAddress(url)) throw new PrivateAddressRefused(url.host);
   const { request } = url.protocol === 'https:' ? https : http;
   return new Promise((resolve, reject) => {
     const sent = request(url, { ...options, timeout: IDLE_TIMEOUT_MS, ...(!isAllowed && { lookup: publicLookup }) });

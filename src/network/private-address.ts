@@ -1,4 +1,4 @@
-import { BlockList, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 
 /** Not on the internet: this machine, local networks, clouds' metadata services (link-local), documentation, multicast (IANA's special-purpose registries). */
 const PRIVATE = new BlockList();
@@ -21,6 +21,15 @@ export function isPrivateAddress(address: string): boolean {
   if (PRIVATE.check(address, 'ipv6')) return true;
   return NAT64.check(address, 'ipv6') && PRIVATE.check(lastFourBytes(address), 'ipv4');
 }
+
+/** Whether a URL has a private address in place of a name. */
+export function namesPrivateAddress({ hostname }: URL): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '');
+  return isIP(host) !== 0 && isPrivateAddress(host);
+}
+
+/** @param hosts `name` or `name:port` */
+export const isListed = ({ host, hostname }: URL, hosts: readonly string[]): boolean => hosts.includes(host) || hosts.includes(hostname);
 
 function lastFourBytes(address: string): string {
   // A URL writes every address in its shortest form, in hexadecimal.

@@ -1,6 +1,5 @@
-import { isIP } from 'node:net';
 import { Refusal } from '../formats/refusal.ts';
-import { isPrivateAddress } from '../network/private-address.ts';
+import { isListed, namesPrivateAddress } from '../network/private-address.ts';
 
 /**
  * Checks what can be known of a webhook's address without connecting; each attempt checks the address that the name has then.
@@ -12,14 +11,13 @@ export function checkWebhookUrl(text: string, privateHosts: readonly string[]): 
   const url = new URL(text);
   if (url.username !== '' || url.password !== '')
     throw invalid('url has a user or a password', 'Leave them out: the receiver knows who sends an event by its signature.');
-  if (privateHosts.includes(url.host) || privateHosts.includes(url.hostname)) {
+  if (isListed(url, privateHosts)) {
     if (url.protocol !== 'https:' && url.protocol !== 'http:') throw invalid(`url begins with ${url.protocol}`, 'Use https: or http:.');
     return;
   }
   if (url.protocol !== 'https:')
     throw invalid(`url begins with ${url.protocol}`, 'Use https:. http: is for hosts that the operator lists in ALLOW_PRIVATE_HOSTS.');
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (host === 'localhost' || (isIP(host) !== 0 && isPrivateAddress(host)))
+  if (url.hostname === 'localhost' || namesPrivateAddress(url))
     throw invalid(`${url.host} is not on the internet`, 'The operator can allow it with ALLOW_PRIVATE_HOSTS.');
 }
 
