@@ -5,7 +5,7 @@
 import { type Static, Type } from 'typebox';
 import type { Precision } from './hyperparameters.ts';
 import type { ModelConfig } from './model-config.ts';
-import { weightShapes } from './module-shapes.ts';
+import { usedHeadWeight, weightShapes } from './module-shapes.ts';
 import { headParts, tokensOfHeadPart } from './pass-size.ts';
 import { type ResolvedTuning, trainedShapes } from './tuning/tuning.ts';
 
@@ -71,10 +71,10 @@ export function estimateMemory(run: EstimatedRun): MemoryEstimate {
   const base = weightShapes(config);
   const trained = trainedShapes(config, tuning);
   const frozen = [...base].filter(([name]) => !trained.has(name));
-  const added = [...trained].filter(([name]) => !base.has(name));
+  const added = [...trained].filter(([name]) => !base.has(name)).map(([, shape]) => shape);
   const trainedBytes = F32_BYTES * countOf(trained.values());
   const heldBytes = frozen.reduce((sum, [, shape]) => sum + sizeOf(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[precision]), 0);
-  const addedBytes = F32_BYTES * countOf(added.map(([, shape]) => shape));
+  const addedBytes = F32_BYTES * countOf(added);
 
   const estimate = {
     runtime_bytes: PROCESS_BYTES + GRAPH_BYTES + GRAPH_BYTES_OF_BLOCK * config.layers + TOKENIZER_BYTES_OF_ENTRY * config.vocabSize,
@@ -82,8 +82,8 @@ export function estimateMemory(run: EstimatedRun): MemoryEstimate {
     adapter_bytes: addedBytes,
     gradients_bytes: trainedBytes,
     optimizer_bytes: 2 * trainedBytes,
-    activations_bytes: activationBytes(run, trained),
-    workspace_bytes: workspaceBytes(run, { trainedBytes, trainsHead: trained.has(headName(config)) }),
+    activations_bytes: activationBytes(run, { trained: [...trained.values()], added }),
+    workspace_bytes: workspaceBytes(run, { trainedBytes, trainsHead: trained.has(usedHeadWeight(config)) }),
   };
   const parts = Object.fromEntries(Object.entries(estimate).map(([name, value]) => [name, Math.round(value)])) as typeof estimate;
   return { ...parts, total_bytes: Object.values(parts).reduce((sum, part) => sum + part, 0) };
@@ -96,17 +96,20 @@ export function countParameters(config: ModelConfig, tuning: ResolvedTuning): { 
   return { trained: countOf(trained.values()), total: countOf(new Map([...base, ...trained]).values()) };
 }
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
-const countOf = (shapes: Iterable<readonly number[]>): number => [...shapes].reduce((sum, shape) => sum + sizeOf(shape), 0);
-const headName = ({ names, tiedHead }: ModelConfig): string => `${tiedHead ? names.embedding : names.head}.weight`;
+type Shape = readonly number[];
+const sizeOf = (shape: Shape): number => shape.reduce((product, length) => product * length, 1);
+const countOf = (shapes: Iterable<Shape>): number => [...shapes].reduce((sum, shape) => sum + sizeOf(shape), 0);
 
 /** What the minimum cut (compiled/rewriting/recompute.ts) keeps of a block for each token. */
-function activationBytes({ config, precision, gradientCheckpointing, pass }: EstimatedRun, trained: ReadonlyMap<string, readonly number[]>): number {
+function activationBytes(
+  { config, precision, gradientCheckpointing, pass }: EstimatedRun,
+  { trained, added }: { trained: readonly Shape[]; added: readonly Shape[] },
+): number {
   const { layers, hiddenSize, intermediateSize, heads, kvHeads, headSize, names, parallelResidual } = config;
   if (gradientCheckpointing) return pass.tokens * F32_BYTES * hiddenSize * (layers + 1); // the hidden states between blocks
   const product = HELD_BYTES[precision];
   // Products give bf16, and norms f32; where a norm is not trained, the product before it is kept instead.
-  const trainsNorms = [...trained.values()].some((shape) => shape.length === 1);
+  const trainsNorms = trained.some((shape) => shape.length === 1);
   const normed = precision === 'bf16' && !trainsNorms ? product : F32_BYTES;
   const isGated = !('up' in names.mlp) || 'gate' in names.mlp;
   // Without a gate, the sum of a product and its adapter goes into the activation as it is, in f32.
@@ -114,15 +117,11 @@ function activationBytes({ config, precision, gradientCheckpointing, pass }: Est
   const attention = 2 * (heads + kvHeads) * headSize; // queries, keys, values and what comes of them
   const norms = (parallelResidual ? 1 : 2) * hiddenSize;
   const ofBlock = mlp + product * attention + normed * norms + F32_BYTES * heads; // and a logarithm for each head
-  return pass.tokens * (layers * ofBlock + F32_BYTES * ranks(config, trained));
+  return pass.tokens * (layers * ofBlock + F32_BYTES * ranks(added));
 }
 
 /** @returns the ranks of all adapted layers: what their first products give for each token */
-function ranks(config: ModelConfig, trained: ReadonlyMap<string, readonly number[]>): number {
-  const base = weightShapes(config);
-  const added = [...trained].filter(([name]) => !base.has(name));
-  return added.reduce((sum, [, shape]) => sum + Math.min(...shape), 0) / 2; // A and B each have it
-}
+const ranks = (added: readonly Shape[]): number => added.reduce((sum, shape) => sum + Math.min(...shape), 0) / 2; // A and B each have it
 
 function workspaceBytes(
   { config, precision, pass }: EstimatedRun,

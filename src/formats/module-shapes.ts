@@ -78,6 +78,9 @@ export function canonicalNames(stored: Iterable<string>, config: ModelConfig): M
 /** The head's own weight, whether or not it is tied. */
 export const headWeight = ({ names }: ModelConfig): string => `${names.head}.weight`;
 
+/** The weight that the head computes with; of a tied pair, the embedding's. */
+export const usedHeadWeight = (config: ModelConfig): string => (config.tiedHead ? `${config.names.embedding}.weight` : headWeight(config));
+
 function canonicalName(stored: string, config: ModelConfig, known: ReadonlyMap<string, unknown>): string {
   const { names } = config;
   if (known.has(stored)) return stored;

@@ -2,7 +2,7 @@
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { weightShapes } from '../../../src/formats/module-shapes.ts';
+import { usedHeadWeight, weightShapes } from '../../../src/formats/module-shapes.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Objective, ObjectiveContext } from '../objectives/objective.ts';
 import { decays } from '../optim/weight-decay.ts';
@@ -98,7 +98,7 @@ export function recordModel({ config, tuning, objective, seed, precision, heldIn
   for (const [name, tensor] of addedTensors) recorder.bind(trainable.get(name)!, recorder.outputOf(tensor));
   const trained = [...trainedBase, ...addedSlabs].map((held): TrainedSlab => ({ ...held, learning: learning && trainedVariables(graph, held) }));
 
-  const context: ObjectiveContext = { config, trainsHead: isTrained([headName(config), undefined]) };
+  const context: ObjectiveContext = { config, trainsHead: isTrained([usedHeadWeight(config), undefined]) };
   const feeds = declareFeeds(recorder, { ...context, objective, fixedSizes: fixedSizes(config, [...frozen, ...trained]) });
   const evaluation = recordPass(recorder, feeds, { config, objective, parameters: parameters(), trainable: new Map() }).sums;
   const logits = recordLogits(recorder, feeds, { config, parameters: parameters() });
@@ -131,8 +131,6 @@ export function recordModel({ config, tuning, objective, seed, precision, heldIn
     learning: training,
   };
 }
-
-const headName = ({ names, tiedHead }: ModelConfig): string => `${tiedHead ? names.embedding : names.head}.weight`;
 
 function trainedVariables(graph: Graph, { slab, variable: parameter }: HeldSlab): TrainedVariables {
   const make = (part: string) => sessionVariable(graph, `${parameter.name}/${part}`, slab.shape);
