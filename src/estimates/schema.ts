@@ -1,9 +1,8 @@
 import Type from 'typebox';
+import { count } from '../formats/count.ts';
 import { MemoryEstimate } from '../formats/memory-estimate.ts';
 import { nullable } from '../formats/nullable.ts';
 import { CreateJob } from '../jobs/schema.ts';
-
-const count = (description: string) => Type.Integer({ minimum: 0, description });
 
 export const EstimateRequest = Type.Object(
   {

@@ -1,9 +1,9 @@
 /** What a dry run measured: two real optimizer steps on the largest batch that the job can have, and one checkpoint, of which nothing is kept. */
 import { type Static, Type } from 'typebox';
+import { count } from './count.ts';
 import { MemoryEstimate } from './memory-estimate.ts';
 import { nullable } from './nullable.ts';
 
-const count = (description: string) => Type.Integer({ minimum: 0, description });
 const seconds = (description: string) => Type.Number({ minimum: 0, description });
 
 const DryRunBatch = Type.Object(

@@ -3,24 +3,23 @@
  * shapes; what comes and goes was measured once (`npm run bench:estimate` compares both), on 2 cores.
  */
 import { type Static, Type } from 'typebox';
+import { count } from './count.ts';
 import type { Precision } from './hyperparameters.ts';
 import type { ModelConfig } from './model-config.ts';
 import { usedHeadWeight, weightShapes } from './module-shapes.ts';
 import { headParts, tokensOfHeadPart } from './pass-size.ts';
 import { type ResolvedTuning, trainedShapes } from './tuning/tuning.ts';
 
-const bytes = (description: string) => Type.Integer({ minimum: 0, description });
-
 export const MemoryEstimate = Type.Object(
   {
-    runtime_bytes: bytes('Node.js, TensorFlow, the tokenizer and the recorded graph.'),
-    weights_bytes: bytes("The base model's weights, as they are held: in f32, or frozen matrices in bf16."),
-    adapter_bytes: bytes('What the method adds to the base.'),
-    gradients_bytes: bytes('In f32, for everything that is trained.'),
-    optimizer_bytes: bytes("AdamW's two moments, in f32."),
-    activations_bytes: bytes('What the backward pass reads of the forward pass, for the largest pass.'),
-    workspace_bytes: bytes("The head's logits, a block's intermediate results, the update, and a checkpoint on its way to the disk."),
-    total_bytes: bytes('Peak of the training process.'),
+    runtime_bytes: count('Node.js, TensorFlow, the tokenizer and the recorded graph.'),
+    weights_bytes: count("The base model's weights, as they are held: in f32, or frozen matrices in bf16."),
+    adapter_bytes: count('What the method adds to the base.'),
+    gradients_bytes: count('In f32, for everything that is trained.'),
+    optimizer_bytes: count("AdamW's two moments, in f32."),
+    activations_bytes: count('What the backward pass reads of the forward pass, for the largest pass.'),
+    workspace_bytes: count("The head's logits, a block's intermediate results, the update, and a checkpoint on its way to the disk."),
+    total_bytes: count('Peak of the training process.'),
   },
   { title: 'MemoryEstimate', description: 'For training on a CPU.' },
 );

@@ -1,7 +1,7 @@
 /** The token receipt: what training will see of a job's files, reported before the first step. Counts are of examples unless they say tokens. */
 import { type Static, Type } from 'typebox';
+import { count } from './count.ts';
 
-const count = (description: string) => Type.Integer({ minimum: 0, description });
 const lines = Type.Array(Type.Integer({ minimum: 1 }), { description: 'Numbers of the first such lines, from 1; at most ten.' });
 
 const Span = Type.Object({
