@@ -1,14 +1,11 @@
 import type { Static } from 'typebox';
-import { parseHubName } from '../hub/hub-name.ts';
+import { announcedName } from '../hub/hub-name.ts';
 import type { Job } from '../jobs/job.ts';
 import type { Services } from '../services.ts';
 import type { FittingWorker } from './schema.ts';
 
 /** How workers announce the model that a job names. */
-export const announcedAs = ({ model, modelRevision: revision }: Pick<Job, 'model' | 'modelRevision'>) => ({
-  id: revision === null ? model : (parseHubName(model)?.name ?? model),
-  revision,
-});
+export const announcedAs = (job: Pick<Job, 'model' | 'modelRevision'>) => ({ id: announcedName(job), revision: job.modelRevision });
 
 /** Which of the running workers have room for a training process of this peak. */
 export async function workersThatFit(

@@ -15,3 +15,7 @@ export function parseHubName(model: string): HubName | null {
   if (match === null || model.includes('..')) return null;
   return { name: match[1]!, revision: match[2] ?? null };
 }
+
+/** How workers announce the model that a job names: one of the hub without its revision, a local directory as it is. */
+export const announcedName = ({ model, modelRevision }: { model: string; modelRevision: string | null }): string =>
+  modelRevision === null ? model : (parseHubName(model)?.name ?? model);

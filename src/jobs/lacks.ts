@@ -1,5 +1,5 @@
 /** Jobs that no worker can take: says why, and keeps them from standing in the way of others. */
-import { parseHubName } from '../hub/hub-name.ts';
+import { announcedName } from '../hub/hub-name.ts';
 import type { Services } from '../services.ts';
 import type { DemandedModel } from './demand-store.ts';
 import type { Lack, Outage } from './setback.ts';
@@ -17,7 +17,7 @@ async function supply({ models, hub }: Needs) {
   return {
     lackOf({ model, modelRevision }: DemandedModel): (Outage & { need: Lack }) | null {
       if (!hasWorkers) return { need: 'worker', detail: 'whoever runs the service can start one with `npm run worker`' };
-      const name = modelRevision === null ? model : (parseHubName(model)?.name ?? model);
+      const name = announcedName({ model, modelRevision });
       if (announced.some(({ id, revision }) => id === name && (revision === null) === (modelRevision === null))) return null;
       if (modelRevision !== null && hub.allows(name)) return null;
       const others = [...new Set(announced.map(({ id }) => id))];

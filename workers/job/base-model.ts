@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { HubModel } from '../../src/hub/hub.ts';
-import { parseHubName } from '../../src/hub/hub-name.ts';
+import { announcedName, parseHubName } from '../../src/hub/hub-name.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import { downloadModel } from '../base-models/download.ts';
@@ -12,9 +12,8 @@ import { addEvent } from './progress.ts';
 type Needs = Pick<Services, 'config' | 'hub' | 'jobRecord'>;
 
 /** How the adapter names its base model: by its name on the hub (or in a Hugging Face cache) and commit, or by directory name. */
-export function baseModelOf({ model, modelRevision }: Pick<Job, 'model' | 'modelRevision'>): { baseModelName: string; baseModelRevision?: string } {
-  if (modelRevision === null) return { baseModelName: model };
-  return { baseModelName: parseHubName(model)?.name ?? model, baseModelRevision: modelRevision };
+export function baseModelOf(job: Pick<Job, 'model' | 'modelRevision'>): { baseModelName: string; baseModelRevision?: string } {
+  return { baseModelName: announcedName(job), ...(job.modelRevision !== null && { baseModelRevision: job.modelRevision }) };
 }
 
 /** The same for what the job trains on, which may be a tuned model. */
