@@ -6,7 +6,7 @@ import type { DryRun } from '../../src/formats/dry-run.ts';
 import { estimateMemory } from '../../src/formats/memory-estimate.ts';
 import { measuredOn } from '../../src/formats/metrics.ts';
 import type { TrainOptions } from './contract.ts';
-import { type Batch, type Example, supervisedTokens } from './data/batch.ts';
+import { type Batch, type Example, supervisedTokens, tokensIn } from './data/batch.ts';
 import { byLength, inMemory } from './data/example-store.ts';
 import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
 import { DELIVERABLE } from './io/checkpoint.ts';
@@ -135,7 +135,6 @@ function evaluatedTokens(run: Run): number {
 const checkpointsOf = ({ hyperparameters: { n_epochs: epochs, save_steps: saveSteps }, totalSteps }: Run): number =>
   epochs + (saveSteps === 0 ? 0 : Math.floor(totalSteps / saveSteps));
 
-const tokensIn = (examples: readonly Example[]): number => examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 const secondsSince = (startedMs: number): number => (performance.now() - startedMs) / 1000;
 
 async function bytesIn(dir: string): Promise<number> {

@@ -2,7 +2,7 @@
 import { warmupSteps } from '../../src/formats/hyperparameters.ts';
 import { type Metrics, measuredOn } from '../../src/formats/metrics.ts';
 import type { TrainOptions, TrainResult } from './contract.ts';
-import { supervisedTokens } from './data/batch.ts';
+import { supervisedTokens, tokensIn } from './data/batch.ts';
 import { stepExamples } from './data/batches.ts';
 import { inMemory } from './data/example-store.ts';
 import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
@@ -52,7 +52,7 @@ export async function trainPrepared(
 
     // Batch.
     const examples = examplesOf(step - 1);
-    const tokens = examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+    const tokens = tokensIn(examples);
 
     // Step.
     const rate = learningRate(step - 1, schedule);

@@ -23,6 +23,9 @@ export interface Batch {
   segments?: Int32Array;
 }
 
+/** @returns the number of tokens, without padding */
+export const tokensIn = (examples: readonly Pick<Example, 'inputIds'>[]): number => examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+
 /** @returns the number of tokens that count in the loss */
 export function supervisedTokens({ lossWeights }: Pick<Example, 'lossWeights'>): number {
   let count = 0;

@@ -1,6 +1,6 @@
 /** Which examples an optimizer step sees, and how they are packed into passes. */
 import { PASS_TOKENS, paddedLength } from '../../../src/formats/pass-size.ts';
-import type { Batch, Example } from './batch.ts';
+import { type Batch, type Example, tokensIn } from './batch.ts';
 import { byLength, type ExampleStore } from './example-store.ts';
 import { sequencesIn } from './sequences.ts';
 import { epochOrder } from './shuffle.ts';
@@ -63,7 +63,7 @@ function bestPass(examples: readonly Example[], { tokenBudget = PASS_TOKENS, sha
   let bestCost = Number.POSITIVE_INFINITY;
   for (let length = shortest; length <= longest; length = paddedLength(length + 1)) {
     const rows = fill(examples, { length, count: Math.max(1, Math.floor(tokenBudget / length)), shared: length <= sharedRowLimit });
-    const tokens = rows.flat().reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+    const tokens = tokensIn(rows.flat());
     const cost = (rows.length * length * (1 + length / ROW_DOUBLING_COST)) / tokens;
     if (cost < bestCost) [best, bestCost] = [{ rows, length }, cost];
   }
@@ -112,5 +112,4 @@ export function layOut(rows: readonly (readonly Example[])[], length = longestRo
   return batch;
 }
 
-const longestRow = (rows: readonly (readonly Example[])[]): number =>
-  Math.max(...rows.map((members) => paddedLength(members.reduce((sum, { inputIds }) => sum + inputIds.length, 0))));
+const longestRow = (rows: readonly (readonly Example[])[]): number => Math.max(...rows.map((members) => paddedLength(tokensIn(members))));

@@ -1,5 +1,5 @@
 /** Examples of several independent sequences: one line of a file whose turns are trained in texts of their own. */
-import type { Example } from './batch.ts';
+import { type Example, tokensIn } from './batch.ts';
 
 /** @returns each sequence as an example of its own, without copying; the example itself if it is one sequence */
 export function sequencesIn(example: Example): Example[] {
@@ -16,7 +16,7 @@ export function joinSequences(sequences: readonly Example[]): Example {
   for (const { lossWeights } of sequences) if (lossWeights.length > 0) lossWeights[0] = 0;
   const [only, ...more] = sequences;
   if (only !== undefined && more.length === 0) return { inputIds: only.inputIds, lossWeights: only.lossWeights };
-  const length = sequences.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+  const length = tokensIn(sequences);
   const joined = { inputIds: new Int32Array(length), lossWeights: new Float32Array(length), starts: new Int32Array(sequences.length) };
   let at = 0;
   for (const [index, { inputIds, lossWeights }] of sequences.entries()) {
