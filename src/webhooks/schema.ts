@@ -44,7 +44,7 @@ export type UpdateEndpoint = Type.Static<typeof UpdateEndpoint>;
 export const RotateSecret = Type.Object(
   {
     keep_old_secret_active_for_24_hours: Type.Optional(
-      Type.Boolean({ default: false, description: 'Meanwhile events are signed with both. Without it, the old secret signs no more at once.' }),
+      Type.Boolean({ default: false, description: 'Meanwhile events are signed with both. Without it, the old secret stops signing at once.' }),
     ),
   },
   { additionalProperties: false, title: 'RotateWebhookSecret', examples: [{ keep_old_secret_active_for_24_hours: true }] },

@@ -62,7 +62,7 @@ describe('a job on a tuned model', () => {
     expect(Math.abs((await firstLoss(onThat.id)) - (await lossOf(onFull.id)))).toBeLessThan(1e-3);
   });
 
-  it('with another tuning, or on a name that there is not › is refused, with what to do', async () => {
+  it('with another tuning, or on an unknown name › is refused, with what to do', async () => {
     const create = async (fields: object) => {
       const training_file = await jobs.service.upload(sameAnswer(2));
       return refusal(await jobs.service.post('/v1/fine_tuning/jobs', { training_file, ...fields }));
