@@ -5,6 +5,7 @@ import { CONFIG_FILE, GENERATION_CONFIG_FILE } from '../../../src/formats/model-
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { openPythonTokenizer, type PythonTokenizer } from './python-tokenizer/python-tokenizer.ts';
 import { withinTime } from './time-limit.ts';
+import { tokenBytes } from './token-bytes.ts';
 
 export interface Encoded {
   ids: Int32Array;
@@ -110,6 +111,19 @@ export class Tokenizer {
   /** @returns whether the token is matched in a text before it is split into words: a special token or a tag */
   isAddedToken(id: number): boolean {
     return this.#addedIds.has(id);
+  }
+
+  /** @returns whether decoding leaves the token out by default */
+  isSpecialToken(id: number): boolean {
+    return this.python.specialIds.has(id);
+  }
+
+  /** @returns the token's own bytes, which may begin or end within a character; none for an id that the tokenizer does not have */
+  async bytes(id: number): Promise<Uint8Array> {
+    const { core, decoder } = this.python;
+    const token = core.idToToken(id);
+    if (token === null) return new Uint8Array();
+    return tokenBytes(token, decoder) ?? new TextEncoder().encode(await core.decode([id], false));
   }
 
   /** @returns the place, or if an added token of the text lies across it, that token's beginning; in UTF-16 units */

@@ -27,6 +27,10 @@ export interface PythonTokenizer {
   encoder: Core;
   /** Ids of the tokens that are matched in a text before it is split into words, by their content. */
   addedTokens: ReadonlyMap<string, number>;
+  /** Those of them that decoding leaves out. */
+  specialIds: ReadonlySet<number>;
+  /** tokenizer.json's description of how tokens become text. */
+  decoder: unknown;
   /** The files read, of which other parts of the engine use some. */
   files: TokenizerFiles;
   /** Texts of the special tokens by name, as templates see them (`special_tokens_map`). */
@@ -64,10 +68,13 @@ export async function openPythonTokenizer(modelDir: string): Promise<PythonToken
   const processor = newPostProcessor(core, { kind, args, special, serialized: source.json['post_processor'] });
   if (processor !== null) for (const each of new Set([core, encoder])) each.setPostProcessor(processor);
   const forced = isFilled(args['clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output']);
+  const addedNow = [...source.added, ...added];
   return {
     core,
     encoder,
-    addedTokens: new Map([...source.added, ...added].map(({ content }) => [content, core.tokenToId(content)!])),
+    addedTokens: new Map(addedNow.map(({ content }) => [content, core.tokenToId(content)!])),
+    specialIds: new Set(addedNow.filter(({ isSpecial }) => isSpecial).map(({ content }) => core.tokenToId(content)!)),
+    decoder: source.json['decoder'],
     files,
     specialTokens: Object.fromEntries([...special.named].map(([name, token]) => [name, String(token)])),
     cleansUpSpaces: isFilled(args['clean_up_tokenization_spaces']) && (forced || !isBpe(source.json['model'])),
