@@ -61,6 +61,87 @@ describe('a text similarity', () => {
   });
 });
 
+describe('a pattern', () => {
+  const pattern = (fields: object) => ({ type: 'regex_match', name: 'pattern', input: '{{sample.output_text}}', ...fields });
+
+  it.each([
+    ['It is 42.', { pattern: '\\d+' }, 1],
+    ['It is 42.', { pattern: '^\\d+$' }, 0],
+    ['PARIS', { pattern: 'paris' }, 0],
+    ['PARIS', { pattern: 'paris', ignore_case: true }, 1],
+    ['so #### 42', { pattern: '#### (\\d+)', reference: '{{item.answer}}' }, 1],
+    ['so #### 421', { pattern: '#### (\\d+)', reference: '{{item.answer}}' }, 0],
+    ['42', { pattern: '\\d+', reference: '{{item.answer}}' }, 1],
+    ['none', { pattern: '\\d*(x)?', reference: '' }, 1],
+  ])('in %j by %j › is %d', async (sample, fields, reward) => {
+    expect(await run(pattern(fields), sample, { answer: '42' })).toMatchObject({ reward, metadata: { errors: { other_error: false } } });
+  });
+
+  it('that would try for years › is stopped', async () => {
+    const { reward, metadata } = await run(pattern({ pattern: '^(a+)+$' }), `${'a'.repeat(60)}b`);
+    expect(reward).toBe(0);
+    expect(metadata.errors).toMatchObject({ other_error: true, other_error_details: expect.stringMatching(/^the pattern took more than/) });
+  });
+});
+
+describe('a JSON schema', () => {
+  const city = {
+    type: 'object',
+    properties: { city: { type: 'string' }, tags: { type: 'array', items: { $ref: '#/$defs/tag' } } },
+    required: ['city'],
+  };
+  const schema = { $schema: 'http://json-schema.org/draft-07/schema#', ...city, additionalProperties: false, $defs: { tag: { enum: ['a', 'b'] } } };
+  const grader = (given: object) => ({ type: 'json_schema', name: 'valid', input: '{{sample.output_text}}', schema: given });
+
+  it.each([
+    ['{"city": "Paris", "tags": ["a"]}', 1],
+    ['{"city": "Paris", "tags": ["c"]}', 0],
+    ['{"city": "Paris", "more": 1}', 0],
+    ['{"tags": []}', 0],
+    ['Paris', 0],
+    ['', 0],
+  ])('of %j › is %d', async (sample, reward) => {
+    expect(await run(grader(schema), sample)).toMatchObject({ reward, metadata: { errors: { other_error: false } } });
+  });
+
+  it('that would check for years › is stopped', async () => {
+    const both = { items: { $ref: '#/$defs/deep' } };
+    const { reward, metadata } = await run(
+      grader({ $ref: '#/$defs/deep', $defs: { deep: { allOf: [both, both] } } }),
+      '['.repeat(60) + ']'.repeat(60),
+    );
+    expect(reward).toBe(0);
+    expect(metadata.errors).toMatchObject({ other_error_details: expect.stringMatching(/^the schema took more than/) });
+  });
+
+  it.each([[{ type: 'strin' }], [{ $ref: 'https://example.com/schema.json' }], [{ description: 'x'.repeat(17_000) }]])(
+    '%j › is refused',
+    async (given) => {
+      expect(refusal(await post('validate', { grader: grader(given) }))).toMatchObject({
+        status: 400,
+        code: 'invalid_value',
+        param: 'grader.schema',
+      });
+    },
+  );
+});
+
+describe('a label', () => {
+  const labels = ['spam', 'not spam', 'ham'];
+  it.each([
+    ['Spam.', 'spam', 1],
+    ['It is not spam!', 'not spam', 1],
+    ['It is not spam!', 'spam', 0],
+    ['ham', 'spam', 0],
+    ['spammers', 'spam', 0],
+    ['ham or spam', 'spam', 0],
+    ['who knows', 'who knows', 0],
+  ])('%j for %j › is %d', async (sample, answer, reward) => {
+    const grader = { type: 'label_match', name: 'label', input: '{{sample.output_text}}', reference: '{{item.answer}}', labels };
+    expect((await run(grader, sample, { answer })).reward).toBe(reward);
+  });
+});
+
 describe('a multi grader', () => {
   const graders = { exact: check({}), style: check({ operation: 'like', reference: '.' }) };
   const multi = (fields: object = {}) => ({
@@ -117,6 +198,8 @@ describe('a grader', () => {
     [check({ input: '{{process.env}}' }), 'invalid_value', 'grader.input'],
     [check({ reference: '{{item.a b}}' }), 'invalid_value', 'grader.reference'],
     [check({ input: 1 }), 'invalid_type', 'grader.input'],
+    [{ type: 'regex_match', name: 'r', input: '', pattern: '(' }, 'invalid_value', 'grader.pattern'],
+    [{ type: 'label_match', name: 'l', input: '', reference: '', labels: ['a'] }, 'invalid_value', 'grader.labels'],
     [check({ weight: 1 }), 'unknown_parameter', 'grader.weight'],
     [{ type: 'vibes' }, 'invalid_value', 'grader.type'],
     [{ name: 'x' }, 'missing_required_parameter', 'grader.type'],

@@ -32,17 +32,24 @@ export type Formula = (values: Readonly<Record<string, number>>) => number;
 /**
  * Arithmetic over names, and nothing else: the text comes from users and is never run as code.
  * @param names the variables that it may use
+ * @param param the formula's path in the request
  * @throws Refusal invalid_formula
  */
-export function parseFormula(text: string, names: readonly string[]): Formula {
-  if (text.length > MAX_LENGTH) throw invalid(`has ${text.length} characters; the limit is ${MAX_LENGTH}`);
-  let tree: jsep.Expression;
+export function parseFormula(text: string, names: readonly string[], param: string): Formula {
   try {
-    tree = jsep(text);
+    if (text.length > MAX_LENGTH) throw invalid(`has ${text.length} characters; the limit is ${MAX_LENGTH}`);
+    return formulaOf(jsep(text), names);
   } catch (error) {
-    throw invalid(`cannot be read: ${(error as Error).message}`);
+    const { message } = error instanceof InvalidFormula ? error : invalid(`cannot be read: ${(error as Error).message}`);
+    throw new Refusal('invalid_formula', message, {
+      param,
+      hint: `Example: 0.7 * answer + 0.3 * min(style, 1). Functions: ${Object.keys(FUNCTIONS).join(', ')}.`,
+    });
   }
-  return formulaOf(tree, names);
+}
+
+class InvalidFormula extends Error {
+  override readonly name = 'InvalidFormula';
 }
 
 function formulaOf(node: jsep.Expression, names: readonly string[]): Formula {
@@ -86,8 +93,4 @@ function call(name: keyof typeof FUNCTIONS, given: readonly Formula[]): Formula 
   return (values) => apply(...given.map((argument) => argument(values)));
 }
 
-const invalid = (what: string) =>
-  new Refusal('invalid_formula', `calculate_output ${what}`, {
-    param: 'grader.calculate_output',
-    hint: `Example: 0.7 * answer + 0.3 * min(style, 1). Functions: ${Object.keys(FUNCTIONS).join(', ')}.`,
-  });
+const invalid = (what: string) => new InvalidFormula(`calculate_output ${what}`);

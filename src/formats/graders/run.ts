@@ -1,6 +1,9 @@
 import { Refusal } from '../refusal.ts';
 import { FUNCTIONS, parseFormula } from './formula.ts';
 import type { Grader, SingleGrader } from './grader.ts';
+import { jsonSchemaCheck } from './json-schema.ts';
+import { labelIn } from './label.ts';
+import { firstCapture } from './pattern.ts';
 import { METRICS } from './similarity.ts';
 import { checkTemplate, fill, type Namespaces } from './template.ts';
 import { Ungraded } from './ungraded.ts';
@@ -19,10 +22,11 @@ export interface Graded {
 
 /**
  * Checks what the schema cannot say, so that the result can grade any number of samples.
+ * @param param path of the grader in the request
  * @throws Refusal
  */
-export function prepareGrader(grader: Grader): (namespaces: Namespaces) => Graded {
-  const score = grader.type === 'multi' ? multi(grader) : single(grader, 'grader');
+export function prepareGrader(grader: Grader, param = 'grader'): (namespaces: Namespaces) => Graded {
+  const score = grader.type === 'multi' ? multi(grader, param) : single(grader, param);
   return (namespaces) => {
     try {
       return { ...score(namespaces), problem: null };
@@ -35,16 +39,28 @@ export function prepareGrader(grader: Grader): (namespaces: Namespaces) => Grade
 
 type Scorer = (namespaces: Namespaces) => Pick<Graded, 'reward' | 'scores'>;
 
+type Supported = Exclude<SingleGrader, { type: keyof typeof WHY_NOT }>;
+
+/** @param reference empty for a grader that compares with none */
+type Comparison = (input: string, reference: string) => number;
+
 function single(grader: SingleGrader, param: string): Scorer {
-  if (grader.type !== 'string_check' && grader.type !== 'text_similarity') throw unsupported(grader.type, param);
+  if (!isSupported(grader)) throw unsupported(grader.type, param);
   const compare = comparison(grader, param);
-  const { input, reference } = grader;
-  checkTemplate(input, `${param}.input`);
-  checkTemplate(reference, `${param}.reference`);
+  const templates = templatesOf(grader);
+  for (const [field, template] of templates) checkTemplate(template, `${param}.${field}`);
   return (namespaces) => {
-    const [a, b] = [input, reference].map((template) => fill(template, namespaces, MAX_COMPARED)) as [string, string];
-    return { reward: compare(a, b), scores: {} };
+    const [input = '', reference = ''] = templates.map(([, template]) => fill(template, namespaces, MAX_COMPARED));
+    return { reward: compare(input, reference), scores: {} };
   };
+}
+
+const isSupported = (grader: SingleGrader): grader is Supported => !Object.hasOwn(WHY_NOT, grader.type);
+
+/** @returns a grader's templates, by field: its input, and its reference if it has one */
+function templatesOf(grader: Supported): [field: string, template: string][] {
+  const reference = 'reference' in grader ? grader.reference : undefined;
+  return [['input', grader.input], ...(reference === undefined ? [] : [['reference', reference] as [string, string]])];
 }
 
 const OPERATIONS = {
@@ -54,12 +70,33 @@ const OPERATIONS = {
   ilike: (input: string, reference: string) => input.toLowerCase().includes(reference.toLowerCase()),
 };
 
-function comparison(
-  grader: Extract<SingleGrader, { type: 'string_check' | 'text_similarity' }>,
-  param: string,
-): (input: string, reference: string) => number {
-  if (grader.type === 'string_check') return (input, reference) => Number(OPERATIONS[grader.operation](input, reference));
-  const { evaluation_metric: metric } = grader;
+/** @throws Refusal */
+function comparison(grader: Supported, param: string): Comparison {
+  switch (grader.type) {
+    case 'string_check':
+      return (input, reference) => Number(OPERATIONS[grader.operation](input, reference));
+    case 'text_similarity':
+      return similarity(grader.evaluation_metric, param);
+    case 'regex_match': {
+      const capture = firstCapture(grader.pattern, { ignoreCase: grader.ignore_case ?? false, param: `${param}.pattern` });
+      return (input, reference) => {
+        const found = capture(input);
+        return Number(found !== null && (grader.reference === undefined || found === reference));
+      };
+    }
+    case 'json_schema': {
+      const isValid = jsonSchemaCheck(grader.schema, `${param}.schema`);
+      return (input) => Number(isValid(input));
+    }
+    case 'label_match':
+      return (input, reference) => {
+        const label = labelIn(input, grader.labels);
+        return Number(label !== null && label === labelIn(reference, grader.labels));
+      };
+  }
+}
+
+function similarity(metric: Extract<SingleGrader, { type: 'text_similarity' }>['evaluation_metric'], param: string): Comparison {
   if (metric !== 'cosine' && metric !== 'meteor') return METRICS[metric];
   const lacks = metric === 'cosine' ? 'an embedding model' : "WordNet's synonyms";
   throw new Refusal('unsupported_grader', `The metric "${metric}" needs ${lacks}, which this service does not have`, {
@@ -77,25 +114,25 @@ const WHY_NOT = {
 const unsupported = (type: keyof typeof WHY_NOT, param: string) =>
   new Refusal('unsupported_grader', `A grader of the type "${type}" ${WHY_NOT[type]}`, {
     param: `${param}.type`,
-    hint: 'Use string_check, text_similarity, or multi to combine them.',
+    hint: 'Use string_check, text_similarity, regex_match, json_schema, label_match, or multi to combine them.',
   });
 
 /** Names that a formula can use. */
 const NAME = /^[A-Za-z_]\w*$/;
 
-function multi({ graders: given, calculate_output }: Extract<Grader, { type: 'multi' }>): Scorer {
+function multi({ graders: given, calculate_output }: Extract<Grader, { type: 'multi' }>, param: string): Scorer {
   const graders = isSingle(given) ? { [given.name]: given } : given;
   const names = Object.keys(graders);
   if (names.length === 0)
-    throw new Refusal('invalid_value', 'graders is empty', { param: 'grader.graders', hint: 'Give it one grader or more, by name.' });
+    throw new Refusal('invalid_value', 'graders is empty', { param: `${param}.graders`, hint: 'Give it one grader or more, by name.' });
   const wrong = names.find((name) => !NAME.test(name) || Object.hasOwn(FUNCTIONS, name));
   if (wrong !== undefined)
     throw new Refusal('invalid_value', `A formula cannot use the name "${wrong}"`, {
-      param: 'grader.graders',
+      param: `${param}.graders`,
       hint: 'Use letters, digits and _, beginning with a letter, and no name of a function.',
     });
-  const scorers = Object.entries(graders).map(([name, grader]) => [name, single(grader, `grader.graders.${name}`)] as const);
-  const formula = parseFormula(calculate_output, names);
+  const scorers = Object.entries(graders).map(([name, grader]) => [name, single(grader, `${param}.graders.${name}`)] as const);
+  const formula = parseFormula(calculate_output, names, `${param}.calculate_output`);
   return (namespaces) => {
     const scores = Object.fromEntries(scorers.map(([name, scorer]) => [name, scorer(namespaces).reward]));
     const reward = formula(scores);

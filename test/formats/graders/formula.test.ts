@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseFormula } from '../../../src/formats/graders/formula.ts';
 
-const evaluate = (text: string, values: Record<string, number> = { a: 2, b: 3 }) => parseFormula(text, Object.keys(values))(values);
+const evaluate = (text: string, values: Record<string, number> = { a: 2, b: 3 }) =>
+  parseFormula(text, Object.keys(values), 'grader.calculate_output')(values);
 
 describe('a formula', () => {
   it.each([

@@ -1,0 +1,22 @@
+import functionTimeout, { isTimeoutError } from 'function-timeout';
+import { Ungraded } from './ungraded.ts';
+
+/** A pattern or a schema may, by accident or on purpose, take for ever with some text. Usual ones take less than a millisecond. */
+const MAX_MS = 500;
+
+/**
+ * Stops a function that takes too long, also in the middle of a regular expression.
+ * @param what in words, for the message
+ * @returns the same function, which then throws Ungraded
+ */
+export function inLimitedTime<Given extends unknown[], Result>(what: string, work: (...given: Given) => Result): (...given: Given) => Result {
+  const limited = functionTimeout(work, { timeout: MAX_MS });
+  return (...given) => {
+    try {
+      return limited(...given);
+    } catch (error) {
+      if (!isTimeoutError(error)) throw error;
+      throw new Ungraded('other_error', `${what} took more than ${MAX_MS} ms with this sample`);
+    }
+  };
+}
