@@ -1,0 +1,1 @@
+export const examine = async (_: unknown) => {};

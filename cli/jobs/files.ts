@@ -1,0 +1,69 @@
+/** The files of a job that are named by their paths. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { FileObject } from 'openai/resources/files';
+import type { Context } from '../context.ts';
+import { Failure } from '../exit-code.ts';
+import { judgement, uploadShown } from '../files/judged-upload.ts';
+import { isTable, requireFile, validateLocally } from '../files/validate.ts';
+import { validationText } from '../files/validation-text.ts';
+import type { Service } from '../service.ts';
+import type { List } from '../types.ts';
+import { FILE_FIELDS, isFileId, type Request } from './request.ts';
+
+interface Needs {
+  service: Service;
+  output: Context['output'];
+}
+
+/** Replaces paths by ids: the files are checked here, then uploaded unless the service has them. @throws Failure for a file with problems */
+export async function withUploads(request: Request, needs: Needs): Promise<Request> {
+  const made = { ...request };
+  for (const field of FILE_FIELDS) {
+    const value = made[field];
+    if (typeof value === 'string' && !isFileId(value)) made[field] = await uploaded(value, needs);
+  }
+  return made;
+}
+
+/** @returns the id of the dataset at this path */
+export async function uploaded(path: string, { service, output }: Needs): Promise<string> {
+  await requireFile(path);
+  if (!isTable(path)) {
+    const validation = await validateLocally(path);
+    if (validation.status === 'error')
+      throw new Failure(`${path} has problems, so nothing was sent:\n${validationText(path, validation, output.tint)}`);
+    const there = await sameFile(path, service);
+    if (there !== null) {
+      output.note(`${path} is there already: ${there}`);
+      return there;
+    }
+  }
+  const { id } = await uploadShown(path, { purpose: 'fine-tune' }, { service, output });
+  const validation = await judgement(id, service);
+  if (validation.status === 'error') throw new Failure(`${id} has problems:\n${validationText(path, validation, output.tint)}`);
+  output.note(`${path} is uploaded: ${id}`);
+  return id;
+}
+
+/** As many as a project is likely to have of one size. */
+const MAX_COMPARED = 5;
+
+/** @returns a dataset of this name with this very content; null if there is none */
+async function sameFile(path: string, { client, fetch }: Service): Promise<string | null> {
+  const { size } = await stat(path);
+  const { data } = await client.get<List<FileObject>>('/files', { query: { purpose: 'fine-tune' } });
+  const alike = data.filter((file) => file.bytes === size && file.filename === basename(path) && file.status === 'processed' && !file.expires_at);
+  if (alike.length === 0) return null;
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  const etag = `"${hash.digest('hex')}"`;
+  for (const { id } of alike.slice(0, MAX_COMPARED)) {
+    const { headers } = await fetch(`/files/${encodeURIComponent(id)}/content`, { method: 'HEAD' });
+    if (headers.get('etag') === etag) return id;
+  }
+  return null;
+}

@@ -1,0 +1,107 @@
+/** The request that a file and options make together. */
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { parse, YAMLParseError } from 'yaml';
+import { isRecord } from '../../src/formats/record.ts';
+import { usageFailure } from '../exit-code.ts';
+
+/** Options of `graft jobs create` that become fields of the request. */
+export interface JobFlags {
+  model?: string;
+  trainingFile?: string;
+  validationFile?: string;
+  suffix?: string;
+  seed?: number;
+  epochs?: number;
+  batchSize?: number;
+  learningRate?: number;
+  rank?: number;
+  alpha?: number;
+  full?: boolean;
+  metadata: Record<string, string>;
+  set: string[];
+  dryRun?: boolean;
+}
+
+export type Request = Record<string, unknown>;
+
+/** The fields of a job that name files. */
+export const FILE_FIELDS = ['training_file', 'validation_file'] as const;
+
+/** @returns the file's content, with paths that are found from here. @throws Failure */
+export async function readRequest(path: string): Promise<Request> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw usageFailure(error.code === 'ENOENT' ? `There is no file ${path}` : `${path} cannot be read (${error.code})`);
+  });
+  const request = parseYaml(text, path);
+  if (!isRecord(request)) throw usageFailure(`${path} has no fields`, 'Write them as in `model: graft-tiny`, one a line.');
+  for (const field of FILE_FIELDS) {
+    const value = request[field];
+    if (typeof value === 'string' && !isFileId(value)) request[field] = resolve(dirname(path), value);
+  }
+  return request;
+}
+
+/** The service decides what a field may be: what is written here is sent as it is. @throws Failure */
+export function withFlags(request: Request, flags: JobFlags): Request {
+  const { model, trainingFile, validationFile, suffix, seed, epochs, batchSize, learningRate, rank, alpha, full, metadata, set, dryRun } = flags;
+  const made = structuredClone(request);
+  // OpenAI's older place for them, if the file uses it; a request has them in one place.
+  const type = isRecord(made['method']) && typeof made['method']['type'] === 'string' ? made['method']['type'] : 'supervised';
+  const hyperparameters = 'hyperparameters' in made ? 'hyperparameters' : `method.${type}.hyperparameters`;
+  const fields: [string, unknown][] = [
+    ['model', model],
+    ['training_file', trainingFile],
+    ['validation_file', validationFile],
+    ['suffix', suffix],
+    ['seed', seed],
+    ['dry_run', dryRun],
+    [`${hyperparameters}.n_epochs`, epochs],
+    [`${hyperparameters}.batch_size`, batchSize],
+    [`${hyperparameters}.learning_rate`, learningRate],
+    ['tuning.type', full ? 'full' : undefined],
+    ['tuning.r', rank],
+    ['tuning.lora_alpha', alpha],
+    ...Object.entries(metadata).map(([key, value]): [string, unknown] => [`metadata.${key}`, value]),
+    ...set.map(assignment),
+  ];
+  for (const [path, value] of fields) if (value !== undefined) assign(made, path, value);
+  if (isRecord(made['method']) && made['method']['type'] === undefined) made['method']['type'] = type;
+  if (isRecord(made['tuning']) && made['tuning']['type'] === undefined) made['tuning']['type'] = 'lora';
+  for (const field of ['model', 'training_file'])
+    if (made[field] === undefined) throw usageFailure(`The job has no ${field}`, `Give it with --${field.replace('_', '-')}, or in a file with -f.`);
+  return made;
+}
+
+/** Ids begin so; a path that does, too, can be written ./file-…. */
+export const isFileId = (text: string): boolean => /^file-[A-Za-z0-9]+$/.test(text);
+
+function assignment(text: string): [string, unknown] {
+  const at = text.indexOf('=');
+  if (at < 1) throw usageFailure(`--set ${text} is not PATH=VALUE`, 'As in --set tuning.use_rslora=true.');
+  return [text.slice(0, at), parseYaml(text.slice(at + 1), `--set ${text.slice(0, at)}`)];
+}
+
+/** Sets `a.b.c`. @throws Failure if a part of the way is a value */
+export function assign(request: Request, path: string, value: unknown): void {
+  const keys = path.split('.');
+  const last = keys.pop()!;
+  let inside = request;
+  for (const key of keys) {
+    if (!Object.hasOwn(inside, key) || inside[key] === null) inside[key] = {};
+    const next = inside[key];
+    if (!isRecord(next)) throw usageFailure(`${path} cannot be set: ${key} is a value, not an object`);
+    inside = next;
+  }
+  Object.defineProperty(inside, last, { value, enumerable: true, configurable: true, writable: true });
+}
+
+/** YAML 1.2, of which JSON is a part; numbers such as 2e-4 are numbers. @throws Failure */
+export function parseYaml(text: string, name: string): unknown {
+  try {
+    return parse(text, { maxAliasCount: 100 });
+  } catch (error) {
+    if (error instanceof YAMLParseError) throw usageFailure(`${name} cannot be read: ${error.message.split('\n')[0]!.replace(/[:.]$/, '')}`);
+    throw error;
+  }
+}
