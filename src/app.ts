@@ -4,6 +4,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance } from 'fastify';
 import { organizationRoutes } from './accounts/routes.ts';
 import { adapterRoutes } from './adapters/routes.ts';
+import { curveRoutes } from './curves/routes.ts';
+import { dashboardRoutes } from './dashboard/routes.ts';
 import { estimateRoutes } from './estimates/routes.ts';
 import { fileRoutes } from './files/routes.ts';
 import { graderRoutes } from './graders/routes.ts';
@@ -24,6 +26,7 @@ import { setSecurityHeaders } from './http/security-headers.ts';
 import { endSlowBodies } from './http/slow-bodies.ts';
 import { compileValidator } from './http/validation.ts';
 import { jobRoutes } from './jobs/routes.ts';
+import { machineRoutes } from './machines/routes.ts';
 import { modelRoutes } from './models/routes.ts';
 import { permissionRoutes } from './permissions/routes.ts';
 import { reportRoutes } from './reports/routes.ts';
@@ -91,6 +94,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
   await app.register(swagger, documentOptions);
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
   await app.register(healthRoutes, services);
+  await app.register(dashboardRoutes);
   await app.register(
     async (v1) => {
       admitCallers(v1 as unknown as FastifyInstance, services, apiKey);
@@ -100,10 +104,12 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       await v1.register(fileRoutes, services);
       await v1.register(uploadRoutes, services);
       await v1.register(jobRoutes, services);
+      await v1.register(curveRoutes, services);
       await v1.register(adapterRoutes, services);
       await v1.register(reportRoutes, services);
       await v1.register(estimateRoutes, services);
       await v1.register(modelRoutes, services);
+      await v1.register(machineRoutes, services);
       await v1.register(permissionRoutes, services);
       await v1.register(webhookRoutes, services);
       await v1.register(async (organization) => organization.register(organizationRoutes, services), { prefix: '/organization' });

@@ -5,6 +5,7 @@ import { openQuotaStore, type QuotaStore } from './accounts/quota-store.ts';
 import { type KeyStore, openKeyStore } from './api-keys/store.ts';
 import { type AuditStore, openAuditStore } from './audit/store.ts';
 import type { Config } from './config.ts';
+import { type CurveStore, openCurveStore } from './curves/store.ts';
 import { type Database, openDatabase } from './database/client.ts';
 import { openListener } from './database/listener.ts';
 import { migrate } from './database/migrate.ts';
@@ -21,6 +22,7 @@ import { openRetentionStore, type RetentionStore } from './jobs/retention-store.
 import { openSetbackStore, type SetbackStore } from './jobs/setback-store.ts';
 import { type JobStore, openJobStore } from './jobs/store.ts';
 import { openLog } from './log.ts';
+import { type MachineStore, openMachineStore } from './machines/store.ts';
 import { type ModelStore, openModelStore } from './models/store.ts';
 import type { ObjectStore } from './object-store/object-store.ts';
 import { openObjectStore } from './object-store/open.ts';
@@ -60,7 +62,9 @@ export interface Services {
   eventFeeds: EventFeeds;
   setbacks: SetbackStore;
   demand: DemandStore;
+  curves: CurveStore;
   models: ModelStore;
+  machines: MachineStore;
   reports: ReportStore;
   retention: RetentionStore;
   permissions: PermissionStore;
@@ -122,7 +126,9 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       jobRecord: openJobRecord(database),
       setbacks: openSetbackStore(database),
       demand: openDemandStore(database),
+      curves: openCurveStore(database),
       models: openModelStore(database),
+      machines: openMachineStore(database),
       reports: openReportStore(database),
       retention: openRetentionStore(database),
       permissions: openPermissionStore(database),

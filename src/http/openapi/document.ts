@@ -25,6 +25,7 @@ const TAGS = {
   Webhooks: 'Who is told that a job has ended, and what was sent.',
   Graders: 'What judges a sample, tried out.',
   Models: 'Base models and tuned models.',
+  Workers: 'The processes that train, and the machines that they are on.',
   Projects: 'Projects of an organization, and what each may use. For its administrators.',
   'API keys': 'Keys of projects and of the organization. For administrators.',
   'Service accounts': 'Programs that have keys of their own. For administrators.',
