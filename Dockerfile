@@ -37,6 +37,7 @@ ENV DATA_DIR=/data MODELS_DIR=/models
 COPY package.json LICENSE ./
 COPY prisma prisma
 COPY src src
+COPY web web
 
 FROM source AS api
 COPY --from=api-packages /graft/node_modules node_modules

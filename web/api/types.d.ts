@@ -1,0 +1,124 @@
+/** What the pages read of the public API's objects. The API's own description is at /docs. */
+export type Status = 'validating_files' | 'queued' | 'running' | 'paused' | 'succeeded' | 'failed' | 'cancelled';
+
+export interface List<T> {
+  object: 'list';
+  data: T[];
+  has_more: boolean;
+}
+
+export interface Job {
+  id: string;
+  created_at: number;
+  finished_at: number | null;
+  estimated_finish: number | null;
+  error: { code: string; message: string; param: string | null } | null;
+  fine_tuned_model: string | null;
+  hyperparameters: Record<string, unknown>;
+  model: string;
+  organization_id: string;
+  result_files: string[];
+  suffix: string | null;
+  seed: number;
+  priority: number;
+  dry_run: boolean;
+  status: Status;
+  waiting_for: string | null;
+  step: number | null;
+  total_steps: number | null;
+  queue_position?: number | null;
+  trained_tokens: number | null;
+  training_file: string;
+  validation_file: string | null;
+  metadata: Record<string, string> | null;
+  integrations: unknown[] | null;
+  method: { type: string; supervised?: { hyperparameters: Record<string, unknown>; chat_template?: string; chat_template_kwargs?: unknown } };
+  tuning: { type: string } & Record<string, unknown>;
+  [more: string]: unknown;
+}
+
+export interface JobEvent {
+  id: string;
+  created_at: number;
+  level: 'info' | 'warn' | 'error';
+  message: string;
+  type: string;
+  data: Record<string, unknown> | null;
+}
+
+export interface StepMetrics {
+  step: number;
+  metrics: Record<string, number>;
+}
+
+export interface Checkpoint {
+  id: string;
+  created_at: number;
+  fine_tuned_model_checkpoint: string;
+  step_number: number;
+  metrics: Record<string, number>;
+}
+
+export interface StoredFile {
+  id: string;
+  bytes: number;
+  created_at: number;
+  filename: string;
+  purpose: string;
+  status: 'uploaded' | 'processed' | 'error';
+  status_details?: string;
+}
+
+export interface FileProblem {
+  line: number | null;
+  message: number | null;
+  field: string | null;
+  row: number | null;
+  column: string | null;
+  problem: string;
+  hint: string | null;
+}
+
+export interface FileValidation {
+  status: 'uploaded' | 'processed' | 'error';
+  lines: number | null;
+  examples: { chat: number; completion: number; preference: number } | null;
+  problem_count: number | null;
+  problems: FileProblem[];
+  warnings: string[];
+}
+
+export interface Model {
+  id: string;
+  created: number;
+  owned_by: string;
+  family?: string;
+  parameters?: number;
+  size_bytes?: number;
+  tuning_types?: string[];
+  base_model?: string;
+  job_id?: string;
+  tuning_type?: string;
+}
+
+export interface Worker {
+  id: string;
+  hostname: string;
+  device: string;
+  memory_bytes: number | null;
+  started_at: number;
+  last_seen_at: number;
+  models: string[];
+  running_jobs: number;
+  jobs: string[];
+}
+
+export interface Estimate {
+  trained_parameters: number;
+  total_parameters: number;
+  delivered_bytes: number;
+  memory: Record<string, number> & { total_bytes: number };
+  data: { examples: number; tokens: number; longest_tokens: number; total_steps: number; total_tokens: number } | null;
+  workers: { id: string; device: string; memory_bytes: number | null; has_model: boolean; fits: boolean | null }[];
+  assumptions: string[];
+}

@@ -1,0 +1,47 @@
+/** A request to create a job, as a program would send it. Pure. */
+
+/** @typedef {Record<string, unknown>} Request */
+
+/** Typed by the official clients; the rest goes along as it is. */
+const TYPED = ['model', 'training_file', 'validation_file', 'suffix', 'seed', 'method', 'metadata', 'integrations'];
+
+/** @param {string} url of the service @param {Request} request */
+export const asCurl = (url, request) => `curl ${url}/v1/fine_tuning/jobs \\
+  -H "Authorization: Bearer $GRAFT_API_KEY" \\
+  -H "Content-Type: application/json" \\
+  -d '${JSON.stringify(request, null, 2).replaceAll("'", "'\\''")}'`;
+
+/** @param {string} url @param {Request} request */
+export function asPython(url, request) {
+  const entries = Object.entries(request);
+  const typed = entries.filter(([name]) => TYPED.includes(name));
+  const extra = Object.fromEntries(entries.filter(([name]) => !TYPED.includes(name)));
+  const lines = typed.map(([name, value]) => `    ${name}=${python(value)},`);
+  if (Object.keys(extra).length > 0) lines.push(`    extra_body=${python(extra)},`);
+  return `import os
+from openai import OpenAI
+
+client = OpenAI(base_url="${url}/v1", api_key=os.environ["GRAFT_API_KEY"])
+job = client.fine_tuning.jobs.create(
+${lines.join('\n')}
+)
+print(job.id)`;
+}
+
+/** @param {string} url @param {Request} request */
+export const asNode = (url, request) => `import OpenAI from 'openai';
+
+const client = new OpenAI({ baseURL: '${url}/v1', apiKey: process.env.GRAFT_API_KEY });
+const job = await client.fineTuning.jobs.create(${JSON.stringify(request, null, 2)});
+console.log(job.id);`;
+
+/** @param {unknown} value @returns {string} */
+function python(value) {
+  if (value === null || value === undefined) return 'None';
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  if (Array.isArray(value)) return `[${value.map(python).join(', ')}]`;
+  if (typeof value !== 'object') return JSON.stringify(value);
+  return `{${Object.entries(value)
+    .map(([name, entry]) => `${JSON.stringify(name)}: ${python(entry)}`)
+    .join(', ')}}`;
+}

@@ -1,0 +1,95 @@
+/** Steps with their metrics, as curves. Pure: no page, no clock. */
+
+/** @typedef {import('../api/types.d.ts').StepMetrics} StepMetrics */
+/** @typedef {{ label: string, values: (number | null)[], isSparse: boolean }} Line */
+/** @typedef {{ title: string, unit?: string, steps: number[], lines: Line[] }} Curve */
+
+/** Plots of what every job has, in the order in which people look at them; the rest follows, each by itself. */
+const PLOTS = [
+  { title: 'Loss', unit: 'nats per token', names: { train_loss: 'training', valid_loss: 'validation batch', full_valid_loss: 'validation file' } },
+  {
+    title: 'Accuracy',
+    unit: 'share of tokens',
+    names: {
+      train_mean_token_accuracy: 'training',
+      valid_mean_token_accuracy: 'validation batch',
+      full_valid_mean_token_accuracy: 'validation file',
+    },
+  },
+  { title: 'Learning rate', names: { learning_rate: 'learning rate' } },
+  { title: 'Gradient norm', names: { grad_norm: 'before clipping' } },
+  { title: 'Tokens per second', names: { tokens_per_second: 'training' } },
+  { title: 'Memory', unit: 'GB', names: { memory_gb: 'training process' } },
+];
+/** They count, and say nothing as a curve. */
+const COUNTS = ['epoch', 'tokens', 'supervised_tokens', 'seconds', 'memory_bytes'];
+
+/** The metrics of a step, with what follows from them. @param {Record<string, number>} metrics @returns {Record<string, number>} */
+export function withRates(metrics) {
+  const { tokens, seconds, memory_bytes: memory } = metrics;
+  return {
+    ...metrics,
+    ...(tokens !== undefined && seconds !== undefined && seconds > 0 && { tokens_per_second: tokens / seconds }),
+    ...(memory !== undefined && { memory_gb: memory / 1e9 }),
+  };
+}
+
+/** @param {StepMetrics[]} rows in the order of their steps @returns {Curve[]} */
+export function curvesOf(rows) {
+  const steps = rows.map(({ step }) => step);
+  const all = rows.map(({ metrics }) => withRates(metrics));
+  const present = new Set(all.flatMap(Object.keys));
+  const line = (/** @type {string} */ name, /** @type {string} */ label) => {
+    const values = all.map((metrics) => metrics[name] ?? null);
+    return { label, values, isSparse: values.filter((value) => value !== null).length < values.length };
+  };
+  const known = PLOTS.map(({ names, ...plot }) => ({
+    ...plot,
+    steps,
+    lines: Object.entries(names).flatMap(([name, label]) => (present.has(name) ? [line(name, label)] : [])),
+  }));
+  const named = [...COUNTS, ...PLOTS.flatMap(({ names }) => Object.keys(names))];
+  const others = [...present].filter((name) => !named.includes(name)).sort();
+  const own = others.map((name) => ({ title: titleOf(name), steps, lines: [line(name, 'score')] }));
+  return [...known.filter(({ lines }) => lines.length > 0), ...own];
+}
+
+/** @param {string} name */
+export const titleOf = (name) => {
+  const text = name.replace(/^eval_/, 'grader ').replaceAll('_', ' ');
+  return text[0]?.toUpperCase() + text.slice(1);
+};
+
+/** An exponential moving average that begins at the first value, corrected for its start as Adam's moments are. @param {(number | null)[]} values @param {number} weight of the past, from 0 to below 1 */
+export function smooth(values, weight) {
+  if (weight === 0) return values;
+  let sum = 0;
+  let share = 0;
+  return values.map((value) => {
+    if (value === null) return null;
+    sum = weight * sum + (1 - weight) * value;
+    share = weight * share + (1 - weight);
+    return sum / share;
+  });
+}
+
+/** Lines of several runs over one row of steps. @param {{ label: string, rows: StepMetrics[] }[]} runs @param {string} name @returns {Curve} */
+export function overlaid(runs, name) {
+  const steps = [...new Set(runs.flatMap(({ rows }) => rows.map(({ step }) => step)))].sort((a, b) => a - b);
+  const lines = runs.map(({ label, rows }) => {
+    const byStep = new Map(rows.map(({ step, metrics }) => [step, withRates(metrics)[name] ?? null]));
+    return { label, values: steps.map((step) => byStep.get(step) ?? null), isSparse: true };
+  });
+  return { title: titleOf(name), steps, lines };
+}
+
+/** What a curve says, in words. @param {Curve} curve @param {(value: number) => string} shown */
+export function summary({ title, steps, lines }, shown) {
+  const parts = lines.flatMap(({ label, values }) => {
+    const known = values.flatMap((value, index) => (value === null ? [] : [{ value, step: steps[index] ?? 0 }]));
+    const [first, last] = [known[0], known.at(-1)];
+    if (first === undefined || last === undefined) return [];
+    return [`${label}: ${shown(first.value)} at step ${first.step}, ${shown(last.value)} at step ${last.step}`];
+  });
+  return `${title}. ${parts.join('. ')}.`;
+}

@@ -1,0 +1,130 @@
+import { useMemo, useState } from 'preact/hooks';
+import { get } from '../api/client.js';
+import { useResource } from '../api/use-resource.js';
+import { overlaid, withRates } from '../lib/curves.js';
+import { html } from '../lib/html.js';
+import { go, link } from '../lib/route.js';
+import { Chart } from '../parts/chart.js';
+import { Head } from '../parts/shell.js';
+import { Empty, Resource } from '../parts/state.js';
+import { jobName, Status } from '../parts/status.js';
+import { CurveControls } from './job/curves.js';
+import { loadSteps } from './job/live.js';
+
+/** @typedef {import('../api/types.d.ts').Job} Job */
+/** @typedef {import('../api/types.d.ts').StepMetrics} StepMetrics */
+/** @typedef {{ job: Job, rows: StepMetrics[] }} Run */
+
+const POLL_MS = 4_000;
+const OFFERED = 50;
+/** As many colours as there are. */
+const MOST = 6;
+const FIRST_METRICS = ['train_loss', 'full_valid_loss'];
+
+/** @param {AbortSignal} signal @param {string[]} ids */
+async function load(signal, ids) {
+  const [offered, runs] = await Promise.all([
+    /** @type {Promise<import('../api/types.d.ts').List<Job>>} */ (get(`/fine_tuning/jobs?limit=${OFFERED}&dry_run=false`, { signal })),
+    Promise.all(
+      ids.map(async (id) => ({
+        job: /** @type {Job} */ (await get(`/fine_tuning/jobs/${encodeURIComponent(id)}`, { signal })),
+        rows: await loadSteps(id, { signal }),
+      })),
+    ),
+  ]);
+  return { offered: offered.data, runs };
+}
+
+/** @param {{ ids: string[] }} props */
+export function ComparePage({ ids }) {
+  const known = useResource((signal) => load(signal, ids), [ids.join()], { everyMs: POLL_MS });
+  /** @param {string} id */
+  const toggle = (id) => go(`#/compare?jobs=${(ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id]).join(',')}`);
+  return html`
+    <${Head} title="Compare" note="Several jobs in one plot, and what differs between them." />
+    <${Resource} of=${known}>
+      ${(/** @type {{ offered: Job[], runs: Run[] }} */ { offered, runs }) => html`
+        <details class="card" open=${ids.length < 2}>
+          <summary>Choose jobs (${ids.length} of at most ${MOST})</summary>
+          <ul class="fields">
+            ${offered.map(
+              (job) => html`
+                <li><label class="check"><input type="checkbox" checked=${ids.includes(job.id)} disabled=${!ids.includes(job.id) && ids.length >= MOST} onChange=${() => toggle(job.id)} />
+                  <span class="wrap">${jobName(job)} <span class="small quiet">${job.id.slice(-6)}</span></span></label></li>`,
+            )}
+          </ul>
+          ${offered.length === 0 && html`<p class="quiet">There are no jobs yet.</p>`}
+        </details>
+        ${runs.length === 0 ? html`<${Empty} title="Nothing to compare yet"><p>Choose two jobs or more.</p><//>` : html`<${Comparison} runs=${runs} />`}`}
+    <//>`;
+}
+
+/** Names may be the same; the end of an id is not. @param {Job} job */
+const labelOf = (job) => `${jobName(job)} (${job.id.slice(-4)})`;
+
+/** @param {{ runs: Run[] }} props */
+function Comparison({ runs }) {
+  const names = useMemo(
+    () => [...new Set(runs.flatMap(({ rows }) => rows.flatMap(({ metrics }) => Object.keys(withRates(metrics)))))].sort(),
+    [runs],
+  );
+  const [shown, setShown] = useState(FIRST_METRICS);
+  const [smoothing, setSmoothing] = useState(0);
+  const [isLog, setLog] = useState(false);
+  const labelled = runs.map(({ job, rows }) => ({ label: labelOf(job), rows }));
+  return html`
+    <div class="row">
+      <${CurveControls} smoothing=${smoothing} isLog=${isLog} onSmoothing=${setSmoothing} onLog=${setLog} />
+      <label class="check small">Add a curve
+        <select value="" onChange=${(/** @type {any} */ { currentTarget }) => setShown([...new Set([...shown, currentTarget.value])])}>
+          <option value="">Choose …</option>${names.filter((name) => !shown.includes(name)).map((name) => html`<option value=${name}>${name}</option>`)}
+        </select>
+      </label>
+    </div>
+    <div class="charts">
+      ${shown.filter((name) => names.includes(name)).map((name) => html`<${Chart} key=${name} curve=${overlaid(labelled, name)} smoothing=${smoothing} isLog=${isLog} syncKey="compare" />`)}
+    </div>
+    <${Differences} runs=${runs} />`;
+}
+
+/** @param {Job} job @returns {Record<string, string>} */
+const fieldsOf = (job) => {
+  const fields = {
+    model: job.model,
+    training_file: job.training_file,
+    validation_file: job.validation_file,
+    seed: job.seed,
+    ...job.hyperparameters,
+    ...job.tuning,
+    ...job.metadata,
+  };
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, value === null ? '–' : typeof value === 'object' ? JSON.stringify(value) : String(value)]),
+  );
+};
+
+/** @param {{ runs: Run[] }} props */
+function Differences({ runs }) {
+  const [withAll, setWithAll] = useState(false);
+  const fields = runs.map(({ job }) => fieldsOf(job));
+  const names = [...new Set(fields.flatMap(Object.keys))];
+  const differs = (/** @type {string} */ name) => new Set(fields.map((of) => of[name])).size > 1;
+  const rows = names.filter((name) => withAll || differs(name));
+  return html`
+    <section class="stack-tight">
+      <div class="card-head"><h2>What differs</h2><label class="check small"><input type="checkbox" checked=${withAll} onChange=${() => setWithAll(!withAll)} /> Show what is the same, too</label></div>
+      <div class="table-box" tabindex="0" role="region" aria-label="What differs">
+        <table class="number">
+          <thead><tr><th scope="col">Field</th>${runs.map(({ job }) => html`<th scope="col"><a href=${link('jobs', job.id)}>${labelOf(job)}</a></th>`)}</tr></thead>
+          <tbody>
+            <tr><th scope="row">state</th>${runs.map(({ job }) => html`<td><${Status} status=${job.status} /></td>`)}</tr>
+            ${FIRST_METRICS.map((name) => html`<tr><th scope="row">last ${name}</th>${runs.map(({ rows: steps }) => html`<td>${lastOf(steps, name)}</td>`)}</tr>`)}
+            ${rows.map((name) => html`<tr class=${withAll && differs(name) ? 'differs' : ''}><th scope="row">${name}</th>${fields.map((of) => html`<td class="wrap">${of[name] ?? '–'}</td>`)}</tr>`)}
+          </tbody>
+        </table>
+      </div>
+    </section>`;
+}
+
+/** @param {StepMetrics[]} rows @param {string} name */
+const lastOf = (rows, name) => rows.findLast(({ metrics }) => name in metrics)?.metrics[name]?.toFixed(4) ?? '–';
