@@ -13,6 +13,18 @@ export { type Dataset, type DatasetOptions, readDataset } from './data/dataset.t
 export { type ExampleStore, inMemory } from './data/example-store.ts';
 export { evaluate } from './evaluate.ts';
 export { type Generated, type GenerateOptions, Generator } from './generate.ts';
+export type {
+  ChosenProbability,
+  ConversationOptions,
+  GeneratedPiece,
+  GeneratedText,
+  GenerationModel,
+  GenerationModelOptions,
+  GenerationRequest,
+  Sampling,
+  TokenProbability,
+} from './generation/contract.ts';
+export { openGenerationModel } from './generation/generation-model.ts';
 export type { Metrics } from './objectives/objective.ts';
 export { prepare, type Run } from './prepare.ts';
 export { type Delivery, prove } from './proof/prove.ts';
