@@ -4,6 +4,7 @@ import { on } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { isStopped } from '../../src/process-identity.ts';
 import type { TrainOptions } from '../engine/contract.ts';
 import { died, TrainingProcessDied } from './died.ts';
 import type { Answer, Command, Ready } from './messages.ts';
@@ -92,7 +93,7 @@ export function forkTraining({ env, prefix = [], onOutput = () => {}, patience =
     });
   }
   const id = randomUUID();
-  const current = activity(patience);
+  const current = activity(patience, () => child.pid !== undefined && isStopped(child.pid));
 
   /** Its answers up to the one that ends the command. @param whenReady called when it has loaded TensorFlow and is listening */
   async function* answers(whenReady = () => {}): AsyncGenerator<Answer> {
