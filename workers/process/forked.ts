@@ -1,23 +1,13 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { on } from 'node:events';
-import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { isStopped } from '../../src/process-identity.ts';
 import type { TrainOptions } from '../engine/contract.ts';
+import { type ChildOptions, forkChild } from './child.ts';
 import { died, TrainingProcessDied } from './died.ts';
 import type { Answer, Command, Ready } from './messages.ts';
-import { killedWithParent } from './parent-death.ts';
 import { activity, PATIENCE, type Patience, TrainingProcessHung } from './patience.ts';
 
 const PROGRAM = fileURLToPath(new URL('program.ts', import.meta.url));
-
-/** How many of its last output lines are kept to explain a crash. What ended it is told first: a stack (25 lines) of each thread may come after that. */
-const OUTPUT_LINES_KEPT = 200;
-
-/** How long its last output is waited for once it has exited. */
-const LAST_WORDS_MS = 1_000;
 
 /** The answers that end a command. */
 const LAST_ANSWERS = ['done', 'measured', 'verified', 'stopped', 'failed'];
@@ -55,45 +45,20 @@ export interface ForkedTraining {
   output(): string;
 }
 
-export interface ForkOptions {
-  /** Its whole environment: nothing is inherited. */
-  env: Record<string, string>;
-  /** A command that runs it, see confinement.ts. */
-  prefix?: readonly string[];
-  /** Called with each line it prints. */
-  onOutput?: (line: string) => void;
+export interface ForkOptions extends ChildOptions {
   patience?: Patience;
 }
 
 /** Starts a training process: it loads TensorFlow at once and then waits for its job. */
-export function forkTraining({ env, prefix = [], onOutput = () => {}, patience = PATIENCE }: ForkOptions): ForkedTraining {
-  const [execPath, ...execArgv] = [...prefix, ...killedWithParent(), process.execPath, '--expose-gc', '--import', import.meta.resolve('tsx')];
-  const child = fork(PROGRAM, [], {
-    execPath,
-    execArgv,
-    serialization: 'advanced', // NaN and undefined survive it
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env,
-  });
-  const gone = new Promise<string>((resolve) => {
-    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
-    child.once('error', (error) => resolve(error.message));
-  });
+export function forkTraining({ patience = PATIENCE, ...options }: ForkOptions): ForkedTraining {
+  const child = forkChild(PROGRAM, [], options);
+  const { gone, isGone, output, kill } = child;
+  const send = (command: Command) => child.send(command);
   // Listens from the start, so that no message is lost. `disconnect` comes after the last one.
-  const messages = on(child, 'message', { close: ['disconnect'] });
-  const ready = new Promise<void>((resolve) => child.once('message', () => resolve())); // its first message is `ready`
-  child.on('error', () => {}); // reported through `gone`
-  const printed = new Promise((resolve) => child.once('close', resolve));
-  const output: string[] = [];
-  for (const stream of [child.stdout!, child.stderr!]) {
-    createInterface({ input: stream }).on('line', (line) => {
-      output.push(line);
-      if (output.length > OUTPUT_LINES_KEPT) output.shift();
-      onOutput(line);
-    });
-  }
+  const messages = on(child.process, 'message', { close: ['disconnect'] });
+  const ready = new Promise<void>((resolve) => child.process.once('message', () => resolve())); // its first message is `ready`
   const id = randomUUID();
-  const current = activity(patience, () => child.pid !== undefined && isStopped(child.pid));
+  const current = activity(patience);
 
   /** Its answers up to the one that ends the command. @param whenReady called when it has loaded TensorFlow and is listening */
   async function* answers(whenReady = () => {}): AsyncGenerator<Answer> {
@@ -114,35 +79,26 @@ export function forkTraining({ env, prefix = [], onOutput = () => {}, patience =
       // An error event of the child. How it ended says more.
     }
     const how = await gone;
-    await Promise.race([printed, delay(LAST_WORDS_MS)]);
-    throw died(how, output.join('\n'));
+    throw died(how, await child.lastWords());
   }
 
   return {
-    pid: child.pid,
+    pid: child.process.pid,
     async ready() {
       const how = await Promise.race([ready, gone]);
       if (how !== undefined) throw new TrainingProcessDied(how);
     },
-    train: (options) => answers(() => send(child, { id, command: 'train', options })),
-    dryRun: (options) => answers(() => send(child, { id, command: 'dry_run', options })),
+    train: (options) => answers(() => send({ id, command: 'train', options })),
+    dryRun: (options) => answers(() => send({ id, command: 'dry_run', options })),
     async verify(deliveredDir) {
       current.verifies();
-      send(child, { id, command: 'verify', deliveredDir });
+      send({ id, command: 'verify', deliveredDir });
       for await (const answer of answers()) return answer;
       throw new Error('unreachable: `answers` yields at least one answer or throws');
     },
-    stop: () => send(child, { id, command: 'stop' }),
-    async kill() {
-      child.kill('SIGKILL');
-      await gone;
-    },
-    isGone: () => child.exitCode !== null || child.signalCode !== null,
-    output: () => output.join('\n'),
+    stop: () => send({ id, command: 'stop' }),
+    kill,
+    isGone,
+    output,
   };
-}
-
-function send(child: ChildProcess, command: Command): void {
-  // If it has exited, whoever waits for its answers finds out.
-  if (child.connected) child.send(command, () => {});
 }
