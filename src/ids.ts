@@ -21,6 +21,12 @@ export const newAuditId = (): string => `audit_log-${random()}`;
 export const newEndpointId = (): string => `whe_${random()}`;
 export const newDeliveryId = (): string => `wh_${random()}`;
 export const newWebhookEventId = (): string => `evt_${random()}`;
+export const newChatCompletionId = (): string => `chatcmpl-${random()}`;
+export const newCompletionId = (): string => `cmpl-${random()}`;
+export const newResponseId = (): string => `resp_${random()}`;
+export const newMessageId = (): string => `msg_${random()}`;
+export const newFunctionCallId = (): string => `fc_${random()}`;
+export const newToolCallId = (): string => `call_${random()}`;
 export const newPermissionId = (): string => `cp_${random()}`;
 
 /** The organization and the project that are there from the first start. Rows of versions before projects belong to them. */
@@ -50,5 +56,8 @@ export function checkpointModelName(job: TuningJob, step: number): string {
   return fineTunedModelName(job) + checkpointSuffix(step);
 }
 
+/** What separates a checkpoint's step from its model's name. */
+export const CHECKPOINT_MARK = ':ckpt-step-';
+
 /** How the names of checkpoints of this step end. */
-export const checkpointSuffix = (step: number): string => `:ckpt-step-${step}`;
+export const checkpointSuffix = (step: number): string => `${CHECKPOINT_MARK}${step}`;

@@ -12,8 +12,8 @@ declare module 'fastify' {
     answeredId: string | null;
   }
   interface FastifyContextConfig {
-    /** OpenAI's name for what the route does; default: the operation's own. */
-    audit?: string;
+    /** OpenAI's name for what the route does; default: the operation's own. false: it changes nothing, whatever its method. */
+    audit?: string | false;
   }
 }
 
@@ -33,6 +33,7 @@ export function auditChanges(app: FastifyInstance, { audit, log }: Pick<Services
     const caller = request.principal as Caller | undefined;
     if (caller === undefined || scopeOfMethod(request.method) === 'read') return;
     const { config, schema, url = 'unknown' } = request.routeOptions;
+    if (config.audit === false) return;
     const entry = {
       organizationId: caller.organization,
       projectId: caller.project,

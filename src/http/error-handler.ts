@@ -12,7 +12,7 @@ const RETRY_AFTER_S = 2;
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const refusal = isAbandoned(request) ? ABANDONED : asRefusal(error);
   const status = statusOf(refusal);
-  if (status === 503) reply.header('retry-after', RETRY_AFTER_S);
+  if (status === 503 || refusal.code === 'generation_busy') reply.header('retry-after', RETRY_AFTER_S);
   if (status >= 500) request.log[status === 503 ? 'warn' : 'error']({ err: error }, 'a request failed');
   return reply.status(status).type('application/json; charset=utf-8').send(errorBody(refusal));
 }
@@ -32,7 +32,7 @@ const FRAMEWORK_ERRORS: Readonly<Record<string, () => Refusal>> = {
     new Refusal('unsupported_media_type', 'An upload must be multipart/form-data', { hint: 'Send the fields file and purpose, as `curl -F` does.' }),
 };
 
-function asRefusal(thrown: unknown): Refusal {
+export function asRefusal(thrown: unknown): Refusal {
   if (thrown instanceof Refusal) return thrown;
   if (thrown instanceof ObjectNotFound) return new Refusal('file_not_found', "The file's content is no longer in storage");
   const error = thrown as FastifyError;

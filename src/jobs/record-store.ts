@@ -4,7 +4,7 @@ import { tombstoneOf } from '../database/tombstones.ts';
 import type { Metrics } from '../formats/metrics.ts';
 import type { Checkpoint as CheckpointRow, JobEvent as EventRow } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
-import { checkpointModelName, newCheckpointId } from '../ids.ts';
+import { CHECKPOINT_MARK, checkpointModelName, newCheckpointId } from '../ids.ts';
 import { keys } from '../object-store/keys.ts';
 import { eventRows } from './event-rows.ts';
 import { type Attempt, writeFenced } from './fenced-write.ts';
@@ -129,6 +129,13 @@ export function openJobRecord(db: Database) {
     /** Finds a checkpoint by its model name, `ft:…:ckpt-step-N`. */
     async findCheckpoint(owner: string, name: string): Promise<Checkpoint | null> {
       const row = await db.checkpoint.findUnique({ where: { name, job: { owner } } });
+      return row && asCheckpoint(row);
+    },
+
+    /** The newest good checkpoint of the job whose tuned model has, or will have, this name. */
+    async newestOfModel(owner: string, model: string): Promise<Checkpoint | null> {
+      const where = { name: { startsWith: model + CHECKPOINT_MARK }, problem: null, job: { owner } };
+      const row = await db.checkpoint.findFirst({ where, orderBy: { step: 'desc' } });
       return row && asCheckpoint(row);
     },
 

@@ -35,3 +35,9 @@ const serverSentEvent = (item: Type.TSchema & { title?: string }) =>
     ],
     { description: 'One of the server-sent events that the stream consists of.' },
   );
+
+/** The answer of a generation: one object, or with `stream` the server-sent events by which it is written. `chunk` is what the data of one of them is. */
+export const orStreamOf = <T extends Type.TSchema>(whole: T, description: string, chunk: Type.TSchema) => ({
+  description,
+  content: { 'application/json': { schema: whole }, 'text/event-stream': { schema: chunk } },
+});

@@ -24,6 +24,7 @@ const TAGS = {
   Reports: "What is known of a job's data, of its delivered files and of its interruptions.",
   Webhooks: 'Who is told that a job has ended, and what was sent.',
   Graders: 'What judges a sample, tried out.',
+  Generation: 'Answers of base models and tuned models.',
   Models: 'Base models and tuned models.',
   Workers: 'The processes that train, and the machines that they are on.',
   Projects: 'Projects of an organization, and what each may use. For its administrators.',
