@@ -4,6 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify, { type FastifyInstance } from 'fastify';
 import { organizationRoutes } from './accounts/routes.ts';
 import { adapterRoutes } from './adapters/routes.ts';
+import { chatRoutes } from './chat/routes.ts';
 import { curveRoutes } from './curves/routes.ts';
 import { dashboardRoutes } from './dashboard/routes.ts';
 import { estimateRoutes } from './estimates/routes.ts';
@@ -111,6 +112,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       await v1.register(modelRoutes, services);
       await v1.register(machineRoutes, services);
       await v1.register(permissionRoutes, services);
+      await v1.register(chatRoutes, services);
       await v1.register(webhookRoutes, services);
       await v1.register(async (organization) => organization.register(organizationRoutes, services), { prefix: '/organization' });
       await v1.register(graderRoutes);

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ChatConfig } from './chat/config.ts';
 import { keepSecret, redacted } from './formats/secrets.ts';
 
 /** A shorter key can be guessed: 24 random characters are 140 bits, and 16 of any kind are hard enough. */
@@ -44,6 +45,7 @@ export interface Config {
   trainingMemoryBytes: number | null;
   /** Whether training processes get namespaces of their own where the system allows it. */
   confineTraining: boolean;
+  chat: ChatConfig;
   /** Worker processes that `npm start` runs itself; 0 runs only the API. */
   workers: number;
   /** How long things are kept that users would miss. */
@@ -63,6 +65,9 @@ export interface Retention {
   /** Jobs with all that they made, after they have ended. */
   jobsDays: number | null;
 }
+
+/** Less than the service leaves a connection open on which nothing is sent (app.ts). */
+const MAX_ANSWER_SECONDS = 280;
 
 /** A hundred years: a longer time is a mistake. */
 const MAX_DAYS = 36_500;
@@ -132,7 +137,16 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     rootApiKey: key('ROOT_API_KEY'),
     webhookKey: key('WEBHOOK_KEY'),
     confineTraining: !['false', '0'].includes(env['CONFINE_TRAINING'] ?? ''),
-    trainingMemoryBytes: memoryLimit(env['TRAINING_MEMORY_LIMIT'], problems),
+    trainingMemoryBytes: memoryLimit('TRAINING_MEMORY_LIMIT', env, problems),
+    chat: Object.freeze({
+      requests: integer('CHAT_REQUESTS', 32, [0, 10_000]),
+      maxTokens: integer('CHAT_MAX_TOKENS', 4_096, [1, 1_000_000]),
+      maxSeconds: integer('CHAT_MAX_SECONDS', 240, [1, MAX_ANSWER_SECONDS]),
+      idleSeconds: integer('CHAT_IDLE_SECONDS', 600, [1, 1_000_000]),
+      memoryBytes: memoryLimit('CHAT_MEMORY', env, problems),
+      diskBytes: 1e9 * integer('CHAT_DISK_GB', 10, [1, 1_000_000]),
+      nice: integer('CHAT_NICE', 10, [0, 19]),
+    }),
     workers: integer('WORKERS', 1, [0, 64]),
     retention: Object.freeze({
       filesDays: days('KEEP_FILES_DAYS'),
@@ -182,12 +196,13 @@ function origins(text: string | undefined, problems: string[]): readonly string[
 }
 
 /** TensorFlow alone takes about one. */
-const MIN_TRAINING_GIB = 2;
+const MIN_MEMORY_GIB = 2;
 
-function memoryLimit(text: string | undefined, problems: string[]): number | null {
+function memoryLimit(name: string, env: NodeJS.ProcessEnv, problems: string[]): number | null {
+  const text = env[name];
   if (!text) return null;
   const gib = Number(/^(\d+(?:\.\d+)?)G(?:iB)?$/.exec(text)?.[1]);
-  if (!(gib >= MIN_TRAINING_GIB)) problems.push(`TRAINING_MEMORY_LIMIT is "${text}"; write a number of GiB from ${MIN_TRAINING_GIB}, such as 24G`);
+  if (!(gib >= MIN_MEMORY_GIB)) problems.push(`${name} is "${text}"; write a number of GiB from ${MIN_MEMORY_GIB}, such as 24G`);
   return gib * 2 ** 30;
 }
 

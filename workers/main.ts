@@ -35,6 +35,7 @@ const worker = await startWorker(services, {
   devices: await findDevices(environment['CUDA_VISIBLE_DEVICES']),
   trainingEnvironment: environment,
   fork: (options) => forkTraining({ ...options, prefix }),
+  inferencePrefix: prefix,
 });
 process.send?.(TAKES_JOBS, undefined, undefined, () => {});
 

@@ -12,6 +12,7 @@ import { type BaseModelDirectory, findBaseModels } from './base-models/on-disk.t
 import { sweepDownloads } from './base-models/sweep-downloads.ts';
 import { deviceName, memoryForTraining } from './devices.ts';
 import { openFileHashes } from './engine/io/base-model-files.ts';
+import { answerRequests } from './inference/answer-requests.ts';
 import { baseModelOf } from './job/base-model.ts';
 import { removeAbandonedFolders, workerFolder } from './job/folder.ts';
 import { superviseJob } from './job/supervise.ts';
@@ -20,7 +21,10 @@ import { takeTurns } from './job/turns.ts';
 import { openPlaces, type PlacesOptions } from './placement/places.ts';
 import { slotsOf } from './placement/slots.ts';
 
-type WorkerOptions = Pick<PlacesOptions, 'devices' | 'trainingEnvironment' | 'fork'>;
+type WorkerOptions = Pick<PlacesOptions, 'devices' | 'trainingEnvironment' | 'fork'> & {
+  /** Put before the command of an inference process: confinement.ts. */
+  inferencePrefix?: readonly string[];
+};
 
 export interface RunningWorker {
   id: string;
@@ -29,7 +33,7 @@ export interface RunningWorker {
 }
 
 /** Announces this machine's base models and takes jobs off the queue, as many as it has slots for. */
-export async function startWorker(services: Services, { devices, ...training }: WorkerOptions): Promise<RunningWorker> {
+export async function startWorker(services: Services, { devices, inferencePrefix = [], ...training }: WorkerOptions): Promise<RunningWorker> {
   const { config, models, queue } = services;
   const id = newWorkerId(hostname(), randomBytes(4).toString('hex'));
   const log = services.log.child({ workerId: id });
@@ -56,6 +60,17 @@ export async function startWorker(services: Services, { devices, ...training }: 
   void sweep();
   const sweeping = setInterval(sweep, SWEEP_DOWNLOADS_EVERY_MS);
 
+  const inference = answerRequests(services, {
+    workerId: id,
+    workDir,
+    modelDir: baseModels.dirOf,
+    idleDevice: places.idleDevice,
+    environment: training.trainingEnvironment,
+    prefix: inferencePrefix,
+    memoryBytes: config.chat.memoryBytes ?? half(identity.memoryBytes),
+    log,
+  });
+
   const baseModelFiles = openFileHashes();
   const supervise = (jobId: string) =>
     superviseJob(jobId, {
@@ -64,7 +79,11 @@ export async function startWorker(services: Services, { devices, ...training }: 
       workDir,
       modelDir: baseModels.dirOf,
       baseModelFiles,
-      takePlace: (job) => places.take(slotsOf(job)),
+      async takePlace(job) {
+        const place = await places.take(slotsOf(job));
+        if (place !== null) await inference?.makeRoom(place.devices);
+        return place;
+      },
       stopping: stopping.signal,
       log,
     });
@@ -87,6 +106,7 @@ export async function startWorker(services: Services, { devices, ...training }: 
       clearInterval(announcing);
       clearInterval(looking);
       clearInterval(sweeping);
+      await inference?.close();
       await consumer.close();
       await places.close();
       await models.removeWorker(id).catch((error) => log.warn({ err: error }, 'the worker could not sign off; the sweep removes its row'));
@@ -95,6 +115,9 @@ export async function startWorker(services: Services, { devices, ...training }: 
     },
   };
 }
+
+/** What models that answer may have of the memory for training, unless the operator says. On a GPU there is no limit of ours: a job that needs it ends the process. */
+const half = (bytes: number | null): number | null => bytes && bytes / 2;
 
 const SWEEP_DOWNLOADS_EVERY_MS = 3_600_000;
 

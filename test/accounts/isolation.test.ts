@@ -135,6 +135,13 @@ describe('what a project owns', () => {
     for (const headers of Object.values(await others())) {
       const created = (id: string, { payload, ...type }: Body) =>
         service.app.inject({ method: 'POST', url: operations.find((one) => one.id === id)!.path, headers: { ...headers, ...type }, payload });
+      for (const id of ['createChatCompletion', 'createCompletion', 'createResponse']) {
+        const { payload, ...type } = bodies(owned)[id]!;
+        for (const foreign of [model, checkpoint, `${model.slice(0, -4)}none`]) {
+          const asked = { ...type, payload: payload.replace(model, foreign) };
+          expect(refusal(await created(id, asked))).toMatchObject({ status: 404, code: 'model_not_found' });
+        }
+      }
       const own = (await created('createFile', bodies(owned)['createFile']!)).json<{ id: string }>().id;
       for (const id of ['createFineTuningJob', 'estimateFineTuningJob']) {
         const job = async (body: object) => refusal(await created(id, json({ model: 'described', training_file: own, ...body })));

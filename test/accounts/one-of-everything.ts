@@ -126,7 +126,11 @@ export const bodiesWithoutNames = [
 /** A valid body for each other operation that takes one, by its id. */
 export function bodies({ parameters, partId }: Owned): Record<string, Body> {
   const name = json({ name: 'another name' });
+  const { model } = parameters;
   return {
+    createChatCompletion: json({ model, messages: [{ role: 'user', content: 'Hello' }] }),
+    createCompletion: json({ model, prompt: 'Hello' }),
+    createResponse: json({ model, input: 'Hello' }),
     createFile: multipart({ purpose: 'fine-tune', file: LINE }),
     addUploadPart: multipart({ data: LINE }),
     completeUpload: json({ part_ids: [partId] }),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Json, type JsonObject, operationsOf } from '../../src/http/openapi/rewrite.ts';
+import { echoingWorker } from '../chat/echoing-worker.ts';
 import { type RunningService, runService } from '../running-service.ts';
 
 /** As many bytes as the example of an upload says. */
@@ -8,15 +9,20 @@ const DATASET = '{"prompt":"a","completion":"b"}\n';
 
 let service: RunningService;
 let document: JsonObject;
+let answering: ReturnType<typeof echoingWorker>;
 beforeAll(async () => {
   service = await runService();
   // A worker that tells what the model's config.json says, which an estimate needs.
   const config = readFileSync(new URL('../../models/graft-tiny/config.json', import.meta.url), 'utf8');
   const tiny = { id: 'graft-tiny', family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000, revision: null, config };
   await service.services.models.announce({ id: 'worker-described', hostname: 'here', device: 'CPU' }, [tiny]);
+  answering = echoingWorker(service.services, 'worker-described');
   document = (await service.inject({ url: '/docs/json' })).json();
 });
-afterAll(() => service.close());
+afterAll(async () => {
+  await answering?.close();
+  await service?.close();
+});
 
 /** The JSON bodies that the document shows for a POST. */
 function examplesOf(path: string): JsonObject[] {

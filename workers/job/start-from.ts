@@ -25,12 +25,12 @@ export async function fetchAdapterToContinue({ startFrom }: Job, { startDir }: J
  * @param dir  its content is replaced
  * @throws Refusal if the model has been deleted or differs from what was delivered; errors of the store
  */
-async function fetchStoredModel({ name, folder, files }: StoredModel, dir: string, objectStore: ObjectStore): Promise<void> {
+export async function fetchStoredModel({ name, folder, files }: StoredModel, dir: string, objectStore: ObjectStore): Promise<void> {
   await rm(dir, { recursive: true, force: true });
   const gone = () =>
-    new Refusal('model_not_found', `The model "${name}", from which the job starts, has been deleted`, {
+    new Refusal('model_not_found', `The model "${name}" has been deleted`, {
       param: 'model',
-      hint: 'Create the job on another model.',
+      hint: 'GET /v1/models lists the models.',
     });
   if (files.length === 0) {
     if ((await downloadDirectory(objectStore, folder, dir)) === 0) throw gone();
@@ -39,6 +39,6 @@ async function fetchStoredModel({ name, folder, files }: StoredModel, dir: strin
   if ((await objectStore.list(folder)).length === 0) throw gone();
   await downloadFiles(objectStore, { prefix: folder, files, dir }).catch((error) => {
     if (!(error instanceof DamagedFile)) throw error;
-    throw new Refusal('corrupt_model_file', `The model "${name}", from which the job starts, is damaged: ${error.message}`, { param: 'model' });
+    throw new Refusal('corrupt_model_file', `The model "${name}" is damaged: ${error.message}`, { param: 'model' });
   });
 }

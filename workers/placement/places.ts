@@ -6,6 +6,7 @@ import { slotPool } from './slots.ts';
 
 /** Where one job trains on this machine: its slots, and training processes that see only the devices of those slots. */
 export interface Place {
+  readonly devices: readonly Device[];
   /** A training process that has no job yet. */
   takeProcess(jobLog: Logger): ForkedTraining;
   /** Call when the job's last step is done. Its process is still needed until its files are delivered and proven. */
@@ -22,6 +23,8 @@ export interface Places {
   readonly maxJobs: number;
   /** Waits for this many slots. @returns null if this machine has fewer, or the worker is stopping */
   take(slots: number): Promise<Place | null>;
+  /** A GPU on which no job trains; null if there is none, or this machine has only its CPU. */
+  idleDevice(): Device;
   /** Ends the processes that have no job. */
   close(): Promise<void>;
 }
@@ -59,6 +62,7 @@ export function openPlaces({ devices, trainingEnvironment: environment, stopping
         if (!stopping.aborted) for (const spare of slotSpares) spare.warm();
       };
       return {
+        devices: jobDevices,
         takeProcess,
         // A job's GPU memory is freed only when its process ends.
         trained: jobDevices.every((device) => device === null) ? warm : () => {},
@@ -68,6 +72,8 @@ export function openPlaces({ devices, trainingEnvironment: environment, stopping
         },
       };
     },
+
+    idleDevice: () => pool.free()[0]?.device ?? null,
 
     async close() {
       await Promise.all([...spares.values()].map((spare) => spare.close()));

@@ -11,6 +11,8 @@ export const slotsOf = (_job: Job): number => 1;
 
 export interface SlotPool {
   readonly slots: readonly Slot[];
+  /** Those that no job has. */
+  free(): readonly Slot[];
   /**
    * Waits until this many slots are free. Waiting jobs are served in order of arrival, so jobs that ask for one slot cannot starve a job that asks
    * for several.
@@ -39,6 +41,7 @@ export function slotPool(devices: readonly Device[]): SlotPool {
 
   return {
     slots,
+    free: () => free,
     take(count, signal) {
       if (count > slots.length || signal.aborted) return Promise.resolve(null);
       return new Promise((resolve) => {

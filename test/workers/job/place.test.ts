@@ -34,6 +34,7 @@ const supervise = (jobId: string, takePlace: Supervision['takePlace']) =>
 
 /** A place where no process can be started. */
 const brokenPlace = () => ({
+  devices: [null],
   takeProcess(): never {
     throw new Error('no process can be started');
   },

@@ -43,7 +43,7 @@ export async function superviseJobs() {
       workDir,
       modelDir: () => tiny,
       baseModelFiles: openFileHashes(),
-      takePlace: async () => ({ takeProcess, trained, leave: () => {} }),
+      takePlace: async () => ({ devices: [null], takeProcess, trained, leave: () => {} }),
       stopping: new AbortController().signal,
       log: service.services.log,
       ...rest,

@@ -1,0 +1,25 @@
+/** How a model writes calls of tools, as far as its chat template says so. */
+import type { ToolFormat } from '../../src/chat/messages.ts';
+import { readTemplateSources } from '../engine/data/template/template-files.ts';
+import { Tokenizer } from '../engine/data/tokenizer.ts';
+import type { LocalGeneration } from './messages.ts';
+
+/** Hermes, and after it Qwen: one JSON object in each pair of these marks. */
+const HERMES = ['<tool_call>', '</tool_call>', 'arguments'];
+
+const known = new Map<string, Promise<ToolFormat>>();
+
+/** @returns null for a template that says nothing, or writes calls in a way that cannot be told from text */
+export function toolFormatOf({ dir, adapter }: LocalGeneration['model']): Promise<ToolFormat> {
+  const key = adapter?.dir ?? dir;
+  const format = known.get(key) ?? read(dir, adapter?.dir ?? null);
+  known.set(key, format);
+  return format;
+}
+
+async function read(modelDir: string, adapterDir: string | null): Promise<ToolFormat> {
+  const { config } = await Tokenizer.open(modelDir);
+  const sources = (adapterDir === null ? null : await readTemplateSources(adapterDir, {})) ?? (await readTemplateSources(modelDir, config));
+  const text = [...(sources?.values() ?? [])].join('\n');
+  return HERMES.every((mark) => text.includes(mark)) ? 'hermes' : null;
+}
