@@ -151,7 +151,8 @@ async function run(scratch: string): Promise<number> {
   const prepared: Prepared[] = [];
   for (const one of CASES) prepared.push(await prepare(one, { llamaCpp, scratch, baseModelDir, baseFile, sequences }));
   const idsFile = join(scratch, 'ids.json');
-  await llamaCpp.evaluate(scratch, { texts: TEXTS, idsFile, cases: prepared.map(({ asked }) => asked) });
+  const [first, ...others] = prepared.map(({ asked }) => asked);
+  await llamaCpp.evaluate(scratch, [{ ...first!, tokenized: { texts: TEXTS, idsFile } }, ...others]);
 
   const problems: string[] = [];
   if (!isDeepStrictEqual(JSON.parse(readFileSync(idsFile, 'utf8')), sequences)) problems.push('llama.cpp makes other ids of the texts');

@@ -1,18 +1,13 @@
 /**
  * Computes probabilities with llama.cpp:
  *
- *     node --import tsx reference/loaders/evaluate.ts URL REQUEST      URL of node-llama-cpp, and a file with an `Evaluation`
+ *     node --import tsx reference/loaders/evaluate.ts URL REQUEST      URL of node-llama-cpp, and a file with a list of `EvaluatedCase`
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 
-export interface Evaluation {
-  texts: string[];
-  /** Where the ids of each text go, as the first model's tokenizer makes them. */
-  idsFile: string;
-  cases: EvaluatedCase[];
-}
-
 export interface EvaluatedCase {
+  /** Texts, and where the ids go that the model's tokenizer makes of each. */
+  tokenized?: { texts: readonly string[]; idsFile: string };
   /** GGUF files. */
   model: string;
   adapter: string | null;
@@ -75,12 +70,15 @@ async function probabilities(model: Model, { adapter, scale, sequences }: Evalua
 }
 
 async function main(url: string, request: string): Promise<void> {
-  const { texts, idsFile, cases } = JSON.parse(readFileSync(request, 'utf8')) as Evaluation;
+  const cases = JSON.parse(readFileSync(request, 'utf8')) as EvaluatedCase[];
   const { getLlama } = (await import(url)) as Library;
   const llama = await getLlama({ gpu: false, build: 'never', skipDownload: true, progressLogs: false });
-  for (const [index, one] of cases.entries()) {
+  for (const one of cases) {
     const model = await llama.loadModel({ modelPath: one.model, gpuLayers: 0 });
-    if (index === 0) writeFileSync(idsFile, JSON.stringify(texts.map((text) => model.tokenize(text, true))));
+    if (one.tokenized !== undefined) {
+      const { texts, idsFile } = one.tokenized;
+      writeFileSync(idsFile, JSON.stringify(texts.map((text) => model.tokenize(text, true))));
+    }
     const rows = await probabilities(model, one);
     writeFileSync(one.probabilitiesFile, Buffer.concat(rows.map((row) => Buffer.from(row.buffer))));
     await model.dispose();

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { onceInCache } from '../../scripts/setup/cache.mjs';
 import { unpackGpt2 } from '../real-tokenizers/directories.ts';
-import type { Evaluation } from './evaluate.ts';
+import type { EvaluatedCase } from './evaluate.ts';
 
 const exec = promisify(execFile);
 
@@ -58,6 +58,11 @@ export class LlamaCpp {
     return join(this.#folder, 'gpt2');
   }
 
+  /** The folder with the converters. */
+  get convertersDir(): string {
+    return join(this.#folder, 'converters');
+  }
+
   /** Writes a GGUF file of a model's directory, in f32. */
   convertModel(modelDir: string, file: string): Promise<void> {
     return this.#convert('convert_hf_to_gguf.py', modelDir, '--outtype', 'f32', '--outfile', file);
@@ -70,13 +75,13 @@ export class LlamaCpp {
 
   async #convert(program: string, ...args: string[]): Promise<void> {
     const env = { ...process.env, PYTHONPATH: join(this.#folder, 'python'), HF_HUB_OFFLINE: '1' };
-    await exec(this.#python, [join(this.#folder, 'converters', program), ...args], { env, maxBuffer: 64 * 1024 * 1024 });
+    await exec(this.#python, [join(this.convertersDir, program), ...args], { env, maxBuffer: 64 * 1024 * 1024 });
   }
 
   /** Runs models in a process of its own, so that the library does not meet TensorFlow. */
-  async evaluate(scratch: string, evaluation: Evaluation): Promise<void> {
+  async evaluate(scratch: string, cases: readonly EvaluatedCase[]): Promise<void> {
     const request = join(scratch, 'llama-cpp.json');
-    await writeFile(request, JSON.stringify(evaluation));
+    await writeFile(request, JSON.stringify(cases));
     const library = pathToFileURL(join(this.#folder, 'library/node_modules/node-llama-cpp/dist/index.js')).href;
     await exec(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'evaluate.ts'), library, request]);
   }

@@ -1,5 +1,6 @@
 /** Whole files: read as JSON, or written so that they appear complete or not at all. */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { MAX_JSON_BYTES } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
@@ -23,25 +24,43 @@ export function readJson(path: string, hint: string): unknown {
   }
 }
 
+const temporaryName = (path: string): string => join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
+
 /**
  * Lets `write` fill a file beside `path`, syncs it and renames it into place.
  * @param write receives the open file
  */
 export function replaceFile(path: string, write: (file: number) => void): void {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
+  const temporary = temporaryName(path);
   const file = openSync(temporary, 'w');
-  let open = true;
+  let isOpen = true;
   try {
     write(file);
     fsyncSync(file);
     closeSync(file);
-    open = false;
+    isOpen = false;
     renameSync(temporary, path);
   } catch (error) {
-    if (open) closeSync(file);
+    if (isOpen) closeSync(file);
     rmSync(temporary, { force: true });
     throw error;
   }
+}
+
+/** The same for a file so large that other work must go on while it is written. */
+export async function replaceFileSlowly(path: string, write: (file: number) => Promise<void>): Promise<void> {
+  const temporary = temporaryName(path);
+  const file = await open(temporary, 'w');
+  try {
+    await write(file.fd);
+    await file.sync();
+  } catch (error) {
+    await file.close();
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await file.close();
+  await rename(temporary, path);
 }
 
 export function writeFileWhole(path: string, content: string | Uint8Array): void {

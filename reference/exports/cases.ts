@@ -1,0 +1,79 @@
+/** Exports the small models in every way, and says what llama.cpp is to compute with the files. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openForInference } from '../../workers/engine/compiled/open-model.ts';
+import { exportAdapterGguf, exportModelGguf } from '../../workers/engine/export/gguf/export-gguf.ts';
+import type { GgufType } from '../../workers/engine/export/gguf/tensor-types.ts';
+
+/** Tokens after each prompt that llama.cpp must choose as Graft does. */
+const CONTINUED_TOKENS = 24;
+
+export interface ModelDirs {
+  name: string;
+  modelDir: string;
+  adapterDir: string;
+  /** PEFT's `merge_and_unload` of them, in f32. */
+  mergedDir: string;
+}
+
+export const modelDirs = (folder: string): ModelDirs[] =>
+  readdirSync(folder)
+    .sort()
+    .map((name) => {
+      const of = (part: string) => join(folder, name, part);
+      return { name, modelDir: of('model'), adapterDir: of('adapter'), mergedDir: of('merged') };
+    });
+
+export interface Exported {
+  /** The base alone. */
+  base: string;
+  /** The base with the adapter merged in, by type. */
+  merged: Record<GgufType, string>;
+  adapter: string;
+  warnings: readonly string[];
+}
+
+const TYPES = ['f32', 'f16', 'bf16', 'q8_0'] as const;
+
+export async function exportAll({ name, modelDir, adapterDir }: ModelDirs, into: string): Promise<Exported> {
+  const path = (kind: string) => join(into, `${name}-${kind}.gguf`);
+  const options = { name, templates: null };
+  await exportModelGguf({ modelDir, adapterDir: null }, path('base'), { ...options, type: 'f32' });
+  const reports = [];
+  for (const type of TYPES) reports.push(await exportModelGguf({ modelDir, adapterDir }, path(type), { ...options, type }));
+  await exportAdapterGguf({ modelDir, adapterDir }, path('adapter'), { name, type: 'f32' });
+  const merged = Object.fromEntries(TYPES.map((type) => [type, path(type)])) as Record<GgufType, string>;
+  return { base: path('base'), merged, adapter: path('adapter'), warnings: reports[0]!.warnings };
+}
+
+export interface Expected {
+  /** Prompts with what the tuned model continues them with, greedily. */
+  sequences: number[][];
+  /** Number of tokens of each that are the prompt's. */
+  promptTokens: number[];
+  /** Logits at every position, [vocabulary] each. */
+  logits: Float32Array[];
+}
+
+/** What the base with its adapter computes, which the other checks compare with transformers. */
+export function expectedOf({ modelDir, adapterDir }: ModelDirs, prompts: readonly (readonly number[])[]): Expected {
+  const model = openForInference({ modelDir, adapterDir });
+  try {
+    const sequences = prompts.map((prompt) => {
+      const ids = [...prompt];
+      while (ids.length < prompt.length + CONTINUED_TOKENS) {
+        const logits = model.nextTokenLogits(Int32Array.from(ids));
+        ids.push(logits.indexOf(logits.reduce((a, b) => Math.max(a, b))));
+      }
+      return ids;
+    });
+    const size = model.config.vocabSize;
+    const logits = sequences.flatMap((ids) => {
+      const all = model.allLogits(Int32Array.from(ids));
+      return ids.map((_, at) => all.slice(at * size, (at + 1) * size));
+    });
+    return { sequences, promptTokens: prompts.map(({ length }) => length), logits };
+  } finally {
+    model.dispose();
+  }
+}
