@@ -1,6 +1,7 @@
 /** `graft`: the command line of the service. It knows the public API alone; what it shares with the service are the formats. */
 import { Command, CommanderError } from 'commander';
 import { addAdapters } from './commands/adapters.ts';
+import { addChat } from './commands/chat.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addFiles } from './commands/files.ts';
@@ -32,7 +33,7 @@ function program(): Command {
     .showSuggestionAfterError()
     .showHelpAfterError('See `graft --help`, or `graft COMMAND --help`.')
     .exitOverride();
-  for (const add of [addLogin, addFiles, addJobs, addModels, addAdapters, addSweep, addDoctor]) add(graft);
+  for (const add of [addLogin, addFiles, addJobs, addModels, addChat, addAdapters, addSweep, addDoctor]) add(graft);
   addCompletion(graft);
   return graft;
 }
