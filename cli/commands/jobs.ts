@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { contextOf } from '../context.ts';
 import { usageFailure } from '../exit-code.ts';
 import type { JobFlags } from '../jobs/request.ts';
-import { collect, collectPairs, count, number } from './arguments.ts';
+import { collectPairs, count } from './arguments.ts';
+import { withJobOptions } from './job-options.ts';
 
 interface CreateOptions extends JobFlags {
   file?: string;
@@ -72,23 +73,8 @@ const ACTIONS = {
 };
 
 function addCreate(jobs: Command): void {
-  jobs
-    .command('create')
-    .description('create a job from options, a YAML file, or both')
-    .option('-f, --file <job.yaml>', 'the request as YAML or JSON; options take precedence')
-    .option('--model <model>', 'a base model, or a tuned one to continue')
-    .option('--training-file <file>', 'the id of a file, or a path: it is then checked and uploaded')
-    .option('--validation-file <file>', 'likewise')
-    .option('--suffix <text>', "part of the tuned model's name")
-    .option('--seed <n>', 'the same seed, data and model give the same adapter', number)
-    .option('--epochs <n>', 'n_epochs', number)
-    .option('--batch-size <n>', 'batch_size', number)
-    .option('--learning-rate <rate>', 'learning_rate', number)
-    .option('--rank <r>', "LoRA's r", number)
-    .option('--alpha <alpha>', 'lora_alpha', number)
-    .option('--full', 'tune all weights instead of an adapter')
-    .option('--metadata <key=value>', 'a pair of your own; repeatable', collectPairs, {})
-    .option('--set <path=value>', 'any other field, such as tuning.use_rslora=true; repeatable', collect, [])
+  const command = jobs.command('create').description('create a job from options, a YAML file, or both');
+  withJobOptions(command)
     .option('--dry-run', 'measure what the job would need, and train nothing')
     .option('--estimate', 'say what the job would need, and create nothing')
     .option('--follow', 'watch the job until it ends')

@@ -5,7 +5,7 @@ import type { Service } from '../service.ts';
 import type { Connection } from '../settings.ts';
 import { bytes } from '../terminal/amounts.ts';
 import type { List, Model } from '../types.ts';
-import { bad, type Check, good, poor } from './check.ts';
+import { bad, type Check, good } from './check.ts';
 
 const TIMEOUT_MS = 5_000;
 
@@ -41,25 +41,21 @@ async function examineReadiness({ url }: Connection): Promise<Check> {
 }
 
 interface Worker {
-  id: string;
   device: string;
+  hostname: string;
   memory_bytes: number | null;
+  running_jobs: number;
 }
 
 async function examineModels(models: readonly Model[], { client }: Service): Promise<Check[]> {
-  const bases = models.filter(({ base_model: base }) => base === undefined);
-  if (bases.length === 0)
-    return [bad('models', 'no base model', 'Put one into MODELS_DIR of a worker, or allow downloads with ALLOW_MODEL_DOWNLOAD.')];
-  const found = good('models', `${bases.length} base, ${models.length - bases.length} tuned`);
-  // An estimate, which costs nothing, tells which workers there are.
-  const estimate = await client
-    .post<{ workers: Worker[] }>('/fine_tuning/estimate', { body: { model: bases[0]!.id }, maxRetries: 0 })
-    .catch(() => null);
-  if (estimate === null) return [found];
-  const { workers } = estimate;
-  const named = workers.map(({ device, memory_bytes: memory }) => device + (memory === null ? '' : ` with ${bytes(memory)}`)).join(', ');
+  const bases = models.filter(({ base_model: base }) => base === undefined).length;
+  if (bases === 0) return [bad('models', 'no base model', 'Put one into MODELS_DIR of a worker, or allow downloads with ALLOW_MODEL_DOWNLOAD.')];
+  const { data: workers } = await client.get<List<Worker>>('/workers', { maxRetries: 0 });
+  const named = workers.map(({ hostname, device, memory_bytes: memory }) => `${device} of ${hostname}${memory === null ? '' : `, ${bytes(memory)}`}`);
   return [
-    found,
-    workers.length === 0 ? poor('workers', 'none is running', 'Start one: `npm run worker`.') : good('workers', `${workers.length}: ${named}`),
+    good('models', `${bases} base, ${models.length - bases} tuned`),
+    workers.length === 0
+      ? bad('workers', 'none is running', 'Start one: `npm run worker`.')
+      : good('workers', `${workers.length}: ${named.join('; ')}`),
   ];
 }
