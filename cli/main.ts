@@ -5,6 +5,7 @@ import { addChat } from './commands/chat.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addFiles } from './commands/files.ts';
+import { addImport } from './commands/import.ts';
 import { addJobs } from './commands/jobs.ts';
 import { addLogin } from './commands/login.ts';
 import { addModels } from './commands/models.ts';
@@ -33,7 +34,7 @@ function program(): Command {
     .showSuggestionAfterError()
     .showHelpAfterError('See `graft --help`, or `graft COMMAND --help`.')
     .exitOverride();
-  for (const add of [addLogin, addFiles, addJobs, addModels, addChat, addAdapters, addSweep, addDoctor]) add(graft);
+  for (const add of [addLogin, addFiles, addJobs, addModels, addChat, addAdapters, addSweep, addImport, addDoctor]) add(graft);
   addCompletion(graft);
   return graft;
 }
