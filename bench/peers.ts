@@ -3,13 +3,14 @@
  * same machine. Makes the peers' Python environment first. Prints medians and ratios as a table and one JSON line; --write puts the rows into
  * docs/results.md.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pythonEnvironment } from '../reference/python/environment.ts';
 import { median } from './measures.ts';
+import { lastLineOf } from './program.ts';
 import { readResult, table, thisMachine, writeResult } from './results-page.ts';
 
 const { values: options } = parseArgs({
@@ -60,12 +61,7 @@ function pairs(precision: string): Pair[] {
   return [step('lora', false), step('lora', true), ...(precision === 'f32' ? [step('full', false)] : []), chats('packed'), chats('padded')];
 }
 
-/** @returns the JSON in the last line of output */
-function run(command: string, args: string[]): Result {
-  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', cwd: join(import.meta.dirname, '..') });
-  if (status !== 0) throw new Error(`${args.join(' ')} failed:\n${stderr.trim().split('\n').slice(-5).join('\n')}`);
-  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Result;
-}
+const run = (command: string, args: string[]): Result => JSON.parse(lastLineOf([command, ...args])) as Result;
 
 const speed = ({ supervisedPerSecond, tokensPerSecond }: Result): number => supervisedPerSecond ?? tokensPerSecond;
 

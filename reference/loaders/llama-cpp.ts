@@ -63,6 +63,11 @@ export class LlamaCpp {
     return join(this.#folder, 'converters');
   }
 
+  /** URL of node-llama-cpp. */
+  get library(): string {
+    return pathToFileURL(join(this.#folder, 'library/node_modules/node-llama-cpp/dist/index.js')).href;
+  }
+
   /** Writes a GGUF file of a model's directory, in f32. */
   convertModel(modelDir: string, file: string): Promise<void> {
     return this.#convert('convert_hf_to_gguf.py', modelDir, '--outtype', 'f32', '--outfile', file);
@@ -82,8 +87,7 @@ export class LlamaCpp {
   async evaluate(scratch: string, cases: readonly EvaluatedCase[]): Promise<void> {
     const request = join(scratch, 'llama-cpp.json');
     await writeFile(request, JSON.stringify(cases));
-    const library = pathToFileURL(join(this.#folder, 'library/node_modules/node-llama-cpp/dist/index.js')).href;
-    await exec(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'evaluate.ts'), library, request]);
+    await exec(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'evaluate.ts'), this.library, request]);
   }
 }
 
