@@ -98,7 +98,7 @@ export function objectiveFeeds(objective: Objective, fed: FedBatch, context: Obj
 const FIRST_PRIME = 211;
 
 /** Primes that divide none of the sizes, so that a multiple of one in a shape can only be a size that varies. */
-function primesDividingNone(sizes: Iterable<number>, count: number): number[] {
+export function primesDividingNone(sizes: Iterable<number>, count: number): number[] {
   const fixed = [...new Set(sizes)];
   const primes: number[] = [];
   for (let candidate = FIRST_PRIME; primes.length < count; candidate += 2) {

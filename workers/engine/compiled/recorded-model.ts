@@ -139,7 +139,7 @@ function trainedVariables(graph: Graph, { slab, variable: parameter }: HeldSlab)
 }
 
 /** @returns recorded tensors for all parts of the slabs, by name; owned by the caller */
-function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<string, Tensor> {
+export function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<string, Tensor> {
   const parts = held.flatMap(({ slab, variable }) => {
     const whole = recorder.tensor(variable.value) as Tensor2D;
     return Object.entries(recorder.record(() => tf.tidy(() => Object.fromEntries(split(whole, slab)))));
@@ -148,7 +148,7 @@ function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<string, T
 }
 
 /** Every size in a model's tensors; the primes of sizes that vary must divide none of them. */
-function fixedSizes({ heads, kvHeads, headSize }: ModelConfig, held: readonly HeldSlab[]): number[] {
+export function fixedSizes({ heads, kvHeads, headSize }: ModelConfig, held: readonly HeldSlab[]): number[] {
   const slabSizes = held.flatMap(({ slab: { shape, parts } }) => [
     ...shape,
     parts.length,

@@ -27,11 +27,11 @@ Choice choose() {
 #endif
   static const InstructionSet best_first[] = {
 #if defined(__x86_64__)
-      {"avx512_bf16", avx512 && __builtin_cpu_supports("avx512bf16"), avx512_bf16::operations, avx512_bf16::products},
-      {"avx512", avx512, avx512::operations, avx512::products},
-      {"avx2", avx2, avx2::operations, avx2::products},
+      {"avx512_bf16", avx512 && __builtin_cpu_supports("avx512bf16"), avx512_bf16::operations, avx512_bf16::products, avx512_bf16::row_products},
+      {"avx512", avx512, avx512::operations, avx512::products, avx512::row_products},
+      {"avx2", avx2, avx2::operations, avx2::products, avx2::row_products},
 #endif
-      {"baseline", true, baseline::operations, baseline::products},
+      {"baseline", true, baseline::operations, baseline::products, baseline::row_products},
   };
   const char *variable = std::getenv("TF_GRAFT_INSTRUCTIONS");
   const std::string wanted = variable == nullptr ? "" : variable;
@@ -73,5 +73,6 @@ const absl::Status &instruction_set_status() { return choice().status; }
 
 const TileOperations &tile_operations() { return instruction_set().tile_operations; }
 const WordProducts &word_products() { return instruction_set().word_products; }
+const RowProducts &row_products() { return instruction_set().row_products; }
 
 }  // namespace graft

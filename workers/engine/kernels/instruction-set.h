@@ -3,6 +3,7 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "per-instruction-set/row-products.h"
 #include "per-instruction-set/tile-operations.h"
 #include "per-instruction-set/word-products.h"
 
@@ -13,6 +14,7 @@ struct InstructionSet {
   bool runs_here;
   const TileOperations &tile_operations;
   const WordProducts &word_products;
+  const RowProducts &row_products;
 };
 
 const InstructionSet &instruction_set();

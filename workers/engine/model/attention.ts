@@ -1,7 +1,7 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
-import { attentionGradientKernel, attentionKernel, ownKernels } from '../tensorflow/native.ts';
-import { type Tensor, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
+import { attentionGradientKernel, attentionKernel, cachedAttentionKernel, ownKernels } from '../tensorflow/native.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
 import { type RotaryTables, rotate, rotateGradient } from './rope.ts';
@@ -43,6 +43,9 @@ export interface AttentionPass {
   mask: Tensor4D;
   /** [rows, length] int32; the mask is made of these and `windowTokens`. */
   segments: Tensor2D;
+  positions: Tensor2D;
+  /** `TokenGrid.slots` */
+  slots: Tensor1D | null;
   windowTokens: number | null;
 }
 
@@ -50,6 +53,8 @@ interface Attended {
   config: ModelConfig;
   parameters: Parameters;
   pass: AttentionPass;
+  /** Its number, from 0. */
+  layer: number;
 }
 
 /** The part of the configuration that `attend` uses. */
@@ -61,7 +66,7 @@ type Heads = Pick<ModelConfig, 'heads' | 'kvHeads' | 'headSize'> & Pick<ModelCon
  * @param block the block's name
  * @returns     [tokens, hidden]
  */
-export function attention(x: Tensor2D, block: string, { config, parameters, pass }: Attended): Tensor2D {
+export function attention(x: Tensor2D, block: string, { config, parameters, pass, layer }: Attended): Tensor2D {
   const { names, attention, heads, kvHeads, headSize } = config;
   const [q, k, v] = queriesKeysValues(x, block, config, parameters);
   const normed = (x: Tensor2D, name: string): Tensor2D => {
@@ -72,7 +77,9 @@ export function attention(x: Tensor2D, block: string, { config, parameters, pass
     return tf.reshape(norm(perHead, module, { config: config.norm, parameters }), x.shape);
   };
   const { scale, softCap } = attention;
-  const attended = attend({ q: normed(q, 'q_norm'), k: normed(k, 'k_norm'), v }, { heads, kvHeads, headSize, scale, softCap }, pass);
+  const projections = { q: normed(q, 'q_norm'), k: normed(k, 'k_norm'), v };
+  const sizes = { heads, kvHeads, headSize, scale, softCap };
+  const attended = pass.slots === null ? attend(projections, sizes, pass) : cachedAttend(projections, sizes, { ...pass, slots: pass.slots, layer });
   return parameters.linear(`${block}.${names.attention.output}`, attended);
 }
 
@@ -174,4 +181,20 @@ function fusedAttend({ q, k, v }: Projections, sizes: Heads, { rows, length, rot
       },
     };
   });
+}
+
+/** The same for tokens whose texts are in the session's cache, without a gradient. */
+function cachedAttend(
+  { q, k, v }: Projections,
+  { heads, kvHeads, headSize, scale, softCap }: Heads,
+  { rows, positions, rotary, slots, windowTokens, layer }: AttentionPass & { slots: Tensor1D; layer: number },
+): Tensor2D {
+  const rotated = (x: Tensor2D, count: number): Tensor => {
+    const perToken: Tensor4D = tf.reshape(x, [rows, 1, count, headSize]);
+    return tf.reshape(rotary === null ? perToken : rotate(perToken, rotary), [rows, count, headSize]);
+  };
+  const values = tf.reshape(v, [rows, kvHeads, headSize]);
+  const places = tf.reshape(positions, [rows]);
+  const options = { scale, softCap, windowTokens, layer };
+  return tf.reshape(cachedAttentionKernel([rotated(q, heads), rotated(k, kvHeads), values, slots, places], options), [rows, heads * headSize]);
 }

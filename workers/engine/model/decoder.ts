@@ -18,6 +18,8 @@ export interface TokenGrid extends TokenPlaces {
   inputIds: Tensor1D;
   /** Frequencies of each rotary embedding that the layers use, [dimensions / 2], or [rows, dimensions / 2] if they depend on the length. */
   frequencies: ReadonlyMap<Rotary, Tensor>;
+  /** [rows] int32, where each row is one token of a text whose earlier tokens are in the session's cache: a number for that text. */
+  slots?: Tensor1D;
 }
 
 /** Marks hidden states between blocks, from which the backward pass recomputes. */
@@ -46,7 +48,7 @@ export class Decoder {
       x = kept(x);
       const pass = passOf(layer);
       const attended = within(`${block}.${config.names.attention.module}`, () =>
-        attention(normed(x, block, norms.beforeAttention), block, { config, parameters, pass }),
+        attention(normed(x, block, norms.beforeAttention), block, { config, parameters, pass, layer: i }),
       );
       const afterAttention = tf.add(x, normed(attended, block, norms.afterAttention)) as Tensor2D;
       const mlpInput = config.parallelResidual ? x : afterAttention;
@@ -62,14 +64,22 @@ export class Decoder {
    * @returns [n, hidden], normed
    */
   statesAt(grid: TokenGrid, positions: Tensor1D, parameters: Parameters): Tensor2D {
-    const x = lookUp(this.hiddenStates(grid, parameters), positions, { trained: true });
-    return norm(x, this.#config.names.finalNorm, { config: this.#config.norm, parameters });
+    return this.#finalNorm(lookUp(this.hiddenStates(grid, parameters), positions, { trained: true }), parameters);
+  }
+
+  /** The head's input at all positions. @returns [rows · length, hidden], normed */
+  states(grid: TokenGrid, parameters: Parameters): Tensor2D {
+    return this.#finalNorm(this.hiddenStates(grid, parameters), parameters);
   }
 
   /** The language-model head, [vocab, hidden]. A tied head is the embedding. */
   head(parameters: Parameters): Tensor2D {
     const { names, tiedHead } = this.#config;
     return parameters.weight(`${tiedHead ? names.embedding : names.head}.weight`) as Tensor2D;
+  }
+
+  #finalNorm(x: Tensor2D, parameters: Parameters): Tensor2D {
+    return norm(x, this.#config.names.finalNorm, { config: this.#config.norm, parameters });
   }
 
   #embed({ inputIds, positions: places }: TokenGrid, parameters: Parameters): Tensor2D {
@@ -95,7 +105,8 @@ export class Decoder {
       if (made !== undefined) return made;
       const mask = masks.get(windowTokens) ?? attentionMask(grid, windowTokens);
       masks.set(windowTokens, mask);
-      const pass = { rows, length, mask, segments: grid.segments, windowTokens, rotary: rotary === null ? null : tables.get(rotary)! };
+      const { positions, segments, slots = null } = grid;
+      const pass = { rows, length, mask, positions, segments, slots, windowTokens, rotary: rotary === null ? null : tables.get(rotary)! };
       passes.set(kind, pass);
       return pass;
     };

@@ -33,6 +33,8 @@ export interface StoredWeights {
    * @throws Refusal `corrupt_model_file` naming every weight that holds NaN or an infinite value, if this one does
    */
   readInto(name: string, held: HeldFloats): void;
+  /** Whether a weight is stored as bf16. @param name one of `weightShapes` */
+  isBfloat16(name: string): boolean;
   close(): void;
 }
 
@@ -61,6 +63,10 @@ export function openWeights(modelDir: string, declared: ModelConfig): StoredWeig
       readInto(name, held) {
         const { file, name: inFile } = weights.get(name)!;
         if (file.readInto(inFile, held) !== -1) throw nonFinite(modelDir, weights, config);
+      },
+      isBfloat16(name) {
+        const { file, name: inFile } = weights.get(name)!;
+        return file.header.tensors.get(inFile)!.dtype === 'BF16';
       },
       close,
     };

@@ -116,6 +116,48 @@ export function attentionGradientKernel(
   return backend.executeMultipleOutputs('GraftAttentionGradient', attentionAttributes(options), inputs, 3) as [Tensor, Tensor, Tensor];
 }
 
+/**
+ * Attention to the session's cache, to which the new keys and values are added (kernels/cached-attention.cc); only if `ownKernels()`.
+ * @param q         [tokens, heads, headSize]
+ * @param k, v      [tokens, kvHeads, headSize]
+ * @param slots     [tokens] int32, a number for each token's text
+ * @param positions [tokens] int32, in its text
+ * @returns [tokens, heads, headSize]
+ */
+export function cachedAttentionKernel(
+  [q, k, v, slots, positions]: [Tensor, Tensor, Tensor, Tensor, Tensor],
+  { layer, ...options }: AttentionOptions & { layer: number },
+): Tensor {
+  const attributes = [...attentionAttributes(options).filter(({ name }) => name !== 'T'), { name: 'layer', type: TF_ATTR_INT, value: layer }];
+  return backend.executeSingleOutput('GraftCachedAttention', attributes, [q, k, v, slots, positions]);
+}
+
+/**
+ * x·Wᵀ for few rows, which are each computed the same whatever rows are beside them (kernels/row-products.cc); only if `ownKernels()`.
+ * @param x        [tokens, in]
+ * @param matrices [out, in] each, in f32 or bf16
+ * @returns [tokens, out] for each
+ */
+export function rowProductsKernel(x: Tensor2D, matrices: readonly Tensor2D[]): Tensor2D[] {
+  const count = { name: 'N', type: TF_ATTR_INT, value: matrices.length };
+  return backend.executeMultipleOutputs('GraftRowProducts', [count], [x, ...matrices], matrices.length) as Tensor2D[];
+}
+
+/**
+ * y + s·(x·Aᵀ)·Bᵀ with the A and B of each row's adapter (kernels/adapter-rows.cc); only if `ownKernels()`.
+ * @param x        [tokens, in]
+ * @param adapters [tokens] int32, the number of each row's adapter, or -1
+ * @param ys       [tokens, out] of each layer
+ * @param firstModule number of the first layer; the others follow it
+ */
+export function adapterRowsKernel(x: Tensor2D, adapters: Tensor1D, ys: readonly Tensor2D[], firstModule: number): Tensor2D[] {
+  const attributes = [
+    { name: 'N', type: TF_ATTR_INT, value: ys.length },
+    { name: 'first_module', type: TF_ATTR_INT, value: firstModule },
+  ];
+  return backend.executeMultipleOutputs('GraftAdapterRows', attributes, [x, adapters, ...ys], ys.length) as Tensor2D[];
+}
+
 /** Largest number of columns, the ranks of several layers together, for which the kernels for products with narrow matrices are faster. */
 export const LARGEST_THIN_RANK = 64;
 

@@ -16,6 +16,10 @@ export const product: FlopRule = (node, { elements, actual }) => 2 * elements * 
 /** [tokens, r]·[r, columns], or [tokens, columns]·[columns, r]. */
 export const rankProduct: FlopRule = ({ inputs: [a] }, { elements, actual }) => 2 * elements * actual(a!.shape[1]!);
 
+/** One input [rows, inner] with several matrices [columns, inner]. */
+export const rowProducts: FlopRule = ({ inputs: [x, ...matrices] }, { actual }) =>
+  matrices.reduce((sum, { shape }) => sum + 2 * actual(x!.shape[0]!) * shape[0]! * shape[1]!, 0);
+
 /** A sum over the tokens. */
 export const outerProduct: FlopRule = ({ inputs: [, b], outputs: [result] }, { actual }) =>
   2 * result!.shape.reduce((product, size) => product * size, 1) * actual(b!.shape[0]!);

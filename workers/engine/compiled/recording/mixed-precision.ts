@@ -8,7 +8,8 @@ import { inRange, lookUp } from './operations.ts';
 
 /** @returns attributes and inputs in the types that the operation computes in */
 export function typed(graph: Graph, { op, attributes, inputs }: Call, precision: Precision): Pick<Call, 'attributes' | 'inputs'> {
-  const { products, moves, movedType = 'T' } = lookUp(op);
+  const { takesAnyFloat, products, moves, movedType = 'T' } = lookUp(op);
+  if (takesAnyFloat) return { attributes: { ...attributes, Tin: { kind: 'types', value: inputs.map(({ dtype }) => dtype) } }, inputs };
   if (precision === 'bf16' && products !== undefined) {
     const converted = inputs.map((input, index) => (products.includes(index) ? cast(graph, input, DType.bfloat16) : exact(graph, input)));
     return { attributes: { ...attributes, T: typeOf(DType.bfloat16) }, inputs: converted };

@@ -14,6 +14,8 @@ export interface Operation {
   /** Which inputs hold sizes of the result. A size that varies from run to run is computed from what is fed. */
   shapedBy?: readonly number[];
 
+  /** It takes each input in the type that it has; the attribute Tin names them. */
+  takesAnyFloat?: boolean;
   /** Which inputs are in bf16 where products are. The attribute T names their type. */
   products?: readonly number[];
   /** It computes nothing: it moves elements of these inputs and keeps their type. */
@@ -135,6 +137,12 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   GraftRankReduce: { flops: flops.rankProduct },
   GraftRankOuter: { flops: flops.outerProduct },
   GraftFusedRows: {},
+  GraftRowProducts: { results: shapes.rowProducts, takesAnyFloat: true, flops: flops.rowProducts },
+  GraftCachedAttention: { results: shapes.same },
+  GraftCacheRelease: {},
+  GraftAdapterRows: { results: shapes.adapterRows },
+  GraftAdapterAssign: {},
+  GraftAdapterRemove: {},
 };
 
 /** @throws Error naming an operation that has no row */

@@ -82,6 +82,11 @@ export const attentionGradient: ShapeRule = ([q, k, v]) => [q!, k!, v!];
 
 export const expansionGradient: ShapeRule = ([, h, b]) => [h!, b!].map(({ shape }) => ({ dtype: DType.float32, shape }));
 
+/** Products of the first input with each of the others, which are transposed. */
+export const rowProducts: ShapeRule = ([x, ...matrices]) => matrices.map((w) => ({ dtype: DType.float32, shape: [x!.shape[0]!, w.shape[0]!] }));
+
+export const adapterRows: ShapeRule = ([, , ...ys]) => ys.map(({ dtype, shape }) => ({ dtype, shape }));
+
 /** NumPy's rule. */
 function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
   const rank = Math.max(a.length, b.length);

@@ -1,0 +1,181 @@
+/** Continues texts with a key/value cache, on a CPU. The session of one graph holds the weights, the adapters and the cache. */
+import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { linearLayers } from '../../../src/formats/module-shapes.ts';
+import { loraFormat, loraScaling, peftName } from '../../../src/formats/tuning/lora.ts';
+import { GraphSession, uploaded } from '../compiled/session/session.ts';
+import { asGiven, givenClass } from '../compiled/session/session-variable.ts';
+import { contentOf, type Fill } from '../compiled/slab.ts';
+import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
+import { dependsOnLength, rotaryFrequencies } from '../model/rope.ts';
+import { rotariesOf } from '../model/token-grid.ts';
+import { openWeights, readModelConfig, type StoredWeights } from '../model/weights.ts';
+import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
+import { FEEDS, type RecordedGeneration, recordGeneration } from './recorded-generation.ts';
+import type { NewTokens, TokenPasses } from './token-passes.ts';
+
+/** Tokens in a page of the cache: kPageTokens in kernels/key-value-cache.h. */
+const PAGE_TOKENS = 64;
+/** More make `read` hardly faster, and other texts wait for it. */
+const READ_TOKENS = 128;
+const F32_BYTES = 4;
+/** In place of an adapter's number. */
+const NO_ADAPTER = -1;
+
+export class CachedPasses implements TokenPasses {
+  readonly config: ModelConfig;
+  readonly readTokens = READ_TOKENS;
+  readonly #recorded: RecordedGeneration;
+  readonly #session: GraphSession;
+  /** Bytes of each. */
+  readonly #adapters = new Map<number, number>();
+  /** The number of pages of each slot. */
+  readonly #pages = new Map<number, number>();
+  #weightBytes = 0;
+  #nextAdapter = 0;
+
+  /** @throws Refusal `unsupported_architecture`, `corrupt_model_file` */
+  constructor({ modelDir, precision }: { modelDir: string; precision: Precision }) {
+    const weights = openWeights(modelDir, readModelConfig(modelDir));
+    try {
+      this.config = { ...weights.config, inputFirst: false };
+      // Weights that are stored in bf16 are the same numbers in half the memory.
+      const heldIn = (name: string): Precision => (precision === 'bf16' || weights.isBfloat16(name) ? 'bf16' : 'f32');
+      this.#recorded = recordGeneration({ config: this.config, precision, heldIn });
+      const { graph, frozen, read, next, release, assignAdapter, removeAdapter } = this.#recorded;
+      this.#session = new GraphSession(graph, [
+        read,
+        next,
+        release,
+        assignAdapter,
+        removeAdapter,
+        ...frozen.map(({ variable }) => variable.assigned),
+      ]);
+      try {
+        this.#load(weights);
+      } catch (error) {
+        this.#session.dispose();
+        throw error;
+      }
+    } finally {
+      weights.close();
+    }
+  }
+
+  read(text: NewTokens, end: number): Float32Array {
+    const positions = Array.from({ length: end - text.seen }, (_, index) => text.seen + index);
+    const rows = positions.map((position) => ({ text, position }));
+    return this.#logits(rows, this.#recorded.read)[0]!;
+  }
+
+  next(texts: readonly NewTokens[]): Float32Array[] {
+    return this.#logits(
+      texts.map((text) => ({ text, position: text.seen })),
+      this.#recorded.next,
+    );
+  }
+
+  isOutdated(seen: number, length: number): boolean {
+    // As in transformers: LongRoPE rotates all keys of a long text anew, while dynamic scaling leaves earlier ones as they are.
+    return rotariesOf(this.config).some(
+      ({ scaling }) => scaling?.type === 'longrope' && seen <= scaling.originalMaxPositionTokens && length > scaling.originalMaxPositionTokens,
+    );
+  }
+
+  release(slot: number): void {
+    this.#pages.delete(slot);
+    this.#run({ [FEEDS.released]: tf.tensor1d([slot], 'int32') }, this.#recorded.release);
+  }
+
+  addAdapter(dir: string): number {
+    const tuning = readAdapterConfig(dir);
+    const trainable = new Map([...loraFormat.trainedShapes(this.config, tuning)].map(([tensor, shape]) => [tensor, { shape }]));
+    const number = this.#nextAdapter++;
+    let bytes = 0;
+    loadAdapter(
+      {
+        trainable,
+        assign: (values) => {
+          for (const [index, module] of [...linearLayers(this.config).keys()].entries()) {
+            const [A, B] = (['A', 'B'] as const).map((matrix) => {
+              const held = peftName(module, matrix);
+              return trainable.has(held) ? tf.tensor2d(values.get(held)!, trainable.get(held)!.shape as [number, number]) : null;
+            });
+            if (!A || !B) continue;
+            bytes += (A.size + B.size) * F32_BYTES;
+            const names = { [FEEDS.adapter]: tf.scalar(number, 'int32'), [FEEDS.module]: tf.scalar(index, 'int32') };
+            this.#run({ ...names, [FEEDS.A]: A, [FEEDS.B]: B, [FEEDS.scaling]: tf.scalar(loraScaling(tuning)) }, this.#recorded.assignAdapter);
+          }
+        },
+      },
+      dir,
+    );
+    this.#adapters.set(number, bytes);
+    return number;
+  }
+
+  removeAdapter(adapter: number): void {
+    this.#adapters.delete(adapter);
+    this.#run({ [FEEDS.adapter]: tf.scalar(adapter, 'int32') }, this.#recorded.removeAdapter);
+  }
+
+  memoryBytes(): number {
+    const { layers, kvHeads, headSize } = this.config;
+    const pageBytes = 2 * layers * kvHeads * headSize * PAGE_TOKENS * F32_BYTES;
+    const pages = [...this.#pages.values()].reduce((sum, count) => sum + count, 0);
+    return [...this.#adapters.values()].reduce((sum, bytes) => sum + bytes, this.#weightBytes + pages * pageBytes);
+  }
+
+  dispose(): void {
+    this.#session.dispose();
+  }
+
+  /** Each row is one token of a text, at a position. */
+  #logits(rows: readonly { text: NewTokens; position: number }[], fetched: RecordedGeneration['read']): Float32Array[] {
+    const ints = (of: (row: (typeof rows)[number]) => number, shape = [rows.length]): Tensor => tf.tensor(Int32Array.from(rows, of), shape, 'int32');
+    for (const { text, position } of rows) this.#pages.set(text.slot, Math.ceil((position + 1) / PAGE_TOKENS));
+    const frequencies = rotariesOf(this.config).map((rotary, index) => {
+      if (!dependsOnLength(rotary)) return [FEEDS.frequencies(index), tf.tensor1d(rotaryFrequencies(rotary))];
+      const ofRows = rows.flatMap(({ text }) => [...rotaryFrequencies(rotary, text.tokens.length)]);
+      return [FEEDS.frequencies(index), tf.tensor2d(ofRows, [rows.length, rotary.dimensions / 2])];
+    });
+    const feeds = {
+      [FEEDS.tokens]: tf.scalar(rows.length, 'int32'),
+      [FEEDS.inputIds]: ints(({ text, position }) => text.tokens[position]!),
+      [FEEDS.positions]: ints(({ position }) => position, [rows.length, 1]),
+      [FEEDS.slots]: ints(({ text }) => text.slot),
+      [FEEDS.adapters]: ints(({ text }) => text.adapter ?? NO_ADAPTER),
+      [FEEDS.last]: tf.tensor1d([rows.length - 1], 'int32'),
+      ...Object.fromEntries(frequencies),
+    };
+    const logits = this.#run(feeds, fetched) as Float32Array;
+    const { vocabSize } = this.config;
+    return Array.from({ length: logits.length / vocabSize }, (_, row) => logits.subarray(row * vocabSize, (row + 1) * vocabSize));
+  }
+
+  /** @param feeds which this disposes of */
+  #run(feeds: Record<string, Tensor>, fetched: RecordedGeneration['read']): Float32Array | Int32Array {
+    const [result] = this.#session.run(feeds, [fetched]);
+    const values = result!.dataSync<'float32' | 'int32'>();
+    tf.dispose([result!, ...Object.values(feeds)]);
+    return values;
+  }
+
+  #load(weights: StoredWeights): void {
+    const linears = new Set([...linearLayers(this.config).keys()].map((module) => `${module}.weight`));
+    const fill: Fill = (name, held) => {
+      if (!weights.config.inputFirst || !linears.has(name)) return weights.readInto(name, held);
+      const stored = held.slice();
+      weights.readInto(name, stored);
+      const outputs = linearLayers(this.config).get(name.replace(/\.weight$/, ''))!.out;
+      for (let index = 0; index < held.length; index++)
+        held[(index % outputs) * (held.length / outputs) + Math.floor(index / outputs)] = stored[index]!;
+    };
+    // One slab at a time, so that only one is in memory twice.
+    for (const { slab, variable } of this.#recorded.frozen) {
+      const content = contentOf(slab, fill, givenClass(variable));
+      this.#weightBytes += content.byteLength;
+      this.#run({ [`${variable.name}/given`]: uploaded(asGiven(variable, content)) }, variable.assigned);
+    }
+  }
+}

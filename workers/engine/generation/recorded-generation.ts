@@ -1,0 +1,155 @@
+/** Records what continues texts as one graph: reading a piece of one text, and one more token of each of several. Nothing is computed yet. */
+import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { linearLayers, weightShapes } from '../../../src/formats/module-shapes.ts';
+import { primesDividingNone } from '../compiled/pass-feeds.ts';
+import { fixedSizes, type HeldSlab, tensorsIn } from '../compiled/recorded-model.ts';
+import { DType, type Graph, type Output } from '../compiled/recording/graph.ts';
+import { Recorder } from '../compiled/recording/recorder.ts';
+import { fuseRows } from '../compiled/rewriting/fuse.ts';
+import { sessionVariable } from '../compiled/session/session-variable.ts';
+import { slabsOf, VECTORS } from '../compiled/slab.ts';
+import { Decoder, type TokenGrid } from '../model/decoder.ts';
+import type { Parameters } from '../model/parameters.ts';
+import { dependsOnLength } from '../model/rope.ts';
+import { rotariesOf } from '../model/token-grid.ts';
+import { softCapped } from '../objectives/cross-entropy.ts';
+import { adapterRowsKernel, rowProductsKernel } from '../tensorflow/native.ts';
+import { within } from '../tensorflow/scope.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+
+/** Names of what is fed. */
+export const FEEDS = {
+  tokens: 'tokens',
+  inputIds: 'input_ids',
+  positions: 'positions',
+  slots: 'slots',
+  adapters: 'adapters',
+  frequencies: (index: number) => `frequencies_${index}`,
+  last: 'last',
+  released: 'released',
+  adapter: 'adapter',
+  module: 'module',
+  A: 'a',
+  B: 'b',
+  scaling: 'scaling',
+} as const;
+
+export interface RecordedGeneration {
+  graph: Graph;
+  frozen: readonly HeldSlab[];
+  /** [1, vocab], after the row `last` of a piece of a text. */
+  read: Output;
+  /** [tokens, vocab], after each row; the rows belong to different texts. */
+  next: Output;
+  /** Fetching these changes what the session holds. */
+  release: Output;
+  assignAdapter: Output;
+  removeAdapter: Output;
+}
+
+interface GenerationChoices {
+  config: ModelConfig;
+  /** Of the products of `read`. Those of `next` sum in f32 in any case. */
+  precision: Precision;
+  /** @returns the precision in which a weight is held */
+  heldIn(name: string): Precision;
+}
+
+export function recordGeneration({ config, precision, heldIn }: GenerationChoices): RecordedGeneration {
+  if (config.inputFirst) throw new Error('the kernels for few rows take weights as [out, in]');
+  const recorder = new Recorder(precision);
+  const { graph } = recorder;
+  const frozen = slabsOf(weightShapes(config), config.names.blocks).map((slab): HeldSlab => {
+    const dtype = slab.name !== VECTORS && slab.parts.every(({ name }) => heldIn(name) === 'bf16') ? DType.bfloat16 : DType.float32;
+    return { slab, variable: sessionVariable(graph, `frozen/${slab.name}`, slab.shape, { dtype }) };
+  });
+  const weights = tensorsIn(recorder, frozen);
+  const { grid, adapters, last } = declareFeeds(recorder, config, fixedSizes(config, frozen));
+  const decoder = new Decoder(config);
+  const record = (pass: 'read' | 'next'): Output => {
+    let logits: Output | undefined;
+    recorder.record(() =>
+      tf.tidy(() => {
+        const parameters = rowParameters(weights, { config, adapters, few: pass === 'next' });
+        const states = pass === 'next' ? decoder.states(grid, parameters) : decoder.statesAt(grid, last, parameters);
+        const [products] = rowProductsKernel(states, [decoder.head(parameters)]);
+        logits = recorder.outputOf(softCapped(products!, config.logitSoftCap));
+      }),
+    );
+    return logits!;
+  };
+  const [read, next] = [record('read'), record('next')];
+  recorder.record(() => tf.dispose([...weights.values()]));
+  recorder.dispose();
+  fuseRows(graph, [[read], [next]]);
+  return { graph, frozen, read, next, ...recordChanges(graph) };
+}
+
+interface GenerationFeeds {
+  grid: TokenGrid;
+  /** [tokens] int32, the number of each row's adapter, or −1 */
+  adapters: Tensor1D;
+  /** [1] int32 */
+  last: Tensor1D;
+}
+
+/** Each row of the grid is one token, because texts differ in their lengths. */
+function declareFeeds(recorder: Recorder, config: ModelConfig, sizes: readonly number[]): GenerationFeeds {
+  const [tokens] = primesDividingNone(sizes, 1) as [number];
+  recorder.size(FEEDS.tokens, tokens);
+  const positions = recorder.feed(FEEDS.positions, 'int32', [tokens, 1]) as Tensor2D;
+  const frequencies = rotariesOf(config).map((rotary, index) => {
+    const ofRow = rotary.dimensions / 2;
+    return [rotary, recorder.feed(FEEDS.frequencies(index), 'float32', dependsOnLength(rotary) ? [tokens, ofRow] : [ofRow])] as const;
+  });
+  return {
+    grid: {
+      inputIds: recorder.feed(FEEDS.inputIds, 'int32', [tokens]) as Tensor1D,
+      positions,
+      segments: positions, // a row has one token, so its mask hides nothing
+      slots: recorder.feed(FEEDS.slots, 'int32', [tokens]) as Tensor1D,
+      frequencies: new Map(frequencies),
+    },
+    adapters: recorder.feed(FEEDS.adapters, 'int32', [tokens]) as Tensor1D,
+    last: recorder.feed(FEEDS.last, 'int32', [1]) as Tensor1D,
+  };
+}
+
+interface RowParametersOptions {
+  config: ModelConfig;
+  adapters: Tensor1D;
+  /** Whether there are too few rows for a general product. */
+  few: boolean;
+}
+
+/** The base model's layers, each followed by the update of every row's own adapter. */
+function rowParameters(weights: ReadonlyMap<string, Tensor>, { config, adapters, few }: RowParametersOptions): Parameters {
+  const numbers = new Map([...linearLayers(config).keys()].map((module, index) => [module, index]));
+  const weight = (name: string): Tensor => weights.get(name)!;
+  const linears = (modules: readonly string[], x: Tensor2D): Tensor2D[] =>
+    within(modules[0]!, () => {
+      const matrices = modules.map((module) => weight(`${module}.weight`) as Tensor2D);
+      const products = few ? rowProductsKernel(x, matrices) : matrices.map((W): Tensor2D => tf.matMul(x, W, false, true));
+      const updated = adapterRowsKernel(x, adapters, products, numbers.get(modules[0]!)!);
+      return modules.map((module, index) => {
+        const bias = weights.get(`${module}.bias`);
+        return bias === undefined ? updated[index]! : tf.add(updated[index]!, bias);
+      });
+    });
+  return { weight, linear: (module, x) => linears([module], x)[0]!, linears };
+}
+
+/** Adds what frees texts, and what sets and removes adapters. */
+function recordChanges(graph: Graph): Pick<RecordedGeneration, 'release' | 'assignAdapter' | 'removeAdapter'> {
+  const number = (name: string): Output => graph.placeholder(name, DType.int32, []);
+  const change = (op: string, inputs: Output[]): Output => graph.add(op, {}, inputs, [inputs[0]!], { stateful: true }).outputs[0]!;
+  const matrix = (name: string): Output => graph.placeholder(name, DType.float32, [-1, -1]);
+  const adapter = number(FEEDS.adapter);
+  const pair = [matrix(FEEDS.A), matrix(FEEDS.B), graph.placeholder(FEEDS.scaling, DType.float32, [])];
+  return {
+    release: change('GraftCacheRelease', [graph.placeholder(FEEDS.released, DType.int32, [-1])]),
+    assignAdapter: change('GraftAdapterAssign', [adapter, number(FEEDS.module), ...pair]),
+    removeAdapter: change('GraftAdapterRemove', [adapter]),
+  };
+}
