@@ -28,9 +28,6 @@ const LEARNED_POSITIONS = 'transformer.wpe.weight';
 /** The models of families have no tokenizer. All use one, whose ids include theirs. */
 const TOKENIZER = ['tokenizer.json', 'tokenizer_config.json'].map((file) => referencePath('cases', 'llama-gqa-tied', 'model', file));
 
-/** All but the prompt, the adapter and the number of tokens of a request that takes the most probable token each time. */
-export const GREEDY = { temperature: 0, topP: 1, topK: 0, minP: 0, logitBias: new Map(), seed: 0, stop: [], logprobs: null };
-
 export interface GenerationCase {
   modelDir: string;
   /** By name. */

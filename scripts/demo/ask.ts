@@ -2,7 +2,7 @@
  * Asks a model questions: `ask.ts '{"modelDir", "adapterDir"?, "prompts", "maxTokens"}'` prints the answers as a JSON array.
  * The demo runs it in a separate process, so that TensorFlow's memory is freed when it ends.
  */
-import { Generator } from '../../workers/engine/index.ts';
+import { GREEDY, openGenerationModel } from '../../workers/engine/index.ts';
 
 const { modelDir, adapterDir, prompts, maxTokens } = JSON.parse(process.argv[2] ?? '{}') as {
   modelDir: string;
@@ -10,11 +10,14 @@ const { modelDir, adapterDir, prompts, maxTokens } = JSON.parse(process.argv[2] 
   prompts: string[];
   maxTokens: number;
 };
-const generator = await Generator.open({ modelDir, ...(adapterDir !== undefined && { adapterDir }) });
-const answers: string[] = [];
-for (const prompt of prompts) {
-  const { text } = await generator.chat([{ role: 'user', content: prompt }], { maxTokens, temperature: 0, seed: 0 });
-  answers.push(text);
-}
-generator.dispose();
+const model = await openGenerationModel({ modelDir });
+const adapter = adapterDir === undefined ? null : 'adapter';
+if (adapterDir !== undefined) await model.addAdapter('adapter', adapterDir);
+const answers = await Promise.all(
+  prompts.map(async (content) => {
+    const prompt = await model.conversation([{ role: 'user', content, extra: new Map() }], { adapter, tools: null });
+    return (await model.generate({ ...GREEDY, prompt, adapter, maxTokens })).text;
+  }),
+);
+model.dispose();
 console.log(JSON.stringify(answers));

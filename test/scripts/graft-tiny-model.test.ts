@@ -11,7 +11,7 @@ import { perplexity } from '../../scripts/graft-tiny/perplexity.ts';
 import { tokenizeExample } from '../../workers/engine/data/supervision.ts';
 import { ChatTemplate } from '../../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../../workers/engine/data/tokenizer.ts';
-import { Generator } from '../../workers/engine/index.ts';
+import { GREEDY, openGenerationModel } from '../../workers/engine/index.ts';
 import { openSafetensors } from '../../workers/engine/io/safetensors.ts';
 
 const MODEL = fileURLToPath(new URL('../../models/graft-tiny', import.meta.url));
@@ -91,13 +91,16 @@ describe('graft-tiny on held-out text', () => {
   });
 
   it('answers plain questions with greedy decoding, and stops', async () => {
-    const generator = await Generator.open({ modelDir: MODEL });
+    const model = await openGenerationModel({ modelDir: MODEL });
     try {
-      const ask = async (content: string) => (await generator.chat([{ role: 'user', content }], { maxTokens: 60, temperature: 0, seed: 0 })).text;
+      const ask = async (content: string) => {
+        const prompt = await model.conversation([{ role: 'user', content, extra: new Map() }], { adapter: null, tools: null });
+        return (await model.generate({ ...GREEDY, prompt, adapter: null, maxTokens: 60 })).text;
+      };
       expect(await ask('What colour is a cow?')).toBe('A cow is brown.');
       expect(await ask('What is the capital of France?')).toBe('The capital of France is Paris.');
     } finally {
-      generator.dispose();
+      model.dispose();
     }
   });
 });

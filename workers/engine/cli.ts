@@ -152,22 +152,22 @@ async function generateCommand(args: string[]): Promise<void> {
     options: { model: text, adapter: text, prompt: text, system: text, raw: flag, 'max-tokens': text, temperature: text, seed: text },
   });
   const prompt = required('prompt', values.prompt);
-  const options = {
-    maxTokens: number('max-tokens', values['max-tokens']) ?? 64,
-    temperature: number('temperature', values.temperature) ?? 0,
-    seed: number('seed', values.seed) ?? 0,
-  };
-  const dirs = {
-    modelDir: resolve(required('model', values.model)),
-    ...(values.adapter === undefined ? {} : { adapterDir: resolve(values.adapter) }),
-  };
-  const { Generator } = await import('./generate.ts');
-  const generator = await Generator.open(dirs);
-  const system = values.system === undefined ? [] : [{ role: 'system' as const, content: values.system }];
-  const generated =
-    values.raw === true ? generator.complete(prompt, options) : generator.chat([...system, { role: 'user', content: prompt }], options);
-  console.log((await generated).text);
-  generator.dispose();
+  const modelDir = resolve(required('model', values.model));
+  const sampling = { temperature: number('temperature', values.temperature) ?? 0, seed: number('seed', values.seed) ?? 0 };
+  const maxTokens = number('max-tokens', values['max-tokens']) ?? 64;
+  const { GREEDY, openGenerationModel } = await import('./index.ts');
+  const model = await openGenerationModel({ modelDir });
+  try {
+    const adapter = values.adapter === undefined ? null : 'adapter';
+    if (values.adapter !== undefined) await model.addAdapter('adapter', resolve(values.adapter));
+    const message = (role: 'system' | 'user', content: string) => ({ role, content, extra: new Map() });
+    const system = values.system === undefined ? [] : [message('system', values.system)];
+    const tokens = values.raw === true ? model.tokens(prompt) : model.conversation([...system, message('user', prompt)], { adapter, tools: null });
+    const { text } = await model.generate({ ...GREEDY, ...sampling, prompt: await tokens, adapter, maxTokens });
+    console.log(text);
+  } finally {
+    model.dispose();
+  }
 }
 
 function required(name: string, value: string | undefined): string {

@@ -12,7 +12,6 @@ export type {
 export { type Dataset, type DatasetOptions, readDataset } from './data/dataset.ts';
 export { type ExampleStore, inMemory } from './data/example-store.ts';
 export { evaluate } from './evaluate.ts';
-export { type Generated, type GenerateOptions, Generator } from './generate.ts';
 export type {
   ChosenProbability,
   ConversationOptions,
@@ -24,6 +23,7 @@ export type {
   Sampling,
   TokenProbability,
 } from './generation/contract.ts';
+export { GREEDY } from './generation/contract.ts';
 export { openGenerationModel } from './generation/generation-model.ts';
 export type { Metrics } from './objectives/objective.ts';
 export { prepare, type Run } from './prepare.ts';

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { referencePath } from '../../../reference/fixtures.ts';
 import type { TokenReceipt } from '../../../src/formats/token-receipt.ts';
 import type { TrainOptions } from '../../../workers/engine/contract.ts';
-import { Generator } from '../../../workers/engine/generate.ts';
+import { openGenerationModel } from '../../../workers/engine/index.ts';
 import { train } from '../../../workers/engine/train.ts';
 
 const OWN = "{% for m in messages %}{{ m.role }}({{ mood }}){{ m.content }};{% endfor %}{{ 'assistant(' ~ mood ~ ')' if add_generation_prompt }}";
@@ -78,9 +78,15 @@ describe('train › with a template and variables of the job', () => {
   it('writes the template beside an adapter, which generates with it', async () => {
     const { files } = await train(options({ tuning: { type: 'lora', r: 2 }, chatTemplate: OWN, chatTemplateKwargs: calm }));
     expect(files).toEqual(['README.md', 'adapter_config.json', 'adapter_model.safetensors', 'chat_template.jinja']);
-    const generator = await Generator.open({ modelDir, adapterDir: join(dir, 'out') });
-    expect(generator.template).toMatchObject({ isOwn: true });
-    generator.dispose();
+    const model = await openGenerationModel({ modelDir });
+    await model.addAdapter('own', join(dir, 'out'));
+    const prompt = await model.conversation([{ role: 'user', content: 'a', extra: calm }], {
+      adapter: 'own',
+      tools: null,
+      chatTemplateKwargs: calm,
+    });
+    expect(prompt).toEqual(await model.tokens('user(calm)a;assistant(calm)'));
+    model.dispose();
     expect(readFileSync(join(dir, 'out', 'chat_template.jinja'), 'utf8')).toBe(OWN);
   });
 

@@ -41,6 +41,9 @@ export interface GenerationRequest extends Sampling {
   logprobs: number | null;
 }
 
+/** All of a request but what to continue: the most probable token each time, and nothing reported beside the text. */
+export const GREEDY = { temperature: 0, topP: 1, topK: 0, minP: 0, logitBias: new Map<number, number>(), seed: 0, stop: [], logprobs: null } as const;
+
 /** A token's natural logarithm of probability, before temperature and filters. */
 export interface TokenProbability {
   tokenId: number;

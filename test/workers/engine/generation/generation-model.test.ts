@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referencePath } from '../../../../reference/fixtures.ts';
-import { GREEDY } from '../../../../reference/generation.ts';
-import { type GeneratedPiece, type GenerationModel, type GenerationRequest, openGenerationModel } from '../../../../workers/engine/index.ts';
+import { type GeneratedPiece, type GenerationModel, type GenerationRequest, GREEDY, openGenerationModel } from '../../../../workers/engine/index.ts';
 import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 
 const ADAPTERS = ['all-linear', 'attention-rslora'];
