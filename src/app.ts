@@ -20,6 +20,7 @@ import { parseJsonBody } from './http/json-body.ts';
 import { explainUnknownRoutes } from './http/known-routes.ts';
 import { documentOptions } from './http/openapi/document.ts';
 import { addErrorAnswers } from './http/openapi/shared-answers.ts';
+import { countRequests } from './http/request-counts.ts';
 import { newRequestId, sendRequestId } from './http/request-id.ts';
 import { RequestLog } from './http/request-log.ts';
 import { repeatSafely } from './http/safe-retries.ts';
@@ -29,6 +30,7 @@ import { compileValidator } from './http/validation.ts';
 import { jobRoutes } from './jobs/routes.ts';
 import { machineRoutes } from './machines/routes.ts';
 import { modelRoutes } from './models/routes.ts';
+import { monitoringRoutes } from './monitoring/routes.ts';
 import { permissionRoutes } from './permissions/routes.ts';
 import { reportRoutes } from './reports/routes.ts';
 import type { Services } from './services.ts';
@@ -75,6 +77,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
   app.addHook('onRequest', setSecurityHeaders);
   app.addHook('onRequest', sendRequestId);
   app.addHook('onRequest', endSlowBodies());
+  app.addHook('onResponse', countRequests(services.instruments));
   app.decorateRequest('bodyText', '');
   app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);
@@ -95,6 +98,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
   await app.register(swagger, documentOptions);
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
   await app.register(healthRoutes, services);
+  await app.register(monitoringRoutes, { ...services, apiKey });
   await app.register(dashboardRoutes);
   await app.register(
     async (v1) => {

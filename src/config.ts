@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ChatConfig } from './chat/config.ts';
 import { keepSecret, redacted } from './formats/secrets.ts';
+import type { MonitoringConfig } from './monitoring/config.ts';
 
 /** A shorter key can be guessed: 24 random characters are 140 bits, and 16 of any kind are hard enough. */
 export const MIN_KEY_LENGTH = 16;
@@ -46,6 +47,7 @@ export interface Config {
   /** Whether training processes get namespaces of their own where the system allows it. */
   confineTraining: boolean;
   chat: ChatConfig;
+  monitoring: MonitoringConfig;
   /** Worker processes that `npm start` runs itself; 0 runs only the API. */
   workers: number;
   /** How long things are kept that users would miss. */
@@ -147,6 +149,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       diskBytes: 1e9 * integer('CHAT_DISK_GB', 10, [1, 1_000_000]),
       nice: integer('CHAT_NICE', 10, [0, 19]),
     }),
+    monitoring: Object.freeze({ metricsKey: key('METRICS_KEY'), workerPort: integer('WORKER_METRICS_PORT', 0, [0, 65535]) || null }),
     workers: integer('WORKERS', 1, [0, 64]),
     retention: Object.freeze({
       filesDays: days('KEEP_FILES_DAYS'),
@@ -163,7 +166,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 
 /** Secrets by themselves, and those in URLs. */
 function keepSecretsOf(env: NodeJS.ProcessEnv): void {
-  for (const name of ['ROOT_API_KEY', 'WEBHOOK_KEY', 'HF_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'PGPASSWORD']) keepSecret(env[name]);
+  for (const name of ['ROOT_API_KEY', 'WEBHOOK_KEY', 'METRICS_KEY', 'HF_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'PGPASSWORD'])
+    keepSecret(env[name]);
   for (const name of ['DATABASE_URL', 'REDIS_URL', 'STORAGE_URL', 'HF_ENDPOINT']) {
     // Also of a value that is no URL: between the first colon after // and the last @.
     const password = /:\/\/[^:]*:(.*)@/s.exec(env[name] ?? '')?.[1];

@@ -1,10 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
+import { atMostEvery } from './monitoring/at-most-every.ts';
+import { askComponents } from './monitoring/components.ts';
 import type { Services } from './services.ts';
 
-/** A component that takes longer to answer counts as missing. */
-const TIMEOUT_MS = 3_000;
 /** However often anyone asks, the components are asked no more often than this. */
 const ASK_EVERY_MS = 1_000;
 
@@ -50,44 +49,3 @@ export const healthRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     },
   );
 };
-
-/** @returns asks again only when the last answer is older than that; those who ask meanwhile get the same answer */
-function atMostEvery<T>(periodMs: number, ask: () => Promise<T>): () => Promise<T> {
-  let last: { answer: Promise<T>; atMs: number } | null = null;
-  return () => {
-    if (last === null || performance.now() - last.atMs >= periodMs) last = { answer: ask(), atMs: performance.now() };
-    return last.answer;
-  };
-}
-
-/** What is missing, and why, in words that anyone may read. */
-const UNAVAILABLE = 'It does not answer, or refuses';
-const NO_BASE_MODEL = 'No worker has announced a base model yet';
-
-async function askComponents({ database, queue, objectStore, models, log }: Services): Promise<Record<string, string>> {
-  const checks: Record<string, () => Promise<string | null>> = {
-    database: () => database.$queryRaw`SELECT 1`.then(() => null),
-    redis: () => queue.check().then(() => null),
-    storage: () => objectStore.check().then(() => null),
-    base_model: async () => ((await models.list()).length === 0 ? NO_BASE_MODEL : null),
-  };
-  const missing: Record<string, string> = {};
-  const ask = async ([name, check]: [string, () => Promise<string | null>]) => {
-    const problem = await withTimeout(check()).catch((error: unknown) => {
-      log.warn({ err: error, component: name }, 'not ready: a component does not answer');
-      return UNAVAILABLE;
-    });
-    if (problem !== null) missing[name] = problem;
-  };
-  await Promise.all(Object.entries(checks).map(ask));
-  return missing;
-}
-
-async function withTimeout<T>(answer: Promise<T>): Promise<T> {
-  const answered = new AbortController();
-  const timeout = delay(TIMEOUT_MS, undefined, { signal: answered.signal }).then(() => {
-    throw new Error(`no answer within ${TIMEOUT_MS / 1000} s`);
-  });
-  timeout.catch(() => {});
-  return Promise.race([answer, timeout]).finally(() => answered.abort());
-}

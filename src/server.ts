@@ -33,6 +33,7 @@ async function main(): Promise<void> {
   const closers: (() => Promise<unknown>)[] = [() => services.close()];
   try {
     if (signalled !== null) return;
+    services.instruments.watchProcess();
     const upkeep = startUpkeep(services);
     closers.push(() => upkeep.stop());
     const workers = startWorkers(services, { onExit: () => upkeep.wake() });

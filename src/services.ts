@@ -24,6 +24,8 @@ import { type JobStore, openJobStore } from './jobs/store.ts';
 import { openLog } from './log.ts';
 import { type MachineStore, openMachineStore } from './machines/store.ts';
 import { type ModelStore, openModelStore } from './models/store.ts';
+import { type Instruments, openInstruments } from './monitoring/instruments.ts';
+import { openTotalsStore, type TotalsStore } from './monitoring/totals-store.ts';
 import type { ObjectStore } from './object-store/object-store.ts';
 import { openObjectStore } from './object-store/open.ts';
 import { type OrganizationStore, openOrganizationStore } from './organizations/store.ts';
@@ -72,6 +74,9 @@ export interface Services {
   deliveries: DeliveryStore;
   webhookSecrets: SecretBox;
   retries: RetryStore;
+  totals: TotalsStore;
+  /** What this process counts of its own work. */
+  instruments: Instruments;
   queue: JobQueue;
   objectStore: ObjectStore;
   hub: Hub;
@@ -136,6 +141,8 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       deliveries: openDeliveryStore(database),
       webhookSecrets: openSecretBox(config),
       retries: openRetryStore(database),
+      totals: openTotalsStore(database),
+      instruments: openInstruments(),
     };
     const listener = openListener(urls.database, { channel: JOB_EVENTS, log });
     closers.push(() => listener.close());

@@ -8,6 +8,8 @@ import { logDestination } from '../src/log-destination.ts';
 import { openServices } from '../src/services.ts';
 import { exitWithin, STOP_DEADLINE_MS, WORKERS_STOP_MS } from '../src/stop-in-time.ts';
 import { findDevices } from './devices.ts';
+import { serveMetrics } from './monitoring/metrics-server.ts';
+import { openWorkerInstruments } from './monitoring/worker-instruments.ts';
 import { confinement } from './process/confinement.ts';
 import { forkTraining } from './process/forked.ts';
 import { dieWithParent } from './process/parent-death.ts';
@@ -31,10 +33,19 @@ const { prefix, achieved, problem } = confinement({
 });
 if (problem === null) log.info({ achieved }, 'training processes are confined');
 else log.warn({ achieved, problem }, 'training processes are not confined as they could be: this system does not allow it');
+const { workerPort } = config.monitoring;
+const instruments = workerPort === null ? null : openWorkerInstruments(services.instruments);
+if (workerPort !== null) {
+  services.instruments.watchProcess();
+  await serveMetrics(services, workerPort);
+}
 const worker = await startWorker(services, {
   devices: await findDevices(environment['CUDA_VISIBLE_DEVICES']),
   trainingEnvironment: environment,
-  fork: (options) => forkTraining({ ...options, prefix }),
+  fork: (options) => {
+    const training = forkTraining({ ...options, prefix });
+    return instruments?.observe(training) ?? training;
+  },
   inferencePrefix: prefix,
 });
 process.send?.(TAKES_JOBS, undefined, undefined, () => {});

@@ -4,7 +4,7 @@ import type { Services } from '../services.ts';
 import { type Answer, baseKey, type ChosenLogprob, type Generation, type ServedModel, type ToolFormat } from './messages.ts';
 import { type ChatQueue, WorkerAway } from './queue.ts';
 
-export type ChatServices = Pick<Services, 'models' | 'hub'> & { queue: ChatQueue };
+export type ChatServices = Pick<Services, 'models' | 'hub' | 'instruments'> & { queue: ChatQueue };
 
 /** A generation that a worker has begun. */
 export interface Begun {
@@ -26,7 +26,10 @@ export async function begin(generation: Generation, services: ChatServices, sign
     const answers = refusing(services.queue.ask(workerId, generation, signal));
     try {
       const { value: first } = await answers.next();
-      if (first?.kind === 'started') return { promptTokens: first.promptTokens, toolFormat: first.toolFormat, answers };
+      if (first?.kind === 'started') {
+        const { promptTokens, toolFormat } = first;
+        return { promptTokens, toolFormat, answers: counted(answers, sum(promptTokens), services) };
+      }
       throw new Error(`the worker's first answer is ${first?.kind ?? 'missing'}`);
     } catch (error) {
       if (error instanceof Refusal && error.code === 'generation_busy') busy = error;
@@ -67,6 +70,21 @@ async function* refusing(answers: AsyncGenerator<Answer>): AsyncGenerator<Answer
       throw new Refusal(code, message, { param, hint });
     }
     yield answer;
+  }
+}
+
+/** The same answers, counted. */
+async function* counted(answers: AsyncGenerator<Answer>, promptTokens: number, { instruments }: ChatServices): AsyncGenerator<Answer> {
+  const { generations, generatedTokens } = instruments;
+  generatedTokens.inc({ kind: 'prompt' }, promptTokens);
+  generations.inc();
+  try {
+    for await (const answer of answers) {
+      if (answer.kind === 'finished') generatedTokens.inc({ kind: 'completion' }, answer.tokens);
+      yield answer;
+    }
+  } finally {
+    generations.dec();
   }
 }
 

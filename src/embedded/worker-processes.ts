@@ -29,10 +29,15 @@ export interface WorkerProcesses {
  * @param options.onExit called when one has ended by itself
  */
 export function startWorkers({ config, urls, log }: Pick<Services, 'config' | 'urls' | 'log'>, { onExit }: { onExit(): void }): WorkerProcesses {
-  const env = environmentWith({ DATABASE_URL: urls.database, REDIS_URL: urls.redis, STORAGE_URL: urls.storage });
+  const { workerPort } = config.monitoring;
+  const environmentOf = (index: number) =>
+    environmentWith({
+      ...{ DATABASE_URL: urls.database, REDIS_URL: urls.redis, STORAGE_URL: urls.storage },
+      ...(workerPort !== null && { WORKER_METRICS_PORT: String(workerPort + index) }),
+    });
   const stopping = new AbortController();
 
-  const keepRunning = async (): Promise<void> => {
+  const keepRunning = async (env: NodeJS.ProcessEnv): Promise<void> => {
     let restartAfterMs = FIRST_RESTART_AFTER_MS;
     while (!stopping.signal.aborted) {
       // The IPC channel tells the worker when this process is gone: it emits `disconnect` even after a kill -9.
@@ -56,7 +61,7 @@ export function startWorkers({ config, urls, log }: Pick<Services, 'config' | 'u
     }
   };
 
-  const running = Array.from({ length: config.workers }, keepRunning);
+  const running = Array.from({ length: config.workers }, (_, index) => keepRunning(environmentOf(index)));
   return {
     async stop() {
       stopping.abort();

@@ -16,7 +16,7 @@ const GONE = 410;
 /** How long the log of deliveries is kept after they have ended. */
 const KEEP_LOG_DAYS = 30;
 
-type Needs = Pick<Services, 'config' | 'log' | 'webhooks' | 'deliveries' | 'webhookSecrets'>;
+type Needs = Pick<Services, 'config' | 'log' | 'webhooks' | 'deliveries' | 'webhookSecrets' | 'instruments'>;
 
 export interface Deliverer {
   /** Begins the attempts that are due, as many as there is room for, and does not wait for them. */
@@ -54,6 +54,7 @@ export function openDeliverer(services: Needs): Deliverer {
 async function deliver(delivery: Delivery & { endpoint: Endpoint }, services: Needs): Promise<void> {
   const { endpoint, eventId, eventType, ...event } = delivery;
   const made = await sendOnce(endpoint, { id: delivery.id, body: eventBody({ ...event, id: eventId, type: eventType }) }, services);
+  services.instruments.webhookAttempts.inc({ outcome: made.error === null ? 'delivered' : 'refused' });
   await services.deliveries.record(delivery, made, outcomeOf(delivery, made));
   if (made.status_code === GONE) await services.webhooks.disable(endpoint.id);
   const { id, attempt } = delivery;
