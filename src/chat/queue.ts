@@ -46,6 +46,8 @@ export function openChatQueue(redisUrl: string, { onError }: Options) {
   const replyTo = `${PREFIX}:answers:${randomUUID()}`;
   const waiting = new Map<string, { workerId: string; inbox: Inbox }>();
   const redis = connectRedis(redisUrl, onError);
+  /** A service that has just started is still connecting. */
+  const tried = new Promise<void>((resolve) => redis.once('ready', resolve).once('close', resolve));
   const subscriber = subscribe(redis, replyTo, {
     onError,
     onMessage: (text) => {
@@ -76,6 +78,7 @@ export function openChatQueue(redisUrl: string, { onError }: Options) {
     /** What workers say of themselves; those that serve nobody are left out. @throws Refusal when Redis does not answer */
     async statuses(workerIds: readonly string[]): Promise<Map<string, ServingStatus>> {
       if (workerIds.length === 0) return new Map();
+      await tried;
       const texts = await redis.mget(workerIds.map(statusOf)).catch(() => {
         throw redisAway();
       });

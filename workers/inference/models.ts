@@ -64,15 +64,17 @@ export function openModels({ memoryBytes, open, onChange }: Options) {
     }
   }
 
+  /** The caller is one of its users from now on. */
   async function hold({ key, dir }: LocalGeneration['model']): Promise<Held> {
-    const existing = held.get(key);
-    if (existing !== undefined) return existing;
-    const estimatedBytes = GROWTH * (await sizeOfWeights(dir));
-    const meanwhile = held.get(key);
-    if (meanwhile !== undefined) return meanwhile;
+    const estimatedBytes = held.has(key) ? 0 : GROWTH * (await sizeOfWeights(dir));
+    const existing = held.get(key); // another request may have opened it in the meantime
+    if (existing !== undefined) {
+      existing.users++;
+      return existing;
+    }
     makeRoom(estimatedBytes, key);
     const opening = open({ modelDir: dir });
-    const holding: Held = { opening, model: null, estimatedBytes, adapters: new Map(), users: 0, usedMs: 0 };
+    const holding: Held = { opening, model: null, estimatedBytes, adapters: new Map(), users: 1, usedMs: 0 };
     held.set(key, holding);
     opening.then(
       (model) => {
@@ -111,7 +113,6 @@ export function openModels({ memoryBytes, open, onChange }: Options) {
     /** @throws Refusal */
     async borrow(wanted: LocalGeneration['model']): Promise<Borrowed> {
       const holding = await hold(wanted);
-      holding.users++;
       try {
         const model = await holding.opening;
         const adapter = wanted.adapter === null ? null : await borrowAdapter(holding, model, wanted.adapter);
