@@ -52,7 +52,20 @@ export function conformanceOf(runs: readonly ClientRun[]): Conformance {
 }
 
 /** What every user needs comes first, what administrators need and what is not served comes last. */
-const ORDER = ['files', 'uploads', 'fineTuning.jobs', 'models', 'fineTuning.checkpoints', 'fineTuning.alpha', 'webhooks', 'any', 'admin'];
+const ORDER = [
+  'files',
+  'uploads',
+  'fineTuning.jobs',
+  'models',
+  'chat',
+  'completions',
+  'responses',
+  'fineTuning.checkpoints',
+  'fineTuning.alpha',
+  'webhooks',
+  'any',
+  'admin',
+];
 
 function order(method: string): number {
   const index = ORDER.findIndex((prefix) => method.startsWith(prefix));

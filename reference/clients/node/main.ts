@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { adminKeyRows } from './admin-key-rows.ts';
 import { adminRows } from './admin-rows.ts';
+import { chatRows } from './chat-rows.ts';
 import { createJobRows } from './create-job-rows.ts';
 import { fileRows } from './file-rows.ts';
 import { graderRows } from './grader-rows.ts';
@@ -92,6 +93,7 @@ for (const row of [
   ...createJobRows,
   ...jobRows,
   ...modelRows,
+  ...chatRows,
   ...lastModelRows,
 ]) {
   if (row[0].includes('.') && !row[0].includes('*') && !has(row[0])) continue; // an older client does not have it

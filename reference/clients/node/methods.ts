@@ -1,8 +1,8 @@
 /** Which methods a client has, as found on its objects. */
 import type { Client } from './setting.ts';
 
-/** The resources that have to do with fine-tuning. */
-const RESOURCES = ['files', 'uploads', 'models', 'fineTuning', 'webhooks', 'admin'];
+/** The resources that have to do with fine-tuning, and with trying what it made. */
+const RESOURCES = ['files', 'uploads', 'models', 'fineTuning', 'chat', 'completions', 'responses', 'webhooks', 'admin'];
 
 type Callable = (...args: unknown[]) => Promise<unknown>;
 

@@ -1,12 +1,24 @@
-/** What administers an organization and has nothing to do with fine-tuning is not served, which the service must say rather than break. */
+/** What has nothing to do with fine-tuning, or needs answers that were kept, is not served, which the service must say rather than break. */
 import { expectRefusal, oneOf } from './matching.ts';
 import type { Method } from './methods.ts';
 import type { Row } from './setting.ts';
 
-const SERVED = /^admin\.organization\.(adminAPIKeys|auditLogs|projects(\.(apiKeys|serviceAccounts|serviceAccounts\.apiKeys|rateLimits))?)\.\w+$/;
+/** Resources of which only a part is served. */
+const PARTLY = /^(admin|chat|responses)\./;
+const SERVED =
+  /^(chat\.completions\.(create|stream|parse|runTools)|responses\.(create|stream|parse))$|^admin\.organization\.(adminAPIKeys|auditLogs|projects(\.(apiKeys|serviceAccounts|serviceAccounts\.apiKeys|rateLimits))?)\.\w+$/;
 
 /** Every name by which a method takes a part of its path. */
-const NAMES = ['project_id', 'user_id', 'group_id', 'role_id', 'certificate_id', 'workload_identity_provider_id', 'workload_identity_provider'];
+const NAMES = [
+  'completion_id',
+  'project_id',
+  'user_id',
+  'group_id',
+  'role_id',
+  'certificate_id',
+  'workload_identity_provider_id',
+  'workload_identity_provider',
+];
 const PARAMETERS = Object.fromEntries(NAMES.map((name) => [name, 'none']));
 
 /** There is nothing at that path, or nothing that can be done with that method. */
@@ -17,14 +29,14 @@ export function notServedRows(methods: readonly Method[]): Row[] {
   const resources = new Map<string, Method[]>();
   for (const method of methods) {
     const { name } = method;
-    if (!name.startsWith('admin.') || SERVED.test(name)) continue;
+    if (!PARTLY.test(name) || SERVED.test(name)) continue;
     const resource = name.replace(/\.\w+$/, '.*');
     resources.set(resource, [...(resources.get(resource) ?? []), method]);
   }
   return [...resources].map(
     ([resource, calls]): Row => [
       resource,
-      'is not served, and says so',
+      resource.startsWith('admin.') ? 'is not served, and says so' : 'that works with answers that were kept is not served, and says so',
       async ({ openai }) => {
         for (const { name, call } of calls) {
           await expectRefusal(call('none', PARAMETERS), openai.APIError, REFUSED).catch((error: Error) => {

@@ -14,6 +14,7 @@ import openai
 from openai._resource import SyncAPIResource
 
 import admin_rows  # noqa: F401 - each adds its rows
+import chat_rows  # noqa: F401
 import file_rows  # noqa: F401
 import job_rows  # noqa: F401
 import model_rows
@@ -22,8 +23,13 @@ import webhook_rows  # noqa: F401
 from matching import expect_refusal, one_of
 from setting import ROWS, Setting
 
-RESOURCES = ["files", "uploads", "models", "fine_tuning", "webhooks", "admin"]
-SERVED = re.compile(r"admin\.organization\.(adminAPIKeys|auditLogs|projects(\.(apiKeys|serviceAccounts|serviceAccounts\.apiKeys|rateLimits))?)\.\w+$")
+RESOURCES = ["files", "uploads", "models", "fine_tuning", "chat", "completions", "responses", "webhooks", "admin"]
+# Resources of which only a part is served.
+PARTLY = re.compile(r"(admin|chat|responses)\.")
+SERVED = re.compile(
+    r"(chat\.completions\.(create|stream|parse)|responses\.(create|stream|parse|connect))$|"
+    r"admin\.organization\.(adminAPIKeys|auditLogs|projects(\.(apiKeys|serviceAccounts|serviceAccounts\.apiKeys|rateLimits))?)\.\w+$"
+)
 # There is nothing at that path, or nothing that can be done with that method.
 REFUSED = {"status_code": one_of(404, 405), "message": re.compile("There is no route|is not possible")}
 
@@ -58,10 +64,10 @@ def call_with_nothing(method):
 
 
 def not_served_rows(methods):
-    """A row for each resource with all its methods: what administers an organization and has nothing to do with fine-tuning is not served, and says so."""
+    """A row for each resource with all its methods: what has nothing to do with fine-tuning, or needs answers that were kept, is not served, and says so."""
     resources = {}
     for name, method in methods:
-        if not name.startswith("admin.") or SERVED.match(name):
+        if not PARTLY.match(name) or SERVED.match(name):
             continue
         resource = re.sub(r"\.\w+$", ".*", name)
         resources.setdefault(resource, []).append((name, method))
@@ -74,7 +80,8 @@ def not_served_rows(methods):
                 except AssertionError as error:
                     raise AssertionError(f"{name}: {error}") from error
 
-        yield resource, "is not served, and says so", check
+        which = "" if resource.startswith("admin.") else "that works with answers that were kept "
+        yield resource, f"{which}is not served, and says so", check
 
 
 def run(method, circumstance, call, setting):
