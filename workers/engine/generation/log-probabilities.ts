@@ -12,9 +12,9 @@ export interface LogProbability {
  */
 export function logProbabilities(logits: Float32Array, chosen: number, count: number): LogProbability & { top: LogProbability[] } {
   let largest = Number.NEGATIVE_INFINITY;
-  for (const logit of logits) if (logit > largest) largest = logit;
+  for (let id = 0; id < logits.length; id++) if (logits[id]! > largest) largest = logits[id]!;
   let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - largest);
+  for (let id = 0; id < logits.length; id++) sum += Math.exp(logits[id]! - largest);
   const normaliser = largest + Math.log(sum);
   const of = (tokenId: number): LogProbability => ({ tokenId, logprob: logits[tokenId]! - normaliser });
   return { ...of(chosen), top: mostProbable(logits, Math.min(count, logits.length)).map(of) };

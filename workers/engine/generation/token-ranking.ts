@@ -37,7 +37,7 @@ export class TokenRanking {
   /** Keeps the first `count`, and those as probable as the last of them. To be called before the others. */
   keepCount(count: number): void {
     const counts = new Uint32Array(BINS);
-    for (const bin of this.#bins) counts[bin]! += 1;
+    for (let id = 0; id < this.#bins.length; id++) counts[this.#bins[id]!]! += 1;
     let before = 0;
     let bin = 0;
     while (before + counts[bin]! < count) before += counts[bin++]!;
