@@ -10,6 +10,7 @@ import { publishResult, table } from '../bench/results-page.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { FAMILIES, type Family } from './families.ts';
 import { referencePath } from './fixtures.ts';
+import { generationDifference } from './generation.ts';
 import { type Differences, referenceDifferences, TOLERANCES } from './measures.ts';
 import { askPython, LOGITS_TOLERANCE, randomAdapter } from './peft-check.ts';
 import { pythonEnvironment } from './python/environment.ts';
@@ -25,6 +26,8 @@ interface Measured extends Differences {
   tokenizer: Count;
   /** null if the family's models have no template. */
   template: Count | null;
+  /** Tokens of greedy answers. */
+  generation: Count;
   /** Largest |Δ| of a logit between Graft and PEFT with the files that Graft wrote; null if not measured. */
   peft: number | null;
 }
@@ -69,18 +72,20 @@ async function differencesInPeft(fixtures: readonly (readonly [string, string])[
 const cell = (value: number): string => (value === 0 ? '0' : value.toExponential(1));
 const countCell = ({ tried, differing }: Count): string => `${differing} of ${tried.toLocaleString('en')}`;
 
-const exceedsTolerances = ({ tokenizer, template, peft, ...differences }: Measured): boolean =>
+const exceedsTolerances = ({ tokenizer, template, generation, peft, ...differences }: Measured): boolean =>
   COLUMNS.some((column) => !(differences[column] <= TOLERANCES[column])) ||
   tokenizer.differing > 0 ||
+  generation.differing > 0 ||
   (template?.differing ?? 0) > 0 ||
   (peft !== null && !(peft <= LOGITS_TOLERANCE));
 
 const peftDifferences = process.argv.includes('--without-peft') ? null : await differencesInPeft(FAMILIES.flatMap(({ fixtures }) => fixtures));
 const tokenizers = measuredOnce(async (kind) => tokenizerDifference(await Tokenizer.open(referencePath('tokenizers', kind)), kind));
 const templates = measuredOnce(templateDifference);
+const answers = measuredOnce(generationDifference);
 
 const heads = ['logits', 'loss', 'gradients', 'ten steps'].map((head, index) => `${head} (${cell(TOLERANCES[COLUMNS[index]!])})`);
-const head = ['family', ...heads, 'tokenizer', 'template', `adapter in PEFT (${cell(LOGITS_TOLERANCE)})`];
+const head = ['family', ...heads, 'tokenizer', 'template', 'generation', `adapter in PEFT (${cell(LOGITS_TOLERANCE)})`];
 const rows: string[][] = [];
 const measured: Record<string, Measured> = {};
 for (const family of FAMILIES) {
@@ -88,12 +93,13 @@ for (const family of FAMILIES) {
     ...largestDifferences(family),
     tokenizer: await tokenizers(family.tokenizers),
     template: family.templates.length === 0 ? null : await templates(family.templates),
+    generation: await answers(family.fixtures.map(([, name]) => name)),
     peft: peftDifferences && Math.max(...family.fixtures.map(([, name]) => peftDifferences.get(name)!)),
   };
   measured[family.name] = one;
   const template = one.template === null ? 'none' : countCell(one.template);
   const peft = one.peft === null ? 'not measured' : cell(one.peft);
-  rows.push([family.name, ...COLUMNS.map((column) => cell(one[column])), countCell(one.tokenizer), template, peft]);
+  rows.push([family.name, ...COLUMNS.map((column) => cell(one[column])), countCell(one.tokenizer), template, countCell(one.generation), peft]);
 }
 publishResult('reference', table(head, rows));
 console.log(`\n${JSON.stringify({ bench: 'reference', measured })}`);

@@ -3,6 +3,7 @@ import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { CONFIG_FILE } from '../src/formats/model-files.ts';
+import { openGenerationModel } from '../workers/engine/index.ts';
 import { readSafetensors, writeSafetensors } from '../workers/engine/io/safetensors.ts';
 import { readReference, referencePath } from './fixtures.ts';
 
@@ -63,4 +64,27 @@ function repeatPositions(file: string, count: number): void {
   const longer = Float32Array.from({ length: count * width }, (_, index) => data[index % (positions * width)]!);
   tensors.set(LEARNED_POSITIONS, { shape: [count, width], data: longer });
   writeSafetensors(file, tensors);
+}
+
+/** @returns how many tokens of all answers in a fixture differ from transformers', with and without adapters, all asked for at once */
+export async function generationDifference(name: string): Promise<{ tried: number; differing: number }> {
+  const fixture = openGenerationCase(name);
+  const model = await openGenerationModel({ modelDir: fixture.modelDir });
+  try {
+    for (const [adapter, directory] of fixture.adapterDirs) await model.addAdapter(adapter, directory);
+    const cases = [null, ...fixture.adapterDirs.keys()].flatMap((adapter) => fixture.answers(adapter).map((wanted) => ({ adapter, wanted })));
+    const differing = await Promise.all(
+      cases.map(async ({ adapter, wanted: { prompt, answer } }) => {
+        const { tokenIds } = await model.generate({ ...GREEDY, prompt: Int32Array.from(prompt), adapter, maxTokens: answer.length });
+        return answer.filter((id, index) => tokenIds[index] !== id).length;
+      }),
+    );
+    return {
+      tried: cases.reduce((sum, { wanted }) => sum + wanted.answer.length, 0),
+      differing: differing.reduce((sum, count) => sum + count, 0),
+    };
+  } finally {
+    model.dispose();
+    fixture.dispose();
+  }
 }
