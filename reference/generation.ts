@@ -3,7 +3,7 @@ import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { CONFIG_FILE } from '../src/formats/model-files.ts';
-import { openGenerationModel } from '../workers/engine/index.ts';
+import { GREEDY, openGenerationModel } from '../workers/engine/index.ts';
 import { readSafetensors, writeSafetensors } from '../workers/engine/io/safetensors.ts';
 import { readReference, referencePath } from './fixtures.ts';
 

@@ -3,9 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ChatMessage } from '../../../src/formats/examples.ts';
 import type { JsonValue } from '../../../src/formats/json-value.ts';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { CHAT_TEMPLATE_FILE } from '../../../src/formats/model-files.ts';
 import { ChatTemplate } from '../data/template/chat-template.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
+import { rotariesOf } from '../model/token-grid.ts';
 import { backend } from '../tensorflow/backend.ts';
 import { CachedPasses } from './cached-passes.ts';
 import type { ConversationOptions, GeneratedPiece, GeneratedText, GenerationModel, GenerationModelOptions, GenerationRequest } from './contract.ts';
@@ -46,9 +48,9 @@ class Model implements GenerationModel {
   readonly #adapters = new Map<string, NamedAdapter>();
 
   constructor({ contextTokens, slots = DEFAULT_SLOTS }: GenerationModelOptions, { tokenizer, template, passes }: ModelParts) {
-    const { maxPositionTokens, vocabSize } = passes.config;
-    this.contextTokens = Math.min(contextTokens ?? maxPositionTokens, maxPositionTokens);
-    this.vocabularySize = vocabSize;
+    const context = contextOf(passes.config);
+    this.contextTokens = Math.min(contextTokens ?? context, context);
+    this.vocabularySize = passes.config.vocabSize;
     this.#tokenizer = tokenizer;
     this.#template = template;
     this.#passes = passes;
@@ -111,4 +113,10 @@ class Model implements GenerationModel {
     if (adapter === undefined) throw new Error(`there is no adapter ${name}`);
     return adapter;
   }
+}
+
+/** Dynamic scaling begins where the context of config.json ends, and stretches it by its factor. */
+function contextOf(config: ModelConfig): number {
+  const factors = rotariesOf(config).map(({ scaling }) => (scaling?.type === 'dynamic' ? scaling.factor : 1));
+  return Math.floor(config.maxPositionTokens * Math.max(1, ...factors));
 }
