@@ -2,7 +2,7 @@
 
 /** @typedef {import('../api/types.d.ts').StepMetrics} StepMetrics */
 /** @typedef {{ label: string, values: (number | null)[], isSparse: boolean }} Line */
-/** @typedef {{ title: string, unit?: string, steps: number[], lines: Line[] }} Curve */
+/** `isExact`: chosen and not measured, so that there is nothing to smooth. @typedef {{ title: string, unit?: string, isExact?: boolean, steps: number[], lines: Line[] }} Curve */
 
 /** Plots of what every job has, in the order in which people look at them; the rest follows, each by itself. */
 const PLOTS = [
@@ -16,13 +16,13 @@ const PLOTS = [
       full_valid_mean_token_accuracy: 'validation file',
     },
   },
-  { title: 'Learning rate', names: { learning_rate: 'learning rate' } },
+  { title: 'Learning rate', isExact: true, names: { learning_rate: 'of AdamW' } },
   { title: 'Gradient norm', names: { grad_norm: 'before clipping' } },
   { title: 'Tokens per second', names: { tokens_per_second: 'training' } },
   { title: 'Memory', unit: 'GB', names: { memory_gb: 'training process' } },
 ];
 /** They count, and say nothing as a curve. */
-const COUNTS = ['epoch', 'tokens', 'supervised_tokens', 'seconds', 'memory_bytes'];
+const COUNTS = ['epoch', 'tokens', 'supervised_tokens', 'seconds', 'answer_seconds', 'memory_bytes'];
 
 /** The metrics of a step, with what follows from them. @param {Record<string, number>} metrics @returns {Record<string, number>} */
 export function withRates(metrics) {
@@ -56,7 +56,12 @@ export function curvesOf(rows) {
 
 /** @param {string} name */
 export const titleOf = (name) => {
-  const text = name.replace(/^eval_/, 'grader ').replaceAll('_', ' ');
+  const text = name
+    .replace(/^eval_/, 'grader ')
+    .replace(/^train_/, 'training ')
+    .replace(/^valid_/, 'validation batch ')
+    .replace(/^full_valid_/, 'validation ')
+    .replaceAll('_', ' ');
   return text[0]?.toUpperCase() + text.slice(1);
 };
 
@@ -80,7 +85,7 @@ export function overlaid(runs, name) {
     const byStep = new Map(rows.map(({ step, metrics }) => [step, withRates(metrics)[name] ?? null]));
     return { label, values: steps.map((step) => byStep.get(step) ?? null), isSparse: true };
   });
-  return { title: titleOf(name), steps, lines };
+  return { title: titleOf(name), isExact: name === 'learning_rate', steps, lines };
 }
 
 /** What a curve says, in words. @param {Curve} curve @param {(value: number) => string} shown */

@@ -126,13 +126,15 @@ function Column({ number, talk, models, isBusy, onModel }) {
           ${models.map(({ id }) => html`<option value=${id}>${id}</option>`)}
         </select>
       </div>
-      <ol class="talk" role="log" aria-busy=${isBusy} aria-label=${`Messages with ${talk.model}`}>
+      <div role="log" aria-busy=${isBusy} aria-label=${`Messages with ${talk.model}`}>
+      <ol class="talk">
         ${talk.messages.length === 0 && html`<li class="quiet">Ask it something that your examples teach, and something that they do not.</li>`}
         ${talk.messages.map(
           ({ role, content }) =>
             html`<li class="said is-${role}"><span class="unseen">${role === 'user' ? 'You' : 'The model'}: </span>${content === '' ? (isBusy ? '…' : '(nothing)') : content}</li>`,
         )}
       </ol>
+      </div>
       ${talk.problem && html`<p class="note is-error" role="alert">${talk.problem}</p>`}
     </section>`;
 }

@@ -1,7 +1,7 @@
 import { useMemo, useState } from 'preact/hooks';
 import { get } from '../api/client.js';
 import { useResource } from '../api/use-resource.js';
-import { overlaid, withRates } from '../lib/curves.js';
+import { overlaid, titleOf, withRates } from '../lib/curves.js';
 import { html } from '../lib/html.js';
 import { go, link } from '../lib/route.js';
 import { Chart } from '../parts/chart.js';
@@ -44,7 +44,7 @@ export function ComparePage({ ids }) {
     <${Head} title="Compare" note="Several jobs in one plot, and what differs between them." />
     <${Resource} of=${known}>
       ${(/** @type {{ offered: Job[], runs: Run[] }} */ { offered, runs }) => html`
-        <details class="card" open=${ids.length < 2}>
+        <details class="card-plain" open=${ids.length < 2}>
           <summary>Choose jobs (${ids.length} of at most ${MOST})</summary>
           <ul class="fields">
             ${offered.map(
@@ -77,7 +77,7 @@ function Comparison({ runs }) {
       <${CurveControls} smoothing=${smoothing} isLog=${isLog} onSmoothing=${setSmoothing} onLog=${setLog} />
       <label class="check small">Add a curve
         <select value="" onChange=${(/** @type {any} */ { currentTarget }) => setShown([...new Set([...shown, currentTarget.value])])}>
-          <option value="">Choose …</option>${names.filter((name) => !shown.includes(name)).map((name) => html`<option value=${name}>${name}</option>`)}
+          <option value="">Choose …</option>${names.filter((name) => !shown.includes(name)).map((name) => html`<option value=${name}>${titleOf(name)}</option>`)}
         </select>
       </label>
     </div>
@@ -118,7 +118,7 @@ function Differences({ runs }) {
           <thead><tr><th scope="col">Field</th>${runs.map(({ job }) => html`<th scope="col"><a href=${link('jobs', job.id)}>${labelOf(job)}</a></th>`)}</tr></thead>
           <tbody>
             <tr><th scope="row">state</th>${runs.map(({ job }) => html`<td><${Status} status=${job.status} /></td>`)}</tr>
-            ${FIRST_METRICS.map((name) => html`<tr><th scope="row">last ${name}</th>${runs.map(({ rows: steps }) => html`<td>${lastOf(steps, name)}</td>`)}</tr>`)}
+            ${FIRST_METRICS.map((name) => html`<tr><th scope="row">${titleOf(name)}, last</th>${runs.map(({ rows: steps }) => html`<td>${lastOf(steps, name)}</td>`)}</tr>`)}
             ${rows.map((name) => html`<tr class=${withAll && differs(name) ? 'differs' : ''}><th scope="row">${name}</th>${fields.map((of) => html`<td class="wrap">${of[name] ?? '–'}</td>`)}</tr>`)}
           </tbody>
         </table>

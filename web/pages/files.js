@@ -66,10 +66,10 @@ function OneFile({ id }) {
     setDeleting(false);
   };
   if (file.data === null) return html`<${Head} title="File" note=${id} /><${Resource} of=${file}>${() => null}<//>`;
-  const { filename, purpose, bytes: size, created_at: at } = file.data;
+  const { filename, purpose, status, bytes: size, created_at: at } = file.data;
   return html`
     <${Head} title=${filename} note=${html`<code class="wrap">${id}</code>`}>
-      ${purpose === 'fine-tune' && html`<a class="button primary" href=${`#/new?file=${id}`}>Train on it</a>`}
+      ${purpose === 'fine-tune' && status !== 'error' && html`<a class="button primary" href=${`#/new?file=${id}`}>Train on it</a>`}
       <${Download} path=${`/files/${id}/content`} filename=${filename} label="Download" />
       <button type="button" class="danger" onClick=${() => setDeleting(true)}>Delete</button>
     <//>

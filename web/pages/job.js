@@ -7,6 +7,7 @@ import { Resource } from '../parts/state.js';
 import { hasEnded, jobName, Progress, Status } from '../parts/status.js';
 import { Actions } from './job/actions.js';
 import { Curves } from './job/curves.js';
+import { DryRun } from './job/dry-run.js';
 import { EventList, Events } from './job/events.js';
 import { Facts } from './job/facts.js';
 import { Lineage } from './job/lineage.js';
@@ -66,7 +67,7 @@ function partOf(part, { job, events, steps }) {
   if (part === 'lineage') return html`<${Lineage} job=${job} />`;
   const newest = events.filter(({ type }) => type === 'message').slice(-NEWEST_EVENTS);
   return html`
-    <${Curves} job=${job} steps=${steps} />
+    ${job.dry_run ? html`<${DryRun} job=${job} />` : html`<${Curves} job=${job} steps=${steps} />`}
     <section class="card" aria-labelledby="newest-title">
       <div class="card-head"><h2 id="newest-title">Newest events</h2><a class="small" href=${link('jobs', job.id, 'events')}>All events</a></div>
       <${EventList} events=${newest.toReversed()} />

@@ -70,7 +70,7 @@ export function JobsPage() {
                 <span class="small quiet" role="status">${countText(data)}</span>
               </div>
               <div class="table-box">
-                <table class="cards">
+                <table class="cards are-chosen">
                   <caption class="unseen">Fine-tuning jobs, newest first</caption>
                   <thead>
                     <tr>

@@ -31,7 +31,8 @@ function colour(element, token) {
 const token = (index) => `--curve-${(index % COLOURS) + 1}`;
 
 /** @param {{ curve: Curve, smoothing: number, isLog: boolean, syncKey: string }} props */
-export function Chart({ curve, smoothing, isLog, syncKey }) {
+export function Chart({ curve, smoothing: wanted, isLog, syncKey }) {
+  const smoothing = curve.isExact ? 0 : wanted;
   const box = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {uPlot | null} */ (null));
   const [hovered, setHovered] = useState(/** @type {number | null} */ (null));
@@ -60,7 +61,7 @@ export function Chart({ curve, smoothing, isLog, syncKey }) {
   return html`
     <figure class="card">
       <figcaption class="card-head">
-        <h3>${curve.title}${curve.unit && html` <span class="quiet small">${curve.unit}</span>`}</h3>
+        <h2 class="plot-title">${curve.title}${curve.unit && html` <span class="quiet small">${curve.unit}</span>`}</h2>
         <span class="small quiet number">${index !== null && curve.steps[index] !== undefined ? `step ${curve.steps[index]}` : ''}</span>
       </figcaption>
       <ul class="chart-keys number">

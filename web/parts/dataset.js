@@ -84,7 +84,7 @@ const Found = ({ found }) => html`
       html`
       <p>${quantity(found.problem_count ?? 0, 'problem')}${(found.problem_count ?? 0) > found.problems.length ? `; the first ${found.problems.length}:` : ':'}</p>
       <ol class="problems" tabindex="0" aria-label="Problems by line">
-        ${found.problems.map((problem) => html`<li><span class="quiet number">${placeOf(problem)}</span><span class="wrap">${problem.problem}${problem.hint && html` <span class="quiet">${problem.hint}</span>`}</span></li>`)}
+        ${found.problems.map((problem) => html`<li><span class="quiet number">${placeOf(problem)}</span><span class="wrap">${problem.problem.replace(/^line \d+[,:]? ?/, '')}${problem.hint && html` <span class="quiet">${problem.hint}</span>`}</span></li>`)}
       </ol>`
     }
   </div>`;

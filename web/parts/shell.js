@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { connection } from '../api/client.js';
 import { announcement } from '../lib/announce.js';
 import { html } from '../lib/html.js';
@@ -78,7 +78,7 @@ export function Head({ title, note, children }) {
   useEffect(() => {
     document.title = `${title} · Graft`;
   }, [title]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (document.activeElement === document.body) heading.current?.focus({ preventScroll: true });
   }, []);
   return html`

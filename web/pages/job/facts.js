@@ -10,7 +10,7 @@ const text = (value) => (typeof value === 'number' ? short(value) : String(value
 /** What a job was asked to do, in short. @param {{ job: Job }} props */
 export function Facts({ job }) {
   const { hyperparameters: chosen, tuning } = job;
-  const method = tuning.type === 'lora' ? `LoRA, r ${tuning['r']}, alpha ${tuning['lora_alpha']}` : 'full fine-tuning';
+  const method = tuning.type === 'lora' ? `LoRA, r ${tuning['r']}` : 'full fine-tuning';
   return html`
     <dl class="facts">
       <div><dt>Model</dt><dd>${job.model}</dd></div>
@@ -21,7 +21,7 @@ export function Facts({ job }) {
       <div><dt>Learning rate</dt><dd>${text(chosen['learning_rate'] ?? chosen['learning_rate_multiplier'])}</dd></div>
       <div><dt>Tokens trained on</dt><dd>${job.trained_tokens === null ? '–' : count(job.trained_tokens)}</dd></div>
       <div><dt>Created</dt><dd>${time(job.created_at)}</dd></div>
-      ${job.fine_tuned_model && html`<div><dt>Tuned model</dt><dd><a href=${`#/chat?model=${encodeURIComponent(job.fine_tuned_model)}`}>${job.fine_tuned_model}</a></dd></div>`}
+      ${job.fine_tuned_model && html`<div class="wide"><dt>Tuned model</dt><dd><a href=${`#/chat?model=${encodeURIComponent(job.fine_tuned_model)}`}>${job.fine_tuned_model}</a></dd></div>`}
     </dl>
     <details>
       <summary class="small">All settings</summary>
