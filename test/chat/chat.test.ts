@@ -25,7 +25,7 @@ const noTraining = () => ({ kill: async () => {}, isGone: () => false, output: (
 beforeAll(async () => {
   modelsDir = await mkdtemp(join(tmpdir(), 'graft-chat-'));
   await cp(modelDir, join(modelsDir, 'tiny'), { recursive: true });
-  service = await runService({ CHAT_NICE: '0', CHAT_MAX_TOKENS: '64', MODELS_DIR: modelsDir });
+  service = await runService({ CHAT_NICE: '0', CHAT_MAX_TOKENS: '400', MODELS_DIR: modelsDir });
   worker = await startWorker(service.services, { devices: [null], trainingEnvironment: trainingEnvironment(), fork: noTraining });
 });
 afterAll(async () => {
@@ -140,7 +140,7 @@ describe('a request', () => {
     expect(await refused({ model: 'nothing' })).toMatchObject({ status: 404, code: 'model_not_found' });
     const long = [{ role: 'user', content: 'word '.repeat(500) }];
     expect(await refused({ messages: long })).toMatchObject({ status: 400, code: 'context_length_exceeded', param: 'messages' });
-    expect(await refused({ max_tokens: 65 })).toMatchObject({ status: 400, param: 'max_tokens', message: expect.stringContaining('at most 64') });
+    expect(await refused({ max_tokens: 401 })).toMatchObject({ status: 400, param: 'max_tokens', message: expect.stringContaining('at most 400') });
     expect(await refused({ frequency_penalty: 1 })).toMatchObject({ status: 400, param: 'frequency_penalty' });
     expect(await refused({ reasoning_effort: 'low' })).toMatchObject({ status: 400, param: 'reasoning_effort' });
     expect(await refused({ response_format: { type: 'json_object' } })).toMatchObject({ status: 400, param: 'response_format.type' });
@@ -149,9 +149,16 @@ describe('a request', () => {
   });
 
   it('whose process is killed fails with 503, and the next one has a new process', async () => {
-    const stream = await service.client.chat.completions.create({ ...asked, messages: LONG_ANSWER, stream: true, max_tokens: 64 });
+    // Long answers, and many of them: none may be whole before the process is killed.
+    const long = { ...asked, n: 16, max_tokens: 400, logit_bias: WITHOUT_END };
+    const stream = await service.client.chat.completions.create({ ...long, stream: true });
+    const [pid] = inferencePids();
     const read = async () => {
-      for await (const _ of stream) if (inferencePids().length > 0) process.kill(inferencePids()[0]!, 'SIGKILL');
+      let hasBegun = false;
+      for await (const { choices } of stream) {
+        if (!hasBegun && choices[0]?.delta.content) process.kill(pid!, 'SIGKILL');
+        hasBegun ||= Boolean(choices[0]?.delta.content);
+      }
     };
     await expect(read()).rejects.toMatchObject({ code: 'generation_lost' });
     expect((await service.client.chat.completions.create(asked)).choices).toHaveLength(1);
@@ -168,8 +175,8 @@ describe('a job that begins', () => {
   });
 });
 
-/** At temperature 0 it runs to the limit of tokens. */
-const LONG_ANSWER = [{ role: 'user' as const, content: 'Count.' }];
+/** Keeps graft-tiny from ending an answer: its config names two tokens for that. */
+const WITHOUT_END = { 0: -100, 2: -100 };
 
 /** The inference processes of this test. */
 function inferencePids(): number[] {
