@@ -48,5 +48,6 @@ export async function startImported({ dir, base: chosenBase, job: ids }: StartOp
     output.note(`${id} is ${started} here, on ${base}`);
   }
   output.result({ folder: dir, started: begun }, begun.map(({ job }) => job).join('\n') || 'All jobs of the import were begun already.');
-  output.note(output.tint('dim', `Watch one: graft jobs follow ${begun[0]?.job ?? 'ftjob-…'}; afterwards: graft import compare --dir ${dir}`));
+  const watch = begun[0] === undefined ? '' : `Watch it: graft jobs follow ${begun[0].job}. `;
+  output.note(output.tint('dim', `${watch}When the jobs have succeeded: graft import compare --dir ${dir}`));
 }

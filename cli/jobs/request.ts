@@ -66,11 +66,16 @@ export function withFlags(request: Request, flags: JobFlags): Request {
     ...set.map(assignment),
   ];
   for (const [path, value] of fields) if (value !== undefined) assign(made, path, value);
-  if (isRecord(made['method']) && made['method']['type'] === undefined) made['method']['type'] = type;
-  if (isRecord(made['tuning']) && made['tuning']['type'] === undefined) made['tuning']['type'] = 'lora';
+  addTypes(made);
   for (const field of ['model', 'training_file'])
     if (made[field] === undefined) throw usageFailure(`The job has no ${field}`, `Give it with --${field.replace('_', '-')}, or in a file with -f.`);
   return made;
+}
+
+/** What is set inside of `method` or `tuning` needs a type beside it; it is the service's own default. */
+export function addTypes({ method, tuning }: Request): void {
+  if (isRecord(method)) method['type'] ??= 'supervised';
+  if (isRecord(tuning)) tuning['type'] ??= 'lora';
 }
 
 /** Ids begin so; a path that does, too, can be written ./file-…. */

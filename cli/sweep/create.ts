@@ -2,7 +2,7 @@ import { quantity } from '../../src/formats/quantity.ts';
 import type { Context } from '../context.ts';
 import { usageFailure } from '../exit-code.ts';
 import { withUploads } from '../jobs/files.ts';
-import { assign, type JobFlags, readRequest, withFlags } from '../jobs/request.ts';
+import { addTypes, assign, type JobFlags, readRequest, withFlags } from '../jobs/request.ts';
 import type { Job } from '../types.ts';
 import { axesOf, combinations, drawn, nameOf } from './combinations.ts';
 import { jobsOf, RUN_KEY, SWEEP_KEY } from './jobs.ts';
@@ -33,6 +33,7 @@ export async function createSweep(name: string, options: SweepOptions, { service
     if (there.has(run)) continue;
     const body = structuredClone(shared);
     for (const { path, value } of combination) assign(body, path, value);
+    addTypes(body);
     assign(body, `metadata.${SWEEP_KEY}`, name);
     assign(body, `metadata.${RUN_KEY}`, run);
     const job = await service.client.post<Job>('/fine_tuning/jobs', { body: await withUploads(body, { service, output }) });

@@ -30,7 +30,7 @@ afterAll(async () => {
 /** Runs the command, which must succeed. @returns what it printed */
 async function graft(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await runGraft(args, signedIn);
-  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(code, stderr).toBe(0);
   return stdout.trimEnd();
 }
 const graftJson = async <T = Record<string, unknown>>(...args: string[]): Promise<T> => JSON.parse(await graft(...args, '--json')) as T;
@@ -201,6 +201,35 @@ describe('jobs', () => {
     expect(await ended).toMatchObject({ code: 130, stderr: /The job runs on/ });
     expect((await service.client.fineTuning.jobs.retrieve(id)).status).toBe('validating_files');
     await service.client.fineTuning.jobs.cancel(id);
+  });
+});
+
+describe('sweep', () => {
+  it('creates a job for each combination, once, and cancels them', async () => {
+    await writeFile(join(cwd, 'swept.jsonl'), line('one') + line('two'));
+    const args = [
+      'sweep',
+      'create',
+      'rates',
+      '--model',
+      'graft-tiny',
+      '--training-file',
+      'swept.jsonl',
+      '--vary',
+      'learning_rate=1e-4,2e-4',
+      '--vary',
+      'r=4,8',
+    ];
+    const { jobs } = await graftJson<{ jobs: { hyperparameters: object; tuning: object }[] }>(...args);
+    expect(jobs.map(({ hyperparameters, tuning }) => ({ ...hyperparameters, ...tuning }))).toMatchObject([
+      { learning_rate: 1e-4, r: 4 },
+      { learning_rate: 1e-4, r: 8 },
+      { learning_rate: 2e-4, r: 4 },
+      { learning_rate: 2e-4, r: 8 },
+    ]);
+    expect(await graftJson(...args)).toMatchObject({ jobs: [] });
+    expect(await graft('sweep', 'show', 'rates')).toMatch(/learning_rate=0\.0002 r=8 +validating_files/);
+    expect(await graft('sweep', 'cancel', 'rates')).toBe('4 jobs cancelled');
   });
 });
 
