@@ -1,6 +1,6 @@
 /** Reads and writes docs/results.md, where each benchmark has its own part between two markers. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 
 const PAGE = join(import.meta.dirname, '../docs/results.md');
@@ -60,4 +60,7 @@ export function publishResult(name: string, content: string): void {
   if (isWriting) writeResult(name, content);
 }
 
-export const thisMachine = (): string => `${cpus().length} cores of ${cpus()[0]?.model.trim() ?? 'an unknown processor'}`;
+export function thisMachine(): string {
+  const cores = availableParallelism();
+  return `${cores} ${cores === 1 ? 'core' : 'cores'} of ${cpus()[0]?.model.trim() ?? 'an unknown processor'}`;
+}
