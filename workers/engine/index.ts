@@ -12,6 +12,7 @@ export type {
 export { type Dataset, type DatasetOptions, readDataset } from './data/dataset.ts';
 export { type ExampleStore, inMemory } from './data/example-store.ts';
 export { evaluate } from './evaluate.ts';
+export { type ExportOptions, type ExportResult, exportModel } from './export/export.ts';
 export type {
   ChosenProbability,
   ConversationOptions,

@@ -1,6 +1,7 @@
 /** Hugging Face model directories, as full fine-tuning delivers them. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADDITIONAL_TEMPLATES_DIR, COMPANION_FILES, CONFIG_FILE, TEMPLATE_EXTENSION, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { storedDtype } from '../../../src/formats/stored-dtype.ts';
@@ -11,11 +12,12 @@ import { MODEL_DIRECTORY_HINT } from './weight-files.ts';
 
 /** Names of the weights' dtypes in config.json. */
 const TORCH_NAMES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
+export type WeightsDtype = keyof typeof TORCH_NAMES;
 
 export interface SaveModelOptions {
   /** The base model's directory, whose config, tokenizer and chat template are copied. */
   sourceDir: string;
-  dtype: keyof typeof TORCH_NAMES;
+  dtype: WeightsDtype;
 }
 
 /**
@@ -23,14 +25,22 @@ export interface SaveModelOptions {
  * head is tied and its weights say otherwise, the delivered one says so too.
  * @returns the file names written
  */
-export function saveModel(model: Pick<TunedModel, 'config' | 'read'>, dir: string, { sourceDir, dtype }: SaveModelOptions): string[] {
+export function saveModel(model: Pick<TunedModel, 'config' | 'read'>, dir: string, options: SaveModelOptions): string[] {
   mkdirSync(dir, { recursive: true });
-  writeSafetensors(join(dir, WEIGHTS_FILE), model.read(), { dtype });
+  writeSafetensors(join(dir, WEIGHTS_FILE), model.read(), options);
+  return [WEIGHTS_FILE, ...saveCompanions(model.config, dir, options)].sort();
+}
 
+/**
+ * Writes what a model directory has beside its weights.
+ * @param model as the weights have it
+ * @returns the file names written
+ */
+export function saveCompanions(model: Pick<ModelConfig, 'tiedHead'>, dir: string, { sourceDir, dtype }: SaveModelOptions): string[] {
   const config = readJson(join(sourceDir, CONFIG_FILE), MODEL_DIRECTORY_HINT) as Record<string, unknown>;
   // transformers 4 calls it torch_dtype, 5 dtype.
   config['torch_dtype' in config ? 'torch_dtype' : 'dtype'] = TORCH_NAMES[dtype];
-  if (!model.config.tiedHead && parseModelConfig(config, CONFIG_FILE).tiedHead) config['tie_word_embeddings'] = false;
+  if (!model.tiedHead && parseModelConfig(config, CONFIG_FILE).tiedHead) config['tie_word_embeddings'] = false;
   writeFileWhole(join(dir, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
   const copied = [...COMPANION_FILES.filter((name) => existsSync(join(sourceDir, name))), ...additionalTemplates(sourceDir)];
   rmSync(join(dir, ADDITIONAL_TEMPLATES_DIR), { recursive: true, force: true });
@@ -38,7 +48,7 @@ export function saveModel(model: Pick<TunedModel, 'config' | 'read'>, dir: strin
     mkdirSync(dirname(join(dir, name)), { recursive: true });
     writeFileWhole(join(dir, name), readFileSync(join(sourceDir, name)));
   }
-  return [CONFIG_FILE, WEIGHTS_FILE, ...copied].sort();
+  return [CONFIG_FILE, ...copied];
 }
 
 /** @returns the model's further chat templates, as paths in its directory */

@@ -10,7 +10,7 @@ import {
   type SafetensorsHeader,
   type TensorEntry,
 } from '../../../src/formats/safetensors.ts';
-import { replaceFile } from './files.ts';
+import { replaceFile, replaceFileSlowly } from './files.ts';
 import { convertInto, decodeFloats, encodeFloats, firstNonFinite, type HeldFloats } from './float-formats.ts';
 
 export interface StoredTensor {
@@ -97,6 +97,42 @@ export function writeSafetensors(
     for (const name of names) writeBytes(file, encodeFloats(tensors.get(name)!.data, dtype));
   });
 }
+
+export interface TensorReader {
+  shapes: ReadonlyMap<string, readonly number[]>;
+  read(name: string): Float32Array;
+}
+
+/**
+ * Writes tensors that are read one at a time, so that a large model is never in memory.
+ * @param options.progress receives bytes written and in total
+ */
+export async function writeSafetensorsSlowly(
+  path: string,
+  { shapes, read }: TensorReader,
+  { dtype, progress }: { dtype: 'F32' | 'F16' | 'BF16'; progress(bytes: number, total: number): Promise<void> },
+): Promise<void> {
+  const { names, header, fileBytes } = layOutTensors(shapes, { dtype });
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  await replaceFileSlowly(path, async (file) => {
+    writeBytes(file, length);
+    writeBytes(file, header);
+    let written = 8 + header.length;
+    for (const name of names) {
+      const values = read(name);
+      for (let start = 0; start < values.length; start += ENCODED_ELEMENTS) {
+        const part = encodeFloats(values.subarray(start, start + ENCODED_ELEMENTS), dtype);
+        writeBytes(file, part);
+        written += part.byteLength;
+      }
+      await progress(written, fileBytes);
+    }
+  });
+}
+
+/** Encoded at once, so that a large tensor is not in memory twice. */
+const ENCODED_ELEMENTS = 1 << 20;
 
 function readTensor(file: number, { dtype, shape, offset, byteLength }: TensorEntry): StoredTensor {
   const bytes = readBytes(file, offset, byteLength);

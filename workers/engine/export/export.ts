@@ -1,0 +1,83 @@
+/** Exports a tuned model into a directory. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type ExportDtype, type ExportFormat, isOfAdapter } from '../../../src/formats/export-format.ts';
+import type { MergeProof } from '../../../src/formats/merge-proof.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
+import { DEFAULT, readTemplateSources } from '../data/template/template-files.ts';
+import { Tokenizer } from '../data/tokenizer.ts';
+import { writeFileWhole } from '../io/files.ts';
+import type { WeightsDtype } from '../io/model-directory.ts';
+import { exportAdapterGguf, exportModelGguf } from './gguf/export-gguf.ts';
+import { exportHuggingFace, ownTemplate } from './hugging-face.ts';
+import type { TunedFiles } from './merged-weights.ts';
+import { exportMlxAdapter } from './mlx.ts';
+import { modelfile } from './modelfile.ts';
+import { proveMerge } from './prove-merge.ts';
+
+/** Receives bytes written and in total. */
+export type Progress = (bytes: number, total: number) => Promise<void>;
+
+export interface ExportOptions extends TunedFiles {
+  format: ExportFormat;
+  dtype: ExportDtype;
+  /** The model's name, for files that show one. */
+  name: string;
+  outputDir: string;
+}
+
+export interface ExportResult {
+  /** For the user, in whole sentences. */
+  warnings: string[];
+  /** Of a merged model in a format that the engine reads. */
+  proof: MergeProof | null;
+}
+
+const DTYPES: Readonly<Partial<Record<ExportDtype, WeightsDtype>>> = { f32: 'F32', f16: 'F16', bf16: 'BF16' };
+
+/** @throws Refusal `unsupported_export`, `corrupt_model_file`, `unsupported_adapter`, `merge_differs` */
+export async function exportModel(
+  { format, dtype, name, outputDir, modelDir, adapterDir }: ExportOptions,
+  progress: Progress,
+): Promise<ExportResult> {
+  const files = { modelDir, adapterDir };
+  if (isOfAdapter(format)) return exportAdapter({ format, dtype, name, outputDir, files }, progress);
+  mkdirSync(outputDir, { recursive: true });
+  if (format === 'hugging_face') {
+    const ofWeights = DTYPES[dtype]!;
+    await exportHuggingFace(files, outputDir, { dtype: ofWeights, progress });
+    const proof = await proveMerge(files, outputDir, ofWeights);
+    if (!proof.passed)
+      throw new Refusal('merge_differs', `The merged model's predictions differ by ${proof.difference} from those of the base with the adapter`, {
+        param: 'dtype',
+        hint: 'Export it as f32.',
+      });
+    return { warnings: [], proof };
+  }
+  const own = ownTemplate(files);
+  const templates = own === null ? await readTemplateSources(modelDir, (await Tokenizer.open(modelDir)).config) : new Map([[DEFAULT, own]]);
+  const file = `model-${dtype}.gguf`;
+  const { warnings, contextTokens } = await exportModelGguf(files, join(outputDir, file), { name, type: dtype, templates, progress });
+  writeFileWhole(join(outputDir, 'Modelfile'), await modelfile({ modelDir, file, templates, contextTokens }));
+  return { warnings, proof: null };
+}
+
+interface AdapterExport extends Pick<ExportOptions, 'format' | 'dtype' | 'name' | 'outputDir'> {
+  files: TunedFiles;
+}
+
+async function exportAdapter({ format, dtype, name, outputDir, files }: AdapterExport, progress: Progress): Promise<ExportResult> {
+  const { modelDir, adapterDir } = files;
+  if (adapterDir === null)
+    throw new Refusal('unsupported_export', `"${name}" was tuned as a whole and has no adapter`, {
+      param: 'format',
+      hint: 'Export the model itself: "hugging_face" or "gguf".',
+    });
+  mkdirSync(outputDir, { recursive: true });
+  if (format === 'mlx_adapter') {
+    exportMlxAdapter({ modelDir, adapterDir }, outputDir);
+    return { warnings: [], proof: null };
+  }
+  const { warnings } = await exportAdapterGguf({ modelDir, adapterDir }, join(outputDir, `adapter-${dtype}.gguf`), { name, type: dtype, progress });
+  return { warnings, proof: null };
+}
