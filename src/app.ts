@@ -8,6 +8,7 @@ import { chatRoutes } from './chat/routes.ts';
 import { curveRoutes } from './curves/routes.ts';
 import { dashboardRoutes } from './dashboard/routes.ts';
 import { estimateRoutes } from './estimates/routes.ts';
+import { exportRoutes } from './exports/routes.ts';
 import { fileRoutes } from './files/routes.ts';
 import { graderRoutes } from './graders/routes.ts';
 import { healthRoutes } from './health.ts';
@@ -112,6 +113,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       await v1.register(curveRoutes, services);
       await v1.register(adapterRoutes, services);
       await v1.register(reportRoutes, services);
+      await v1.register(exportRoutes, services);
       await v1.register(estimateRoutes, services);
       await v1.register(modelRoutes, services);
       await v1.register(machineRoutes, services);

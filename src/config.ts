@@ -52,6 +52,8 @@ export interface Config {
   workers: number;
   /** How long things are kept that users would miss. */
   retention: Retention;
+  /** How long exports are kept: they are large, and can be made again. */
+  keepExportsDays: number;
   /** Origins of web pages that may call the API, such as `https://app.example.com`; `*`: all. */
   corsOrigins: readonly string[];
   logLevel: string;
@@ -156,6 +158,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       checkpointsDays: days('KEEP_CHECKPOINTS_DAYS'),
       jobsDays: days('KEEP_JOBS_DAYS'),
     }),
+    keepExportsDays: integer('KEEP_EXPORTS_DAYS', 7, [1, MAX_DAYS]),
     corsOrigins: origins(env['CORS_ORIGINS'], problems),
     logLevel,
     logFormat: logFormat as LogFormat,

@@ -10,6 +10,7 @@ import { type Database, openDatabase } from './database/client.ts';
 import { openListener } from './database/listener.ts';
 import { migrate } from './database/migrate.ts';
 import type { EmbeddedOptions } from './embedded/embedded.ts';
+import { type ExportStore, openExportStore } from './exports/store.ts';
 import { type FileStore, openFileStore } from './files/store.ts';
 import { openValidationStore, type ValidationStore } from './files/validation-store.ts';
 import { openValidator, type Validator } from './files/validator.ts';
@@ -69,6 +70,7 @@ export interface Services {
   machines: MachineStore;
   reports: ReportStore;
   retention: RetentionStore;
+  exports: ExportStore;
   permissions: PermissionStore;
   webhooks: EndpointStore;
   deliveries: DeliveryStore;
@@ -136,6 +138,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       machines: openMachineStore(database),
       reports: openReportStore(database),
       retention: openRetentionStore(database),
+      exports: openExportStore(database),
       permissions: openPermissionStore(database),
       webhooks: openEndpointStore(database),
       deliveries: openDeliveryStore(database),

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { sweepTombstones } from './database/tombstones.ts';
+import { sweepExports } from './exports/sweep.ts';
 import { sweepFiles } from './files/sweep.ts';
 import { explainFullProjects } from './jobs/full-projects.ts';
 import { explainLacks } from './jobs/lacks.ts';
@@ -54,6 +55,7 @@ export function startUpkeep(services: Services): Upkeep {
     }, untilWoken),
     repeat(deliverer.begin, () => delay(DELIVER_EVERY_MS, undefined, { signal: stopping.signal })),
     repeat(() => sweepExpired(services), restOfHour),
+    repeat(() => sweepExports(services), restOfHour),
     repeat(() => sweepTombstones(services.database), restOfHour),
     repeat(() => sweepWebhooks(services), restOfHour),
     repeat(() => services.retries.sweep(), restOfHour),

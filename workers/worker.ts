@@ -12,6 +12,7 @@ import { type BaseModelDirectory, findBaseModels } from './base-models/on-disk.t
 import { sweepDownloads } from './base-models/sweep-downloads.ts';
 import { deviceName, memoryForTraining } from './devices.ts';
 import { openFileHashes } from './engine/io/base-model-files.ts';
+import { runExports } from './export/run-exports.ts';
 import { answerRequests } from './inference/answer-requests.ts';
 import { baseModelOf } from './job/base-model.ts';
 import { removeAbandonedFolders, workerFolder } from './job/folder.ts';
@@ -22,7 +23,7 @@ import { openPlaces, type PlacesOptions } from './placement/places.ts';
 import { slotsOf } from './placement/slots.ts';
 
 type WorkerOptions = Pick<PlacesOptions, 'devices' | 'trainingEnvironment' | 'fork'> & {
-  /** Put before the command of an inference process: confinement.ts. */
+  /** Put before the command of inference and export processes: confinement.ts. */
   inferencePrefix?: readonly string[];
 };
 
@@ -71,6 +72,16 @@ export async function startWorker(services: Services, { devices, inferencePrefix
     log,
   });
 
+  const exporting = runExports({
+    services,
+    workerId: id,
+    workDir,
+    modelDir: baseModels.dirOf,
+    environment: training.trainingEnvironment,
+    prefix: inferencePrefix,
+    log,
+  });
+
   const baseModelFiles = openFileHashes();
   const supervise = (jobId: string) =>
     superviseJob(jobId, {
@@ -106,6 +117,7 @@ export async function startWorker(services: Services, { devices, inferencePrefix
       clearInterval(announcing);
       clearInterval(looking);
       clearInterval(sweeping);
+      await exporting.stop();
       await inference?.close();
       await consumer.close();
       await places.close();

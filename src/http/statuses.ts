@@ -21,6 +21,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   revision_not_found: { status: 404, type: 'invalid_request_error' },
   adapter_not_found: { status: 404, type: 'invalid_request_error' },
   permission_not_found: { status: 404, type: 'invalid_request_error' },
+  export_not_found: { status: 404, type: 'invalid_request_error' },
   webhook_endpoint_not_found: { status: 404, type: 'invalid_request_error' },
   report_not_found: { status: 404, type: 'invalid_request_error' },
   model_gated: { status: 403, type: 'invalid_request_error' },

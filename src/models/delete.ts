@@ -6,10 +6,10 @@ import { isFinal } from '../jobs/state.ts';
 import type { Services } from '../services.ts';
 import { modelNotFound } from './catalogue.ts';
 
-type Needs = Pick<Services, 'models' | 'jobs' | 'jobRecord' | 'retention' | 'objectStore' | 'log'>;
+type Needs = Pick<Services, 'models' | 'jobs' | 'jobRecord' | 'retention' | 'exports' | 'objectStore' | 'log'>;
 
 /**
- * Deletes a tuned model with all that has its job's weights: the delivered files, every checkpoint and the result files. The job stays, with its events and
+ * Deletes a tuned model with all that has its job's weights: the delivered files, every checkpoint, the result files and exports. The job stays, with its events and
  * reports. A checkpoint's name deletes that checkpoint alone.
  * @throws Refusal when it is a base model, unknown, or a checkpoint of a job that has not ended
  */
@@ -25,18 +25,23 @@ export async function deleteModel({ project: owner }: Principal, id: string, ser
 }
 
 /** Its name goes last, so that a deletion that failed midway can be repeated. */
-async function deleteTuned(job: Job, { retention, objectStore }: Needs): Promise<void> {
+async function deleteTuned(job: Job, { retention, exports, objectStore }: Needs): Promise<void> {
+  for (const folder of await exports.forgetOfJob(job.id)) await objectStore.deletePrefix(folder);
   const folders = (await retention.checkpoints(job.id)).map(({ folder }) => folder);
   for (const folder of job.adapterFolder === null ? folders : [job.adapterFolder, ...folders]) await objectStore.deletePrefix(folder);
   await retention.forgetModel(job);
 }
 
-async function deleteCheckpoint(job: Job, { name, step, folder }: Checkpoint, { retention, objectStore, log }: Needs): Promise<void> {
+async function deleteCheckpoint(job: Job, { name, step, folder }: Checkpoint, services: Needs): Promise<void> {
+  const { retention, exports, objectStore, log } = services;
   if (!isFinal(job.status) || !(await retention.forgetCheckpoint(job, { step, message: `The checkpoint ${name} has been deleted` })))
     throw new Refusal('checkpoint_in_use', `The job "${job.id}", which has the checkpoint "${name}", has not ended and may resume from it`, {
       param: 'model',
       hint: 'Cancel the job first, or wait for its end.',
     });
   // No row names it any more, so the sweep of stored objects removes what stays now.
-  await objectStore.deletePrefix(folder).catch((error: unknown) => log.warn({ err: error, folder }, 'a deleted checkpoint could not be removed yet'));
+  for (const gone of [folder, ...(await exports.forgetOfJob(job.id, name))])
+    await objectStore
+      .deletePrefix(gone)
+      .catch((error: unknown) => log.warn({ err: error, folder: gone }, 'a deleted checkpoint could not be removed yet'));
 }

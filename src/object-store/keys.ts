@@ -23,6 +23,8 @@ export const keys = {
   newDelivery: (jobId: string, attempt: number) => `jobs/${jobId}/attempts/${attempt}/delivery-${randomUUID()}/`,
   /** A new folder for a checkpoint: what it would deliver, and beside it the state to resume from. */
   newCheckpoint: (jobId: string, attempt: number, step: number) => `jobs/${jobId}/attempts/${attempt}/checkpoint-${step}-${randomUUID()}/`,
+  /** A new folder for what an attempt of an export makes: it goes with its job. */
+  newExport: (jobId: string, exportId: string, attempt: number) => `jobs/${jobId}/exports/${exportId}/${attempt}-${randomUUID()}/`,
   /** The adapter in a checkpoint's folder. */
   checkpointAdapter: (checkpointFolder: string) => `${checkpointFolder}adapter/`,
   /** Jobs of older versions, whose rows name no folder, have one for all attempts. */
@@ -34,4 +36,10 @@ export const keys = {
 export function uploadOf(key: string): { folder: string; attempt: number } | null {
   const [folder, attempt] = /^jobs\/[^/]+\/attempts\/(\d+)\/[^/]+\//.exec(key) ?? [];
   return folder === undefined ? null : { folder, attempt: Number(attempt) };
+}
+
+/** The export that an object belongs to, and its folder; null for others. */
+export function exportOf(key: string): { folder: string; exportId: string } | null {
+  const [folder, exportId] = /^jobs\/[^/]+\/exports\/([^/]+)\/[^/]+\//.exec(key) ?? [];
+  return folder === undefined ? null : { folder, exportId: exportId! };
 }

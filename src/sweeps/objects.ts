@@ -1,4 +1,4 @@
-import { keys, uploadOf } from '../object-store/keys.ts';
+import { exportOf, keys, uploadOf } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import { abandonedBefore } from '../uploads/sweep.ts';
 
@@ -9,23 +9,30 @@ const UNFINISHED_MS = 24 * 3_600_000;
 /** Rows looked up in one query. */
 const CHUNK = 1_000;
 
-type Needs = Pick<Services, 'files' | 'jobs' | 'uploads' | 'objectStore' | 'log'>;
+type Needs = Pick<Services, 'files' | 'jobs' | 'exports' | 'uploads' | 'objectStore' | 'log'>;
 
 /**
  * Removes uploads that were cut off, and objects that no row names, which an upload leaves behind if its process is killed before it writes the row,
  * among them the parts of uploads that have ended.
  * @returns one sweep. An object goes in the second sweep that finds it so, because its row may be written a little later
  */
-export function objectSweep({ files, jobs, uploads, objectStore, log }: Needs): () => Promise<void> {
+export function objectSweep({ files, jobs, exports, uploads, objectStore, log }: Needs): () => Promise<void> {
   let suspects = new Set<string>();
   return async () => {
     await objectStore.removeUnfinished(UNFINISHED_MS);
     // Objects before rows: what is stored in between is not looked at yet.
     const fileKeys = (await objectStore.list(keys.files)).map(({ key }) => key);
-    const folders = [...new Set((await objectStore.list(keys.jobs)).map(({ key }) => folderOf(key)))];
+    const ofJobs = [...new Set((await objectStore.list(keys.jobs)).map(({ key }) => folderOf(key)))];
+    const folders = ofJobs.filter((folder) => exportOf(folder) === null);
+    const exported = ofJobs.filter((folder) => exportOf(folder) !== null);
     const partFolders = [...new Set((await objectStore.list(keys.uploads)).map(({ key }) => keys.upload(idOf(key))))];
-    const found = [...(await withoutRow(fileKeys, files)), ...(await withoutJob(folders, jobs)), ...(await ended(partFolders, uploads))];
-    const stored = fileKeys.length + folders.length + partFolders.length;
+    const found = [
+      ...(await withoutRow(fileKeys, files)),
+      ...(await withoutJob(folders, jobs)),
+      ...(await withoutExport(exported, exports)),
+      ...(await ended(partFolders, uploads)),
+    ];
+    const stored = fileKeys.length + ofJobs.length + partFolders.length;
     if (found.length > stored - found.length) {
       log.error(
         { stored, withoutRow: found.length },
@@ -41,7 +48,7 @@ export function objectSweep({ files, jobs, uploads, objectStore, log }: Needs): 
 }
 
 /** The folder of one upload, or of the whole job for objects of older versions, whose rows name no folder. */
-const folderOf = (key: string): string => uploadOf(key)?.folder ?? keys.job(idOf(key));
+const folderOf = (key: string): string => uploadOf(key)?.folder ?? exportOf(key)?.folder ?? keys.job(idOf(key));
 
 /** The job or the upload in parts that a key belongs to. */
 const idOf = (key: string): string => key.split('/')[1] ?? '';
@@ -66,6 +73,20 @@ async function withoutJob(folders: string[], jobs: Needs['jobs']): Promise<strin
       return job.folders.includes(folder) || (job.isHeld && attempt === job.attempt);
     };
     orphans.push(...some.filter((folder) => !isNeeded(folder)));
+  }
+  return orphans;
+}
+
+async function withoutExport(folders: string[], exports: Needs['exports']): Promise<string[]> {
+  const orphans: string[] = [];
+  for (const some of chunks(folders)) {
+    const found = new Map((await exports.findFolders(some.map((folder) => exportOf(folder)!.exportId))).map((one) => [one.id, one]));
+    orphans.push(
+      ...some.filter((folder) => {
+        const one = found.get(exportOf(folder)!.exportId);
+        return one === undefined || (one.folder !== folder && one.status !== 'running');
+      }),
+    );
   }
   return orphans;
 }

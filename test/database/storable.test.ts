@@ -148,6 +148,24 @@ describe('the database', () => {
       data: { id: text('id'), endpointId: text('id'), eventId: bad, eventType: bad, subjectId: bad, status: bad, attempts: [json] },
     });
     await database.checkpointPermission.create({ data: { id: text('id'), owner: bad, jobId: text('id'), model: bad, projectId: bad } });
+    await database.export.create({
+      data: {
+        id: text('id'),
+        owner: bad,
+        jobId: text('id'),
+        model: bad,
+        source: json,
+        format: bad,
+        dtype: bad,
+        status: bad,
+        warnings: [bad],
+        proof: json,
+        error: json,
+        folder: bad,
+        files: json,
+        workerId: bad,
+      },
+    });
     await database.jobReport.create({ data: { jobId: text('id'), kind: bad, content: json } });
     await database.turn.create({ data: { project: bad } });
     await database.worker.create({ data: { id: text('id'), hostname: bad, device: bad } });

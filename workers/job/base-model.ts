@@ -22,7 +22,10 @@ export function trainedOn(job: Pick<Job, 'model' | 'modelRevision' | 'startFrom'
 }
 
 /** Whether the job's model from the hub is on this machine or may be downloaded. */
-export function isAvailable({ model, modelRevision: commit }: Job, { services: { config, hub } }: { services: Needs }): boolean {
+export function isAvailable(
+  { model, modelRevision: commit }: Pick<Job, 'model' | 'modelRevision'>,
+  { services: { config, hub } }: { services: Pick<Needs, 'config' | 'hub'> },
+): boolean {
   const name = parseHubName(model)?.name;
   if (name === undefined || commit === null) return false;
   return hub.allows(name) || existsSync(snapshotDir(config.dataDir, { name, commit }));

@@ -1,0 +1,50 @@
+import type { ExportDtype, ExportFormat } from '../formats/export-format.ts';
+import type { HashedFile } from '../formats/hashed-file.ts';
+import type { MergeProof } from '../formats/merge-proof.ts';
+import type { StoredModel } from '../jobs/job.ts';
+
+export const exportStatuses = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
+export type ExportStatus = (typeof exportStatuses)[number];
+
+/** The weights that are exported. */
+export interface ExportSource {
+  /** The base model as its job named it, with the hub's commit. */
+  model: string;
+  modelRevision: string | null;
+  /** A fully tuned model that is exported, or that the adapter stands on; null if the base model is as it was. */
+  base: StoredModel | null;
+  adapter: StoredModel | null;
+}
+
+/** Why an export failed. */
+export interface ExportError {
+  code: string;
+  message: string;
+  param: string | null;
+}
+
+/** A tuned model in another format: asked for, being made, or there. */
+export interface Export {
+  id: string;
+  owner: string;
+  jobId: string;
+  model: string;
+  source: ExportSource;
+  format: ExportFormat;
+  dtype: ExportDtype;
+  status: ExportStatus;
+  doneBytes: number | null;
+  totalBytes: number | null;
+  warnings: string[];
+  proof: MergeProof | null;
+  error: ExportError | null;
+  folder: string | null;
+  files: HashedFile[] | null;
+  attempt: number;
+  createdAt: Date;
+  startedAt: Date | null;
+  finishedAt: Date | null;
+  expiresAt: Date | null;
+}
+
+export type NewExport = Pick<Export, 'id' | 'jobId' | 'model' | 'source' | 'format' | 'dtype'>;

@@ -1,0 +1,75 @@
+import type { Principal } from '../accounts/principal.ts';
+import { DTYPES_OF, type ExportDtype, isOfAdapter } from '../formats/export-format.ts';
+import { Refusal } from '../formats/refusal.ts';
+import { newExportId, TUNED_PREFIX } from '../ids.ts';
+import { continuedFrom } from '../jobs/start-from.ts';
+import { ownerOfModel } from '../permissions/shared.ts';
+import type { Services } from '../services.ts';
+import type { Export } from './export.ts';
+import type { CreateExport } from './schema.ts';
+
+/** Of one project. Two requests at the same moment may pass it by one, which does no harm. */
+const MAX_UNFINISHED = 20;
+
+type Needs = Pick<Services, 'exports' | 'jobs' | 'jobRecord' | 'reports' | 'permissions' | 'objectStore' | 'log'>;
+
+/** @throws Refusal model_not_found, and others about the format */
+export async function createExport(principal: Principal, { model, format, dtype }: CreateExport, services: Needs): Promise<Export> {
+  const { exports } = services;
+  if (!model.startsWith(TUNED_PREFIX))
+    throw new Refusal('model_not_found', `There is no tuned model or checkpoint "${model}"`, {
+      param: 'model',
+      hint: 'A base model is exported by whoever has it; GET /v1/models lists the tuned ones.',
+    });
+  const owner = await ownerOfModel(principal, model, services);
+  const { startFrom, ...base } = await continuedFrom(owner, { name: model, tuning: undefined }, services);
+  if (isOfAdapter(format) && startFrom.adapter === null)
+    throw new Refusal('unsupported_export', `"${model}" was tuned as a whole and has no adapter`, {
+      param: 'format',
+      hint: 'Export the model itself: "hugging_face" or "gguf".',
+    });
+  if ((await exports.unfinished(principal.project)) >= MAX_UNFINISHED)
+    throw new Refusal('too_many_exports', `The project has ${MAX_UNFINISHED} exports that have not ended, which is the limit`, {
+      hint: 'Wait until one has ended, or cancel one.',
+    });
+  const { model: baseModel, modelRevision } = base;
+  const source = { model: baseModel, modelRevision, base: startFrom.base, adapter: startFrom.adapter };
+  const types = DTYPES_OF[format];
+  const wanted = dtype ?? types[0]!;
+  if (!types.includes(wanted)) throw wrongType(wanted, format, types);
+  return exports.create(principal.project, { id: newExportId(), jobId: startFrom.jobId, model, source, format, dtype: wanted });
+}
+
+const wrongType = (dtype: ExportDtype, format: string, types: readonly ExportDtype[]): Refusal =>
+  new Refusal('invalid_value', `The format "${format}" has no type "${dtype}"`, { param: 'dtype', hint: `It has ${types.join(', ')}.` });
+
+/** @throws Refusal export_not_found */
+export async function findExport({ project }: Principal, id: string, { exports }: Pick<Needs, 'exports'>): Promise<Export> {
+  const found = await exports.find(project, id);
+  if (found !== null) return found;
+  throw new Refusal('export_not_found', `There is no export "${id}"`, { param: 'export_id', hint: 'GET /v1/exports lists them.' });
+}
+
+/** One that has ended stays as it is. @throws Refusal export_not_found */
+export async function cancelExport(principal: Principal, id: string, services: Pick<Needs, 'exports'>): Promise<Export> {
+  return (await services.exports.cancel(principal.project, id)) ?? findExport(principal, id, services);
+}
+
+/** With its files, whether or not it has ended. @throws Refusal export_not_found */
+export async function deleteExport(principal: Principal, id: string, services: Needs): Promise<void> {
+  const { exports, objectStore, log } = services;
+  await findExport(principal, id, services);
+  const deleted = await exports.delete(principal.project, id);
+  if (!deleted?.folder) return;
+  const { folder } = deleted;
+  await objectStore.deletePrefix(folder).catch((error: unknown) => log.warn({ err: error, folder }, 'a deleted export could not be removed yet'));
+}
+
+/** The files of an export as the object store has them. @throws Refusal export_not_ready */
+export function exportObjects({ id, status, folder, files }: Export): { name: string; key: string; sizeBytes: number; sha256: string }[] {
+  if (folder === null || files === null)
+    throw new Refusal('export_not_ready', `The export "${id}" is ${status} and has no files`, {
+      hint: 'GET /v1/exports/{export_id} tells when it has succeeded.',
+    });
+  return files.map(({ name, bytes, sha256 }) => ({ name, key: folder + name, sizeBytes: bytes, sha256 }));
+}

@@ -1,0 +1,115 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyRequest } from 'fastify';
+import { tarOf } from '../adapters/directory.ts';
+import { Refusal } from '../formats/refusal.ts';
+import { downloadSchema, sendContent } from '../http/download.ts';
+import { cursorList } from '../http/list-schema.ts';
+import { binary } from '../http/openapi/answers.ts';
+import type { Services } from '../services.ts';
+import { cancelExport, createExport, deleteExport, exportObjects, findExport } from './exports.ts';
+import { CreateExport, ExportDeleted, ExportFileParams, ExportList, ExportObject, ExportParams, ExportQuery, exportView } from './schema.ts';
+
+const tags = ['Exports'];
+const params = ExportParams;
+
+/** Clients send no body for no options. */
+const emptyBody = async (request: FastifyRequest): Promise<void> => {
+  request.body ??= {};
+};
+
+/** `/v1/exports`: tuned models in the formats of other programs */
+export const exportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
+  app.post(
+    '/exports',
+    {
+      schema: {
+        tags,
+        operationId: 'createExport',
+        summary: 'Export a tuned model',
+        description: 'A worker that has the base model makes it. Poll the export until it has ended, then download its files.',
+        body: CreateExport,
+        response: { 200: ExportObject },
+      },
+    },
+    async (request) => {
+      const created = await createExport(request.principal, request.body, services);
+      request.log.info({ exportId: created.id, model: created.model, format: created.format }, 'export created');
+      return exportView(created);
+    },
+  );
+
+  app.get(
+    '/exports',
+    {
+      schema: {
+        tags,
+        operationId: 'listExports',
+        summary: 'List exports',
+        description: 'Newest first.',
+        querystring: ExportQuery,
+        response: { 200: ExportList },
+      },
+    },
+    async ({ principal, query }) => cursorList(await services.exports.list(principal.project, query), exportView),
+  );
+
+  app.get(
+    '/exports/:export_id',
+    { schema: { tags, operationId: 'retrieveExport', summary: 'Retrieve an export', params, response: { 200: ExportObject } } },
+    async ({ principal, params: { export_id: id } }) => exportView(await findExport(principal, id, services)),
+  );
+
+  app.post(
+    '/exports/:export_id/cancel',
+    {
+      preValidation: emptyBody,
+      schema: { tags, operationId: 'cancelExport', summary: 'Cancel an export', params, response: { 200: ExportObject } },
+    },
+    async ({ principal, params: { export_id: id } }) => exportView(await cancelExport(principal, id, services)),
+  );
+
+  app.delete(
+    '/exports/:export_id',
+    { schema: { tags, operationId: 'deleteExport', summary: 'Delete an export with its files', params, response: { 200: ExportDeleted } } },
+    async ({ principal, params: { export_id: id } }) => {
+      await deleteExport(principal, id, services);
+      return { id, object: 'model.export' as const, deleted: true };
+    },
+  );
+
+  app.get(
+    '/exports/:export_id/content',
+    {
+      schema: {
+        tags,
+        operationId: 'downloadExport',
+        summary: 'Download an export as a tar',
+        params,
+        response: { 200: binary('application/x-tar', 'A tar of its files.') },
+      },
+    },
+    async ({ principal, params: { export_id: id } }, reply) => {
+      const objects = exportObjects(await findExport(principal, id, services));
+      return reply.type('application/x-tar').header('content-disposition', `attachment; filename="${id}.tar"`).send(tarOf(objects, services));
+    },
+  );
+
+  app.get(
+    '/exports/:export_id/files/:filename',
+    {
+      schema: { tags, operationId: 'downloadExportFile', summary: 'Download one file of an export', params: ExportFileParams, ...downloadSchema },
+    },
+    async (request, reply) => {
+      const { export_id: id, filename } = request.params;
+      const objects = exportObjects(await findExport(request.principal, id, services));
+      const object = objects.find(({ name }) => name === filename);
+      if (object === undefined)
+        throw new Refusal('export_not_found', `The export "${id}" has no file "${filename}"`, {
+          param: 'filename',
+          hint: `Its files are ${objects.map(({ name }) => name).join(', ')}.`,
+        });
+      const { key, sizeBytes, sha256 } = object;
+      return sendContent(request, reply, { filename, sizeBytes, sha256, open: (range) => services.objectStore.get(key, range) }) as never;
+    },
+  );
+};

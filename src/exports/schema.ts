@@ -1,0 +1,95 @@
+import Type from 'typebox';
+import { EXPORT_DTYPES, EXPORT_FORMATS } from '../formats/export-format.ts';
+import { MergeProof } from '../formats/merge-proof.ts';
+import { nullable } from '../formats/nullable.ts';
+import { literals } from '../formats/one-of.ts';
+import { unixSeconds } from '../formats/unix-seconds.ts';
+import { after, cursorListOf, limit } from '../http/list-schema.ts';
+import { type Export, exportStatuses } from './export.ts';
+
+const DEFAULT_PAGE = 20;
+/** What a tuned model's name has at most: base, suffix and colons. */
+const MAX_NAME_LENGTH = 1024;
+
+const format = literals(EXPORT_FORMATS, {
+  description:
+    '`hugging_face`: a model directory with the adapter merged in. `gguf`: the same as one file for llama.cpp and Ollama, with a Modelfile. `gguf_adapter`: the adapter alone, for `--lora`. `mlx_adapter`: the adapter as mlx-lm reads it.',
+});
+const dtype = literals(EXPORT_DTYPES, {
+  description: 'Type of the weights; default: `bf16` for `hugging_face`, `f16` for `gguf`, `f32` for adapters. `q8_0` is for `gguf` alone.',
+});
+
+export const CreateExport = Type.Object(
+  {
+    model: Type.String({ minLength: 1, maxLength: MAX_NAME_LENGTH, description: 'A tuned model or a checkpoint.' }),
+    format,
+    dtype: Type.Optional(dtype),
+  },
+  {
+    additionalProperties: false,
+    title: 'CreateExport',
+    examples: [{ model: 'ft:graft-tiny:graft:greeter:AbCd1234', format: 'gguf', dtype: 'q8_0' }],
+  },
+);
+export type CreateExport = Type.Static<typeof CreateExport>;
+
+const seconds = nullable(Type.Integer());
+
+export const ExportObject = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('model.export'),
+    created_at: Type.Integer(),
+    started_at: seconds,
+    finished_at: seconds,
+    expires_at: nullable(Type.Integer({ description: 'When its files are removed.' })),
+    model: Type.String(),
+    fine_tuning_job_id: Type.String({ description: 'The job that made the model.' }),
+    format,
+    dtype,
+    status: literals(exportStatuses),
+    progress: nullable(
+      Type.Object(
+        { bytes: Type.Integer(), total_bytes: Type.Integer() },
+        { title: 'ExportProgress', description: 'Of the largest file, while it is written.' },
+      ),
+    ),
+    files: Type.Array(Type.Object({ name: Type.String(), bytes: Type.Integer(), sha256: Type.String() }, { title: 'ExportedFile' }), {
+      description: 'Empty until it has succeeded.',
+    }),
+    warnings: Type.Array(Type.String(), { description: 'Where a reader of the format does something differently.' }),
+    proof: nullable(MergeProof),
+    error: nullable(Type.Object({ code: Type.String(), message: Type.String(), param: nullable(Type.String()) }, { title: 'ExportError' })),
+  },
+  { title: 'Export' },
+);
+
+export const ExportList = cursorListOf(ExportObject);
+export const ExportDeleted = Type.Object(
+  { id: Type.String(), object: Type.Literal('model.export'), deleted: Type.Boolean() },
+  { title: 'ExportDeleted' },
+);
+export const ExportParams = Type.Object({ export_id: Type.String() });
+export const ExportFileParams = Type.Object({ export_id: Type.String(), filename: Type.String() });
+export const ExportQuery = Type.Object({ after, limit: limit(DEFAULT_PAGE) });
+
+const secondsOrNull = (time: Date | null): number | null => (time === null ? null : unixSeconds(time));
+
+export const exportView = (one: Export): Type.Static<typeof ExportObject> => ({
+  id: one.id,
+  object: 'model.export',
+  created_at: unixSeconds(one.createdAt),
+  started_at: secondsOrNull(one.startedAt),
+  finished_at: secondsOrNull(one.finishedAt),
+  expires_at: secondsOrNull(one.expiresAt),
+  model: one.model,
+  fine_tuning_job_id: one.jobId,
+  format: one.format,
+  dtype: one.dtype,
+  status: one.status,
+  progress: one.totalBytes === null ? null : { bytes: one.doneBytes ?? 0, total_bytes: one.totalBytes },
+  files: one.files ?? [],
+  warnings: one.warnings,
+  proof: one.proof,
+  error: one.error,
+});

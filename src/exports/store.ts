@@ -1,0 +1,140 @@
+import type { Database } from '../database/client.ts';
+import { createdPage } from '../database/created-order.ts';
+import { databaseTime } from '../database/time.ts';
+import { tombstoneOf } from '../database/tombstones.ts';
+import { untilAnswered } from '../database/until-answered.ts';
+import { type Export as ExportRow, Prisma } from '../generated/prisma/client.ts';
+import type { Page } from '../http/paging.ts';
+import type { Export, ExportError, ExportStatus, NewExport } from './export.ts';
+
+/** A worker that has not written for this long, by the database's clock, loses its export. Tolerates a database outage of half a minute. */
+const HEARTBEAT_TIMEOUT_MS = 45_000;
+/** An export that ended so many workers would end the next one too. */
+const MAX_ATTEMPTS = 3;
+const UNFINISHED = ['queued', 'running'] as const satisfies readonly ExportStatus[];
+
+/** A worker's turn with an export; a newer attempt fences off the older ones. */
+export type ExportAttempt = Pick<Export, 'id' | 'attempt'>;
+
+type Made = Pick<Export, 'folder' | 'files' | 'warnings' | 'proof'> & { keepDays: number };
+
+export type ExportStore = ReturnType<typeof openExportStore>;
+
+/** Methods for users take the owner first and see only that owner's exports. A worker's writes carry its attempt, and are refused to older ones. */
+export function openExportStore(db: Database) {
+  const silentSince = async (): Promise<Date> => new Date((await databaseTime(db)).getTime() - HEARTBEAT_TIMEOUT_MS);
+
+  /** @returns whether the worker still has the export */
+  const write = ({ id, attempt }: ExportAttempt, data: Prisma.ExportUpdateManyMutationInput): Promise<boolean> =>
+    untilAnswered(async () => (await db.export.updateMany({ where: { id, attempt, status: 'running' }, data })).count === 1);
+
+  const forget = async (where: Prisma.ExportWhereInput): Promise<string[]> =>
+    db.$transaction(async (tx) => {
+      const rows = await tx.export.findMany({ where, select: { id: true, folder: true } });
+      await tx.export.deleteMany({ where: { id: { in: rows.map(({ id }) => id) } } });
+      return rows.flatMap(({ folder }) => folder ?? []);
+    });
+
+  return {
+    async create(owner: string, created: NewExport): Promise<Export> {
+      return asExport(
+        await db.export.create({
+          data: { ...created, source: created.source as unknown as Prisma.JsonObject, owner, createdAt: await databaseTime(db) },
+        }),
+      );
+    },
+
+    unfinished: (owner: string): Promise<number> => db.export.count({ where: { owner, status: { in: [...UNFINISHED] } } }),
+
+    async find(owner: string, id: string): Promise<Export | null> {
+      const row = await db.export.findUnique({ where: { id, owner } });
+      return row && asExport(row);
+    },
+
+    /** Newest first. */
+    async list(owner: string, { after, limit }: { after?: string; limit: number }): Promise<Page<Export>> {
+      const page = await createdPage(
+        { after, limit, order: 'desc' },
+        {
+          find: async (id) =>
+            (await db.export.findUnique({ where: { id, owner }, select: { id: true, createdAt: true } })) ?? tombstoneOf(db, owner, id),
+          many: ({ where, ...order }) => db.export.findMany({ where: { owner, ...where }, ...order }),
+        },
+      );
+      return { ...page, data: page.data.map(asExport) };
+    },
+
+    /** @returns the export, or null if there is none that has not ended */
+    async cancel(owner: string, id: string): Promise<Export | null> {
+      const [row] = await db.export.updateManyAndReturn({
+        where: { id, owner, status: { in: [...UNFINISHED] } },
+        data: { status: 'cancelled', finishedAt: await databaseTime(db) },
+      });
+      return row === undefined ? null : asExport(row);
+    },
+
+    /** @returns where its files are, for the caller to remove; null if there is no such export */
+    async delete(owner: string, id: string): Promise<{ folder: string | null } | null> {
+      const [row] = await db.$queryRaw<{ folder: string | null }[]>`DELETE FROM exports WHERE id = ${id} AND owner = ${owner} RETURNING folder`;
+      return row ?? null;
+    },
+
+    /** Exports of a job's models, or of one of them, whoever asked for them. @returns where their files are */
+    forgetOfJob: (jobId: string, model?: string): Promise<string[]> => forget({ jobId, ...(model !== undefined && { model }) }),
+
+    /** @returns where the files of those are that have expired */
+    forgetExpired: async (): Promise<string[]> => forget({ expiresAt: { lt: await databaseTime(db) } }),
+
+    /** Those that wait for a worker or whose worker is gone, oldest first. Those that ended too many workers fail. */
+    async due(limit: number): Promise<Export[]> {
+      const lost = { status: 'running', heartbeatAt: { lt: await silentSince() } };
+      const error = { code: 'worker_lost', message: `${MAX_ATTEMPTS} workers were lost while they made the export`, param: null };
+      await db.export.updateMany({
+        where: { ...lost, attempt: { gte: MAX_ATTEMPTS } },
+        data: { status: 'failed', error, finishedAt: await databaseTime(db) },
+      });
+      return (await db.export.findMany({ where: { OR: [{ status: 'queued' }, lost] }, orderBy: { createdAt: 'asc' }, take: limit })).map(asExport);
+    },
+
+    /** @returns the export, or null if another worker took it, or it was cancelled */
+    async claim({ id, attempt }: ExportAttempt, workerId: string): Promise<Export | null> {
+      const now = await databaseTime(db);
+      const [row] = await db.export.updateManyAndReturn({
+        where: { id, attempt, status: { in: [...UNFINISHED] } },
+        data: { status: 'running', attempt: { increment: 1 }, workerId, heartbeatAt: now, startedAt: now, doneBytes: null, totalBytes: null },
+      });
+      return row === undefined ? null : asExport(row);
+    },
+
+    /** @returns false when it was cancelled, deleted or taken over: stop working on it */
+    async heartbeat(attempt: ExportAttempt, progress: Pick<Export, 'doneBytes' | 'totalBytes'>): Promise<boolean> {
+      return write(attempt, { ...progress, heartbeatAt: await databaseTime(db) });
+    },
+
+    /** @returns whether it counts; otherwise the caller removes the files */
+    async succeed(attempt: ExportAttempt, { keepDays, proof, files, ...made }: Made): Promise<boolean> {
+      const now = await databaseTime(db);
+      const expiresAt = new Date(now.getTime() + keepDays * 24 * 3_600_000);
+      const json = { files: files as unknown as Prisma.JsonArray, proof: proof ?? Prisma.DbNull };
+      if (await write(attempt, { ...made, ...json, status: 'succeeded', finishedAt: now, expiresAt })) return true;
+      // The answer to an earlier commit may have been lost.
+      return (await db.export.count({ where: { id: attempt.id, folder: made.folder } })) === 1;
+    },
+
+    async fail(attempt: ExportAttempt, error: ExportError): Promise<boolean> {
+      return write(attempt, { status: 'failed', error: { ...error }, finishedAt: await databaseTime(db) });
+    },
+
+    /** For another worker, or for another try. */
+    release: (attempt: ExportAttempt): Promise<boolean> => write(attempt, { status: 'queued', workerId: null, heartbeatAt: null }),
+
+    /** For the sweep of stored objects. */
+    findFolders: (ids: string[]): Promise<{ id: string; folder: string | null; status: string }[]> =>
+      db.export.findMany({ where: { id: { in: ids } }, select: { id: true, folder: true, status: true } }),
+  };
+}
+
+const numberOf = (bytes: bigint | null): number | null => (bytes === null ? null : Number(bytes));
+
+const asExport = ({ doneBytes, totalBytes, ...row }: ExportRow): Export =>
+  ({ ...row, doneBytes: numberOf(doneBytes), totalBytes: numberOf(totalBytes) }) as unknown as Export;

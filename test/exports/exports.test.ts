@@ -1,0 +1,198 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { extract } from 'tar-stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { trainingEnvironment } from '../../src/config.ts';
+import { keys } from '../../src/object-store/keys.ts';
+import { readSafetensors } from '../../workers/engine/io/safetensors.ts';
+import type { ForkedTraining } from '../../workers/process/forked.ts';
+import { type RunningWorker, startWorker } from '../../workers/worker.ts';
+import { type RunningService, refusal, runService } from '../running-service.ts';
+import { readGguf } from './gguf-reader.ts';
+import { sha256, storeTunedModel } from './tuned-model.ts';
+
+interface ExportBody {
+  id: string;
+  status: string;
+  attempt: number;
+  files: { name: string; bytes: number; sha256: string }[];
+  warnings: string[];
+  proof: { difference: number; passed: boolean } | null;
+  error: { code: string } | null;
+}
+
+let service: RunningService;
+let worker: RunningWorker | undefined;
+let model: string;
+let jobId: string;
+
+/** Nothing is trained here. */
+const noTraining = () => ({ kill: async () => {}, isGone: () => false, output: () => '' }) as unknown as ForkedTraining;
+const startExporting = async () => {
+  worker = await startWorker(service.services, { devices: [null], trainingEnvironment: trainingEnvironment(), fork: noTraining });
+};
+
+beforeAll(async () => {
+  service = await runService({ CHAT_NICE: '0', CHAT_REQUESTS: '0' });
+  ({ model, jobId } = await storeTunedModel(service));
+});
+afterAll(async () => {
+  await worker?.stop();
+  await service?.close();
+});
+
+const create = async (body: object) => (await service.post('/v1/exports', { model, ...body })).json<ExportBody>();
+const find = async (id: string) => (await service.inject({ url: `/v1/exports/${id}` })).json<ExportBody>();
+const download = async (id: string, name: string) =>
+  (await service.inject({ url: `/v1/exports/${id}/files/${encodeURIComponent(name)}` })).rawPayload;
+
+async function ended(id: string): Promise<ExportBody> {
+  for (;;) {
+    const one = await find(id);
+    if (!['queued', 'running'].includes(one.status)) return one;
+    await delay(200);
+  }
+}
+
+const namesOf = ({ files }: ExportBody) => files.map(({ name }) => name).sort();
+
+describe('an export that waits', () => {
+  it('is listed, and can be cancelled and deleted', async () => {
+    const { id, status } = await create({ format: 'gguf' });
+    expect(status).toBe('queued');
+    expect((await service.inject({ url: '/v1/exports?limit=1' })).json().data).toMatchObject([
+      { id, model, format: 'gguf', dtype: 'f16', files: [] },
+    ]);
+    expect(refusal(await service.inject({ url: `/v1/exports/${id}/content` }))).toMatchObject({ status: 400, code: 'export_not_ready' });
+    expect((await service.post(`/v1/exports/${id}/cancel`, {})).json()).toMatchObject({ id, status: 'cancelled' });
+    expect((await service.inject({ method: 'DELETE', url: `/v1/exports/${id}` })).json()).toMatchObject({ id, deleted: true });
+    expect(refusal(await service.inject({ url: `/v1/exports/${id}` }))).toMatchObject({ status: 404, code: 'export_not_found' });
+  });
+
+  it('is refused for a base model, and for a type that its format lacks', async () => {
+    const asked = (body: object) => service.post('/v1/exports', body);
+    expect(refusal(await asked({ model: 'graft-tiny', format: 'gguf' }))).toMatchObject({ status: 404, code: 'model_not_found', param: 'model' });
+    expect(refusal(await asked({ model, format: 'hugging_face', dtype: 'q8_0' }))).toMatchObject({ status: 400, param: 'dtype' });
+  });
+});
+
+describe('a worker', () => {
+  beforeAll(startExporting);
+
+  it('merges the adapter into a Hugging Face directory, whose predictions it compares', async () => {
+    const { id } = await create({ format: 'hugging_face', dtype: 'f32' });
+    const one = await ended(id);
+    expect(one).toMatchObject({ status: 'succeeded', error: null, proof: { passed: true } });
+    expect(one.proof!.difference).toBeLessThan(1e-4);
+    expect(namesOf(one)).toEqual(expect.arrayContaining(['README.md', 'config.json', 'model.safetensors', 'tokenizer.json', 'chat_template.jinja']));
+    expect((await download(id, 'README.md')).toString()).toContain(`# ${model}`);
+    const response = await service.inject({ url: `/v1/exports/${id}/content` });
+    const unpacked: Record<string, string> = {};
+    const tar = extract();
+    tar.on('entry', ({ name }, stream, next) => {
+      const parts: Buffer[] = [];
+      stream.on('data', (part: Buffer) => parts.push(part));
+      stream.on('end', () => {
+        unpacked[name] = sha256(Buffer.concat(parts));
+        next();
+      });
+    });
+    tar.end(response.rawPayload);
+    await new Promise((resolve) => tar.on('finish', resolve));
+    expect(unpacked).toEqual(Object.fromEntries(one.files.map((file) => [file.name, file.sha256])));
+  });
+
+  it('writes GGUF with the tokenizer, and a Modelfile with the chat template in the language of Ollama', async () => {
+    const { id } = await create({ format: 'gguf', dtype: 'q8_0' });
+    const one = await ended(id);
+    expect(one).toMatchObject({ status: 'succeeded', warnings: [expect.stringContaining('decimal digits')] });
+    expect(namesOf(one)).toEqual(['Modelfile', 'README.md', 'model-q8_0.gguf']);
+    const { metadata, tensors, version } = readGguf(await download(id, 'model-q8_0.gguf'));
+    expect(version).toBe(3);
+    expect(metadata).toMatchObject({
+      'general.architecture': 'llama',
+      'general.name': model,
+      'general.file_type': 7,
+      'llama.block_count': 6,
+      'llama.attention.head_count_kv': 2,
+      'tokenizer.ggml.model': 'gpt2',
+      'tokenizer.ggml.pre': 'smollm',
+      'tokenizer.ggml.eos_token_id': 2,
+      'tokenizer.chat_template': expect.stringContaining('<|im_start|>'),
+    });
+    expect(metadata['tokenizer.ggml.tokens']).toHaveLength(2048);
+    expect(tensors.get('blk.0.attn_q.weight')).toMatchObject({ shape: [192, 192], type: 8 });
+    expect(tensors.get('blk.5.ffn_norm.weight')).toMatchObject({ shape: [192], type: 0 });
+    const modelfile = (await download(id, 'Modelfile')).toString();
+    expect(modelfile).toContain('FROM ./model-q8_0.gguf\nTEMPLATE """');
+    expect(modelfile).toContain('{{ "<|im_start|>user\\n" }}{{ .Content }}{{ "<|im_end|>\\n" }}');
+    expect(modelfile).toContain('PARAMETER stop "<|im_end|>"');
+  });
+
+  it('sends a part of a file, and not again what the client has', async () => {
+    const [{ id, files }] = (await service.inject({ url: '/v1/exports?limit=1' })).json<{ data: [ExportBody] }>().data;
+    const { name, sha256: hash } = files.find((file) => file.name.endsWith('.gguf'))!;
+    const url = `/v1/exports/${id}/files/${name}`;
+    const part = await service.inject({ url, headers: { range: 'bytes=0-3' } });
+    expect([part.statusCode, part.body, part.headers.etag]).toEqual([206, 'GGUF', `"${hash}"`]);
+    expect((await service.inject({ url, headers: { 'if-none-match': `"${hash}"` } })).statusCode).toBe(304);
+  });
+
+  it('writes the adapter alone for llama.cpp, with the factor that rank-stabilised LoRA has', async () => {
+    const { id } = await create({ format: 'gguf_adapter' });
+    expect(await ended(id)).toMatchObject({ status: 'succeeded' });
+    const { metadata, tensors } = readGguf(await download(id, 'adapter-f32.gguf'));
+    // lora_alpha is 2 · r; llama.cpp divides by r, not by its root.
+    expect(metadata).toMatchObject({ 'general.type': 'adapter', 'adapter.type': 'lora', 'adapter.lora.alpha': 8 * Math.sqrt(4) });
+    expect(tensors.get('blk.0.attn_k.weight.lora_a')).toMatchObject({ shape: [192, 4] });
+    expect(tensors.get('blk.0.attn_k.weight.lora_b')).toMatchObject({ shape: [4, 64] });
+  });
+
+  it('writes the adapter as mlx-lm reads it', async () => {
+    const { id } = await create({ format: 'mlx_adapter' });
+    expect(namesOf(await ended(id))).toEqual(['README.md', 'adapter_config.json', 'adapters.safetensors']);
+    const config = JSON.parse((await download(id, 'adapter_config.json')).toString());
+    expect(config).toMatchObject({ fine_tune_type: 'lora', num_layers: 6, lora_parameters: { rank: 4, scale: 4, dropout: 0 } });
+    expect(config.lora_parameters.keys).toContain('self_attn.q_proj');
+    const dir = await mkdtemp(join(tmpdir(), 'graft-mlx-'));
+    await writeFile(join(dir, 'a.safetensors'), await download(id, 'adapters.safetensors'));
+    expect(readSafetensors(join(dir, 'a.safetensors')).get('model.layers.0.mlp.down_proj.lora_b')).toMatchObject({ shape: [4, 192] });
+    await rm(dir, { recursive: true });
+  });
+});
+
+describe('an export whose worker was lost', () => {
+  it('is made by the next one, and what the first one still writes does not count', async () => {
+    await worker!.stop();
+    const { services } = service;
+    const { id } = await create({ format: 'mlx_adapter' });
+    const first = (await services.exports.claim({ id, attempt: 0 }, 'worker-lost'))!;
+    await services.database.export.update({ where: { id }, data: { heartbeatAt: new Date(0) } });
+    await startExporting();
+    expect(await ended(id)).toMatchObject({ status: 'succeeded' });
+    expect(await services.exports.heartbeat(first, { doneBytes: 1, totalBytes: 1 })).toBe(false);
+    expect(await services.exports.succeed(first, { folder: 'jobs/x/', files: [], warnings: [], proof: null, keepDays: 1 })).toBe(false);
+  });
+
+  it('fails once it has ended three workers', async () => {
+    const { services } = service;
+    await worker!.stop();
+    const { id } = await create({ format: 'mlx_adapter' });
+    for (const attempt of [0, 1, 2]) await services.exports.claim({ id, attempt }, 'worker-lost');
+    await services.database.export.update({ where: { id }, data: { heartbeatAt: new Date(0) } });
+    await startExporting();
+    expect(await ended(id)).toMatchObject({ status: 'failed', error: { code: 'worker_lost' } });
+  });
+});
+
+describe('deleting the model', () => {
+  it('takes its exports along', async () => {
+    const before = (await service.inject({ url: '/v1/exports' })).json<{ data: ExportBody[] }>().data;
+    expect(before.length).toBeGreaterThan(4);
+    await service.client.models.delete(model);
+    expect((await service.inject({ url: '/v1/exports' })).json()).toMatchObject({ data: [] });
+    expect(await service.services.objectStore.list(`${keys.job(jobId)}exports/`)).toEqual([]);
+  });
+});
