@@ -135,7 +135,7 @@ describe('what a project owns', () => {
     for (const headers of Object.values(await others())) {
       const created = (id: string, { payload, ...type }: Body) =>
         service.app.inject({ method: 'POST', url: operations.find((one) => one.id === id)!.path, headers: { ...headers, ...type }, payload });
-      for (const id of ['createChatCompletion', 'createCompletion', 'createResponse']) {
+      for (const id of ['createChatCompletion', 'createCompletion', 'createResponse', 'createExport']) {
         const { payload, ...type } = bodies(owned)[id]!;
         for (const foreign of [model, checkpoint, `${model.slice(0, -4)}none`]) {
           const asked = { ...type, payload: payload.replace(model, foreign) };

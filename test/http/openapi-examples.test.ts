@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Json, type JsonObject, operationsOf } from '../../src/http/openapi/rewrite.ts';
 import { echoingWorker } from '../chat/echoing-worker.ts';
+import { storeTunedModel } from '../exports/tuned-model.ts';
 import { type RunningService, runService } from '../running-service.ts';
 
 /** As many bytes as the example of an upload says. */
@@ -37,6 +38,7 @@ function examplesOf(path: string): JsonObject[] {
 /** Makes what an example names, and puts its id in place of the invented one. */
 async function withRealIds(value: Json, uploadPath: string): Promise<Json> {
   if (typeof value === 'string' && value.startsWith('file-')) return service.upload();
+  if (typeof value === 'string' && value.startsWith('ft:')) return (await storeTunedModel(service)).model;
   if (typeof value === 'string' && value.startsWith('part_')) return addPart(uploadPath);
   if (Array.isArray(value)) return Promise.all(value.map((item) => withRealIds(item, uploadPath)));
   if (typeof value !== 'object' || value === null) return value;

@@ -21,6 +21,7 @@ const TAGS = {
   Uploads: 'Large files, in parts.',
   'Fine-tuning': 'Jobs, their events and their checkpoints.',
   Adapters: 'Downloads of what training produced, as PEFT and transformers load it.',
+  Exports: 'Tuned models in the formats of other programs: merged, GGUF, MLX.',
   Reports: "What is known of a job's data, of its delivered files and of its interruptions.",
   Webhooks: 'Who is told that a job has ended, and what was sent.',
   Graders: 'What judges a sample, tried out.',
