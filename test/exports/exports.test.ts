@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -91,16 +92,8 @@ describe('a worker', () => {
     const response = await service.inject({ url: `/v1/exports/${id}/content` });
     const unpacked: Record<string, string> = {};
     const tar = extract();
-    tar.on('entry', ({ name }, stream, next) => {
-      const parts: Buffer[] = [];
-      stream.on('data', (part: Buffer) => parts.push(part));
-      stream.on('end', () => {
-        unpacked[name] = sha256(Buffer.concat(parts));
-        next();
-      });
-    });
     tar.end(response.rawPayload);
-    await new Promise((resolve) => tar.on('finish', resolve));
+    for await (const entry of tar) unpacked[entry.header.name] = sha256(await buffer(entry));
     expect(unpacked).toEqual(Object.fromEntries(one.files.map((file) => [file.name, file.sha256])));
   });
 
