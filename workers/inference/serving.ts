@@ -5,6 +5,7 @@ import { type Answer, baseKey, type Generation, type ServedModel, type ServingSt
 import type { Reply } from '../../src/chat/queue.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { parseHubName } from '../../src/hub/hub-name.ts';
+import type { StoredModel } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import { downloadModel } from '../base-models/download.ts';
 import { markUsed } from '../base-models/sweep-downloads.ts';
@@ -90,9 +91,16 @@ export function openServing({ services, workDir, modelDir, idleDevice, environme
         param: 'max_tokens',
         hint: 'Whoever runs the worker sets CHAT_MAX_TOKENS.',
       });
-    const base = model.tunedBase === null ? null : await stored.use(model.tunedBase);
-    const adapter = model.adapter === null ? null : await stored.use(model.adapter);
+    const inUse: { leave(): void }[] = [];
+    const fetched = async (one: StoredModel | null) => {
+      if (one === null) return null;
+      const files = await stored.use(one);
+      inUse.push(files);
+      return files;
+    };
     try {
+      const base = await fetched(model.tunedBase);
+      const adapter = await fetched(model.adapter);
       const local: LocalGeneration = {
         ...rest,
         maxTokens: rest.maxTokens ?? maxTokens,
@@ -105,8 +113,7 @@ export function openServing({ services, workDir, modelDir, idleDevice, environme
       };
       await startProcess().generate(local, reply, signal);
     } finally {
-      base?.leave();
-      adapter?.leave();
+      for (const { leave } of inUse) leave();
     }
   }
 
