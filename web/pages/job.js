@@ -59,7 +59,7 @@ export function JobPage({ id, part }) {
 
 /** @param {string} part @param {{ job: Job, events: import('../api/types.d.ts').JobEvent[], steps: import('../api/types.d.ts').StepMetrics[] }} known */
 function partOf(part, { job, events, steps }) {
-  if (part === 'samples') return html`<${Samples} events=${events} />`;
+  if (part === 'samples') return html`<${Samples} job=${job} />`;
   if (part === 'events') return html`<${Events} events=${events} />`;
   if (part === 'results') return html`<${Results} job=${job} />`;
   if (part === 'receipt') return html`<${Receipt} job=${job} />`;

@@ -64,7 +64,7 @@ export function JobsPage() {
               <div class="row">
                 <div class="field">
                   <label class="unseen" for="filter">Filter the jobs</label>
-                  <input id="filter" type="search" placeholder="Filter by name, model or state" value=${text}
+                  <input id="filter" size="28" type="search" placeholder="Filter by name, model or state" value=${text}
                     onInput=${(/** @type {any} */ event) => setText(event.currentTarget.value)} />
                 </div>
                 <span class="small quiet" role="status">${countText(data)}</span>

@@ -33,7 +33,6 @@ export function Shell({ place, children }) {
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <div class="shell">
-      ${!isOnline && html`<div class="banner" role="alert">The service cannot be reached. Trying again; what you see may be out of date.</div>`}
       <header class="side">
         <a class="brand" href=${link('jobs')}><${Mark} />Graft</a>
         <nav aria-label="Main">
@@ -46,7 +45,10 @@ export function Shell({ place, children }) {
           <span class="row small"><a href="docs">API</a><button type="button" class="plain" onClick=${signOut}>Sign out</button></span>
         </div>
       </header>
-      <main id="main" tabindex="-1">${children}</main>
+      <div class="content">
+        ${!isOnline && html`<div class="banner" role="alert">The service cannot be reached. Trying again; what you see may be out of date.</div>`}
+        <main id="main" tabindex="-1">${children}</main>
+      </div>
     </div>
     <${Announcements} />`;
 }
