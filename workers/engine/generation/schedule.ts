@@ -104,6 +104,7 @@ export class Schedule {
   }
 
   async #take(one: Active, logits: Float32Array): Promise<void> {
+    if (this.#hasEnded) return; // while another sequence took its token
     try {
       await one.sequence.take(logits);
       if (one.sequence.result !== null) this.#leave(one);

@@ -97,6 +97,19 @@ describe('generate › that cannot go on', () => {
     expect((await other).tokenIds).toEqual((await model.generate(request())).tokenIds);
   });
 
+  it('keeps an adapter that is removed until no sequence uses it, and then frees it', async () => {
+    const directory = referencePath('cases', 'llama-gqa-tied', 'adapters', ADAPTERS[0]!, 'adapter');
+    const before = model.memoryBytes();
+    await model.addAdapter('short-lived', directory);
+    const held = model.memoryBytes() - before;
+    const answer = model.generate(request({ adapter: 'short-lived' }));
+    model.removeAdapter('short-lived');
+    await expect(model.generate(request({ adapter: 'short-lived' }))).rejects.toThrow('short-lived');
+    expect((await answer).tokenIds).toEqual((await model.generate(request({ adapter: ADAPTERS[0]! }))).tokenIds);
+    expect(held).toBeGreaterThan(0);
+    expect(model.memoryBytes()).toBe(before);
+  });
+
   it('rejects when the model is closed', async () => {
     const closed = await openGenerationModel({ modelDir: referencePath('cases', 'llama-gqa-tied', 'model') });
     const [first, second] = [closed.generate(request()), closed.generate(request())];
