@@ -2,11 +2,15 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-/** One pass of a model with grouped queries and rotary positions in each precision: its loss and its gradient's norm. Then the set that computed it. */
+/**
+ * One pass of a model with grouped queries and rotary positions in each precision: its loss and its gradient's norm. Then the norm of the logits after a
+ * text that is continued, with weights in f32 and in bf16, and the set that computed it all.
+ */
 const PROGRAM = `
 const { openForTraining } = await import('./workers/engine/compiled/open-model.ts');
 const { instructionSet } = await import('./workers/engine/tensorflow/native.ts');
 const { referenceBatch, referencePath } = await import('./reference/fixtures.ts');
+const { CachedPasses } = await import('./workers/engine/generation/cached-passes.ts');
 const tuning = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0, use_rslora: false, target_modules: 'all-linear' };
 const found = ['f32', 'bf16'].map((precision) => {
   const model = openForTraining({ modelDir: referencePath('families', 'qwen3', 'model'), tuning, seed: 1, weightDecay: 0, precision });
@@ -15,9 +19,18 @@ const found = ['f32', 'bf16'].map((precision) => {
   model.dispose();
   return [precision, { loss, gradient: Math.sqrt(squares) }];
 });
-console.log(JSON.stringify({ instructionSet: instructionSet(), ...Object.fromEntries(found) }));`;
+const continued = [referencePath('families', 'qwen3', 'model'), 'models/graft-tiny'].map((modelDir) => {
+  const passes = new CachedPasses({ modelDir, precision: 'f32' });
+  const text = { slot: 0, tokens: [3, 1, 4, 1, 5, 9, 2, 6, 5], seen: 0, adapter: null };
+  passes.read(text, 8);
+  const [logits] = passes.next([{ ...text, seen: 8 }]);
+  passes.dispose();
+  return Math.hypot(...logits);
+});
+console.log(JSON.stringify({ continued, instructionSet: instructionSet(), ...Object.fromEntries(found) }));`;
 
 interface Pass extends Record<'f32' | 'bf16', { loss: number; gradient: number }> {
+  continued: number[];
   instructionSet: string;
 }
 
@@ -62,6 +75,7 @@ describe('the kernels', () => {
     skip(lacking.includes(set), `this processor lacks ${set}`);
     const pass = passWith(set);
     expect(pass.instructionSet).toBe(set);
+    for (const [index, norm] of pass.continued.entries()) expect(Math.abs(norm / baseline.continued[index]! - 1)).toBeLessThan(1e-5);
     for (const precision of ['f32', 'bf16'] as const) {
       expect(Math.abs(pass[precision].loss / baseline[precision].loss - 1)).toBeLessThan(1e-6);
       expect(Math.abs(pass[precision].gradient / baseline[precision].gradient - 1)).toBeLessThan(1e-5);

@@ -1,11 +1,14 @@
 /** For each operation of the table, tfjs code that asks for it. */
 import {
+  adapterRowsKernel,
   attentionGradientKernel,
   attentionKernel,
+  cachedAttentionKernel,
   checkpoint,
   elementsAt,
   expansionGradientKernel,
   rollLastAxis,
+  rowProductsKernel,
   statelessUniform,
 } from '../../../../../workers/engine/tensorflow/native.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, tf } from '../../../../../workers/engine/tensorflow/tensorflow.ts';
@@ -31,6 +34,8 @@ const attentionInputs = (x: Tensor2D): [Tensor, Tensor, Tensor, Tensor] => {
   const q = tf.reshape(x, [1, x.shape[0], 2, 3]);
   return [q, q, q, tf.fill([1, x.shape[0]], 0, 'int32')];
 };
+/** The same number for each row. */
+const ofRows = (x: Tensor2D, value: number) => tf.fill([x.shape[0]], value, 'int32') as Tensor1D;
 const ATTENTION = { scale: 0.5, softCap: null, windowTokens: null };
 
 /** By operation, tfjs code that asks for it. */
@@ -103,4 +108,10 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   GraftRankUpdate: example((x, w) => tf.matMul(tf.slice(x, [0, 0], [x.shape[0], 5]), w, false, true), 2 * (ROWS * 6) * 5),
   GraftRankReduce: example((x) => tf.matMul(x, tf.ones([70, 6]), false, true).matMul(tf.ones([70, 2])), 2 * (ROWS * 2) * 70),
   GraftRankOuter: example((x) => tf.matMul(tf.square(x), x, true, false), 2 * (6 * 6) * ROWS),
+  GraftRowProducts: example((x, w) => rowProductsKernel(x, [tf.transpose(w), tf.ones([4, 6])]), 2 * ROWS * 6 * (5 + 4)),
+  GraftCachedAttention: example((x) => {
+    const q = tf.reshape(x, [x.shape[0], 2, 3]);
+    return cachedAttentionKernel([q, q, q, ofRows(x, 0), ofRows(x, 0)], { ...ATTENTION, layer: 0 });
+  }),
+  GraftAdapterRows: example((x, w) => adapterRowsKernel(x, ofRows(x, -1), [x, tf.matMul(x, w)], 0)),
 };
