@@ -36,8 +36,13 @@ const DryRunSeconds = Type.Object(
     preparation: seconds('Reading and tokenising the data, recording the graph, loading the weights.'),
     training: seconds("All optimizer steps, at the second step's tokens per second."),
     evaluation: seconds('All evaluations on the validation file; 0 without one.'),
+    answers: Type.Optional(
+      seconds(
+        'All answers to sample prompts and evaluated examples, which were given once; 0 without any. Reports of older versions do not have it.',
+      ),
+    ),
     checkpoints: seconds('All checkpoints, on the local disk; storing them is not included.'),
-    total: seconds('Preparation, training, evaluation and checkpoints. Waiting for a worker, downloads and the proof are not included.'),
+    total: seconds('Preparation, training, evaluation, answers and checkpoints. Waiting for a worker, downloads and the proof are not included.'),
   },
   { title: 'DryRunSeconds' },
 );

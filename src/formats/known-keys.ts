@@ -67,3 +67,6 @@ const DESCRIPTIVE = new RegExp(`^((.*_)?(${DESCRIPTIONS.replaceAll(' ', '|')})|(
 
 /** Whether a key, by its name, only describes its line, as those of public datasets do. */
 export const isDescriptive = (key: string): boolean => DESCRIPTIVE.test(key);
+
+/** Whether a line of a dataset may have a key. */
+export const couldDescribe = (key: string): boolean => USED.example.has(key) || UNUSED.example.has(key) || isDescriptive(key);

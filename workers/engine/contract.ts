@@ -1,5 +1,7 @@
 /** What goes into a training run and what comes out: the engine's public types. */
+import type { EvaluationScore, SamplePrompt } from '../../src/formats/evaluations.ts';
 import type { ExampleFile } from '../../src/formats/example-refusal.ts';
+import type { Grader } from '../../src/formats/graders/grader.ts';
 import type { Hyperparameters, ResolvedHyperparameters } from '../../src/formats/hyperparameters.ts';
 import type { JsonObject } from '../../src/formats/json-value.ts';
 import type { Lineage } from '../../src/formats/lineage.ts';
@@ -7,6 +9,19 @@ import type { Metrics } from '../../src/formats/metrics.ts';
 import type { ObjectiveName } from '../../src/formats/objective.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { ResolvedTuning, Tuning } from '../../src/formats/tuning/tuning.ts';
+
+/** What the model is asked between steps. */
+export interface AnswerOptions {
+  samplePrompts: readonly SamplePrompt[];
+  /** Graders of answers to examples. */
+  evaluations: readonly Grader[];
+  /** JSONL, one example a line: those that are answered and graded. Required by evaluations. */
+  evaluationFile?: string;
+  /** How many of them, from the file's beginning. */
+  maxExamples: number;
+  /** Of one answer. */
+  maxTokens: number;
+}
 
 export interface TrainOptions {
   /** A Hugging Face model directory. */
@@ -29,6 +44,8 @@ export interface TrainOptions {
    * created if missing. A run that starts again also keeps its date. Without a folder, the tokens are in the system's temporary one until the run is over.
    */
   tokensDir?: string;
+  /** Asked before the first step, at each evaluation and after the last step; default: nothing. */
+  answers?: AnswerOptions;
   tuning: Tuning;
   /** What is minimised; default: supervised. */
   objective?: ObjectiveName;
@@ -61,6 +78,8 @@ export interface TrainReport {
   step?(report: StepReport): void | Promise<void>;
   /** A batch of an evaluation is done. */
   evaluating?(): void | Promise<void>;
+  /** The model has been asked; called before the step is reported, and for the model that training starts with before the first step. */
+  answered?(report: AnswerReport): void | Promise<void>;
   /** A checkpoint or the result is written next, which takes long for a large model on a slow disk. */
   writing?(): void | Promise<void>;
   /** The checkpoint's directory is complete and synced. */
@@ -120,6 +139,27 @@ export interface ResumedState {
 export const PREPARATION_PARTS = ['data', 'precision', 'graph', 'weights', 'predictions'] as const;
 export type PreparationPart = (typeof PREPARATION_PARTS)[number];
 
+/** What a model wrote, without a random choice: the most probable token each time. */
+export interface Sample {
+  /** Index of the prompt. */
+  prompt: number;
+  text: string;
+  tokens: number;
+  /** `stop`: the model ended the text; `length`: the limit of tokens or the model's context did. */
+  finishReason: 'stop' | 'length';
+}
+
+export interface AnswerReport {
+  /** Steps done; 0: the model as training found it. */
+  step: number;
+  samples: Sample[];
+  scores: EvaluationScore[];
+  /** How many examples were answered for the scores, and how many were left out because their prompt fills the model's context. */
+  examples: number;
+  leftOut: number;
+  seconds: number;
+}
+
 /** A finished optimizer step. */
 export interface StepReport {
   /** From 1. */
@@ -128,7 +168,8 @@ export interface StepReport {
   /**
    * `train_…`: the objective's metrics on the step's examples. `valid_…`: on one batch of the validation file, on evaluation steps.
    * `full_valid_…`: on the whole validation file, at each checkpoint. `epoch`: epochs finished, e.g. 1.5. `grad_norm`: global norm before clipping.
-   * `tokens`, `supervised_tokens`: counts over the step's examples. Also `learning_rate` and `seconds`.
+   * `tokens`, `supervised_tokens`: counts over the step's examples. Also `learning_rate` and `seconds`. Where the model was asked, `eval_{name}` is the
+   * score of an evaluation, and `answer_seconds` the time that the answers took.
    */
   metrics: Metrics;
 }

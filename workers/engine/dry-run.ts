@@ -56,6 +56,7 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
   const [firstStep, step] = stepSeconds as [number, number];
   const evaluationPerToken = await evaluationSecondsPerToken(run, report?.evaluating);
   signal?.throwIfAborted();
+  const answered = await run.answers?.take(STEPS, { onPass: report?.evaluating, signal });
 
   const checkpointStartedMs = performance.now();
   const last = { step: STEPS, totalSteps, metrics };
@@ -71,6 +72,7 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
     preparation: Object.values(facts.seconds).reduce((sum, part) => sum + part, 0),
     training: (totalTokens * step) / tokens,
     evaluation: evaluationPerToken * evaluatedTokens(run),
+    answers: (answered?.seconds ?? 0) * (run.answers?.times ?? 0),
     checkpoints: checkpoint * checkpointsOf(run),
   };
   return {

@@ -14,6 +14,8 @@ export interface RunData {
   training: ReadDataset;
   validation: ReadDataset | null;
   receipt: TokenReceipt;
+  tokenizer: Tokenizer;
+  template: ChatTemplate | null;
   /** The date that chat templates saw. */
   today: Date;
   /** What the user should know of the model's tokenizer. */
@@ -70,7 +72,7 @@ export async function prepareData(options: TrainOptions, resolved: Resolved, sta
     await report?.receipt?.(receipt);
     const problem = training.problem ?? validation?.problem;
     if (problem) throw problem;
-    return { training, validation, receipt, today, warnings: [...tokenizer.warnings, ...unreadKwargs(template)], close };
+    return { training, validation, receipt, tokenizer, template, today, warnings: [...tokenizer.warnings, ...unreadKwargs(template)], close };
   } catch (error) {
     close();
     kept?.discardUnfinished();

@@ -9,6 +9,7 @@ import {
 import type { ModelConfig } from '../../src/formats/model-config.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning/tuning.ts';
+import { type Answers, openAnswers, prepareQuestions } from './answers/answers.ts';
 import { openForTraining } from './compiled/open-model.ts';
 import { PREPARATION_PARTS, type PreparationPart, type Prepared, type ResumedState, type TrainOptions } from './contract.ts';
 import type { Dataset } from './data/dataset.ts';
@@ -45,6 +46,8 @@ export interface Run {
   /** Hash of the job's own chat template and its variables; null if it has neither. */
   chatTemplate: string | null;
   facts: Prepared;
+  /** What the model is asked between steps; null if nothing is. */
+  answers: Answers | null;
   /** The base model's predictions, for the proof. */
   base: Predictions;
   /** Writes what the job delivers. @returns the file names */
@@ -100,6 +103,8 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
   const { training, validation, receipt, today } = data;
   const stepsPerEpoch = Math.ceil(training.examples.length / hyperparameters.batch_size);
   const totalSteps = stepsPerEpoch * hyperparameters.n_epochs;
+  // Before the weights are read, because a mistake in a prompt should not wait for them.
+  const asked = options.answers === undefined ? null : await prepareQuestions(options.answers, { ...data, contextTokens: config.maxPositionTokens });
   const chatTemplate = jobTemplateSha256({ source: options.chatTemplate, kwargs: options.chatTemplateKwargs });
   if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256, chatTemplate });
 
@@ -172,6 +177,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     today,
     chatTemplate,
     facts,
+    answers: asked && openAnswers(asked, { model, evalSteps: hyperparameters.eval_steps, totalSteps }),
     base,
     deliver,
     disposeModel,

@@ -8,12 +8,18 @@ interface Progress {
   step: number;
   trainedTokens: number;
   last: StepReport;
+  /** Whether the model is still to be asked after this step. */
+  unanswered?: boolean;
   /** Called before anything is written. */
   writing: (() => void | Promise<void>) | undefined;
 }
 
 /** Writes a run's state after a step. @returns the checkpoint's directory */
-export async function saveCheckpoint(run: Run, checkpointsDir: string, { seed, step, trainedTokens, last, writing }: Progress): Promise<string> {
+export async function saveCheckpoint(
+  run: Run,
+  checkpointsDir: string,
+  { seed, step, trainedTokens, last, unanswered = false, writing }: Progress,
+): Promise<string> {
   const { model, training, tuning, hyperparameters, chatTemplate, today, deliver } = run;
   const state = {
     step,
@@ -26,6 +32,7 @@ export async function saveCheckpoint(run: Run, checkpointsDir: string, { seed, s
     trainedTokens,
     sampleLoss: await sampleLoss(model, training.examples),
     last,
+    ...(unanswered && { unanswered }),
   };
   await writing?.();
   return writeCheckpoint(checkpointsDir, { model, state, deliver });

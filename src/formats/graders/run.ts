@@ -5,7 +5,7 @@ import { jsonSchemaCheck } from './json-schema.ts';
 import { labelIn } from './label.ts';
 import { firstCapture } from './pattern.ts';
 import { METRICS } from './similarity.ts';
-import { checkTemplate, fill, type Namespaces } from './template.ts';
+import { checkTemplate, fill, type Namespaces, type TemplatePlace } from './template.ts';
 import { Ungraded } from './ungraded.ts';
 
 /** Characters of a text that is compared. The slowest metric takes up to 40 ms for two such texts, during which the process does nothing else. */
@@ -22,11 +22,11 @@ export interface Graded {
 
 /**
  * Checks what the schema cannot say, so that the result can grade any number of samples.
- * @param param path of the grader in the request
+ * @param place the grader's path in the request, and what its templates may name
  * @throws Refusal
  */
-export function prepareGrader(grader: Grader, param = 'grader'): (namespaces: Namespaces) => Graded {
-  const score = grader.type === 'multi' ? multi(grader, param) : single(grader, param);
+export function prepareGrader(grader: Grader, place: TemplatePlace = { param: 'grader' }): (namespaces: Namespaces) => Graded {
+  const score = grader.type === 'multi' ? multi(grader, place) : single(grader, place);
   return (namespaces) => {
     try {
       return { ...score(namespaces), problem: null };
@@ -44,11 +44,11 @@ type Supported = Exclude<SingleGrader, { type: keyof typeof WHY_NOT }>;
 /** @param reference empty for a grader that compares with none */
 type Comparison = (input: string, reference: string) => number;
 
-function single(grader: SingleGrader, param: string): Scorer {
+function single(grader: SingleGrader, { param, ...place }: TemplatePlace): Scorer {
   if (!isSupported(grader)) throw unsupported(grader.type, param);
   const compare = comparison(grader, param);
   const templates = templatesOf(grader);
-  for (const [field, template] of templates) checkTemplate(template, `${param}.${field}`);
+  for (const [field, template] of templates) checkTemplate(template, { ...place, param: `${param}.${field}` });
   return (namespaces) => {
     const [input = '', reference = ''] = templates.map(([, template]) => fill(template, namespaces, MAX_COMPARED));
     return { reward: compare(input, reference), scores: {} };
@@ -120,7 +120,7 @@ const unsupported = (type: keyof typeof WHY_NOT, param: string) =>
 /** Names that a formula can use. */
 const NAME = /^[A-Za-z_]\w*$/;
 
-function multi({ graders: given, calculate_output }: Extract<Grader, { type: 'multi' }>, param: string): Scorer {
+function multi({ graders: given, calculate_output }: Extract<Grader, { type: 'multi' }>, { param, ...place }: TemplatePlace): Scorer {
   const graders = isSingle(given) ? { [given.name]: given } : given;
   const names = Object.keys(graders);
   if (names.length === 0)
@@ -131,7 +131,7 @@ function multi({ graders: given, calculate_output }: Extract<Grader, { type: 'mu
       param: `${param}.graders`,
       hint: 'Use letters, digits and _, beginning with a letter, and no name of a function.',
     });
-  const scorers = Object.entries(graders).map(([name, grader]) => [name, single(grader, `${param}.graders.${name}`)] as const);
+  const scorers = Object.entries(graders).map(([name, grader]) => [name, single(grader, { ...place, param: `${param}.graders.${name}` })] as const);
   const formula = parseFormula(calculate_output, names, `${param}.calculate_output`);
   return (namespaces) => {
     const scores = Object.fromEntries(scorers.map(([name, scorer]) => [name, scorer(namespaces).reward]));

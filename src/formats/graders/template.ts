@@ -38,12 +38,26 @@ const PLACEHOLDER = /\{\{([^{}]*)\}\}/g;
 const PATH = /^[A-Za-z_]\w*(\.\w+|\[\d+\])*$/;
 const NAMESPACES = ['item', 'sample'];
 
+/** Where a template is, and what it may name. */
+export interface TemplatePlace {
+  /** Its path in the request. */
+  param: string;
+  /** Whether the line of a dataset may have a key, or a sample has it; default: any. */
+  hasKey?: (namespace: 'item' | 'sample', key: string) => boolean;
+}
+
 /** @throws Refusal for a placeholder that can never be filled in */
-export function checkTemplate(template: string, param: string): void {
+export function checkTemplate(template: string, { param, hasKey = () => true }: TemplatePlace): void {
   for (const [, inside = ''] of template.matchAll(PLACEHOLDER)) {
     const path = inside.trim();
-    const [namespace = ''] = path.split(/[.[]/, 1);
-    if (PATH.test(path) && NAMESPACES.includes(namespace) && path !== 'sample') continue;
+    const [namespace = '', key] = path.split(/[.[]/, 2);
+    if (PATH.test(path) && NAMESPACES.includes(namespace) && path !== 'sample') {
+      if (key === undefined || hasKey(namespace as 'item' | 'sample', key)) continue;
+      throw new Refusal('invalid_value', `${param} has the placeholder ${shown(path)}, but no ${namespace} has the key ${shown(key)}`, {
+        param,
+        hint: 'Use {{sample.output_text}}, {{item.reference_answer}}, or what lines have: {{item.messages[0].content}}, {{item.metadata.key}}.',
+      });
+    }
     throw new Refusal('invalid_value', `${param} has the placeholder ${shown(path)}`, {
       param,
       hint: 'Use {{sample.output_text}}, {{sample.output_json.key}} or {{item.key}}, with dots and [0] for what is inside.',

@@ -13,7 +13,7 @@ describe('a template', () => {
     ['{ {{item.a}} } {{', '{ [1] } {{'],
     ['no placeholder', 'no placeholder'],
   ])('%s becomes %s', (template, text) => {
-    checkTemplate(template, 'input');
+    checkTemplate(template, { param: 'input' });
     expect(fill(template, namespacesOf({ a: [1] }, '{"b":"{{item.a}}"}'), 100)).toBe(text);
   });
 
@@ -25,7 +25,7 @@ describe('a template', () => {
   ])('%s › is filled in, or refused, at once', (_, template) => {
     const startedMs = performance.now();
     const namespaces = namespacesOf({ long: 'x'.repeat(1_000_000) }, JSON.stringify(Array(400_000).fill(1)));
-    checkTemplate(template, 'input');
+    checkTemplate(template, { param: 'input' });
     try {
       expect(fill(template, namespaces, 20_000).length).toBeLessThanOrEqual(20_000);
     } catch (error) {

@@ -2,6 +2,8 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
+import { mostProbable } from '../model/most-probable.ts';
+import type { GridContent } from '../model/token-grid.ts';
 import { NO_SUMS, type Objective, type Sums } from '../objectives/objective.ts';
 import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
@@ -103,13 +105,17 @@ export class CompiledModel implements LearningModel {
   }
 
   nextTokenLogits(inputIds: Int32Array): Float32Array {
-    return this.#logitsAt(inputIds, Int32Array.of(inputIds.length - 1));
+    return this.#logitsAt({ rows: 1, length: inputIds.length, inputIds }, Int32Array.of(inputIds.length - 1));
+  }
+
+  nextTokens(texts: readonly Int32Array[]): Int32Array {
+    return mostProbable(texts, this.config.vocabSize, (content, positions) => this.#logitsAt(content, positions));
   }
 
   /** @returns [length, vocab], row-major */
   allLogits(inputIds: Int32Array): Float32Array {
     return this.#logitsAt(
-      inputIds,
+      { rows: 1, length: inputIds.length, inputIds },
       inputIds.map((_, position) => position),
     );
   }
@@ -205,10 +211,11 @@ export class CompiledModel implements LearningModel {
     });
   }
 
-  #logitsAt(inputIds: Int32Array, positions: Int32Array): Float32Array {
+  /** @param positions in [rows · length] */
+  #logitsAt(content: GridContent, positions: Int32Array): Float32Array {
     return tf.tidy(() => {
       const feeds = {
-        ...gridFeeds({ rows: 1, length: inputIds.length, inputIds }, this.config),
+        ...gridFeeds(content, this.config),
         [FEEDS.logitPositions]: tf.tensor1d(positions, 'int32'),
         [FEEDS.logitCount]: tf.scalar(positions.length, 'int32'),
       };

@@ -18,7 +18,7 @@ export async function recipeOf(
   resolved: Pick<DatasetOptions, 'vocabSize' | 'maxLengthTokens' | 'truncation' | 'incompleteTurns'>,
 ): Promise<string> {
   // What does not decide tokens is named, so that an option of tomorrow counts until someone knows better.
-  const { trainingFile, validationFile, outputDir, checkpointsDir, tokensDir, resumeFrom, machineFile, signal, report, ...rest } = options;
+  const { trainingFile, validationFile, outputDir, checkpointsDir, tokensDir, resumeFrom, answers, machineFile, signal, report, ...rest } = options;
   const { modelDir, tuning, hyperparameters, seed, baseModelName, baseModelRevision, ...deciding } = rest;
   const files: [name: string, sha256: string][] = [];
   for (const name of modelFiles(modelDir)) files.push([name, await hashFile(join(modelDir, name))]);

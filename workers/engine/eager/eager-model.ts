@@ -3,8 +3,9 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
 import { Decoder } from '../model/decoder.ts';
+import { mostProbable } from '../model/most-probable.ts';
 import type { Parameters } from '../model/parameters.ts';
-import { tokenGrid } from '../model/token-grid.ts';
+import { type GridContent, tokenGrid } from '../model/token-grid.ts';
 import { loadWeights, readModelConfig } from '../model/weights.ts';
 import { softCapped } from '../objectives/cross-entropy.ts';
 import { type ComputedSums, type FedBatch, type Forward, fedTensors, NO_SUMS, type ObjectiveContext, type Sums } from '../objectives/objective.ts';
@@ -120,12 +121,16 @@ class DecoderWithTuning implements EagerModel {
   }
 
   nextTokenLogits(inputIds: Int32Array): Float32Array {
-    return this.#logits(inputIds, Int32Array.of(inputIds.length - 1));
+    return this.#logits({ rows: 1, length: inputIds.length, inputIds }, Int32Array.of(inputIds.length - 1));
+  }
+
+  nextTokens(texts: readonly Int32Array[]): Int32Array {
+    return mostProbable(texts, this.config.vocabSize, (content, positions) => this.#logits(content, positions));
   }
 
   allLogits(inputIds: Int32Array): Float32Array {
     return this.#logits(
-      inputIds,
+      { rows: 1, length: inputIds.length, inputIds },
       inputIds.map((_, position) => position),
     );
   }
@@ -147,10 +152,10 @@ class DecoderWithTuning implements EagerModel {
     return this.objective.compute(forward, fedTensors(this.objective, fed, this.#context), { withGradient });
   }
 
-  #logits(inputIds: Int32Array, positions: Int32Array): Float32Array {
+  #logits(content: GridContent, positions: Int32Array): Float32Array {
     return tf.tidy(() => {
       const parameters = this.#trained.parameters();
-      const grid = tokenGrid({ rows: 1, length: inputIds.length, inputIds }, this.config);
+      const grid = tokenGrid(content, this.config);
       const states = this.#decoder.statesAt(grid, tf.tensor1d(positions, 'int32'), parameters);
       const logits = tf.matMul(states, this.#decoder.head(parameters), false, true);
       return softCapped(logits, this.config.logitSoftCap).dataSync<'float32'>();

@@ -32,6 +32,8 @@ export interface TrainerState {
   /** Loss on a few training examples, in nats per supervised token; absent in older checkpoints. */
   sampleLoss?: number;
   last: StepReport;
+  /** A stop cut short what the model is asked after the step, which has not been reported either; absent if it did not. */
+  unanswered?: boolean;
 }
 
 export interface CheckpointParts {

@@ -27,6 +27,8 @@ export interface TunedModel {
   evaluate(batch: Batch): Sums;
   /** @returns [vocab], the logits that predict the token after the last of `inputIds` */
   nextTokenLogits(inputIds: Int32Array): Float32Array;
+  /** @returns the most probable token after each of the texts, which are computed in one pass */
+  nextTokens(texts: readonly Int32Array[]): Int32Array;
   /** Current values of the trained parameters, by name. */
   read(): Map<string, TensorValues>;
   /** Sets the trained parameters. @param values of all of them, by name, row-major */
