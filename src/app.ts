@@ -34,6 +34,7 @@ import { modelRoutes } from './models/routes.ts';
 import { monitoringRoutes } from './monitoring/routes.ts';
 import { permissionRoutes } from './permissions/routes.ts';
 import { reportRoutes } from './reports/routes.ts';
+import { sampleRoutes } from './samples/routes.ts';
 import type { Services } from './services.ts';
 import { uploadRoutes } from './uploads/routes.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
@@ -114,6 +115,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       await v1.register(adapterRoutes, services);
       await v1.register(reportRoutes, services);
       await v1.register(exportRoutes, services);
+      await v1.register(sampleRoutes, services);
       await v1.register(estimateRoutes, services);
       await v1.register(modelRoutes, services);
       await v1.register(machineRoutes, services);

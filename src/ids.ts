@@ -13,6 +13,7 @@ export const newUploadPartId = (): string => `part_${random()}`;
 export const newJobId = (): string => `ftjob-${random()}`;
 export const newEventId = (): string => `ftevent-${random()}`;
 export const newCheckpointId = (): string => `ftckpt_${random()}`;
+export const newSampleId = (): string => `ftsample_${random()}`;
 export const newOrganizationId = (): string => `org-${random()}`;
 export const newProjectId = (): string => `proj_${random()}`;
 export const newServiceAccountId = (): string => `svc_acct_${random()}`;

@@ -34,6 +34,7 @@ import { openPermissionStore, type PermissionStore } from './permissions/store.t
 import { openProjectStore, type ProjectStore } from './projects/store.ts';
 import { openReportStore, type ReportStore } from './reports/store.ts';
 import { openRetryStore, type RetryStore } from './retries/store.ts';
+import { openSampleStore, type SampleStore } from './samples/store.ts';
 import { openServiceAccountStore, type ServiceAccountStore } from './service-accounts/store.ts';
 import { databaseProblem, redisProblem } from './start-problems.ts';
 import { openUploadStore, type UploadStore } from './uploads/store.ts';
@@ -69,6 +70,7 @@ export interface Services {
   models: ModelStore;
   machines: MachineStore;
   reports: ReportStore;
+  samples: SampleStore;
   retention: RetentionStore;
   exports: ExportStore;
   permissions: PermissionStore;
@@ -137,6 +139,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       models: openModelStore(database),
       machines: openMachineStore(database),
       reports: openReportStore(database),
+      samples: openSampleStore(database),
       retention: openRetentionStore(database),
       exports: openExportStore(database),
       permissions: openPermissionStore(database),

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { Principal } from '../accounts/principal.ts';
 import { datasetProblem } from '../files/dataset-problem.ts';
 import type { StoredFile } from '../files/store.ts';
+import type { ExampleFile } from '../formats/example-refusal.ts';
 import { checkHyperparameters, type Hyperparameters } from '../formats/hyperparameters.ts';
 import type { JsonObject } from '../formats/json-value.ts';
 import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
@@ -11,6 +12,7 @@ import { resolveTuning } from '../formats/tuning/tuning.ts';
 import { newJobId, TUNED_PREFIX } from '../ids.ts';
 import { ownerOfModel } from '../permissions/shared.ts';
 import type { Services } from '../services.ts';
+import { askedOf } from './asked.ts';
 import { commitOfModel } from './base-model.ts';
 import { integrationWarnings } from './integrations.ts';
 import type { Job, NewJob } from './job.ts';
@@ -40,6 +42,7 @@ export async function createJob(principal: Principal, { body, bodyText, claim }:
   const requested = newJob(body, templateKwargs(bodyText));
   await requireFile(owner, { param: 'training_file', id: requested.trainingFileId }, services);
   if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId }, services);
+  if (requested.evaluationFileId != null) await requireFile(owner, { param: 'evaluation_file', id: requested.evaluationFileId }, services);
   const on = body.model.startsWith(TUNED_PREFIX)
     ? await tunedModel(await ownerOfModel(principal, body.model, services), body, services)
     : { modelRevision: await commitOfModel(body.model, services) };
@@ -73,6 +76,7 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
     model: body.model,
     trainingFileId: body.training_file,
     validationFileId: body.validation_file ?? null,
+    ...askedOf(body),
     suffix: body.suffix ?? null,
     seed: body.seed ?? randomInt(MAX_SEED),
     priority: body.priority ?? 0,
@@ -121,7 +125,7 @@ export function requestedHyperparameters({
 
 export async function requireFile(
   owner: string,
-  { param, id }: { param: 'training_file' | 'validation_file'; id: string },
+  { param, id }: { param: ExampleFile; id: string },
   services: Parameters<typeof datasetProblem>[2] & Pick<Services, 'files'>,
 ): Promise<StoredFile> {
   const file = await services.files.find(owner, id);

@@ -1,3 +1,5 @@
+import type { SamplePrompt } from '../formats/evaluations.ts';
+import type { Grader } from '../formats/graders/grader.ts';
 import type { HashedFile } from '../formats/hashed-file.ts';
 import type { Hyperparameters, ResolvedHyperparameters } from '../formats/hyperparameters.ts';
 import type { JsonObject } from '../formats/json-value.ts';
@@ -52,6 +54,15 @@ export interface Job {
   startFrom: StartFrom | null;
   trainingFileId: string;
   validationFileId: string | null;
+  /** Answered before the first step, at each evaluation and at the end. */
+  samplePrompts: SamplePrompt[] | null;
+  /** Graders of answers to held-out examples. */
+  evaluations: Grader[] | null;
+  /** Where these are from; null: from the validation file. */
+  evaluationFileId: string | null;
+  evaluationMaxExamples: number | null;
+  /** Of each answer. */
+  maxCompletionTokens: number | null;
   suffix: string | null;
   seed: number;
   /** Higher goes first; within one, projects take turns. */
@@ -125,17 +136,23 @@ export type JobPatch = Partial<
   >
 >;
 
+/** What a job asks of its model. */
+export type AnswerField = 'samplePrompts' | 'evaluations' | 'evaluationFileId' | 'evaluationMaxExamples' | 'maxCompletionTokens';
+
 /** The fields that `create` needs. */
 export type NewJob = Pick<
   Job,
   'id' | 'model' | 'trainingFileId' | 'validationFileId' | 'suffix' | 'seed' | 'hyperparameters' | 'tuning' | 'metadata'
 > &
   Partial<
-    Pick<Job, 'organization' | 'integrations' | 'priority' | 'dryRun' | 'modelRevision' | 'startFrom' | 'chatTemplate' | 'chatTemplateKwargs'>
+    Pick<
+      Job,
+      AnswerField | 'organization' | 'integrations' | 'priority' | 'dryRun' | 'modelRevision' | 'startFrom' | 'chatTemplate' | 'chatTemplateKwargs'
+    >
   > & { idempotencyKey?: string };
 
 export const eventLevels = ['info', 'warn', 'error'] as const;
-export const eventTypes = ['message', 'metrics'] as const;
+export const eventTypes = ['message', 'metrics', 'sample'] as const;
 
 export interface JobEvent {
   id: string;

@@ -1,5 +1,6 @@
 import Type from 'typebox';
 import { anyObject } from '../formats/any-object.ts';
+import { Asked, Evaluations, SamplePrompts } from '../formats/evaluations.ts';
 import { Hyperparameters } from '../formats/hyperparameters.ts';
 import { nullable } from '../formats/nullable.ts';
 import { oneOf } from '../formats/one-of.ts';
@@ -95,6 +96,7 @@ export const CreateJob = Type.Object(
     }),
     training_file: Type.String({ minLength: 1, description: 'The id of a file with purpose `fine-tune`.' }),
     validation_file: Type.Optional(nullable(Type.String({ minLength: 1 }))),
+    ...Asked.properties,
     suffix: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64, description: SUFFIX_RULE }))),
     seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2147483647 }))),
     priority: Type.Optional(nullable(Priority)),
@@ -158,6 +160,11 @@ export const JobObject = Type.Object(
     trained_tokens: nullable(Type.Integer()),
     training_file: Type.String(),
     validation_file: nullable(Type.String()),
+    sample_prompts: nullable(SamplePrompts),
+    evaluations: nullable(Evaluations),
+    evaluation_file: nullable(Type.String()),
+    evaluation_max_examples: nullable(Type.Integer()),
+    max_completion_tokens: nullable(Type.Integer()),
     estimated_finish: nullable(
       Type.Integer({
         description: 'While the data is read, when that ends, with the steps if an earlier attempt timed them; then when the last step ends.',

@@ -35,7 +35,7 @@ export function openJobStore(db: Database) {
      * @returns the job, and whether it is new: a known idempotency key of this owner returns the job created before
      */
     async create(owner: string, job: NewJob, events: NewEvent[] = []): Promise<{ job: Job; created: boolean }> {
-      const { idempotencyKey = null, metadata, integrations, startFrom, chatTemplate, chatTemplateKwargs, ...rest } = job;
+      const { idempotencyKey = null, metadata, integrations, samplePrompts, evaluations, startFrom, chatTemplate, chatTemplateKwargs, ...rest } = job;
       // As text: Postgres would sort the keys of an object.
       const kwargs = chatTemplateKwargs == null ? null : jsonText(chatTemplateKwargs);
       const method = { type: 'supervised', chat_template: chatTemplate ?? null, chat_template_kwargs: kwargs };
@@ -43,6 +43,8 @@ export function openJobStore(db: Database) {
         method,
         metadata: metadata ?? Prisma.DbNull,
         integrations: integrations ?? Prisma.DbNull,
+        samplePrompts: samplePrompts ?? Prisma.DbNull,
+        evaluations: evaluations ?? Prisma.DbNull,
         startFrom: startFrom ?? Prisma.DbNull,
       };
       const data = { ...rest, owner, ...json, idempotencyKey } as Prisma.JobCreateInput;

@@ -39,6 +39,11 @@ export function jobView(job: Job, queuePosition?: number | null): Static<typeof 
     trained_tokens: job.trainedTokens,
     training_file: job.trainingFileId,
     validation_file: job.validationFileId,
+    sample_prompts: job.samplePrompts,
+    evaluations: job.evaluations,
+    evaluation_file: job.evaluationFileId,
+    evaluation_max_examples: job.evaluationMaxExamples,
+    max_completion_tokens: job.maxCompletionTokens,
     // One that is over was wrong: a worker that is alive writes a new one every second.
     estimated_finish: job.estimatedFinish !== null && job.estimatedFinish > new Date() ? unixSeconds(job.estimatedFinish) : null,
     integrations: job.integrations,

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { AdapterProof } from '../formats/adapter-proof.ts';
+import { EvaluationReport } from '../formats/evaluation-report.ts';
 import { Lineage } from '../formats/lineage.ts';
 import { Resumes } from '../formats/resumes.ts';
 import { TokenReceipt } from '../formats/token-receipt.ts';
@@ -73,6 +74,22 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
       },
     },
     ({ principal, params }) => findReport(principal, params.job_id, 'resumes', services),
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:job_id/evaluations',
+    {
+      schema: {
+        tags,
+        operationId: 'retrieveEvaluations',
+        summary: "Retrieve the scores of a job's evaluations",
+        description:
+          'Of the model as training found it and as it was when it was last asked, side by side. The scores over time are metrics, `eval_{name}`.',
+        params,
+        response: { 200: EvaluationReport },
+      },
+    },
+    ({ principal, params }) => findReport(principal, params.job_id, 'evaluations', services),
   );
 
   app.get(

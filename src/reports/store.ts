@@ -1,6 +1,7 @@
 import type { Database } from '../database/client.ts';
 import type { AdapterProof } from '../formats/adapter-proof.ts';
 import type { DryRun } from '../formats/dry-run.ts';
+import type { EvaluationReport } from '../formats/evaluation-report.ts';
 import type { Lineage } from '../formats/lineage.ts';
 import type { Resumes } from '../formats/resumes.ts';
 import type { TokenReceipt } from '../formats/token-receipt.ts';
@@ -14,6 +15,7 @@ export interface Reports {
   lineage: Lineage;
   resumes: Resumes;
   dry_run: DryRun;
+  evaluations: EvaluationReport;
 }
 export type ReportKind = keyof Reports;
 

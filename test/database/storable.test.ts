@@ -113,7 +113,16 @@ describe('the database', () => {
       },
     });
     await database.uploadPart.create({ data: { id: text('id'), uploadId: text('id'), sizeBytes: 1 } });
-    const textsOfJob = { owner: bad, organization: bad, model: bad, modelRevision: bad, trainingFileId: bad, validationFileId: bad, suffix: bad };
+    const textsOfJob = {
+      owner: bad,
+      organization: bad,
+      model: bad,
+      modelRevision: bad,
+      trainingFileId: bad,
+      validationFileId: bad,
+      evaluationFileId: bad,
+      suffix: bad,
+    };
     const jsonOfJob = {
       method: json,
       hyperparameters: json,
@@ -124,6 +133,8 @@ describe('the database', () => {
       integrations: json,
       facts: json,
       error: json,
+      samplePrompts: json,
+      evaluations: json,
     };
     const rest = {
       seed: 1,
@@ -167,6 +178,7 @@ describe('the database', () => {
       },
     });
     await database.jobReport.create({ data: { jobId: text('id'), kind: bad, content: json } });
+    await database.jobSample.create({ data: { id: text('id'), jobId: text('id'), step: 1, prompt: 0, text: bad, tokens: 1, finishReason: bad } });
     await database.turn.create({ data: { project: bad } });
     await database.worker.create({ data: { id: text('id'), hostname: bad, device: bad } });
     await database.baseModel.create({

@@ -10,6 +10,7 @@ import type { ObjectStore } from '../../src/object-store/object-store.ts';
 export interface JobFolder {
   trainingFile: string;
   validationFile: string;
+  evaluationFile: string;
   /** A tuned model that the job trains on, and an adapter that it continues. */
   baseDir: string;
   startDir: string;
@@ -38,6 +39,7 @@ export async function makeJobFolder(workDir: string, { id, attempt }: Pick<Job, 
   const folder = {
     trainingFile: join(root, 'training.jsonl'),
     validationFile: join(root, 'validation.jsonl'),
+    evaluationFile: join(root, 'evaluation.jsonl'),
     baseDir: join(root, 'base'),
     startDir: join(root, 'start'),
     outputDir: join(root, 'output'),

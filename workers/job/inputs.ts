@@ -2,11 +2,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { datasetProblem } from '../../src/files/dataset-problem.ts';
 import type { StoredFile } from '../../src/files/store.ts';
+import { DEFAULT_MAX_EXAMPLES, DEFAULT_MAX_TOKENS } from '../../src/formats/evaluations.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { ObjectNotFound } from '../../src/object-store/object-store.ts';
 import type { Services } from '../../src/services.ts';
-import type { TrainOptions } from '../engine/contract.ts';
+import type { AnswerOptions, TrainOptions } from '../engine/contract.ts';
 import { trainedOn } from './base-model.ts';
 import { fetchObject, type JobFolder, machineFile } from './folder.ts';
 import { StillRead } from './outage.ts';
@@ -26,6 +27,7 @@ export async function fetchDatasets(
   const datasets = [
     { param: 'training_file', id: job.trainingFileId, path: folder.trainingFile },
     { param: 'validation_file', id: job.validationFileId, path: folder.validationFile },
+    { param: 'evaluation_file', id: job.evaluationFileId, path: folder.evaluationFile },
   ] as const;
   const sizes: DatasetSizes = {};
   for (const { param, id, path } of datasets) {
@@ -36,7 +38,7 @@ export async function fetchDatasets(
     if (file === null) throw missing();
     const problem = await datasetProblem(file, param, services);
     if (problem !== null) throw problem;
-    sizes[param] = file.sizeBytes;
+    if (param !== 'evaluation_file') sizes[param] = file.sizeBytes; // of that one, only the beginning is read
     await fetchObject(objectStore, file.storageKey, path).catch((error) => {
       throw error instanceof ObjectNotFound ? missing() : error;
     });
@@ -56,6 +58,17 @@ async function judgedFile(owner: string, id: string, { files }: Pick<Services, '
   }
 }
 
+function answerOptions(job: Job, folder: JobFolder): AnswerOptions {
+  const { samplePrompts, evaluations, evaluationFileId, evaluationMaxExamples, maxCompletionTokens } = job;
+  return {
+    samplePrompts: samplePrompts ?? [],
+    evaluations: evaluations ?? [],
+    evaluationFile: evaluationFileId === null ? folder.validationFile : folder.evaluationFile,
+    maxExamples: evaluationMaxExamples ?? DEFAULT_MAX_EXAMPLES,
+    maxTokens: maxCompletionTokens ?? DEFAULT_MAX_TOKENS,
+  };
+}
+
 /** @param parts.resumeFrom the directory of a checkpoint; null: the run begins from the start */
 export function trainOptions(
   { job, folder, modelPath, resumeFrom }: { job: Job; folder: JobFolder; modelPath: string; resumeFrom: string | null },
@@ -70,6 +83,7 @@ export function trainOptions(
     tokensDir: tokensDir(config.dataDir, job.id),
     ...(resumeFrom !== null && { resumeFrom }),
     ...(resumeFrom === null && job.startFrom?.adapter && { startFrom: folder.startDir }),
+    ...((job.samplePrompts ?? job.evaluations) !== null && { answers: answerOptions(job, folder) }),
     tuning: job.tuning,
     // Keep the precision that an earlier attempt chose on its machine, so that the job matches its record.
     hyperparameters: { ...job.hyperparameters, ...(job.resolved && { precision: job.resolved.precision }) },

@@ -7,6 +7,8 @@ import type { ReportKind, Reports } from '../../src/reports/store.ts';
 import type { Services } from '../../src/services.ts';
 import type { CheckpointReport, DatasetFacts, Prepared } from '../engine/contract.ts';
 import { JobLost } from './endings.ts';
+import type { JobFolder } from './folder.ts';
+import type { JobJournal } from './journal.ts';
 import { uploadDirectory } from './stored-directory.ts';
 import { thinCheckpoints } from './thinning.ts';
 
@@ -68,11 +70,25 @@ function describeData(which: 'training' | 'validation', facts: DatasetFacts): Ne
   ];
 }
 
+interface Stored {
+  services: Pick<Services, 'jobs' | 'jobRecord' | 'retention' | 'objectStore'>;
+  job: Job;
+  journal: JobJournal;
+  folder: JobFolder;
+}
+
+/** Stores what there is by a checkpoint, and then removes it from this machine. @throws JobLost */
+export async function storeProgress({ services, job, journal, folder }: Stored, checkpoint: CheckpointReport): Promise<void> {
+  await journal.flush();
+  await recordCheckpoint(services, job, checkpoint);
+  await folder.removeCheckpoint(checkpoint.step);
+}
+
 /**
  * Uploads first and adds the row last, so a checkpoint that has a row is complete. Then removes those beyond the job's limit.
  * @throws JobLost
  */
-export async function recordCheckpoint(
+async function recordCheckpoint(
   services: Pick<Services, 'jobs' | 'jobRecord' | 'retention' | 'objectStore'>,
   job: Job,
   { step, dir, last }: CheckpointReport,

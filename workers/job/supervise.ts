@@ -6,10 +6,10 @@ import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { namingFailures } from '../../src/object-store/failures.ts';
 import type { Services } from '../../src/services.ts';
-import type { CheckpointReport } from '../engine/contract.ts';
 import type { Place } from '../placement/places.ts';
 import { TrainingProcessDied } from '../process/died.ts';
 import type { ForkedTraining } from '../process/forked.ts';
+import { recordAnswers } from './answers.ts';
 import { hubModelDir, isAvailable } from './base-model.ts';
 import { fetchNewestCheckpoint, isUnusable, type LoadedCheckpoint, setAsideLoaded } from './checkpoint.ts';
 import { countCrashes } from './crashes.ts';
@@ -22,7 +22,7 @@ import { openJournal } from './journal.ts';
 import { type JobLineage, openLineage } from './lineage.ts';
 import { requireBack } from './outage.ts';
 import { type DatasetSizes, preparationProgress } from './preparation.ts';
-import { addEvent, recordCheckpoint, recordPrepared, saveReport } from './progress.ts';
+import { addEvent, recordPrepared, saveReport, storeProgress } from './progress.ts';
 import { certifyResumes, type ResumeCertificates } from './resumes.ts';
 import { endAttempt, PATIENCE_MS, patiently, persistently } from './setbacks.ts';
 import { fetchAdapterToContinue, fetchTunedBase } from './start-from.ts';
@@ -36,7 +36,10 @@ const STOP_GRACE_MS = 30_000;
 const PAUSE_GRACE_MS = 600_000;
 
 export interface Supervision {
-  services: Pick<Services, 'config' | 'jobs' | 'jobRecord' | 'setbacks' | 'files' | 'validations' | 'reports' | 'retention' | 'objectStore' | 'hub'>;
+  services: Pick<
+    Services,
+    'config' | 'jobs' | 'jobRecord' | 'setbacks' | 'files' | 'validations' | 'reports' | 'samples' | 'retention' | 'objectStore' | 'hub'
+  >;
   workerId: string;
   /** Holds this worker's job folders. */
   workDir: string;
@@ -200,6 +203,9 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
           journal.step(answer.report);
           watch.progress(answer.report);
           break;
+        case 'answered':
+          await recordAnswers(services, job, answer.report);
+          break;
         case 'checkpoint':
           await run.lineage.writeToCheckpoint(answer.checkpoint);
           await patiently(() => storeProgress(run, answer.checkpoint), { services, job, signal, patienceMs: run.patienceMs ?? PATIENCE_MS, log });
@@ -229,12 +235,6 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
     watch.lost.removeEventListener('abort', kill);
     stopping.removeEventListener('abort', stop);
   }
-}
-
-async function storeProgress({ services, job, journal, folder }: Run, checkpoint: CheckpointReport): Promise<void> {
-  await journal.flush();
-  await recordCheckpoint(services, job, checkpoint);
-  await folder.removeCheckpoint(checkpoint.step);
 }
 
 /** @throws JobLost, StoppedByWorker, Refusal, TrainingProcessDied */

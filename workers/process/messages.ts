@@ -6,7 +6,7 @@ import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { DryRun } from '../../src/formats/dry-run.ts';
 import type { Refusal } from '../../src/formats/refusal.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
-import type { CheckpointReport, PreparationProgress, Prepared, StepReport, TrainOptions, TrainResult } from '../engine/contract.ts';
+import type { AnswerReport, CheckpointReport, PreparationProgress, Prepared, StepReport, TrainOptions, TrainResult } from '../engine/contract.ts';
 
 export type Command =
   /** Train; paths in, paths out. */
@@ -23,6 +23,7 @@ export type Answer =
   | { id: string; answer: 'receipt'; receipt: TokenReceipt }
   | { id: string; answer: 'prepared'; facts: Prepared }
   | { id: string; answer: 'step'; report: StepReport }
+  | { id: string; answer: 'answered'; report: AnswerReport }
   | { id: string; answer: 'checkpoint'; checkpoint: CheckpointReport }
   /** A sign of progress: a batch of an evaluation is done, or files begin to be written. */
   | { id: string; answer: 'working'; at: 'evaluating' | 'writing' }

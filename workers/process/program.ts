@@ -66,6 +66,7 @@ const reportOf = (id: string): TrainReport => ({
   prepared: (facts) => send({ id, answer: 'prepared', facts }),
   step: (report) => send({ id, answer: 'step', report }),
   evaluating: evaluatingReport(id),
+  answered: (report) => send({ id, answer: 'answered', report }),
   writing: () => send({ id, answer: 'working', at: 'writing' }),
   checkpoint: (checkpoint) => send({ id, answer: 'checkpoint', checkpoint }),
 });
