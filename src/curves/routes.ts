@@ -1,9 +1,12 @@
+import { Readable } from 'node:stream';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { listOf } from '../http/list-schema.ts';
+import { binary } from '../http/openapi/answers.ts';
 import { pageOf } from '../http/paging.ts';
 import { findJob } from '../jobs/find.ts';
 import type { Services } from '../services.ts';
+import { eventFile, eventFileName } from './tensorboard.ts';
 
 const params = Type.Object({ job_id: Type.String() });
 /** What a column of a step holds. */
@@ -38,7 +41,7 @@ const StepMetrics = Type.Object(
   { title: 'FineTuningJobMetrics' },
 );
 
-/** `/v1/fine_tuning/jobs/{id}/metrics`: the curves of a job */
+/** `/v1/fine_tuning/jobs/{id}/metrics` and `…/tensorboard`: the curves of a job */
 export const curveRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   app.get(
     '/fine_tuning/jobs/:job_id/metrics',
@@ -63,6 +66,26 @@ export const curveRoutes: FastifyPluginAsyncTypebox<Services> = async (app, serv
         data: data.map((row) => ({ object: 'fine_tuning.job.metrics' as const, ...row })),
         has_more: hasMore,
       };
+    },
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:job_id/tensorboard',
+    {
+      schema: {
+        tags: ['Fine-tuning'],
+        operationId: 'downloadTensorBoardFile',
+        summary: "Download a job's metrics as an event file of TensorBoard",
+        description:
+          'Every number of every step so far, while the job runs too. Save it under the name that the answer gives, in a folder of its own.',
+        params,
+        response: { 200: binary('application/octet-stream', 'The event file.', { 'content-disposition': 'The name of the file.' }) },
+      },
+    },
+    async ({ principal, params }, reply) => {
+      const job = await findJob(principal, params.job_id, services);
+      reply.type('application/octet-stream').header('content-disposition', `attachment; filename="${eventFileName(job)}"`);
+      return reply.send(Readable.from(eventFile(job, services)));
     },
   );
 };
