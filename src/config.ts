@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ChatConfig } from './chat/config.ts';
 import { keepSecret, redacted } from './formats/secrets.ts';
+import { type IntegrationsConfig, readIntegrations } from './integrations/config.ts';
 import type { MonitoringConfig } from './monitoring/config.ts';
 
 /** A shorter key can be guessed: 24 random characters are 140 bits, and 16 of any kind are hard enough. */
@@ -48,6 +49,7 @@ export interface Config {
   confineTraining: boolean;
   chat: ChatConfig;
   monitoring: MonitoringConfig;
+  integrations: IntegrationsConfig;
   /** Worker processes that `npm start` runs itself; 0 runs only the API. */
   workers: number;
   /** How long things are kept that users would miss. */
@@ -123,9 +125,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   };
   const allowed = allowedDownloads(env['ALLOW_MODEL_DOWNLOAD'] ?? '', problems);
   const hubDiskGb = integer('HUB_DISK_GB', 0, [0, 1_000_000]);
+  const host = env['HOST'] || '127.0.0.1';
+  const port = integer('PORT', 3000, [0, 65535]);
   const config: Config = {
-    host: env['HOST'] || '127.0.0.1',
-    port: integer('PORT', 3000, [0, 65535]),
+    host,
+    port,
     dataDir,
     modelsDirs: [...new Set(modelsDirs)],
     hub: Object.freeze({
@@ -152,6 +156,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       nice: integer('CHAT_NICE', 10, [0, 19]),
     }),
     monitoring: Object.freeze({ metricsKey: key('METRICS_KEY'), workerPort: integer('WORKER_METRICS_PORT', 0, [0, 65535]) || null }),
+    integrations: readIntegrations(env, { host, port, problems }),
     workers: integer('WORKERS', 1, [0, 64]),
     retention: Object.freeze({
       filesDays: days('KEEP_FILES_DAYS'),
@@ -169,7 +174,17 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 
 /** Secrets by themselves, and those in URLs. */
 function keepSecretsOf(env: NodeJS.ProcessEnv): void {
-  for (const name of ['ROOT_API_KEY', 'WEBHOOK_KEY', 'METRICS_KEY', 'HF_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN', 'PGPASSWORD'])
+  for (const name of [
+    'ROOT_API_KEY',
+    'WEBHOOK_KEY',
+    'METRICS_KEY',
+    'HF_TOKEN',
+    'MLFLOW_TRACKING_TOKEN',
+    'MLFLOW_TRACKING_PASSWORD',
+    'AWS_SECRET_ACCESS_KEY',
+    'AWS_SESSION_TOKEN',
+    'PGPASSWORD',
+  ])
     keepSecret(env[name]);
   for (const name of ['DATABASE_URL', 'REDIS_URL', 'STORAGE_URL', 'HF_ENDPOINT']) {
     // Also of a value that is no URL: between the first colon after // and the last @.

@@ -15,6 +15,7 @@ import { type FileStore, openFileStore } from './files/store.ts';
 import { openValidationStore, type ValidationStore } from './files/validation-store.ts';
 import { openValidator, type Validator } from './files/validator.ts';
 import { type Hub, openHub } from './hub/hub.ts';
+import { type IntegrationRunStore, openIntegrationRunStore } from './integrations/run-store.ts';
 import { type DemandStore, openDemandStore } from './jobs/demand-store.ts';
 import { type EventFeeds, JOB_EVENTS, openEventFeeds } from './jobs/event-feeds.ts';
 import { type JobQueue, openQueue } from './jobs/queue.ts';
@@ -78,6 +79,7 @@ export interface Services {
   deliveries: DeliveryStore;
   webhookSecrets: SecretBox;
   retries: RetryStore;
+  integrationRuns: IntegrationRunStore;
   totals: TotalsStore;
   /** What this process counts of its own work. */
   instruments: Instruments;
@@ -147,6 +149,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       deliveries: openDeliveryStore(database),
       webhookSecrets: openSecretBox(config),
       retries: openRetryStore(database),
+      integrationRuns: openIntegrationRunStore(database),
       totals: openTotalsStore(database),
       instruments: openInstruments(),
     };

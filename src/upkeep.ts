@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { sweepTombstones } from './database/tombstones.ts';
 import { sweepExports } from './exports/sweep.ts';
 import { sweepFiles } from './files/sweep.ts';
+import { SYNC_EVERY_MS, syncIntegrations } from './integrations/sync.ts';
 import { explainFullProjects } from './jobs/full-projects.ts';
 import { explainLacks } from './jobs/lacks.ts';
 import { openReconciler, RECONCILE_EVERY_MS } from './jobs/reconcile.ts';
@@ -54,6 +55,10 @@ export function startUpkeep(services: Services): Upkeep {
       await sweepWorkers(services);
     }, untilWoken),
     repeat(deliverer.begin, () => delay(DELIVER_EVERY_MS, undefined, { signal: stopping.signal })),
+    repeat(
+      () => syncIntegrations(services),
+      () => delay(SYNC_EVERY_MS, undefined, { signal: stopping.signal }),
+    ),
     repeat(() => sweepExpired(services), restOfHour),
     repeat(() => sweepExports(services), restOfHour),
     repeat(() => sweepTombstones(services.database), restOfHour),

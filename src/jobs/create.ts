@@ -14,7 +14,7 @@ import { ownerOfModel } from '../permissions/shared.ts';
 import type { Services } from '../services.ts';
 import { askedOf } from './asked.ts';
 import { commitOfModel } from './base-model.ts';
-import { integrationWarnings } from './integrations.ts';
+import { integrationWarnings, requireIntegrations } from './integrations.ts';
 import type { Job, NewJob } from './job.ts';
 import { type CreateJob, isSuffix, SUFFIX_RULE } from './schema.ts';
 import { continuedFrom } from './start-from.ts';
@@ -30,7 +30,10 @@ interface Request {
   claim: string | undefined;
 }
 
-type Needs = Pick<Services, 'permissions' | 'jobs' | 'jobRecord' | 'reports' | 'files' | 'validations' | 'models' | 'queue' | 'hub' | 'log'>;
+type Needs = Pick<
+  Services,
+  'permissions' | 'jobs' | 'jobRecord' | 'reports' | 'files' | 'validations' | 'models' | 'queue' | 'hub' | 'config' | 'log'
+>;
 
 /**
  * Creates a job, or immediately refuses whatever can be recognised as wrong without reading the data.
@@ -40,6 +43,7 @@ export async function createJob(principal: Principal, { body, bodyText, claim }:
   const { organization, project: owner } = principal;
   const { jobs, queue, log } = services;
   const requested = newJob(body, templateKwargs(bodyText));
+  requireIntegrations(requested.integrations ?? null, services.config.integrations);
   await requireFile(owner, { param: 'training_file', id: requested.trainingFileId }, services);
   if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId }, services);
   if (requested.evaluationFileId != null) await requireFile(owner, { param: 'evaluation_file', id: requested.evaluationFileId }, services);

@@ -1,5 +1,7 @@
 import Type from 'typebox';
 import { nullable } from '../formats/nullable.ts';
+import { Refusal } from '../formats/refusal.ts';
+import type { IntegrationsConfig } from '../integrations/config.ts';
 import type { NewEvent } from './job.ts';
 
 /** More runs than anyone wants of one job. */
@@ -7,6 +9,7 @@ const MAX_INTEGRATIONS = 5;
 /** As long as Weights & Biases takes them. */
 const name = Type.String({ minLength: 1, maxLength: 128 });
 const MAX_TAGS = 50;
+const MAX_TAG_LENGTH = 500;
 
 const Wandb = Type.Object(
   {
@@ -23,12 +26,43 @@ const Wandb = Type.Object(
   },
   { additionalProperties: false, title: 'WandbIntegration', description: 'Recorded and shown; nothing is sent to Weights & Biases.' },
 );
-export const Integrations = Type.Array(Wandb, { maxItems: MAX_INTEGRATIONS });
+
+/** As long as MLflow takes them. */
+const longName = Type.String({ minLength: 1, maxLength: 250 });
+
+const Mlflow = Type.Object(
+  {
+    type: Type.Literal('mlflow'),
+    mlflow: Type.Object(
+      {
+        experiment_name: longName,
+        run_name: Type.Optional(nullable(longName)),
+        tags: Type.Optional(Type.Record(longName, Type.String({ maxLength: MAX_TAG_LENGTH }), { maxProperties: MAX_TAGS })),
+      },
+      { additionalProperties: false },
+    ),
+  },
+  { additionalProperties: false, title: 'MlflowIntegration', description: 'A run at the MLflow server that the service is set up with.' },
+);
+export type MlflowIntegration = Type.Static<typeof Mlflow>;
+
+export const Integrations = Type.Array(Type.Union([Wandb, Mlflow]), { maxItems: MAX_INTEGRATIONS });
 export type Integrations = Type.Static<typeof Integrations>;
+
+/** @throws Refusal for a server that the service does not know */
+export function requireIntegrations(integrations: Integrations | null, { mlflow }: IntegrationsConfig): void {
+  const index = (integrations ?? []).findIndex(({ type }) => type === 'mlflow');
+  if (index === -1 || mlflow !== null) return;
+  throw new Refusal('invalid_value', 'This service has no MLflow server', {
+    param: `integrations.${index}.type`,
+    hint: 'Whoever runs the service names one as MLFLOW_TRACKING_URI.',
+  });
+}
 
 /** What the job's reader is told of integrations that do nothing. */
 export const integrationWarnings = (integrations: Integrations | null): NewEvent[] =>
-  (integrations ?? []).map(({ wandb: { project } }) => ({
-    level: 'warn',
-    message: `The integration with Weights & Biases is recorded, but this service sends nothing there: the project "${project}" gets no run. Every step's metrics are in the job's events and in step_metrics.csv`,
-  }));
+  (integrations ?? []).flatMap((integration) => {
+    if (integration.type !== 'wandb') return [];
+    const message = `The integration with Weights & Biases is recorded, but this service sends nothing there: the project "${integration.wandb.project}" gets no run. Every step's metrics are in the job's events, in step_metrics.csv and in its file for TensorBoard`;
+    return [{ level: 'warn', message } as const];
+  });

@@ -80,7 +80,7 @@ export interface Job {
   /** As requested, then as resolved once the data has been read. */
   tuning: Tuning;
   metadata: Record<string, string> | null;
-  /** As requested; recorded, and nothing else. */
+  /** As requested. */
   integrations: Integrations | null;
   /** The worker's facts about the data and the model. */
   facts: object | null;

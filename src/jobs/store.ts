@@ -52,7 +52,8 @@ export function openJobStore(db: Database) {
         const rows = eventRows(job.id, events).map(({ jobId, ...row }) => row);
         return await db.$transaction(async (tx) => {
           await requireRoomForJob(tx, owner);
-          return { job: asJob(await tx.job.create({ data: { ...data, events: { createMany: { data: rows } } } })), created: true };
+          const made = { events: { createMany: { data: rows } }, runs: { createMany: { data: runsOf(integrations ?? null) } } };
+          return { job: asJob(await tx.job.create({ data: { ...data, ...made } })), created: true };
         });
       } catch (error) {
         if (idempotencyKey === null || !isUniqueViolation(error)) throw error;
@@ -143,3 +144,7 @@ export function openJobStore(db: Database) {
 }
 
 const isUniqueViolation = (error: unknown): boolean => error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
+
+/** Runs at tracking servers, which begin with the job. */
+const runsOf = (integrations: Job['integrations']) =>
+  (integrations ?? []).flatMap(({ type }, position) => (type === 'mlflow' ? [{ type, position }] : []));

@@ -107,7 +107,12 @@ describe('create', () => {
     ],
     ['a seed below zero', { seed: -1 }, { param: 'seed', message: 'seed is -1; the smallest is 0' }],
     ['metadata that is not text', { metadata: { a: 1 } }, { param: 'metadata.a' }],
-    ['an unknown integration', { integrations: [{ type: 'mlflow', wandb: { project: 'p' } }] }, { param: 'integrations.0.type' }],
+    ['an unknown integration', { integrations: [{ type: 'comet', wandb: { project: 'p' } }] }, { param: 'integrations.0.type' }],
+    [
+      'MLflow without a server that the operator has named',
+      { integrations: [{ type: 'mlflow', mlflow: { experiment_name: 'e' } }] },
+      { param: 'integrations.0.type', message: /no MLflow server/ },
+    ],
     ['an integration without a project', { integrations: [{ type: 'wandb', wandb: {} }] }, { param: 'integrations.0.wandb.project' }],
     [
       "an integration's key",

@@ -1,0 +1,56 @@
+import type { Database } from '../database/client.ts';
+import { databaseTime } from '../database/time.ts';
+import { Prisma } from '../generated/prisma/client.ts';
+import { finalStatuses, jobStatuses } from '../jobs/state.ts';
+
+/** An attempt whose process died is made again after this: longer than an attempt takes (see MAX_ROUNDS in sync.ts). */
+const LEASE_SECONDS = 600;
+
+/** A job's run at a tracking server. */
+export interface IntegrationRun {
+  jobId: string;
+  position: number;
+  runId: string | null;
+  step: number;
+  elapsedMs: number;
+  attempt: number;
+  awaySince: Date | null;
+  warnedAt: Date | null;
+}
+
+/** What an attempt may record. */
+export type RunPatch = Partial<Pick<IntegrationRun, 'runId' | 'step' | 'elapsedMs' | 'awaySince' | 'warnedAt'>> & { status?: 'done' | 'given_up' };
+
+export type IntegrationRunStore = ReturnType<typeof openIntegrationRunStore>;
+
+const unfinished = jobStatuses.filter((status) => !(finalStatuses as readonly string[]).includes(status));
+
+export function openIntegrationRunStore(db: Database) {
+  return {
+    /** Takes runs that are due, of jobs that have begun or ended, so that no other process sends to them while an attempt lasts. */
+    async claim(limit: number): Promise<IntegrationRun[]> {
+      // A job that had failed has been resumed.
+      await db.$executeRaw`
+        UPDATE integration_runs SET status = 'pending'
+        WHERE status = 'done' AND job_id IN (SELECT id FROM jobs WHERE status::text = ANY(${unfinished}))`;
+      return db.$queryRaw<IntegrationRun[]>`
+        UPDATE integration_runs SET attempt = attempt + 1, next_attempt_at = ${now} + make_interval(secs => ${LEASE_SECONDS})
+        WHERE (job_id, position) IN (
+          SELECT runs.job_id, runs.position FROM integration_runs AS runs JOIN jobs ON jobs.id = runs.job_id
+          WHERE runs.status = 'pending' AND runs.next_attempt_at <= ${now} AND (jobs.started_at IS NOT NULL OR jobs.finished_at IS NOT NULL)
+          ORDER BY runs.next_attempt_at LIMIT ${limit} FOR UPDATE OF runs SKIP LOCKED
+        ) RETURNING job_id AS "jobId", position, run_id AS "runId", step, elapsed_ms AS "elapsedMs", attempt,
+          away_since AS "awaySince", warned_at AS "warnedAt"`;
+    },
+
+    /** @param pauseMs until the next attempt; left out while this one goes on. @returns false when a newer attempt has begun */
+    async record({ jobId, position, attempt }: IntegrationRun, patch: RunPatch, pauseMs?: number): Promise<boolean> {
+      const next = pauseMs === undefined ? {} : { nextAttemptAt: new Date((await databaseTime(db)).getTime() + pauseMs) };
+      const { count } = await db.integrationRun.updateMany({ where: { jobId, position, attempt }, data: { ...patch, ...next } });
+      return count === 1;
+    },
+  };
+}
+
+/** The database's clock, as columns have it: in UTC, without a time zone. */
+const now = Prisma.sql`(clock_timestamp() AT TIME ZONE 'UTC')`;

@@ -1,0 +1,129 @@
+/**
+ * `npm run test:integrations`: shows a job to MLflow's own server, which goes away and comes back meanwhile, and reads the run with MLflow's own client.
+ * Reads the job's event file with TensorBoard's own package.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { pythonTool } from '../../reference/python/tool.ts';
+import { syncIntegrations } from '../../src/integrations/sync.ts';
+import type { Job, StepMetric } from '../../src/jobs/job.ts';
+import { runService } from '../running-service.ts';
+import { mlflowServer } from './mlflow-server.ts';
+
+const EXPERIMENT = 'graft/test';
+const STEPS = 150;
+/** More than the pause after one failed attempt, so that the next one is due. */
+const PAUSE_MS = 6_000;
+
+interface Run {
+  name: string;
+  status: string;
+  start: number;
+  end: number;
+  params: Record<string, string>;
+  tags: Record<string, string>;
+  /** By metric: step, value and time in ms. */
+  history: Record<string, [number, number, number][]>;
+}
+
+/** As a worker records them. */
+const stepsFrom = (first: number, last: number): StepMetric[] =>
+  Array.from({ length: last - first + 1 }, (_, index) => {
+    const step = first + index;
+    return {
+      step,
+      metrics: { train_loss: 4 / step, learning_rate: 1e-4, tokens: 64, seconds: 0.25, ...(step % 50 === 0 && { full_valid_loss: 5 / step }) },
+    };
+  });
+
+const scratch = mkdtempSync(join(tmpdir(), 'graft-integrations-'));
+const [mlflowPython, tensorboardPython] = [await pythonTool('mlflow'), await pythonTool('tensorboard')];
+const server = await mlflowServer(mlflowPython, scratch);
+const service = await runService({ MLFLOW_TRACKING_URI: server.uri, PUBLIC_URL: 'https://graft.example.com' });
+const { services, client } = service;
+const { jobs, jobRecord } = services;
+
+const python = <T>(program: string, script: string, ...args: string[]): T =>
+  JSON.parse(execFileSync(program, [join(import.meta.dirname, script), ...args], { encoding: 'utf8', maxBuffer: 2 ** 28 })) as T;
+const runs = () => python<Run[]>(mlflowPython, 'read_runs.py', server.uri, EXPERIMENT);
+const sync = async () => {
+  await delay(PAUSE_MS);
+  await syncIntegrations(services);
+};
+
+async function startedJob(): Promise<Job> {
+  const training_file = await service.upload();
+  const integrations = [{ type: 'mlflow', mlflow: { experiment_name: EXPERIMENT, run_name: 'first', tags: { team: 'tests' } } }];
+  const created = await client.fineTuning.jobs.create({ model: 'graft-tiny', training_file, seed: 7, integrations } as never);
+  const job = (await jobs.claim(created.id, 'worker-test'))!;
+  const resolved = { n_epochs: 3, batch_size: 4, learning_rate: 1e-4 } as never;
+  return (await jobs.begin(job, { read: { patch: { resolved, totalSteps: STEPS } }, start: {} }))!;
+}
+
+try {
+  const job = await startedJob();
+  console.log('the server is away: the job goes on');
+  await jobRecord.addMetrics(job, stepsFrom(1, 50));
+  await sync();
+  assert.equal((await jobs.findAny(job.id))!.status, 'running');
+
+  await server.start();
+  console.log('the server is there');
+  await sync();
+  const [first] = runs();
+  assert.equal(first!.history['train_loss']!.length, 50);
+  assert.deepEqual([first!.name, first!.status], ['first', 'RUNNING']);
+
+  await server.stop();
+  console.log('the server is killed, and the job ends without it');
+  await jobRecord.addMetrics(job, stepsFrom(51, STEPS));
+  await sync();
+  const files = { fineTunedModel: 'ft:graft-tiny:graft::test0001', adapterFolder: 'jobs/x/', trainedTokens: STEPS * 64, files: [], events: [] };
+  assert.notEqual(await jobs.succeed(job, files), null);
+
+  await server.start();
+  console.log('the server is back, and the process that sends has forgotten what it sent last');
+  await services.database.integrationRun.updateMany({ data: { step: 20, elapsedMs: 20 * 250, runId: null } });
+  await sync();
+  await sync();
+  const all = runs();
+  assert.equal(all.length, 1, 'the job has one run');
+  const [run] = all as [Run];
+  const began = job.startedAt!.getTime();
+  const expected = stepsFrom(1, STEPS);
+  for (const key of ['train_loss', 'learning_rate', 'full_valid_loss', 'seconds'])
+    assert.deepEqual(
+      run.history[key]!.sort(([a], [b]) => a - b),
+      expected.flatMap(({ step, metrics }) => (metrics[key] === undefined ? [] : [[step, metrics[key], began + 250 * step]])),
+      `${key} is there once for each step`,
+    );
+  assert.equal(run.status, 'FINISHED');
+  assert.equal(run.start, began);
+  assert.equal(run.end, (await jobs.findAny(job.id))!.finishedAt!.getTime());
+  const { model, seed, batch_size, 'tuning.type': type } = run.params as Record<string, string>;
+  assert.deepEqual({ model, seed, batch_size, type }, { model: 'graft-tiny', seed: '7', batch_size: '4', type: 'lora' });
+  assert.equal(run.tags['team'], 'tests');
+  assert.equal(run.tags['graft.adapter_url'], `https://graft.example.com/v1/fine_tuning/jobs/${job.id}/adapter`);
+  console.log(`MLflow has ${run.history['train_loss']!.length} steps, each once, with ${Object.keys(run.params).length} parameters`);
+
+  const answer = await service.inject({ url: `/v1/fine_tuning/jobs/${job.id}/tensorboard` });
+  const name = /filename="(.+)"/.exec(String(answer.headers['content-disposition']))![1]!;
+  const folder = join(scratch, 'events');
+  mkdirSync(folder);
+  writeFileSync(join(folder, name), answer.rawPayload);
+  const scalars = python<Record<string, [number, number, number][]>>(tensorboardPython, 'read_events.py', folder);
+  assert.deepEqual(Object.keys(scalars).sort(), ['full_valid/loss', 'learning_rate', 'seconds', 'tokens', 'train/loss']);
+  assert.deepEqual(
+    scalars['train/loss'],
+    expected.map(({ step, metrics }) => [step, Math.fround(metrics['train_loss']!), began / 1000 + 0.25 * step]),
+  );
+  console.log(`TensorBoard reads ${scalars['train/loss'].length} steps of ${Object.keys(scalars).length} metrics from ${name}`);
+} finally {
+  await server.stop();
+  await service.close();
+  rmSync(scratch, { recursive: true, force: true });
+}
