@@ -32,7 +32,7 @@ export const sampleRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
         created_at: unixSeconds(sample.createdAt),
         step_number: sample.step,
         prompt_index: sample.prompt,
-        prompt: job.samplePrompts?.[sample.prompt] ?? '',
+        prompt: job.samplePrompts![sample.prompt]!, // samples are only made of a job's prompts
         text: sample.text,
         tokens: sample.tokens,
         finish_reason: sample.finishReason as 'stop' | 'length',

@@ -47,7 +47,7 @@ export async function makeOneOfEverything(service: RunningService, project: stri
   while ((await inject({ url: `/v1/files/${file.id}`, headers })).json().status === 'uploaded') await delay(50);
   const upload = await post('/uploads', { filename: 'big.jsonl', purpose: 'fine-tune', bytes: LINE.length, mime_type: 'application/jsonl' });
   const part = await form(`/uploads/${upload.id}/parts`, { data: LINE });
-  const jobId = (await post('/fine_tuning/jobs', { model: 'graft-tiny', training_file: file.id })).id;
+  const jobId = (await post('/fine_tuning/jobs', { model: 'graft-tiny', training_file: file.id, sample_prompts: ['a'] })).id;
   const made = await succeed(service, jobId);
   const endpoint = await post('/webhook_endpoints', { name: 'a', url: 'https://example.com/hook', event_types: ['fine_tuning.job.succeeded'] });
 
