@@ -4,6 +4,7 @@ import { addAdapters } from './commands/adapters.ts';
 import { addChat } from './commands/chat.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addExport } from './commands/export.ts';
 import { addFiles } from './commands/files.ts';
 import { addImport } from './commands/import.ts';
 import { addJobs } from './commands/jobs.ts';
@@ -34,7 +35,7 @@ function program(): Command {
     .showSuggestionAfterError()
     .showHelpAfterError('See `graft --help`, or `graft COMMAND --help`.')
     .exitOverride();
-  for (const add of [addLogin, addFiles, addJobs, addModels, addChat, addAdapters, addSweep, addImport, addDoctor]) add(graft);
+  for (const add of [addLogin, addFiles, addJobs, addModels, addChat, addAdapters, addExport, addSweep, addImport, addDoctor]) add(graft);
   addCompletion(graft);
   return graft;
 }

@@ -107,4 +107,17 @@ describe('an import from OpenAI', { timeout: 300_000 }, () => {
     expect((await graft('adapters', 'download', tuned.id, '--out', 'adapter')).code).toBe(0);
     expect(await readdir(join(cwd, 'adapter'))).toEqual(expect.arrayContaining(['adapter_config.json', 'adapter_model.safetensors']));
   });
+
+  it('export create › waits until a worker has made it, and downloads its files', async () => {
+    const tuned = (await connect(service.url).job(source)).fine_tuned_model!;
+    const exported = ['export', 'create', tuned, '--format'];
+    expect(await graft(...exported, 'mlx_adapter', '--dtype', 'q8_0')).toMatchObject({ code: 1, stderr: /no type "q8_0"/ });
+    const made = await graft(...exported, 'mlx_adapter', '--out', 'mlx', '--json');
+    expect(made.code, made.stderr).toBe(0);
+    expect(await readdir(join(cwd, 'mlx'))).toEqual(expect.arrayContaining(['adapter_config.json', 'adapters.safetensors']));
+    const { export: id } = JSON.parse(made.stdout) as { export: string };
+    expect((await graft('export', 'list')).stdout).toContain(id);
+    expect((await graft('export', 'delete', id)).code).toBe(0);
+    expect((await graft('export', 'show', id)).code).toBe(1);
+  });
 });

@@ -1,0 +1,67 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Context } from '../context.ts';
+import { EXIT, Failure } from '../exit-code.ts';
+import { isPassing } from '../reported.ts';
+import type { Service } from '../service.ts';
+import { bytes } from '../terminal/amounts.ts';
+import { bar } from '../terminal/bar.ts';
+import { clipped, safeLine } from '../terminal/text.ts';
+import { saveFiles } from './download.ts';
+import { type Export, isOver } from './export.ts';
+
+export interface CreateOptions {
+  format: string;
+  dtype?: string;
+  out?: string;
+  wait: boolean;
+}
+
+const LOOK_EVERY_MS = 1_000;
+
+export async function createExport(
+  model: string,
+  { format, dtype, out = 'export', wait }: CreateOptions,
+  { service: connect, output }: Context,
+): Promise<void> {
+  const service = await connect();
+  const created = await service.client.post<Export>('/exports', { body: { model, format, ...(dtype !== undefined && { dtype }) } });
+  if (!wait) return output.result(created, created.id);
+  output.note(`${created.id} is created`);
+  const made = await untilOver(created, { service, output });
+  if (made.status !== 'succeeded')
+    throw new Failure(
+      `The export ${made.id} ${made.status === 'failed' ? 'failed' : `is ${made.status}`}${made.error === null ? '' : `: ${made.error.message}`}`,
+    );
+  for (const warning of made.warnings) output.note(`${output.tint('yellow', '!')} ${safeLine(warning)}`);
+  await saveFiles(made, out, { service, output });
+}
+
+async function untilOver(created: Export, { service: { client }, output }: { service: Service; output: Context['output'] }): Promise<Export> {
+  const live = output.live();
+  const onInterrupt = () => {
+    live?.clear();
+    output.note(`No longer waiting. The export goes on: \`graft export show ${created.id}\`, \`graft export cancel ${created.id}\`.`);
+    process.exit(EXIT.interrupted);
+  };
+  process.once('SIGINT', onInterrupt);
+  let last = created;
+  try {
+    while (!isOver(last)) {
+      live?.draw([clipped(progressText(last), output.columns)]);
+      await delay(LOOK_EVERY_MS);
+      last = await client.get<Export>(`/exports/${encodeURIComponent(created.id)}`).catch((error: unknown) => {
+        if (isPassing(error)) return last; // it is asked again
+        throw error;
+      });
+    }
+    return last;
+  } finally {
+    live?.clear();
+    process.off('SIGINT', onInterrupt);
+  }
+}
+
+function progressText({ status, progress }: Export): string {
+  if (progress === null || progress.total_bytes === 0) return status;
+  return `${bar(progress.bytes / progress.total_bytes)}  ${bytes(progress.bytes)} of ${bytes(progress.total_bytes)}`;
+}

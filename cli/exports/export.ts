@@ -1,0 +1,15 @@
+/** An export as the service shows it. */
+export interface Export {
+  id: string;
+  created_at: number;
+  model: string;
+  format: string;
+  dtype: string;
+  status: string;
+  progress: { bytes: number; total_bytes: number } | null;
+  files: { name: string; bytes: number; sha256: string }[];
+  warnings: string[];
+  error: { message: string } | null;
+}
+
+export const isOver = ({ status }: Pick<Export, 'status'>): boolean => ['succeeded', 'failed', 'cancelled'].includes(status);
