@@ -3,9 +3,11 @@
  * worker or the API, ends the request, and its client asks again.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { Refusal } from '../formats/refusal.ts';
 import { connectRedis } from '../jobs/queue.ts';
+import { type Inbox, lost, openInbox } from './inbox.ts';
 import type { Answer, Generation, ServingStatus } from './messages.ts';
 
 const PREFIX = 'graft:chat';
@@ -13,6 +15,9 @@ const PREFIX = 'graft:chat';
 const PULSE_MS = 1_000;
 /** A worker that has not said so for this long is gone. A busy machine may be late by seconds. */
 const STATUS_KEPT_MS = 10_000;
+
+/** How long a request waits for a connection to Redis that was lost. */
+const RECONNECT_MS = 2_000;
 
 const requestsOf = (workerId: string): string => `${PREFIX}:requests:${workerId}`;
 const statusOf = (workerId: string): string => `${PREFIX}:status:${workerId}`;
@@ -30,8 +35,6 @@ export class WorkerAway extends Error {
   override readonly name = 'WorkerAway';
 }
 
-const lost = (what: string): Refusal =>
-  new Refusal('generation_lost', what, { hint: 'Send the request again: what was generated so far is not kept.' });
 const redisAway = (): Refusal =>
   new Refusal('generation_unavailable', 'Workers cannot be reached: Redis does not answer', { hint: 'Ask again in a few seconds.' });
 
@@ -194,43 +197,24 @@ function subscribe(redis: Redis, channel: string, { onMessage, onLost, onError }
   subscriber.on('error', onError);
   subscriber.on('close', onLost);
   subscriber.on('message', (_channel, text: string) => onMessage(text));
-  const subscribed = subscriber.subscribe(channel);
-  subscribed.catch(() => {}); // `ready` waits for it
+  let isPending = false;
+  let subscribed = Promise.resolve();
+  const hear = () => {
+    if (isPending) return;
+    isPending = true;
+    subscribed = subscriber.subscribe(channel).then(() => {
+      isPending = false;
+    });
+    subscribed.catch(() => {}); // `ready` waits for it
+  };
+  hear();
+  subscriber.on('close', hear); // the next connection carries it out
   return {
+    /** @throws Refusal when the channel is not heard within a moment, in which a lost connection is usually back */
     async ready(): Promise<void> {
-      if (subscriber.status !== 'ready' && subscriber.status !== 'connecting' && subscriber.status !== 'connect') throw redisAway();
-      await subscribed;
+      const inTime = await Promise.race([subscribed.then(() => true), delay(RECONNECT_MS, false, { ref: false })]);
+      if (!inTime) throw redisAway();
     },
     close: () => subscriber.disconnect(),
-  };
-}
-
-type Inbox = ReturnType<typeof openInbox>;
-
-/** Answers in their order, for one reader. */
-function openInbox() {
-  const answers: Answer[] = [];
-  let expected = 0;
-  let failure: Error | null = null;
-  let wake = () => {};
-  return {
-    put(seq: number, answer: Answer): void {
-      if (seq === expected++) answers.push(answer);
-      else failure ??= lost('A part of the answer was lost between the worker and the API');
-      wake();
-    },
-    fail(error: Error): void {
-      failure ??= error;
-      wake();
-    },
-    async next(): Promise<Answer> {
-      for (;;) {
-        if (answers.length > 0) return answers.shift()!;
-        if (failure !== null) throw failure;
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-    },
   };
 }
