@@ -78,8 +78,8 @@ describe.skipIf(executablePath === null)('the dashboard in Chromium', () => {
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'New job', exact: true }).waitFor();
     const filename = 'my <img src=x onerror=alert(1)>.jsonl';
-    await tabTo(page, /choose a training file/);
-    const choosing = page.waitForEvent('filechooser');
+    const choosing = page.waitForEvent('filechooser'); // before the keys, so that the browser has been told to report it
+    await tabTo(page, /^choose a training file/);
     await page.keyboard.press('Enter');
     await (await choosing).setFiles({ name: filename, mimeType: 'application/jsonl', buffer: Buffer.from(sameAnswer(12)) });
     await page.getByText('12 lines: 12 chat').waitFor();
