@@ -126,4 +126,11 @@ describe('Tokenizer.open › of a tokenizer.json with which the core would end t
     const json = { ...rest, model: { ...model, merges, continuing_subword_prefix: prefix } };
     await expect(opened(json)).rejects.toThrow(`from which continuing_subword_prefix "${prefix}" cannot be cut off`);
   });
+
+  it('a merge to a token longer than any of the vocabulary › is refused', async () => {
+    const { model, ...rest } = file();
+    const longest = Object.keys(model.vocab).toSorted((a, b) => Buffer.byteLength(b) - Buffer.byteLength(a))[0]!;
+    const json = { ...rest, model: { ...model, merges: [...model.merges, [longest, 'a']] } };
+    await expect(opened(json)).rejects.toThrow(`joins "${longest}" and "a" to a token longer than any of its vocabulary`);
+  });
 });

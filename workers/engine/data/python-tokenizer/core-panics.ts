@@ -4,35 +4,40 @@ import type { Source } from './tokenizer-source.ts';
 
 type Json = Record<string, unknown>;
 
-/** Few tokenizers have one; the merges of the others need not be parsed. */
-const HAS_PREFIX = /"continuing_subword_prefix"\s*:\s*"./;
+const ORIGINAL = 'Use the tokenizer.json of the original model.';
 
 /**
  * Checks what Hugging Face's core takes for granted: a tokenizer.json without it ends the process, in Python with a PanicException.
  * @throws Refusal
  */
-export function refuseCorePanics({ json, text, whole }: Source): void {
-  const { model } = HAS_PREFIX.test(text) ? whole() : {};
-  if (isRecord(model)) refuseMergesShorterThanPrefix(model);
+export function refuseCorePanics({ json, whole }: Source): void {
+  const { model } = whole();
+  if (isRecord(model)) refuseMergesOfOtherLengths(model);
   const { post_processor: processor } = json;
   if (isRecord(processor)) refuseUnknownTemplateTokens(processor);
 }
 
-/** The core cuts the prefix off the second token of each merge. */
-function refuseMergesShorterThanPrefix({ continuing_subword_prefix: prefix, merges }: Json): void {
-  if (typeof prefix !== 'string' || prefix === '' || !Array.isArray(merges)) return;
-  const length = Buffer.byteLength(prefix);
+/** The core cuts the prefix off the second token of each merge, and joins the two where the longest token of the vocabulary has room. */
+function refuseMergesOfOtherLengths({ continuing_subword_prefix: prefix, merges, vocab }: Json): void {
+  if (!Array.isArray(merges) || !isRecord(vocab)) return; // the core says so itself
+  const cut = typeof prefix === 'string' ? Buffer.byteLength(prefix) : 0;
+  let room = 0;
+  for (const token in vocab) room = Math.max(room, Buffer.byteLength(token));
   for (const [index, merge] of merges.entries()) {
-    const second: unknown = typeof merge === 'string' ? merge.split(' ')[1] : Array.isArray(merge) ? merge[1] : undefined;
-    if (typeof second !== 'string') continue; // the core says so itself
-    const bytes = Buffer.from(second);
-    const isInsideCharacter = (bytes[length]! & 0xc0) === 0x80;
-    if (bytes.length < length || isInsideCharacter)
-      throw badTokenizer(
-        `merge ${index + 1} of the model directory's tokenizer ends with "${second}", from which continuing_subword_prefix "${prefix}" cannot be cut off`,
-        'Use the tokenizer.json of the original model.',
-      );
+    const [first, second]: unknown[] = typeof merge === 'string' ? merge.split(' ') : Array.isArray(merge) ? merge : [];
+    if (typeof first !== 'string' || typeof second !== 'string') continue; // the core says so itself
+    const named = `merge ${index + 1} of the model directory's tokenizer`;
+    if (cut > 0 && !isCuttable(second, cut))
+      throw badTokenizer(`${named} ends with "${second}", from which continuing_subword_prefix "${prefix}" cannot be cut off`, ORIGINAL);
+    if (Buffer.byteLength(first) + Buffer.byteLength(second) - cut > room)
+      throw badTokenizer(`${named} joins "${first}" and "${second}" to a token longer than any of its vocabulary`, ORIGINAL);
   }
+}
+
+/** Whether a token is at least this long and its next byte begins a character. */
+function isCuttable(token: string, length: number): boolean {
+  const bytes = Buffer.from(token);
+  return bytes.length >= length && (bytes[length]! & 0xc0) !== 0x80;
 }
 
 /** The core looks the special tokens of a template up when it encodes a text. */
@@ -47,7 +52,7 @@ function refuseUnknownTemplateTokens(processor: Json): void {
       if (typeof token === 'string' && !Object.hasOwn(known, token))
         throw badTokenizer(
           `the post_processor of the model directory's tokenizer puts "${token}" around a text, which its special_tokens do not have`,
-          'Use the tokenizer.json of the original model.',
+          ORIGINAL,
         );
     }
   }
