@@ -179,7 +179,7 @@ export const ResponseObject = Type.Object(
       ),
     ),
   },
-  { title: 'Response' },
+  { title: 'GeneratedResponse' },
 );
 export type ResponseObject = Static<typeof ResponseObject>;
 
