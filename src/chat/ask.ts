@@ -66,8 +66,8 @@ async function workersFor(model: ServedModel, { models, hub, queue }: ChatServic
 async function* refusing(answers: AsyncGenerator<Answer>): AsyncGenerator<Answer> {
   for await (const answer of answers) {
     if (answer.kind === 'failed') {
-      const { code, message, param, hint } = answer.error;
-      throw new Refusal(code, message, { param, hint });
+      const { code, message, ...where } = answer.error;
+      throw new Refusal(code, message, where);
     }
     yield answer;
   }

@@ -67,6 +67,9 @@ export type Answer =
   | { kind: 'done' }
   | { kind: 'failed'; error: Pick<Refusal, 'code' | 'message' | 'param' | 'hint'> };
 
+/** Field by field: JSON leaves out the message of an error. */
+export const failed = ({ code, message, param, hint }: Refusal): Answer => ({ kind: 'failed', error: { code, message, param, hint } });
+
 /** What a worker says of itself, so that requests go where their model is in memory. */
 export interface ServingStatus {
   /** Base models in memory, as `baseKey` names them. */

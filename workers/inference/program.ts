@@ -2,7 +2,7 @@
  * The inference process: paths and texts in, texts out. Like the training process it has no database, queue, storage or credentials; it may run out of
  * memory, and may crash, without taking the worker along.
  */
-import type { Answer, Prompt, TokenLogprob, ToolFormat } from '../../src/chat/messages.ts';
+import { type Answer, failed, type Prompt, type TokenLogprob, type ToolFormat } from '../../src/chat/messages.ts';
 import type { ChatMessage } from '../../src/formats/examples.ts';
 import { type JsonObject, type JsonValue, parseJsonValue } from '../../src/formats/json-value.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
@@ -49,8 +49,7 @@ async function answer(generation: LocalGeneration): Promise<void> {
     reply({ kind: 'done' });
   } catch (error) {
     if (!(error instanceof Refusal || error instanceof Cancelled)) console.error(error);
-    const { code, message, param, hint } = asRefusal(error);
-    reply({ kind: 'failed', error: { code, message, param, hint } });
+    reply(failed(asRefusal(error)));
   } finally {
     running.delete(id);
   }
@@ -88,8 +87,8 @@ async function generate(generation: LocalGeneration, { model, reply, signal }: R
     reply({ kind: 'finished', index, reason: finishReason, tokens: tokenIds.length });
   });
   const ended = await Promise.allSettled(each);
-  const failed = ended.find((one) => one.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
+  const rejected = ended.find((one) => one.status === 'rejected');
+  if (rejected !== undefined) throw rejected.reason;
 }
 
 async function tokensOf(

@@ -1,7 +1,7 @@
 /** Answers requests for text on this machine: fetches their models, keeps one inference process while it is used, and ends it when a job needs its memory. */
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { type Answer, baseKey, type Generation, type ServedModel, type ServingStatus } from '../../src/chat/messages.ts';
+import { type Answer, baseKey, failed, type Generation, type ServedModel, type ServingStatus } from '../../src/chat/messages.ts';
 import type { Reply } from '../../src/chat/queue.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { parseHubName } from '../../src/hub/hub-name.ts';
@@ -124,7 +124,7 @@ export function openServing({ services, workDir, modelDir, idleDevice, environme
     async generate(generation: Generation, reply: Reply, cancelled: AbortSignal): Promise<void> {
       if (requests >= capacity) {
         const message = `The worker has ${requests} requests, which is the most that it takes at once`;
-        reply({ kind: 'failed', error: new Refusal('generation_busy', message, { hint: 'Ask again in a few seconds.' }) });
+        reply(failed(new Refusal('generation_busy', message, { hint: 'Ask again in a few seconds.' })));
         return;
       }
       requests++;
@@ -140,8 +140,7 @@ export function openServing({ services, workDir, modelDir, idleDevice, environme
           const refusal = asRefusal(error);
           if (refusal !== error || refusal.code === 'generation_lost')
             log.error({ err: error, model: generation.model.name }, 'a request for text failed');
-          const { code, message, param, hint } = refusal;
-          reply({ kind: 'failed', error: { code, message, param, hint } });
+          reply(failed(refusal));
         }
       } finally {
         requests--;
@@ -187,7 +186,7 @@ function cutOffAfter(seconds: number, { prompts, answers, model }: Generation, r
         return;
       }
       const message = `"${model.name}" could not begin to answer within ${seconds} s`;
-      reply({ kind: 'failed', error: new Refusal('generation_busy', message, { hint: 'Its weights may still be loading: ask again.' }) });
+      reply(failed(new Refusal('generation_busy', message, { hint: 'Its weights may still be loading: ask again.' })));
     },
   };
 }
