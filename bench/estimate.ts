@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { trainingEnvironment } from '../src/environment.ts';
+import { trainingEnvironment } from '../src/config.ts';
 import type { DryRun } from '../src/formats/dry-run.ts';
 import type { Precision } from '../src/formats/hyperparameters.ts';
 import type { Tuning } from '../src/formats/tuning/tuning.ts';

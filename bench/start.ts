@@ -7,7 +7,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { trainingEnvironment } from '../src/environment.ts';
+import { trainingEnvironment } from '../src/config.ts';
 import type { Precision } from '../src/formats/hyperparameters.ts';
 import { PREPARATION_PARTS, type PreparationPart } from '../workers/engine/contract.ts';
 import { forkTraining } from '../workers/process/forked.ts';

@@ -6,6 +6,7 @@ import type { ChatConfig } from './chat/config.ts';
 import { keepSecret, redacted } from './formats/secrets.ts';
 import { type IntegrationsConfig, readIntegrations } from './integrations/config.ts';
 import type { MonitoringConfig } from './monitoring/config.ts';
+import { allowedDownloads, isUrl, listed, memoryLimit, origins } from './setting-values.ts';
 
 /** A shorter key can be guessed: 24 random characters are 140 bits, and 16 of any kind are hard enough. */
 export const MIN_KEY_LENGTH = 16;
@@ -202,41 +203,21 @@ function decoded(text: string): string {
   }
 }
 
-const isUrl = (text: string, protocols: readonly string[]): boolean =>
-  URL.canParse(text) && protocols.includes(new URL(text).protocol) && /:\/\/./.test(text);
-
-const listed = (text = ''): string[] => text.split(',').flatMap((item) => item.trim() || []);
-
-function origins(text: string | undefined, problems: string[]): readonly string[] {
-  const list = listed(text);
-  const wrong = list.filter((one) => one !== '*' && !(URL.canParse(one) && new URL(one).origin === one));
-  if (wrong.length > 0)
-    problems.push(
-      `CORS_ORIGINS has "${wrong.join('", "')}"; write origins such as https://app.example.com, without a path, separated by commas, or *`,
-    );
-  return list;
+/** Sets a variable that a library reads by itself, unless the user has set it. */
+export function setByDefault(name: string, value: string): void {
+  process.env[name] ??= value;
 }
 
-/** TensorFlow alone takes about one. */
-const MIN_MEMORY_GIB = 2;
-
-function memoryLimit(name: string, env: NodeJS.ProcessEnv, problems: string[]): number | null {
-  const text = env[name];
-  if (!text) return null;
-  const gib = Number(/^(\d+(?:\.\d+)?)G(?:iB)?$/.exec(text)?.[1]);
-  if (!(gib >= MIN_MEMORY_GIB)) problems.push(`${name} is "${text}"; write a number of GiB from ${MIN_MEMORY_GIB}, such as 24G`);
-  return gib * 2 ** 30;
+/** This process's environment with some settings replaced, for a child process. */
+export function environmentWith(settings: Record<string, string>): NodeJS.ProcessEnv {
+  return { ...process.env, ...settings };
 }
 
-/** `true` allows all downloads; `false` or an empty value allows none. */
-function allowedDownloads(text: string, problems: string[]): string[] {
-  const patterns = text.split(',').map((pattern) => pattern.trim());
-  if (patterns.length === 1) {
-    if (['', 'false', '0'].includes(patterns[0]!)) return [];
-    if (['true', '1', '*'].includes(patterns[0]!)) return ['*'];
-  }
-  const wrong = patterns.filter((pattern) => !/^[\w.-]+\/([\w.-]+|\*)$/.test(pattern));
-  if (wrong.length > 0)
-    problems.push(`ALLOW_MODEL_DOWNLOAD has "${wrong.join('", "')}"; it must be true, false, or a comma-separated list of org/name and org/*`);
-  return patterns;
+/** Variables by which a process finds its programs, libraries, devices and temporary files. */
+const TRAINING_VARIABLES = /^(PATH|HOME|LANG|LC_.*|TZ|TMPDIR|LD_LIBRARY_PATH|XDG_CACHE_HOME|NODE_OPTIONS|CUDA_.*|NVIDIA_.*|TF_.*|OMP_.*)$/;
+
+/** The part of the environment that a training process gets: no addresses, keys or credentials. */
+export function trainingEnvironment(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const entries = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && TRAINING_VARIABLES.test(entry[0]));
+  return Object.fromEntries(entries);
 }

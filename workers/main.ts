@@ -1,9 +1,8 @@
 /** The worker program: `npm run worker`. `npm start` runs it beside the API. */
-import { readConfig } from '../src/config.ts';
+import { readConfig, trainingEnvironment } from '../src/config.ts';
 import { openDataDir } from '../src/data-dir.ts';
 import { sayAlive } from '../src/embedded/end-if-silent.ts';
 import { TAKES_JOBS } from '../src/embedded/worker-processes.ts';
-import { trainingEnvironment } from '../src/environment.ts';
 import { logUnhandledErrors, openLog } from '../src/log.ts';
 import { logDestination } from '../src/log-destination.ts';
 import { openServices } from '../src/services.ts';

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { environmentWith } from '../environment.ts';
+import { environmentWith } from '../config.ts';
 import type { Services } from '../services.ts';
 import { WORKERS_STOP_MS } from '../stop-in-time.ts';
 import { endIfSilent, SILENT_MS } from './end-if-silent.ts';

@@ -1,3 +1,5 @@
+import { isUrl } from '../setting-values.ts';
+
 /** Where jobs are shown besides the service itself. All of it is the operator's: a job only names an experiment. */
 export interface IntegrationsConfig {
   /** null: jobs cannot ask for MLflow. */
@@ -11,7 +13,7 @@ export function readIntegrations(env: NodeJS.ProcessEnv, { host, port, problems 
   const url = (name: string): string | null => {
     const text = (env[name] || '').replace(/\/+$/, '');
     if (text === '') return null;
-    if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) problems.push(`${name} is not a URL that starts with https:// or http://`);
+    if (!isUrl(text, ['https:', 'http:'])) problems.push(`${name} is not a URL that starts with https:// or http://`);
     else if (/[@?#]/.test(text)) problems.push(`${name} must not have a user, a password or parameters`);
     return text;
   };

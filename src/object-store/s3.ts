@@ -13,7 +13,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
-import { setByDefault } from '../environment.ts';
+import { setByDefault } from '../config.ts';
 import { checkedFolder, checkedKey, checkedPrefix } from './checked-key.ts';
 import { ObjectNotFound, type ObjectStore } from './object-store.ts';
 import { probe } from './probe.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { referenceBatch, referencePath, referenceTensors } from '../../reference/fixtures.ts';
-import { trainingEnvironment } from '../../src/environment.ts';
+import { trainingEnvironment } from '../../src/config.ts';
 import { fineTunedModelName } from '../../src/ids.ts';
 import type { ForkedTraining } from '../../workers/process/forked.ts';
 import { type RunningWorker, startWorker } from '../../workers/worker.ts';

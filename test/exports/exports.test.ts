@@ -5,7 +5,7 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { trainingEnvironment } from '../../src/environment.ts';
+import { trainingEnvironment } from '../../src/config.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import { readSafetensors } from '../../workers/engine/io/safetensors.ts';
 import type { ForkedTraining } from '../../workers/process/forked.ts';

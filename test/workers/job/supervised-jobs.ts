@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { trainingEnvironment } from '../../../src/environment.ts';
+import { trainingEnvironment } from '../../../src/config.ts';
 import { keys } from '../../../src/object-store/keys.ts';
 import type { ObjectStore } from '../../../src/object-store/object-store.ts';
 import { openFileHashes } from '../../../workers/engine/io/base-model-files.ts';
