@@ -8,11 +8,19 @@ export async function startTicks(pid: number): Promise<string | null> {
   return ticksIn(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''));
 }
 
+/** Whether a signal or a debugger has stopped a process; false where that cannot be seen. */
+export function isStopped(pid: number): boolean {
+  const [state] = fieldsOf(readOr('', () => readFileSync(`/proc/${pid}/stat`, 'utf8')));
+  return state === 'T' || state === 't';
+}
+
 function ticksIn(stat: string): string | null {
-  // The name in parentheses may contain spaces. After it, field 3 is the state and field 22 the start time (proc_pid_stat(5)).
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const fields = fieldsOf(stat);
   return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
 }
+
+/** From field 3, the state, on; field 22 is the start time (proc_pid_stat(5)). The name before them, in parentheses, may contain spaces. */
+const fieldsOf = (stat: string): string[] => stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 
 /**
  * Names this process for others: `{where}.{pid}.{start}`. `where` stands for one boot of one machine and the namespace in which the pid counts, so

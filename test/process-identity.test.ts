@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
-import { hasEnded, processIdentity, startTicks } from '../src/process-identity.ts';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { hasEnded, isStopped, processIdentity, startTicks } from '../src/process-identity.ts';
 
 const children: ChildProcess[] = [];
 afterEach(() => {
@@ -25,6 +25,17 @@ describe('a process that was named', () => {
     await once(child, 'exit');
     expect(await hasEnded(identity)).toBe(true);
     expect(await hasEnded(processIdentity())).toBe(false);
+  });
+
+  it('is stopped from SIGSTOP to SIGCONT', async () => {
+    const { child } = await sleeper();
+    for (const [signal, expected] of [
+      ['SIGSTOP', true],
+      ['SIGCONT', false],
+    ] as const) {
+      child.kill(signal);
+      await vi.waitFor(() => expect(isStopped(child.pid!)).toBe(expected));
+    }
   });
 
   it('has ended when another process has its pid', async () => {

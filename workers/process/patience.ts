@@ -17,6 +17,8 @@ export interface Patience {
   writingMs: number;
   /** Loading the delivered files, and between batches of their evaluation. */
   verifyingMs: number;
+  /** Whatever it does, while a signal or a debugger has stopped it. */
+  stoppedMs: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -27,6 +29,7 @@ export const PATIENCE: Patience = {
   stepFactor: 20,
   writingMs: 35 * MINUTE_MS,
   verifyingMs: 15 * MINUTE_MS,
+  stoppedMs: MINUTE_MS,
 };
 
 /** How often the time is counted. */
@@ -50,8 +53,11 @@ export class TrainingProcessHung extends TrainingProcessDied {
   }
 }
 
-/** What a training process is doing, as its answers tell. */
-export function activity(patience: Patience) {
+/**
+ * What a training process is doing, as its answers tell.
+ * @param isStopped whether a signal or a debugger has stopped it
+ */
+export function activity(patience: Patience, isStopped: () => boolean) {
   let doing: 'preparing' | 'training' | 'writing files' | 'verifying the result' = 'preparing';
   let longestStepMs = 0;
   const limits = {
@@ -83,13 +89,16 @@ export function activity(patience: Patience) {
       const limitMs = limits[doing]();
       const hung = new Promise<never>((_, reject) => {
         let silentMs = 0;
+        let stoppedMs = 0;
         let countedMs = performance.now();
-        const tickMs = Math.min(TICK_MS, limitMs / 4);
+        const tickMs = Math.min(TICK_MS, limitMs / 4, patience.stoppedMs / 4);
         timer = setInterval(() => {
           const nowMs = performance.now();
-          silentMs += Math.min(nowMs - countedMs, 2 * tickMs);
+          const passedMs = Math.min(nowMs - countedMs, 2 * tickMs);
           countedMs = nowMs;
-          if (silentMs >= limitMs) reject(new TrainingProcessHung(doing, silentMs));
+          silentMs += passedMs;
+          stoppedMs = isStopped() ? stoppedMs + passedMs : 0;
+          if (silentMs >= limitMs || stoppedMs >= patience.stoppedMs) reject(new TrainingProcessHung(doing, silentMs));
         }, tickMs);
       });
       try {

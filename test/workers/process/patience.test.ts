@@ -7,11 +7,12 @@ afterEach(() => void vi.useRealTimers());
 
 const step = (seconds: number) => ({ id: '', answer: 'step', report: { step: 1, totalSteps: 9, metrics: { seconds } } }) as unknown as Answer;
 const working = (at: 'writing' | 'evaluating'): Answer => ({ id: '', answer: 'working', at });
+const runs = () => false;
 const never = new Promise<never>(() => {});
 
 /** After how many seconds without an answer the process counts as hanging. */
 async function patienceAfter(...answers: (readonly [Answer, number])[]): Promise<number> {
-  const current = activity(PATIENCE);
+  const current = activity(PATIENCE, runs);
   for (const [answer, waitedMs] of answers) current.answered(answer, waitedMs);
   const hung = current.within(never).catch((error: unknown) => error);
   await vi.advanceTimersByTimeAsync(24 * 3600 * 1000);
@@ -36,12 +37,28 @@ describe('the patience with a training process', () => {
     expect(await patienceAfter([step(1), 1_000], [working('writing'), 10], [working('evaluating'), 10])).toBe(PATIENCE.stepMs / 1000);
   });
 
+  it('with one that a signal has stopped is a minute in a row, whatever it does', async () => {
+    let isStopped = true;
+    const hung = vi.fn();
+    activity(PATIENCE, () => isStopped)
+      .within(never)
+      .catch(hung);
+    await vi.advanceTimersByTimeAsync(0.9 * PATIENCE.stoppedMs);
+    isStopped = false;
+    await vi.advanceTimersByTimeAsync(2_000);
+    isStopped = true;
+    await vi.advanceTimersByTimeAsync(0.9 * PATIENCE.stoppedMs);
+    expect(hung).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(0.2 * PATIENCE.stoppedMs);
+    expect(hung).toHaveBeenCalledOnce();
+  });
+
   it('does not count the time in which this process slept as well', async () => {
     let asleepMs = 0;
     const now = performance.now.bind(performance);
     const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + asleepMs);
     const hung = vi.fn();
-    activity(PATIENCE).within(never).catch(hung);
+    activity(PATIENCE, runs).within(never).catch(hung);
     await vi.advanceTimersByTimeAsync(5_000);
     asleepMs = 10 * PATIENCE.preparingMs;
     await vi.advanceTimersByTimeAsync(5_000);
