@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { on } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { isStopped } from '../../src/process-identity.ts';
 import type { TrainOptions } from '../engine/contract.ts';
 import { type ChildOptions, forkChild } from './child.ts';
 import { died, TrainingProcessDied } from './died.ts';
@@ -58,7 +59,7 @@ export function forkTraining({ patience = PATIENCE, ...options }: ForkOptions): 
   const messages = on(child.process, 'message', { close: ['disconnect'] });
   const ready = new Promise<void>((resolve) => child.process.once('message', () => resolve())); // its first message is `ready`
   const id = randomUUID();
-  const current = activity(patience);
+  const current = activity(patience, () => child.process.pid !== undefined && isStopped(child.process.pid));
 
   /** Its answers up to the one that ends the command. @param whenReady called when it has loaded TensorFlow and is listening */
   async function* answers(whenReady = () => {}): AsyncGenerator<Answer> {

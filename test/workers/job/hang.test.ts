@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_PROJECT } from '../../../src/ids.ts';
-import { PATIENCE } from '../../../workers/process/patience.ts';
+import { PATIENCE, type Patience } from '../../../workers/process/patience.ts';
 import { superviseJobs } from './supervised-jobs.ts';
 
 let jobs: Awaited<ReturnType<typeof superviseJobs>>;
@@ -11,20 +11,20 @@ beforeAll(async () => {
 });
 afterAll(() => jobs?.close());
 
-/** Processes of which the first `count` are stopped, as by `kill -STOP`, after their second step. */
-function stopping(count: number, stepMs: number) {
+/** Processes of which the first `count` are stopped, as by `kill -STOP`, after their second step, or once they have read the files. */
+function stopping(count: number, patience: Partial<Patience>, moment: 'step' | 'receipt' = 'step') {
   let stopped = 0;
   return jobs.takeProcessWith(
     (training) => ({
       async *train(options) {
-        let steps = 0;
+        let reached = 0;
         for await (const answer of training.train(options)) {
           yield answer;
-          if (answer.answer === 'step' && ++steps === 2 && ++stopped <= count) process.kill(training.pid!, 'SIGSTOP');
+          if (answer.answer === moment && ++reached === (moment === 'step' ? 2 : 1) && ++stopped <= count) process.kill(training.pid!, 'SIGSTOP');
         }
       },
     }),
-    { patience: { ...PATIENCE, stepMs } },
+    { patience: { ...PATIENCE, ...patience } },
   );
 }
 
@@ -34,15 +34,23 @@ const messages = async (id: string) =>
 describe('a job whose training process hangs', () => {
   it('gets a new process, which resumes from the checkpoint and gives the same adapter', async () => {
     const id = await jobs.makeJob();
-    await jobs.supervise(id, { takeProcess: stopping(1, 5_000) });
+    await jobs.supervise(id, { takeProcess: stopping(1, { stepMs: 5_000 }) });
     expect((await jobs.get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
     expect(await jobs.weights(id)).toEqual(undisturbed);
     expect(await messages(id)).toEqual(expect.arrayContaining([expect.stringMatching(/no progress for \d+ s while training/)]));
   });
 
+  it('because a signal stopped it while it prepared › is not waited for as long as for a large model', async () => {
+    const id = await jobs.makeJob();
+    await jobs.supervise(id, { takeProcess: stopping(1, { stoppedMs: 1_000 }, 'receipt') });
+    expect((await jobs.get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
+    expect(await jobs.weights(id)).toEqual(undisturbed);
+    expect(await messages(id)).toEqual(expect.arrayContaining([expect.stringMatching(/no progress for 1 s while preparing/)]));
+  });
+
   it('again and again without progress › fails with that reason', async () => {
     const id = await jobs.makeJob({ hyperparameters: { n_epochs: 1, batch_size: 1, learning_rate: 0.01 } });
-    await jobs.supervise(id, { takeProcess: stopping(9, 500) });
+    await jobs.supervise(id, { takeProcess: stopping(9, { stepMs: 500 }) });
     expect((await jobs.get(id)).json()).toMatchObject({
       status: 'failed',
       error: { code: 'training_process_hung', message: expect.stringMatching(/no progress .* 3 times/) },
