@@ -5,10 +5,9 @@ import { tombstoneOf } from '../database/tombstones.ts';
 import { untilAnswered } from '../database/until-answered.ts';
 import { type Export as ExportRow, Prisma } from '../generated/prisma/client.ts';
 import type { Page } from '../http/paging.ts';
+import { silentSince } from '../jobs/attempt-store.ts';
 import type { Export, ExportError, ExportStatus, NewExport } from './export.ts';
 
-/** A worker that has not written for this long, by the database's clock, loses its export. Tolerates a database outage of half a minute. */
-const HEARTBEAT_TIMEOUT_MS = 45_000;
 /** An export that ended so many workers would end the next one too. */
 const MAX_ATTEMPTS = 3;
 const UNFINISHED = ['queued', 'running'] as const satisfies readonly ExportStatus[];
@@ -22,8 +21,6 @@ export type ExportStore = ReturnType<typeof openExportStore>;
 
 /** Methods for users take the owner first and see only that owner's exports. A worker's writes carry its attempt, and are refused to older ones. */
 export function openExportStore(db: Database) {
-  const silentSince = async (): Promise<Date> => new Date((await databaseTime(db)).getTime() - HEARTBEAT_TIMEOUT_MS);
-
   /** @returns whether the worker still has the export */
   const write = ({ id, attempt }: ExportAttempt, data: Prisma.ExportUpdateManyMutationInput): Promise<boolean> =>
     untilAnswered(async () => (await db.export.updateMany({ where: { id, attempt, status: 'running' }, data })).count === 1);
@@ -87,11 +84,12 @@ export function openExportStore(db: Database) {
 
     /** Those that wait for a worker or whose worker is gone, oldest first. Those that ended too many workers fail. */
     async due(limit: number): Promise<Export[]> {
-      const lost = { status: 'running', heartbeatAt: { lt: await silentSince() } };
+      const now = await databaseTime(db);
+      const lost = { status: 'running', heartbeatAt: { lt: silentSince(now) } };
       const error = { code: 'worker_lost', message: `${MAX_ATTEMPTS} workers were lost while they made the export`, param: null };
       await db.export.updateMany({
         where: { ...lost, attempt: { gte: MAX_ATTEMPTS } },
-        data: { status: 'failed', error, finishedAt: await databaseTime(db) },
+        data: { status: 'failed', error, finishedAt: now },
       });
       return (await db.export.findMany({ where: { OR: [{ status: 'queued' }, lost] }, orderBy: { createdAt: 'asc' }, take: limit })).map(asExport);
     },

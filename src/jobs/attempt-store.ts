@@ -9,7 +9,7 @@ import { addEvents, asColumns, asJob, dueAt, type Moved, moveIf } from './row-st
 import { heldStatuses, isFinal, type MoveName } from './state.ts';
 import { openTurnStore } from './turn-store.ts';
 
-/** A worker that has not written for this long, by the database's clock, loses its job. Tolerates a database outage of half a minute. */
+/** A worker that has not written for this long, by the database's clock, loses its job or export. Tolerates a database outage of half a minute. */
 export const HEARTBEAT_TIMEOUT_MS = 45_000;
 
 /** What a successful attempt leaves. */
@@ -145,7 +145,8 @@ export function openAttemptStore(db: Database) {
   };
 }
 
-const silentSince = (now: Date): Date => new Date(now.getTime() - HEARTBEAT_TIMEOUT_MS);
+/** A heartbeat from before this time is too old. */
+export const silentSince = (now: Date): Date => new Date(now.getTime() - HEARTBEAT_TIMEOUT_MS);
 
 /** Spelt out because SQL's NOT of a comparison with NULL is not true. */
 const notOn = ({ model, modelRevision }: Pick<Job, 'model' | 'modelRevision'>): Prisma.JobWhereInput => ({
