@@ -22,7 +22,7 @@ export async function createExport(principal: Principal, { model, format, dtype 
       hint: 'A base model is exported by whoever has it; GET /v1/models lists the tuned ones.',
     });
   const owner = await ownerOfModel(principal, model, services);
-  const { startFrom, ...base } = await continuedFrom(owner, { name: model, tuning: undefined }, services);
+  const { startFrom, model: baseModel, modelRevision } = await continuedFrom(owner, { name: model, tuning: undefined }, services);
   if (isOfAdapter(format) && startFrom.adapter === null)
     throw new Refusal('unsupported_export', `"${model}" was tuned as a whole and has no adapter`, {
       param: 'format',
@@ -32,7 +32,6 @@ export async function createExport(principal: Principal, { model, format, dtype 
     throw new Refusal('too_many_exports', `The project has ${MAX_UNFINISHED} exports that have not ended, which is the limit`, {
       hint: 'Wait until one has ended, or cancel one.',
     });
-  const { model: baseModel, modelRevision } = base;
   const source = { model: baseModel, modelRevision, base: startFrom.base, adapter: startFrom.adapter };
   const types = DTYPES_OF[format];
   const wanted = dtype ?? types[0]!;

@@ -1,5 +1,4 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyRequest } from 'fastify';
 import { tarOf } from '../adapters/directory.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { downloadSchema, sendContent } from '../http/download.ts';
@@ -11,11 +10,6 @@ import { CreateExport, ExportDeleted, ExportFileParams, ExportList, ExportObject
 
 const tags = ['Exports'];
 const params = ExportParams;
-
-/** Clients send no body for no options. */
-const emptyBody = async (request: FastifyRequest): Promise<void> => {
-  request.body ??= {};
-};
 
 /** `/v1/exports`: tuned models in the formats of other programs */
 export const exportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
@@ -61,10 +55,7 @@ export const exportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
 
   app.post(
     '/exports/:export_id/cancel',
-    {
-      preValidation: emptyBody,
-      schema: { tags, operationId: 'cancelExport', summary: 'Cancel an export', params, response: { 200: ExportObject } },
-    },
+    { schema: { tags, operationId: 'cancelExport', summary: 'Cancel an export', params, response: { 200: ExportObject } } },
     async ({ principal, params: { export_id: id } }) => exportView(await cancelExport(principal, id, services)),
   );
 

@@ -134,7 +134,7 @@ async function make(one: Export, { services, dir, progress, signal, environment,
   const { config, exports, objectStore, hub } = services;
   const { source } = one;
   const [base, adapter, output] = [join(dir, 'base'), join(dir, 'adapter'), join(dir, 'output')] as const;
-  for (const folder of [base, adapter, output]) await mkdir(folder, { recursive: true });
+  await mkdir(output, { recursive: true });
   if (source.base !== null) await fetchStoredModel(source.base, base, objectStore);
   if (source.adapter !== null) await fetchStoredModel(source.adapter, adapter, objectStore);
   signal.throwIfAborted();
