@@ -3,7 +3,7 @@ import { EXPORT_DTYPES, EXPORT_FORMATS } from '../formats/export-format.ts';
 import { MergeProof } from '../formats/merge-proof.ts';
 import { nullable } from '../formats/nullable.ts';
 import { literals } from '../formats/one-of.ts';
-import { unixSeconds } from '../formats/unix-seconds.ts';
+import { secondsOrNull, unixSeconds } from '../formats/unix-seconds.ts';
 import { after, cursorListOf, limit } from '../http/list-schema.ts';
 import { type Export, exportStatuses } from './export.ts';
 
@@ -72,8 +72,6 @@ export const ExportDeleted = Type.Object(
 export const ExportParams = Type.Object({ export_id: Type.String() });
 export const ExportFileParams = Type.Object({ export_id: Type.String(), filename: Type.String() });
 export const ExportQuery = Type.Object({ after, limit: limit(DEFAULT_PAGE) });
-
-const secondsOrNull = (time: Date | null): number | null => (time === null ? null : unixSeconds(time));
 
 export const exportView = (one: Export): Type.Static<typeof ExportObject> => ({
   id: one.id,

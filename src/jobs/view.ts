@@ -1,11 +1,9 @@
 import type { Static } from 'typebox';
 import { saveTotalLimit } from '../formats/hyperparameters.ts';
 import { jsonText } from '../formats/json-text.ts';
-import { unixSeconds } from '../formats/unix-seconds.ts';
+import { secondsOrNull, unixSeconds } from '../formats/unix-seconds.ts';
 import type { Checkpoint, Job, JobEvent } from './job.ts';
 import type { CheckpointObject, EventObject, JobObject } from './schema.ts';
-
-const secondsOrNull = (time: Date | null): number | null => (time === null ? null : unixSeconds(time));
 
 /** The job as the contract shows it. @param queuePosition  where it is asked for: looking it up for a whole list would take long */
 export function jobView(job: Job, queuePosition?: number | null): Static<typeof JobObject> {
