@@ -1,3 +1,4 @@
+import { Prisma } from '../generated/prisma/client.ts';
 import type { Database, Transaction } from './client.ts';
 
 /**
@@ -8,3 +9,6 @@ export async function databaseTime(db: Database | Transaction): Promise<Date> {
   const [row] = await db.$queryRaw<{ now: Date }[]>`SELECT clock_timestamp() AS now`;
   return row!.now;
 }
+
+/** The same clock in SQL, as columns have it: in UTC, without a time zone. */
+export const now = Prisma.sql`(clock_timestamp() AT TIME ZONE 'UTC')`;

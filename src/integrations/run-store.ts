@@ -1,7 +1,6 @@
 import type { Database } from '../database/client.ts';
-import { databaseTime } from '../database/time.ts';
-import { Prisma } from '../generated/prisma/client.ts';
-import { finalStatuses, jobStatuses } from '../jobs/state.ts';
+import { databaseTime, now } from '../database/time.ts';
+import { heldStatuses } from '../jobs/state.ts';
 
 /** An attempt whose process died is made again after this: longer than an attempt takes (see MAX_ROUNDS in sync.ts). */
 const LEASE_SECONDS = 600;
@@ -23,8 +22,6 @@ export type RunPatch = Partial<Pick<IntegrationRun, 'runId' | 'step' | 'elapsedM
 
 export type IntegrationRunStore = ReturnType<typeof openIntegrationRunStore>;
 
-const unfinished = jobStatuses.filter((status) => !(finalStatuses as readonly string[]).includes(status));
-
 export function openIntegrationRunStore(db: Database) {
   return {
     /** Takes runs that are due, of jobs that have begun or ended, so that no other process sends to them while an attempt lasts. */
@@ -32,7 +29,7 @@ export function openIntegrationRunStore(db: Database) {
       // A job that had failed has been resumed.
       await db.$executeRaw`
         UPDATE integration_runs SET status = 'pending'
-        WHERE status = 'done' AND job_id IN (SELECT id FROM jobs WHERE status::text = ANY(${unfinished}))`;
+        WHERE status = 'done' AND job_id IN (SELECT id FROM jobs WHERE status::text = ANY(${[...heldStatuses]}))`;
       return db.$queryRaw<IntegrationRun[]>`
         UPDATE integration_runs SET attempt = attempt + 1, next_attempt_at = ${now} + make_interval(secs => ${LEASE_SECONDS})
         WHERE (job_id, position) IN (
@@ -51,6 +48,3 @@ export function openIntegrationRunStore(db: Database) {
     },
   };
 }
-
-/** The database's clock, as columns have it: in UTC, without a time zone. */
-const now = Prisma.sql`(clock_timestamp() AT TIME ZONE 'UTC')`;

@@ -1,5 +1,5 @@
 import type { Database } from '../database/client.ts';
-import { databaseTime } from '../database/time.ts';
+import { databaseTime, now } from '../database/time.ts';
 import { Prisma } from '../generated/prisma/client.ts';
 import { keys } from '../object-store/keys.ts';
 import { eventRows } from './event-rows.ts';
@@ -143,9 +143,6 @@ export function openRetentionStore(db: Database) {
     },
   };
 }
-
-/** The database's clock, as columns have it: in UTC, without a time zone. */
-const now = Prisma.sql`(clock_timestamp() AT TIME ZONE 'UTC')`;
 
 const infoRows = (jobId: string, message: string) => eventRows(jobId, [{ level: 'info', message }]);
 

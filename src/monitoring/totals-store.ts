@@ -1,4 +1,5 @@
 import type { Database } from '../database/client.ts';
+import { now } from '../database/time.ts';
 import { finalStatuses, type JobStatus } from '../jobs/state.ts';
 import { WORKER_TIMEOUT_MS } from '../models/store.ts';
 
@@ -24,7 +25,7 @@ export function openTotalsStore(db: Database) {
         db.$queryRaw<Totals['jobs']>`SELECT status::text, count(*)::float8 FROM jobs GROUP BY status`,
         db.$queryRaw<Totals['waiting']>`
           SELECT coalesce(waiting_for, 'slot') AS reason, count(*)::float8,
-            max(extract(epoch FROM clock_timestamp() AT TIME ZONE 'UTC' - created_at)) FILTER (WHERE attempt = 0)::float8 AS "oldestSeconds"
+            max(extract(epoch FROM ${now} - created_at)) FILTER (WHERE attempt = 0)::float8 AS "oldestSeconds"
           FROM jobs WHERE status IN ('validating_files', 'queued') AND worker_id IS NULL GROUP BY 1`,
         db.$queryRaw<Totals['running'][]>`
           SELECT min(loss) AS "minLoss", avg(loss) AS "meanLoss", max(loss) AS "maxLoss",
@@ -38,10 +39,10 @@ export function openTotalsStore(db: Database) {
         db.$queryRaw<Totals['workers'][]>`
           SELECT count(*)::float8 AS alive,
             (count(*) FILTER (WHERE EXISTS (SELECT FROM jobs WHERE worker_id = workers.id AND status::text <> ALL(${[...finalStatuses]}))))::float8 AS busy
-          FROM workers WHERE heartbeat_at > clock_timestamp() AT TIME ZONE 'UTC' - make_interval(secs => ${WORKER_TIMEOUT_MS / 1000})`,
+          FROM workers WHERE heartbeat_at > ${now} - make_interval(secs => ${WORKER_TIMEOUT_MS / 1000})`,
         db.$queryRaw<{ sum: number }[]>`SELECT coalesce(sum(tokens), 0)::float8 AS sum FROM token_usage`,
         db.$queryRaw<(Totals['webhooks'][number] & { oldestSeconds: number })[]>`
-          SELECT status, count(*)::float8, max(extract(epoch FROM clock_timestamp() AT TIME ZONE 'UTC' - created_at))::float8 AS "oldestSeconds"
+          SELECT status, count(*)::float8, max(extract(epoch FROM ${now} - created_at))::float8 AS "oldestSeconds"
           FROM webhook_deliveries GROUP BY status`,
       ]);
       const pending = webhooks.find(({ status }) => status === 'pending');

@@ -1,6 +1,6 @@
 import type { Database } from '../database/client.ts';
 import { createdPage } from '../database/created-order.ts';
-import { databaseTime } from '../database/time.ts';
+import { databaseTime, now } from '../database/time.ts';
 import { type WebhookDelivery as DeliveryRow, Prisma } from '../generated/prisma/client.ts';
 import type { Page } from '../http/paging.ts';
 import { asEndpoint, type Endpoint } from './endpoint-store.ts';
@@ -108,9 +108,6 @@ export function openDeliveryStore(db: Database) {
     },
   };
 }
-
-/** The database's clock, as columns have it: in UTC, without a time zone. */
-const now = Prisma.sql`(clock_timestamp() AT TIME ZONE 'UTC')`;
 
 /** JSON columns are written only by this store, so they are read with the type that they were written with. */
 const asDelivery = (row: DeliveryRow): Delivery => row as unknown as Delivery;
