@@ -11,7 +11,7 @@ export interface ExportSource {
   /** The base model as its job named it, with the hub's commit. */
   model: string;
   modelRevision: string | null;
-  /** A fully tuned model that is exported, or that the adapter stands on; null if the base model is as it was. */
+  /** A fully tuned model that is exported, or that the adapter was trained on; null if the base model is as it was. */
   base: StoredModel | null;
   adapter: StoredModel | null;
 }

@@ -19,7 +19,7 @@ export async function createExport(principal: Principal, { model, format, dtype 
   if (!model.startsWith(TUNED_PREFIX))
     throw new Refusal('model_not_found', `There is no tuned model or checkpoint "${model}"`, {
       param: 'model',
-      hint: 'A base model is exported by whoever has it; GET /v1/models lists the tuned ones.',
+      hint: 'Only tuned models and checkpoints can be exported; GET /v1/models lists the tuned ones.',
     });
   const owner = await ownerOfModel(principal, model, services);
   const { startFrom, model: baseModel, modelRevision } = await continuedFrom(owner, { name: model, tuning: undefined }, services);
@@ -68,7 +68,7 @@ export async function deleteExport(principal: Principal, id: string, services: N
 export function exportObjects({ id, status, folder, files }: Export): { name: string; key: string; sizeBytes: number; sha256: string }[] {
   if (folder === null || files === null)
     throw new Refusal('export_not_ready', `The export "${id}" is ${status} and has no files`, {
-      hint: 'GET /v1/exports/{export_id} tells when it has succeeded.',
+      hint: 'GET /v1/exports/{export_id} shows when it has succeeded.',
     });
   return files.map(({ name, bytes, sha256 }) => ({ name, key: folder + name, sizeBytes: bytes, sha256 }));
 }

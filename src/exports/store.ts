@@ -61,7 +61,7 @@ export function openExportStore(db: Database) {
       return { ...page, data: page.data.map(asExport) };
     },
 
-    /** @returns the export, or null if there is none that has not ended */
+    /** @returns the export, or null if it does not exist or has already ended */
     async cancel(owner: string, id: string): Promise<Export | null> {
       const [row] = await db.export.updateManyAndReturn({
         where: { id, owner, status: { in: [...UNFINISHED] } },

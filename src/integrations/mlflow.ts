@@ -63,7 +63,7 @@ export function openMlflow({ trackingUri, authorization }: NonNullable<Integrati
   }
 
   return {
-    /** The experiment of this name, which is made if there is none. @returns its id */
+    /** Finds the experiment of this name, or creates it. @returns its id */
     async experiment(name: string): Promise<string> {
       const found = await findExperiment(name);
       if (found !== null) return found;
@@ -76,7 +76,7 @@ export function openMlflow({ trackingUri, authorization }: NonNullable<Integrati
       }
     },
 
-    /** @param tag its value has no quotation marks. @returns the id of the run that has it; null if none has */
+    /** @param tag its value must not contain quotation marks. @returns the id of the run with this tag, or null */
     async findRun(experimentId: string, { key, value }: { key: string; value: string }): Promise<string | null> {
       const query = { experiment_ids: [experimentId], filter: `tags.\`${key}\` = '${value}'`, max_results: 1 };
       const { runs = [] } = await ask<{ runs?: { info: { run_id: string } }[] }>('POST', 'runs/search', query);

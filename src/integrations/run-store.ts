@@ -40,7 +40,7 @@ export function openIntegrationRunStore(db: Database) {
           away_since AS "awaySince", warned_at AS "warnedAt"`;
     },
 
-    /** @param pauseMs until the next attempt; left out while this one goes on. @returns false when a newer attempt has begun */
+    /** @param pauseMs until the next attempt; left out while this one continues. @returns false when a newer attempt has begun */
     async record({ jobId, position, attempt }: IntegrationRun, patch: RunPatch, pauseMs?: number): Promise<boolean> {
       const next = pauseMs === undefined ? {} : { nextAttemptAt: new Date((await databaseTime(db)).getTime() + pauseMs) };
       const { count } = await db.integrationRun.updateMany({ where: { jobId, position, attempt }, data: { ...patch, ...next } });

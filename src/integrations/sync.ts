@@ -90,11 +90,11 @@ async function tell(job: Job, run: IntegrationRun, trouble: { error: Error; isTo
   if (trouble === null && run.warnedAt === null) return;
   const event: NewEvent =
     trouble === null
-      ? { level: 'info', message: 'MLflow takes what the job does again' }
+      ? { level: 'info', message: "MLflow accepts the job's data again" }
       : {
           level: 'warn',
-          message: `MLflow does not take what the job does (${trouble.error.message}). ${
-            trouble.isTooLate ? 'It is not tried any more' : 'The job itself goes on; what was not sent is sent as soon as MLflow takes it'
+          message: `MLflow does not accept the job's data (${trouble.error.message}). ${
+            trouble.isTooLate ? 'The service has stopped trying' : 'The job itself continues; what is missing is sent as soon as MLflow accepts it'
           }`,
         };
   await jobRecord.appendEvent(job.id, event);

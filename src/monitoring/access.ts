@@ -13,7 +13,7 @@ interface Asked {
 const OF_PROXIES = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'];
 
 /**
- * Lets through who sends one of the keys and, as long as the operator has set none for this purpose, whoever asks on the machine itself.
+ * Lets in requests with one of the keys and, unless the operator has set a key for this purpose, requests from the machine itself.
  * @param keys  that open it; null: not set
  * @throws Refusal
  */

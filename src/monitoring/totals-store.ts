@@ -8,7 +8,7 @@ export interface Totals {
   jobs: { status: JobStatus; count: number }[];
   /** Of jobs that no worker has: why, how many, and the age of the oldest one that was never begun. */
   waiting: { reason: string; count: number; oldestSeconds: number | null }[];
-  /** Of the newest step of each running job; null where none has made one. */
+  /** Of the newest step of each running job; null if none has made a step. */
   running: Record<`${'min' | 'mean' | 'max'}${'Loss' | 'StepSeconds'}` | 'tokensPerSecond', number | null>;
   workers: { alive: number; busy: number };
   trainedTokens: number;

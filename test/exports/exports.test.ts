@@ -181,7 +181,7 @@ describe('an export whose worker was lost', () => {
 });
 
 describe('deleting the model', () => {
-  it('takes its exports along', async () => {
+  it('deletes its exports too', async () => {
     const before = (await service.inject({ url: '/v1/exports' })).json<{ data: ExportBody[] }>().data;
     expect(before.length).toBeGreaterThan(4);
     await service.client.models.delete(model);

@@ -66,7 +66,7 @@ async function startedJob(): Promise<Job> {
 
 try {
   const job = await startedJob();
-  console.log('the server is away: the job goes on');
+  console.log('the server is away: the job continues');
   await jobRecord.addMetrics(job, stepsFrom(1, 50));
   await sync();
   assert.equal((await jobs.findAny(job.id))!.status, 'running');

@@ -109,7 +109,7 @@ describe('/metrics without METRICS_KEY', () => {
 });
 
 describe('docs/monitoring', () => {
-  it('names only metrics that there are', async () => {
+  it('names only metrics that exist', async () => {
     const { instruments } = service.services;
     instruments.watchProcess();
     const { registry } = instruments;

@@ -1,6 +1,6 @@
 /**
  * The export process: `node program.ts OPTIONS`, JSON of `ExportOptions`. Paths in, paths out; no database, queue, storage or credentials. It reads models
- * of anyone, and may run out of memory without taking the worker along.
+ * of anyone, and may run out of memory without ending the worker.
  */
 import { type ExportOptions, exportModel } from '../engine/export/export.ts';
 import { tf } from '../engine/tensorflow/tensorflow.ts';

@@ -96,7 +96,7 @@ describe('a job with sample prompts and evaluations', () => {
     expect(events).toEqual(expect.arrayContaining(samples));
   });
 
-  it('scores the answers, as the hand computes it', async () => {
+  it('scores the answers as computed by hand', async () => {
     // The tuned model answers "one two three" to all four; three of them are asked for that, and one for "four".
     expect(await scoresOf(id)).toEqual({
       exact: [0, 0.75],
@@ -177,7 +177,7 @@ describe('a request', () => {
   const grader = (fields: object = {}) => ({ type: 'string_check', name: 'a', input: output, reference, operation: 'eq', ...fields });
   it.each([
     ['a key that no line has', { evaluations: [grader({ reference: '{{item.solution}}' })] }, 'invalid_value', 'evaluations.0.reference'],
-    ['a part of the sample that there is not', { evaluations: [grader({ input: '{{sample.text}}' })] }, 'invalid_value', 'evaluations.0.input'],
+    ['an unknown part of the sample', { evaluations: [grader({ input: '{{sample.text}}' })] }, 'invalid_value', 'evaluations.0.input'],
     ['one name twice', { evaluations: [grader(), grader()] }, 'invalid_value', 'evaluations.1.name'],
     ['a name with a comma', { evaluations: [grader({ name: 'a,b' })] }, 'invalid_value', 'evaluations.0.name'],
     ['a grader that asks a model', { evaluations: [{ type: 'score_model', name: 'm' }] }, 'unsupported_grader', 'evaluations.0.type'],
