@@ -5,14 +5,10 @@
 import { type ExportOptions, exportModel } from '../engine/export/export.ts';
 import { tf } from '../engine/tensorflow/tensorflow.ts';
 import { asTrainingError } from '../process/errors.ts';
-import { dieWithParent, killedWithParent } from '../process/parent-death.ts';
+import { endOnlyWithParent } from '../process/parent-death.ts';
 import type { ExportMessage } from './messages.ts';
 
-// Ctrl-C and service managers signal the whole process group; the worker ends this process.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
-process.on('disconnect', () => process.exit(0));
-if (killedWithParent().length === 0) dieWithParent({ graceMs: 0 });
+endOnlyWithParent();
 
 const send = (message: ExportMessage): Promise<void> => new Promise((resolve) => process.send!(message, undefined, undefined, () => resolve()));
 

@@ -9,16 +9,13 @@ import { Refusal } from '../../src/formats/refusal.ts';
 import type { ChosenProbability, GenerationModel, TokenProbability } from '../engine/generation/contract.ts';
 import { openGenerationModel } from '../engine/generation/generation-model.ts';
 import { tf } from '../engine/tensorflow/tensorflow.ts';
-import { dieWithParent, killedWithParent } from '../process/parent-death.ts';
+import { isOutOfMemory } from '../process/errors.ts';
+import { endOnlyWithParent } from '../process/parent-death.ts';
 import type { Command, InferenceLimits, LocalGeneration, Message } from './messages.ts';
 import { openModels } from './models.ts';
 import { toolFormatOf } from './tool-format.ts';
 
-// Ctrl-C and service managers signal the whole process group; the worker ends this process.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
-process.on('disconnect', () => process.exit(0));
-if (killedWithParent().length === 0) dieWithParent({ graceMs: 0 });
+endOnlyWithParent();
 
 const { memoryBytes } = JSON.parse(process.argv[2]!) as InferenceLimits;
 const models = openModels({ memoryBytes, open: openGenerationModel, onChange: (holds) => send({ holds }) });
@@ -143,12 +140,9 @@ const toolFormat = ({ model, prompts }: LocalGeneration): Promise<ToolFormat> | 
 const withoutId = ({ text, bytes, logprob }: TokenProbability): TokenLogprob => ({ text, bytes, logprob });
 const withoutIds = ({ top, ...chosen }: ChosenProbability) => ({ ...withoutId(chosen), top: top.map(withoutId) });
 
-const OUT_OF_MEMORY = /OOM when allocating|ResourceExhausted|RESOURCE_EXHAUSTED|out of memory|Array buffer allocation failed|ENOMEM/i;
-
 function asRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  if (OUT_OF_MEMORY.test(message))
+  if (isOutOfMemory(error))
     return new Refusal('generation_busy', 'The device ran out of memory while the answer was generated', {
       hint: 'Ask again later, or with a shorter prompt.',
     });

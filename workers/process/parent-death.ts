@@ -27,6 +27,15 @@ const WATCHDOG = `
 `;
 const LOOK_EVERY_MS = 500;
 
+/** For a process that a worker forks: only the worker ends it, also by its own end. Ctrl-C and service managers signal the whole process group. */
+export function endOnlyWithParent(): void {
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => {});
+  process.on('disconnect', () => process.exit(0));
+  // Work that never yields would not let that event through.
+  if (killedWithParent().length === 0) dieWithParent({ graceMs: 0 });
+}
+
 /** Starts a thread that kills this process when its parent has been gone for a while. @param options.graceMs time to end by itself */
 export function dieWithParent({ graceMs }: { graceMs: number }): void {
   const workerData = { parent: process.ppid, graceMs, everyMs: LOOK_EVERY_MS };

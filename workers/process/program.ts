@@ -10,15 +10,10 @@ import { tf, versions } from '../engine/tensorflow/tensorflow.ts';
 import { trainPrepared } from '../engine/train.ts';
 import { asTrainingError } from './errors.ts';
 import type { Answer, Command, Ready } from './messages.ts';
-import { dieWithParent, killedWithParent } from './parent-death.ts';
+import { endOnlyWithParent } from './parent-death.ts';
 
-// Ctrl-C and service managers signal the whole process group. The worker then sends `stop`, so that a checkpoint is written.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
-// The worker is gone, and nobody else reads the answers.
-process.on('disconnect', () => process.exit(0));
-// A step that never ends would not let that event through.
-if (killedWithParent().length === 0) dieWithParent({ graceMs: 0 });
+// A worker that is told to end sends `stop`, so that a checkpoint is written.
+endOnlyWithParent();
 
 type TrainCommand = Extract<Command, { command: 'train' }>;
 type DryRunCommand = Extract<Command, { command: 'dry_run' }>;
