@@ -1,5 +1,5 @@
 /** Tuned models on this machine's disk, fetched from the object store when they are first asked for; those used least recently leave past the limit. */
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StoredModel } from '../../src/jobs/job.ts';
@@ -15,8 +15,11 @@ interface Options {
 }
 
 interface Stored {
-  fetching: Promise<number>;
+  fetching: Promise<void>;
+  /** Its own alone: the same model may be fetched again while this directory is removed. */
   dir: string;
+  /** 0 until it is fetched. */
+  bytes: number;
   users: number;
   usedMs: number;
 }
@@ -24,21 +27,25 @@ interface Stored {
 export function openStoredModels({ objectStore, dir: root, limitBytes }: Options) {
   const stored = new Map<string, Stored>();
 
-  async function fetch(model: StoredModel, dir: string): Promise<number> {
-    await mkdir(dir, { recursive: true });
-    await fetchStoredModel(model, dir, objectStore);
-    return (await filesIn(dir)).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  function fetch(model: StoredModel): Stored {
+    const dir = join(root, randomUUID());
+    const fetched: Stored = { fetching: Promise.resolve(), dir, bytes: 0, users: 0, usedMs: 0 };
+    const run = async () => {
+      await mkdir(dir, { recursive: true });
+      await fetchStoredModel(model, dir, objectStore);
+      fetched.bytes = (await filesIn(dir)).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    };
+    fetched.fetching = run();
+    return fetched;
   }
 
   async function removeOldest(): Promise<void> {
-    const sized = await Promise.all([...stored].map(async ([key, each]) => ({ key, each, bytes: await each.fetching.catch(() => 0) })));
-    let total = sized.reduce((sum, { bytes }) => sum + bytes, 0);
-    for (const { key, each, bytes } of sized.sort((a, b) => a.each.usedMs - b.each.usedMs)) {
-      if (total <= limitBytes) return;
-      if (each.users > 0) continue;
+    const total = () => [...stored.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const [key, each] of [...stored].sort(([, a], [, b]) => a.usedMs - b.usedMs)) {
+      if (total() <= limitBytes) return;
+      if (each.users > 0 || stored.get(key) !== each) continue;
       stored.delete(key);
       await rm(each.dir, { recursive: true, force: true });
-      total -= bytes;
     }
   }
 
@@ -50,25 +57,20 @@ export function openStoredModels({ objectStore, dir: root, limitBytes }: Options
     async use(model: StoredModel): Promise<{ key: string; dir: string; leave(): void }> {
       // A folder of the object store is written once.
       const key = createHash('sha256').update(model.folder).digest('hex');
-      let one = stored.get(key);
-      if (one === undefined) {
-        const dir = join(root, key);
-        one = { fetching: fetch(model, dir), dir, users: 0, usedMs: 0 };
-        stored.set(key, one);
-      }
-      const { dir } = one;
-      const used = one;
+      const used = stored.get(key) ?? fetch(model);
+      stored.set(key, used);
       used.users++;
       try {
         await used.fetching;
       } catch (error) {
         used.users--;
-        stored.delete(key);
+        if (stored.get(key) === used) stored.delete(key);
+        await rm(used.dir, { recursive: true, force: true });
         throw error;
       }
       used.usedMs = Date.now();
       await removeOldest();
-      return { key, dir, leave: () => void used.users-- };
+      return { key, dir: used.dir, leave: () => void used.users-- };
     },
   };
 }
