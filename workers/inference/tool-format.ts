@@ -1,7 +1,7 @@
 /** How a model writes calls of tools, as far as its chat template says so. */
 import type { ToolFormat } from '../../src/chat/messages.ts';
+import { readTokenizerFiles } from '../engine/data/python-tokenizer/tokenizer-files.ts';
 import { readTemplateSources } from '../engine/data/template/template-files.ts';
-import { Tokenizer } from '../engine/data/tokenizer.ts';
 import type { LocalGeneration } from './messages.ts';
 
 /** Hermes, and after it Qwen: one JSON object in each pair of these marks. */
@@ -18,8 +18,8 @@ export function toolFormatOf({ dir, adapter }: LocalGeneration['model']): Promis
 }
 
 async function read(modelDir: string, adapterDir: string | null): Promise<ToolFormat> {
-  const { config } = await Tokenizer.open(modelDir);
-  const sources = (adapterDir === null ? null : await readTemplateSources(adapterDir, {})) ?? (await readTemplateSources(modelDir, config));
+  const own = adapterDir === null ? null : await readTemplateSources(adapterDir, {});
+  const sources = own ?? (await readTemplateSources(modelDir, (await readTokenizerFiles(modelDir)).config));
   const text = [...(sources?.values() ?? [])].join('\n');
   return HERMES.every((mark) => text.includes(mark)) ? 'hermes' : null;
 }
