@@ -1,5 +1,6 @@
 /** Finds a worker for a generation, and reads what it answers. */
 import { Refusal } from '../formats/refusal.ts';
+import { unixSeconds } from '../formats/unix-seconds.ts';
 import type { Services } from '../services.ts';
 import { type Answer, baseKey, type ChosenLogprob, type Generation, type ServedModel, type ToolFormat } from './messages.ts';
 import { type ChatQueue, WorkerAway } from './queue.ts';
@@ -108,6 +109,14 @@ export async function written({ answers }: Begun, count: number): Promise<Writte
   }
   return all;
 }
+
+/** What every object of an answer begins with. */
+export const headOf = ({ id, model }: Pick<Generation, 'id' | 'model'>) => ({
+  id,
+  created: unixSeconds(new Date()),
+  model: model.name,
+  system_fingerprint: null,
+});
 
 /** A prompt with several answers is read once. */
 export function usageOf({ promptTokens }: Begun, completionTokens: number) {

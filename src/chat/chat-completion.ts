@@ -3,9 +3,8 @@ import { jsonText } from '../formats/json-text.ts';
 import { type JsonObject, type JsonValue, parseJsonValue } from '../formats/json-value.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { reservedKwarg } from '../formats/template-kwargs.ts';
-import { unixSeconds } from '../formats/unix-seconds.ts';
 import { newChatCompletionId } from '../ids.ts';
-import { type Begun, sum, usageOf, type Written, written } from './ask.ts';
+import { type Begun, headOf, sum, usageOf, type Written, written } from './ask.ts';
 import type { ChatCompletion, ChatCompletionChunk, CreateChatCompletion } from './chat-schema.ts';
 import type { ChosenLogprob, Generation, TokenLogprob } from './messages.ts';
 import { samplingOf, stopOf } from './request-fields.ts';
@@ -65,18 +64,10 @@ const forTemplate = (message: JsonObject): JsonObject =>
     [...message].filter(([key, value]: [string, JsonValue]) => key === 'content' || (value !== null && key !== 'refusal' && key !== 'annotations')),
   );
 
-interface Asked {
-  id: string;
-  /** As it was asked for. */
-  model: string;
-}
-
-const head = ({ id, model }: Asked) => ({ id, created: unixSeconds(new Date()), model, system_fingerprint: null });
-
 export async function chatCompletion(generation: Generation, begun: Begun): Promise<ChatCompletion> {
   const all = await written(begun, generation.answers);
   return {
-    ...head({ id: generation.id, model: generation.model.name }),
+    ...headOf(generation),
     object: 'chat.completion',
     choices: all.map((one, index) => choiceOf(one, { index, generation, begun })),
     usage: usageOf(begun, sum(all.map(({ tokens }) => tokens))),
@@ -99,9 +90,12 @@ function choiceOf(
       ...(calls.length > 0 && { tool_calls: calls }),
     },
     logprobs: logprobsView(one.logprobs, generation),
-    finish_reason: calls.length > 0 && one.reason === 'stop' ? 'tool_calls' : one.reason,
+    finish_reason: finishReason(one, reader),
   };
 }
+
+const finishReason = ({ reason }: Pick<Written, 'reason'>, { calls }: ToolCallReader) =>
+  calls.length > 0 && reason === 'stop' ? 'tool_calls' : reason;
 
 const callView = ({ id, name, arguments: given }: ToolCall) => ({ id, type: 'function' as const, function: { name, arguments: given } });
 
@@ -114,7 +108,7 @@ type ChunkChoice = ChatCompletionChunk['choices'][number];
 
 /** The texts of a stream. @param withUsage ends with a chunk that has the usage and no choice */
 export async function* chatChunks(generation: Generation, begun: Begun, withUsage: boolean): AsyncGenerator<string> {
-  const common = { ...head({ id: generation.id, model: generation.model.name }), object: 'chat.completion.chunk' as const };
+  const common = { ...headOf(generation), object: 'chat.completion.chunk' as const };
   const chunk = (choices: ChunkChoice[], usage: ChatCompletionChunk['usage'] = null): string =>
     dataOf({ ...common, choices, ...(withUsage && { usage }) } satisfies ChatCompletionChunk);
   const choice = (index: number, delta: ChunkChoice['delta'], rest: Partial<ChunkChoice> = {}): string =>
@@ -135,7 +129,7 @@ export async function* chatChunks(generation: Generation, begun: Begun, withUsag
       const rest = reader.end();
       if (rest !== '') yield choice(answer.index, { content: rest });
       tokens += answer.tokens;
-      yield choice(answer.index, {}, { finish_reason: reader.calls.length > 0 && answer.reason === 'stop' ? 'tool_calls' : answer.reason });
+      yield choice(answer.index, {}, { finish_reason: finishReason(answer, reader) });
     }
   }
   if (withUsage) yield chunk([], usageOf(begun, tokens));

@@ -4,8 +4,8 @@ import { literals, oneOf } from '../formats/one-of.ts';
 import { callerFields, completionFields, MAX_TOP_LOGPROBS, MaxTokens, only, optional } from './request-fields.ts';
 
 /** A longer conversation is taken for a mistake, as in a dataset. */
-const MAX_MESSAGES = 4_096;
-const MAX_TOOLS = 128;
+export const MAX_MESSAGES = 4_096;
+export const MAX_TOOLS = 128;
 const MAX_CALLS = 128;
 
 const TextPart = Type.Object({ type: Type.Literal('text'), text: Type.String() }, { additionalProperties: false, title: 'TextPart' });

@@ -1,8 +1,7 @@
 /** `/v1/completions`: texts continued as they are. */
 import { Refusal } from '../formats/refusal.ts';
-import { unixSeconds } from '../formats/unix-seconds.ts';
 import { newCompletionId } from '../ids.ts';
-import { type Begun, sum, usageOf, written } from './ask.ts';
+import { type Begun, headOf, sum, usageOf, written } from './ask.ts';
 import { type Completion, type CreateCompletion, DEFAULT_MAX_TOKENS } from './completion-schema.ts';
 import type { ChosenLogprob, Generation, Prompt } from './messages.ts';
 import { MAX_SEQUENCES, samplingOf, stopOf } from './request-fields.ts';
@@ -41,13 +40,7 @@ function promptsOf(prompt: CreateCompletion['prompt']): Prompt[] {
 
 const isTokens = (prompt: string[] | number[] | number[][]): prompt is number[] => typeof prompt[0] === 'number';
 
-const head = ({ id, model }: Generation) => ({
-  id,
-  object: 'text_completion' as const,
-  created: unixSeconds(new Date()),
-  model: model.name,
-  system_fingerprint: null,
-});
+const head = (generation: Generation) => ({ ...headOf(generation), object: 'text_completion' as const });
 
 export async function completion(generation: Generation, begun: Begun): Promise<Completion> {
   const all = await written(begun, generation.prompts.length * generation.answers);

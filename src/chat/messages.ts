@@ -56,7 +56,7 @@ export interface ChosenLogprob extends TokenLogprob {
   top: readonly TokenLogprob[];
 }
 
-/** How a model's chat template writes calls of tools; null if there is no telling. */
+/** How a model's chat template writes calls of tools; null if it cannot be told. */
 export type ToolFormat = 'hermes' | null;
 
 /** What comes back, in this order: `started`, `piece`s and one `finished` for each sequence, `done`; or `failed` at any point. */

@@ -1,12 +1,8 @@
 import Type, { type Static } from 'typebox';
 import { nullable } from '../formats/nullable.ts';
 import { literals, oneOf } from '../formats/one-of.ts';
-import { toolChoice } from './chat-schema.ts';
+import { MAX_MESSAGES, MAX_TOOLS, toolChoice } from './chat-schema.ts';
 import { callerFields, MAX_TOP_LOGPROBS, MaxTokens, Model, only, optional, samplingFields } from './request-fields.ts';
-
-/** As for chat completions. */
-const MAX_ITEMS = 4_096;
-const MAX_TOOLS = 128;
 
 const InputPart = Type.Object(
   {
@@ -60,7 +56,7 @@ export const CreateResponse = Type.Object(
     model: Model,
     input: Type.Union([
       Type.String(),
-      Type.Array(Type.Union([InputMessage, FunctionCallItem, FunctionOutputItem]), { minItems: 1, maxItems: MAX_ITEMS }),
+      Type.Array(Type.Union([InputMessage, FunctionCallItem, FunctionOutputItem]), { minItems: 1, maxItems: MAX_MESSAGES }),
     ]),
     instructions: optional(Type.String({ description: 'The system message.' })),
     max_output_tokens: optional(MaxTokens),

@@ -150,7 +150,7 @@ describe('calls of tools', () => {
     ]);
   });
 
-  it('stay text where there is no telling', async () => {
+  it('stay text where the template does not say how they are written', async () => {
     await worker('texts', { pieces });
     expect((await client.chat.completions.create({ ...asked, tools })).choices[0]!.message).toMatchObject({ content: pieces.join('') });
   });

@@ -23,7 +23,7 @@ export interface Places {
   readonly maxJobs: number;
   /** Waits for this many slots. @returns null if this machine has fewer, or the worker is stopping */
   take(slots: number): Promise<Place | null>;
-  /** A GPU on which no job trains; null if there is none, or this machine has only its CPU. */
+  /** A GPU on which no job trains; null if all are taken, or this machine has only its CPU. */
   idleDevice(): Device;
   /** Ends the processes that have no job. */
   close(): Promise<void>;
