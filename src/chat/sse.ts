@@ -1,13 +1,10 @@
 /** Server-sent events as OpenAI's clients read them. */
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { KEEP_ALIVE_EVERY_MS, STILL_HERE } from '../http/keep-alive.ts';
 
 /** The end of a stream of completions. */
 export const DONE = 'data: [DONE]\n\n';
-
-/** Proxies drop an idle connection, usually after a minute. */
-const KEEP_ALIVE_EVERY_MS = 15_000;
-const STILL_HERE = ': still here\n\n';
 
 export const dataOf = (value: object): string => `data: ${JSON.stringify(value)}\n\n`;
 export const eventOf = (value: { type: string; [field: string]: unknown }): string => `event: ${value.type}\n${dataOf(value)}`;

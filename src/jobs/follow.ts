@@ -1,14 +1,12 @@
 import { Readable } from 'node:stream';
 import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
+import { KEEP_ALIVE_EVERY_MS, STILL_HERE } from '../http/keep-alive.ts';
 import type { Services } from '../services.ts';
 import type { Follower } from './event-feeds.ts';
 
-/** Proxies drop an idle connection, usually after a minute. */
-const KEEP_ALIVE_EVERY_MS = 15_000;
 /** The first bytes, for readers that wait for them; a browser's EventSource connects again after this time. */
 const BEGIN = 'retry: 1000\n\n';
-const STILL_HERE = ': still here\n\n';
 /** How OpenAI's streams end: their clients stop at this text, and a browser's EventSource, which would connect again, can listen for `done`. */
 const END = 'event: done\ndata: [DONE]\n\n';
 /** Half of the connections that there may be. */
