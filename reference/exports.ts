@@ -4,8 +4,7 @@
  * table into docs/results.md.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { publishResult, table } from '../bench/results-page.ts';
@@ -13,13 +12,12 @@ import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { type Expected, type Exported, expectedOf, exportAll, type ModelDirs, modelDirs } from './exports/cases.ts';
 import { compareWithLlama, type Difference, differenceOf } from './exports/probabilities.ts';
 import { idsOf, plainLines } from './exports/vocabularies.ts';
+import { referencePath } from './fixtures.ts';
+import { checkWithLlamaCpp, type Tools } from './loaders/check.ts';
 import type { EvaluatedCase } from './loaders/evaluate.ts';
-import { hasBinary, LlamaCpp, PLATFORM } from './loaders/llama-cpp.ts';
-import { pythonEnvironment } from './python/environment.ts';
 import { pythonPackage } from './python/wheel.ts';
 
 const GGUF = 'gguf==0.19.0';
-const TOKENIZERS = join(import.meta.dirname, '../test/fixtures/reference/tokenizers');
 const PROMPT = 'The old tree and the young one, 12 cafés.';
 /** Largest |Δ| of a probability from the engine's, in f32. llama.cpp computes GELU in 16 bits, so GPT-2, GPT-NeoX and Gemma have most of it. */
 const TOLERANCE = 1e-3;
@@ -56,7 +54,7 @@ async function prepare(dirs: ModelDirs, scratch: string): Promise<Model> {
 }
 
 /** Has llama.cpp's converters convert the same weights. */
-function convert(models: readonly Model[], { python, llamaCpp, scratch }: { python: string; llamaCpp: LlamaCpp; scratch: string }): Pair[] {
+function convert(models: readonly Model[], { python, llamaCpp, scratch }: Tools): Pair[] {
   const requests = models.flatMap(({ name, modelDir, adapterDir, mergedDir, exported }) => [
     ...Object.entries(exported.merged).map(([type, ours]) => ({ name: `${name}-${type}`, ours, model: mergedDir, adapter: null, type })),
     { name: `${name}-adapter`, ours: exported.adapter, model: modelDir, adapter: adapterDir, type: 'f32' },
@@ -64,8 +62,10 @@ function convert(models: readonly Model[], { python, llamaCpp, scratch }: { pyth
   const file = (name: string) => join(scratch, `theirs-${name}.gguf`);
   const list = join(scratch, 'convert.json');
   writeFileSync(list, JSON.stringify(requests.map((request) => ({ ...request, file: file(request.name) }))));
-  const env = { ...process.env, PYTHONPATH: join(dirname(llamaCpp.convertersDir), 'python'), HF_HUB_OFFLINE: '1' };
-  const answer = execFileSync(python, [join(import.meta.dirname, 'exports/convert.py'), llamaCpp.convertersDir, list], { env, encoding: 'utf8' });
+  const answer = execFileSync(python, [join(import.meta.dirname, 'exports/convert.py'), llamaCpp.convertersDir, list], {
+    env: llamaCpp.converterEnv,
+    encoding: 'utf8',
+  });
   const problems = JSON.parse(answer) as (string | null)[];
   return requests.map(({ name, ours }, index) => {
     if (problems[index] !== null) throw new Error(`llama.cpp's converter does not take ${name}: ${problems[index]}`);
@@ -73,7 +73,7 @@ function convert(models: readonly Model[], { python, llamaCpp, scratch }: { pyth
   });
 }
 
-async function read(pairs: readonly Pair[], { python, scratch }: { python: string; scratch: string }): Promise<Map<string, Read>> {
+async function read(pairs: readonly Pair[], { python, scratch }: Pick<Tools, 'python' | 'scratch'>): Promise<Map<string, Read>> {
   const list = join(scratch, 'read.json');
   writeFileSync(list, JSON.stringify(pairs));
   const program = join(import.meta.dirname, 'exports/read_gguf.py');
@@ -99,12 +99,10 @@ function casesOf({ name, exported, expected, lines }: Model, scratch: string): {
   });
 }
 
-async function run(scratch: string): Promise<number> {
-  const python = await pythonEnvironment();
-  const llamaCpp = await LlamaCpp.open(python);
+async function run({ python, llamaCpp, scratch }: Tools): Promise<string[]> {
   const folder = join(scratch, 'models');
   mkdirSync(folder);
-  execFileSync(python, [join(import.meta.dirname, 'exports/make_models.py'), TOKENIZERS, folder], { stdio: 'ignore' });
+  execFileSync(python, [join(import.meta.dirname, 'exports/make_models.py'), referencePath('tokenizers'), folder], { stdio: 'ignore' });
   const models: Model[] = [];
   for (const dirs of modelDirs(folder)) models.push(await prepare(dirs, scratch));
   console.error(`${models.length} models exported; converting and reading them …`);
@@ -139,21 +137,7 @@ async function run(scratch: string): Promise<number> {
   });
   const head = ['model', 'tensors with the bytes of llama.cpp’s converter', 'texts with the same ids', ...KINDS, 'other greedy token (f32, adapter)'];
   publishResult('exports', table(head, rows));
-  for (const problem of problems) console.error(`✗ ${problem}`);
-  return problems.length === 0 ? 0 : 1;
+  return problems;
 }
 
-async function main(): Promise<number> {
-  if (!hasBinary()) {
-    console.error(`node-llama-cpp has no binary for ${PLATFORM}: llama.cpp was not run`);
-    return process.env['CI'] === undefined ? 0 : 1;
-  }
-  const scratch = mkdtempSync(join(tmpdir(), 'graft-exports-'));
-  try {
-    return await run(scratch);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
-}
-
-process.exitCode = await main();
+process.exitCode = await checkWithLlamaCpp('exports', run);

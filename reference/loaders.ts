@@ -3,8 +3,7 @@
  * compares the probabilities that llama.cpp computes with the engine's. --write puts the table into docs/results.md.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { publishResult, table } from '../bench/results-page.ts';
@@ -13,10 +12,11 @@ import { openForInference } from '../workers/engine/compiled/open-model.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { trainWithLineage } from '../workers/engine/train-with-lineage.ts';
 import { largestDifference } from './fixtures.ts';
+import { checkWithLlamaCpp, type Tools } from './loaders/check.ts';
 import type { EvaluatedCase } from './loaders/evaluate.ts';
-import { hasBinary, LlamaCpp, PLATFORM } from './loaders/llama-cpp.ts';
+import type { LlamaCpp } from './loaders/llama-cpp.ts';
+import { argmax, readProbabilities, softmax } from './loaders/probabilities.ts';
 import { BASE_MODEL_NAME } from './peft-check.ts';
-import { pythonEnvironment } from './python/environment.ts';
 
 /** Largest |Δ| of a probability. */
 const TOLERANCE = 1e-2;
@@ -53,18 +53,9 @@ const CASES: Case[] = [
   { name: 'full', tuning: { type: 'full' } },
 ];
 
-/** Softmax of each row of logits [tokens, vocabulary]. */
-function softmaxRows(logits: Float32Array, vocabSize: number): Float32Array[] {
-  return Array.from({ length: logits.length / vocabSize }, (_, index) => {
-    const row = logits.subarray(index * vocabSize, (index + 1) * vocabSize);
-    const largest = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-    const powers = Float64Array.from(row, (logit) => Math.exp(logit - largest));
-    const sum = powers.reduce((a, b) => a + b, 0);
-    return Float32Array.from(powers, (power) => power / sum);
-  });
-}
-
-const argmax = (row: Float32Array): number => row.indexOf(row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY));
+/** Probabilities of each row of logits [tokens, vocabulary]. */
+const softmaxRows = (logits: Float32Array, vocabSize: number): Float32Array[] =>
+  Array.from({ length: logits.length / vocabSize }, (_, row) => Float32Array.from(softmax(logits.subarray(row * vocabSize, (row + 1) * vocabSize))));
 
 interface Prepared {
   name: string;
@@ -120,11 +111,7 @@ interface Found {
 
 /** @param base the engine's probabilities before tuning */
 function compare({ asked, rows }: Prepared, base: readonly Float32Array[]): Found {
-  const vocabSize = rows[0]!.length;
-  const bytes = readFileSync(asked.probabilitiesFile);
-  const all = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-  const theirs = rows.map((_, index) => all.subarray(index * vocabSize, (index + 1) * vocabSize));
-  if (all.length !== rows.length * vocabSize) throw new Error(`llama.cpp gave ${all.length} probabilities, not ${rows.length} × ${vocabSize}`);
+  const theirs = readProbabilities(asked.probabilitiesFile, { rows: rows.length, vocabSize: rows[0]!.length });
   const worst = (other: readonly Float32Array[]) => Math.max(...rows.map((row, index) => largestDifference(row, other[index]!)));
   return {
     difference: worst(theirs),
@@ -133,9 +120,7 @@ function compare({ asked, rows }: Prepared, base: readonly Float32Array[]): Foun
   };
 }
 
-async function run(scratch: string): Promise<number> {
-  const python = await pythonEnvironment();
-  const llamaCpp = await LlamaCpp.open(python);
+async function run({ python, llamaCpp, scratch }: Tools): Promise<string[]> {
   const baseModelDir = join(scratch, 'base');
   const baseFile = join(scratch, 'base.gguf');
   mkdirSync(baseModelDir);
@@ -166,21 +151,7 @@ async function run(scratch: string): Promise<number> {
     return [one.name, difference.toExponential(1), `${otherFirst} of ${one.rows.length}`, moved];
   });
   publishResult('loaders', table(['tuned', `probabilities (${TOLERANCE.toExponential(1)})`, 'other first token', 'changed by tuning'], rows));
-  for (const problem of problems) console.error(`✗ ${problem}`);
-  return problems.length === 0 ? 0 : 1;
+  return problems;
 }
 
-async function main(): Promise<number> {
-  if (!hasBinary()) {
-    console.error(`node-llama-cpp has no binary for ${PLATFORM}: llama.cpp was not run`);
-    return process.env['CI'] === undefined ? 0 : 1;
-  }
-  const scratch = mkdtempSync(join(tmpdir(), 'graft-loaders-'));
-  try {
-    return await run(scratch);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
-}
-
-process.exitCode = await main();
+process.exitCode = await checkWithLlamaCpp('loaders', run);

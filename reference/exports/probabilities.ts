@@ -1,5 +1,5 @@
 /** How far llama.cpp's probabilities are from those of the engine's logits. */
-import { readFileSync } from 'node:fs';
+import { argmax, readProbabilities, softmax } from '../loaders/probabilities.ts';
 import type { Expected } from './cases.ts';
 
 export interface Difference {
@@ -10,26 +10,13 @@ export interface Difference {
   otherFirst: number;
 }
 
-function softmax(logits: Float32Array): Float64Array {
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const powers = Float64Array.from(logits, (logit) => Math.exp(logit - largest));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
-}
-
-const argmax = (row: Float32Array | Float64Array): number =>
-  row.indexOf((row as Float64Array).reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY));
-
 /** @param file f32 [tokens of all sequences, vocabulary] */
 export function differenceOf({ logits }: Expected, file: string): Difference {
-  const bytes = readFileSync(file);
-  const all = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-  const size = logits[0]!.length;
-  if (all.length !== logits.length * size) throw new Error(`llama.cpp gave ${all.length} probabilities, not ${logits.length} × ${size}`);
+  const all = readProbabilities(file, { rows: logits.length, vocabSize: logits[0]!.length });
   const found: Difference = { probability: 0, places: logits.length, otherFirst: 0 };
   for (const [place, row] of logits.entries()) {
     const ours = softmax(row);
-    const theirs = all.subarray(place * size, (place + 1) * size);
+    const theirs = all[place]!;
     for (const [id, probability] of ours.entries()) {
       const difference = Math.abs(probability - theirs[id]!);
       // Written so that NaN stays.

@@ -68,6 +68,11 @@ export class LlamaCpp {
     return pathToFileURL(join(this.#folder, 'library/node_modules/node-llama-cpp/dist/index.js')).href;
   }
 
+  /** The environment in which python runs the converters. */
+  get converterEnv(): NodeJS.ProcessEnv {
+    return { ...process.env, PYTHONPATH: join(this.#folder, 'python'), HF_HUB_OFFLINE: '1' };
+  }
+
   /** Writes a GGUF file of a model's directory, in f32. */
   convertModel(modelDir: string, file: string): Promise<void> {
     return this.#convert('convert_hf_to_gguf.py', modelDir, '--outtype', 'f32', '--outfile', file);
@@ -79,8 +84,7 @@ export class LlamaCpp {
   }
 
   async #convert(program: string, ...args: string[]): Promise<void> {
-    const env = { ...process.env, PYTHONPATH: join(this.#folder, 'python'), HF_HUB_OFFLINE: '1' };
-    await exec(this.#python, [join(this.convertersDir, program), ...args], { env, maxBuffer: 64 * 1024 * 1024 });
+    await exec(this.#python, [join(this.convertersDir, program), ...args], { env: this.converterEnv, maxBuffer: 64 * 1024 * 1024 });
   }
 
   /** Runs models in a process of its own, so that the library does not meet TensorFlow. */
