@@ -1,9 +1,11 @@
 /** Exports the small models in every way, and says what llama.cpp is to compute with the files. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { EXPORT_DTYPES } from '../../src/formats/export-format.ts';
 import { openForInference } from '../../workers/engine/compiled/open-model.ts';
 import { exportAdapterGguf, exportModelGguf } from '../../workers/engine/export/gguf/export-gguf.ts';
 import type { GgufType } from '../../workers/engine/export/gguf/tensor-types.ts';
+import { argmax } from '../loaders/probabilities.ts';
 
 /** Tokens after each prompt that llama.cpp must choose as Graft does. */
 const CONTINUED_TOKENS = 24;
@@ -30,27 +32,21 @@ export interface Exported {
   /** The base with the adapter merged in, by type. */
   merged: Record<GgufType, string>;
   adapter: string;
-  warnings: readonly string[];
 }
-
-const TYPES = ['f32', 'f16', 'bf16', 'q8_0'] as const;
 
 export async function exportAll({ name, modelDir, adapterDir }: ModelDirs, into: string): Promise<Exported> {
   const path = (kind: string) => join(into, `${name}-${kind}.gguf`);
   const options = { name, templates: null };
   await exportModelGguf({ modelDir, adapterDir: null }, path('base'), { ...options, type: 'f32' });
-  const reports = [];
-  for (const type of TYPES) reports.push(await exportModelGguf({ modelDir, adapterDir }, path(type), { ...options, type }));
+  for (const type of EXPORT_DTYPES) await exportModelGguf({ modelDir, adapterDir }, path(type), { ...options, type });
   await exportAdapterGguf({ modelDir, adapterDir }, path('adapter'), { name, type: 'f32' });
-  const merged = Object.fromEntries(TYPES.map((type) => [type, path(type)])) as Record<GgufType, string>;
-  return { base: path('base'), merged, adapter: path('adapter'), warnings: reports[0]!.warnings };
+  const merged = Object.fromEntries(EXPORT_DTYPES.map((type) => [type, path(type)])) as Record<GgufType, string>;
+  return { base: path('base'), merged, adapter: path('adapter') };
 }
 
 export interface Expected {
   /** Prompts with what the tuned model continues them with, greedily. */
   sequences: number[][];
-  /** Number of tokens of each that are the prompt's. */
-  promptTokens: number[];
   /** Logits at every position, [vocabulary] each. */
   logits: Float32Array[];
 }
@@ -63,7 +59,7 @@ export function expectedOf({ modelDir, adapterDir }: ModelDirs, prompts: readonl
       const ids = [...prompt];
       while (ids.length < prompt.length + CONTINUED_TOKENS) {
         const logits = model.nextTokenLogits(Int32Array.from(ids));
-        ids.push(logits.indexOf(logits.reduce((a, b) => Math.max(a, b))));
+        ids.push(argmax(logits));
       }
       return ids;
     });
@@ -72,7 +68,7 @@ export function expectedOf({ modelDir, adapterDir }: ModelDirs, prompts: readonl
       const all = model.allLogits(Int32Array.from(ids));
       return ids.map((_, at) => all.slice(at * size, (at + 1) * size));
     });
-    return { sequences, promptTokens: prompts.map(({ length }) => length), logits };
+    return { sequences, logits };
   } finally {
     model.dispose();
   }
