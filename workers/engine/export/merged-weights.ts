@@ -6,7 +6,7 @@ import { linearLayers, weightShapes } from '../../../src/formats/module-shapes.t
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { loraScaling, peftName, targetedModules } from '../../../src/formats/tuning/lora.ts';
 import { readAdapterConfig } from '../io/adapter.ts';
-import { openSafetensors, type SafetensorsFile } from '../io/safetensors.ts';
+import { openSafetensors } from '../io/safetensors.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
 import { adapterProblems } from '../proof/adapter-layout.ts';
 import { tf } from '../tensorflow/tensorflow.ts';
@@ -63,7 +63,7 @@ export function openAdapter(adapterDir: string, { modelDir, config }: { modelDir
     scaling: loraScaling(tuning),
     modules: targetedModules([...linearLayers(config).keys()], tuning.target_modules),
     read: (module) => ({ A: floats(peftName(module, 'A')), B: floats(peftName(module, 'B')), r: tuning.r }),
-    close: () => (file as SafetensorsFile).close(),
+    close: () => file.close(),
   };
 }
 

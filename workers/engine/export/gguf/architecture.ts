@@ -146,7 +146,6 @@ function windowsOf({ attention: { layers } }: ModelConfig, period: number | unde
   const windows = layers.map(({ windowTokens }) => windowTokens);
   const smallest = Math.min(...windows.map((window) => window ?? Number.POSITIVE_INFINITY));
   const unlimited = { contextTokens: Number.POSITIVE_INFINITY, values: [] as [string, MetadataValue][], problems: [] as string[] };
-  if (smallest === Number.POSITIVE_INFINITY && period === undefined) return unlimited;
   if (period === undefined) return { ...unlimited, contextTokens: smallest };
   const fits = windows.every((window, layer) => window === ((layer + 1) % period === 0 ? null : smallest));
   if (!fits) return { ...unlimited, problems: [`its layers with a sliding window are not all but every ${period}th`] };
