@@ -82,7 +82,7 @@ export interface Evaluation {
   grade: ReturnType<typeof prepareGrader>;
 }
 
-/** @throws Refusal for a grader that cannot be used, or whose name is another's too */
+/** @throws Refusal for a grader that cannot be used, or whose name another one has */
 export function prepareEvaluations(graders: readonly Grader[], param = 'evaluations'): Evaluation[] {
   const names = new Set<string>();
   return graders.map((grader, index) => {

@@ -1,6 +1,6 @@
 /**
  * @param labels in any case
- * @returns the one of the labels that a text has as a word or words of its own, in whatever case; null for none, or several
+ * @returns the label that a text contains as whole words, ignoring case; null if it contains none or several
  */
 export function labelIn(text: string, labels: readonly string[]): string | null {
   const words = text.toLowerCase();

@@ -1,7 +1,7 @@
 import functionTimeout, { isTimeoutError } from 'function-timeout';
 import { Ungraded } from './ungraded.ts';
 
-/** A pattern or a schema may, by accident or on purpose, take for ever with some text. Usual ones take less than a millisecond; a busy machine may add pauses. */
+/** With some texts, a pattern or a schema may never end, by accident or on purpose. Usual ones take less than a millisecond; a busy machine may add pauses. */
 const MAX_MS = 1_000;
 
 /**

@@ -3,7 +3,7 @@ import { inLimitedTime } from './limited-time.ts';
 
 /**
  * @returns what the first match captures in its first group, or all of the match without a group; null if nothing matches
- * @throws Refusal for a pattern that is no JavaScript regular expression
+ * @throws Refusal for a pattern that is not a regular expression of JavaScript
  */
 export function firstCapture(pattern: string, { ignoreCase, param }: { ignoreCase: boolean; param: string }): (text: string) => string | null {
   let expression: RegExp;

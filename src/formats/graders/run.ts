@@ -41,7 +41,7 @@ type Scorer = (namespaces: Namespaces) => Pick<Graded, 'reward' | 'scores'>;
 
 type Supported = Exclude<SingleGrader, { type: keyof typeof WHY_NOT }>;
 
-/** @param reference empty for a grader that compares with none */
+/** @param reference empty for a grader without one */
 type Comparison = (input: string, reference: string) => number;
 
 function single(grader: SingleGrader, { param, ...place }: TemplatePlace): Scorer {

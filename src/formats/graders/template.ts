@@ -42,7 +42,7 @@ const NAMESPACES = ['item', 'sample'];
 export interface TemplatePlace {
   /** Its path in the request. */
   param: string;
-  /** Whether the line of a dataset may have a key, or a sample has it; default: any. */
+  /** Whether lines of a dataset (`item`) or samples can have a key; default: every key is allowed. */
   hasKey?: (namespace: 'item' | 'sample', key: string) => boolean;
 }
 

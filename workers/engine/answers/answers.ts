@@ -9,7 +9,7 @@ import type { TunedModel } from '../tuning/tuned-model.ts';
 import { continueGreedily } from './continue.ts';
 import { type Question, type QuestionOptions, questionsOf, samplePrompts } from './questions.ts';
 
-/** A run of very many evaluations is asked at every second, third, … of them: what was answered is kept and shown. */
+/** A run with more evaluations is asked only at every second, third, … of them, because all answers are kept and shown. */
 const MAX_TIMES = 200;
 /** Examples of the training file that show how an answer ends. */
 const ENDINGS = 16;

@@ -32,7 +32,7 @@ export interface TrainerState {
   /** Loss on a few training examples, in nats per supervised token; absent in older checkpoints. */
   sampleLoss?: number;
   last: StepReport;
-  /** A stop cut short what the model is asked after the step, which has not been reported either; absent if it did not. */
+  /** Whether the run was stopped while the model answered after the step, which is then not reported yet; absent otherwise. */
   unanswered?: boolean;
 }
 
