@@ -3,7 +3,7 @@
  * one JSON line. All sequences are asked for at once, and take the most probable token each time.
  */
 import { parseArgs } from 'node:util';
-import { openGenerationModel } from '../workers/engine/index.ts';
+import { GREEDY, openGenerationModel } from '../workers/engine/index.ts';
 import { peakMemoryMb } from './measures.ts';
 import { precisionOf } from './smollm.ts';
 
@@ -23,12 +23,11 @@ const model = await openGenerationModel({ modelDir: options.model, precision: pr
 const prompts = Array.from({ length: sequences }, (_, row) =>
   Int32Array.from({ length: promptTokens }, (_, index) => (row * 7919 + index * 104729) % model.vocabularySize),
 );
-const greedy = { adapter: null, temperature: 0, topP: 1, topK: 0, minP: 0, logitBias: new Map(), seed: 0, stop: [], logprobs: null };
 
 /** @returns the seconds that so many tokens of every sequence take. @throws Error if an answer ends before */
 async function seconds(maxTokens: number): Promise<number> {
   const startedMs = performance.now();
-  const answers = await Promise.all(prompts.map((prompt) => model.generate({ ...greedy, prompt, maxTokens })));
+  const answers = await Promise.all(prompts.map((prompt) => model.generate({ ...GREEDY, prompt, adapter: null, maxTokens })));
   const ended = answers.find(({ tokenIds }) => tokenIds.length < maxTokens);
   if (ended !== undefined) throw new Error(`an answer ended after ${ended.tokenIds.length} tokens`);
   return (performance.now() - startedMs) / 1000;
