@@ -1,5 +1,6 @@
 /** The decoder-only transformer of all families, as a function of its configuration and weights. */
 import type { LayerAttention, ModelConfig } from '../../../src/formats/model-config.ts';
+import { usedHeadWeight } from '../../../src/formats/module-shapes.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { checkpoint } from '../tensorflow/native.ts';
@@ -74,8 +75,7 @@ export class Decoder {
 
   /** The language-model head, [vocab, hidden]. A tied head is the embedding. */
   head(parameters: Parameters): Tensor2D {
-    const { names, tiedHead } = this.#config;
-    return parameters.weight(`${tiedHead ? names.embedding : names.head}.weight`) as Tensor2D;
+    return parameters.weight(usedHeadWeight(this.#config)) as Tensor2D;
   }
 
   #finalNorm(x: Tensor2D, parameters: Parameters): Tensor2D {
