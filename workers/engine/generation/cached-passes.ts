@@ -162,14 +162,13 @@ export class CachedPasses implements TokenPasses {
   }
 
   #load(weights: StoredWeights): void {
-    const linears = new Set([...linearLayers(this.config).keys()].map((module) => `${module}.weight`));
+    const outputs = new Map([...linearLayers(this.config)].map(([module, { out }]) => [`${module}.weight`, out]));
     const fill: Fill = (name, held) => {
-      if (!weights.config.inputFirst || !linears.has(name)) return weights.readInto(name, held);
+      const out = outputs.get(name);
+      if (!weights.config.inputFirst || out === undefined) return weights.readInto(name, held);
       const stored = held.slice();
       weights.readInto(name, stored);
-      const outputs = linearLayers(this.config).get(name.replace(/\.weight$/, ''))!.out;
-      for (let index = 0; index < held.length; index++)
-        held[(index % outputs) * (held.length / outputs) + Math.floor(index / outputs)] = stored[index]!;
+      for (let index = 0; index < held.length; index++) held[(index % out) * (held.length / out) + Math.floor(index / out)] = stored[index]!;
     };
     // One slab at a time, so that only one is in memory twice.
     for (const { slab, variable } of this.#recorded.frozen) {
