@@ -1,7 +1,7 @@
 """Writes the model with which generation is measured, as a Hugging Face directory and for llama.cpp: python write_model.py DIRECTORY GGUF_F32 GGUF_BF16.
 
 The weights are random, in SmolLM2-135M's shape. llama.cpp's own `gguf` must be on PYTHONPATH. Queries and keys are written in transformers' order of dimensions,
-which llama.cpp has otherwise: that changes what random weights compute, and not how fast.
+not in llama.cpp's: that changes what random weights compute, but not how fast.
 """
 
 import sys

@@ -118,7 +118,7 @@ export class Tokenizer {
     return this.python.specialIds.has(id);
   }
 
-  /** @returns the token's own bytes, which may begin or end within a character; none for an id that the tokenizer does not have */
+  /** @returns the token's own bytes, which may begin or end within a character; empty for an id that the tokenizer does not have */
   async bytes(id: number): Promise<Uint8Array> {
     const { core, decoder } = this.python;
     const token = core.idToToken(id);

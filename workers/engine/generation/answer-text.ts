@@ -17,8 +17,9 @@ export class AnswerText {
   readonly #stops: StopTexts;
   /** Tokens of which no piece has all the text yet. */
   #held: HeldToken[] = [];
-  /** Lengths of the text that was decoded, and of what pieces have. */
+  /** Length of the text decoded so far. */
   #decoded = 0;
+  /** Length of the text given out in pieces. */
   #released = 0;
 
   constructor(tokenizer: Tokenizer, stop: readonly string[]) {

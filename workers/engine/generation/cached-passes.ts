@@ -16,7 +16,7 @@ import type { NewTokens, TokenPasses } from './token-passes.ts';
 
 /** Tokens in a page of the cache: kPageTokens in kernels/key-value-cache.h. */
 const PAGE_TOKENS = 64;
-/** More make `read` hardly faster, and other texts wait for it. */
+/** Longer pieces are hardly faster to read, and other texts wait for them. */
 const READ_TOKENS = 128;
 const F32_BYTES = 4;
 /** In place of an adapter's number. */
@@ -27,7 +27,7 @@ export class CachedPasses implements TokenPasses {
   readonly readTokens = READ_TOKENS;
   readonly #recorded: RecordedGeneration;
   readonly #session: GraphSession;
-  /** Bytes of each. */
+  /** Bytes of each adapter, by its number. */
   readonly #adapters = new Map<number, number>();
   /** The number of pages of each slot. */
   readonly #pages = new Map<number, number>();

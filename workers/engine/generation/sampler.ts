@@ -3,7 +3,7 @@ import { splitMix32 } from '../data/shuffle.ts';
 import type { Sampling } from './contract.ts';
 import { type KeptTokens, TokenRanking } from './token-ranking.ts';
 
-/** What of a `Sampling` bears on one choice. */
+/** The part of a `Sampling` that one choice depends on. */
 export type Filters = Omit<Sampling, 'seed'>;
 
 /**

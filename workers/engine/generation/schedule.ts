@@ -135,7 +135,7 @@ export class Schedule {
   }
 }
 
-/** Whether only its last token is not in the cache, and that is not the prompt's. */
+/** Whether its prompt and all later tokens except the last are in the cache. */
 const isReady = ({ sequence, seen }: Active): boolean => seen >= sequence.request.prompt.length && seen === sequence.tokens.length - 1;
 
 const textOf = ({ sequence, slot, seen, adapter }: Active): NewTokens => ({

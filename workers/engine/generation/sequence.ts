@@ -48,7 +48,7 @@ export class Sequence {
   }
 
   /**
-   * Chooses the next token. To be awaited before the next ones are given.
+   * Chooses the next token. Await it before giving the next logits.
    * @param logits [vocab], after the last of `tokens`
    */
   async take(logits: Float32Array): Promise<void> {

@@ -1,9 +1,9 @@
 /** Turns the tokens of an answer into text as they come, whole characters only: what is given out together is what decoding all tokens at once gives. */
 import type { Tokenizer } from '../data/tokenizer.ts';
 
-/** With what the decoder ends a text whose last character lacks some of its bytes. Characters just before may also be unreadable until it is complete. */
+/** The decoder ends a text with this when its last character lacks some bytes. Characters just before may also be unreadable until it is complete. */
 const INCOMPLETE = '\uFFFD';
-/** Bytes that complete no character are text as they are once there are so many tokens: a character has four bytes. */
+/** After so many tokens, bytes that complete no character are given out as they are: a character has at most four bytes. */
 const MAX_OPEN_TOKENS = 8;
 
 export class TokenText {

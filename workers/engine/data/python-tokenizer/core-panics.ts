@@ -12,13 +12,13 @@ const ORIGINAL = 'Use the tokenizer.json of the original model.';
  */
 export function refuseCorePanics({ json, whole }: Source): void {
   const { model } = whole();
-  if (isRecord(model)) refuseMergesOfOtherLengths(model);
+  if (isRecord(model)) refuseMergesThatDoNotFit(model);
   const { post_processor: processor } = json;
   if (isRecord(processor)) refuseUnknownTemplateTokens(processor);
 }
 
-/** The core cuts the prefix off the second token of each merge, and joins the two where the longest token of the vocabulary has room. */
-function refuseMergesOfOtherLengths({ continuing_subword_prefix: prefix, merges, vocab }: Json): void {
+/** The core cuts the prefix off the second token of each merge, and joins the two in a buffer as long as the vocabulary's longest token. */
+function refuseMergesThatDoNotFit({ continuing_subword_prefix: prefix, merges, vocab }: Json): void {
   if (!Array.isArray(merges) || !isRecord(vocab)) return; // the core says so itself
   const cut = typeof prefix === 'string' ? Buffer.byteLength(prefix) : 0;
   let room = 0;
