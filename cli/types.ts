@@ -28,7 +28,8 @@ export interface Job {
   metadata: Record<string, string> | null;
 }
 
-export const hasEnded = ({ status }: Pick<Job, 'status'>): boolean => status === 'succeeded' || status === 'failed' || status === 'cancelled';
+/** Whether a job, or an export, will not change any more. */
+export const hasEnded = ({ status }: { status: string }): boolean => status === 'succeeded' || status === 'failed' || status === 'cancelled';
 
 export interface JobEvent {
   id: string;

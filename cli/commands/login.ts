@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { quantity } from '../../src/formats/quantity.ts';
 import { type Context, contextOf } from '../context.ts';
 import { EXIT, Failure } from '../exit-code.ts';
 import { forgetKey, normalUrl, saveConnection, settingsPath } from '../settings.ts';
@@ -48,7 +49,7 @@ async function login(address: string | undefined, keyStdin: boolean, { connectio
   const { client } = openService({ url, key, keyFrom: null });
   const { data } = await client.models.list();
   await saveConnection(url, key);
-  output.result({ url, saved_in: settingsPath() }, `Signed in to ${url}, which has ${data.length} ${data.length === 1 ? 'model' : 'models'}.`);
+  output.result({ url, saved_in: settingsPath() }, `Signed in to ${url}, which has ${quantity(data.length, 'model')}.`);
 }
 
 async function showStatus({ connection, service, output }: Context): Promise<void> {

@@ -6,8 +6,9 @@ import type { Service } from '../service.ts';
 import { bytes } from '../terminal/amounts.ts';
 import { bar } from '../terminal/bar.ts';
 import { clipped, safeLine } from '../terminal/text.ts';
+import { hasEnded } from '../types.ts';
 import { saveFiles } from './download.ts';
-import { type Export, isOver } from './export.ts';
+import type { Export } from './export.ts';
 
 export interface CreateOptions {
   format: string;
@@ -46,7 +47,7 @@ async function untilOver(created: Export, { service: { client }, output }: { ser
   process.once('SIGINT', onInterrupt);
   let last = created;
   try {
-    while (!isOver(last)) {
+    while (!hasEnded(last)) {
       live?.draw([clipped(progressText(last), output.columns)]);
       await delay(LOOK_EVERY_MS);
       last = await client.get<Export>(`/exports/${encodeURIComponent(created.id)}`).catch((error: unknown) => {

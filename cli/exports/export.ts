@@ -11,5 +11,3 @@ export interface Export {
   warnings: string[];
   error: { message: string } | null;
 }
-
-export const isOver = ({ status }: Pick<Export, 'status'>): boolean => ['succeeded', 'failed', 'cancelled'].includes(status);

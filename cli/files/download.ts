@@ -1,12 +1,12 @@
 /** Downloads that continue where they stopped, and are what the service has, by their hash. */
-import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as delay } from 'node:timers/promises';
+import { hashFile } from '../../src/formats/hashing.ts';
 import { Failure } from '../exit-code.ts';
 import { isPassing } from '../reported.ts';
 import type { Service } from '../service.ts';
@@ -40,7 +40,7 @@ export async function download(
   const sha256 = etag?.replaceAll('"', '') ?? '';
   if (!/^[0-9a-f]{64}$/.test(sha256)) throw new Failure(`The service gives no hash for ${path}, so a download could not be checked`);
   const found = { path: target, bytes: total, sha256 };
-  if ((await sizeOf(target)) === total && (await sha256Of(target)) === sha256) return { ...found, wasThere: true };
+  if ((await sizeOf(target)) === total && (await hashFile(target)) === sha256) return { ...found, wasThere: true };
   await mkdir(dirname(target), { recursive: true });
   // Named for its content: what is left of another one is never continued.
   const partial = `${target}.${sha256.slice(0, 12)}.part`;
@@ -55,7 +55,7 @@ export async function download(
       await delay(RETRY_AFTER_MS * tries);
     }
   }
-  if ((await sha256Of(partial)) !== sha256) {
+  if ((await hashFile(partial)) !== sha256) {
     await rm(partial);
     throw new Failure(`What arrived of ${path} has another hash than the service says`, { hint: 'It was removed; download it again.' });
   }
@@ -89,12 +89,6 @@ const sizeOf = (path: string): Promise<number> =>
     ({ size }) => size,
     () => 0,
   );
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
-}
 
 /** undici ends the body of a connection that was cut with an error of its own. */
 const isCutOff = (error: unknown): boolean =>

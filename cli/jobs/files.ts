@@ -1,10 +1,8 @@
 /** The files of a job that are named by their paths. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { FileObject } from 'openai/resources/files';
+import { hashFile } from '../../src/formats/hashing.ts';
 import type { Context } from '../context.ts';
 import { Failure } from '../exit-code.ts';
 import { judgement, uploadShown } from '../files/judged-upload.ts';
@@ -58,9 +56,7 @@ async function sameFile(path: string, { client, fetch }: Service): Promise<strin
   const { data } = await client.get<List<FileObject>>('/files', { query: { purpose: 'fine-tune' } });
   const alike = data.filter((file) => file.bytes === size && file.filename === basename(path) && file.status === 'processed' && !file.expires_at);
   if (alike.length === 0) return null;
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  const etag = `"${hash.digest('hex')}"`;
+  const etag = `"${await hashFile(path)}"`;
   for (const { id } of alike.slice(0, MAX_COMPARED)) {
     const { headers } = await fetch(`/files/${encodeURIComponent(id)}/content`, { method: 'HEAD' });
     if (headers.get('etag') === etag) return id;
