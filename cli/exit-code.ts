@@ -38,3 +38,7 @@ export class Failure extends Error {
 /** The command line, or a file that it names, cannot be understood. */
 export const usageFailure = (message: string, hint?: string): Failure =>
   new Failure(message, { exitCode: EXIT.usage, ...(hint !== undefined && { hint }) });
+
+/** A file that the command line names cannot be read. */
+export const unreadable = (path: string, { code }: NodeJS.ErrnoException): Failure =>
+  usageFailure(code === 'ENOENT' ? `There is no file ${path}` : `${path} cannot be read (${code})`);

@@ -6,7 +6,6 @@ import { collectPairs, count } from './arguments.ts';
 import { withJobOptions } from './job-options.ts';
 
 interface CreateOptions extends JobFlags {
-  file?: string;
   estimate?: boolean;
   follow?: boolean;
 }

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { type JudgedFile, judgeFile } from '../../src/formats/judged-file.ts';
 import type { Context } from '../context.ts';
-import { EXIT, usageFailure } from '../exit-code.ts';
+import { EXIT, unreadable, usageFailure } from '../exit-code.ts';
 import type { FileValidation } from '../types.ts';
 import { validationText } from './validation-text.ts';
 
@@ -27,7 +27,7 @@ export const isTable = (path: string): boolean => /\.(csv|parquet)$/i.test(path)
 /** @throws Failure */
 export async function requireFile(path: string): Promise<void> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
-    throw usageFailure(error.code === 'ENOENT' ? `There is no file ${path}` : `${path} cannot be read (${error.code})`);
+    throw unreadable(path, error);
   });
   if (!found.isFile()) throw usageFailure(`${path} is not a file`);
 }

@@ -1,10 +1,9 @@
 /** What answers are scored with: OpenAI's graders, run here. */
-import { readFile } from 'node:fs/promises';
 import { Value } from 'typebox/value';
 import { Grader } from '../../src/formats/graders/grader.ts';
 import { prepareGrader } from '../../src/formats/graders/run.ts';
 import { usageFailure } from '../exit-code.ts';
-import { parseYaml } from '../jobs/request.ts';
+import { readYaml } from '../jobs/request.ts';
 
 export interface NamedGrader {
   name: string;
@@ -25,12 +24,7 @@ function similarity(name: string, reference: string): Grader {
 /** @param paths of YAML or JSON files with a grader or a list of them; none: the defaults. @throws Failure, Refusal */
 export async function readGraders(paths: readonly string[]): Promise<NamedGrader[]> {
   const given: unknown[] = [];
-  for (const path of paths) {
-    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      throw usageFailure(`${path} cannot be read (${error.code})`);
-    });
-    given.push(...[parseYaml(text, path)].flat());
-  }
+  for (const path of paths) given.push(...[await readYaml(path)].flat());
   return (paths.length === 0 ? DEFAULTS : given.map(checked)).map((grader) => ({ name: grader.name, grade: prepareGrader(grader) }));
 }
 

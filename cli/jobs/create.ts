@@ -2,13 +2,11 @@ import type { Context } from '../context.ts';
 import { follow } from '../follow/follow.ts';
 import type { Job } from '../types.ts';
 import { withUploads } from './files.ts';
-import { type JobFlags, readRequest, withFlags } from './request.ts';
+import { type JobFlags, requestOf } from './request.ts';
 
-export type Options = JobFlags & { file?: string; follow?: boolean };
-
-export async function create(options: Options, context: Context): Promise<void> {
+export async function create(options: JobFlags & { follow?: boolean }, context: Context): Promise<void> {
   const { output } = context;
-  const request = withFlags(options.file === undefined ? {} : await readRequest(options.file), options);
+  const request = await requestOf(options);
   const service = await context.service();
   const body = await withUploads(request, { service, output });
   const job = await service.client.post<Job>('/fine_tuning/jobs', { body });

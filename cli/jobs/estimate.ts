@@ -1,9 +1,8 @@
 import type { Context } from '../context.ts';
 import { bytes, parameters } from '../terminal/amounts.ts';
 import { fields, safe } from '../terminal/text.ts';
-import type { Options } from './create.ts';
 import { withUploads } from './files.ts';
-import { readRequest, withFlags } from './request.ts';
+import { type JobFlags, requestOf } from './request.ts';
 
 interface Estimate {
   model: string;
@@ -16,8 +15,8 @@ interface Estimate {
   assumptions: string[];
 }
 
-export async function estimate(options: Options, { service: connect, output }: Context): Promise<void> {
-  const request = withFlags(options.file === undefined ? {} : await readRequest(options.file), options);
+export async function estimate(options: JobFlags, { service: connect, output }: Context): Promise<void> {
+  const request = await requestOf(options);
   const service = await connect();
   const body = await withUploads(request, { service, output });
   const found = await service.client.post<Estimate>('/fine_tuning/estimate', { body });

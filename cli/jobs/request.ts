@@ -3,10 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { parse, YAMLParseError } from 'yaml';
 import { isRecord } from '../../src/formats/record.ts';
-import { usageFailure } from '../exit-code.ts';
+import { unreadable, usageFailure } from '../exit-code.ts';
 
-/** Options of `graft jobs create` that become fields of the request. */
+/** The options that say what a job is: a file with the request, and fields that take precedence over it. */
 export interface JobFlags {
+  file?: string;
   model?: string;
   trainingFile?: string;
   validationFile?: string;
@@ -28,12 +29,12 @@ export type Request = Record<string, unknown>;
 /** The fields of a job that name files. */
 export const FILE_FIELDS = ['training_file', 'validation_file'] as const;
 
+/** @throws Failure */
+export const requestOf = async (flags: JobFlags): Promise<Request> => withFlags(flags.file === undefined ? {} : await readRequest(flags.file), flags);
+
 /** @returns the file's content, with paths that are found from here. @throws Failure */
 export async function readRequest(path: string): Promise<Request> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw usageFailure(error.code === 'ENOENT' ? `There is no file ${path}` : `${path} cannot be read (${error.code})`);
-  });
-  const request = parseYaml(text, path);
+  const request = await readYaml(path);
   if (!isRecord(request)) throw usageFailure(`${path} has no fields`, 'Write them as in `model: graft-tiny`, one a line.');
   for (const field of FILE_FIELDS) {
     const value = request[field];
@@ -43,12 +44,10 @@ export async function readRequest(path: string): Promise<Request> {
 }
 
 /** The service decides what a field may be: what is written here is sent as it is. @throws Failure */
-export function withFlags(request: Request, flags: JobFlags): Request {
+function withFlags(request: Request, flags: JobFlags): Request {
   const { model, trainingFile, validationFile, suffix, seed, epochs, batchSize, learningRate, rank, alpha, full, metadata, set, dryRun } = flags;
   const made = structuredClone(request);
-  // OpenAI's older place for them, if the file uses it; a request has them in one place.
-  const type = isRecord(made['method']) && typeof made['method']['type'] === 'string' ? made['method']['type'] : 'supervised';
-  const hyperparameters = 'hyperparameters' in made ? 'hyperparameters' : `method.${type}.hyperparameters`;
+  const hyperparameters = hyperparametersPath(made);
   const fields: [string, unknown][] = [
     ['model', model],
     ['training_file', trainingFile],
@@ -70,6 +69,13 @@ export function withFlags(request: Request, flags: JobFlags): Request {
   for (const field of ['model', 'training_file'])
     if (made[field] === undefined) throw usageFailure(`The job has no ${field}`, `Give it with --${field.replace('_', '-')}, or in a file with -f.`);
   return made;
+}
+
+/** Where the request has its hyperparameters: in OpenAI's older place if it uses that one, because it may have them in one place alone. */
+export function hyperparametersPath(request: Request): string {
+  if ('hyperparameters' in request) return 'hyperparameters';
+  const type = isRecord(request['method']) ? request['method']['type'] : undefined;
+  return `method.${typeof type === 'string' ? type : 'supervised'}.hyperparameters`;
 }
 
 /** What is set inside of `method` or `tuning` needs a type beside it; it is the service's own default. */
@@ -99,6 +105,14 @@ export function assign(request: Request, path: string, value: unknown): void {
     inside = next;
   }
   Object.defineProperty(inside, last, { value, enumerable: true, configurable: true, writable: true });
+}
+
+/** @throws Failure */
+export async function readYaml(path: string): Promise<unknown> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw unreadable(path, error);
+  });
+  return parseYaml(text, path);
 }
 
 /** YAML 1.2, of which JSON is a part; numbers such as 2e-4 are numbers. @throws Failure */

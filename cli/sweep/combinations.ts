@@ -1,8 +1,7 @@
 /** The settings of a sweep. */
 import { createHash } from 'node:crypto';
-import { isRecord } from '../../src/formats/record.ts';
 import { usageFailure } from '../exit-code.ts';
-import { parseYaml, type Request } from '../jobs/request.ts';
+import { hyperparametersPath, parseYaml, type Request } from '../jobs/request.ts';
 
 /** A field of the request and the values that it takes. */
 export interface Axis {
@@ -32,9 +31,7 @@ function axisOf(text: string, request: Request): Axis {
 function pathOf(name: string, request: Request): string {
   if (name.includes('.') || OWN.includes(name)) return name;
   if (TUNING.includes(name)) return `tuning.${name}`;
-  if ('hyperparameters' in request) return `hyperparameters.${name}`;
-  const type = isRecord(request['method']) ? request['method']['type'] : undefined;
-  return `method.${typeof type === 'string' ? type : 'supervised'}.hyperparameters.${name}`;
+  return `${hyperparametersPath(request)}.${name}`;
 }
 
 export type Combination = readonly { path: string; value: unknown }[];

@@ -2,13 +2,12 @@ import { quantity } from '../../src/formats/quantity.ts';
 import type { Context } from '../context.ts';
 import { usageFailure } from '../exit-code.ts';
 import { withUploads } from '../jobs/files.ts';
-import { addTypes, assign, type JobFlags, readRequest, withFlags } from '../jobs/request.ts';
+import { addTypes, assign, type JobFlags, requestOf } from '../jobs/request.ts';
 import type { Job } from '../types.ts';
 import { axesOf, combinations, drawn, nameOf } from './combinations.ts';
 import { jobsOf, RUN_KEY, SWEEP_KEY } from './jobs.ts';
 
 export interface SweepOptions extends JobFlags {
-  file?: string;
   vary: string[];
   sample?: number;
 }
@@ -19,7 +18,7 @@ const MAX_JOBS = 100;
 const MAX_NAME = 512;
 
 export async function createSweep(name: string, options: SweepOptions, { service: connect, output }: Context): Promise<void> {
-  const request = withFlags(options.file === undefined ? {} : await readRequest(options.file), options);
+  const request = await requestOf(options);
   const all = combinations(axesOf(options.vary, request));
   const chosen = options.sample === undefined ? all : drawn(all, options.sample);
   if (chosen.length > MAX_JOBS)
