@@ -21,9 +21,9 @@ interface Saved {
   sha256: string | null;
 }
 
-/** The name of a checkpoint ends so. */
+/** How the name of a checkpoint ends. */
 const CHECKPOINT = /:ckpt-step-(\d+)$/;
-/** Result files that are no part of the model. */
+/** The result file that is not part of the model. */
 const METRICS = 'step_metrics.csv';
 
 /** @param name of a job, a tuned model or a checkpoint */

@@ -5,7 +5,7 @@ import { type Connection, noKey } from './settings.ts';
 export interface Service {
   url: string;
   client: OpenAI;
-  /** For what the client has no method for: HEAD, and parts of a file. @throws APIError */
+  /** For requests that the client has no method for: HEAD, and parts of a file. @throws APIError */
   fetch(path: string, init?: RequestInit): Promise<Response>;
 }
 

@@ -28,7 +28,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export const settingsPath = (env: Environment = process.env): string =>
   join(env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'graft', 'config.json');
 
-/** @param givenUrl of `--url`. @throws Failure for an address that is none */
+/** @param givenUrl the value of `--url`. @throws Failure if the address is not an http or https URL */
 export async function findConnection(givenUrl: string | undefined, env: Environment = process.env): Promise<Connection> {
   const saved = await readSettings(env);
   const url = normalUrl(givenUrl || env['GRAFT_URL'] || saved.url || DEFAULT_URL);

@@ -105,5 +105,5 @@ async function examineGpu(): Promise<Check> {
       'there is an NVIDIA driver, but nvidia-smi does not answer',
       'In a container, give it the GPUs (`--gpus all`); else look at `nvidia-smi`.',
     );
-  return unknown('GPU', 'none that NVIDIA’s driver shows; training runs on the processor');
+  return unknown('GPU', 'NVIDIA’s driver shows none; training runs on the processor');
 }

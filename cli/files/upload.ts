@@ -8,7 +8,7 @@ import type { Service } from '../service.ts';
 
 /** A smaller file goes in one request. */
 const ONE_REQUEST_BYTES = 8 * 1024 ** 2;
-/** Of a part: small enough for the progress to move, and to be sent again. The service takes 64 MiB. */
+/** The size of a part: small enough to show progress and to send again. The service takes up to 64 MiB. */
 const PART_BYTES = 8 * 1024 ** 2;
 
 export interface UploadChoices {

@@ -46,7 +46,7 @@ export async function readManifest(folder: string): Promise<Manifest | null> {
   return manifest;
 }
 
-/** @throws Failure where there is none */
+/** @throws Failure if the folder has no import */
 export async function requireManifest(folder: string): Promise<Manifest> {
   const manifest = await readManifest(folder);
   if (manifest === null) throw usageFailure(`There is no import in ${folder}`, 'Make one with `graft import openai`, or name its folder with --dir.');
@@ -69,7 +69,7 @@ export async function writeWhole(path: string, content: string): Promise<void> {
   await rename(`${path}.new`, path);
 }
 
-/** @returns the lines of a file of JSON Lines; none if there is no such file. A last line that was cut off does not count */
+/** @returns the lines of a file of JSON Lines, without a last line that was cut off; an empty list if the file does not exist */
 export async function readLines<T>(path: string): Promise<T[]> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';

@@ -31,7 +31,7 @@ export async function readGraders(paths: readonly string[]): Promise<NamedGrader
 function checked(value: unknown): Grader {
   if (Value.Check(Grader, value)) return value;
   throw usageFailure(
-    `${JSON.stringify(value)?.slice(0, 100)} is no grader`,
+    `${JSON.stringify(value)?.slice(0, 100)} is not a grader`,
     'docs/jobs.md#graders has their fields; item.reference is the dataset’s answer, item.golden OpenAI’s.',
   );
 }

@@ -91,7 +91,7 @@ async function fetchFiles(jobs: readonly SourceJob[], manifest: Manifest, { opti
     jobs.flatMap(({ training_file: training, validation_file: validation }) => [training, ...(validation === null ? [] : [validation])]),
   );
   for (const id of ids) {
-    if (!/^[\w-]+$/.test(id)) throw new Failure(`"${safeLine(id)}" is no id of a file`); // it becomes a file's name
+    if (!/^[\w-]+$/.test(id)) throw new Failure(`"${safeLine(id)}" is not the id of a file`); // it becomes a file's name
     const path = join('files', `${id}.jsonl`);
     const size = await fetchFile(id, join(options.dir, path), source);
     manifest.files[id] = { path: size === null ? null : path, bytes: size ?? 0 };

@@ -38,7 +38,7 @@ export async function drawQuestions(path: string, number: number): Promise<Quest
 const lowest = <T extends { rank: string }>(drawn: readonly T[], number: number): T[] =>
   [...drawn].sort((a, b) => (a.rank < b.rank ? -1 : 1)).slice(0, number);
 
-/** @returns null for a line that does not end with a text of the assistant: a call of a tool has no text to compare */
+/** @returns null for a line that does not end with a text of the assistant: a tool call has no text to compare */
 function questionOf(line: number, text: string): Question | null {
   let value: unknown;
   try {

@@ -50,7 +50,7 @@ export async function uploaded(path: string, { service, output }: Needs): Promis
 /** As many as a project is likely to have of one size. */
 const MAX_COMPARED = 5;
 
-/** @returns a dataset of this name with this very content; null if there is none */
+/** @returns the id of a dataset with the same name and content; null if the service has no such dataset */
 async function sameFile(path: string, { client, fetch }: Service): Promise<string | null> {
   const { size } = await stat(path);
   const { data } = await client.get<List<FileObject>>('/files', { query: { purpose: 'fine-tune' } });

@@ -84,7 +84,7 @@ export function addTypes({ method, tuning }: Request): void {
   if (isRecord(tuning)) tuning['type'] ??= 'lora';
 }
 
-/** Ids begin so; a path that does, too, can be written ./file-…. */
+/** Whether a text is the id of a file; a path that looks like one can be written ./file-…. */
 export const isFileId = (text: string): boolean => /^file-[A-Za-z0-9]+$/.test(text);
 
 function assignment(text: string): [string, unknown] {

@@ -17,7 +17,7 @@ export async function askSecretly(question: string): Promise<string> {
   return answer;
 }
 
-/** @returns whether the answer was yes; no if there is nobody to ask */
+/** @returns whether the answer was yes. @throws Failure where there is nobody to ask, or on Ctrl-C */
 export const confirm = async (question: string): Promise<boolean> => /^y(es)?$/i.test((await ask(`${question} [y/N] `)).trim());
 
 export const textOfStdin = (): Promise<string> => text(process.stdin);

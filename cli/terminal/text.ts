@@ -27,7 +27,7 @@ export const widthOf = (stream: NodeJS.WriteStream): number => stream.columns ||
 export const clipped = (text: string, columns: number): string =>
   [...text].length > columns ? `${[...text].slice(0, columns - 1).join('')}…` : text;
 
-/** Columns of texts. The header is left out for `null`. */
+/** A header and rows in aligned columns. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[], paint: Paint): string {
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => [...(row[column] ?? '')].length)));
