@@ -1,6 +1,5 @@
 import type { Database } from '../database/client.ts';
-import { databaseTime } from '../database/time.ts';
-import { WORKER_TIMEOUT_MS } from '../models/store.ts';
+import { isAlive } from '../models/store.ts';
 
 /** A worker that is alive, and what it has to do. */
 export interface Machine {
@@ -24,9 +23,8 @@ export function openMachineStore(db: Database) {
   return {
     /** The workers that are alive. They serve every project; of their jobs, an owner learns only their own. */
     async list(owner: string): Promise<Machine[]> {
-      const since = new Date((await databaseTime(db)).getTime() - WORKER_TIMEOUT_MS);
       const workers = await db.worker.findMany({
-        where: { heartbeatAt: { gt: since } },
+        where: await isAlive(db),
         orderBy: [{ startedAt: 'asc' }, { id: 'asc' }],
         include: { models: { select: { modelId: true }, orderBy: { modelId: 'asc' } } },
       });

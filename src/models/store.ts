@@ -38,9 +38,12 @@ export type WorkerWithModel = Pick<WorkerIdentity, 'id' | 'device'> & { memoryBy
 
 export type ModelStore = ReturnType<typeof openModelStore>;
 
+/** The condition under which a worker counts as alive. */
+export const isAlive = async (db: Database) => ({ heartbeatAt: { gt: new Date((await databaseTime(db)).getTime() - WORKER_TIMEOUT_MS) } });
+
 /** Which workers are alive and which base models they have. */
 export function openModelStore(db: Database) {
-  const alive = async () => ({ heartbeatAt: { gt: new Date((await databaseTime(db)).getTime() - WORKER_TIMEOUT_MS) } });
+  const alive = () => isAlive(db);
   return {
     /** Records that a worker is alive and which models it has; removes those that it no longer names. */
     async announce(worker: WorkerIdentity, models: AnnouncedModel[]): Promise<void> {
