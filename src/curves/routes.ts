@@ -5,10 +5,10 @@ import { listOf } from '../http/list-schema.ts';
 import { binary } from '../http/openapi/answers.ts';
 import { pageOf } from '../http/paging.ts';
 import { findJob } from '../jobs/find.ts';
+import { JobParams } from '../jobs/schema.ts';
 import type { Services } from '../services.ts';
 import { eventFile, eventFileName } from './tensorboard.ts';
 
-const params = Type.Object({ job_id: Type.String() });
 /** What a column of a step holds. */
 const LARGEST_STEP = 2 ** 31 - 1;
 /** As many as fit a wide screen several times over; some 300 KB. */
@@ -51,7 +51,7 @@ export const curveRoutes: FastifyPluginAsyncTypebox<Services> = async (app, serv
         operationId: 'listFineTuningMetrics',
         summary: "List a job's metrics by step",
         description: 'In the order of the steps, thinned out for drawing. To follow a running job, ask again with `after_step`.',
-        params,
+        params: JobParams,
         querystring: MetricQuery,
         response: { 200: listOf(StepMetrics) },
       },
@@ -78,7 +78,7 @@ export const curveRoutes: FastifyPluginAsyncTypebox<Services> = async (app, serv
         summary: "Download a job's metrics as an event file of TensorBoard",
         description:
           'Every number of every step so far, while the job runs too. Save it under the name that the answer gives, in a folder of its own.',
-        params,
+        params: JobParams,
         response: { 200: binary('application/octet-stream', 'The event file.', { 'content-disposition': 'The name of the file.' }) },
       },
     },

@@ -4,7 +4,7 @@ import type { StepMetric } from '../jobs/job.ts';
 export interface CurveQuery {
   /** Only steps after this one. */
   afterStep: number;
-  /** About every how manieth step is wanted, beside those with an evaluation. */
+  /** One step of so many is wanted, besides those with an evaluation. */
   every: number;
   limit: number;
 }
@@ -16,7 +16,7 @@ const OF_EVALUATIONS = '^(valid|full_valid|eval)_';
 
 export function openCurveStore(db: Database) {
   return {
-    /** Steps with all their metrics, in order: every so manieth, those with an evaluation, and the newest. */
+    /** Steps with all their metrics, in order: one of every so many, those with an evaluation, and the newest. */
     async steps(owner: string, jobId: string, { afterStep, every, limit }: CurveQuery): Promise<StepMetric[]> {
       return db.$queryRaw<StepMetric[]>`
         SELECT step, metrics FROM step_metrics
