@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Browser, Page } from 'playwright-core';
-import { extract } from 'tar-stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Api, connect } from '../journey/api.ts';
+import { type Api, connect, unpackTar } from '../journey/api.ts';
 import { sameAnswer } from '../journey/dataset.ts';
 import { JOURNEY_KEY, makeHome, startService } from '../journey/service.ts';
 import { barriersOn, complaintsOf, findChromium, openBrowser } from './browser.ts';
@@ -119,14 +118,7 @@ describe.skipIf(executablePath === null)('the dashboard in Chromium', () => {
     const page = await open(`jobs/${jobId}/results`);
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download all (tar)' }).click()]);
     expect(download.suggestedFilename()).toBe('trained.tar');
-    const unpack = extract();
-    unpack.end(await readFile(await download.path()));
-    const files = new Map<string, Buffer>();
-    for await (const entry of unpack) {
-      const chunks: Buffer[] = [];
-      for await (const chunk of entry) chunks.push(chunk as Buffer);
-      files.set(entry.header.name, Buffer.concat(chunks));
-    }
+    const files = await unpackTar(await readFile(await download.path()));
     expect(files.get('adapter_model.safetensors')).toBeDefined();
     expect(files).toEqual(await api.adapter(jobId));
   });

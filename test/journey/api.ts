@@ -85,19 +85,23 @@ export function connect(url: string) {
     content: async (id: string) => Buffer.from(await (await request(`/files/${id}/content`)).arrayBuffer()),
     /** The unpacked tar of the adapter, or of a checkpoint's: name → bytes. */
     async adapter(id: string, step?: number): Promise<Map<string, Buffer>> {
-      const files = new Map<string, Buffer>();
-      const unpack = extract();
-      unpack.end(
-        Buffer.from(await (await request(`/fine_tuning/jobs/${id}${step === undefined ? '' : `/checkpoints/${step}`}/adapter`)).arrayBuffer()),
-      );
-      for await (const entry of unpack) {
-        const chunks: Buffer[] = [];
-        for await (const chunk of entry) chunks.push(chunk as Buffer);
-        files.set(entry.header.name, Buffer.concat(chunks));
-      }
-      return files;
+      const answer = await request(`/fine_tuning/jobs/${id}${step === undefined ? '' : `/checkpoints/${step}`}/adapter`);
+      return unpackTar(Buffer.from(await answer.arrayBuffer()));
     },
   };
+}
+
+/** @returns the files of a tar: name → bytes */
+export async function unpackTar(tar: Buffer): Promise<Map<string, Buffer>> {
+  const files = new Map<string, Buffer>();
+  const unpack = extract();
+  unpack.end(tar);
+  for await (const entry of unpack) {
+    const chunks: Buffer[] = [];
+    for await (const chunk of entry) chunks.push(chunk as Buffer);
+    files.set(entry.header.name, Buffer.concat(chunks));
+  }
+  return files;
 }
 
 export type Api = ReturnType<typeof connect>;
