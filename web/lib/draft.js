@@ -10,7 +10,7 @@
  *   hyperparameters: Record<string, string>,
  *   more: Record<string, unknown>,
  * }} Draft
- * `more`: what a copied job has beside, and the form has no field for
+ * `more`: settings of a copied job for which the form has no field
  */
 
 /** @typedef {{ name: string, label: string, hint: string, options?: readonly string[] }} Field */

@@ -7,11 +7,11 @@ import { announce } from '../../lib/announce.js';
 /** @typedef {import('../../api/types.d.ts').StepMetrics} StepMetrics */
 /** @typedef {import('../../api/types.d.ts').List<StepMetrics>} MetricsList */
 
-/** Events of steps come many a second; the numbers are read at most so often. */
+/** A job can take many steps in a second; their numbers are read no more often than this. */
 const READ_EVERY_MS = 700;
 const POINTS = 1_000;
 
-/** Every step's numbers that there are room for on a screen. @param {string} id @param {{ after?: number, signal?: AbortSignal }} [options] @returns {Promise<StepMetrics[]>} */
+/** The numbers of as many steps as a screen has room for. @param {string} id @param {{ after?: number, signal?: AbortSignal }} [options] @returns {Promise<StepMetrics[]>} */
 export async function loadSteps(id, { after = 0, signal } = {}) {
   /** @type {StepMetrics[]} */
   const rows = [];
