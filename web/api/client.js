@@ -3,11 +3,10 @@ import { createStore } from '../lib/store.js';
 
 /** An answer that says no: what is wrong, where, and what to do. */
 export class ApiError extends Error {
-  /** @param {number} status @param {{ message?: string, code?: string | null, param?: string | null }} error */
+  /** @param {number} status @param {{ message?: string, param?: string | null }} error */
   constructor(status, error) {
     super(error.message ?? `The service answered with status ${status}`);
     this.status = status;
-    this.code = error.code ?? null;
     this.param = error.param ?? null;
   }
 }

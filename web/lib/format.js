@@ -60,6 +60,3 @@ export const clock = (unixSeconds) => new Date(unixSeconds * 1000).toLocaleTimeS
 
 /** @param {number} amount @param {string} noun */
 export const quantity = (amount, noun) => `${amount.toLocaleString('en')} ${noun}${amount === 1 ? '' : 's'}`;
-
-/** `valid_mean_token_accuracy` is "valid mean token accuracy". @param {string} key */
-export const words = (key) => key.replaceAll('_', ' ');

@@ -16,6 +16,9 @@ const POLL_MS = 3_000;
 /** The list says nothing of the queue; it is asked for these few alone. */
 const PLACES_SHOWN = 5;
 
+/** @param {Job} job */
+const isWaiting = ({ status }) => status === 'queued' || status === 'validating_files';
+
 /** @param {number} limit @param {AbortSignal} signal @returns {Promise<JobList>} */
 async function loadJobs(limit, signal) {
   /** @type {Job[]} */
@@ -27,7 +30,7 @@ async function loadJobs(limit, signal) {
     jobs.push(...page.data);
     hasMore = page.has_more;
   }
-  const waiting = jobs.filter(({ status }) => status === 'queued' || status === 'validating_files').slice(-PLACES_SHOWN);
+  const waiting = jobs.filter(isWaiting).slice(-PLACES_SHOWN);
   const placed = new Map(
     await Promise.all(
       waiting.map(async ({ id }) => /** @type {const} */ ([id, /** @type {Job} */ (await get(`/fine_tuning/jobs/${id}`, { signal }))])),
@@ -94,7 +97,7 @@ export function JobsPage() {
 /** @param {Job[]} jobs */
 function countText(jobs) {
   const running = jobs.filter(({ status }) => status === 'running').length;
-  const waiting = jobs.filter(({ status }) => status === 'queued' || status === 'validating_files').length;
+  const waiting = jobs.filter(isWaiting).length;
   return `${running} running, ${waiting} waiting`;
 }
 

@@ -7,7 +7,7 @@ import { html } from '../lib/html.js';
 import { go, link } from '../lib/route.js';
 import { Head } from '../parts/shell.js';
 import { Resource } from '../parts/state.js';
-import { loadModels } from './models.js';
+import { isTuned, loadModels } from './models.js';
 import { AsCode } from './new-job/as-code.js';
 import { DataFields } from './new-job/data.js';
 import { EstimatePanel } from './new-job/estimate.js';
@@ -111,8 +111,8 @@ function ModelField({ models, value, onChange }) {
         setOther(currentTarget.value === '');
         onChange(currentTarget.value);
       }}>
-        <optgroup label="Base models">${models.filter(({ base_model: base }) => base === undefined).map(({ id }) => html`<option value=${id}>${id}</option>`)}</optgroup>
-        <optgroup label="Tuned models">${models.filter(({ base_model: base }) => base !== undefined).map(({ id }) => html`<option value=${id}>${id}</option>`)}</optgroup>
+        <optgroup label="Base models">${models.filter((model) => !isTuned(model)).map(({ id }) => html`<option value=${id}>${id}</option>`)}</optgroup>
+        <optgroup label="Tuned models">${models.filter(isTuned).map(({ id }) => html`<option value=${id}>${id}</option>`)}</optgroup>
         <option value="">Another one, by name</option>
       </select>
       ${models.length === 0 && html`<span class="problem">No worker is running, or none has a model. A job can be created when one does.</span>`}

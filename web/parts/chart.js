@@ -57,17 +57,16 @@ export function Chart({ curve, smoothing: wanted, isLog, syncKey }) {
   }, [shape, syncKey]);
   useEffect(() => plot.current?.setData(data), [data]);
 
-  const index = hovered ?? null;
   return html`
     <figure class="card">
       <figcaption class="card-head">
         <h2 class="plot-title">${curve.title}${curve.unit && html` <span class="quiet small">${curve.unit}</span>`}</h2>
-        <span class="small quiet number">${index !== null && curve.steps[index] !== undefined ? `step ${curve.steps[index]}` : ''}</span>
+        <span class="small quiet number">${hovered !== null && curve.steps[hovered] !== undefined ? `step ${curve.steps[hovered]}` : ''}</span>
       </figcaption>
       <ul class="chart-keys number">
         ${curve.lines.map(
           ({ label, values }, line) => html`
-            <li><span class="swatch" style=${{ background: `var(${token(line)})` }}></span>${label} <strong>${shownValue(values, index)}</strong></li>`,
+            <li><span class="swatch" style=${{ background: `var(${token(line)})` }}></span>${label} <strong>${shownValue(values, hovered)}</strong></li>`,
         )}
       </ul>
       <div class="chart-box" ref=${box} role="img" aria-label=${summary(curve, short)}></div>

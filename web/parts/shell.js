@@ -59,7 +59,7 @@ function skip(event) {
   document.getElementById('main')?.focus();
 }
 
-export function ThemeSwitch() {
+function ThemeSwitch() {
   const chosen = useStore(theme);
   return html`
     <div class="segments" role="group" aria-label="Colours">

@@ -1,17 +1,17 @@
 import { html } from '../lib/html.js';
 
-/** While something is read for the first time. @param {{ rows?: number, label?: string }} props */
-export const Loading = ({ rows = 4, label = 'Loading' }) => html`
+/** While something is read for the first time. @param {{ rows: number }} props */
+const Loading = ({ rows }) => html`
   <div class="stack-tight" role="status">
-    <span class="unseen">${label} …</span>
+    <span class="unseen">Loading …</span>
     ${Array.from({ length: rows }, () => html`<div class="skeleton"></div>`)}
   </div>`;
 
-/** @param {{ error: Error, onRetry?: () => void }} props */
-export const Failure = ({ error, onRetry }) => html`
+/** @param {{ error: Error, onRetry: () => void }} props */
+const Failure = ({ error, onRetry }) => html`
   <div class="note is-error stack-tight" role="alert">
     <p>${error.message}</p>
-    ${onRetry && html`<div><button type="button" onClick=${onRetry}>Try again</button></div>`}
+    <div><button type="button" onClick=${onRetry}>Try again</button></div>
   </div>`;
 
 /** Where there is nothing yet: why, and what to do. @param {{ title: string, children?: any }} props */

@@ -22,7 +22,7 @@ export function Progress({ job }) {
 }
 
 /** @param {Job} job */
-export function progressText(job) {
+function progressText(job) {
   const { step, total_steps: total, estimated_finish: finish, queue_position: position } = job;
   const steps = total === null ? '' : `step ${number(step ?? 0)} of ${number(total)}`;
   const left = finish === null || job.status !== 'running' ? '' : `${duration(finish - Date.now() / 1000)} left`;
