@@ -76,7 +76,8 @@ export function recordModel({ config, tuning, objective, seed, precision, heldIn
   const { blocks } = config.names;
   const method = tuning === null ? null : methodOf(tuning);
   const shapes: Shapes = [...weightShapes(config)];
-  const isTrained = ([name]: readonly [string, unknown]): boolean => method?.trainsWeight(name) ?? false;
+  const isTrained = ([name]: readonly [string, unknown]): boolean =>
+    method !== null && tuning !== null && method.trainsWeight(name, { config, tuning });
   const [frozenShapes, trainedShapes] = [shapes.filter((weight) => !isTrained(weight)), shapes.filter(isTrained)];
   const hold = (of: Shapes, prefix: string, typeOf: (slab: Slab) => HeldType = () => DType.float32): HeldSlab[] =>
     slabsOf(of, blocks).map((slab) => ({

@@ -31,7 +31,7 @@ export interface EagerModel extends TunedModel {
 export function openEagerForTraining({ modelDir, tuning, seed }: { modelDir: string; tuning: ResolvedTuning; seed: number }): EagerModel {
   const method = methodOf(tuning);
   return open(modelDir, tuning, (weights, config) => {
-    for (const [name, weight] of weights) if (method.trainsWeight(name)) weights.set(name, variable(weight));
+    for (const [name, weight] of weights) if (method.trainsWeight(name, { config, tuning })) weights.set(name, variable(weight));
     return method.join(weights, { config, tuning, seed });
   });
 }

@@ -18,7 +18,7 @@ export interface Method<T extends ResolvedTuning> {
   /** PEFT's name for it in adapter_config.json; null if it delivers a whole model instead of an adapter. */
   readonly peftType: string | null;
   /** Whether a weight of the base is itself trained rather than frozen. @param name as in the checkpoint */
-  trainsWeight(name: string): boolean;
+  trainsWeight(name: string, options: { config: ModelConfig; tuning: T }): boolean;
   /**
    * Creates what is trained and joins it to the base.
    * @param weights of the base, by name; variables if they are themselves trained. Only `Trained.parameters` computes with them
