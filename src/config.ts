@@ -46,6 +46,8 @@ export interface Config {
   webhookKey: string | null;
   /** How much memory a training process may allocate, bytes; null: no limit of ours. */
   trainingMemoryBytes: number | null;
+  /** The operator's command that runs training processes, such as one that limits them. */
+  trainingWrapper: readonly string[];
   /** Whether training processes get namespaces of their own where the system allows it. */
   confineTraining: boolean;
   chat: ChatConfig;
@@ -146,6 +148,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     rootApiKey: key('ROOT_API_KEY'),
     webhookKey: key('WEBHOOK_KEY'),
     confineTraining: !['false', '0'].includes(env['CONFINE_TRAINING'] ?? ''),
+    trainingWrapper: (env['TRAINING_WRAPPER'] ?? '').split(/\s+/).filter((word) => word !== ''),
     trainingMemoryBytes: memoryLimit('TRAINING_MEMORY_LIMIT', env, problems),
     chat: Object.freeze({
       requests: integer('CHAT_REQUESTS', 32, [0, 10_000]),

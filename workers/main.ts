@@ -30,6 +30,7 @@ const { prefix, achieved, problem } = confinement({
   hidden: serviceFiles(services),
   namespaces: config.confineTraining,
   maxMemoryBytes: config.trainingMemoryBytes,
+  wrapper: config.trainingWrapper,
 });
 if (problem === null) log.info({ achieved }, 'training processes are confined');
 else log.warn({ achieved, problem }, 'training processes are not confined as they could be: this system does not allow it');

@@ -21,10 +21,15 @@ export interface ConfinementOptions {
   namespaces: boolean;
   /** Limit on the memory that it allocates, bytes; null: none. */
   maxMemoryBytes: number | null;
+  /** The operator's own command that runs others, before everything else: it may use what a namespace hides, such as systemd's socket. */
+  wrapper: readonly string[];
 }
 
 /** Of 1,000: before the database, the queue and the worker. Any process may raise its own. */
 const OUT_OF_MEMORY_SCORE = 500;
+
+/** One that asks, or waits for a busy system manager, would hold up the worker's start for ever. */
+const WRAPPER_TIMEOUT_MS = 10_000;
 
 /** Arguments: memory limit in KiB or `unlimited`, the number of hidden paths, these paths, the command. */
 const SCRIPT = `
@@ -45,8 +50,13 @@ const NAMESPACES = ['unshare', '--user', '--map-root-user', '--net', '--ipc'];
 /** After mounting: it is not even root among its own files any more. */
 const WITHOUT_CAPABILITIES = ['setpriv', '--no-new-privs', '--bounding-set=-all', '--inh-caps=-all', '--'];
 
-/** Tries what this system allows, most first. Takes some ten milliseconds. */
-export function confinement({ hidden, namespaces, maxMemoryBytes }: ConfinementOptions): Confinement {
+/**
+ * Tries what this system allows, most first. Takes some ten milliseconds.
+ * @throws Error if the operator's wrapper does not run a command: its limits were wanted
+ */
+export function confinement({ hidden, namespaces, maxMemoryBytes, wrapper }: ConfinementOptions): Confinement {
+  const wrapped = wrapper.length === 0 ? null : failure(wrapper);
+  if (wrapped !== null) throw new Error(`TRAINING_WRAPPER "${wrapper.join(' ')}" does not run a command: ${wrapped}`);
   const limit = maxMemoryBytes === null ? 'unlimited' : String(Math.floor(maxMemoryBytes / 1024));
   const script = (paths: readonly string[]) => ['sh', '-c', SCRIPT, 'sh', limit, String(paths.length), ...paths];
   const choices: Omit<Confinement, 'problem'>[] = [
@@ -62,9 +72,16 @@ export function confinement({ hidden, namespaces, maxMemoryBytes }: ConfinementO
   ];
   let problem: string | null = null;
   for (const choice of namespaces ? choices : choices.slice(-1)) {
-    const { status, stderr, error } = spawnSync(choice.prefix[0]!, [...choice.prefix.slice(1), 'true'], { encoding: 'utf8' });
-    if (status === 0) return { ...choice, problem };
-    problem ??= error?.message ?? (stderr.trim() || `exit code ${status}`);
+    const prefix = [...wrapper, ...choice.prefix];
+    const failed = failure(prefix);
+    if (failed === null) return { ...choice, prefix, problem };
+    problem ??= failed;
   }
-  return { prefix: [], achieved: 'nothing', problem };
+  return { prefix: wrapper, achieved: 'nothing', problem };
+}
+
+/** @returns why the prefix does not run a command; null if it does */
+function failure(prefix: readonly string[]): string | null {
+  const { status, stderr, error } = spawnSync(prefix[0]!, [...prefix.slice(1), 'true'], { encoding: 'utf8', timeout: WRAPPER_TIMEOUT_MS });
+  return status === 0 ? null : (error?.message ?? (stderr.trim() || `exit code ${status}`));
 }

@@ -18,7 +18,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const confined = (options: Partial<Parameters<typeof confinement>[0]> = {}) =>
-  confinement({ hidden: [], namespaces: true, maxMemoryBytes: null, ...options });
+  confinement({ hidden: [], namespaces: true, maxMemoryBytes: null, wrapper: [], ...options });
 const run = (prefix: readonly string[], ...command: string[]) =>
   spawnSync(prefix[0]!, [...prefix.slice(1), ...command], { encoding: 'utf8', timeout: 20_000 });
 
@@ -51,6 +51,19 @@ describe('a confined process', () => {
     const { status } = run(prefix, process.execPath, '-e', 'const held = []; for (let i = 0; i < 64; i++) held.push(Buffer.alloc(2 ** 25, 1))');
     expect(status).not.toBe(0);
     expect(run(confined().prefix, process.execPath, '-e', 'Buffer.alloc(2 ** 30, 1)').status).toBe(0);
+  });
+
+  it("runs within the operator's own command", () => {
+    const { prefix, achieved } = confined({ wrapper: ['prlimit', '--nofile=64'] });
+    expect(achieved).toBe(confined().achieved);
+    expect(run(prefix, 'sh', '-c', 'ulimit -n').stdout.trim()).toBe('64');
+  });
+
+  it('is not started without the limits that the operator wants', () => {
+    expect(() => confined({ wrapper: ['prlimit', '--no-such-limit=1', '--'] })).toThrow(
+      /^TRAINING_WRAPPER "prlimit --no-such-limit=1 --" does not run a command: /,
+    );
+    expect(() => confined({ wrapper: ['/not/there'] })).toThrow(/ENOENT/);
   });
 
   it.runIf(problem === null)('sees neither the hidden paths nor a way to show them again', () => {
