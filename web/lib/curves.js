@@ -2,7 +2,7 @@
 
 /** @typedef {import('../api/types.d.ts').StepMetrics} StepMetrics */
 /** @typedef {{ label: string, values: (number | null)[], isSparse: boolean }} Line */
-/** `isExact`: chosen and not measured, so that there is nothing to smooth. @typedef {{ title: string, unit?: string, isExact?: boolean, steps: number[], lines: Line[] }} Curve */
+/** `isExact`: has no noise to smooth away. @typedef {{ title: string, unit?: string, isExact?: boolean, steps: number[], lines: Line[] }} Curve */
 
 /** Plots of what every job has, in the order in which people look at them; the rest follows, each by itself. */
 const PLOTS = [
@@ -19,18 +19,19 @@ const PLOTS = [
   { title: 'Learning rate', isExact: true, names: { learning_rate: 'of AdamW' } },
   { title: 'Gradient norm', names: { grad_norm: 'before clipping' } },
   { title: 'Tokens per second', names: { tokens_per_second: 'training' } },
-  { title: 'Memory', unit: 'GB', names: { memory_gb: 'training process' } },
+  { title: 'Memory', unit: 'GB', isExact: true, names: { memory_gb: 'training process', peak_memory_gb: 'its peak' } },
 ];
 /** They count, and say nothing as a curve. */
-const COUNTS = ['epoch', 'tokens', 'supervised_tokens', 'seconds', 'answer_seconds', 'memory_bytes'];
+const COUNTS = ['epoch', 'tokens', 'supervised_tokens', 'seconds', 'answer_seconds', 'memory_bytes', 'peak_memory_bytes'];
 
 /** The metrics of a step, with what follows from them. @param {Record<string, number>} metrics @returns {Record<string, number>} */
 export function withRates(metrics) {
-  const { tokens, seconds, memory_bytes: memory } = metrics;
+  const { tokens, seconds, memory_bytes: memory, peak_memory_bytes: peak } = metrics;
   return {
     ...metrics,
     ...(tokens !== undefined && seconds !== undefined && seconds > 0 && { tokens_per_second: tokens / seconds }),
     ...(memory !== undefined && { memory_gb: memory / 1e9 }),
+    ...(peak !== undefined && { peak_memory_gb: peak / 1e9 }),
   };
 }
 

@@ -168,7 +168,8 @@ export interface StepReport {
   /**
    * `train_…`: the objective's metrics on the step's examples. `valid_…`: on one batch of the validation file, on evaluation steps.
    * `full_valid_…`: on the whole validation file, at each checkpoint. `epoch`: epochs finished, e.g. 1.5. `grad_norm`: global norm before clipping.
-   * `tokens`, `supervised_tokens`: counts over the step's examples. Also `learning_rate` and `seconds`. Where the model was asked, `eval_{name}` is the
+   * `tokens`, `supervised_tokens`: counts over the step's examples. Also `learning_rate` and `seconds`.
+   * `memory_bytes`, `peak_memory_bytes`: main memory of the process after the step, and the most since it started. Where the model was asked, `eval_{name}` is the
    * score of an evaluation, and `answer_seconds` the time that the answers took.
    */
   metrics: Metrics;

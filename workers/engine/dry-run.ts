@@ -10,7 +10,7 @@ import { type Batch, type Example, supervisedTokens, tokensIn } from './data/bat
 import { byLength, inMemory } from './data/example-store.ts';
 import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
 import { DELIVERABLE } from './io/checkpoint.ts';
-import { peakMemoryBytes } from './machine/peak-memory.ts';
+import { processMemory } from './machine/process-memory.ts';
 import { learningRate } from './optim/schedule.ts';
 import type { Run } from './prepare.ts';
 import { saveCheckpoint } from './save-checkpoint.ts';
@@ -98,7 +98,7 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
 }
 
 function memoryOf({ model, hyperparameters, tuning }: Run, passes: readonly Batch[]): DryRun['memory'] {
-  const peak = peakMemoryBytes();
+  const { peak } = processMemory();
   if (backend.isUsingGpuDevice) return { peak_bytes: peak, device_peak_bytes: null, estimate: null, estimate_error: null };
   const estimate = estimateMemory({
     config: model.config,

@@ -7,6 +7,7 @@ import { supervisedTokens, tokensIn } from './data/batch.ts';
 import { stepExamples } from './data/batches.ts';
 import { inMemory } from './data/example-store.ts';
 import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
+import { processMemory } from './machine/process-memory.ts';
 import { learningRate, type Schedule } from './optim/schedule.ts';
 import { prepare, type Run } from './prepare.ts';
 import { saveCheckpoint } from './save-checkpoint.ts';
@@ -96,6 +97,7 @@ export async function trainPrepared(
     const { metrics, gradNorm } = await takeStep(model, passesOf(model, examples), { step, seed, learningRate: rate, maxNorm });
     trainedTokens += tokens;
     const seconds = (performance.now() - stepStartedMs) / 1000;
+    const memory = processMemory();
 
     // Evaluate.
     const evaluates = validation !== null && step % evalSteps === 0;
@@ -113,6 +115,8 @@ export async function trainPrepared(
       tokens,
       supervised_tokens: examples.reduce((sum, example) => sum + supervisedTokens(example), 0),
       seconds,
+      memory_bytes: memory.now,
+      peak_memory_bytes: memory.peak,
     };
   }
 
