@@ -23,9 +23,10 @@ export const sampleRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
         response: { 200: SampleList },
       },
     },
-    async ({ principal, params, query: { prompt_index: prompt, ...page } }) => {
+    async ({ principal, params, query: { prompt_index: prompt, step_number: step, ...page } }) => {
       const job = await findJob(principal, params.job_id, services);
-      const found = await services.samples.list(principal.project, job.id, { ...page, ...(prompt !== undefined && { prompt }) });
+      const only = { ...(prompt !== undefined && { prompt }), ...(step !== undefined && { step }) };
+      const found = await services.samples.list(principal.project, job.id, { ...page, only });
       return cursorList(found, (sample) => ({
         id: sample.id,
         object: 'fine_tuning.job.sample' as const,

@@ -26,6 +26,9 @@ export const SampleQuery = Type.Object(
     after,
     limit: limit(20),
     prompt_index: Type.Optional(Type.Integer({ minimum: 0, description: 'Only answers to this prompt.' })),
+    step_number: Type.Optional(
+      Type.Integer({ minimum: 0, description: 'Only answers after this step; 0: those of the model as training found it.' }),
+    ),
   },
   { additionalProperties: false },
 );

@@ -34,17 +34,17 @@ export function openSampleStore(db: Database) {
       return written !== null;
     },
 
-    /** Those of the newest step first, and of a step in the order of the prompts. @param page.prompt only answers to this prompt */
+    /** Those of the newest step first, and of a step in the order of the prompts. @param page.only  answers to this prompt, or after this step */
     async list(
       owner: string,
       jobId: string,
-      { after, limit, prompt }: { after?: string; limit: number; prompt?: number },
+      { after, limit, only = {} }: { after?: string; limit: number; only?: { prompt?: number; step?: number } },
     ): Promise<Page<StoredSample>> {
       const cursor = await cursorOf(after, (id) =>
         db.jobSample.findFirst({ where: { id, jobId, job: { owner } }, select: { step: true, prompt: true } }),
       );
       const rest = cursor && { OR: [{ step: { lt: cursor.step } }, { step: cursor.step, prompt: { gt: cursor.prompt } }] };
-      const where = { jobId, job: { owner }, ...(prompt !== undefined && { prompt }), ...rest };
+      const where = { jobId, job: { owner }, AND: [only, rest ?? {}] };
       const rows = await db.jobSample.findMany({ where, orderBy: [{ step: 'desc' }, { prompt: 'asc' }], take: limit + 1, omit: { jobId: true } });
       return pageOf(rows, limit);
     },

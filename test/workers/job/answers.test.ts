@@ -82,6 +82,8 @@ describe('a job with sample prompts and evaluations', () => {
     expect(samples.at(-2)).toMatchObject({ step_number: 0, prompt: QUESTION, tokens: expect.any(Number) });
     expect(samples.at(-2)!.text).not.toBe('one two three');
     expect(samples.at(-1)!.prompt).toBe('one');
+    const first = (await jobs.get(id, '/samples?step_number=0')).json();
+    expect(first.data).toMatchObject(samples.slice(-2));
     const page = (await jobs.get(id, '/samples?limit=2&prompt_index=1')).json();
     expect(page).toMatchObject({ has_more: true, data: [{ step_number: 24 }, { step_number: 16 }] });
     const rest = (await jobs.get(id, `/samples?limit=2&prompt_index=1&after=${page.last_id}`)).json();
