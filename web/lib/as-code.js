@@ -1,9 +1,13 @@
 /** A request to create a job, as a program would send it. Pure. */
+import { isRawNumber } from './written.js';
 
 /** @typedef {Record<string, unknown>} Request */
 
 /** Typed by the official clients; the rest goes along as it is. */
 const TYPED = ['model', 'training_file', 'validation_file', 'suffix', 'seed', 'method', 'metadata', 'integrations'];
+
+/** What fits on a line of its own. */
+const WIDTH = 80;
 
 /** @param {string} url of the service @param {Request} request */
 export const asCurl = (url, request) => `curl ${url}/v1/fine_tuning/jobs \\
@@ -35,13 +39,16 @@ const client = new OpenAI({ baseURL: '${url}/v1', apiKey: process.env.GRAFT_API_
 const job = await client.fineTuning.jobs.create(${JSON.stringify(request, null, 2)});
 console.log(job.id);`;
 
-/** @param {unknown} value @returns {string} */
-function python(value) {
+/** @param {unknown} value @param {string} [indent] @returns {string} */
+function python(value, indent = '    ') {
   if (value === null || value === undefined) return 'None';
   if (typeof value === 'boolean') return value ? 'True' : 'False';
-  if (Array.isArray(value)) return `[${value.map(python).join(', ')}]`;
+  if (isRawNumber(value)) return value.rawJSON;
   if (typeof value !== 'object') return JSON.stringify(value);
-  return `{${Object.entries(value)
-    .map(([name, entry]) => `${JSON.stringify(name)}: ${python(entry)}`)
-    .join(', ')}}`;
+  const deeper = `${indent}    `;
+  const [opening, closing, parts] = Array.isArray(value)
+    ? ['[', ']', value.map((entry) => python(entry, deeper))]
+    : ['{', '}', Object.entries(value).map(([name, entry]) => `${JSON.stringify(name)}: ${python(entry, deeper)}`)];
+  const line = `${opening}${parts.join(', ')}${closing}`;
+  return line.length <= WIDTH ? line : `${opening}\n${parts.map((part) => `${deeper}${part},\n`).join('')}${indent}${closing}`;
 }

@@ -1,126 +1,150 @@
 /** The form of a new job, and what it becomes. Pure. */
+import { MAIN_FIELDS, METHODS, MORE_FIELDS, OBJECTIVES } from './fields.js';
+import { evaluationOf, evaluationProblem, evaluationRequest, promptOf, promptProblem, promptRequest } from './questions.js';
+import { filledIn, objectProblem, sorted, textOf, valueIn } from './written.js';
 
 /** @typedef {import('../api/types.d.ts').Job} Job */
 
 /**
  * Fields are texts, as people type them; an empty one is left to the service.
  * @typedef {{
- *   training_file: string, validation_file: string, model: string, suffix: string, seed: string, priority: string,
- *   type: string, r: string, lora_alpha: string, lora_dropout: string, target_modules: string,
- *   hyperparameters: Record<string, string>,
- *   more: Record<string, unknown>,
+ *   training_file: string, validation_file: string, evaluation_file: string, model: string, isDry: boolean,
+ *   type: string, tuning: Record<string, string>,
+ *   objective: string, hyperparameters: Record<string, string>, chat_template_kwargs: string,
+ *   prompts: import('./questions.js').Prompt[], evaluations: import('./questions.js').Evaluation[],
+ *   beside: Record<string, string>,
+ *   kept: Kept,
  * }} Draft
- * `more`: settings of a copied job for which the form has no field
+ * `beside`: the job's own settings
  */
 
-/** @typedef {{ name: string, label: string, hint: string, options?: readonly string[] }} Field */
+/**
+ * What a copied job has that the form has no field for. `tuning` belongs to its `type`, and the rest of the method to its `objective`.
+ * @typedef {{
+ *   type: string, tuning: Record<string, unknown>, objective: string, method: Record<string, unknown>,
+ *   hyperparameters: Record<string, unknown>, job: Record<string, unknown>,
+ * }} Kept
+ */
 
-/** @type {readonly Field[]} */
-export const MAIN_FIELDS = [
-  { name: 'n_epochs', label: 'Epochs', hint: 'Passes over the file.' },
-  { name: 'batch_size', label: 'Batch size', hint: 'Examples per step.' },
-  { name: 'learning_rate', label: 'Learning rate', hint: 'Of AdamW, at its peak.' },
-];
+/** The job's own settings beside the files and the model. @type {readonly import('./fields.js').Field[]} */
+const BESIDE = [{ name: 'suffix', label: '', isText: true }, ...names('seed', 'priority', 'evaluation_max_examples', 'max_completion_tokens')];
 
-/** @type {readonly Field[]} */
-export const MORE_FIELDS = [
-  {
-    name: 'lr_scheduler_type',
-    label: 'Schedule',
-    hint: 'How the rate falls.',
-    options: ['linear', 'cosine', 'constant', 'constant_with_warmup', 'cosine_with_restarts', 'polynomial', 'inverse_sqrt'],
-  },
-  { name: 'warmup_ratio', label: 'Warm-up', hint: 'Share of the steps.' },
-  { name: 'weight_decay', label: 'Weight decay', hint: 'Of matrices.' },
-  { name: 'max_grad_norm', label: 'Gradient clip', hint: '0 turns it off.' },
-  { name: 'max_length', label: 'Longest example', hint: 'In tokens.' },
-  { name: 'truncation', label: 'Longer ones are', hint: 'error: the job fails.', options: ['error', 'right', 'left', 'drop'] },
-  { name: 'eval_steps', label: 'Evaluate every', hint: 'Steps.' },
-  { name: 'save_steps', label: 'Checkpoint every', hint: 'Steps; 0: each epoch.' },
-  { name: 'precision', label: 'Precision', hint: 'Of matrix products.', options: ['f32', 'bf16'] },
-];
+/** @param {...string} known */
+function names(...known) {
+  return known.map((name) => ({ name, label: '' }));
+}
 
-const FIELDS = [...MAIN_FIELDS, ...MORE_FIELDS];
-
-/** @type {readonly { name: string, label: string, hint: string, hyperparameters: Record<string, string>, r: string }[]} */
-export const PRESETS = [
-  { name: 'auto', label: 'By the data', hint: 'Epochs and batch size follow from the number of examples.', hyperparameters: {}, r: '' },
-  { name: 'quick', label: 'Quick look', hint: 'One epoch, rank 8: is the data any good?', hyperparameters: { n_epochs: '1' }, r: '8' },
-  {
-    name: 'thorough',
-    label: 'Thorough',
-    hint: 'Five epochs, rank 32, a cosine schedule.',
-    hyperparameters: { n_epochs: '5', lr_scheduler_type: 'cosine', warmup_ratio: '0.05' },
-    r: '32',
-  },
-];
+/** The setting of this name, as JSON. */
+const KWARGS = { name: 'chat_template_kwargs', label: '', isJson: true };
 
 /** @returns {Draft} */
 export const emptyDraft = () => ({
   training_file: '',
   validation_file: '',
+  evaluation_file: '',
   model: '',
-  suffix: '',
-  seed: '',
-  priority: '',
+  isDry: false,
   type: 'lora',
-  r: '',
-  lora_alpha: '',
-  lora_dropout: '',
-  target_modules: '',
+  tuning: {},
+  objective: 'supervised',
   hyperparameters: {},
-  more: {},
+  chat_template_kwargs: '',
+  prompts: [],
+  evaluations: [],
+  beside: {},
+  kept: { type: '', tuning: {}, objective: '', method: {}, hyperparameters: {}, job: {} },
 });
+
+/** @param {string} objective */
+export const hyperparameterFields = (objective) => [...MAIN_FIELDS, ...fieldsOf(OBJECTIVES, objective), ...MORE_FIELDS];
+
+/** @param {readonly import('./fields.js').Kind[]} kinds @param {string} type */
+export const fieldsOf = (kinds, type) => kinds.find((kind) => kind.type === type)?.fields ?? [];
 
 /** A job like another one, with what was chosen for it. @param {Job} job @returns {Draft} */
 export function draftOf(job) {
-  const { type, r, lora_alpha: alpha, lora_dropout: dropout, target_modules: targets } = job.tuning;
-  const known = FIELDS.map(({ name }) => name);
-  const entries = Object.entries(job.hyperparameters).filter(
-    ([name]) => name !== 'learning_rate_multiplier' || !('learning_rate' in job.hyperparameters),
-  );
+  const { type, ...chosenTuning } = job.tuning;
+  const tuning = sorted(fieldsOf(METHODS, type), chosenTuning);
+  const { type: objective } = job.method;
+  const settings = /** @type {{ hyperparameters?: Record<string, unknown>, chat_template_kwargs?: unknown }} */ (job.method[objective] ?? {});
+  const { hyperparameters: chosen = job.hyperparameters, chat_template_kwargs: kwargs, ...method } = settings;
+  // The two say the same, and only one has a field.
+  const { learning_rate_multiplier: multiplier, ...others } = chosen;
+  const hyperparameters = sorted(hyperparameterFields(objective), 'learning_rate' in chosen || multiplier === undefined ? others : chosen);
+  const { metadata, integrations, priority } = job;
   return {
-    ...emptyDraft(),
     training_file: job.training_file,
     validation_file: job.validation_file ?? '',
+    evaluation_file: job.evaluation_file ?? '',
     model: job.model,
-    suffix: job.suffix ?? '',
-    seed: String(job.seed),
-    priority: job.priority === 0 ? '' : String(job.priority),
+    isDry: false,
     type,
-    r: text(r),
-    lora_alpha: text(alpha),
-    lora_dropout: text(dropout),
-    target_modules: Array.isArray(targets) ? targets.join(', ') : '',
-    hyperparameters: Object.fromEntries(entries.filter(([name]) => known.includes(name)).map(([name, value]) => [name, text(value)])),
-    more: Object.fromEntries(entries.filter(([name]) => !known.includes(name))),
+    tuning: tuning.texts,
+    objective,
+    hyperparameters: hyperparameters.texts,
+    chat_template_kwargs: textOf(KWARGS, kwargs),
+    prompts: job.sample_prompts?.map(promptOf) ?? [],
+    evaluations: job.evaluations?.map(evaluationOf) ?? [],
+    beside: sorted(BESIDE, { ...job, priority: priority === 0 ? '' : priority }).texts,
+    kept: {
+      type,
+      tuning: tuning.rest,
+      objective,
+      method,
+      hyperparameters: hyperparameters.rest,
+      job: { ...(metadata !== null && { metadata }), ...(integrations !== null && { integrations }) },
+    },
   };
 }
-
-/** @param {unknown} value */
-const text = (value) => (value === undefined || value === 'auto' ? '' : String(value));
 
 /** What is posted. @param {Draft} draft @returns {Record<string, unknown>} */
 export function requestOf(draft) {
-  const chosen = { ...draft.more, ...given(draft.hyperparameters) };
-  const targets = draft.target_modules.split(/[\s,]+/).filter((name) => name !== '');
-  const lora = {
-    ...given({ r: draft.r, lora_alpha: draft.lora_alpha, lora_dropout: draft.lora_dropout }),
-    ...(targets.length > 0 && { target_modules: targets }),
+  const { objective, kept, chat_template_kwargs: kwargs } = draft;
+  const chosen = { ...(objective === kept.objective && kept.hyperparameters), ...filledIn(hyperparameterFields(objective), draft.hyperparameters) };
+  const method = {
+    ...(objective === kept.objective && kept.method),
+    ...(Object.keys(chosen).length > 0 && { hyperparameters: chosen }),
+    ...(kwargs.trim() !== '' && { chat_template_kwargs: valueIn(KWARGS, kwargs) }),
   };
+  const prompts = draft.prompts.filter(({ text }) => text.trim() !== '').map(promptRequest);
   return {
     model: draft.model,
     training_file: draft.training_file,
-    ...(draft.validation_file !== '' && { validation_file: draft.validation_file }),
-    ...(draft.suffix !== '' && { suffix: draft.suffix }),
-    ...given({ seed: draft.seed, priority: draft.priority }),
-    method: { type: 'supervised', ...(Object.keys(chosen).length > 0 && { supervised: { hyperparameters: chosen } }) },
-    tuning: { type: draft.type, ...(draft.type === 'lora' && lora) },
+    ...given('validation_file', draft.validation_file),
+    ...filledIn(BESIDE, asked(draft, prompts.length)),
+    method: { type: objective, ...(Object.keys(method).length > 0 && { [objective]: method }) },
+    tuning: { type: draft.type, ...(draft.type === kept.type && kept.tuning), ...filledIn(fieldsOf(METHODS, draft.type), draft.tuning) },
+    ...(prompts.length > 0 && { sample_prompts: prompts }),
+    ...(draft.evaluations.length > 0 && {
+      evaluations: draft.evaluations.map(evaluationRequest),
+      ...given('evaluation_file', draft.evaluation_file),
+    }),
+    ...kept.job,
+    ...(draft.isDry && { dry_run: true }),
   };
 }
 
-/** Fields that are filled in; numbers as numbers. @param {Record<string, string>} fields @returns {Record<string, string | number>} */
-function given(fields) {
-  const filled = Object.entries(fields).filter(([, value]) => value.trim() !== '');
-  return Object.fromEntries(filled.map(([name, value]) => [name, Number.isNaN(Number(value)) ? value.trim() : Number(value)]));
+/** @param {string} name @param {string} value */
+const given = (name, value) => (value === '' ? {} : { [name]: value });
+
+/** The limits of answers mean nothing to a job that asks for none, and the service says so. @param {Draft} draft @param {number} prompts how many */
+function asked({ beside, evaluations }, prompts) {
+  const { evaluation_max_examples: examples = '', max_completion_tokens: tokens = '', ...rest } = beside;
+  return {
+    ...rest,
+    ...(evaluations.length > 0 && { evaluation_max_examples: examples }),
+    ...(evaluations.length + prompts > 0 && { max_completion_tokens: tokens }),
+  };
+}
+
+/** What keeps the form from being sent: the first text that does not say what it should. @param {Draft} draft @returns {{ message: string, param: string } | null} */
+export function problemOf({ training_file: file, chat_template_kwargs: kwargs, prompts, evaluations }) {
+  const problems = [
+    { where: '', message: file === '' ? 'Choose or upload a training file first.' : '', param: 'training_file' },
+    { where: 'Variables of the chat template: ', message: kwargs.trim() === '' ? '' : objectProblem(kwargs), param: 'chat_template_kwargs' },
+    ...prompts.map((prompt, index) => ({ where: `Prompt ${index + 1}: `, message: promptProblem(prompt), param: `sample_prompts.${index}` })),
+    ...evaluations.map((evaluation, index) => ({ where: `Grader ${index + 1}: `, message: evaluationProblem(evaluation), param: `evaluations.${index}` })),
+  ];
+  const found = problems.find(({ message }) => message !== '');
+  return found === undefined ? null : { message: `${found.where}${found.message}`, param: found.param };
 }

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, get, post } from '../api/client.js';
 import { useResource } from '../api/use-resource.js';
 import { announce } from '../lib/announce.js';
-import { draftOf, emptyDraft, requestOf } from '../lib/draft.js';
+import { draftOf, emptyDraft, problemOf, requestOf } from '../lib/draft.js';
 import { html } from '../lib/html.js';
 import { go, link } from '../lib/route.js';
 import { Head } from '../parts/shell.js';
@@ -11,6 +11,7 @@ import { isTuned, loadModels } from './models.js';
 import { AsCode } from './new-job/as-code.js';
 import { DataFields } from './new-job/data.js';
 import { EstimatePanel } from './new-job/estimate.js';
+import { QuestionFields } from './new-job/questions.js';
 import { MethodFields, SettingFields } from './new-job/settings.js';
 
 /** @typedef {import('../api/types.d.ts').Job} Job */
@@ -46,6 +47,7 @@ export function NewJobPage({ from, file, model }) {
 /** @param {{ models: Model[], files: StoredFile[], start: Draft }} props */
 function Form({ models, files, start }) {
   const [draft, setDraft] = useState(start);
+  const [uploaded, setUploaded] = useState(/** @type {StoredFile[]} */ ([]));
   const [problem, setProblem] = useState(/** @type {{ message: string, param: string | null } | null} */ (null));
   const [isBusy, setBusy] = useState(false);
   const alert = useRef(/** @type {HTMLElement | null} */ (null));
@@ -56,15 +58,17 @@ function Form({ models, files, start }) {
   /** @param {Partial<Draft>} change */
   const change = (change) => setDraft((before) => ({ ...before, ...change }));
   const request = requestOf(draft);
+  const all = [...uploaded, ...files.filter(({ id }) => !uploaded.some((file) => file.id === id))];
+  const param = problem?.param ?? null;
 
-  /** @param {{ isDry: boolean }} options */
-  const create = async ({ isDry }) => {
-    if (draft.training_file === '') return setProblem({ message: 'Choose or upload a training file first.', param: 'training_file' });
+  const create = async () => {
+    const found = problemOf(draft);
+    setProblem(found);
+    if (found !== null) return;
     setBusy(true);
-    setProblem(null);
     try {
-      const job = /** @type {Job} */ (await post('/fine_tuning/jobs', { ...request, ...(isDry && { dry_run: true }) }));
-      announce(isDry ? 'Created a dry run.' : 'Created the job.');
+      const job = /** @type {Job} */ (await post('/fine_tuning/jobs', request));
+      announce(draft.isDry ? 'Created a dry run.' : 'Created the job.');
       go(link('jobs', job.id));
     } catch (error) {
       const { message } = /** @type {Error} */ (error);
@@ -77,20 +81,21 @@ function Form({ models, files, start }) {
     <div class="split">
       <form class="stack" novalidate onSubmit=${(/** @type {SubmitEvent} */ event) => {
         event.preventDefault();
-        void create({ isDry: false });
+        void create();
       }}>
         ${problem && html`<div class="note is-error" role="alert" tabindex="-1" ref=${alert}>${problem.message}</div>`}
-        <${DataFields} draft=${draft} change=${change} files=${files} />
+        <${DataFields} draft=${draft} change=${change} files=${all} onUploaded=${(/** @type {StoredFile} */ file) => setUploaded((known) => [file, ...known])} />
         <section class="card">
           <h2>2. Model</h2>
           <${ModelField} models=${models} value=${draft.model} onChange=${(/** @type {string} */ model) => change({ model })} />
         </section>
-        <${MethodFields} draft=${draft} change=${change} />
-        <${SettingFields} draft=${draft} change=${change} param=${problem?.param ?? null} />
+        <${MethodFields} draft=${draft} change=${change} param=${param} />
+        <${SettingFields} draft=${draft} change=${change} param=${param} />
+        <${QuestionFields} draft=${draft} change=${change} files=${all} param=${param} />
         <div class="row">
-          <button class="primary" disabled=${isBusy}>${isBusy ? 'Creating …' : 'Create the job'}</button>
-          <button type="button" disabled=${isBusy} onClick=${() => create({ isDry: true })}>Dry run</button>
-          <span class="small quiet">A dry run takes two real steps, and measures memory and time.</span>
+          <button class="primary" disabled=${isBusy}>${isBusy ? 'Creating …' : draft.isDry ? 'Create the dry run' : 'Create the job'}</button>
+          <label class="check small"><input type="checkbox" checked=${draft.isDry} onChange=${() => change({ isDry: !draft.isDry })} />
+            Dry run: two real steps measure memory and time, and nothing is delivered</label>
         </div>
       </form>
       <aside class="stack aside" aria-label="What the job needs">
@@ -122,7 +127,7 @@ function ModelField({ models, value, onChange }) {
       html`
       <div class="field">
         <label for="model-name">Its name</label>
-        <input id="model-name" value=${value} spellcheck="false" onInput=${(/** @type {any} */ { currentTarget }) => onChange(currentTarget.value)} />
+        <input id="model-name" value=${value} spellcheck=${false} onInput=${(/** @type {any} */ { currentTarget }) => onChange(currentTarget.value)} />
         <span class="hint"><code>org/name</code> on the hub if downloads are allowed, or a checkpoint’s name.</span>
       </div>`
     }`;

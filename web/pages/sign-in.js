@@ -35,7 +35,7 @@ export function SignInPage() {
         <form class="stack" onSubmit=${submit}>
           <div class="field">
             <label for="key">API key</label>
-            <input id="key" name="key" type="password" required autocomplete="current-password" spellcheck="false"
+            <input id="key" name="key" type="password" required autocomplete="current-password" spellcheck=${false}
               aria-invalid=${shown !== ''} aria-describedby="key-hint key-problem" />
             <span class="hint" id="key-hint">The root key is in <code>ROOT_API_KEY</code> or in the file <code>DATA_DIR/api-key</code>.</span>
             <span class="problem" id="key-problem" role="alert">${shown}</span>

@@ -130,7 +130,7 @@ function optionsFor(element, { curve, smoothing, isLog, syncKey, onHover }) {
     width: element.clientWidth,
     height: HEIGHT,
     legend: { show: false },
-    scales: { x: { time: false }, y: { distr: isLog ? 3 : 1 } },
+    scales: { x: { time: false }, y: isLog ? { distr: 3 } : { range } },
     axes: [
       { ...axis, size: 28, space: 60 },
       { ...axis, size: 56, values: (_plot, ticks) => ticks.map((tick) => (tick === null ? '' : short(tick))) },
@@ -140,6 +140,9 @@ function optionsFor(element, { curve, smoothing, isLog, syncKey, onHover }) {
     hooks: { setCursor: [(made) => onHover(made.cursor.idx ?? null)] },
   };
 }
+
+/** What the y axis shows. @param {uPlot} _plot @param {number} least @param {number} most @returns {uPlot.Range.MinMax} */
+const range = (_plot, least, most) => (least === 0 && most === 0 ? [0, 1] : uPlot.rangeNum(least, most, 0.1, true));
 
 /** Whether the device is set to dark colours, which the page follows unless told otherwise. */
 function useDark() {

@@ -1,3 +1,4 @@
+import { METHODS } from '../../lib/fields.js';
 import { count, short, time } from '../../lib/format.js';
 import { html } from '../../lib/html.js';
 import { link } from '../../lib/route.js';
@@ -10,7 +11,8 @@ const text = (value) => (typeof value === 'number' ? short(value) : String(value
 /** What a job was asked to do, in short. @param {{ job: Job }} props */
 export function Facts({ job }) {
   const { hyperparameters: chosen, tuning } = job;
-  const method = tuning.type === 'lora' ? `LoRA, r ${tuning['r']}` : 'full fine-tuning';
+  const name = METHODS.find(({ type }) => type === tuning.type)?.label ?? tuning.type;
+  const method = tuning['r'] === undefined ? name : `${name}, r ${tuning['r']}`;
   return html`
     <dl class="facts">
       <div><dt>Model</dt><dd>${job.model}</dd></div>

@@ -1,65 +1,77 @@
 import { useState } from 'preact/hooks';
-import { MAIN_FIELDS, MORE_FIELDS, PRESETS } from '../../lib/draft.js';
+import { fieldsOf, hyperparameterFields } from '../../lib/draft.js';
+import { MAIN_FIELDS, METHODS, MORE_FIELDS, OBJECTIVES, PRESETS } from '../../lib/fields.js';
 import { html } from '../../lib/html.js';
+import { AreaField, SelectField, TextField } from '../../parts/field.js';
 
 /** @typedef {import('../../lib/draft.js').Draft} Draft */
-/** @typedef {{ draft: Draft, change: (change: Partial<Draft>) => void }} Props */
+/** @typedef {import('../../lib/fields.js').Field} Field */
+/** @typedef {import('../../lib/fields.js').Kind} Kind */
+/** `param`: what a refusal named. @typedef {{ draft: Draft, change: (change: Partial<Draft>) => void, param: string | null }} Props */
 
-/** @param {{ id: string, label: string, hint?: string, value: string, placeholder?: string, isNumber?: boolean, isWrong?: boolean, onInput: (value: string) => void }} props */
-const TextField = ({ id, label, hint, value, placeholder, isNumber = false, isWrong = false, onInput }) => html`
-  <div class="field">
-    <label for=${id}>${label}</label>
-    <input id=${id} value=${value} placeholder=${placeholder ?? ''} inputmode=${isNumber ? 'decimal' : 'text'} spellcheck="false" autocomplete="off"
-      aria-invalid=${isWrong} aria-describedby=${hint ? `${id}-hint` : null} onInput=${(/** @type {any} */ { currentTarget }) => onInput(currentTarget.value)} />
-    ${hint && html`<span class="hint" id=${`${id}-hint`}>${hint}</span>`}
-  </div>`;
+/** One setting, by what it takes. @param {{ field: Field, id: string, value: string, isWrong?: boolean, problem?: string, onInput: (value: string) => void }} props */
+export function Setting({ field: { label, hint, placeholder = 'auto', options, isList, isLines, isJson, isText, initial }, ...props }) {
+  const shown = { ...props, label, hint };
+  if (isJson || isLines) return html`<${AreaField} ...${shown} rows=${3} isCode=${isJson} />`;
+  if (options === undefined) return html`<${TextField} ...${shown} placeholder=${isText ? '' : placeholder} isNumber=${!isList && !isText} />`;
+  const choices = options.map((option) => /** @type {const} */ ([option, option.replaceAll('_', ' ')]));
+  return html`<${SelectField} ...${shown} options=${initial === undefined ? [['', 'auto'], ...choices] : choices} />`;
+}
+
+/** @param {string | null} param @param {string} name */
+const isNamed = (param, name) => param?.split('.').at(-1) === name;
+
+/** Kinds to choose from; one that is not known here is that of a copied job. @param {{ name: string, label: string, kinds: readonly Kind[], value: string, onChoose: (type: string) => void }} props */
+function Choices({ name, label, kinds, value, onChoose }) {
+  const known = kinds.some(({ type }) => type === value)
+    ? kinds
+    : [...kinds, { type: value, label: value, hint: 'As the job that is copied has it.' }];
+  return html`
+    <div class="choices" role="radiogroup" aria-label=${label}>
+      ${known.map(
+        ({ type, label: title, hint }) => html`
+          <label class="choice">
+            <input type="radio" name=${name} value=${type} checked=${value === type} onChange=${() => onChoose(type)} />
+            <strong>${title}</strong><small>${hint}</small>
+          </label>`,
+      )}
+    </div>`;
+}
 
 /** @param {Props} props */
-export function MethodFields({ draft, change }) {
-  const choice = (/** @type {string} */ type, /** @type {string} */ label, /** @type {string} */ hint) => html`
-    <label class="choice">
-      <input type="radio" name="tuning" value=${type} checked=${draft.type === type} onChange=${() => change({ type })} />
-      <strong>${label}</strong><small>${hint}</small>
-    </label>`;
+export function MethodFields({ draft, change, param }) {
+  const { objective, type, tuning } = draft;
+  const fields = fieldsOf(METHODS, type);
   return html`
     <fieldset class="card">
       <h2 class="as-legend">3. Method</h2>
-      <div class="choices" role="radiogroup" aria-label="Method">
-        ${choice('lora', 'LoRA', 'Trains a small adapter beside the model. A file of megabytes.')}
-        ${choice('full', 'Full', 'Trains every weight. More memory; the result is a whole model.')}
-      </div>
+      <${Choices} name="tuning" label="Method" kinds=${METHODS} value=${type} onChoose=${(/** @type {string} */ type) => change({ type })} />
       ${
-        draft.type === 'lora' &&
+        fields.length > 0 &&
         html`
         <div class="fields">
-          <${TextField} id="r" label="Rank (r)" hint="1 to 256." isNumber value=${draft.r} placeholder="16" onInput=${(/** @type {string} */ r) => change({ r })} />
-          <${TextField} id="alpha" label="Alpha" hint="The update is scaled by alpha / r." isNumber value=${draft.lora_alpha} placeholder="2 × r" onInput=${(/** @type {string} */ value) => change({ lora_alpha: value })} />
-          <${TextField} id="dropout" label="Dropout" isNumber value=${draft.lora_dropout} placeholder="0" onInput=${(/** @type {string} */ value) => change({ lora_dropout: value })} />
-          <${TextField} id="targets" label="Layers" hint="Such as q_proj, v_proj." value=${draft.target_modules} placeholder="all linear" onInput=${(/** @type {string} */ value) => change({ target_modules: value })} />
+          ${fields.map((field) => html`<${Setting} key=${field.name} id=${field.name} field=${field} value=${tuning[field.name] ?? ''} isWrong=${isNamed(param, field.name)} onInput=${(/** @type {string} */ value) => change({ tuning: { ...tuning, [field.name]: value } })} />`)}
         </div>`
+      }
+      ${
+        (OBJECTIVES.length > 1 || objective !== OBJECTIVES[0]?.type) &&
+        html`<${Choices} name="objective" label="Objective" kinds=${OBJECTIVES} value=${objective} onChoose=${(/** @type {string} */ objective) => change({ objective })} />`
       }
     </fieldset>`;
 }
 
-/** @param {Props & { param: string | null }} props what a refusal named */
+/** @param {Props} props */
 export function SettingFields({ draft, change, param }) {
   const [preset, setPreset] = useState('auto');
-  const isWrong = (/** @type {string} */ name) => param?.split('.').at(-1) === name;
-  /** @param {string} name @param {string} value */
-  const set = (name, value) => change({ hyperparameters: { ...draft.hyperparameters, [name]: value } });
-  const field = (/** @type {import('../../lib/draft.js').Field} */ { name, label, hint, options }) => {
-    const value = draft.hyperparameters[name] ?? '';
-    if (options === undefined)
-      return html`<${TextField} id=${name} label=${label} hint=${hint} isNumber value=${value} placeholder="auto" isWrong=${isWrong(name)} onInput=${(/** @type {string} */ text) => set(name, text)} />`;
-    return html`
-      <div class="field">
-        <label for=${name}>${label}</label>
-        <select id=${name} value=${value} onChange=${(/** @type {any} */ { currentTarget }) => set(name, currentTarget.value)}>
-          <option value="">auto</option>${options.map((option) => html`<option value=${option}>${option.replaceAll('_', ' ')}</option>`)}
-        </select>
-        <span class="hint">${hint}</span>
-      </div>`;
-  };
+  const { hyperparameters, beside } = draft;
+  const shared = [...MAIN_FIELDS, ...MORE_FIELDS];
+  const ofObjective = hyperparameterFields(draft.objective).filter((field) => !shared.includes(field));
+  const hyperparameter = (/** @type {Field} */ field) => html`
+    <${Setting} key=${field.name} id=${field.name} field=${field} value=${hyperparameters[field.name] ?? ''} isWrong=${isNamed(param, field.name)}
+      onInput=${(/** @type {string} */ value) => change({ hyperparameters: { ...hyperparameters, [field.name]: value } })} />`;
+  const own = (/** @type {Field} */ field) => html`
+    <${Setting} id=${field.name} field=${field} value=${beside[field.name] ?? ''} isWrong=${isNamed(param, field.name)}
+      onInput=${(/** @type {string} */ value) => change({ beside: { ...beside, [field.name]: value } })} />`;
   return html`
     <section class="card">
       <h2>4. Settings</h2>
@@ -69,22 +81,24 @@ export function SettingFields({ draft, change, param }) {
             <label class="choice">
               <input type="radio" name="preset" value=${name} checked=${preset === name} onChange=${() => {
                 setPreset(name);
-                change({ hyperparameters, r });
+                change({ hyperparameters, tuning: { ...draft.tuning, r } });
               }} />
               <strong>${label}</strong><small>${hint}</small>
             </label>`,
         )}
       </div>
       <div class="fields">
-        ${MAIN_FIELDS.map(field)}
-        <${TextField} id="suffix" label="Name" hint="Part of the tuned model’s name." value=${draft.suffix} placeholder="support" isWrong=${isWrong('suffix')} onInput=${(/** @type {string} */ suffix) => change({ suffix })} />
+        ${[...MAIN_FIELDS, ...ofObjective].map(hyperparameter)}
+        ${own({ name: 'suffix', label: 'Name', hint: 'Part of the tuned model’s name.', isText: true })}
       </div>
       <details>
         <summary>More settings</summary>
         <div class="fields">
-          ${MORE_FIELDS.map(field)}
-          <${TextField} id="seed" label="Seed" hint="The same seed gives the same adapter." isNumber value=${draft.seed} placeholder="random" isWrong=${isWrong('seed')} onInput=${(/** @type {string} */ seed) => change({ seed })} />
-          <${TextField} id="priority" label="Priority" hint="-10 to 10; higher goes first." isNumber value=${draft.priority} placeholder="0" isWrong=${isWrong('priority')} onInput=${(/** @type {string} */ priority) => change({ priority })} />
+          ${MORE_FIELDS.map(hyperparameter)}
+          ${own({ name: 'seed', label: 'Seed', hint: 'The same seed gives the same adapter.', placeholder: 'random' })}
+          ${own({ name: 'priority', label: 'Priority', hint: '-10 to 10; higher goes first.', placeholder: '0' })}
+          <${AreaField} id="chat_template_kwargs" label="Variables of the chat template" hint='As JSON: {"enable_thinking": false}' isCode value=${draft.chat_template_kwargs}
+            isWrong=${isNamed(param, 'chat_template_kwargs')} onInput=${(/** @type {string} */ value) => change({ chat_template_kwargs: value })} />
         </div>
       </details>
     </section>`;

@@ -1,0 +1,135 @@
+/** What the form of a new job offers, as tables. Another method, objective or setting is a line here. */
+
+/**
+ * `isList`: names between commas; `isLines`: one a line; `isJson`: an object; `options`: only these. `initial`: what it has at first.
+ * @typedef {{
+ *   name: string, label: string, hint?: string, placeholder?: string, initial?: string,
+ *   options?: readonly string[], isList?: boolean, isLines?: boolean, isJson?: boolean, isText?: boolean,
+ * }} Field
+ */
+/** @typedef {{ type: string, label: string, hint: string, fields: readonly Field[] }} Kind */
+
+/** What is trained: `tuning`. @type {readonly Kind[]} */
+export const METHODS = [
+  {
+    type: 'lora',
+    label: 'LoRA',
+    hint: 'Trains a small adapter beside the model. A file of megabytes.',
+    fields: [
+      { name: 'r', label: 'Rank (r)', hint: '1 to 256.', placeholder: '16' },
+      { name: 'lora_alpha', label: 'Alpha', hint: 'The update is scaled by alpha / r.', placeholder: '2 × r' },
+      { name: 'lora_dropout', label: 'Dropout', placeholder: '0' },
+      { name: 'target_modules', label: 'Layers', hint: 'Such as q_proj, v_proj.', placeholder: 'all linear', isList: true },
+    ],
+  },
+  { type: 'full', label: 'Full', hint: 'Trains every weight. More memory; the result is a whole model.', fields: [] },
+];
+
+/** What it learns from the examples: `method`, with the hyperparameters that it alone has. The form asks only if there is a choice. @type {readonly Kind[]} */
+export const OBJECTIVES = [{ type: 'supervised', label: 'Supervised', hint: 'Learns to write the answers of the file.', fields: [] }];
+
+/** @type {readonly Field[]} */
+export const MAIN_FIELDS = [
+  { name: 'n_epochs', label: 'Epochs', hint: 'Passes over the file.' },
+  { name: 'batch_size', label: 'Batch size', hint: 'Examples per step.' },
+  { name: 'learning_rate', label: 'Learning rate', hint: 'Of AdamW, at its peak.' },
+];
+
+/** @type {readonly Field[]} */
+export const MORE_FIELDS = [
+  {
+    name: 'lr_scheduler_type',
+    label: 'Schedule',
+    hint: 'How the rate falls.',
+    options: ['linear', 'cosine', 'constant', 'constant_with_warmup', 'cosine_with_restarts', 'polynomial', 'inverse_sqrt'],
+  },
+  { name: 'warmup_ratio', label: 'Warm-up', hint: 'Share of the steps.' },
+  { name: 'weight_decay', label: 'Weight decay', hint: 'Of matrices.' },
+  { name: 'max_grad_norm', label: 'Gradient clip', hint: '0 turns it off.' },
+  { name: 'max_length', label: 'Longest example', hint: 'In tokens.' },
+  { name: 'truncation', label: 'Longer ones are', hint: 'error: the job fails.', options: ['error', 'right', 'left', 'drop'] },
+  { name: 'eval_steps', label: 'Evaluate every', hint: 'Steps.' },
+  { name: 'save_steps', label: 'Checkpoint every', hint: 'Steps; 0: each epoch.' },
+  { name: 'precision', label: 'Precision', hint: 'Of matrix products.', options: ['f32', 'bf16'] },
+];
+
+/** @type {readonly { name: string, label: string, hint: string, hyperparameters: Record<string, string>, r: string }[]} */
+export const PRESETS = [
+  { name: 'auto', label: 'By the data', hint: 'Epochs and batch size follow from the number of examples.', hyperparameters: {}, r: '' },
+  { name: 'quick', label: 'Quick look', hint: 'One epoch, rank 8: is the data any good?', hyperparameters: { n_epochs: '1' }, r: '8' },
+  {
+    name: 'thorough',
+    label: 'Thorough',
+    hint: 'Five epochs, rank 32, a cosine schedule.',
+    hyperparameters: { n_epochs: '5', lr_scheduler_type: 'cosine', warmup_ratio: '0.05' },
+    r: '32',
+  },
+];
+
+/** @type {Field} */
+const REFERENCE = {
+  name: 'reference',
+  label: 'Compared with',
+  hint: 'The answer of the example.',
+  initial: '{{item.reference_answer}}',
+  isText: true,
+};
+const SIMILARITIES = ['fuzzy_match', 'bleu', 'gleu', 'rouge_1', 'rouge_2', 'rouge_3', 'rouge_4', 'rouge_5', 'rouge_l'];
+
+/** The grader that is written as JSON: what the table has no fields for. */
+export const AS_JSON = 'json';
+
+/** @type {readonly (Kind & { name: string })[]} `name`: what an evaluation of the kind is called at first */
+export const GRADERS = [
+  {
+    type: 'label_match',
+    name: 'accuracy',
+    label: 'The right label',
+    hint: 'Its mean is the accuracy.',
+    fields: [{ name: 'labels', label: 'Labels', hint: 'One a line, two or more.', isLines: true }, REFERENCE],
+  },
+  {
+    type: 'string_check',
+    name: 'exact',
+    label: 'The same text',
+    hint: '1 or 0.',
+    fields: [
+      {
+        name: 'operation',
+        label: 'It counts if it',
+        hint: 'eq: is the same; like: contains it.',
+        options: ['eq', 'ne', 'like', 'ilike'],
+        initial: 'eq',
+      },
+      REFERENCE,
+    ],
+  },
+  {
+    type: 'text_similarity',
+    name: 'similar',
+    label: 'Similar text',
+    hint: 'From 0 to 1.',
+    fields: [{ name: 'evaluation_metric', label: 'Measured as', options: SIMILARITIES, initial: 'fuzzy_match' }, REFERENCE],
+  },
+  {
+    type: 'regex_match',
+    name: 'pattern',
+    label: 'A regular expression',
+    hint: '1 if it is found.',
+    fields: [{ name: 'pattern', label: 'Pattern', hint: 'As in JavaScript, with the flag u.', isText: true }],
+  },
+  {
+    type: 'json_schema',
+    name: 'valid_json',
+    label: 'Valid JSON',
+    hint: '1 if the schema accepts it.',
+    fields: [{ name: 'schema', label: 'Schema', hint: 'JSON Schema, draft 2020-12.', initial: '{"type": "object"}', isJson: true }],
+  },
+  {
+    type: AS_JSON,
+    name: '',
+    label: 'Another, as JSON',
+    hint: 'As the API takes it.',
+    fields: [{ name: AS_JSON, label: 'Grader', hint: 'With type and name.', isJson: true }],
+  },
+];

@@ -1,0 +1,67 @@
+/** Texts of the form, and the values that they stand for. Pure. */
+
+/** @typedef {import('./fields.js').Field} Field */
+
+/** What newer browsers add to JSON: the text of a number, and numbers that are written as they were read. */
+const { parse, rawJSON, isRawJSON } = /** @type {{
+  parse(text: string, reviver: (key: string, value: unknown, context?: { source?: string }) => unknown): unknown,
+  rawJSON?(text: string): object,
+  isRawJSON?(value: unknown): boolean,
+}} */ (/** @type {unknown} */ (JSON));
+
+/**
+ * Numbers stay as they are written, where the browser can: to a chat template, 1.0 is not 1.
+ * @param {string} text @throws SyntaxError
+ */
+export const parseJson = (text) =>
+  parse(text, (_key, value, context) => (typeof value === 'number' && context?.source !== undefined && rawJSON ? rawJSON(context.source) : value));
+
+/** A number that parseJson has kept as it was written. @param {unknown} value @returns {value is { rawJSON: string }} */
+export const isRawNumber = (value) => isRawJSON?.(value) === true;
+
+/** What is wrong with a text that should be a JSON object; empty: nothing. @param {string} text */
+export function objectProblem(text) {
+  try {
+    const value = parseJson(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value)) return '';
+    return 'Write a JSON object, such as {"key": true}.';
+  } catch (error) {
+    return `This is not JSON: ${/** @type {Error} */ (error).message}.`;
+  }
+}
+
+/** The value of a filled-in field. What should be JSON and is not stays a text, which the form does not send. @param {Field} field @param {string} text @returns {unknown} */
+export function valueIn({ isList, isLines, isJson, isText }, text) {
+  if (isJson) return objectProblem(text) === '' ? parseJson(text) : text;
+  if (isLines) return split(text, /\n/);
+  // A regular expression is one text.
+  if (isList) return /[^\w.,\s-]/.test(text) ? text.trim() : split(text, /[\s,]+/);
+  return isText || Number.isNaN(Number(text)) ? text : Number(text);
+}
+
+/** @param {string} text @param {RegExp} by */
+const split = (text, by) =>
+  text
+    .split(by)
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+/** The text that stands for a value; what is left to the service is empty. @param {Field} field @param {unknown} value */
+export function textOf({ isList, isLines }, value) {
+  if (value === undefined || value === null || value === 'auto' || (isList && value === 'all-linear')) return '';
+  if (Array.isArray(value) && (isList || isLines)) return value.join(isLines ? '\n' : ', ');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+/** Fields that are filled in. @param {readonly Field[]} fields @param {Record<string, string>} texts @returns {Record<string, unknown>} */
+export const filledIn = (fields, texts) =>
+  Object.fromEntries(
+    fields.flatMap((field) => ((texts[field.name] ?? '').trim() === '' ? [] : [[field.name, valueIn(field, texts[field.name] ?? '')]])),
+  );
+
+/** Settings as texts for the fields that there are, and the rest as it is. @param {readonly Field[]} fields @param {Record<string, unknown>} settings */
+export function sorted(fields, settings) {
+  const texts = Object.fromEntries(fields.map((field) => [field.name, textOf(field, settings[field.name])]));
+  const rest = Object.fromEntries(Object.entries(settings).filter(([name]) => !fields.some((field) => field.name === name)));
+  return { texts, rest };
+}
