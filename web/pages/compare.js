@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import { get } from '../api/client.js';
 import { useResource } from '../api/use-resource.js';
 import { overlaid, titleOf, withRates } from '../lib/curves.js';
@@ -7,7 +7,7 @@ import { go, link } from '../lib/route.js';
 import { Chart } from '../parts/chart.js';
 import { Head } from '../parts/shell.js';
 import { Empty, Resource } from '../parts/state.js';
-import { jobName, Status } from '../parts/status.js';
+import { hasEnded, jobName, Status } from '../parts/status.js';
 import { CurveControls } from './job/curves.js';
 import { loadSteps } from './job/live.js';
 
@@ -21,41 +21,51 @@ const OFFERED = 50;
 const MOST = 6;
 const FIRST_METRICS = ['train_loss', 'full_valid_loss'];
 
-/** @param {AbortSignal} signal @param {string[]} ids */
-async function load(signal, ids) {
-  const [offered, runs] = await Promise.all([
-    /** @type {Promise<import('../api/types.d.ts').List<Job>>} */ (get(`/fine_tuning/jobs?limit=${OFFERED}&dry_run=false`, { signal })),
-    Promise.all(
-      ids.map(async (id) => ({
-        job: /** @type {Job} */ (await get(`/fine_tuning/jobs/${encodeURIComponent(id)}`, { signal })),
-        rows: await loadSteps(id, { signal }),
-      })),
-    ),
-  ]);
-  return { offered: offered.data, runs };
+/** What is read of each job is kept: a page that is open for hours asks only for what has come since. @param {string[]} ids */
+function useRuns(ids) {
+  const known = useRef(/** @type {Map<string, Run>} */ (new Map()));
+  return useResource((signal) => Promise.all(ids.map((id) => continued(id, { known: known.current, signal }))), [ids.join()], { everyMs: POLL_MS });
+}
+
+/** @param {string} id @param {{ known: Map<string, Run>, signal: AbortSignal }} options @returns {Promise<Run>} */
+async function continued(id, { known, signal }) {
+  const before = known.get(id);
+  // The job first: if it has ended by then, these are all of its steps.
+  const job = /** @type {Job} */ (await get(`/fine_tuning/jobs/${encodeURIComponent(id)}`, { signal }));
+  const isComplete = before !== undefined && hasEnded(before.job) && before.job.status === job.status;
+  const fresh = isComplete ? [] : await loadSteps(id, { after: before?.rows.at(-1)?.step ?? 0, signal });
+  const run = { job, rows: fresh.length === 0 && before ? before.rows : [...(before?.rows ?? []), ...fresh] };
+  known.set(id, run);
+  return run;
 }
 
 /** @param {{ ids: string[] }} props */
 export function ComparePage({ ids }) {
-  const known = useResource((signal) => load(signal, ids), [ids.join()], { everyMs: POLL_MS });
+  const offered = useResource(
+    (signal) => /** @type {Promise<import('../api/types.d.ts').List<Job>>} */ (get(`/fine_tuning/jobs?limit=${OFFERED}&dry_run=false`, { signal })),
+    [],
+  );
+  const runs = useRuns(ids);
   /** @param {string} id */
   const toggle = (id) => go(`#/compare?jobs=${(ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id]).join(',')}`);
   return html`
     <${Head} title="Compare" note="Several jobs in one plot, and what differs between them." />
-    <${Resource} of=${known}>
-      ${(/** @type {{ offered: Job[], runs: Run[] }} */ { offered, runs }) => html`
+    <${Resource} of=${offered} rows=${1}>
+      ${(/** @type {import('../api/types.d.ts').List<Job>} */ { data }) => html`
         <details class="card-plain" open=${ids.length < 2}>
           <summary>Choose jobs (${ids.length} of at most ${MOST})</summary>
           <ul class="fields">
-            ${offered.map(
+            ${data.map(
               (job) => html`
                 <li><label class="check"><input type="checkbox" checked=${ids.includes(job.id)} disabled=${!ids.includes(job.id) && ids.length >= MOST} onChange=${() => toggle(job.id)} />
                   <span class="wrap">${jobName(job)} <span class="small quiet">${job.id.slice(-6)}</span></span></label></li>`,
             )}
           </ul>
-          ${offered.length === 0 && html`<p class="quiet">There are no jobs yet.</p>`}
-        </details>
-        ${runs.length === 0 ? html`<${Empty} title="Nothing to compare yet"><p>Choose two jobs or more.</p><//>` : html`<${Comparison} runs=${runs} />`}`}
+          ${data.length === 0 && html`<p class="quiet">There are no jobs yet.</p>`}
+        </details>`}
+    <//>
+    <${Resource} of=${runs}>
+      ${(/** @type {Run[]} */ read) => (read.length === 0 ? html`<${Empty} title="Nothing to compare yet"><p>Choose two jobs or more.</p><//>` : html`<${Comparison} runs=${read} />`)}
     <//>`;
 }
 
