@@ -5,6 +5,7 @@ import { route } from './lib/route.js';
 import { useStore } from './lib/store.js';
 import { ChatPage } from './pages/chat.js';
 import { ComparePage } from './pages/compare.js';
+import { ExportsPage } from './pages/exports.js';
 import { FilesPage } from './pages/files.js';
 import { JobPage } from './pages/job.js';
 import { JobsPage } from './pages/jobs.js';
@@ -31,6 +32,7 @@ function page({ place, id, part, query }) {
   if (place === 'compare') return html`<${ComparePage} ids=${query.get('jobs')?.split(',').filter(Boolean) ?? []} />`;
   if (place === 'models') return html`<${ModelsPage} />`;
   if (place === 'chat') return html`<${ChatPage} key=${query.get('model')} model=${query.get('model')} />`;
+  if (place === 'exports') return html`<${ExportsPage} key=${query.get('model')} model=${query.get('model')} />`;
   if (place === 'files') return html`<${FilesPage} key=${id} id=${id ?? null} />`;
   if (place === 'workers') return html`<${WorkersPage} />`;
   return html`<${Empty} title="There is no such page"><p>Choose one from the menu.</p><//>`;

@@ -105,14 +105,3 @@ export function upload(file, onProgress) {
     request.send(form);
   });
 }
-
-/** Saves what an address gives, which a link could not: it would not carry the key. @param {string} path @param {string} filename */
-export async function download(path, filename) {
-  const content = await (await send(path)).blob();
-  const address = URL.createObjectURL(content);
-  const anchor = document.createElement('a');
-  anchor.href = address;
-  anchor.download = filename;
-  anchor.click();
-  setTimeout(() => URL.revokeObjectURL(address), 60_000); // a browser may begin late
-}

@@ -32,7 +32,11 @@ export interface Job {
   validation_file: string | null;
   metadata: Record<string, string> | null;
   integrations: unknown[] | null;
-  method: { type: string; supervised?: { hyperparameters: Record<string, unknown>; chat_template?: string; chat_template_kwargs?: unknown } };
+  sample_prompts: (string | { role: string; content: string }[])[] | null;
+  evaluations: Record<string, unknown>[] | null;
+  evaluation_file: string | null;
+  /** With the objective's settings by the name of its type. */
+  method: { type: string } & { [objective: string]: unknown };
   tuning: { type: string } & Record<string, unknown>;
   [more: string]: unknown;
 }
@@ -99,6 +103,30 @@ export interface Model {
   base_model?: string;
   job_id?: string;
   tuning_type?: string;
+}
+
+export interface Sample {
+  id: string;
+  step_number: number;
+  prompt_index: number;
+  prompt: string | { role: string; content: string }[];
+  text: string;
+  finish_reason: string;
+}
+
+export interface Export {
+  id: string;
+  created_at: number;
+  expires_at: number | null;
+  model: string;
+  fine_tuning_job_id: string;
+  format: string;
+  dtype: string | null;
+  status: string;
+  progress: { bytes: number; total_bytes: number } | null;
+  files: { name: string; bytes: number; sha256: string }[];
+  warnings: string[];
+  error: { code: string; message: string; param: string | null } | null;
 }
 
 export interface Worker {

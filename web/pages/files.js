@@ -7,10 +7,10 @@ import { html } from '../lib/html.js';
 import { go, link } from '../lib/route.js';
 import { Confirm } from '../parts/confirm.js';
 import { DropZone, Findings } from '../parts/dataset.js';
+import { Download } from '../parts/download.js';
 import { Head } from '../parts/shell.js';
 import { Empty, Resource } from '../parts/state.js';
 import { Status } from '../parts/status.js';
-import { Download } from './job/results.js';
 
 /** @typedef {import('../api/types.d.ts').StoredFile} StoredFile */
 /** @typedef {import('../api/types.d.ts').List<StoredFile>} FileList */

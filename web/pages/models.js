@@ -58,6 +58,7 @@ function Tuned({ models, onChange }) {
                 <td class="wide"><span class="row">
                   <a href=${`#/chat?model=${encodeURIComponent(id)}`}>Chat<span class="unseen"> with ${id}</span></a>
                   <a href=${`#/new?model=${encodeURIComponent(id)}`}>Continue<span class="unseen"> the training of ${id}</span></a>
+                  <a href=${`#/exports?model=${encodeURIComponent(id)}`}>Export<span class="unseen"> ${id}</span></a>
                   <button type="button" class="plain danger" onClick=${() => setDeleting(id)}>Delete<span class="unseen"> ${id}</span></button>
                 </span></td>
               </tr>`,

@@ -37,7 +37,7 @@ function Card({ worker }) {
       <div class="card-head"><h2 class="wrap">${worker.hostname}</h2><span class="pill is-${status}">${label}</span></div>
       <dl class="pairs">
         <dt>Trains on</dt><dd>${worker.device}</dd>
-        <dt>Memory</dt><dd>${worker.memory_bytes === null ? "the GPU's" : bytes(worker.memory_bytes)}</dd>
+        <dt>Memory for training</dt><dd>${worker.memory_bytes === null ? "the GPU's" : bytes(worker.memory_bytes)}</dd>
         <dt>Running since</dt><dd>${ago(worker.started_at)}</dd>
         <dt>Jobs</dt><dd>${worker.jobs.map((id) => html`<a class="mono" href=${link('jobs', id)}>${id.slice(0, 14)}…</a> `)}${others > 0 ? `${others} of other projects` : worker.running_jobs === 0 ? 'none' : ''}</dd>
         <dt>Models</dt><dd>${worker.models.join(', ') || 'none'}</dd>

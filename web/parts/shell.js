@@ -12,6 +12,7 @@ const PLACES = /** @type {const} */ ([
   ['compare', 'Compare'],
   ['models', 'Models'],
   ['chat', 'Chat'],
+  ['exports', 'Exports'],
   ['files', 'Files'],
   ['workers', 'Workers'],
 ]);

@@ -1,9 +1,9 @@
-import { useState } from 'preact/hooks';
-import { ApiError, download, get } from '../../api/client.js';
+import { ApiError, get } from '../../api/client.js';
 import { useResource } from '../../api/use-resource.js';
-import { announce } from '../../lib/announce.js';
 import { ago, bytes, short } from '../../lib/format.js';
 import { html } from '../../lib/html.js';
+import { Download } from '../../parts/download.js';
+import { ExportForm, Exports, useExports } from '../../parts/exports.js';
 import { Empty, Resource } from '../../parts/state.js';
 import { hasEnded } from '../../parts/status.js';
 
@@ -13,21 +13,6 @@ import { hasEnded } from '../../parts/status.js';
 /** @typedef {import('../../api/types.d.ts').StoredFile} StoredFile */
 
 const POLL_MS = 5_000;
-
-/** @param {{ path: string, filename: string, label: string, what?: string, isMain?: boolean }} props */
-export function Download({ path, filename, label, what, isMain = false }) {
-  const [isBusy, setBusy] = useState(false);
-  const start = async () => {
-    setBusy(true);
-    announce(`Downloading ${filename} …`);
-    await download(path, filename).then(
-      () => announce(`Downloaded ${filename}.`),
-      (error) => announce(error.message, { isError: true }),
-    );
-    setBusy(false);
-  };
-  return html`<button type="button" class=${isMain ? 'primary' : ''} disabled=${isBusy} onClick=${start}>${isBusy ? 'Downloading …' : label}${what && html`<span class="unseen"> ${what}</span>`}</button>`;
-}
 
 /** @param {Job} job @param {AbortSignal} signal @returns {Promise<{ checkpoints: Checkpoint[], files: StoredFile[] }>} */
 async function load(job, signal) {
@@ -57,6 +42,7 @@ export function Results({ job }) {
               <div class="stack">
                 ${job.status === 'succeeded' && html`<${Delivered} job=${job} files=${files} />`}
                 <${Checkpoints} job=${job} checkpoints=${checkpoints} />
+                <${OtherFormats} job=${job} checkpoints=${checkpoints} />
               </div>`}
     <//>`;
 }
@@ -66,7 +52,7 @@ const Delivered = ({ job, files }) => html`
   <section class="card">
     <div class="card-head"><h2>${job.tuning.type === 'full' ? 'The model' : 'The adapter'}</h2>
       <span class="row">
-        <${Download} isMain path=${`/fine_tuning/jobs/${job.id}/adapter`} filename=${`${job.suffix ?? job.id}.tar`} label="Download all (tar)" />
+        <${Download} isMain path=${`/fine_tuning/jobs/${job.id}/adapter`} filename=${`${job.suffix ?? job.id}.tar`} sizeBytes=${files.reduce((sum, { bytes: size }) => sum + size, 0)} label="Download all (tar)" />
         <a class="button" href=${`#/chat?model=${encodeURIComponent(job.fine_tuned_model ?? '')}`}>Try it</a>
       </span></div>
     <p>PEFT and transformers load it as it is.</p>
@@ -78,6 +64,19 @@ const Delivered = ({ job, files }) => html`
       )}
     </ul>
   </section>`;
+
+/** The job's models for other programs. @param {{ job: Job, checkpoints: Checkpoint[] }} props */
+function OtherFormats({ job, checkpoints }) {
+  const exports = useExports(job.id);
+  const models = [job.fine_tuned_model, ...checkpoints.map(({ fine_tuned_model_checkpoint: name }) => name)].filter((name) => name !== null);
+  const [first] = models;
+  return html`
+    <section class="stack-tight">
+      <h2>For other programs</h2>
+      ${first !== undefined && html`<${ExportForm} models=${models} first=${first} onStarted=${exports.reload} />`}
+      <${Exports} exports=${exports} none="A worker makes the files, and you download them here." />
+    </section>`;
+}
 
 /** @param {{ job: Job, checkpoints: Checkpoint[] }} props */
 function Checkpoints({ job, checkpoints }) {
