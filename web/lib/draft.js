@@ -143,7 +143,11 @@ export function problemOf({ training_file: file, chat_template_kwargs: kwargs, p
     { where: '', message: file === '' ? 'Choose or upload a training file first.' : '', param: 'training_file' },
     { where: 'Variables of the chat template: ', message: kwargs.trim() === '' ? '' : objectProblem(kwargs), param: 'chat_template_kwargs' },
     ...prompts.map((prompt, index) => ({ where: `Prompt ${index + 1}: `, message: promptProblem(prompt), param: `sample_prompts.${index}` })),
-    ...evaluations.map((evaluation, index) => ({ where: `Grader ${index + 1}: `, message: evaluationProblem(evaluation), param: `evaluations.${index}` })),
+    ...evaluations.map((evaluation, index) => ({
+      where: `Grader ${index + 1}: `,
+      message: evaluationProblem(evaluation),
+      param: `evaluations.${index}`,
+    })),
   ];
   const found = problems.find(({ message }) => message !== '');
   return found === undefined ? null : { message: `${found.where}${found.message}`, param: found.param };

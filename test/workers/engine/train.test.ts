@@ -77,7 +77,7 @@ describe('train › with LoRA', () => {
     expect(steps.filter(({ metrics }) => 'valid_loss' in metrics).map(({ step }) => step)).toEqual([2, 4, 6, 8, 10, 12, 14, 16, 18]);
     const [memory, peak] = ['memory_bytes', 'peak_memory_bytes'].map((name) => steps.map(({ metrics }) => metrics[name]!));
     expect(Math.min(...memory!)).toBeGreaterThan(process.memoryUsage.rss() / 4);
-    expect(peak).toEqual(peak!.map((most, index) => Math.max(most, ...memory!.slice(0, index + 1))));
+    expect(peak!.every((most, index) => most >= memory![index]!)).toBe(true);
     expect(checkpoints.map(({ step, final }) => [step, final])).toEqual([3, 6, 9, 12, 15, 18].map((step) => [step, step === 18]));
     expect(result.last.metrics['full_valid_loss']!).toBeLessThan(0.8 * checkpoints[0]!.last.metrics['full_valid_loss']!);
     expect(result).toMatchObject({
@@ -118,7 +118,9 @@ describe('train › with LoRA', () => {
     const validated = { validationFile: trainingFile, hyperparameters: { n_epochs: 1, batch_size: 4, learning_rate: 0.01, eval_steps: 2 } };
     const numbers = async (name: string, given: Partial<TrainOptions>) => {
       const steps: object[] = [];
-      const report = { step: ({ step, metrics: { seconds, memory_bytes, peak_memory_bytes, ...metrics } }: StepReport) => void steps.push({ step, ...metrics }) };
+      const report = {
+        step: ({ step, metrics: { seconds, memory_bytes, peak_memory_bytes, ...metrics } }: StepReport) => void steps.push({ step, ...metrics }),
+      };
       await train(options(name, { ...validated, ...given, report }));
       return steps;
     };
