@@ -1,5 +1,6 @@
 /** A tuned model that runs each pass and each step as one graph. The graph's session holds the only copy of its weights. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
 import { mostProbable } from '../model/most-probable.ts';
@@ -18,7 +19,7 @@ import { fuseRows } from './rewriting/fuse.ts';
 import { profile, type TimedOperation } from './session/profile.ts';
 import { GraphSession, uploaded } from './session/session.ts';
 import { asGiven, givenClass, type SessionVariable } from './session/session-variable.ts';
-import { contentOf, type Fill, partsOf } from './slab.ts';
+import { contentOf, type Fill, partsOf, type Slab } from './slab.ts';
 
 export interface CompileOptions extends ModelChoices {
   /** Writes a weight of the base model into the array that holds it. */
@@ -43,7 +44,7 @@ export class CompiledModel implements LearningModel {
 
   constructor({ readWeight, ...choices }: CompileOptions) {
     const recorded = recordModel(choices);
-    const { recorder, frozen, trained, added } = recorded;
+    const { recorder, frozen, constant, trained, added, initial } = recorded;
     this.config = choices.config;
     this.tuning = choices.tuning;
     this.objective = choices.objective;
@@ -53,14 +54,20 @@ export class CompiledModel implements LearningModel {
     this.#recorded = recorded;
     if (!backend.isUsingGpuDevice) fuseRows(recorder.graph, this.#runs());
     this.#session = new GraphSession(recorder.graph, this.#allFetches());
+    const shapes = weightShapes(choices.config);
+    const read = (name: string): Float32Array => {
+      const values = new Float32Array(shapes.get(name)!.reduce((product, length) => product * length, 1));
+      readWeight(name, values);
+      return values;
+    };
     const fill: Fill = (name, held) => {
-      const initial = added.get(name);
-      if (initial === undefined) readWeight(name, held);
-      else held.set(initial);
+      const own = added.get(name);
+      if (own === undefined) readWeight(name, held);
+      else held.set(initial(name, read) ?? own);
     };
     try {
       this.#assign(
-        [...frozen, ...trained].map((held) => ({ ...held, fill })),
+        [...frozen, ...constant, ...trained].map((held) => ({ ...held, fill })),
         trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m.zeroed, learning.v.zeroed, learning.gradients.zeroed])),
       );
     } catch (error) {
@@ -121,8 +128,15 @@ export class CompiledModel implements LearningModel {
   }
 
   read(): Map<string, TensorValues> {
-    const [values] = this.#fetch(this.#recorded.trained.map(({ variable }) => [variable]));
+    const [values] = this.#fetch(this.#recorded.trained.map(({ slab, variable }) => [slab, [variable]]));
     return new Map([...this.trainable].map(([name, { shape }]) => [name, { shape, data: values!.get(name)! }]));
+  }
+
+  constants(): Map<string, TensorValues> {
+    const { constant } = this.#recorded;
+    const [values = new Map<string, Float32Array>()] = this.#fetch(constant.map(({ slab, variable }) => [slab, [variable]]));
+    const parts = constant.flatMap(({ slab }) => slab.parts);
+    return new Map(parts.map(({ name, shape }) => [name, { shape, data: values.get(name)! }]));
   }
 
   assign(values: ReadonlyMap<string, Float32Array>): void {
@@ -131,14 +145,14 @@ export class CompiledModel implements LearningModel {
 
   moments(): Map<string, MomentValues> {
     this.#mustLearn();
-    const [m, v] = this.#fetch(this.#recorded.trained.map(({ learning }) => [learning!.m, learning!.v]));
+    const [m, v] = this.#fetch(this.#recorded.trained.map(({ slab, learning }) => [slab, [learning!.m, learning!.v]]));
     return new Map([...this.trainable.keys()].map((name) => [name, { m: m!.get(name)!, v: v!.get(name)! }]));
   }
 
   /** Sum of the loss's gradients since the last update, by parameter. */
   gradients(): Map<string, Float32Array> {
     this.#mustLearn();
-    const [gradients] = this.#fetch(this.#recorded.trained.map(({ learning }) => [learning!.gradients]));
+    const [gradients] = this.#fetch(this.#recorded.trained.map(({ slab, learning }) => [slab, [learning!.gradients]]));
     return gradients!;
   }
 
@@ -170,8 +184,8 @@ export class CompiledModel implements LearningModel {
 
   /** Everything that any run fetches. */
   #allFetches(): Output[] {
-    const { frozen, trained } = this.#recorded;
-    const weights = [...frozen, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
+    const { frozen, constant, trained } = this.#recorded;
+    const weights = [...frozen, ...constant, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
     const state = trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m, learning.v, learning.gradients]));
     const stateOutputs = state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]);
     return [...this.#runs().flat(), ...weights, ...stateOutputs];
@@ -194,19 +208,19 @@ export class CompiledModel implements LearningModel {
   }
 
   /**
-   * @param variables of each trained slab, in the same order
+   * @param slabs each with variables of its shape
    * @returns a map for each of a slab's variables, from tensor names to values
    */
-  #fetch(variables: readonly (readonly SessionVariable[])[]): Map<string, Float32Array>[] {
+  #fetch(slabs: readonly (readonly [Slab, readonly SessionVariable[]])[]): Map<string, Float32Array>[] {
     const tensors = this.#session.run(
       {},
-      variables.flatMap((ofSlab) => ofSlab.map(({ value }) => value)),
+      slabs.flatMap(([, variables]) => variables.map(({ value }) => value)),
     );
     const contents = tensors.map((tensor) => tensor.dataSync<'float32'>());
     tf.dispose(tensors);
-    const perSlab = variables[0]?.length ?? 0;
+    const perSlab = slabs[0]?.[1].length ?? 0;
     return Array.from({ length: perSlab }, (_, kind) => {
-      const parts = this.#recorded.trained.flatMap(({ slab }, index) => [...partsOf(slab, contents[index * perSlab + kind]!)]);
+      const parts = slabs.flatMap(([slab], index) => [...partsOf(slab, contents[index * perSlab + kind]!)]);
       return new Map(parts);
     });
   }

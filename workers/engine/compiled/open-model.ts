@@ -26,8 +26,10 @@ interface TrainingChoices {
 interface InferenceChoices {
   modelDir: string;
   adapterDir?: string;
-  /** Precision of products; default f32. Weights are always held in f32. */
+  /** Precision of products; default f32. */
   precision?: Precision;
+  /** Precision in which matrices are held; default f32. */
+  heldIn?: Precision;
 }
 
 /**
@@ -43,8 +45,8 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
  * A base model alone, or with a PEFT adapter.
  * @throws Refusal `unsupported_adapter`, and those of `openForTraining`
  */
-export function openForInference({ modelDir, adapterDir, precision = 'f32' }: InferenceChoices): CompiledModel {
-  const choices = { objective: supervised, seed: 0, precision, heldIn: 'f32', learning: null } as const;
+export function openForInference({ modelDir, adapterDir, precision = 'f32', heldIn = 'f32' }: InferenceChoices): CompiledModel {
+  const choices = { objective: supervised, seed: 0, precision, heldIn, learning: null } as const;
   if (adapterDir === undefined) return open(modelDir, { ...choices, tuning: null });
   const tuning = readAdapterTuning(adapterDir);
   return withAdapter(open(modelDir, { ...choices, tuning }), tuning, adapterDir);

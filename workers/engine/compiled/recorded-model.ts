@@ -4,11 +4,12 @@ import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { usedHeadWeight, weightShapes } from '../../../src/formats/module-shapes.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
+import type { Parameters } from '../model/parameters.ts';
 import type { Objective, ObjectiveContext } from '../objectives/objective.ts';
 import { decays } from '../optim/weight-decay.ts';
-import { type Tensor, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import { methodOf } from '../tuning/methods.ts';
-import { byName, untuned, variable } from '../tuning/trained.ts';
+import { byName, type Trained, untuned, variable } from '../tuning/trained.ts';
 import { recordUpdate, type TrainedVariables } from './adamw-update.ts';
 import { declareFeeds } from './pass-feeds.ts';
 import { type RecordedPass, recordLogits, recordPass } from './recorded-pass.ts';
@@ -57,8 +58,12 @@ export interface RecordedModel {
   trained: readonly TrainedSlab[];
   /** Shapes of what is trained, sorted by name. */
   trainable: ReadonlyMap<string, { readonly shape: readonly number[] }>;
+  /** Of what the method adds without training it. */
+  constant: readonly HeldSlab[];
   /** Initial values of what the method adds to the base model; everything else is read from the base model. */
   added: ReadonlyMap<string, Float32Array>;
+  /** Those of them that depend on the base model's weights. */
+  initial: NonNullable<Trained['initial']>;
   trainableParameters: number;
   totalParameters: number;
   context: ObjectiveContext;
@@ -91,16 +96,22 @@ export function recordModel({ config, tuning, objective, seed, precision, heldIn
   recorder.record(() => {
     for (const [name] of trainedShapes) weights.set(name, variable(weights.get(name)!));
   });
-  const { trainable, parameters } = method === null || tuning === null ? untuned(weights, config) : method.join(weights, { config, tuning, seed });
+  const joined: Trained = method === null || tuning === null ? untuned(weights, config) : method.join(weights, { config, tuning, seed });
+  const { trainable, constant: constants = new Map<string, Variable>() } = joined;
+  const parameters = (key?: Tensor1D): Parameters => joined.parameters(key);
   const additions = [...trainable].filter(([name]) => !weights.has(name));
   const addedShapes: Shapes = additions.map(([name, { shape }]) => [name, shape]);
   const addedSlabs = hold(addedShapes, 'added');
   const addedTensors = tensorsIn(recorder, addedSlabs);
   for (const [name, tensor] of addedTensors) recorder.bind(trainable.get(name)!, recorder.outputOf(tensor));
+  const constantShapes: Shapes = [...constants].map(([name, { shape }]) => [name, shape]);
+  const constant = hold(constantShapes, 'constant');
+  const constantTensors = tensorsIn(recorder, constant);
+  for (const [name, tensor] of constantTensors) recorder.bind(constants.get(name)!, recorder.outputOf(tensor));
   const trained = [...trainedBase, ...addedSlabs].map((held): TrainedSlab => ({ ...held, learning: learning && trainedVariables(graph, held) }));
 
   const context: ObjectiveContext = { config, trainsHead: isTrained([usedHeadWeight(config), undefined]) };
-  const feeds = declareFeeds(recorder, { ...context, objective, fixedSizes: fixedSizes(config, [...frozen, ...trained]) });
+  const feeds = declareFeeds(recorder, { ...context, objective, fixedSizes: fixedSizes(config, [...frozen, ...constant, ...trained]) });
   const evaluation = recordPass(recorder, feeds, { config, objective, parameters: parameters(), trainable: new Map() }).sums;
   const logits = recordLogits(recorder, feeds, { config, parameters: parameters() });
   let training: Learning | null = null;
@@ -115,17 +126,20 @@ export function recordModel({ config, tuning, objective, seed, precision, heldIn
     training = { pass: { ...sums, loss }, update: recordUpdate(recorder, states, { weightDecay }), weightDecay };
   }
 
-  const added = new Map(additions.map(([name, variable]) => [name, variable.dataSync<'float32'>()]));
-  recorder.record(() => tf.dispose([...weights.values(), ...addedTensors.values(), ...trainable.values()]));
+  const added = new Map([...additions, ...constants].map(([name, variable]) => [name, variable.dataSync<'float32'>()]));
+  const tensors = [weights, addedTensors, constantTensors, trainable, constants].flatMap((named) => [...named.values()]);
+  recorder.record(() => tf.dispose(tensors));
   recorder.dispose();
   return {
     recorder,
     frozen,
     trained,
+    constant,
     trainable: new Map([...byName(trainable)].map(([name, { shape }]) => [name, { shape }])),
     added,
+    initial: (name, read) => joined.initial?.(name, read) ?? null,
     trainableParameters: sizeOf(trainedShapes) + sizeOf(addedShapes),
-    totalParameters: sizeOf(shapes) + sizeOf(addedShapes),
+    totalParameters: sizeOf(shapes) + sizeOf(addedShapes) + sizeOf(constantShapes),
     context,
     evaluation,
     logits,

@@ -51,10 +51,19 @@ type Join = (weights: Map<string, Tensor>, config: ModelConfig) => Trained;
 function open(modelDir: string, tuning: ResolvedTuning | null, join: Join): EagerModel {
   const { config, weights } = loadWeights(modelDir, readModelConfig(modelDir));
   try {
-    return new DecoderWithTuning({ config, tuning, weights, trained: join(weights, config) });
+    const trained = join(weights, config);
+    setInitialValues(trained, weights);
+    return new DecoderWithTuning({ config, tuning, weights, trained });
   } catch (error) {
     tf.dispose([...weights.values()]);
     throw error;
+  }
+}
+
+function setInitialValues({ trainable, constant = new Map(), initial }: Trained, weights: ReadonlyMap<string, Tensor>): void {
+  for (const [name, variable] of [...trainable, ...constant]) {
+    const values = weights.has(name) ? null : (initial?.(name, (weight) => weights.get(weight)!.dataSync<'float32'>()) ?? null);
+    if (values !== null) tf.tidy(() => variable.assign(tf.tensor(values, variable.shape, 'float32')));
   }
 }
 
@@ -84,7 +93,11 @@ class DecoderWithTuning implements EagerModel {
     this.#trained = trained;
     this.#decoder = new Decoder(config);
     this.#context = { config, trainsHead: this.#decoder.head(trained.parameters()) instanceof tf.Variable };
-    this.#tensors = new Set<Tensor>([...weights.values(), ...trained.trainable.values()]);
+    this.#tensors = new Set<Tensor>([
+      ...weights.values(),
+      ...(trained.constant ?? new Map<string, Variable>()).values(),
+      ...trained.trainable.values(),
+    ]);
     const count = (tensors: Iterable<Tensor>): number => [...tensors].reduce((sum, { size }) => sum + size, 0);
     this.trainableParameters = count(trained.trainable.values());
     this.totalParameters = count(this.#tensors);
@@ -136,7 +149,11 @@ class DecoderWithTuning implements EagerModel {
   }
 
   read(): Map<string, TensorValues> {
-    return new Map([...this.trainable].map(([name, variable]) => [name, { shape: variable.shape, data: variable.dataSync<'float32'>() }]));
+    return valuesOf(this.trainable);
+  }
+
+  constants(): Map<string, TensorValues> {
+    return valuesOf(this.#trained.constant ?? new Map());
   }
 
   assign(values: ReadonlyMap<string, Float32Array>): void {
@@ -162,6 +179,9 @@ class DecoderWithTuning implements EagerModel {
     }) as unknown as Float32Array;
   }
 }
+
+const valuesOf = (variables: ReadonlyMap<string, Variable>): Map<string, TensorValues> =>
+  new Map([...variables].map(([name, variable]) => [name, { shape: variable.shape, data: variable.dataSync<'float32'>() }]));
 
 const read = (sums: Record<string, Scalar>): Record<string, number> =>
   Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum.dataSync()[0]!]));

@@ -35,8 +35,9 @@ export interface Delivery {
 type Measured = Omit<ProofFindings, 'seconds'>;
 
 /**
- * Takes over the run and disposes of it. An adapter is loaded into the base model in memory, after the trained values have been set to zero and the
- * base has been shown to predict what it did before the first step. A fully tuned model is opened again from the delivered directory.
+ * Takes over the run and disposes of it. An adapter whose zeros leave the base as it is, is loaded into the base model in memory, after the trained
+ * values have been set to zero and the base has been shown to predict what it did before the first step. Anything else is opened again from the
+ * delivered files.
  * @returns what was found; `problems` is empty when the files are proven
  */
 export async function prove(run: Run, delivery: Delivery): Promise<ProofFindings> {
@@ -46,7 +47,8 @@ export async function prove(run: Run, delivery: Delivery): Promise<ProofFindings
     const method = methodOf(run.tuning);
     measured.problems.push(...method.layoutProblems(delivery.deliveredDir, { tuning: run.tuning, modelDir: delivery.modelDir }));
     describeTensors(measured, method.tensorFiles(delivery.deliveredDir));
-    if (measured.problems.length === 0) await (method.adapter === null ? proveModel : proveAdapter)(run, delivery, measured);
+    const isBaseAtZero = method.adapter?.isBaseAtZero(run.tuning) ?? false;
+    if (measured.problems.length === 0) await (isBaseAtZero ? proveInMemory : proveOnDisk)(run, delivery, measured);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     measured.problems.push(error.message);
@@ -57,7 +59,7 @@ export async function prove(run: Run, delivery: Delivery): Promise<ProofFindings
   return { ...measured, problems, seconds: (performance.now() - startedMs) / 1000 };
 }
 
-async function proveAdapter(run: Run, { deliveredDir, last, evaluating, signal }: Delivery, measured: Measured): Promise<void> {
+async function proveInMemory(run: Run, { deliveredDir, last, evaluating, signal }: Delivery, measured: Measured): Promise<void> {
   const { model } = run;
   const sample = lossSample(run);
   const live = last.metrics['full_valid_loss'] ?? (await evaluate(model, sample.examples, evaluating)).loss;
@@ -72,15 +74,19 @@ async function proveAdapter(run: Run, { deliveredDir, last, evaluating, signal }
   await measureLoss(measured, { model, sample, live, evaluating });
 }
 
-async function proveModel(run: Run, { modelDir, deliveredDir, last, evaluating, signal }: Delivery, measured: Measured): Promise<void> {
+async function proveOnDisk(run: Run, { modelDir, deliveredDir, last, evaluating, signal }: Delivery, measured: Measured): Promise<void> {
   const sample = lossSample(run);
-  const dtype = storedDtypeOf(modelDir);
+  const isModel = methodOf(run.tuning).adapter === null;
+  const dtype = isModel ? storedDtypeOf(modelDir) : 'F32';
   if (dtype !== 'F32') roundWeights(run.model, dtype);
   const reported = dtype === 'F32' ? last.metrics['full_valid_loss'] : undefined;
   const live = reported ?? (await evaluate(run.model, sample.examples, evaluating)).loss;
   signal?.throwIfAborted();
   run.disposeModel(); // so that two models are never in memory at once
-  const delivered = openForInference({ modelDir: deliveredDir, precision: run.hyperparameters.precision });
+  const { precision } = run.hyperparameters;
+  const delivered = openForInference(
+    isModel ? { modelDir: deliveredDir, precision } : { modelDir, adapterDir: deliveredDir, precision, heldIn: precision },
+  );
   try {
     measureEffect(measured, run.base, delivered);
     signal?.throwIfAborted();

@@ -27,7 +27,7 @@ export interface Method<T extends ResolvedTuning> {
    */
   join(weights: ReadonlyMap<string, Tensor>, options: { config: ModelConfig; tuning: T; seed: number }): Trained;
   /** Writes what a job delivers. @returns the file names */
-  save(model: Pick<TunedModel, 'config' | 'read'>, dir: string, options: { tuning: T; base: TunedBase }): string[];
+  save(model: Pick<TunedModel, 'config' | 'read' | 'constants'>, dir: string, options: { tuning: T; base: TunedBase }): string[];
   /** @returns paths of the delivered safetensors files. @throws Refusal if they are missing */
   tensorFiles(deliveredDir: string): string[];
   /**
@@ -43,6 +43,8 @@ export interface Method<T extends ResolvedTuning> {
 export interface AdapterFiles<T extends ResolvedTuning> {
   /** @throws Refusal `unsupported_adapter`, `corrupt_model_file` */
   readTuning(dir: string): T;
+  /** Whether the model with all trained values at zero is its base, as with a product that is added to it. */
+  isBaseAtZero(tuning: T): boolean;
   /** Sets the trained parameters to the values in a directory. @throws Refusal `corrupt_model_file` */
   load(model: Pick<TunedModel, 'trainable' | 'assign'>, dir: string): void;
 }

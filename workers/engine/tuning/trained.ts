@@ -17,9 +17,20 @@ export interface DropoutPosition {
 export const dropoutKey = ({ seed, step, microBatch }: DropoutPosition): Tensor1D =>
   tf.tensor1d([hashWords(seed, step) | 0, hashWords(microBatch) | 0], 'int32');
 
+/** Reads a weight of the base in f32. @param name as in the checkpoint */
+export type ReadWeight = (name: string) => Float32Array;
+
 export interface Trained {
   /** Sorted by name. */
   readonly trainable: ReadonlyMap<string, Variable>;
+  /** What the method adds without training it, by name. */
+  readonly constant?: ReadonlyMap<string, Variable>;
+  /**
+   * Initial values of what the method adds, where they depend on the base's weights. It is asked for one name after the other, when the weights are read;
+   * `join` itself sees only their names and shapes.
+   * @returns null for a name whose variable has its initial value already
+   */
+  initial?(name: string, read: ReadWeight): Float32Array | null;
   /** The weights for one pass; without a key there is no dropout. */
   parameters(key?: Tensor1D): Parameters;
 }

@@ -31,6 +31,8 @@ export interface TunedModel {
   nextTokens(texts: readonly Int32Array[]): Int32Array;
   /** Current values of the trained parameters, by name. */
   read(): Map<string, TensorValues>;
+  /** Values of what the method added without training it, by name. */
+  constants(): Map<string, TensorValues>;
   /** Sets the trained parameters. @param values of all of them, by name, row-major */
   assign(values: ReadonlyMap<string, Float32Array>): void;
   dispose(): void;
