@@ -43,7 +43,7 @@ describe('the official client', () => {
         family: 'llama',
         parameters: 4_000_000,
         size_bytes: 8_000_000,
-        tuning_types: ['lora', 'full'],
+        tuning_types: ['lora', 'full', 'bitfit', 'ia3', 'vera', 'prompt', 'prefix'],
       });
       expect(models.find(({ id }) => id === 'a-mamba')).toMatchObject({ family: 'mamba', tuning_types: [] });
     } finally {

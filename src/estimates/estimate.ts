@@ -8,7 +8,7 @@ import { PASS_TOKENS, paddedLength } from '../formats/pass-size.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { layOutTensors } from '../formats/safetensors.ts';
 import { storedDtype } from '../formats/stored-dtype.ts';
-import { deliveredBy, type ResolvedTuning, resolveTuning, trainedShapes } from '../formats/tuning/tuning.ts';
+import { deliveredBy, deliveredShapes, type ResolvedTuning, resolveTuning } from '../formats/tuning/tuning.ts';
 import { parseHubName } from '../hub/hub-name.ts';
 import { TUNED_PREFIX } from '../ids.ts';
 import { commitOfModel } from '../jobs/base-model.ts';
@@ -45,7 +45,7 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
     tuning,
     trained_parameters: parameters.trained,
     total_parameters: parameters.total,
-    delivered_bytes: layOutTensors(trainedShapes(config, tuning), { dtype }).fileBytes,
+    delivered_bytes: layOutTensors(deliveredShapes(config, tuning), { dtype }).fileBytes,
     memory,
     data: data && stepsOf(data, hyperparameters),
     workers: await workersThatFit(named, memory.total_bytes, services),

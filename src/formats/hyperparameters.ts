@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { Refusal } from './refusal.ts';
-import { baseLearningRate, type ResolvedTuning, TUNING_TYPES } from './tuning/tuning.ts';
+import { baseLearningRate, type ResolvedTuning, TUNING_TYPES, virtualTokens } from './tuning/tuning.ts';
 
 const orAuto = <T extends Type.TSchema>(schema: T, description: string) => Type.Optional(Type.Union([Type.Literal('auto'), schema], { description }));
 
@@ -167,6 +167,7 @@ export function resolveHyperparameters(
   facts: { examples: number; modelMaxLength: number; tuning: ResolvedTuning; fastestPrecision(): Precision },
 ): ResolvedHyperparameters {
   const base = baseLearningRate(facts.tuning.type);
+  const longest = facts.modelMaxLength - virtualTokens(facts.tuning);
   const batchSize = explicit(requested.batch_size) ?? Math.min(16, Math.max(1, Math.round(facts.examples / 50)));
   const stepsPerEpoch = Math.ceil(facts.examples / batchSize);
   // Small datasets need more passes: aim at 100 steps or more, within 3 to 10 epochs.
@@ -191,7 +192,7 @@ export function resolveHyperparameters(
     ...(requested.warmup_steps !== undefined && { warmup_steps: requested.warmup_steps }),
     weight_decay: requested.weight_decay ?? 0,
     max_grad_norm: requested.max_grad_norm ?? 1,
-    max_length: Math.min(explicit(requested.max_length) ?? facts.modelMaxLength, facts.modelMaxLength),
+    max_length: Math.min(explicit(requested.max_length) ?? longest, longest),
     truncation: requested.truncation ?? 'error',
     incomplete_turns: requested.incomplete_turns ?? 'error',
     eval_steps: explicit(requested.eval_steps) ?? Math.max(1, Math.ceil((stepsPerEpoch * nEpochs) / 10)),

@@ -8,7 +8,7 @@ import type { Precision } from './hyperparameters.ts';
 import type { ModelConfig } from './model-config.ts';
 import { usedHeadWeight, weightShapes } from './module-shapes.ts';
 import { headParts, tokensOfHeadPart } from './pass-size.ts';
-import { type ResolvedTuning, trainedShapes } from './tuning/tuning.ts';
+import { constantShapes, keptElements, type ResolvedTuning, trainedShapes } from './tuning/tuning.ts';
 
 export const MemoryEstimate = Type.Object(
   {
@@ -74,14 +74,18 @@ export function estimateMemory(run: EstimatedRun): MemoryEstimate {
   const trainedBytes = F32_BYTES * countOf(trained.values());
   const heldBytes = frozen.reduce((sum, [, shape]) => sum + sizeOf(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[precision]), 0);
   const addedBytes = F32_BYTES * countOf(added);
+  const constantBytes = F32_BYTES * countOf(constantShapes(config, tuning).values());
 
   const estimate = {
     runtime_bytes: PROCESS_BYTES + GRAPH_BYTES + GRAPH_BYTES_OF_BLOCK * config.layers + TOKENIZER_BYTES_OF_ENTRY * config.vocabSize,
     weights_bytes: heldBytes + trainedBytes - addedBytes,
-    adapter_bytes: addedBytes,
+    adapter_bytes: addedBytes + constantBytes,
     gradients_bytes: trainedBytes,
     optimizer_bytes: 2 * trainedBytes,
-    activations_bytes: activationBytes(run, { trained: [...trained.values()], added }),
+    activations_bytes: activationBytes(run, {
+      trainsNorms: [...trained].some(([name, shape]) => base.has(name) && shape.length === 1),
+      kept: keptElements(config, tuning) ?? ranks(added),
+    }),
     workspace_bytes: workspaceBytes(run, { trainedBytes, trainsHead: trained.has(usedHeadWeight(config)) }),
   };
   const parts = Object.fromEntries(Object.entries(estimate).map(([name, value]) => [name, Math.round(value)])) as typeof estimate;
@@ -92,7 +96,8 @@ export function estimateMemory(run: EstimatedRun): MemoryEstimate {
 export function countParameters(config: ModelConfig, tuning: ResolvedTuning): { trained: number; total: number } {
   const base = weightShapes(config);
   const trained = trainedShapes(config, tuning);
-  return { trained: countOf(trained.values()), total: countOf(new Map([...base, ...trained]).values()) };
+  const all = new Map([...base, ...constantShapes(config, tuning), ...trained]);
+  return { trained: countOf(trained.values()), total: countOf(all.values()) };
 }
 
 type Shape = readonly number[];
@@ -102,13 +107,12 @@ const countOf = (shapes: Iterable<Shape>): number => [...shapes].reduce((sum, sh
 /** What the minimum cut (compiled/rewriting/recompute.ts) keeps of a block for each token. */
 function activationBytes(
   { config, precision, gradientCheckpointing, pass }: EstimatedRun,
-  { trained, added }: { trained: readonly Shape[]; added: readonly Shape[] },
+  { trainsNorms, kept }: { trainsNorms: boolean; kept: number },
 ): number {
   const { layers, hiddenSize, intermediateSize, heads, kvHeads, headSize, names, parallelResidual } = config;
   if (gradientCheckpointing) return pass.tokens * F32_BYTES * hiddenSize * (layers + 1); // the hidden states between blocks
   const product = HELD_BYTES[precision];
   // Products give bf16, and norms f32; where a norm is not trained, the product before it is kept instead.
-  const trainsNorms = trained.some((shape) => shape.length === 1);
   const normed = precision === 'bf16' && !trainsNorms ? product : F32_BYTES;
   const isGated = !('up' in names.mlp) || 'gate' in names.mlp;
   // Without a gate, the sum of a product and its adapter goes into the activation as it is, in f32.
@@ -116,7 +120,7 @@ function activationBytes(
   const attention = 2 * (heads + kvHeads) * headSize; // queries, keys, values and what comes of them
   const norms = (parallelResidual ? 1 : 2) * hiddenSize;
   const ofBlock = mlp + product * attention + normed * norms + F32_BYTES * heads; // and a logarithm for each head
-  return pass.tokens * (layers * ofBlock + F32_BYTES * ranks(added));
+  return pass.tokens * (layers * ofBlock + F32_BYTES * kept);
 }
 
 /** @returns the ranks of all adapted layers: what their first products give for each token */

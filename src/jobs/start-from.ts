@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Refusal } from '../formats/refusal.ts';
-import { type ResolvedTuning, resolveTuning, type Tuning } from '../formats/tuning/tuning.ts';
+import { deliveredBy, type ResolvedTuning, resolveTuning, type Tuning } from '../formats/tuning/tuning.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import { findCheckpoint } from './find-checkpoint.ts';
@@ -30,7 +30,7 @@ export async function continuedFrom(
   const its = resolveTuning(source.tuning);
   const wanted = tuning === undefined ? its : resolveTuning(tuning);
   const of = { model, modelRevision, chatTemplate, chatTemplateKwargs, tuning: wanted };
-  if (its.type === 'full') return { ...of, startFrom: { name, jobId: source.id, base: stored, adapter: null } };
+  if (deliveredBy(its.type) === 'model') return { ...of, startFrom: { name, jobId: source.id, base: stored, adapter: null } };
   if (!isContinuation(its, wanted))
     throw new Refusal('tuning_mismatch', `"${name}" is an adapter, which can only be continued with the tuning that it has`, {
       param: 'tuning',

@@ -2,7 +2,7 @@
 import type { Example } from './data/batch.ts';
 import { microBatches } from './data/batches.ts';
 import type { ExampleStore } from './data/example-store.ts';
-import { rowLimit } from './model/token-grid.ts';
+import { packingOf } from './data/packing.ts';
 import { addSums, type Metrics, NO_SUMS } from './objectives/objective.ts';
 import type { TunedModel } from './tuning/tuned-model.ts';
 
@@ -15,7 +15,7 @@ export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => se
  */
 export async function evaluate(model: TunedModel, examples: ExampleStore, onBatch?: () => void | Promise<void>): Promise<Metrics> {
   let sums = NO_SUMS;
-  for (const batch of microBatches(examples, { sharedRowLimit: rowLimit(model.config) })) {
+  for (const batch of microBatches(examples, packingOf(model))) {
     sums = addSums(sums, model.evaluate(batch));
     await onBatch?.();
     await yieldToEventLoop();

@@ -8,7 +8,7 @@ import {
 } from '../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../src/formats/model-config.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning/tuning.ts';
+import { type ResolvedTuning, resolveTuning, virtualTokens } from '../../src/formats/tuning/tuning.ts';
 import { type Answers, openAnswers, prepareQuestions } from './answers/answers.ts';
 import { openForTraining } from './compiled/open-model.ts';
 import { PREPARATION_PARTS, type PreparationPart, type Prepared, type ResumedState, type TrainOptions } from './contract.ts';
@@ -104,7 +104,10 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
   const stepsPerEpoch = Math.ceil(training.examples.length / hyperparameters.batch_size);
   const totalSteps = stepsPerEpoch * hyperparameters.n_epochs;
   // Before the weights are read, because a mistake in a prompt should not wait for them.
-  const asked = options.answers === undefined ? null : await prepareQuestions(options.answers, { ...data, contextTokens: config.maxPositionTokens });
+  const asked =
+    options.answers === undefined
+      ? null
+      : await prepareQuestions(options.answers, { ...data, contextTokens: config.maxPositionTokens - virtualTokens(tuning) });
   const chatTemplate = jobTemplateSha256({ source: options.chatTemplate, kwargs: options.chatTemplateKwargs });
   if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256, chatTemplate });
 

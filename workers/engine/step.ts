@@ -4,8 +4,8 @@ import { Refusal } from '../../src/formats/refusal.ts';
 import type { Batch, Example } from './data/batch.ts';
 import { microBatches } from './data/batches.ts';
 import { inMemory } from './data/example-store.ts';
+import { packingOf } from './data/packing.ts';
 import { yieldToEventLoop } from './evaluate.ts';
-import { rowLimit } from './model/token-grid.ts';
 import { addSums, NO_SUMS, type Sums } from './objectives/objective.ts';
 import type { LearningModel } from './tuning/tuned-model.ts';
 
@@ -18,8 +18,8 @@ interface StepOptions {
 }
 
 /** The passes of a step. */
-export const passesOf = (model: Pick<LearningModel, 'config'>, examples: readonly Example[]): Batch[] => [
-  ...microBatches(inMemory(examples), { sharedRowLimit: rowLimit(model.config) }),
+export const passesOf = (model: Pick<LearningModel, 'config' | 'tuning'>, examples: readonly Example[]): Batch[] => [
+  ...microBatches(inMemory(examples), packingOf(model)),
 ];
 
 /**

@@ -12,6 +12,15 @@ export interface TuningFormat<Requested, Resolved extends { type: string }> {
   baseLearningRate: number;
   /** Names and shapes of everything that is trained. @throws Refusal for a tuning that does not fit the model */
   trainedShapes(config: ModelConfig, resolved: Resolved): Map<string, number[]>;
+  /** Names and shapes of what it adds without training it; default: nothing. */
+  constantShapes?(config: ModelConfig, resolved: Resolved): Map<string, number[]>;
+  /**
+   * Elements that the backward pass keeps for each token because of what the method adds, in all layers together. Default: the ranks of its pairs of
+   * matrices, which is what their first products give.
+   */
+  keptElements?(config: ModelConfig, resolved: Resolved): number;
   /** What a job delivers: what it added to the base, in f32, or the whole model, in the type of its base. */
   delivered: 'adapter' | 'model';
+  /** How many virtual tokens it puts before each text; default: none. They count in the model's context. */
+  virtualTokens?(resolved: Resolved): number;
 }

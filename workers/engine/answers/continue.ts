@@ -1,5 +1,6 @@
 /** Continues several prompts at once with the model that is trained, greedily: without randomness, the same weights always give the same answers. */
 import { PASS_TOKENS, paddedLength } from '../../../src/formats/pass-size.ts';
+import { virtualTokens } from '../../../src/formats/tuning/tuning.ts';
 import { yieldToEventLoop } from '../evaluate.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 
@@ -23,14 +24,15 @@ interface ContinueOptions {
 
 /** @throws the signal's reason once it is aborted */
 export async function continueGreedily(
-  model: Pick<TunedModel, 'config' | 'nextTokens'>,
+  model: Pick<TunedModel, 'config' | 'tuning' | 'nextTokens'>,
   prompts: readonly Int32Array[],
   { maxTokens, stopTokenIds, onPass, signal }: ContinueOptions,
 ): Promise<Continued[]> {
+  const context = model.config.maxPositionTokens - (model.tuning === null ? 0 : virtualTokens(model.tuning));
   const texts = prompts.map((prompt) => ({
     ids: [...prompt],
     promptLength: prompt.length,
-    limit: Math.min(prompt.length + maxTokens, model.config.maxPositionTokens),
+    limit: Math.min(prompt.length + maxTokens, context),
     finishReason: null as Continued['finishReason'] | null,
   }));
   for (;;) {

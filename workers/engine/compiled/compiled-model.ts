@@ -3,13 +3,14 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
+import { fedText } from '../data/packing.ts';
 import { mostProbable } from '../model/most-probable.ts';
 import type { GridContent } from '../model/token-grid.ts';
 import { NO_SUMS, type Objective, type Sums } from '../objectives/objective.ts';
 import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
-import type { LearningModel, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
+import type { LearningModel, LogitsOptions, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { updateScalars } from './adamw-update.ts';
 import { FEEDS, gridFeeds, objectiveFeeds } from './pass-feeds.ts';
 import { type HeldSlab, type Learning, type ModelChoices, type RecordedModel, recordModel } from './recorded-model.ts';
@@ -19,7 +20,7 @@ import { fuseRows } from './rewriting/fuse.ts';
 import { profile, type TimedOperation } from './session/profile.ts';
 import { GraphSession, uploaded } from './session/session.ts';
 import { asGiven, givenClass, type SessionVariable } from './session/session-variable.ts';
-import { contentOf, type Fill, partsOf, type Slab } from './slab.ts';
+import { contentOf, type Fill, partsOf, reader, type Slab } from './slab.ts';
 
 export interface CompileOptions extends ModelChoices {
   /** Writes a weight of the base model into the array that holds it. */
@@ -54,12 +55,7 @@ export class CompiledModel implements LearningModel {
     this.#recorded = recorded;
     if (!backend.isUsingGpuDevice) fuseRows(recorder.graph, this.#runs());
     this.#session = new GraphSession(recorder.graph, this.#allFetches());
-    const shapes = weightShapes(choices.config);
-    const read = (name: string): Float32Array => {
-      const values = new Float32Array(shapes.get(name)!.reduce((product, length) => product * length, 1));
-      readWeight(name, values);
-      return values;
-    };
+    const read = reader(weightShapes(choices.config), readWeight);
     const fill: Fill = (name, held) => {
       const own = added.get(name);
       if (own === undefined) readWeight(name, held);
@@ -111,20 +107,21 @@ export class CompiledModel implements LearningModel {
     });
   }
 
-  nextTokenLogits(inputIds: Int32Array): Float32Array {
+  nextTokenLogits(text: Int32Array, options: LogitsOptions = {}): Float32Array {
+    const inputIds = fedText(this, text, options);
     return this.#logitsAt({ rows: 1, length: inputIds.length, inputIds }, Int32Array.of(inputIds.length - 1));
   }
 
   nextTokens(texts: readonly Int32Array[]): Int32Array {
-    return mostProbable(texts, this.config.vocabSize, (content, positions) => this.#logitsAt(content, positions));
+    const fed = texts.map((text) => fedText(this, text));
+    return mostProbable(fed, this.config.vocabSize, (content, positions) => this.#logitsAt(content, positions));
   }
 
   /** @returns [length, vocab], row-major */
-  allLogits(inputIds: Int32Array): Float32Array {
-    return this.#logitsAt(
-      { rows: 1, length: inputIds.length, inputIds },
-      inputIds.map((_, position) => position),
-    );
+  allLogits(text: Int32Array): Float32Array {
+    const inputIds = fedText(this, text);
+    const positions = text.map((_, position) => inputIds.length - text.length + position);
+    return this.#logitsAt({ rows: 1, length: inputIds.length, inputIds }, positions);
   }
 
   read(): Map<string, TensorValues> {
@@ -140,7 +137,9 @@ export class CompiledModel implements LearningModel {
   }
 
   assign(values: ReadonlyMap<string, Float32Array>): void {
-    this.#assign(this.#filledWith((name) => values.get(name)!));
+    const fill: Fill = (name, held) => held.set(values.get(name)!);
+    const constant = this.#recorded.constant.filter(({ slab }) => slab.parts.every(({ name }) => values.has(name)));
+    this.#assign([...this.#recorded.trained, ...constant].map((held) => ({ ...held, fill })));
   }
 
   moments(): Map<string, MomentValues> {

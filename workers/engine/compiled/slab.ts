@@ -58,6 +58,15 @@ function blockOf(name: string, blocks: string): string {
 /** Writes a tensor's values, row-major, into the array that holds them. */
 export type Fill = (name: string, held: HeldFloats) => void;
 
+/** @returns a function that reads a tensor into an array of its own */
+export const reader =
+  (shapes: ReadonlyMap<string, readonly number[]>, fill: Fill) =>
+  (name: string): Float32Array => {
+    const values = new Float32Array(shapes.get(name)!.reduce((product, length) => product * length, 1));
+    fill(name, values);
+    return values;
+  };
+
 /** @returns a slab's content, row-major, as an array of the class `Content` */
 export function contentOf<T extends HeldFloats>({ parts, shape: [rows] }: Slab, fill: Fill, Content: new (length: number) => T): T {
   const content = new Content(rows * COLUMNS);

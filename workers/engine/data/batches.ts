@@ -4,6 +4,7 @@ import { type Batch, type Example, tokensIn } from './batch.ts';
 import { byLength, type ExampleStore } from './example-store.ts';
 import { sequencesIn } from './sequences.ts';
 import { epochOrder } from './shuffle.ts';
+import { type VirtualTokens, withVirtualTokens } from './virtual-tokens.ts';
 
 /** The segment of padding, unlike any example's. */
 const PADDING_SEGMENT = -1;
@@ -32,6 +33,8 @@ export interface PackOptions {
   tokenBudget?: number;
   /** Rows longer than this hold a single example. */
   sharedRowLimit?: number;
+  /** Put before each sequence. */
+  virtual?: VirtualTokens | null;
 }
 
 /**
@@ -40,7 +43,9 @@ export interface PackOptions {
  */
 export function* microBatches(examples: ExampleStore, options: PackOptions = {}): Generator<Batch> {
   for (const window of byLength(examples, WINDOW)) {
-    let remaining = window.flatMap(sequencesIn).sort((a, b) => b.inputIds.length - a.inputIds.length);
+    const { virtual } = options;
+    const sequences = window.flatMap(sequencesIn).map((sequence) => (virtual ? withVirtualTokens(sequence, virtual) : sequence));
+    let remaining = sequences.sort((a, b) => b.inputIds.length - a.inputIds.length);
     while (remaining.length > 0) {
       const { rows, length } = bestPass(remaining, options);
       const taken = new Set(rows.flat());

@@ -2,6 +2,7 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
+import { fedText } from '../data/packing.ts';
 import { Decoder } from '../model/decoder.ts';
 import { mostProbable } from '../model/most-probable.ts';
 import type { Parameters } from '../model/parameters.ts';
@@ -13,7 +14,7 @@ import { supervised } from '../objectives/supervised.ts';
 import { type Scalar, type Tensor, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import { methodOf, readAdapterTuning, withAdapter } from '../tuning/methods.ts';
 import { type DropoutPosition, dropoutKey, type Trained, untuned, variable } from '../tuning/trained.ts';
-import type { TensorValues, TunedModel } from '../tuning/tuned-model.ts';
+import type { LogitsOptions, TensorValues, TunedModel } from '../tuning/tuned-model.ts';
 
 export interface EagerModel extends TunedModel {
   readonly trainable: ReadonlyMap<string, Variable>;
@@ -133,19 +134,20 @@ class DecoderWithTuning implements EagerModel {
     return { sums, gradients };
   }
 
-  nextTokenLogits(inputIds: Int32Array): Float32Array {
+  nextTokenLogits(text: Int32Array, options: LogitsOptions = {}): Float32Array {
+    const inputIds = fedText(this, text, options);
     return this.#logits({ rows: 1, length: inputIds.length, inputIds }, Int32Array.of(inputIds.length - 1));
   }
 
   nextTokens(texts: readonly Int32Array[]): Int32Array {
-    return mostProbable(texts, this.config.vocabSize, (content, positions) => this.#logits(content, positions));
+    const fed = texts.map((text) => fedText(this, text));
+    return mostProbable(fed, this.config.vocabSize, (content, positions) => this.#logits(content, positions));
   }
 
-  allLogits(inputIds: Int32Array): Float32Array {
-    return this.#logits(
-      { rows: 1, length: inputIds.length, inputIds },
-      inputIds.map((_, position) => position),
-    );
+  allLogits(text: Int32Array): Float32Array {
+    const inputIds = fedText(this, text);
+    const positions = text.map((_, position) => inputIds.length - text.length + position);
+    return this.#logits({ rows: 1, length: inputIds.length, inputIds }, positions);
   }
 
   read(): Map<string, TensorValues> {
@@ -157,7 +159,9 @@ class DecoderWithTuning implements EagerModel {
   }
 
   assign(values: ReadonlyMap<string, Float32Array>): void {
-    for (const [name, variable] of this.trainable) tf.tidy(() => variable.assign(tf.tensor(values.get(name)!, variable.shape, 'float32')));
+    const constant = [...(this.#trained.constant ?? [])].filter(([name]) => values.has(name));
+    for (const [name, variable] of [...this.trainable, ...constant])
+      tf.tidy(() => variable.assign(tf.tensor(values.get(name)!, variable.shape, 'float32')));
   }
 
   dispose(): void {

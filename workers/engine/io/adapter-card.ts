@@ -13,14 +13,28 @@ interface Base {
   revision: string | null;
 }
 
-/** @param options.rankStabilised the rank of an adapter that was trained with `use_rslora`; null for others */
-export function adapterCard({ name, revision }: Base, { rankStabilised }: { rankStabilised: number | null }): string {
+/** What a card calls the adapter's method, and its tag on the hub. */
+export interface CardMethod {
+  name: string;
+  tag: string;
+}
+
+const LORA: CardMethod = { name: 'LoRA', tag: 'lora' };
+
+interface CardOptions {
+  /** Default: LoRA. */
+  method?: CardMethod;
+  /** The rank of an adapter that was trained with `use_rslora`; null for others. */
+  rankStabilised: number | null;
+}
+
+export function adapterCard({ name, revision }: Base, { method = LORA, rankStabilised }: CardOptions): string {
   const onHub = HUB_NAME.test(name);
-  const metadata = [...(onHub ? [`base_model: ${name}`] : []), 'library_name: peft', 'pipeline_tag: text-generation', 'tags:', '- lora'];
+  const metadata = [...(onHub ? [`base_model: ${name}`] : []), 'library_name: peft', 'pipeline_tag: text-generation', 'tags:', `- ${method.tag}`];
   return `---
 ${metadata.join('\n')}
 ---
-# LoRA adapter for ${name}
+# ${method.name} adapter for ${name}
 
 ${onHub ? ofHub({ name, revision }) : ofDirectory(name)}${rankStabilised === null ? '' : inLlamaCpp(rankStabilised)}`;
 }

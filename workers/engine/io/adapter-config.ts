@@ -2,7 +2,7 @@
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora.ts';
 
-const PEFT_VERSION = '0.21.2';
+export const PEFT_VERSION = '0.21.2';
 
 /** Fields that do not affect the maths of a trained adapter. PEFT corrects `fan_in_fan_out` to match the layer. */
 const DESCRIPTIVE = new Set([

@@ -8,6 +8,7 @@ import { storedDtype } from '../../../src/formats/stored-dtype.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { writeSafetensors } from './safetensors.ts';
+import { withAllTensors } from './tuned-tensors.ts';
 import { MODEL_DIRECTORY_HINT } from './weight-files.ts';
 
 /** Names of the weights' dtypes in config.json. */
@@ -21,13 +22,13 @@ export interface SaveModelOptions {
 }
 
 /**
- * Writes a fully fine-tuned model in one safetensors file. A tied head is not written: it is the embedding. If the base's config.json says that the
+ * Writes a model whose weights were trained, all or some of them, in one safetensors file. A tied head is not written: it is the embedding. If the base's config.json says that the
  * head is tied and its weights say otherwise, the delivered one says so too.
  * @returns the file names written
  */
 export function saveModel(model: Pick<TunedModel, 'config' | 'read'>, dir: string, options: SaveModelOptions): string[] {
   mkdirSync(dir, { recursive: true });
-  writeSafetensors(join(dir, WEIGHTS_FILE), model.read(), options);
+  withAllTensors(model.read(), options.sourceDir, (tensors) => writeSafetensors(join(dir, WEIGHTS_FILE), tensors, options));
   return [WEIGHTS_FILE, ...saveCompanions(model.config, dir, options)].sort();
 }
 

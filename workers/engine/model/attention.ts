@@ -5,6 +5,7 @@ import { type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tf } from '..
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
 import { type RotaryTables, rotate, rotateGradient } from './rope.ts';
+import { withVirtualRows } from './virtual-rows.ts';
 
 /** Far below any score, yet finite: softmax over a row of −∞ is NaN. */
 const HIDDEN = -1e30;
@@ -47,6 +48,8 @@ export interface AttentionPass {
   /** `TokenGrid.slots` */
   slots: Tensor1D | null;
   windowTokens: number | null;
+  /** [tokens] int32, the number of each virtual token, negative for others; null if none has keys of its own. */
+  virtual: Tensor1D | null;
 }
 
 interface Attended {
@@ -77,10 +80,17 @@ export function attention(x: Tensor2D, block: string, { config, parameters, pass
     return tf.reshape(norm(perHead, module, { config: config.norm, parameters }), x.shape);
   };
   const { scale, softCap } = attention;
-  const projections = { q: normed(q, 'q_norm'), k: normed(k, 'k_norm'), v };
+  const projections = withPrefix({ q: normed(q, 'q_norm'), k: normed(k, 'k_norm'), v }, { parameters, pass, layer });
   const sizes = { heads, kvHeads, headSize, scale, softCap };
   const attended = pass.slots === null ? attend(projections, sizes, pass) : cachedAttend(projections, sizes, { ...pass, slots: pass.slots, layer });
   return parameters.linear(`${block}.${names.attention.output}`, attended);
+}
+
+/** Puts the keys and values of virtual tokens in the place of theirs. */
+function withPrefix({ q, k, v }: Projections, { parameters, pass: { virtual }, layer }: Omit<Attended, 'config'>): Projections {
+  if (virtual === null || parameters.virtualKeysAndValues === undefined) return { q, k, v };
+  const { keys, values } = parameters.virtualKeysAndValues(layer);
+  return { q, k: withVirtualRows(k, keys, virtual), v: withVirtualRows(v, values, virtual) };
 }
 
 /** @returns [tokens, heads · headSize] and twice [tokens, kvHeads · headSize] */

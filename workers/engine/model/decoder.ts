@@ -12,6 +12,7 @@ import { mlp } from './mlp.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
 import { rotaryTables } from './rope.ts';
+import { virtualNumbers, withoutRotation, withVirtualRows } from './virtual-rows.ts';
 
 /** Rows of token ids, and the place of each. */
 export interface TokenGrid extends TokenPlaces {
@@ -40,7 +41,7 @@ export class Decoder {
   hiddenStates(grid: TokenGrid, parameters: Parameters): Tensor2D {
     const config = this.#config;
     const { norms, blocks } = config.names;
-    const passOf = this.#passes(grid);
+    const passOf = this.#passes(grid, parameters);
     const normed = (x: Tensor2D, block: string, name: string | null): Tensor2D =>
       name === null ? x : norm(x, `${block}.${name}`, { config: config.norm, parameters });
     let x = this.#embed(grid, parameters);
@@ -83,20 +84,32 @@ export class Decoder {
   }
 
   #embed({ inputIds, positions: places }: TokenGrid, parameters: Parameters): Tensor2D {
-    const { names, embeddingScale, paddingId } = this.#config;
+    const { names, embeddingScale, paddingId, vocabSize } = this.#config;
     const table = parameters.weight(`${names.embedding}.weight`) as Tensor2D;
-    const found = lookUp(table, inputIds, { trained: table instanceof tf.Variable, paddingId });
-    const x: Tensor2D = embeddingScale === 1 ? found : tf.mul(found, embeddingScale);
+    const { virtualEmbeddings: virtual, virtualKeysAndValues } = parameters;
+    const hasVirtual = virtual !== undefined || virtualKeysAndValues !== undefined;
+    const ids = hasVirtual ? tf.minimum(inputIds, tf.scalar(vocabSize - 1, 'int32')) : inputIds; // any row serves a virtual token
+    const found = lookUp(table, ids as Tensor1D, { trained: table instanceof tf.Variable, paddingId });
+    const scaled: Tensor2D = embeddingScale === 1 ? found : tf.mul(found, embeddingScale);
+    // As in transformers, whose embedding module scales what it looks up.
+    const x = virtual === undefined ? scaled : withVirtualRows(scaled, virtual, virtualNumbers(inputIds, vocabSize));
     if (names.positions === null) return x;
     const positions = parameters.weight(`${names.positions}.weight`) as Tensor2D;
     return tf.add(x, lookUp(positions, tf.reshape(places, inputIds.shape), { trained: positions instanceof tf.Variable }));
   }
 
   /** The mask and the rotary tables of each kind of layer, made once per pass. */
-  #passes(grid: TokenGrid): (layer: LayerAttention) => AttentionPass {
+  #passes(grid: TokenGrid, { virtualKeysAndValues }: Parameters): (layer: LayerAttention) => AttentionPass {
     const [rows, length] = grid.positions.shape;
     const masks = new Map<number | null, Tensor4D>();
-    const tables = new Map([...grid.frequencies].map(([rotary, frequencies]) => [rotary, rotaryTables(rotary, { ...grid, frequencies })]));
+    // What stands in for their keys is rotated already.
+    const virtual = virtualKeysAndValues === undefined ? null : virtualNumbers(grid.inputIds, this.#config.vocabSize);
+    const tables = new Map(
+      [...grid.frequencies].map(([rotary, frequencies]) => {
+        const made = rotaryTables(rotary, { ...grid, frequencies });
+        return [rotary, virtual === null ? made : withoutRotation(made, virtual)] as const;
+      }),
+    );
     const passes = new Map<string, AttentionPass>();
     const rotaries = [...new Set(this.#config.attention.layers.map(({ rotary }) => rotary))];
     return ({ windowTokens, rotary }) => {
@@ -106,7 +119,7 @@ export class Decoder {
       const mask = masks.get(windowTokens) ?? attentionMask(grid, windowTokens);
       masks.set(windowTokens, mask);
       const { positions, segments, slots = null } = grid;
-      const pass = { rows, length, mask, positions, segments, slots, windowTokens, rotary: rotary === null ? null : tables.get(rotary)! };
+      const pass = { rows, length, mask, positions, segments, slots, windowTokens, virtual, rotary: rotary === null ? null : tables.get(rotary)! };
       passes.set(kind, pass);
       return pass;
     };

@@ -12,7 +12,10 @@ export function norm(x: Tensor2D, module: string, { config, parameters }: { conf
   const { epsilon, offset } = config;
   const weight = parameters.weight(`${module}.weight`) as Tensor1D;
   const trained = weight instanceof tf.Variable;
-  if (config.kind === 'layer') return layerNorm(x, { w: weight, b: parameters.weight(`${module}.bias`) as Tensor1D, epsilon, trained });
+  if (config.kind === 'layer') {
+    const bias = parameters.weight(`${module}.bias`) as Tensor1D;
+    return layerNorm(x, { w: weight, b: bias, epsilon, trained: trained || bias instanceof tf.Variable });
+  }
   return rmsNorm(x, { w: offset === 0 ? weight : tf.add(weight, offset), epsilon, trained });
 }
 
@@ -20,7 +23,7 @@ interface Normalisation {
   /** [size] */
   w: Tensor1D;
   epsilon: number;
-  /** Whether to compute the gradients of its weights. */
+  /** Whether to compute the gradients of its weights, or of one of them. */
   trained: boolean;
 }
 

@@ -17,4 +17,11 @@ export interface Parameters {
    * @returns [tokens, out] for each
    */
   linears(modules: readonly string[], x: Tensor2D): Tensor2D[];
+  /** Embeddings of virtual tokens, whose ids follow the vocabulary's, [count, hidden]. */
+  virtualEmbeddings?: Tensor2D;
+  /**
+   * Keys, as after their rotation, and values of virtual tokens, [count, kvHeads · headSize] each.
+   * @param layer its number, from 0
+   */
+  virtualKeysAndValues?(layer: number): { keys: Tensor2D; values: Tensor2D };
 }

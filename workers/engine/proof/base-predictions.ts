@@ -13,13 +13,13 @@ export interface Predictions {
   logits: Float32Array[];
 }
 
-/** @param model not trained yet: a fresh adapter has B = 0 */
+/** @param model not trained yet: apart from virtual tokens, a fresh adapter changes nothing */
 export function basePredictions(model: TunedModel, examples: ExampleStore): Predictions {
   const prompts = firstExamples(examples, PROMPTS).map(({ inputIds, lossWeights }) => {
     const end = lossWeights.findIndex((weight) => weight !== 0);
     return inputIds.slice(Math.max(0, end - PROMPT_TOKENS), end);
   });
-  return { prompts, logits: predict(model, prompts) };
+  return { prompts, logits: prompts.map((ids) => model.nextTokenLogits(ids, { withoutVirtualTokens: true })) };
 }
 
 export const predict = (model: TunedModel, prompts: readonly Int32Array[]): Float32Array[] => prompts.map((ids) => model.nextTokenLogits(ids));

@@ -76,7 +76,7 @@ function joinPairs(weights: ReadonlyMap<string, Tensor>, options: { config: Mode
 }
 
 /** A different key for each module; the sum wraps around. */
-const keyOfModule = (key: Tensor1D, module: string): Tensor1D => tf.add(key, tf.tensor1d([0, hashName(module) | 0], 'int32'));
+export const keyOfModule = (key: Tensor1D, module: string): Tensor1D => tf.add(key, tf.tensor1d([0, hashName(module) | 0], 'int32'));
 
 interface Dropout {
   rate: number;

@@ -45,6 +45,18 @@ export interface AdapterFiles<T extends ResolvedTuning> {
   readTuning(dir: string): T;
   /** Whether the model with all trained values at zero is its base, as with a product that is added to it. */
   isBaseAtZero(tuning: T): boolean;
-  /** Sets the trained parameters to the values in a directory. @throws Refusal `corrupt_model_file` */
-  load(model: Pick<TunedModel, 'trainable' | 'assign'>, dir: string): void;
+  /** Sets the trained parameters, and constants that are delivered with them, to the values in a directory. @throws Refusal `corrupt_model_file` */
+  load(model: Pick<TunedModel, 'trainable' | 'constants' | 'assign'>, dir: string): void;
+  /**
+   * Opens an adapter to merge it into the weights of its base. Absent for LoRA, whose matrices exports read themselves.
+   * @throws Refusal `unsupported_export` for an adapter that no weights can hold, `corrupt_model_file` for one that does not fit
+   */
+  openMerge?(dir: string, base: { modelDir: string; config: ModelConfig }): Merge;
+}
+
+/** An adapter that is merged into its base, one weight at a time. */
+export interface Merge {
+  /** @param values of the base's weight, as in the checkpoint; they may be changed. @returns those of the tuned model */
+  merged(name: string, values: Float32Array): Float32Array;
+  close(): void;
 }

@@ -6,12 +6,17 @@ import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedTuning, TuningType } from '../../../src/formats/tuning/tuning.ts';
 import { ADAPTER_DIRECTORY_HINT } from '../io/adapter.ts';
 import { readJson } from '../io/files.ts';
+import { bitfit } from './bitfit.ts';
 import { full } from './full.ts';
+import { ia3 } from './ia3.ts';
 import { lora } from './lora.ts';
 import type { Method } from './method.ts';
+import { prefix } from './prefix.ts';
+import { prompt } from './prompt.ts';
 import type { TunedModel } from './tuned-model.ts';
+import { vera } from './vera.ts';
 
-const METHODS: { readonly [T in TuningType]: Method<Extract<ResolvedTuning, { type: T }>> } = { lora, full };
+const METHODS: { readonly [T in TuningType]: Method<Extract<ResolvedTuning, { type: T }>> } = { lora, full, bitfit, ia3, vera, prompt, prefix };
 
 /** @returns the method of a job's tuning; its functions take that tuning */
 export const methodOf = (tuning: ResolvedTuning): Method<ResolvedTuning> => METHODS[tuning.type] as unknown as Method<ResolvedTuning>;

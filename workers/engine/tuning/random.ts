@@ -40,3 +40,11 @@ export function uniform(length: number, { bound, seed, name }: { bound: number; 
   }
   return values;
 }
+
+/** @returns `length` numbers of the standard normal distribution (Box & Muller 1958) */
+export function normal(length: number, { seed, name }: { seed: number; name: string }): Float32Array {
+  const radii = uniform(length, { bound: 1, seed, name: `${name}/radius` });
+  const angles = uniform(length, { bound: Math.PI, seed, name: `${name}/angle` });
+  // (u + 1) / 2 is in [0, 1); its distance from 1 is never 0.
+  return radii.map((u, index) => Math.sqrt(-2 * Math.log(1 - (u + 1) / 2)) * Math.cos(angles[index]!));
+}

@@ -11,6 +11,11 @@ export interface TensorValues {
   data: Float32Array;
 }
 
+export interface LogitsOptions {
+  /** Leaves out the virtual tokens that a method puts before the text. Without them, prompt and prefix tuning are the base model. */
+  withoutVirtualTokens?: boolean;
+}
+
 export interface TunedModel {
   readonly config: ModelConfig;
   /** null for the base model alone. */
@@ -26,14 +31,14 @@ export interface TunedModel {
   /** Computes the objective's sums without dropout and without gradients. */
   evaluate(batch: Batch): Sums;
   /** @returns [vocab], the logits that predict the token after the last of `inputIds` */
-  nextTokenLogits(inputIds: Int32Array): Float32Array;
+  nextTokenLogits(inputIds: Int32Array, options?: LogitsOptions): Float32Array;
   /** @returns the most probable token after each of the texts, which are computed in one pass */
   nextTokens(texts: readonly Int32Array[]): Int32Array;
   /** Current values of the trained parameters, by name. */
   read(): Map<string, TensorValues>;
   /** Values of what the method added without training it, by name. */
   constants(): Map<string, TensorValues>;
-  /** Sets the trained parameters. @param values of all of them, by name, row-major */
+  /** Sets the trained parameters. @param values of all of them, by name, row-major; may have those of constants too */
   assign(values: ReadonlyMap<string, Float32Array>): void;
   dispose(): void;
 }
