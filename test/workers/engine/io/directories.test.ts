@@ -72,7 +72,7 @@ describe('an adapter', () => {
     ['bias', 'all'],
     ['rank_pattern', { q_proj: 8 }],
     ['modules_to_save', ['lm_head']],
-    ['peft_type', 'IA3'],
+    ['peft_type', 'ADALORA'],
     ['init_lora_weights', 'pissa'],
     ['something_new', true],
   ])('whose %s is %j is refused by name', (field, value) => {
