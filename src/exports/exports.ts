@@ -1,5 +1,5 @@
 import type { Principal } from '../accounts/principal.ts';
-import { DTYPES_OF, type ExportDtype, isOfAdapter } from '../formats/export-format.ts';
+import { checkExport, DTYPES_OF, type ExportDtype } from '../formats/export-format.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { newExportId, TUNED_PREFIX } from '../ids.ts';
 import { continuedFrom } from '../jobs/start-from.ts';
@@ -22,12 +22,8 @@ export async function createExport(principal: Principal, { model, format, dtype 
       hint: 'Only tuned models and checkpoints can be exported; GET /v1/models lists the tuned ones.',
     });
   const owner = await ownerOfModel(principal, model, services);
-  const { startFrom, model: baseModel, modelRevision } = await continuedFrom(owner, { name: model, tuning: undefined }, services);
-  if (isOfAdapter(format) && startFrom.adapter === null)
-    throw new Refusal('unsupported_export', `"${model}" was tuned as a whole and has no adapter`, {
-      param: 'format',
-      hint: 'Export the model itself: "hugging_face" or "gguf".',
-    });
+  const { startFrom, model: baseModel, modelRevision, tuning } = await continuedFrom(owner, { name: model, tuning: undefined }, services);
+  checkExport(model, { type: tuning.type, format });
   if ((await exports.unfinished(principal.project)) >= MAX_UNFINISHED)
     throw new Refusal('too_many_exports', `The project has ${MAX_UNFINISHED} exports that have not ended, which is the limit`, {
       hint: 'Wait until one has ended, or cancel one.',

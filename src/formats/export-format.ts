@@ -1,3 +1,6 @@
+import { Refusal } from './refusal.ts';
+import { adapterExports, deliveredBy, type TuningType } from './tuning/tuning.ts';
+
 /** What a tuned model can be exported as. */
 export const EXPORT_FORMATS = ['hugging_face', 'gguf', 'gguf_adapter', 'mlx_adapter'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
@@ -15,3 +18,26 @@ export const DTYPES_OF: Readonly<Record<ExportFormat, readonly ExportDtype[]>> =
 
 /** Formats that hold the adapter alone. */
 export const isOfAdapter = (format: ExportFormat): boolean => format.endsWith('_adapter');
+
+/**
+ * @param model its name, for the message
+ * @throws Refusal `unsupported_export` for a format that cannot hold what the method trained
+ */
+export function checkExport(model: string, { type, format }: { type: TuningType; format: ExportFormat }): void {
+  const refuse = (message: string, hint: string): never => {
+    throw new Refusal('unsupported_export', message, { param: 'format', hint });
+  };
+  const merged = 'Export the model itself: "hugging_face" or "gguf".';
+  if (deliveredBy(type) === 'model') {
+    if (isOfAdapter(format)) refuse(`"${model}" was tuned as a whole and has no adapter`, merged);
+    return;
+  }
+  const possible = adapterExports(type);
+  if (possible.length === 0)
+    refuse(
+      `"${model}" was tuned with "${type}", whose virtual tokens no exported format can hold`,
+      'Download its adapter and load it with PEFT, or train another kind of adapter, such as "lora".',
+    );
+  if (isOfAdapter(format) && !possible.includes('alone'))
+    refuse(`"${model}" was tuned with "${type}", and ${format} holds only adapters of the type "lora"`, merged);
+}

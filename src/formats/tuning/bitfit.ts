@@ -17,6 +17,7 @@ export const bitfitFormat: TuningFormat<BitfitTuning, BitfitTuning> = {
   trainedShapes: biases,
   // PEFT has no format for biases alone, and they are weights that the base has: what is delivered is the model.
   delivered: 'model',
+  exports: [],
 };
 
 export const isBias = (name: string): boolean => name.endsWith('.bias');

@@ -1,6 +1,8 @@
 import type { Type } from 'typebox';
 import type { ModelConfig } from '../model-config.ts';
 
+export type AdapterExport = 'alone' | 'merged';
+
 /** What both the service and the engine know about a tuning method. */
 export interface TuningFormat<Requested, Resolved extends { type: string }> {
   type: Resolved['type'];
@@ -21,6 +23,8 @@ export interface TuningFormat<Requested, Resolved extends { type: string }> {
   keptElements?(config: ModelConfig, resolved: Resolved): number;
   /** What a job delivers: what it added to the base, in f32, or the whole model, in the type of its base. */
   delivered: 'adapter' | 'model';
+  /** What exports make of its adapter: a file of the adapter alone, or a model with the adapter merged in. Of a delivered model: nothing to choose. */
+  exports: readonly AdapterExport[];
   /** How many virtual tokens it puts before each text; default: none. They count in the model's context. */
   virtualTokens?(resolved: Resolved): number;
 }

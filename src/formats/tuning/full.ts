@@ -39,6 +39,7 @@ export const fullFormat: TuningFormat<FullTuning, FullTuning> = {
     return new Map([...weightShapes(config)].filter(([name]) => isTrained(name)));
   },
   delivered: 'model',
+  exports: [],
 };
 
 /**

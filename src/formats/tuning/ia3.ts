@@ -57,6 +57,7 @@ export const ia3Format: TuningFormat<Ia3Tuning, Ia3Tuning> = {
   // What is scaled is kept as it was before.
   keptElements: (config, tuning) => [...ia3Shapes(config, tuning).values()].reduce((sum, shape) => sum + Math.max(...shape), 0),
   delivered: 'adapter',
+  exports: ['merged'],
 };
 
 /** Where the vector of a layer is multiplied. */

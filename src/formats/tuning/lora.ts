@@ -44,6 +44,7 @@ export const loraFormat: TuningFormat<LoraTuning, ResolvedLora> = {
   baseLearningRate: 2e-4,
   trainedShapes: loraShapes,
   delivered: 'adapter',
+  exports: ['alone', 'merged'],
 };
 
 /** The factor on B·A: alpha / r, or alpha / √r with rank-stabilised LoRA. */

@@ -34,5 +34,7 @@ export const prefixFormat: TuningFormat<PrefixTuning, ResolvedPrefix> = {
   },
   keptElements: () => 0,
   delivered: 'adapter',
+  // Weights cannot hold what comes before a text.
+  exports: [],
   virtualTokens: (resolved) => resolved.num_virtual_tokens,
 };

@@ -43,5 +43,7 @@ export const promptFormat: TuningFormat<PromptTuning, ResolvedPrompt> = {
   },
   keptElements: () => 0,
   delivered: 'adapter',
+  // Weights cannot hold what comes before a text.
+  exports: [],
   virtualTokens: (resolved) => resolved.num_virtual_tokens,
 };

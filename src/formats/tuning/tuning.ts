@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { ModelConfig } from '../model-config.ts';
 import { weightShapes } from '../module-shapes.ts';
 import { BitfitTuning, bitfitFormat } from './bitfit.ts';
-import type { TuningFormat } from './format.ts';
+import type { AdapterExport, TuningFormat } from './format.ts';
 import { FullTuning, fullFormat } from './full.ts';
 import { Ia3Tuning, ia3Format } from './ia3.ts';
 import { LoraTuning, loraFormat, type ResolvedLora } from './lora.ts';
@@ -55,6 +55,9 @@ export const virtualTokens = (tuning: ResolvedTuning): number => FORMATS[tuning.
 /** Names and shapes of the tensors that a job delivers. */
 export const deliveredShapes = (config: ModelConfig, tuning: ResolvedTuning): Map<string, number[]> =>
   deliveredBy(tuning.type) === 'model' ? weightShapes(config) : new Map([...trainedShapes(config, tuning), ...constantShapes(config, tuning)]);
+
+/** What exports make of a method's adapter. */
+export const adapterExports = (type: TuningType): readonly AdapterExport[] => FORMATS[type].exports;
 
 /** Whether a job delivers what it added to the base, or the whole model. */
 export const deliveredBy = (type: TuningType): 'adapter' | 'model' => FORMATS[type].delivered;

@@ -77,6 +77,7 @@ export const veraFormat: TuningFormat<VeraTuning, ResolvedVera> = {
   constantShapes: projectionShapes,
   keptElements: (config, tuning) => veraLayers(config, tuning).size * tuning.r,
   delivered: 'adapter',
+  exports: ['merged'],
 };
 
 /** @throws Refusal `unknown_target_module` for a family without defaults */

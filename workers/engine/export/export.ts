@@ -1,13 +1,14 @@
 /** Exports a tuned model into a directory. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type ExportDtype, type ExportFormat, isOfAdapter } from '../../../src/formats/export-format.ts';
+import { checkExport, type ExportDtype, type ExportFormat, isOfAdapter } from '../../../src/formats/export-format.ts';
 import type { MergeProof } from '../../../src/formats/merge-proof.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { DEFAULT, readTemplateSources } from '../data/template/template-files.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { writeFileWhole } from '../io/files.ts';
 import type { WeightsDtype } from '../io/model-directory.ts';
+import { readAdapterTuning } from '../tuning/methods.ts';
 import { exportAdapterGguf, exportModelGguf } from './gguf/export-gguf.ts';
 import { exportHuggingFace, ownTemplate } from './hugging-face.ts';
 import type { TunedFiles } from './merged-weights.ts';
@@ -41,7 +42,8 @@ export async function exportModel(
   progress: Progress,
 ): Promise<ExportResult> {
   const files = { modelDir, adapterDir };
-  if (isOfAdapter(format)) return exportAdapter({ format, dtype, name, outputDir, files }, progress);
+  checkExport(name, { type: adapterDir === null ? 'full' : readAdapterTuning(adapterDir).type, format });
+  if (adapterDir !== null && isOfAdapter(format)) return exportAdapter({ format, dtype, name, outputDir, modelDir, adapterDir }, progress);
   mkdirSync(outputDir, { recursive: true });
   if (format === 'hugging_face') {
     const ofWeights = DTYPES[dtype]!;
@@ -62,22 +64,16 @@ export async function exportModel(
   return { warnings, proof: null };
 }
 
-interface AdapterExport extends Pick<ExportOptions, 'format' | 'dtype' | 'name' | 'outputDir'> {
-  files: TunedFiles;
+interface AdapterExport extends Omit<ExportOptions, 'adapterDir'> {
+  adapterDir: string;
 }
 
-async function exportAdapter({ format, dtype, name, outputDir, files }: AdapterExport, progress: Progress): Promise<ExportResult> {
-  const { modelDir, adapterDir } = files;
-  if (adapterDir === null)
-    throw new Refusal('unsupported_export', `"${name}" was tuned as a whole and has no adapter`, {
-      param: 'format',
-      hint: 'Export the model itself: "hugging_face" or "gguf".',
-    });
+async function exportAdapter({ format, dtype, name, outputDir, ...files }: AdapterExport, progress: Progress): Promise<ExportResult> {
   mkdirSync(outputDir, { recursive: true });
   if (format === 'mlx_adapter') {
-    exportMlxAdapter({ modelDir, adapterDir }, outputDir);
+    exportMlxAdapter(files, outputDir);
     return { warnings: [], proof: null };
   }
-  const { warnings } = await exportAdapterGguf({ modelDir, adapterDir }, join(outputDir, `adapter-${dtype}.gguf`), { name, type: dtype, progress });
+  const { warnings } = await exportAdapterGguf(files, join(outputDir, `adapter-${dtype}.gguf`), { name, type: dtype, progress });
   return { warnings, proof: null };
 }

@@ -10,6 +10,8 @@ import { openSafetensors } from '../io/safetensors.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
 import { adapterProblems } from '../proof/adapter-layout.ts';
 import { tf } from '../tensorflow/tensorflow.ts';
+import type { Merge } from '../tuning/method.ts';
+import { methodOf, readAdapterTuning } from '../tuning/methods.ts';
 
 /** What is exported. */
 export interface TunedFiles {
@@ -73,28 +75,42 @@ export function openMergedWeights({ modelDir, adapterDir }: TunedFiles): MergedW
   const { config } = stored;
   const shapes = weightShapes(config);
   try {
-    const adapter = adapterDir === null ? null : openAdapter(adapterDir, { modelDir, config });
-    const tuned = new Map(adapter?.modules.map((module) => [`${module}.weight`, module]));
+    const merge = adapterDir === null ? null : openMerge(adapterDir, { modelDir, config });
     return {
       config,
       shapes,
       read(name) {
         const values = new Float32Array(shapes.get(name)!.reduce((product, size) => product * size, 1));
         stored.readInto(name, values);
-        const module = tuned.get(name);
-        return adapter === null || module === undefined
-          ? values
-          : merged(values, adapter.read(module), { scaling: adapter.scaling, inputFirst: config.inputFirst });
+        return merge?.merged(name, values) ?? values;
       },
       close() {
         stored.close();
-        adapter?.close();
+        merge?.close();
       },
     };
   } catch (error) {
     stored.close();
     throw error;
   }
+}
+
+function openMerge(adapterDir: string, base: { modelDir: string; config: ModelConfig }): Merge {
+  const { adapter } = methodOf(readAdapterTuning(adapterDir));
+  return adapter?.openMerge?.(adapterDir, base) ?? openLoraMerge(adapterDir, base);
+}
+
+function openLoraMerge(adapterDir: string, base: { modelDir: string; config: ModelConfig }): Merge {
+  const adapter = openAdapter(adapterDir, base);
+  const tuned = new Map(adapter.modules.map((module) => [`${module}.weight`, module]));
+  return {
+    merged(name, values) {
+      const module = tuned.get(name);
+      if (module === undefined) return values;
+      return merged(values, adapter.read(module), { scaling: adapter.scaling, inputFirst: base.config.inputFirst });
+    },
+    close: () => adapter.close(),
+  };
 }
 
 /**

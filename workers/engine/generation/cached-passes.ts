@@ -11,6 +11,8 @@ import { dependsOnLength, rotaryFrequencies } from '../model/rope.ts';
 import { rotariesOf } from '../model/token-grid.ts';
 import { openWeights, readModelConfig, type StoredWeights } from '../model/weights.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
+import { methodOf, readAdapterTuning } from '../tuning/methods.ts';
+import { OwnModels } from './own-models.ts';
 import { FEEDS, type RecordedGeneration, recordGeneration } from './recorded-generation.ts';
 import type { NewTokens, TokenPasses } from './token-passes.ts';
 
@@ -29,6 +31,8 @@ export class CachedPasses implements TokenPasses {
   readonly #session: GraphSession;
   /** Bytes of each adapter, by its number. */
   readonly #adapters = new Map<number, number>();
+  /** Those that are not applied row by row. */
+  readonly #own: OwnModels;
   /** The number of pages of each slot. */
   readonly #pages = new Map<number, number>();
   #weightBytes = 0;
@@ -36,6 +40,7 @@ export class CachedPasses implements TokenPasses {
 
   /** @throws Refusal `unsupported_architecture`, `corrupt_model_file` */
   constructor({ modelDir, precision }: { modelDir: string; precision: Precision }) {
+    this.#own = new OwnModels({ modelDir, precision });
     const weights = openWeights(modelDir, readModelConfig(modelDir));
     try {
       this.config = { ...weights.config, inputFirst: false };
@@ -63,16 +68,18 @@ export class CachedPasses implements TokenPasses {
   }
 
   read(text: NewTokens, end: number): Float32Array {
+    if (this.#own.has(text.adapter)) return this.#own.logits(text, end);
     const positions = Array.from({ length: end - text.seen }, (_, index) => text.seen + index);
     const rows = positions.map((position) => ({ text, position }));
     return this.#logits(rows, this.#recorded.read)[0]!;
   }
 
   next(texts: readonly NewTokens[]): Float32Array[] {
-    return this.#logits(
-      texts.map((text) => ({ text, position: text.seen })),
-      this.#recorded.next,
-    );
+    const together = texts.filter(({ adapter }) => !this.#own.has(adapter));
+    const rows = together.map((text) => ({ text, position: text.seen }));
+    const logits = together.length === 0 ? [] : this.#logits(rows, this.#recorded.next);
+    const found = new Map(together.map((text, index) => [text, logits[index]!]));
+    return texts.map((text) => found.get(text) ?? this.#own.logits(text, text.tokens.length));
   }
 
   isOutdated(seen: number, length: number): boolean {
@@ -88,6 +95,12 @@ export class CachedPasses implements TokenPasses {
   }
 
   addAdapter(dir: string): number {
+    const declared = readAdapterTuning(dir);
+    if (!methodOf(declared).adapter!.isPerRow(declared)) {
+      const number = this.#nextAdapter++;
+      this.#own.add(number, dir);
+      return number;
+    }
     const tuning = readAdapterConfig(dir);
     const trainable = new Map([...loraFormat.trainedShapes(this.config, tuning)].map(([tensor, shape]) => [tensor, { shape }]));
     const number = this.#nextAdapter++;
@@ -114,7 +127,15 @@ export class CachedPasses implements TokenPasses {
     return number;
   }
 
+  virtualTokens(adapter: number): number {
+    return this.#own.virtualTokens(adapter);
+  }
+
   removeAdapter(adapter: number): void {
+    if (this.#own.has(adapter)) {
+      this.#own.remove(adapter);
+      return;
+    }
     this.#adapters.delete(adapter);
     this.#run({ [FEEDS.adapter]: tf.scalar(adapter, 'int32') }, this.#recorded.removeAdapter);
   }
@@ -123,10 +144,12 @@ export class CachedPasses implements TokenPasses {
     const { layers, kvHeads, headSize } = this.config;
     const pageBytes = 2 * layers * kvHeads * headSize * PAGE_TOKENS * F32_BYTES;
     const pages = [...this.#pages.values()].reduce((sum, count) => sum + count, 0);
-    return [...this.#adapters.values()].reduce((sum, bytes) => sum + bytes, this.#weightBytes + pages * pageBytes);
+    const held = this.#weightBytes + pages * pageBytes + this.#own.memoryBytes();
+    return [...this.#adapters.values()].reduce((sum, bytes) => sum + bytes, held);
   }
 
   dispose(): void {
+    this.#own.dispose();
     this.#session.dispose();
   }
 

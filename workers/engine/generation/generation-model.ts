@@ -97,7 +97,8 @@ class Model implements GenerationModel {
     { onPiece, signal }: { onPiece?: (piece: GeneratedPiece) => void; signal?: AbortSignal } = {},
   ): Promise<GeneratedText> {
     const adapter = request.adapter === null ? null : this.#named(request.adapter);
-    const { contextTokens, vocabularySize } = this;
+    const { vocabularySize } = this;
+    const contextTokens = this.contextTokens - (adapter === null ? 0 : this.#passes.virtualTokens(adapter.number));
     const sequence = new Sequence(request, { tokenizer: this.#tokenizer, contextTokens, vocabularySize, onPiece });
     return this.#schedule.add(sequence, { adapter, signal });
   }

@@ -33,6 +33,8 @@ export interface TokenPasses {
   release(slot: number): void;
   /** @returns a number that was never used before. @throws Refusal `unsupported_adapter`, `corrupt_model_file` */
   addAdapter(dir: string): number;
+  /** How many virtual tokens an adapter puts before a text, which the model's context holds too. */
+  virtualTokens(adapter: number): number;
   removeAdapter(adapter: number): void;
   memoryBytes(): number;
   dispose(): void;

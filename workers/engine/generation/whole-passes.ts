@@ -2,6 +2,7 @@
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { CompiledModel } from '../compiled/compiled-model.ts';
 import { openForInference } from '../compiled/open-model.ts';
+import { OwnModels } from './own-models.ts';
 import type { NewTokens, TokenPasses } from './token-passes.ts';
 
 const F32_BYTES = 4;
@@ -9,20 +10,20 @@ const F32_BYTES = 4;
 export class WholePasses implements TokenPasses {
   readonly config: CompiledModel['config'];
   readonly readTokens = Number.POSITIVE_INFINITY;
-  readonly #options: { modelDir: string; precision: Precision };
   readonly #base: CompiledModel;
-  readonly #adapters = new Map<number, CompiledModel>();
+  readonly #adapters: OwnModels;
   #nextAdapter = 0;
 
   constructor(options: { modelDir: string; precision: Precision }) {
-    this.#options = options;
     this.#base = openForInference(options);
+    this.#adapters = new OwnModels(options);
     this.config = this.#base.config;
   }
 
-  read({ tokens, adapter }: NewTokens, end: number): Float32Array {
-    const model = adapter === null ? this.#base : this.#adapters.get(adapter)!;
-    return model.nextTokenLogits(Int32Array.from(tokens.slice(0, end)));
+  read(text: NewTokens, end: number): Float32Array {
+    return this.#adapters.has(text.adapter)
+      ? this.#adapters.logits(text, end)
+      : this.#base.nextTokenLogits(Int32Array.from(text.tokens.slice(0, end)));
   }
 
   next(texts: readonly NewTokens[]): Float32Array[] {
@@ -36,21 +37,24 @@ export class WholePasses implements TokenPasses {
   release(): void {}
 
   addAdapter(adapterDir: string): number {
-    this.#adapters.set(this.#nextAdapter, openForInference({ ...this.#options, adapterDir }));
+    this.#adapters.add(this.#nextAdapter, adapterDir);
     return this.#nextAdapter++;
   }
 
+  virtualTokens(adapter: number): number {
+    return this.#adapters.virtualTokens(adapter);
+  }
+
   removeAdapter(adapter: number): void {
-    this.#adapters.get(adapter)?.dispose();
-    this.#adapters.delete(adapter);
+    this.#adapters.remove(adapter);
   }
 
   memoryBytes(): number {
-    return [this.#base, ...this.#adapters.values()].reduce((sum, { totalParameters }) => sum + totalParameters * F32_BYTES, 0);
+    return this.#base.totalParameters * F32_BYTES + this.#adapters.memoryBytes();
   }
 
   dispose(): void {
-    for (const adapter of [...this.#adapters.keys()]) this.removeAdapter(adapter);
+    this.#adapters.dispose();
     this.#base.dispose();
   }
 }

@@ -32,7 +32,7 @@ export const lora: Method<ResolvedLora> = {
     const written = readAdapterConfig(dir);
     return [...configProblems(written, tuning), ...adapterProblems(dir, modelDir, written)];
   },
-  adapter: { readTuning: readAdapterConfig, isBaseAtZero: () => true, load: loadAdapter },
+  adapter: { readTuning: readAdapterConfig, isBaseAtZero: () => true, isPerRow: () => true, load: loadAdapter },
 };
 
 /** Adds a pair to every targeted layer of a frozen base. */
