@@ -15,6 +15,7 @@ import { PREPARATION_PARTS, type PreparationPart, type Prepared, type ResumedSta
 import type { Dataset } from './data/dataset.ts';
 import { overlapWarning } from './data/receipt.ts';
 import { jobTemplateSha256 } from './data/template/job-template.ts';
+import { Tokenizer } from './data/tokenizer.ts';
 import { saveChatTemplate } from './io/chat-template-file.ts';
 import { readTrainerState, type TrainerState } from './io/checkpoint.ts';
 import { fastestPrecision } from './machine/precision.ts';
@@ -111,6 +112,9 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
   const chatTemplate = jobTemplateSha256({ source: options.chatTemplate, kwargs: options.chatTemplateKwargs });
   if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256, chatTemplate });
 
+  const initialText = methodOf(tuning).initialText?.(tuning) ?? null;
+  const initialTokens = initialText === null ? undefined : await tokensOf(initialText, modelDir);
+
   options.signal?.throwIfAborted();
   watch.lap('data');
   const model = openForTraining({
@@ -118,6 +122,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     tuning,
     objective: objectiveOf(options.objective ?? 'supervised'),
     seed,
+    initialTokens,
     weightDecay: hyperparameters.weight_decay,
     precision: hyperparameters.precision,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
@@ -187,6 +192,10 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     dispose,
   };
 }
+
+/** As PEFT, with the special tokens that the tokenizer adds. */
+const tokensOf = async (text: string, modelDir: string): Promise<Int32Array> =>
+  (await (await Tokenizer.open(modelDir)).encode(text, { addSpecialTokens: true })).ids;
 
 /** @param config as config.json says it @param used as the weights are read */
 function modelWarnings({ dropout, ignored, modelType, tiedHead }: ModelConfig, used: ModelConfig): string[] {

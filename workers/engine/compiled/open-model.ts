@@ -14,6 +14,8 @@ interface TrainingChoices {
   /** Default: supervised. */
   objective?: Objective;
   seed: number;
+  /** Tokens of the method's `initialText`; default: none, for a model whose values are set afterwards. */
+  initialTokens?: Int32Array | undefined;
   weightDecay: number;
   /** Precision of products and of frozen matrices; default f32. */
   precision?: Precision;
@@ -37,8 +39,22 @@ interface InferenceChoices {
  * @throws Refusal `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
  */
 export function openForTraining(choices: TrainingChoices): CompiledModel {
-  const { modelDir, tuning, objective = supervised, seed, weightDecay, precision = 'f32', gradientCheckpointing = false, recorded } = choices;
-  return open(modelDir, { tuning, objective, seed, precision, heldIn: precision, learning: { weightDecay, gradientCheckpointing } }, recorded);
+  const {
+    modelDir,
+    tuning,
+    objective = supervised,
+    seed,
+    initialTokens,
+    weightDecay,
+    precision = 'f32',
+    gradientCheckpointing = false,
+    recorded,
+  } = choices;
+  return open(
+    modelDir,
+    { tuning, objective, seed, initialTokens, precision, heldIn: precision, learning: { weightDecay, gradientCheckpointing } },
+    recorded,
+  );
 }
 
 /**

@@ -27,6 +27,8 @@ export interface ModelChoices {
   objective: Objective;
   /** Seed of the initial values of what a method adds. */
   seed: number;
+  /** Tokens of the method's `initialText`. */
+  initialTokens?: Int32Array | undefined;
   /** Precision of products. */
   precision: Precision;
   /** Precision in which frozen matrices are held. */
@@ -75,7 +77,7 @@ export interface RecordedModel {
 type HeldType = typeof DType.float32 | typeof DType.bfloat16;
 type Shapes = readonly (readonly [string, readonly number[]])[];
 
-export function recordModel({ config, tuning, objective, seed, precision, heldIn, learning }: ModelChoices): RecordedModel {
+export function recordModel({ config, tuning, objective, seed, initialTokens, precision, heldIn, learning }: ModelChoices): RecordedModel {
   const recorder = new Recorder(precision);
   const { graph } = recorder;
   const { blocks } = config.names;
@@ -96,7 +98,8 @@ export function recordModel({ config, tuning, objective, seed, precision, heldIn
   recorder.record(() => {
     for (const [name] of trainedShapes) weights.set(name, variable(weights.get(name)!));
   });
-  const joined: Trained = method === null || tuning === null ? untuned(weights, config) : method.join(weights, { config, tuning, seed });
+  const joined: Trained =
+    method === null || tuning === null ? untuned(weights, config) : method.join(weights, { config, tuning, seed, initialTokens });
   const { trainable, constant: constants = new Map<string, Variable>() } = joined;
   const parameters = (key?: Tensor1D): Parameters => joined.parameters(key);
   const additions = [...trainable].filter(([name]) => !weights.has(name));

@@ -32,7 +32,7 @@ export const ia3: Method<Ia3Tuning> = {
   tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
   layoutProblems: (dir, { tuning, modelDir }) => shapeProblems(dir, { modelDir, tuning, written: readTuning(dir) }),
   // The vectors are ones at first: with zeros the model is not its base.
-  adapter: { readTuning, isBaseAtZero: () => false, load: loadAdapter, openMerge },
+  adapter: { readTuning, isBaseAtZero: () => false, isPerRow: () => false, load: loadAdapter, openMerge },
 };
 
 function readTuning(dir: string): Ia3Tuning {

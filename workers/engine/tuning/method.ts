@@ -13,19 +13,29 @@ export interface TunedBase {
   revision: string | null;
 }
 
+export interface JoinOptions<T extends ResolvedTuning> {
+  config: ModelConfig;
+  tuning: T;
+  seed: number;
+  /** Of `initialText`, for a run that begins. */
+  initialTokens?: Int32Array | undefined;
+}
+
 /** Everything that the engine knows about a tuning method. Each method is one object in its own file; `methods.ts` lists them. */
 export interface Method<T extends ResolvedTuning> {
   /** PEFT's name for it in adapter_config.json; null if it delivers a whole model instead of an adapter. */
   readonly peftType: string | null;
   /** Whether a weight of the base is itself trained rather than frozen. @param name as in the checkpoint */
   trainsWeight(name: string, options: { config: ModelConfig; tuning: T }): boolean;
+  /** A text whose tokens `join` needs for the first values; absent where there is none. */
+  initialText?(tuning: T): string | null;
   /**
    * Creates what is trained and joins it to the base.
    * @param weights of the base, by name; variables if they are themselves trained. Only `Trained.parameters` computes with them
    * @returns all trained variables, including those that the method adds, with their initial values
    * @throws Refusal for a tuning that does not fit the base
    */
-  join(weights: ReadonlyMap<string, Tensor>, options: { config: ModelConfig; tuning: T; seed: number }): Trained;
+  join(weights: ReadonlyMap<string, Tensor>, options: JoinOptions<T>): Trained;
   /** Writes what a job delivers. @returns the file names */
   save(model: Pick<TunedModel, 'config' | 'read' | 'constants'>, dir: string, options: { tuning: T; base: TunedBase }): string[];
   /** @returns paths of the delivered safetensors files. @throws Refusal if they are missing */
@@ -45,6 +55,8 @@ export interface AdapterFiles<T extends ResolvedTuning> {
   readTuning(dir: string): T;
   /** Whether the model with all trained values at zero is its base, as with a product that is added to it. */
   isBaseAtZero(tuning: T): boolean;
+  /** Whether it is no more than A and B beside layers, which a pass that generates applies to each row by itself. */
+  isPerRow(tuning: T): boolean;
   /** Sets the trained parameters, and constants that are delivered with them, to the values in a directory. @throws Refusal `corrupt_model_file` */
   load(model: Pick<TunedModel, 'trainable' | 'constants' | 'assign'>, dir: string): void;
   /**

@@ -37,7 +37,7 @@ export const prefix: Method<ResolvedPrefix> = {
   tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
   layoutProblems: (dir, { tuning, modelDir }) => shapeProblems(dir, { modelDir, tuning, written: readTuning(dir) }),
   // Virtual tokens are attended to whatever their keys are.
-  adapter: { readTuning, isBaseAtZero: () => false, load: loadAdapter, openMerge: refuseMerge },
+  adapter: { readTuning, isBaseAtZero: () => false, isPerRow: () => false, load: loadAdapter, openMerge: refuseMerge },
 };
 
 function readTuning(dir: string): ResolvedPrefix {

@@ -1,6 +1,7 @@
 /** Prompt tuning (Lester et al. 2021), as PEFT defines it: the embeddings of virtual tokens before each text. */
 import { join } from 'node:path';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedPrompt } from '../../../src/formats/tuning/prompt.ts';
 import { PROMPT_EMBEDDINGS } from '../../../src/formats/tuning/virtual-tokens.ts';
 import { loadAdapter } from '../io/adapter.ts';
@@ -15,12 +16,20 @@ import { plainParameters, variable } from './trained.ts';
 export const prompt: Method<ResolvedPrompt> = {
   peftType: 'PROMPT_TUNING',
   trainsWeight: () => false,
-  join(weights, { config, tuning, seed }) {
+  initialText: ({ prompt_tuning_init_text: text = null }) => text,
+  join(weights, { config, tuning, seed, initialTokens }) {
     const shape: [number, number] = [tuning.num_virtual_tokens, config.hiddenSize];
     // As torch.nn.Embedding.
     const embeddings = variable(tf.tensor2d(normal(shape[0] * shape[1], { seed, name: PROMPT_EMBEDDINGS }), shape));
     const parameters = { ...plainParameters(weights, config), virtualEmbeddings: embeddings as unknown as Tensor2D };
-    return { trainable: new Map([[PROMPT_EMBEDDINGS, embeddings]]), parameters: () => parameters };
+    return {
+      trainable: new Map([[PROMPT_EMBEDDINGS, embeddings]]),
+      initial: (_, read) =>
+        initialTokens === undefined
+          ? null
+          : embeddingsOf(initialTokens, tuning, { table: read(`${config.names.embedding}.weight`), size: config.hiddenSize }),
+      parameters: () => parameters,
+    };
   },
   save(model, dir, { tuning, base }) {
     const { prompt_tuning_init: init, prompt_tuning_init_text: text = null } = tuning;
@@ -42,8 +51,31 @@ export const prompt: Method<ResolvedPrompt> = {
   tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
   layoutProblems: (dir, { tuning, modelDir }) => shapeProblems(dir, { modelDir, tuning, written: readTuning(dir) }),
   // Virtual tokens are attended to whatever their embeddings are.
-  adapter: { readTuning, isBaseAtZero: () => false, load: loadAdapter, openMerge: refuseMerge },
+  adapter: { readTuning, isBaseAtZero: () => false, isPerRow: () => false, load: loadAdapter, openMerge: refuseMerge },
 };
+
+/**
+ * Embeddings of a text's tokens, which are cut or repeated to the number of virtual tokens.
+ * @param table [vocab, size]
+ * @throws Refusal `invalid_value` for a text without tokens
+ */
+function embeddingsOf(
+  tokens: Int32Array,
+  { num_virtual_tokens: count }: ResolvedPrompt,
+  { table, size }: { table: Float32Array; size: number },
+): Float32Array {
+  if (tokens.length === 0)
+    throw new Refusal('invalid_value', 'prompt_tuning_init_text has no tokens', {
+      param: 'tuning.prompt_tuning_init_text',
+      hint: 'Give a longer text.',
+    });
+  const values = new Float32Array(count * size);
+  for (let index = 0; index < count; index++) {
+    const id = tokens[index % tokens.length]!;
+    values.set(table.subarray(id * size, (id + 1) * size), index * size);
+  }
+  return values;
+}
 
 function readTuning(dir: string): ResolvedPrompt {
   return readAdapterFields(dir, (fields) => {

@@ -51,6 +51,7 @@ export const vera: Method<ResolvedVera> = {
   adapter: {
     readTuning,
     isBaseAtZero: () => true,
+    isPerRow: () => false,
     openMerge,
     load: (model, dir) =>
       loadAdapter({ trainable: new Map([...model.trainable, ...model.constants()]), assign: (values) => model.assign(values) }, dir),

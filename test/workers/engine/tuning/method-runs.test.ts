@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referencePath } from '../../../../reference/fixtures.ts';
 import type { Tuning } from '../../../../src/formats/tuning/tuning.ts';
 import type { StepReport, TrainOptions } from '../../../../workers/engine/contract.ts';
+import { Tokenizer } from '../../../../workers/engine/data/tokenizer.ts';
 import { readSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 import { prepare } from '../../../../workers/engine/prepare.ts';
 import { prove } from '../../../../workers/engine/proof/prove.ts';
@@ -69,10 +70,30 @@ describe.each(RUNS)('a run with $tuning', (one) => {
   });
 });
 
+describe('prompt tuning that begins with a text', () => {
+  it('has the embeddings of its tokens, repeated to the number of virtual tokens', async () => {
+    const text = 'old tree';
+    const tuning = { type: 'prompt', num_virtual_tokens: 9, prompt_tuning_init: 'TEXT', prompt_tuning_init_text: text } as const;
+    const run = await prepare(options('text', { tuning, modelDir: tied, learningRate: 0.1 }));
+    const { data } = run.model.read().get('prompt_embeddings')!;
+    const { hiddenSize } = run.model.config;
+    run.dispose();
+    const { ids } = await (await Tokenizer.open(tied)).encode(text, { addSpecialTokens: true });
+    const table = readSafetensors(join(tied, 'model.safetensors')).get('model.embed_tokens.weight')!.data;
+    expect(ids.length).toBeGreaterThan(1);
+    for (let index = 0; index < 9; index++) {
+      const id = ids[index % ids.length]!;
+      expect(data.subarray(index * hiddenSize, (index + 1) * hiddenSize)).toEqual(table.subarray(id * hiddenSize, (id + 1) * hiddenSize));
+    }
+  });
+});
+
 describe('a model of which some blocks were trained', () => {
   it('has the weights of its base in the others, bit for bit', () => {
     const [base, tuned] = [tied, join(dir, 'full-whole', 'out')].map((from) => readSafetensors(join(from, 'model.safetensors')));
-    const changed = [...base!].filter(([name, { data }]) => Buffer.compare(Buffer.from(data.buffer), Buffer.from(tuned!.get(name)!.data.buffer)) !== 0);
+    const changed = [...base!].filter(
+      ([name, { data }]) => Buffer.compare(Buffer.from(data.buffer), Buffer.from(tuned!.get(name)!.data.buffer)) !== 0,
+    );
     expect(tuned!.size).toBe(base!.size);
     expect(changed.length).toBeGreaterThan(0);
     for (const [name] of changed) expect(name).not.toMatch(/layers\.0\.|embed_tokens/);
