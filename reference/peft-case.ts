@@ -2,7 +2,7 @@
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Hyperparameters } from '../src/formats/hyperparameters.ts';
-import type { Tuning } from '../src/formats/tuning/tuning.ts';
+import { deliveredBy, type Tuning } from '../src/formats/tuning/tuning.ts';
 import type { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
 import { openForInference } from '../workers/engine/compiled/open-model.ts';
 import { readDataset } from '../workers/engine/data/dataset.ts';
@@ -61,15 +61,16 @@ async function trainedCase(scratch: string, index: number, { name, modelDir, tun
     baseModelName,
     ...(base?.revision !== undefined && { baseModelRevision: base.revision }),
   });
-  const model = openForInference(tuning.type === 'full' ? { modelDir: outputDir } : { modelDir, adapterDir: outputDir });
+  const delivers = deliveredBy(tuning.type);
+  const model = openForInference(delivers === 'model' ? { modelDir: outputDir } : { modelDir, adapterDir: outputDir });
   try {
     const logits = writeLogits(model, join(scratch, `${index}`));
     const reloaded = await validationLoss(model, modelDir);
     // Saving in 16 bits rounds a fully tuned model; an adapter is saved exactly as it was when the loss was reported.
     const reported = result.last.metrics['full_valid_loss'];
-    if (tuning.type !== 'full' && reported !== reloaded)
+    if (delivers === 'adapter' && reported !== reloaded)
       throw new Error(`${name}: the run reported a loss of ${reported}, but its files give ${reloaded}`);
-    const delivered = { name, baseModelDir: modelDir, baseModelName, findsBase: base !== undefined, outputDir, tuning: tuning.type };
+    const delivered = { name, baseModelDir: modelDir, baseModelName, findsBase: base !== undefined, outputDir, delivered: delivers };
     return { ...delivered, ...logits, validationFile: VALIDATION_FILE, validLoss: reloaded };
   } finally {
     model.dispose();

@@ -3,7 +3,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loraFormat } from '../src/formats/tuning/lora.ts';
-import type { Tuning } from '../src/formats/tuning/tuning.ts';
 import type { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
 import { openForInference } from '../workers/engine/compiled/open-model.ts';
 import { openEagerForTraining } from '../workers/engine/eager/eager-model.ts';
@@ -36,7 +35,7 @@ export interface PeftRequest {
   /** Whether PEFT must find the base by what adapter_config.json says of it: a path, or a name and a commit in `hubCache`. */
   findsBase: boolean;
   outputDir: string;
-  tuning: Tuning['type'];
+  delivered: 'adapter' | 'model';
   sequences: number[][];
   logitsFile: string;
   validationFile: string | null;
@@ -72,7 +71,14 @@ export function randomAdapter(scratch: string, family: string, modelDir: string)
   const model = openForInference({ modelDir, adapterDir: outputDir });
   const logits = writeLogits(model, join(scratch, family));
   model.dispose();
-  const delivered = { name: family, baseModelDir: modelDir, baseModelName: BASE_MODEL_NAME, findsBase: false, outputDir, tuning: 'lora' as const };
+  const delivered = {
+    name: family,
+    baseModelDir: modelDir,
+    baseModelName: BASE_MODEL_NAME,
+    findsBase: false,
+    outputDir,
+    delivered: 'adapter' as const,
+  };
   return { ...delivered, ...logits, validationFile: null, validLoss: null };
 }
 

@@ -40,6 +40,31 @@ const CASES: TrainedCase[] = [
   { name: 'graft-tiny, full', modelDir: graftTiny, tuning: { type: 'full' }, hyperparameters: { learning_rate: 1e-3, n_epochs: 2 } },
 ];
 
+CASES.push(
+  { name: 'tied head, (IA)³', modelDir: gqaTied, tuning: { type: 'ia3' }, hyperparameters: { learning_rate: 0.03 } },
+  {
+    name: 'untied head and biases, (IA)³ on all-linear',
+    modelDir: untied,
+    tuning: { type: 'ia3', target_modules: 'all-linear', feedforward_modules: [] },
+  },
+  {
+    name: 'tied head, VeRA with dropout',
+    modelDir: gqaTied,
+    tuning: { type: 'vera', r: 16, vera_dropout: 0.1 },
+    hyperparameters: { learning_rate: 0.03 },
+  },
+  { name: 'graft-tiny, VeRA on all-linear', modelDir: graftTiny, tuning: { type: 'vera', r: 32, target_modules: 'all-linear' } },
+  { name: 'tied head, prompt tuning', modelDir: gqaTied, tuning: { type: 'prompt', num_virtual_tokens: 6 }, hyperparameters: { learning_rate: 0.1 } },
+  {
+    name: 'graft-tiny, prefix tuning',
+    modelDir: graftTiny,
+    tuning: { type: 'prefix', num_virtual_tokens: 4 },
+    hyperparameters: { learning_rate: 0.03 },
+  },
+  { name: 'untied head and biases, BitFit', modelDir: untied, tuning: { type: 'bitfit' }, hyperparameters: { learning_rate: 0.02 } },
+  { name: 'tied head, full on the last block', modelDir: gqaTied, tuning: { type: 'full', layers_to_transform: [1], freeze_embeddings: true } },
+);
+
 /** Families that are not trained: the engine writes an adapter with random values, and PEFT reads it. */
 const FAMILIES_DIR = join(ROOT, 'test/fixtures/reference/families');
 const FAMILIES = readdirSync(FAMILIES_DIR);

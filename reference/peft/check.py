@@ -3,7 +3,7 @@ Loads the engine's files into PEFT and transformers, and compares their numbers 
 
     python check.py request.json      prints one JSON object for each case
 
-A case: {name, baseModelDir, baseModelName, findsBase, outputDir, tuning, sequences: ids[][], logitsFile, validationFile, validLoss}; logitsFile holds
+A case: {name, baseModelDir, baseModelName, findsBase, outputDir, delivered, sequences: ids[][], logitsFile, validationFile, validLoss}; logitsFile holds
 f32 [tokens of all sequences, vocabulary]; if validationFile is null, no loss is compared; findsBase says that AutoPeftModel must find the base by what
 adapter_config.json says of it.
 """
@@ -75,7 +75,8 @@ def found_base_problems(case: dict, expected: torch.Tensor) -> list[str]:
 
 @torch.no_grad()
 def logits_of(model: torch.nn.Module, sequences: list[list[int]]) -> torch.Tensor:
-    return torch.cat([model(input_ids=torch.tensor([ids])).logits[0] for ids in sequences])
+    # Without those at virtual tokens.
+    return torch.cat([model(input_ids=torch.tensor([ids])).logits[0, -len(ids) :] for ids in sequences])
 
 
 def sequences_of(tokenizer: PreTrainedTokenizerFast, example: dict) -> list[tuple[list[int], list[int]]]:
@@ -97,7 +98,7 @@ def validation_loss(model: torch.nn.Module, tokenizer_dir: str, file: str) -> fl
         for sequence, mask in sequences_of(tokenizer, example):
             ids = torch.tensor([sequence])
             wanted = torch.tensor(mask)[1:].bool()
-            logits = model(input_ids=ids).logits[0, :-1][wanted]
+            logits = model(input_ids=ids).logits[0, -len(sequence) : -1][wanted]
             total += torch.nn.functional.cross_entropy(logits, ids[0, 1:][wanted], reduction="sum").item()
             count += int(wanted.sum())
     return total / count
@@ -105,7 +106,7 @@ def validation_loss(model: torch.nn.Module, tokenizer_dir: str, file: str) -> fl
 
 def check(case: dict) -> dict:
     # Loaded before collecting complaints: those about somebody else's base model are not about our files.
-    base = None if case["tuning"] == "full" else base_model(case["baseModelDir"])
+    base = None if case["delivered"] == "model" else base_model(case["baseModelDir"])
     complaints = Complaints()
     for name in ("peft", "transformers"):
         logging.getLogger(name).addHandler(complaints)
