@@ -1,4 +1,7 @@
-/** The optimizer's step as part of a graph: the mean of the gradients, clipping and AdamW, on the session's variables in place. */
+/**
+ * The optimizer's step as part of a graph: the mean of the gradients, clipping and AdamW, on the session's variables in place. The norm of the gradients
+ * is a run of its own, so that a step whose norm is not finite can be left out.
+ */
 import { BETAS, EPSILON } from '../optim/adamw.ts';
 import { clipFactor } from '../optim/clip.ts';
 import { type Scalar, tf } from '../tensorflow/tensorflow.ts';
@@ -21,7 +24,14 @@ export interface TrainedVariables {
 }
 
 /** Names of the scalars fed to an update, because they change from step to step. */
-const UPDATE_FEEDS = ['one_over_weight', 'max_norm', 'rate', 'epsilon', 'decay'] as const;
+const UPDATE_FEEDS = ['one_over_weight', 'norm', 'max_norm', 'rate', 'epsilon', 'decay'] as const;
+
+export interface RecordedUpdate {
+  /** Norm of the mean of the gradients, before clipping. */
+  norm: Output;
+  /** Fetching it takes the step; the norm is fed. */
+  step: Output;
+}
 
 /**
  * Scalars with which the θ ← θ − rate·m / (√v + epsilon) of `ResourceApplyAdam` becomes AdamW's η·m̂ / (√v̂ + ε). The kernel rounds the betas to
@@ -30,12 +40,13 @@ const UPDATE_FEEDS = ['one_over_weight', 'max_norm', 'rate', 'epsilon', 'decay']
  * @param maxNorm 0 turns clipping off
  */
 export function updateScalars(
-  { t, learningRate, maxNorm, weight }: Update & { t: number },
+  { t, norm, learningRate, maxNorm, weight }: Update & { t: number; norm: number },
   weightDecay: number,
 ): Record<(typeof UPDATE_FEEDS)[number], number> {
   const [first, second] = BETAS.map((beta) => 1 - Math.fround(beta) ** t) as [number, number];
   return {
     one_over_weight: 1 / weight,
+    norm,
     max_norm: maxNorm === 0 ? Number.POSITIVE_INFINITY : maxNorm,
     rate: (learningRate * Math.sqrt(second)) / first,
     epsilon: EPSILON * Math.sqrt(second),
@@ -43,11 +54,8 @@ export function updateScalars(
   };
 }
 
-/**
- * @param options.weightDecay λ; 0 adds nothing to the step
- * @returns the norm of the gradients before clipping; fetching it takes the step
- */
-export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariables[], { weightDecay }: { weightDecay: number }): Output {
+/** @param options.weightDecay λ; 0 adds nothing to the step */
+export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariables[], { weightDecay }: { weightDecay: number }): RecordedUpdate {
   const { graph } = recorder;
   const decaying = weightDecay === 0 ? [] : trained.filter(({ decays }) => decays);
   const feeds = Object.fromEntries(UPDATE_FEEDS.map((name) => [name, recorder.feed(name, 'float32', [])])) as Record<
@@ -64,7 +72,7 @@ export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariab
       const squares = tf.addN(sums.map((sum) => tf.sum(tf.square(sum)) as Scalar));
       const normOfMean: Scalar = tf.mul(tf.sqrt(squares), feeds.one_over_weight);
       norm = recorder.outputOf(normOfMean);
-      const factor: Scalar = tf.mul(clipFactor(normOfMean, feeds.max_norm), feeds.one_over_weight); // from the sum to the clipped mean
+      const factor: Scalar = tf.mul(clipFactor(feeds.norm, feeds.max_norm), feeds.one_over_weight); // from the sum to the clipped mean
       for (const sum of sums) clipped.push(recorder.outputOf(tf.mul(sum, factor)));
       for (const [index, parameter] of parameters.entries()) decays.set(decaying[index]!, recorder.outputOf(tf.mul(parameter, feeds.decay)));
     }),
@@ -84,5 +92,7 @@ export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariab
     const zeros = graph.add('ZerosLike', { T: FLOAT }, [gradients.value], [gradients.value]).outputs[0]!;
     resets.push(graph.add('AssignVariableOp', { dtype: FLOAT }, [gradients.handle, zeros], [], { ...stateful, after: [step] }));
   }
-  return graph.add('Identity', { T: FLOAT }, [norm!], [norm!], { name: 'update', after: resets, stateful: true }).outputs[0]!;
+  const fed = recorder.outputOf(feeds.norm);
+  const step = graph.add('Identity', { T: FLOAT }, [fed], [fed], { name: 'update', after: resets, stateful: true }).outputs[0]!;
+  return { norm: norm!, step };
 }

@@ -86,12 +86,22 @@ export class CompiledModel implements LearningModel {
 
   update(step: Update): number {
     const { update, weightDecay } = this.#mustLearn();
+    const norm = this.#runScalars({ one_over_weight: 1 / step.weight }, update.norm);
+    if (!Number.isFinite(norm)) {
+      this.discard();
+      return norm;
+    }
     this.#steps += 1;
-    return tf.tidy(() => {
-      const scalars = updateScalars({ ...step, t: this.#steps }, weightDecay);
-      const feeds = Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, tf.scalar(value)]));
-      return this.#session.run(feeds, [update])[0]!.dataSync()[0]!;
-    }) as unknown as number;
+    return this.#runScalars(updateScalars({ ...step, norm, t: this.#steps }, weightDecay), update.step);
+  }
+
+  discard(): void {
+    tf.dispose(
+      this.#session.run(
+        {},
+        this.#recorded.trained.map(({ learning }) => learning!.gradients.zeroed),
+      ),
+    );
   }
 
   /** Times each operation of a training pass, which also adds its gradients, as `accumulate` does. */
@@ -177,7 +187,7 @@ export class CompiledModel implements LearningModel {
   /** The fetches of each kind of run. */
   #runs(): Output[][] {
     const { evaluation, logits, learning } = this.#recorded;
-    const training = learning === null ? [] : [Object.values(learning.pass), [learning.update]];
+    const training = learning === null ? [] : [Object.values(learning.pass), [learning.update.norm], [learning.update.step]];
     return [Object.values(evaluation), [logits], ...training];
   }
 
@@ -222,6 +232,14 @@ export class CompiledModel implements LearningModel {
       const parts = slabs.flatMap(([slab], index) => [...partsOf(slab, contents[index * perSlab + kind]!)]);
       return new Map(parts);
     });
+  }
+
+  /** @returns the value of an output that depends on the session's variables and some numbers */
+  #runScalars(scalars: Readonly<Record<string, number>>, output: Output): number {
+    return tf.tidy(() => {
+      const feeds = Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, tf.scalar(value)]));
+      return this.#session.run(feeds, [output])[0]!.dataSync()[0]!;
+    }) as unknown as number;
   }
 
   /** @param positions in [rows · length] */

@@ -10,7 +10,7 @@ import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import { methodOf } from '../tuning/methods.ts';
 import { byName, type Trained, untuned, variable } from '../tuning/trained.ts';
-import { recordUpdate, type TrainedVariables } from './adamw-update.ts';
+import { type RecordedUpdate, recordUpdate, type TrainedVariables } from './adamw-update.ts';
 import { declareFeeds } from './pass-feeds.ts';
 import { type RecordedPass, recordLogits, recordPass } from './recorded-pass.ts';
 import { type Attribute, DType, type Graph, type Output } from './recording/graph.ts';
@@ -50,7 +50,7 @@ export interface TrainedSlab extends HeldSlab {
 
 export interface Learning {
   pass: RecordedPass['sums'];
-  update: Output;
+  update: RecordedUpdate;
   weightDecay: number;
 }
 

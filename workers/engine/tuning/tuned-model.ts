@@ -59,12 +59,17 @@ export interface Update {
 
 /** A model and its optimizer. */
 export interface LearningModel extends TunedModel {
-  /** Number of updates so far. */
+  /** Number of updates so far, on which AdamW's bias corrections depend. */
   readonly steps: number;
   /** Runs a training pass and adds its gradients to those since the last update. */
   accumulate(batch: Batch, position: DropoutPosition): Sums;
-  /** Takes one step of AdamW with the clipped mean of the gradients. @returns their norm before clipping; NaN or infinite if any gradient is */
+  /**
+   * Takes one step of AdamW with the clipped mean of the gradients.
+   * @returns their norm before clipping; NaN or infinite if any gradient is, and then the step is not taken and the gradients are forgotten
+   */
   update(update: Update): number;
+  /** Forgets the gradients since the last update, of which nothing else has changed. */
+  discard(): void;
   /** Moments of the optimizer, by parameter. */
   moments(): Map<string, MomentValues>;
   /** Resumes where an earlier run stopped. */
