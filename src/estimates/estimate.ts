@@ -1,6 +1,12 @@
 /** What a job would need, without a worker: from the model's config.json, the request, and the length of the texts in its file. */
 import type { Principal } from '../accounts/principal.ts';
-import { type Hyperparameters, type ResolvedHyperparameters, resolveHyperparameters } from '../formats/hyperparameters.ts';
+import {
+  checkLength,
+  type Hyperparameters,
+  stepsOf as lengthOf,
+  type ResolvedHyperparameters,
+  resolveHyperparameters,
+} from '../formats/hyperparameters.ts';
 import { countParameters, estimateMemory, type PassSize } from '../formats/memory-estimate.ts';
 import type { ModelConfig } from '../formats/model-config.ts';
 import { parseModelConfig } from '../formats/parse-model-config.ts';
@@ -35,8 +41,10 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
   const assumptions: string[] = [];
   const hyperparameters = resolve(requested, { config, tuning, examples: data?.examples ?? 1, assumptions });
   const pass = passSize(requested, { hyperparameters, data, assumptions });
+  if (data !== null) checkLength(hyperparameters, data.examples);
   const { precision, gradient_checkpointing: gradientCheckpointing } = hyperparameters;
-  const memory = estimateMemory({ config, tuning, precision, gradientCheckpointing, pass });
+  const keepsBest = hyperparameters.load_best_model_at_end === true;
+  const memory = estimateMemory({ config, tuning, precision, gradientCheckpointing, keepsBest, pass });
   const parameters = countParameters(config, tuning);
   const dtype = deliveredBy(tuning.type) === 'adapter' ? 'F32' : storedDtype(json);
   return {
@@ -119,12 +127,12 @@ function passSize(requested: Hyperparameters, { hyperparameters, data, assumptio
 }
 
 function stepsOf({ examples, tokens, longestTokens }: RoughData, hyperparameters: ResolvedHyperparameters): NonNullable<Estimate['data']> {
-  const { n_epochs: epochs, batch_size: batchSize, max_length: maxLength } = hyperparameters;
+  const steps = lengthOf(hyperparameters, examples);
   return {
     examples,
     tokens,
-    longest_tokens: Math.min(longestTokens, maxLength),
-    total_steps: Math.ceil(examples / batchSize) * epochs,
-    total_tokens: tokens * epochs,
+    longest_tokens: Math.min(longestTokens, hyperparameters.max_length),
+    total_steps: steps.total,
+    total_tokens: Math.round((tokens * steps.total) / steps.perEpoch),
   };
 }

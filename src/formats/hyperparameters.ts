@@ -1,25 +1,12 @@
 import { type Static, Type } from 'typebox';
+import { type BadStepFields, badStepFields } from './bad-steps.ts';
+import { type BestModelFields, bestModelFields } from './best-model.ts';
+import { defined } from './defined.ts';
 import { Refusal } from './refusal.ts';
+import { checkSchedule, checkScheduleOfRun, SchedulerKwargs, SchedulerType } from './schedule.ts';
 import { baseLearningRate, type ResolvedTuning, TUNING_TYPES, virtualTokens } from './tuning/tuning.ts';
 
 const orAuto = <T extends Type.TSchema>(schema: T, description: string) => Type.Optional(Type.Union([Type.Literal('auto'), schema], { description }));
-
-/** Names of transformers' learning-rate schedules that need no settings of their own. */
-const SchedulerType = Type.Union(
-  [
-    Type.Literal('linear'),
-    Type.Literal('cosine'),
-    Type.Literal('constant'),
-    Type.Literal('constant_with_warmup'),
-    Type.Literal('cosine_with_restarts'),
-    Type.Literal('polynomial'),
-    Type.Literal('inverse_sqrt'),
-  ],
-  { default: 'linear', description: "transformers' schedules with their defaults; `constant` has no warm-up." },
-);
-export type SchedulerType = Static<typeof SchedulerType>;
-/** The learning rate at which `polynomial` ends. */
-export const POLYNOMIAL_END = 1e-7;
 
 /** How many checkpoints a job keeps by default: those of as many epochs as `n_epochs: "auto"` trains at most. */
 const AUTO_SAVE_TOTAL_LIMIT = 10;
@@ -28,13 +15,18 @@ const AUTO_SAVE_TOTAL_LIMIT = 10;
 const MAX_MULTIPLIER = Math.round(1 / Math.min(...TUNING_TYPES.map(baseLearningRate)));
 /** Relative; a job shows both, rounded. */
 const SAME_RATE = 1e-9;
+/** As many passes as OpenAI allows. */
+const MAX_EPOCHS = 50;
 /** Far beyond any model's own limit, which applies as well. */
 const MAX_LENGTH_TOKENS = 2 ** 24;
 
 /** OpenAI's three, and the names of Hugging Face's `TrainingArguments` / `SFTConfig` for the rest. */
 export const Hyperparameters = Type.Object(
   {
-    n_epochs: orAuto(Type.Integer({ minimum: 1, maximum: 50 }), 'Passes over the training file.'),
+    n_epochs: orAuto(Type.Integer({ minimum: 1, maximum: MAX_EPOCHS }), 'Passes over the training file.'),
+    max_steps: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: 10_000_000, description: 'Optimizer steps of the job, instead of n_epochs: as many passes as they take.' }),
+    ),
     batch_size: orAuto(Type.Integer({ minimum: 1, maximum: 256 }), 'Examples per optimizer step.'),
     learning_rate_multiplier: orAuto(
       Type.Number({ exclusiveMinimum: 0, maximum: MAX_MULTIPLIER }),
@@ -42,6 +34,7 @@ export const Hyperparameters = Type.Object(
     ),
     learning_rate: orAuto(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), 'Peak learning rate of AdamW.'),
     lr_scheduler_type: Type.Optional(SchedulerType),
+    lr_scheduler_kwargs: Type.Optional(SchedulerKwargs),
     warmup_ratio: Type.Optional(
       Type.Number({ minimum: 0, maximum: 1, default: 0.03, description: 'Share of all steps spent warming up; by default 0 for a single step.' }),
     ),
@@ -91,6 +84,8 @@ export const Hyperparameters = Type.Object(
         description: 'Recomputes each block in the backward pass instead of keeping it: less memory, a third more arithmetic.',
       }),
     ),
+    ...bestModelFields,
+    ...badStepFields,
   },
   { additionalProperties: false, title: 'Hyperparameters' },
 );
@@ -100,12 +95,15 @@ export type Hyperparameters = Static<typeof Hyperparameters>;
 export type Precision = 'f32' | 'bf16';
 
 /** With every choice resolved: what the job object shows once the data has been read. */
-export interface ResolvedHyperparameters {
+export interface ResolvedHyperparameters extends BestModelFields, BadStepFields {
   n_epochs: number;
+  /** Only where it was asked for, as all that a request may leave out since. */
+  max_steps?: number;
   batch_size: number;
   learning_rate_multiplier: number;
   learning_rate: number;
   lr_scheduler_type: SchedulerType;
+  lr_scheduler_kwargs?: SchedulerKwargs;
   /** Not used where `warmup_steps` is given. */
   warmup_ratio: number;
   /** Only where it was asked for. */
@@ -125,6 +123,14 @@ export interface ResolvedHyperparameters {
 const explicit = <T extends number | string>(value: T | 'auto' | undefined): T | undefined => (value === 'auto' ? undefined : value);
 
 export const saveTotalLimit = ({ save_total_limit: limit }: Hyperparameters): number => explicit(limit) ?? AUTO_SAVE_TOTAL_LIMIT;
+
+type Length = Pick<ResolvedHyperparameters, 'n_epochs' | 'batch_size' | 'max_steps'>;
+
+/** @param examples of the training file, as they are trained on */
+export function stepsOf({ n_epochs: epochs, batch_size: batchSize, max_steps: most }: Length, examples: number): { perEpoch: number; total: number } {
+  const perEpoch = Math.ceil(examples / batchSize);
+  return { perEpoch, total: most ?? perEpoch * epochs };
+}
 
 /** Warm-up steps as transformers' Trainer counts them. */
 export function warmupSteps({ warmup_ratio: ratio, warmup_steps: steps }: ResolvedHyperparameters, totalSteps: number): number {
@@ -147,13 +153,23 @@ export function checkHyperparameters(requested: Hyperparameters, { param, tuning
     });
   if (ratio !== undefined && steps !== undefined)
     throw new Refusal('invalid_value', 'warmup_ratio and warmup_steps are both given', { param: `${param}.warmup_steps`, hint: 'Give one of them.' });
+  checkSchedule(requested, param);
 }
 
-/** @returns what was asked for but has no effect, for the user, in whole sentences */
-export function hyperparameterWarnings({ lr_scheduler_type: type, warmup_ratio: ratio, warmup_steps: steps }: Hyperparameters): string[] {
-  if (type !== 'constant' || !(steps ?? ratio)) return [];
-  const field = steps === undefined ? 'warmup_ratio' : 'warmup_steps';
-  return [`lr_scheduler_type "constant" has no warm-up, so ${field} ${steps ?? ratio} has no effect. "constant_with_warmup" warms up`];
+/** @returns what was asked for but has no effect, for the user, in whole sentences. @param resolved the same with every choice resolved */
+export function hyperparameterWarnings(
+  { lr_scheduler_type: type, warmup_ratio: ratio, warmup_steps: steps, n_epochs: epochs, max_steps: most }: Hyperparameters,
+  resolved: ResolvedHyperparameters,
+): string[] {
+  const warnings: string[] = [];
+  const asked = explicit(epochs);
+  if (most !== undefined && asked !== undefined && asked !== resolved.n_epochs)
+    warnings.push(`max_steps ${most} decides how long the job trains, so n_epochs ${asked} has no effect`);
+  if (type === 'constant' && (steps ?? ratio)) {
+    const field = steps === undefined ? 'warmup_ratio' : 'warmup_steps';
+    warnings.push(`lr_scheduler_type "constant" has no warm-up, so ${field} ${steps ?? ratio} has no effect. "constant_with_warmup" warms up`);
+  }
+  return warnings;
 }
 
 /**
@@ -170,18 +186,16 @@ export function resolveHyperparameters(
   const longest = facts.modelMaxLength - virtualTokens(facts.tuning);
   const batchSize = explicit(requested.batch_size) ?? Math.min(16, Math.max(1, Math.round(facts.examples / 50)));
   const stepsPerEpoch = Math.ceil(facts.examples / batchSize);
+  const most = requested.max_steps;
   // Small datasets need more passes: aim at 100 steps or more, within 3 to 10 epochs.
-  const nEpochs = explicit(requested.n_epochs) ?? Math.min(10, Math.max(3, Math.ceil(100 / stepsPerEpoch)));
+  const ofMost = most && Math.ceil(most / stepsPerEpoch);
+  const nEpochs = ofMost ?? explicit(requested.n_epochs) ?? Math.min(10, Math.max(3, Math.ceil(100 / stepsPerEpoch)));
+  const totalSteps = most ?? stepsPerEpoch * nEpochs;
   const multiplier = explicit(requested.learning_rate_multiplier);
   const learningRate = explicit(requested.learning_rate) ?? base * (multiplier ?? 1);
   const schedule = requested.lr_scheduler_type ?? 'linear';
-  if (schedule === 'polynomial' && learningRate <= POLYNOMIAL_END)
-    throw new Refusal('invalid_value', `the learning rate is ${learningRate}; lr_scheduler_type "polynomial" ends at ${POLYNOMIAL_END}`, {
-      param: 'hyperparameters.learning_rate',
-      hint: 'Raise it, or use "linear".',
-    });
   // The first step of a warm-up has a learning rate of 0: in a run of one step it would train nothing.
-  const noWarmup = schedule === 'constant' || stepsPerEpoch * nEpochs === 1;
+  const noWarmup = schedule === 'constant' || totalSteps === 1;
   return {
     n_epochs: nEpochs,
     batch_size: batchSize,
@@ -195,9 +209,27 @@ export function resolveHyperparameters(
     max_length: Math.min(explicit(requested.max_length) ?? longest, longest),
     truncation: requested.truncation ?? 'error',
     incomplete_turns: requested.incomplete_turns ?? 'error',
-    eval_steps: explicit(requested.eval_steps) ?? Math.max(1, Math.ceil((stepsPerEpoch * nEpochs) / 10)),
+    eval_steps: explicit(requested.eval_steps) ?? Math.max(1, Math.ceil(totalSteps / 10)),
     save_steps: explicit(requested.save_steps) ?? 0,
     precision: explicit(requested.precision) ?? facts.fastestPrecision(),
     gradient_checkpointing: requested.gradient_checkpointing ?? false,
+    ...onlyAsked(requested),
   };
+}
+
+/** Checks what depends on how many examples there are. @throws Refusal */
+export function checkLength(resolved: ResolvedHyperparameters, examples: number): void {
+  const { perEpoch, total } = stepsOf(resolved, examples);
+  if (resolved.n_epochs > MAX_EPOCHS)
+    throw new Refusal('invalid_value', `max_steps ${total} takes ${resolved.n_epochs} passes over the training file; the most are ${MAX_EPOCHS}`, {
+      param: 'hyperparameters.max_steps',
+      hint: `Use at most ${MAX_EPOCHS * perEpoch} steps.`,
+    });
+  checkScheduleOfRun(resolved, { learningRate: resolved.learning_rate, totalSteps: total, warmupSteps: warmupSteps(resolved, total) });
+}
+
+/** What is in the resolved choices only where it was asked for, so that a checkpoint of an older version is one of the same run. */
+function onlyAsked(requested: Hyperparameters): Partial<ResolvedHyperparameters> {
+  const names = ['max_steps', 'lr_scheduler_kwargs', ...Object.keys(bestModelFields), ...Object.keys(badStepFields)] as (keyof Hyperparameters)[];
+  return defined(Object.fromEntries(names.map((name) => [name, requested[name]])));
 }

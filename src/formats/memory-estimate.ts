@@ -18,7 +18,9 @@ export const MemoryEstimate = Type.Object(
     gradients_bytes: count('In f32, for everything that is trained.'),
     optimizer_bytes: count("AdamW's two moments, in f32."),
     activations_bytes: count('What the backward pass reads of the forward pass, for the largest pass.'),
-    workspace_bytes: count("The head's logits, a block's intermediate results, the update, and a checkpoint on its way to the disk."),
+    workspace_bytes: count(
+      "The head's logits, a block's intermediate results, the update, a checkpoint on its way to the disk, and the best values so far where they are delivered.",
+    ),
     total_bytes: count('Peak of the training process.'),
   },
   { title: 'MemoryEstimate', description: 'For training on a CPU.' },
@@ -30,6 +32,8 @@ export interface EstimatedRun {
   tuning: ResolvedTuning;
   precision: Precision;
   gradientCheckpointing: boolean;
+  /** Whether the best trained values so far are kept; default: they are not. */
+  keepsBest?: boolean;
   /** Of the largest pass. */
   pass: PassSize;
 }
@@ -127,7 +131,7 @@ function activationBytes(
 const ranks = (added: readonly Shape[]): number => added.reduce((sum, shape) => sum + Math.min(...shape), 0) / 2; // A and B each have it
 
 function workspaceBytes(
-  { config, precision, pass }: EstimatedRun,
+  { config, precision, pass, keepsBest = false }: EstimatedRun,
   { trainedBytes, trainsHead }: { trainedBytes: number; trainsHead: boolean },
 ): number {
   const part = tokensOfHeadPart(pass.supervisedTokens, { vocabSize: config.vocabSize, parts: headParts(trainsHead) });
@@ -135,5 +139,5 @@ function workspaceBytes(
   const block = HELD_BYTES[precision] * pass.tokens * config.intermediateSize;
   const head = trainsHead ? HEAD_GRADIENTS[precision] * config.vocabSize * config.hiddenSize : 0;
   const ofPass = F32_BYTES * (LOGITS_TENSORS * logits + head) + BLOCK_TENSORS * block;
-  return ofPass + (UPDATED_SHARE + CHECKPOINT_COPIES) * trainedBytes;
+  return ofPass + (UPDATED_SHARE + CHECKPOINT_COPIES + Number(keepsBest)) * trainedBytes;
 }

@@ -17,6 +17,8 @@ interface Delivered {
   fineTunedModel: string;
   adapterFolder: string;
   trainedTokens: number;
+  /** Steps done, if the job stopped before those that were planned. */
+  totalSteps?: number;
   /** The result files, in the order in which the job shows them. */
   files: NewFile[];
   events: NewEvent[];

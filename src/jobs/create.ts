@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { Principal } from '../accounts/principal.ts';
 import { datasetProblem } from '../files/dataset-problem.ts';
 import type { StoredFile } from '../files/store.ts';
+import { checkBestModel } from '../formats/best-model.ts';
 import type { ExampleFile } from '../formats/example-refusal.ts';
 import { checkHyperparameters, type Hyperparameters } from '../formats/hyperparameters.ts';
 import type { JsonObject } from '../formats/json-value.ts';
@@ -75,6 +76,11 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
   if (body.suffix != null && !isSuffix(body.suffix))
     throw new Refusal('invalid_value', `suffix is ${shown(body.suffix)}`, { param: 'suffix', hint: SUFFIX_RULE });
   const hyperparameters = requestedHyperparameters(body);
+  checkBestModel(hyperparameters, {
+    param: body.hyperparameters ? 'hyperparameters' : 'method.supervised.hyperparameters',
+    evaluations: body.evaluations?.map(({ name }) => name) ?? [],
+    hasValidation: body.validation_file != null,
+  });
   return {
     id: newJobId(),
     model: body.model,

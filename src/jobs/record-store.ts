@@ -20,7 +20,7 @@ export type JobRecord = ReturnType<typeof openJobRecord>;
 export function openJobRecord(db: Database) {
   return {
     /** Steps already recorded are left as they are, and have their events already. @returns false when the worker no longer has the job */
-    async addMetrics(attempt: Attempt, steps: (StepMetric & { event?: NewEvent | null })[]): Promise<boolean> {
+    async addMetrics(attempt: Attempt, steps: (StepMetric & { events?: NewEvent[] })[]): Promise<boolean> {
       const { id: jobId } = attempt;
       const data = steps.map(({ step, metrics }) => ({ jobId, step, metrics: onlyFinite(metrics) }));
       const written = await writeFenced(db, attempt, async (tx) => {
@@ -29,7 +29,7 @@ export function openJobRecord(db: Database) {
         );
         const tokens = steps.reduce((sum, { step, metrics }) => sum + (added.has(step) ? (metrics['tokens'] ?? 0) : 0), 0);
         if (tokens > 0) await countTokens(tx, jobId, tokens);
-        const events = steps.flatMap(({ step, event }) => (event && added.has(step) ? [event] : []));
+        const events = steps.flatMap(({ step, events = [] }) => (added.has(step) ? events : []));
         await tx.jobEvent.createMany({ data: eventRows(jobId, events) });
         return true;
       });

@@ -6,6 +6,8 @@ const job = (save_total_limit?: number | 'auto') => ({
   hyperparameters: save_total_limit === undefined ? {} : { save_total_limit },
   resolved: { n_epochs: 8 } as never,
   totalSteps: 48,
+  evaluations: null,
+  facts: null,
 });
 
 interface Given {

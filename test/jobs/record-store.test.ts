@@ -50,7 +50,7 @@ describe('metrics', () => {
 
   it('are written with their events, of which a repeated step has one', async () => {
     const { id, attempt } = await claimed();
-    const shown = (step: number) => ({ ...metric(step), event: { level: 'info', message: `Step ${step}` } as const });
+    const shown = (step: number) => ({ ...metric(step), events: [{ level: 'info', message: `Step ${step}` } as const] });
     await jobRecord.addMetrics({ id, attempt }, [shown(1), metric(2)]);
     await jobRecord.addMetrics({ id, attempt }, [shown(1), shown(2), shown(3)]);
     const { data } = await jobRecord.events('acme', id, { limit: 10 });

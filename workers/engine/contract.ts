@@ -168,11 +168,22 @@ export interface StepReport {
   /**
    * `train_…`: the objective's metrics on the step's examples. `valid_…`: on one batch of the validation file, on evaluation steps.
    * `full_valid_…`: on the whole validation file, at each checkpoint. `epoch`: epochs finished, e.g. 1.5. `grad_norm`: global norm before clipping.
-   * `tokens`, `supervised_tokens`: counts over the step's examples. Also `learning_rate` and `seconds`.
+   * `tokens`, `supervised_tokens`: counts over the step's examples. Also `learning_rate` and `seconds`. `skipped`: 1 for a step that was left out, which
+   * lacks what is not finite.
    * `memory_bytes`, `peak_memory_bytes`: main memory of the process after the step, and the most since it started. Where the model was asked, `eval_{name}` is the
    * score of an evaluation, and `answer_seconds` the time that the answers took.
    */
   metrics: Metrics;
+  /** What the user should know of this step; absent if nothing. */
+  notices?: RunNotice[];
+}
+
+/** Something that the user should know, in whole sentences. */
+export interface RunNotice {
+  level: 'info' | 'warn';
+  message: string;
+  /** The same for programs. */
+  data: Readonly<Record<string, string | number | null | number[]>>;
 }
 
 export interface CheckpointReport {
@@ -181,7 +192,7 @@ export interface CheckpointReport {
   dir: string;
   /** The step after which the checkpoint was written. */
   last: StepReport;
-  /** Whether this is the last checkpoint, which holds what the job delivers. */
+  /** Whether this is the last checkpoint, after which the run ends. */
   final: boolean;
 }
 
@@ -189,10 +200,13 @@ export interface TrainResult {
   outputDir: string;
   /** File names in outputDir. */
   files: string[];
+  /** Steps done: fewer than planned if the run stopped early. */
   steps: number;
   /** Unpadded tokens trained on, counted again in every epoch. */
   trainedTokens: number;
   last: StepReport;
+  /** The step whose state was delivered: the last, or the best. */
+  delivered: StepReport;
   /** Time in this run's training loop. */
   seconds: number;
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { DryRun } from '../../src/formats/dry-run.ts';
 import { estimateMemory } from '../../src/formats/memory-estimate.ts';
 import { measuredOn } from '../../src/formats/metrics.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import type { TrainOptions } from './contract.ts';
 import { type Batch, type Example, supervisedTokens, tokensIn } from './data/batch.ts';
 import { byLength, inMemory } from './data/example-store.ts';
@@ -41,12 +42,18 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
   const tokens = tokensIn(examples);
   const passes = passesOf(model, examples);
   const schedule = scheduleOf(run);
+  const problemOf = (loss: number): string | null => run.badSteps.problemOf(loss);
   const stepSeconds: number[] = [];
   let metrics = {};
   for (let step = 1; step <= STEPS; step++) {
     const startedMs = performance.now();
     const rate = learningRate(step - 1, schedule);
-    const taken = await takeStep(model, passes, { step, seed, learningRate: rate, maxNorm: hyperparameters.max_grad_norm });
+    const taken = await takeStep(model, passes, { step, seed, learningRate: rate, maxNorm: hyperparameters.max_grad_norm, problemOf });
+    if (taken.problem !== null)
+      throw new Refusal('training_diverged', `step ${step} of the longest examples could not be taken: ${taken.problem}`, {
+        param: 'hyperparameters.learning_rate',
+        hint: 'Look at these examples. If others go well, the job leaves the step out.',
+      });
     stepSeconds.push(secondsSince(startedMs));
     metrics = measuredOn('train', taken.metrics);
     await report?.evaluating?.(); // a sign of progress
@@ -67,7 +74,7 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
   const deliveredBytes = weightFiles.reduce((sum, path) => sum + statSync(path).size, 0);
   rmSync(dir, { recursive: true, force: true });
 
-  const totalTokens = facts.training.tokens * hyperparameters.n_epochs;
+  const totalTokens = Math.round((facts.training.tokens * totalSteps) / run.stepsPerEpoch);
   const parts = {
     preparation: Object.values(facts.seconds).reduce((sum, part) => sum + part, 0),
     training: (totalTokens * step) / tokens,
@@ -105,6 +112,7 @@ function memoryOf({ model, hyperparameters, tuning }: Run, passes: readonly Batc
     tuning,
     precision: hyperparameters.precision,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
+    keepsBest: hyperparameters.load_best_model_at_end === true,
     pass: {
       tokens: Math.max(...passes.map(({ rows, length }) => rows * length)),
       supervisedTokens: Math.max(...passes.map(supervisedTokens)),
@@ -125,10 +133,11 @@ async function evaluationSecondsPerToken({ model, validation, hyperparameters }:
 
 /** @returns how many tokens the run's evaluations have: on a batch every `eval_steps`, on the whole file at each checkpoint */
 function evaluatedTokens(run: Run): number {
-  const { validation, hyperparameters, totalSteps } = run;
+  const { validation, hyperparameters, totalSteps, bestModel } = run;
   if (validation === null) return 0;
   const { tokens, examples } = validation.facts;
   const batches = Math.floor(totalSteps / hyperparameters.eval_steps);
+  if (bestModel !== null) return (batches + checkpointsOf(run)) * tokens;
   const ofBatch = (tokens / examples) * Math.min(hyperparameters.batch_size, examples);
   return batches * ofBatch + checkpointsOf(run) * tokens;
 }

@@ -1,15 +1,20 @@
 /** Everything a run needs before its first step: data tokenised, options resolved, model opened, an earlier run's state restored. */
 import { isDeepStrictEqual } from 'node:util';
+import { checkBestModel, isOnValidation, watchedMetric } from '../../src/formats/best-model.ts';
 import {
   checkHyperparameters,
+  checkLength,
   hyperparameterWarnings,
   type ResolvedHyperparameters,
   resolveHyperparameters,
+  stepsOf,
 } from '../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../src/formats/model-config.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { type ResolvedTuning, resolveTuning, virtualTokens } from '../../src/formats/tuning/tuning.ts';
 import { type Answers, openAnswers, prepareQuestions } from './answers/answers.ts';
+import { BadSteps } from './bad-steps.ts';
+import { BestModel, checkMetric } from './best-model.ts';
 import { openForTraining } from './compiled/open-model.ts';
 import { PREPARATION_PARTS, type PreparationPart, type Prepared, type ResumedState, type TrainOptions } from './contract.ts';
 import type { Dataset } from './data/dataset.ts';
@@ -23,7 +28,7 @@ import { readModelConfig } from './model/weights.ts';
 import { objectiveOf } from './objectives/objectives.ts';
 import { prepareData, type RunData } from './prepare-data.ts';
 import { basePredictions, type Predictions } from './proof/base-predictions.ts';
-import { restore } from './resume.ts';
+import { earlierBest, restore } from './resume.ts';
 import { startFromAdapter } from './start-from.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { versions } from './tensorflow/tensorflow.ts';
@@ -49,6 +54,9 @@ export interface Run {
   facts: Prepared;
   /** What the model is asked between steps; null if nothing is. */
   answers: Answers | null;
+  /** What watches for the best state; null if nothing depends on it. */
+  bestModel: BestModel | null;
+  badSteps: BadSteps;
   /** The base model's predictions, for the proof. */
   base: Predictions;
   /** Writes what the job delivers. @returns the file names */
@@ -67,6 +75,8 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const watch = new Stopwatch(PREPARATION_PARTS);
   const tuning = resolveTuning(options.tuning);
   checkHyperparameters(options.hyperparameters, { param: 'hyperparameters', tuning });
+  const evaluations = evaluationsOf(options);
+  checkBestModel(options.hyperparameters, { param: 'hyperparameters', evaluations, hasValidation: options.validationFile !== undefined });
   const resumed = options.resumeFrom === undefined ? null : readTrainerState(options.resumeFrom);
 
   const config = readModelConfig(options.modelDir);
@@ -83,12 +93,15 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const data = await prepareData(options, { vocabSize: config.vocabSize, maxLengthTokens, truncation, incompleteTurns }, startedOn);
   try {
     const hyperparameters = resolve(data.training.examples.length);
+    checkLength(hyperparameters, data.training.examples.length);
     return await prepareModel(options, { data, hyperparameters, tuning, resumed, config, watch });
   } catch (error) {
     data.close();
     throw error;
   }
 }
+
+const evaluationsOf = ({ answers }: TrainOptions): string[] => answers?.evaluations.map(({ name }) => name) ?? [];
 
 interface Parts {
   data: RunData;
@@ -102,8 +115,10 @@ interface Parts {
 async function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, resumed, config, watch }: Parts): Promise<Run> {
   const { modelDir, seed } = options;
   const { training, validation, receipt, today } = data;
-  const stepsPerEpoch = Math.ceil(training.examples.length / hyperparameters.batch_size);
-  const totalSteps = stepsPerEpoch * hyperparameters.n_epochs;
+  const { perEpoch: stepsPerEpoch, total: totalSteps } = stepsOf(hyperparameters, training.examples.length);
+  const objective = objectiveOf(options.objective ?? 'supervised');
+  const watched = watchedMetric(hyperparameters, evaluationsOf(options));
+  if (watched !== null && isOnValidation(watched)) checkMetric(watched.name, objective);
   // Before the weights are read, because a mistake in a prompt should not wait for them.
   const asked =
     options.answers === undefined
@@ -120,7 +135,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
   const model = openForTraining({
     modelDir,
     tuning,
-    objective: objectiveOf(options.objective ?? 'supervised'),
+    objective,
     seed,
     initialTokens,
     weightDecay: hyperparameters.weight_decay,
@@ -130,6 +145,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
   });
   watch.lap('weights');
   let base: Predictions;
+  let bestModel: BestModel | null = null;
   let restored: ResumedState | null = null;
   try {
     base = basePredictions(model, (validation ?? training).examples);
@@ -137,6 +153,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     if (resumed === null && options.startFrom !== undefined) startFromAdapter(model, { dir: options.startFrom, tuning });
     if (resumed !== null && options.resumeFrom !== undefined)
       restored = await restore(options.resumeFrom, { model, state: resumed, training: training.examples });
+    if (watched !== null) bestModel = new BestModel({ watched, asked: hyperparameters, model }, earlierBest(options.resumeFrom, { resumed, model }));
     // Garbage from recording and loading would stay until the first steps, where memory peaks. Training processes run with --expose-gc.
     globalThis.gc?.();
     watch.lap('weights');
@@ -154,7 +171,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     resumed: restored,
     trainableParameters: model.trainableParameters,
     totalParameters: model.totalParameters,
-    warnings: [...data.warnings, ...modelWarnings(config, model.config), ...hyperparameterWarnings(options.hyperparameters)],
+    warnings: [...data.warnings, ...modelWarnings(config, model.config), ...hyperparameterWarnings(options.hyperparameters, hyperparameters)],
     versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },
     seconds: watch.seconds,
   };
@@ -186,6 +203,8 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     chatTemplate,
     facts,
     answers: asked && openAnswers(asked, { model, evalSteps: hyperparameters.eval_steps, totalSteps }),
+    bestModel,
+    badSteps: new BadSteps(hyperparameters, resumed?.badSteps ?? null),
     base,
     deliver,
     disposeModel,

@@ -4,7 +4,7 @@ import { Refusal } from '../../src/formats/refusal.ts';
 import type { ResumedState } from './contract.ts';
 import { type ExampleStore, firstExamples, inMemory } from './data/example-store.ts';
 import { evaluate } from './evaluate.ts';
-import { restoreTensors, type TrainerState } from './io/checkpoint.ts';
+import { readBestValues, restoreTensors, type TrainerState } from './io/checkpoint.ts';
 import type { LearningModel, TunedModel } from './tuning/tuned-model.ts';
 
 /** The training file's first examples: about one pass, so that a checkpoint costs less than another step. */
@@ -38,7 +38,7 @@ interface Restored {
  * @throws Refusal `corrupt_checkpoint` for tensors that cannot be read, or with which the model predicts something else than it did
  */
 export async function restore(dir: string, { model, state, training }: Restored): Promise<ResumedState> {
-  restoreTensors(dir, { model, steps: state.step });
+  restoreTensors(dir, { model, steps: state.updates ?? state.step });
   const recorded = state.sampleLoss ?? null;
   if (recorded === null) return { step: state.step, loss: null };
   const reloaded = await sampleLoss(model, training);
@@ -51,4 +51,12 @@ export async function restore(dir: string, { model, state, training }: Restored)
       { hint: 'Resume from another checkpoint, or start a new run.' },
     );
   return { step: state.step, loss: { recorded, reloaded, difference, tolerance } };
+}
+
+/** @returns what an earlier run knew of its best state; null for a fresh run, or one that did not look for it */
+export function earlierBest(dir: string | undefined, { resumed, model }: { resumed: TrainerState | null; model: LearningModel }) {
+  const state = resumed?.bestModel;
+  if (dir === undefined || state === undefined) return null;
+  const loads = resumed?.hyperparameters.load_best_model_at_end === true && state.best !== null;
+  return { state, values: loads ? readBestValues(dir, model, state.best?.report.step === resumed?.step) : null };
 }

@@ -3,7 +3,7 @@ import { writeCheckpoint } from './io/checkpoint.ts';
 import type { Run } from './prepare.ts';
 import { sampleLoss } from './resume.ts';
 
-interface Progress {
+export interface Progress {
   seed: number;
   step: number;
   trainedTokens: number;
@@ -20,7 +20,8 @@ export async function saveCheckpoint(
   checkpointsDir: string,
   { seed, step, trainedTokens, last, unanswered = false, writing }: Progress,
 ): Promise<string> {
-  const { model, training, tuning, hyperparameters, chatTemplate, today, deliver } = run;
+  const { model, training, tuning, hyperparameters, chatTemplate, today, bestModel, badSteps, deliver } = run;
+  const skipped = badSteps.state;
   const state = {
     step,
     seed,
@@ -33,7 +34,11 @@ export async function saveCheckpoint(
     sampleLoss: await sampleLoss(model, training.examples),
     last,
     ...(unanswered && { unanswered }),
+    ...(model.steps !== step && { updates: model.steps }),
+    ...(skipped !== null && { badSteps: skipped }),
+    ...(bestModel !== null && { bestModel: bestModel.state }),
   };
   await writing?.();
-  return writeCheckpoint(checkpointsDir, { model, state, deliver });
+  const isBest = bestModel?.state.best?.report.step === step;
+  return writeCheckpoint(checkpointsDir, { model, state, bestValues: isBest ? null : (bestModel?.values ?? null), deliver });
 }

@@ -1,6 +1,5 @@
 /** One optimizer step on some examples: passes that add their gradients, then the update. */
 import type { Metrics } from '../../src/formats/metrics.ts';
-import { Refusal } from '../../src/formats/refusal.ts';
 import type { Batch, Example } from './data/batch.ts';
 import { microBatches } from './data/batches.ts';
 import { inMemory } from './data/example-store.ts';
@@ -15,6 +14,17 @@ interface StepOptions {
   seed: number;
   learningRate: number;
   maxNorm: number;
+  /** @returns what is wrong with the loss; null if nothing is */
+  problemOf(loss: number): string | null;
+}
+
+interface Taken {
+  /** The objective's metrics on the examples, before the update. */
+  metrics: Metrics & { readonly loss: number };
+  /** The global norm of the gradient before clipping; NaN if the loss was the problem. */
+  gradNorm: number;
+  /** Why the step was not taken, which then has changed nothing; null if it was. */
+  problem: string | null;
 }
 
 /** The passes of a step. */
@@ -22,20 +32,20 @@ export const passesOf = (model: Pick<LearningModel, 'config' | 'tuning'>, exampl
   ...microBatches(inMemory(examples), packingOf(model)),
 ];
 
-/**
- * @returns the objective's metrics on the examples before the update, and the global norm of the gradient before clipping
- * @throws Refusal `training_diverged`
- */
 export async function takeStep(
   model: LearningModel,
   passes: readonly Batch[],
-  { step, seed, learningRate, maxNorm }: StepOptions,
-): Promise<{ metrics: Metrics; gradNorm: number }> {
+  { step, seed, learningRate, maxNorm, problemOf }: StepOptions,
+): Promise<Taken> {
   const sums = await accumulate(model, passes, { seed, step });
   const metrics = model.objective.metrics(sums);
-  const gradNorm = Number.isFinite(metrics.loss) ? model.update({ learningRate, maxNorm, weight: sums.weight }) : Number.NaN;
-  if (!Number.isFinite(gradNorm)) throw diverged(step, { loss: metrics.loss, gradNorm });
-  return { metrics, gradNorm };
+  const problem = problemOf(metrics.loss);
+  if (problem !== null) {
+    model.discard();
+    return { metrics, gradNorm: Number.NaN, problem };
+  }
+  const gradNorm = model.update({ learningRate, maxNorm, weight: sums.weight });
+  return { metrics, gradNorm, problem: Number.isFinite(gradNorm) ? null : `the norm of its gradient is ${gradNorm}` };
 }
 
 /** Runs a step's passes. Sums over supervised tokens, so that neither padding nor the split into passes matters. */
@@ -46,11 +56,4 @@ async function accumulate(model: LearningModel, passes: readonly Batch[], { seed
     await yieldToEventLoop();
   }
   return sums;
-}
-
-function diverged(step: number, { loss, gradNorm }: { loss: number; gradNorm: number }): Refusal {
-  return new Refusal('training_diverged', `at step ${step} the loss is ${loss} and the gradient norm is ${gradNorm}`, {
-    param: 'hyperparameters.learning_rate',
-    hint: 'Lower the learning rate, or warm up longer.',
-  });
 }

@@ -26,6 +26,6 @@ export async function trainWithLineage(options: TrainOptions): Promise<TrainResu
   });
   if (receipt === undefined || prepared === undefined) throw new Error('a run reports its receipt and its preparation');
   const baseModelFiles = await openFileHashes()(modelDir);
-  const lineage = lineageOf({ job: null, baseModelName, baseModelFiles, receipt, prepared, seed, last: result.last, now: new Date() });
+  const lineage = lineageOf({ job: null, baseModelName, baseModelFiles, receipt, prepared, seed, last: result.delivered, now: new Date() });
   return { ...result, files: [...result.files, writeManifest(result.outputDir, lineage)] };
 }

@@ -1,10 +1,12 @@
 /** The training loop, from top to bottom. */
+
+import { isOnValidation } from '../../src/formats/best-model.ts';
 import { warmupSteps } from '../../src/formats/hyperparameters.ts';
 import { type Metrics, measuredOn } from '../../src/formats/metrics.ts';
 import { answerMetrics } from './answers/answers.ts';
-import type { TrainOptions, TrainResult } from './contract.ts';
+import type { RunNotice, StepReport, TrainOptions, TrainResult } from './contract.ts';
 import { supervisedTokens, tokensIn } from './data/batch.ts';
-import { stepExamples } from './data/batches.ts';
+import { stepIndices } from './data/batches.ts';
 import { inMemory } from './data/example-store.ts';
 import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
 import { processMemory } from './machine/process-memory.ts';
@@ -21,7 +23,7 @@ const CHECKPOINT_EVERY_MS = 10 * 60_000;
 
 /**
  * Trains and writes the adapter (or the model) to `outputDir`.
- * @throws Refusal for invalid input, or `training_diverged`; the signal's reason when it is aborted
+ * @throws Refusal for invalid input, or `training_diverged` where more steps than may be left out could not be taken; the signal's reason when it is aborted
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   options.signal?.throwIfAborted();
@@ -38,32 +40,39 @@ export async function trainPrepared(
   run: Run,
   { seed, checkpointsDir, checkpointEveryMs = CHECKPOINT_EVERY_MS, outputDir, signal, report }: TrainOptions,
 ): Promise<TrainResult> {
-  const { model, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed, answers } = run;
+  const { model, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed, answers, bestModel, badSteps } = run;
   const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
   const { startStep } = run.facts;
   const schedule = scheduleOf(run);
-  const examplesOf = stepExamples(training.examples, { batchSize, seed });
+  const indicesOf = stepIndices(training.examples, { batchSize, seed });
+  const measuresBest = bestModel !== null && isOnValidation(bestModel.watched);
   const startedMs = performance.now();
   let trainedTokens = resumed?.trainedTokens ?? 0;
   let last = resumed?.last;
   let savedMs = startedMs;
+  let savedStep = startStep;
   await report?.prepared?.(run.facts);
   signal?.throwIfAborted();
   if (startStep === 0 && answers !== null) await report?.answered?.(await answers.take(0, { onPass: report?.evaluating, signal }));
 
   // The step whose answers a stop cut short is not taken again.
-  for (let step = resumed?.unanswered ? startStep : startStep + 1; step <= totalSteps; step++) {
-    const isLast = step === totalSteps;
-    const saves = isLast || step % stepsPerEpoch === 0 || (saveSteps > 0 && step % saveSteps === 0);
-    const measured = last !== undefined && last.step === step ? last.metrics : await takeAndEvaluate(step, saves);
+  for (let step = resumed?.unanswered ? startStep : startStep + 1; step <= totalSteps && !hasStopped(); step++) {
+    const saves = step === totalSteps || step % stepsPerEpoch === 0 || (saveSteps > 0 && step % saveSteps === 0);
+    const taken: Pick<StepReport, 'metrics' | 'notices'> = last?.step === step ? last : await takeAndEvaluate(step, saves);
 
     // Answer.
     const asked = answers?.isDue(step) === true;
     const answered = asked ? await answers.take(step, { onPass: report?.evaluating, signal }).catch(nullIfStopped) : null;
     const unanswered = asked && answered === null;
 
+    // Compare with the best.
+    last = { ...taken, step, totalSteps, metrics: { ...taken.metrics, ...(answered && answerMetrics(answered)) } };
+    const isBest = !unanswered && bestModel?.observe(last) === true;
+    const stopsEarly = hasStopped() && step < totalSteps;
+    if (stopsEarly) last = { ...last, notices: [...(last.notices ?? []), bestModel!.stopNotice(last)] };
+    const isLast = step === totalSteps || stopsEarly;
+
     // Report.
-    last = { step, totalSteps, metrics: { ...measured, ...(answered && answerMetrics(answered)) } };
     if (answered !== null) await report?.answered?.(answered);
     if (!unanswered) await report?.step?.(last);
 
@@ -72,40 +81,54 @@ export async function trainPrepared(
     const stops = unanswered || (signal?.aborted === true && !isLast);
     // By time, nothing is measured, so the run's numbers do not depend on how fast the machine is.
     const isDue = performance.now() - savedMs >= checkpointEveryMs;
-    if ((saves || stops || isDue) && checkpointsDir !== undefined) {
-      const dir = await saveCheckpoint(run, checkpointsDir, { seed, step, trainedTokens, last, unanswered, writing: report?.writing });
-      await report?.checkpoint?.({ step, dir, last, final: isLast && !unanswered });
-      savedMs = performance.now();
-    }
+    const keepsBest = isBest && bestModel?.loads === true;
+    if (saves || stops || isDue || stopsEarly || keepsBest) await save({ step, last, unanswered, final: isLast && !unanswered });
     if (stops) throw signal?.reason;
   }
   if (last === undefined) throw new Error('a run has at least one step');
+  const delivered = bestModel?.load(last) ?? last;
   await report?.writing?.();
   const files = run.deliver(outputDir);
-  return { outputDir, files, steps: totalSteps, trainedTokens, last, seconds: (performance.now() - startedMs) / 1000 };
+  return { outputDir, files, steps: last.step, trainedTokens, last, delivered, seconds: (performance.now() - startedMs) / 1000 };
 
-  /** @returns the step's metrics */
-  async function takeAndEvaluate(step: number, saves: boolean): Promise<Metrics> {
+  function hasStopped(): boolean {
+    return bestModel?.hasStopped === true;
+  }
+
+  async function save({ step, last, unanswered, final }: { step: number; last: StepReport; unanswered: boolean; final: boolean }): Promise<void> {
+    if (checkpointsDir === undefined) return;
+    const dir = await saveCheckpoint(run, checkpointsDir, { seed, step, trainedTokens, last, unanswered, writing: report?.writing });
+    await report?.checkpoint?.({ step, dir, last, final });
+    savedMs = performance.now();
+    savedStep = step;
+  }
+
+  async function takeAndEvaluate(step: number, saves: boolean): Promise<Pick<StepReport, 'metrics' | 'notices'>> {
     const stepStartedMs = performance.now();
 
     // Batch.
-    const examples = examplesOf(step - 1);
+    const indices = indicesOf(step - 1);
+    const examples = Array.from(indices, (index) => training.examples.read(index));
     const tokens = tokensIn(examples);
 
     // Step.
     const rate = learningRate(step - 1, schedule);
-    const { metrics, gradNorm } = await takeStep(model, passesOf(model, examples), { step, seed, learningRate: rate, maxNorm });
-    trainedTokens += tokens;
+    const problemOf = (loss: number): string | null => badSteps.problemOf(loss);
+    const { metrics, gradNorm, problem } = await takeStep(model, passesOf(model, examples), { step, seed, learningRate: rate, maxNorm, problemOf });
+    if (problem === null) badSteps.taken(metrics.loss);
+    const notices = problem === null ? [] : [await leaveOut(step, { problem, indices })];
+    if (problem === null) trainedTokens += tokens;
     const seconds = (performance.now() - stepStartedMs) / 1000;
     const memory = processMemory();
 
     // Evaluate.
     const evaluates = validation !== null && step % evalSteps === 0;
+    const evaluatesAll = saves || (evaluates && measuresBest);
     const valid = evaluates
       ? await evaluate(model, inMemory(validationBatch(validation.examples, step / evalSteps - 1, batchSize)), report?.evaluating)
       : {};
-    const fullValid = validation !== null && saves ? await evaluate(model, validation.examples, report?.evaluating) : {};
-    return {
+    const fullValid = validation !== null && evaluatesAll ? await evaluate(model, validation.examples, report?.evaluating) : {};
+    const reported = {
       epoch: step / stepsPerEpoch,
       ...measuredOn('train', metrics),
       ...measuredOn('valid', valid),
@@ -118,6 +141,16 @@ export async function trainPrepared(
       memory_bytes: memory.now,
       peak_memory_bytes: memory.peak,
     };
+    return problem === null ? { metrics: reported } : { metrics: { ...onlyFinite(reported), skipped: 1 }, notices };
+  }
+
+  /** @returns what the user should know of a step that was left out. @throws Refusal if it is one too many, after the state before it was kept */
+  async function leaveOut(step: number, { problem, indices }: { problem: string; indices: Uint32Array }): Promise<RunNotice> {
+    const bad = { step, problem, lines: Array.from(indices, (index) => training.examples.lineOf(index)) };
+    if (badSteps.maySkip && !(step === totalSteps && model.steps === 0)) return badSteps.skip(bad);
+    const isKept = checkpointsDir !== undefined && last !== undefined;
+    if (isKept && savedStep !== last!.step) await save({ step: last!.step, last: last!, unanswered: false, final: false });
+    throw badSteps.refusal(bad, isKept ? last!.step : null);
   }
 
   /** The answers that a stop cut short are given when the run resumes. */
@@ -127,7 +160,9 @@ export async function trainPrepared(
   }
 }
 
+const onlyFinite = (metrics: Metrics): Metrics => Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
+
 export function scheduleOf({ hyperparameters, totalSteps }: Run): Schedule {
-  const { lr_scheduler_type: type, learning_rate: peak } = hyperparameters;
-  return { type, peak, warmupSteps: warmupSteps(hyperparameters, totalSteps), totalSteps };
+  const { lr_scheduler_type: type, lr_scheduler_kwargs: kwargs = {}, learning_rate: peak } = hyperparameters;
+  return { type, kwargs, peak, warmupSteps: warmupSteps(hyperparameters, totalSteps), totalSteps };
 }

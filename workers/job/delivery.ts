@@ -49,7 +49,7 @@ export async function deliver({ services, job, result, deliveredDir, load }: Del
     await saveReport(services, job, 'proof', proof);
     if (!proof.passed) throw proofFailed(proof);
     const results = await putResults(services, job, resultsId);
-    await succeed(services, job, { folder, files: [results, ...uploaded.map(adapterFile)], proof, trainedTokens: result.trainedTokens });
+    await succeed(services, job, { folder, files: [results, ...uploaded.map(adapterFile)], proof, result });
   } catch (error) {
     if (error instanceof Refusal || error instanceof JobLost) {
       await objectStore.deletePrefix(folder);
@@ -73,20 +73,26 @@ interface Proven {
   folder: string;
   files: NewFile[];
   proof: AdapterProof;
-  trainedTokens: number;
+  result: TrainResult;
 }
 
-async function succeed({ jobs }: Needs, job: Job, { folder, files, proof, trainedTokens }: Proven): Promise<void> {
+async function succeed({ jobs }: Needs, job: Job, { folder, files, proof, result }: Proven): Promise<void> {
   const { measured_on: on, live, delivered } = proof.loss!;
+  const { trainedTokens, steps, last } = result;
+  const early = steps < last.totalSteps ? { totalSteps: steps } : {};
   const fineTunedModel = fineTunedModelName(job);
   const messages = [
     `The delivered files were read back and proven: loss ${delivered.toFixed(4)} on the ${on.replace('_', ' ')}, ${live.toFixed(4)} before`,
+    ...bestIsDelivered(result),
     `New fine-tuned model created: ${fineTunedModel}`,
     'The job has successfully completed',
   ];
   const events = messages.map((message) => ({ level: 'info', message }) as const);
-  if ((await jobs.succeed(job, { fineTunedModel, adapterFolder: folder, trainedTokens, files, events })) === null) throw new JobLost();
+  if ((await jobs.succeed(job, { fineTunedModel, adapterFolder: folder, trainedTokens, ...early, files, events })) === null) throw new JobLost();
 }
+
+const bestIsDelivered = ({ delivered, last }: TrainResult): string[] =>
+  delivered.step === last.step ? [] : [`The delivered model is that of step ${delivered.step}, the best of ${last.step} (load_best_model_at_end)`];
 
 async function putResults({ jobRecord, objectStore }: Needs, job: Job, id: string): Promise<NewFile> {
   const csv = resultsFile(await untilAnswered(() => jobRecord.metrics(job.id)));

@@ -21,7 +21,7 @@ export function openJournal(jobRecord: Pick<JobRecord, 'addMetrics'>, attempt: A
   let writing: Promise<void> = Promise.resolve();
 
   async function write(): Promise<void> {
-    const steps = gathered.map((report) => ({ ...report, event: isShown(report) ? metricsEvent(report) : null }));
+    const steps = gathered.map((report) => ({ ...report, events: [...(isShown(report) ? [metricsEvent(report)] : []), ...(report.notices ?? [])] }));
     if (steps.length === 0) return;
     if (!(await jobRecord.addMetrics(attempt, steps))) throw new JobLost();
     gathered.splice(0, steps.length); // only now: steps that could not be written wait for the next flush
@@ -41,6 +41,7 @@ export function openJournal(jobRecord: Pick<JobRecord, 'addMetrics'>, attempt: A
 
 function isShown({ step, totalSteps, metrics }: StepReport): boolean {
   const every = Math.ceil(totalSteps / MAX_METRICS_EVENTS);
+  if (!('train_loss' in metrics)) return false; // a step that was left out, of which a notice tells
   return step % every === 0 || step === totalSteps || 'valid_loss' in metrics || 'full_valid_loss' in metrics;
 }
 

@@ -217,7 +217,7 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
         case 'done':
           run.place.trained();
           await journal.flush();
-          await saveReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.last));
+          await saveReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.delivered));
           await deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(run, training, dir) });
           log.info({ steps: answer.result.steps, seconds: answer.result.seconds }, 'job succeeded');
           break;

@@ -94,7 +94,7 @@ async function verify({ id, deliveredDir }: VerifyCommand, signal: AbortSignal):
   if (finished === undefined) throw new Error(`there is no run ${id} to compare the files with`);
   trained.delete(id);
   const { run, options, result } = finished;
-  const findings = await prove(run, { modelDir: options.modelDir, deliveredDir, last: result.last, evaluating: evaluatingReport(id), signal });
+  const findings = await prove(run, { modelDir: options.modelDir, deliveredDir, last: result.delivered, evaluating: evaluatingReport(id), signal });
   await send({ id, answer: 'verified', findings });
 }
 

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -234,18 +234,6 @@ describe('train › the whole model', () => {
     await expect(train(options('full-stopped', { ...full, ...stoppingAfter(4) }))).rejects.toThrow('cancelled');
     await train(options('full-stopped', { ...full, resumeFrom: join(dir, 'full-stopped', 'checkpoints', '4') }));
     expect(await bytes('full-stopped', 'out', 'model.safetensors')).toEqual(await bytes('full', 'out', 'model.safetensors'));
-  });
-
-  it('stops at the step where the loss diverges and says so', async () => {
-    const broken = join(dir, 'broken');
-    await cp(modelDir, broken, { recursive: true });
-    const weights = readSafetensors(join(broken, 'model.safetensors'));
-    const tensors = new Map([...weights].map(([name, { shape, data }]) => [name, { shape, data: Float32Array.from(data, (value) => value * 1e36) }]));
-    writeSafetensors(join(broken, 'model.safetensors'), tensors);
-    await expect(train(options('diverges', { ...full, modelDir: broken }))).rejects.toMatchObject({
-      code: 'training_diverged',
-      message: expect.stringMatching(/^at step 1 the loss is /),
-    });
   });
 });
 

@@ -13,18 +13,27 @@ const WINDOW = 64;
 /** Row length at which attention doubles the cost of a token, for models of usual size. */
 const ROW_DOUBLING_COST = 1536;
 
+/** @returns the examples of an optimizer step, counted from 0 */
+export function stepExamples(examples: ExampleStore, options: { batchSize: number; seed: number }): (step: number) => Example[] {
+  const indicesOf = stepIndices(examples, options);
+  return (step) => Array.from(indicesOf(step), (index) => examples.read(index));
+}
+
 /**
  * An epoch's order of examples is made once, 4 bytes an example, and kept until a step of another epoch is asked for.
- * @returns the examples of an optimizer step, counted from 0; an epoch's last step takes what is left
+ * @returns the indices of the examples of an optimizer step, counted from 0; an epoch's last step takes what is left
  */
-export function stepExamples(examples: ExampleStore, { batchSize, seed }: { batchSize: number; seed: number }): (step: number) => Example[] {
+export function stepIndices(
+  examples: Pick<ExampleStore, 'length'>,
+  { batchSize, seed }: { batchSize: number; seed: number },
+): (step: number) => Uint32Array {
   const stepsPerEpoch = Math.ceil(examples.length / batchSize);
   let made: { epoch: number; order: Uint32Array } | null = null;
   return (step) => {
     const epoch = Math.floor(step / stepsPerEpoch);
     if (made?.epoch !== epoch) made = { epoch, order: epochOrder(examples.length, { seed, epoch }) };
     const first = (step % stepsPerEpoch) * batchSize;
-    return Array.from(made.order.subarray(first, first + batchSize), (index) => examples.read(index));
+    return made.order.subarray(first, first + batchSize);
   };
 }
 

@@ -132,7 +132,7 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
     } else {
       if (kept !== whole) tally.truncated += 1;
       tally.keep(lineNumber, kept);
-      writer.append(kept);
+      writer.append(kept, lineNumber);
     }
   }
   problems.throwIfAny();

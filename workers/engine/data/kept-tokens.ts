@@ -12,7 +12,7 @@ import type { IdBytes } from './example-record.ts';
 import { TokenFile, TokenWriter } from './token-file.ts';
 
 /** Raised when the files change, or what makes them does within one version of Graft. */
-const FORMAT = 1;
+const FORMAT = 2;
 const ABOUT = 'about.json';
 
 interface About extends Pick<ReadDataset, 'facts' | 'receipt' | 'sha256' | 'content'> {

@@ -1,6 +1,6 @@
 /**
- * Tokenised examples on disk: `records` holds them one after the other (`example-record.ts`), `index` five 32-bit words for each: where its record
- * ends (two words, the lower first), its number of tokens, and its digest (two words). Nothing of them stays in memory, so their number is not limited
+ * Tokenised examples on disk: `records` holds them one after the other (`example-record.ts`), `index` six 32-bit words for each: where its record
+ * ends (two words, the lower first), its number of tokens, its digest (two words), and its line in the file. Nothing of them stays in memory, so their number is not limited
  * by it.
  */
 import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
@@ -14,12 +14,13 @@ import type { ExampleStore } from './example-store.ts';
 
 const RECORDS = 'records';
 const INDEX = 'index';
-const ENTRY_WORDS = 5;
+const ENTRY_WORDS = 6;
 const ENTRY_BYTES = 4 * ENTRY_WORDS;
-/** Where an entry has its number of tokens and its digest. */
+/** Where an entry has its number of tokens, its digest and its line. */
 const TOKENS_AT = 2;
 const DIGEST_AT = 3;
-/** Entries read at once when all are visited: 640 KiB. */
+const LINE_AT = 5;
+/** Entries read at once when all are visited: 768 KiB. */
 const ENTRIES_AT_ONCE = 32_768;
 
 /** What is needed to open a token file again, and to see that it is whole. */
@@ -52,7 +53,8 @@ export class TokenWriter {
     }
   }
 
-  append(example: Example): void {
+  /** @param line of the file, from 1 */
+  append(example: Example, line: number): void {
     const record = this.#encoder.encode(example);
     this.#records.append(record);
     const end = this.#records.bytes;
@@ -60,6 +62,7 @@ export class TokenWriter {
     this.#entry[1] = Math.floor(end / 2 ** 32);
     this.#entry[TOKENS_AT] = example.inputIds.length;
     this.#entry.set(digestWords(record), DIGEST_AT);
+    this.#entry[LINE_AT] = line;
     this.#index.append(this.#entry);
   }
 
@@ -117,6 +120,13 @@ export class TokenFile implements ExampleStore {
     const record = this.#record.subarray(0, words);
     readAt(this.#files.records, bytesOf(record), start);
     return decodeRecord(record, this.#idBytes);
+  }
+
+  /** @returns the line of the file that an example is from, from 1 */
+  lineOf(index: number): number {
+    const entry = new Uint32Array(ENTRY_WORDS);
+    readAt(this.#files.index, bytesOf(entry), index * ENTRY_BYTES);
+    return entry[LINE_AT]!;
   }
 
   lengths(): Uint32Array {

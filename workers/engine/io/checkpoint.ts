@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { ResolvedHyperparameters } from '../../../src/formats/hyperparameters.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
+import type { BadStepState } from '../bad-steps.ts';
+import type { BestState } from '../best-model.ts';
 import type { StepReport } from '../contract.ts';
 import type { LearningModel, MomentValues, TensorValues } from '../tuning/tuned-model.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
@@ -34,11 +36,17 @@ export interface TrainerState {
   last: StepReport;
   /** Whether the run was stopped while the model answered after the step, which is then not reported yet; absent otherwise. */
   unanswered?: boolean;
+  /** Steps of the optimizer, where some were left out; absent if there are as many as steps. */
+  updates?: number;
+  badSteps?: BadStepState;
+  bestModel?: BestState;
 }
 
 export interface CheckpointParts {
   model: LearningModel;
   state: Omit<TrainerState, 'format'>;
+  /** Trained values of the best step, if the run delivers it and it is another step. */
+  bestValues: ReadonlyMap<string, Float32Array> | null;
   /** Writes what is delivered to users. */
   deliver(dir: string): void;
 }
@@ -47,7 +55,7 @@ export interface CheckpointParts {
  * Writes `{checkpointsDir}/{step}`: first under a temporary name, then synced and renamed, so that it is complete or absent.
  * @returns its path
  */
-export function writeCheckpoint(checkpointsDir: string, { model, state, deliver }: CheckpointParts): string {
+export function writeCheckpoint(checkpointsDir: string, { model, state, bestValues, deliver }: CheckpointParts): string {
   const dir = join(checkpointsDir, String(state.step));
   const partial = join(checkpointsDir, `.${state.step}.partial`);
   rmSync(partial, { recursive: true, force: true });
@@ -59,6 +67,7 @@ export function writeCheckpoint(checkpointsDir: string, { model, state, deliver 
     const { shape } = model.trainable.get(name)!;
     tensors.set(`m.${name}`, { shape, data: m }).set(`v.${name}`, { shape, data: v });
   }
+  for (const [name, data] of bestValues ?? []) tensors.set(`best.${name}`, { shape: model.trainable.get(name)!.shape, data });
   writeSafetensors(join(partial, TENSORS), tensors);
   writeFileSync(join(partial, STATE), `${JSON.stringify({ format: FORMAT, ...state } satisfies TrainerState, null, 2)}\n`);
   for (const path of ['.', ...readdirSync(partial, { recursive: true, encoding: 'utf8' })]) sync(join(partial, path));
@@ -115,6 +124,18 @@ export function restoreTensors(dir: string, { model, steps }: { model: LearningM
     file.close();
   }
   model.restore(steps, parameters, moments);
+}
+
+/** @returns the trained values of the best step so far, which a checkpoint of another step has. @throws Refusal `corrupt_checkpoint` */
+export function readBestValues(dir: string, { trainable }: Pick<LearningModel, 'trainable'>, isOfThisStep: boolean): Map<string, Float32Array> {
+  const path = join(dir, TENSORS);
+  const file = openState(path);
+  const part = isOfThisStep ? 'parameter' : 'best';
+  try {
+    return new Map([...trainable].map(([name, { shape }]) => [name, readAs(file, `${part}.${name}`, shape, path)]));
+  } finally {
+    file.close();
+  }
 }
 
 function openState(path: string): SafetensorsFile {

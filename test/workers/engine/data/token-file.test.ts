@@ -18,7 +18,7 @@ afterAll(() => {
 
 function written(examples: readonly Example[], idBytes: IdBytes = 2): TokenFile {
   const writer = TokenWriter.temporary(idBytes);
-  for (const example of examples) writer.append(example);
+  for (const [index, example] of examples.entries()) writer.append(example, index + 1);
   const file = writer.finish().examples;
   opened.push(file);
   return file;
@@ -89,7 +89,7 @@ describe('a token file', () => {
     const kept = mkdtempSync(join(dir, 'kept-'));
     const examples = mixture(50, 384);
     const writer = new TokenWriter(kept, 2);
-    for (const one of examples) writer.append(one);
+    for (const [index, one] of examples.entries()) writer.append(one, index + 1);
     const { examples: first, content } = writer.finish();
     first.close();
     const again = TokenFile.open(kept, content);

@@ -3,12 +3,19 @@ import { largestDifference, readReference } from '../../../../reference/fixtures
 import { learningRate, type Schedule } from '../../../../workers/engine/optim/schedule.ts';
 
 interface ScheduleFixture {
-  schedules: { name: Schedule['type']; peak: number; totalSteps: number; warmupSteps: number; learningRates: number[] }[];
+  schedules: {
+    name: Schedule['type'];
+    kwargs: Schedule['kwargs'] & object;
+    peak: number;
+    totalSteps: number;
+    warmupSteps: number;
+    learningRates: number[];
+  }[];
 }
 const optim = readReference<ScheduleFixture>('optim.json');
 
 describe('learningRate', () => {
-  it.each(optim.schedules)('$name with $warmupSteps warm-up steps of $totalSteps gives the rates of transformers', (schedule) => {
+  it.each(optim.schedules)('$name and $kwargs with $warmupSteps warm-up steps of $totalSteps gives the rates of transformers', (schedule) => {
     const { name: type, learningRates, ...rest } = schedule;
     const got = learningRates.map((_, step) => learningRate(step, { type, ...rest }));
     expect(largestDifference(got, learningRates)).toBeLessThanOrEqual(1e-12);
