@@ -3,9 +3,9 @@ import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { toFile } from 'openai';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { objectSweep } from '../../src/housekeeping/objects.ts';
 import type { ErrorBody } from '../../src/http/statuses.ts';
 import { keys } from '../../src/object-store/keys.ts';
-import { objectSweep } from '../../src/sweeps/objects.ts';
 import { sweepUploads } from '../../src/uploads/sweep.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referencePath } from '../../../reference/fixtures.ts';
+import { sweepExpired } from '../../../src/housekeeping/retention.ts';
 import { DEFAULT_PROJECT } from '../../../src/ids.ts';
 import { keys } from '../../../src/object-store/keys.ts';
-import { sweepExpired } from '../../../src/sweeps/retention.ts';
 import { refusal } from '../../running-service.ts';
 import { superviseJobs, WEIGHTS } from './supervised-jobs.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Retention, readConfig } from '../../src/config.ts';
+import { sweepExpired } from '../../src/housekeeping/retention.ts';
 import { keys } from '../../src/object-store/keys.ts';
-import { sweepExpired } from '../../src/sweeps/retention.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 
 const DAY_MS = 24 * 3_600_000;

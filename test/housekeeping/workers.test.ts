@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sweepWorkers } from '../../src/housekeeping/workers.ts';
 import { newWorkerId } from '../../src/jobs/lost.ts';
 import { processIdentity, startTicks } from '../../src/process-identity.ts';
-import { sweepWorkers } from '../../src/sweeps/workers.ts';
 import { type RunningService, runService } from '../running-service.ts';
 
 let service: RunningService;

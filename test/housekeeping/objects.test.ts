@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { objectSweep } from '../../src/housekeeping/objects.ts';
 import { keys } from '../../src/object-store/keys.ts';
-import { objectSweep } from '../../src/sweeps/objects.ts';
 import { newJob } from '../jobs/new-job.ts';
 import { type RunningService, runService } from '../running-service.ts';
 

@@ -4,7 +4,7 @@ import { openQuotaStore } from '../../src/accounts/quota-store.ts';
 import { newSecret } from '../../src/accounts/secret-key.ts';
 import { openKeyStore } from '../../src/api-keys/store.ts';
 import { openAuditStore } from '../../src/audit/store.ts';
-import { KEEP_AUDIT_LOG_DAYS, sweepAccounts } from '../../src/sweeps/accounts.ts';
+import { KEEP_AUDIT_LOG_DAYS, sweepAccounts } from '../../src/housekeeping/accounts.ts';
 import { type EmbeddedDatabase, openEmbeddedDatabase } from '../database/embedded-database.ts';
 
 let embedded: EmbeddedDatabase;
