@@ -36,6 +36,7 @@ import { permissionRoutes } from './permissions/routes.ts';
 import { reportRoutes } from './reports/routes.ts';
 import { sampleRoutes } from './samples/routes.ts';
 import type { Services } from './services.ts';
+import { sweepRoutes } from './sweeps/routes.ts';
 import { uploadRoutes } from './uploads/routes.ts';
 import { webhookRoutes } from './webhooks/routes.ts';
 
@@ -111,6 +112,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
       await v1.register(fileRoutes, services);
       await v1.register(uploadRoutes, services);
       await v1.register(jobRoutes, services);
+      await v1.register(sweepRoutes, services);
       await v1.register(curveRoutes, services);
       await v1.register(adapterRoutes, services);
       await v1.register(reportRoutes, services);

@@ -29,6 +29,7 @@ export const newMessageId = (): string => `msg_${random()}`;
 export const newFunctionCallId = (): string => `fc_${random()}`;
 export const newToolCallId = (): string => `call_${random()}`;
 export const newExportId = (): string => `export-${random()}`;
+export const newSweepId = (): string => `ftsweep-${random()}`;
 export const newPermissionId = (): string => `cp_${random()}`;
 
 /** The organization and the project that are there from the first start. Rows of versions before projects belong to them. */

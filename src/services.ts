@@ -38,6 +38,7 @@ import { openRetryStore, type RetryStore } from './retries/store.ts';
 import { openSampleStore, type SampleStore } from './samples/store.ts';
 import { openServiceAccountStore, type ServiceAccountStore } from './service-accounts/store.ts';
 import { databaseProblem, redisProblem } from './start-problems.ts';
+import { openSweepStore, type SweepStore } from './sweeps/store.ts';
 import { openUploadStore, type UploadStore } from './uploads/store.ts';
 import { type DeliveryStore, openDeliveryStore } from './webhooks/delivery-store.ts';
 import { type EndpointStore, openEndpointStore } from './webhooks/endpoint-store.ts';
@@ -74,6 +75,7 @@ export interface Services {
   samples: SampleStore;
   retention: RetentionStore;
   exports: ExportStore;
+  sweeps: SweepStore;
   permissions: PermissionStore;
   webhooks: EndpointStore;
   deliveries: DeliveryStore;
@@ -144,6 +146,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       samples: openSampleStore(database),
       retention: openRetentionStore(database),
       exports: openExportStore(database),
+      sweeps: openSweepStore(database),
       permissions: openPermissionStore(database),
       webhooks: openEndpointStore(database),
       deliveries: openDeliveryStore(database),

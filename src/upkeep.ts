@@ -5,12 +5,14 @@ import { sweepFiles } from './files/sweep.ts';
 import { sweepAccounts } from './housekeeping/accounts.ts';
 import { objectSweep, SWEEP_OBJECTS_EVERY_MS } from './housekeeping/objects.ts';
 import { sweepExpired } from './housekeeping/retention.ts';
+import { sweepSweeps } from './housekeeping/sweeps.ts';
 import { sweepWorkers } from './housekeeping/workers.ts';
 import { SYNC_EVERY_MS, syncIntegrations } from './integrations/sync.ts';
 import { explainFullProjects } from './jobs/full-projects.ts';
 import { explainLacks } from './jobs/lacks.ts';
 import { openReconciler, RECONCILE_EVERY_MS } from './jobs/reconcile.ts';
 import type { Services } from './services.ts';
+import { advanceSweeps } from './sweeps/advance.ts';
 import { sweepUploads } from './uploads/sweep.ts';
 import { DELIVER_EVERY_MS, openDeliverer, sweepWebhooks } from './webhooks/deliver.ts';
 
@@ -21,7 +23,7 @@ export interface Upkeep {
 }
 
 /**
- * Background work of the API process, at once and then again and again: every few seconds it re-queues jobs that Redis or a worker lost and removes
+ * Background work of the API process, at once and then again and again: every few seconds it re-queues jobs that Redis or a worker lost, takes sweeps further and removes
  * deleted files, ended uploads and dead workers, and sends webhooks; every hour what has expired, what killed uploads left, old
  * tombstones and answers.
  */
@@ -49,6 +51,7 @@ export function startUpkeep(services: Services): Upkeep {
       await reconcile();
       await explain();
       await explainFullProjects(services);
+      await advanceSweeps(services);
       services.validator.wake();
       await sweepFiles(services);
       await sweepUploads(services);
@@ -61,6 +64,7 @@ export function startUpkeep(services: Services): Upkeep {
     ),
     repeat(() => sweepExpired(services), restOfHour),
     repeat(() => sweepExports(services), restOfHour),
+    repeat(() => sweepSweeps(services), restOfHour),
     repeat(() => sweepTombstones(services.database), restOfHour),
     repeat(() => sweepWebhooks(services), restOfHour),
     repeat(() => services.retries.sweep(), restOfHour),

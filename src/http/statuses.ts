@@ -15,6 +15,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   missing_scope: { status: 403, type: 'invalid_request_error' },
   not_found: { status: 404, type: 'invalid_request_error' },
   fine_tune_not_found: { status: 404, type: 'invalid_request_error' },
+  sweep_not_found: { status: 404, type: 'invalid_request_error' },
   file_not_found: { status: 404, type: 'invalid_request_error' },
   upload_not_found: { status: 404, type: 'invalid_request_error' },
   model_not_found: { status: 404, type: 'invalid_request_error' },

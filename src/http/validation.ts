@@ -1,5 +1,6 @@
 import { Ajv, type ErrorObject } from 'ajv';
 import addFormats from 'ajv-formats';
+import type { Static, TSchema } from 'typebox';
 import { Refusal } from '../formats/refusal.ts';
 import { cut, shown } from '../formats/shown.ts';
 
@@ -18,6 +19,15 @@ for (const ajv of [bodyAjv, textAjv]) (addFormats as unknown as (ajv: Ajv) => vo
 /** Fastify's validator compiler. */
 export const compileValidator = ({ schema, httpPart }: { schema: object; httpPart?: string }) =>
   (httpPart === 'body' ? bodyAjv : textAjv).compile(schema);
+
+/** For what is a request's body, and did not come as one. @returns what returns the body, or throws the Refusal that the request would get */
+export function bodyParser<T extends TSchema>(schema: T): (body: unknown) => Static<T> {
+  const isValid = bodyAjv.compile(schema);
+  return (body) => {
+    if (!isValid(body)) throw validationError(isValid.errors ?? []);
+    return body as Static<T>;
+  };
+}
 
 /** Turns Ajv's errors into one refusal that names the field at fault and mentions any others. */
 export function validationError(errors: ErrorObject[]): Refusal {

@@ -13,6 +13,7 @@ import { resolveTuning } from '../formats/tuning/tuning.ts';
 import { newJobId, TUNED_PREFIX } from '../ids.ts';
 import { ownerOfModel } from '../permissions/shared.ts';
 import type { Services } from '../services.ts';
+import type { OfSweep } from '../sweeps/trial-store.ts';
 import { askedOf } from './asked.ts';
 import { commitOfModel } from './base-model.ts';
 import { integrationWarnings, requireIntegrations } from './integrations.ts';
@@ -29,6 +30,8 @@ interface Request {
   bodyText: string;
   /** Of the request: repeated with the same claim, it returns the job created before. */
   claim: string | undefined;
+  /** Whether the job is one of a sweep. */
+  ofSweep?: OfSweep;
 }
 
 type Needs = Pick<
@@ -38,12 +41,34 @@ type Needs = Pick<
 
 /**
  * Creates a job, or immediately refuses whatever can be recognised as wrong without reading the data.
+ * @throws Refusal; TrialTaken for a job of a sweep that another process has created
+ */
+export async function createJob(principal: Principal, { body, bodyText, claim, ofSweep }: Request, services: Needs): Promise<Job> {
+  const { jobs, queue, log } = services;
+  const requested = await acceptJob(principal, { body, bodyText }, services);
+  const accepted = { ...requested, ...ofSweep, ...(claim !== undefined && { idempotencyKey: claim }) };
+  const { job } = await jobs.create(principal.project, accepted, [
+    { level: 'info', message: `Created fine-tuning job: ${requested.id}` },
+    ...(requested.startFrom != null ? [{ level: 'info', message: `Starting from: ${body.model}` } as const] : []),
+    { level: 'info', message: `Validating training file: ${requested.trainingFileId}` },
+    ...integrationWarnings(requested.integrations ?? null),
+  ]);
+  // The row is what counts: if Redis is unavailable now, the reconciler wakes a worker later.
+  await queue.enqueue(job.id).catch((error: unknown) => log.warn({ err: error, jobId: job.id }, 'the job could not be queued yet'));
+  return job;
+}
+
+/** What can be said of a job without looking anything up. @throws Refusal */
+export const requestedJob = (body: CreateJob, bodyText: string): NewJob => newJob(body, templateKwargs(bodyText));
+
+/**
+ * Everything that a job is refused for before it is created.
+ * @returns the job, which is not stored yet
  * @throws Refusal
  */
-export async function createJob(principal: Principal, { body, bodyText, claim }: Request, services: Needs): Promise<Job> {
+export async function acceptJob(principal: Principal, { body, bodyText }: Pick<Request, 'body' | 'bodyText'>, services: Needs): Promise<NewJob> {
   const { organization, project: owner } = principal;
-  const { jobs, queue, log } = services;
-  const requested = newJob(body, templateKwargs(bodyText));
+  const requested = requestedJob(body, bodyText);
   requireIntegrations(requested.integrations ?? null, services.config.integrations);
   await requireFile(owner, { param: 'training_file', id: requested.trainingFileId }, services);
   if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId }, services);
@@ -51,17 +76,7 @@ export async function createJob(principal: Principal, { body, bodyText, claim }:
   const on = body.model.startsWith(TUNED_PREFIX)
     ? await tunedModel(await ownerOfModel(principal, body.model, services), body, services)
     : { modelRevision: await commitOfModel(body.model, services) };
-
-  const accepted = { ...requested, ...on, organization, ...(claim !== undefined && { idempotencyKey: claim }) };
-  const { job } = await jobs.create(owner, accepted, [
-    { level: 'info', message: `Created fine-tuning job: ${requested.id}` },
-    ...('startFrom' in on ? [{ level: 'info', message: `Starting from: ${body.model}` } as const] : []),
-    { level: 'info', message: `Validating training file: ${requested.trainingFileId}` },
-    ...integrationWarnings(requested.integrations ?? null),
-  ]);
-  // The row is what counts: if Redis is unavailable now, the reconciler wakes a worker later.
-  await queue.enqueue(job.id).catch((error: unknown) => log.warn({ err: error, jobId: job.id }, 'the job could not be queued yet'));
-  return job;
+  return { ...requested, ...on, organization };
 }
 
 /** What is not given in the request is as it was for the model. */

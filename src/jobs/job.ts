@@ -5,6 +5,7 @@ import type { Hyperparameters, ResolvedHyperparameters } from '../formats/hyperp
 import type { JsonObject } from '../formats/json-value.ts';
 import type { Metrics } from '../formats/metrics.ts';
 import type { Tuning } from '../formats/tuning/tuning.ts';
+import type { OfSweep } from '../sweeps/trial-store.ts';
 import type { Integrations } from './integrations.ts';
 import type { Need } from './setback.ts';
 import type { JobStatus } from './state.ts';
@@ -114,6 +115,11 @@ export interface Job {
   finishedAt: Date | null;
   /** When the operator's policy removes the job; null while it has not ended, or if jobs are kept. */
   expiresAt: Date | null;
+  /** The sweep that the job is part of, and which of its trials it is, from 0; null for a job of its own. */
+  sweepId: string | null;
+  sweepIndex: number | null;
+  /** The step after which the job pauses, so that its sweep can compare it; null: it runs to its end. */
+  pauseAtStep: number | null;
 }
 
 /** What a move or a heartbeat may write besides the status. */
@@ -147,7 +153,16 @@ export type NewJob = Pick<
   Partial<
     Pick<
       Job,
-      AnswerField | 'organization' | 'integrations' | 'priority' | 'dryRun' | 'modelRevision' | 'startFrom' | 'chatTemplate' | 'chatTemplateKwargs'
+      | AnswerField
+      | keyof OfSweep
+      | 'organization'
+      | 'integrations'
+      | 'priority'
+      | 'dryRun'
+      | 'modelRevision'
+      | 'startFrom'
+      | 'chatTemplate'
+      | 'chatTemplateKwargs'
     >
   > & { idempotencyKey?: string };
 

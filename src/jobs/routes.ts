@@ -90,6 +90,7 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
         limit: query.limit,
         ...(query.after !== undefined && { after: query.after }),
         ...(query.dry_run !== undefined && { dryRun: query.dry_run }),
+        ...(query.sweep_id !== undefined && { sweepId: query.sweep_id }),
         ...metadataFilter(query),
       });
       return { object: 'list' as const, data: data.map((job) => jobView(job)), has_more: hasMore };

@@ -145,6 +145,7 @@ export const JobObject = Type.Object(
     seed: Type.Integer(),
     priority: Type.Integer({ description: 'Jobs of a higher priority are begun first.' }),
     dry_run: Type.Boolean({ description: 'Whether the job only measures what it would need.' }),
+    sweep_id: nullable(Type.String({ description: 'The sweep that the job is part of.' })),
     status: oneOf(jobStatuses),
     waiting_for: nullable(oneOf(needs, { description: 'What keeps the job from being trained. Its events say more.' })),
     step: nullable(Type.Integer({ description: 'The last step done, at most a second ago.' })),
@@ -224,6 +225,7 @@ export const JobQuery = Type.Object(
     after,
     limit: limit(20),
     dry_run: Type.Optional(Type.Boolean({ description: 'Only dry runs, or only other jobs; left out: both.' })),
+    sweep_id: Type.Optional(Type.String({ description: 'Only the jobs of this sweep.' })),
     metadata: Type.Optional(
       Type.String({
         description:

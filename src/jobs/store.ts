@@ -5,6 +5,7 @@ import { tombstoneOf } from '../database/tombstones.ts';
 import { jsonText } from '../formats/json-text.ts';
 import { type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
 import { cursorOf, type Page, pageOf } from '../http/paging.ts';
+import { takeTrial } from '../sweeps/trial-store.ts';
 import { openAttemptStore } from './attempt-store.ts';
 import { eventRows } from './event-rows.ts';
 import type { Job, NewEvent, NewJob } from './job.ts';
@@ -20,6 +21,8 @@ export interface JobFilter {
   metadata?: Record<string, string> | null;
   /** Only dry runs, or only other jobs. */
   dryRun?: boolean;
+  /** Only the jobs of this sweep. */
+  sweepId?: string;
 }
 
 /**
@@ -47,11 +50,13 @@ export function openJobStore(db: Database) {
         evaluations: evaluations ?? Prisma.DbNull,
         startFrom: startFrom ?? Prisma.DbNull,
       };
-      const data = { ...rest, owner, ...json, idempotencyKey } as Prisma.JobCreateInput;
+      const { sweepId = null, sweepIndex = null } = job;
+      const data = { ...rest, owner, ...json, idempotencyKey } as Prisma.JobUncheckedCreateInput;
       try {
         const rows = eventRows(job.id, events).map(({ jobId, ...row }) => row);
         return await db.$transaction(async (tx) => {
           await requireRoomForJob(tx, owner);
+          if (sweepId != null && sweepIndex != null) await takeTrial(tx, owner, { sweepId, sweepIndex });
           const made = { events: { createMany: { data: rows } }, runs: { createMany: { data: runsOf(integrations ?? null) } } };
           return { job: asJob(await tx.job.create({ data: { ...data, ...made } })), created: true };
         });
@@ -102,7 +107,7 @@ export function openJobStore(db: Database) {
       return pageOf(rows.map(asJob), limit);
     },
 
-    async list(owner: string, { after, limit, metadata, dryRun }: JobFilter): Promise<Page<Job>> {
+    async list(owner: string, { after, limit, metadata, dryRun, sweepId }: JobFilter): Promise<Page<Job>> {
       const cursor = await cursorOf(
         after,
         async (id) => (await db.job.findUnique({ where: { id, owner }, select: { createdAt: true, id: true } })) ?? tombstoneOf(db, owner, id),
@@ -114,6 +119,7 @@ export function openJobStore(db: Database) {
       if (metadata === null) conditions.push('metadata IS NULL');
       else if (metadata !== undefined) conditions.push(`metadata @> ${value(JSON.stringify(storable(metadata)))}`);
       if (dryRun !== undefined) conditions.push(`dry_run = ${value(dryRun)}`);
+      if (sweepId !== undefined) conditions.push(`sweep_id = ${value(sweepId)}`);
       if (cursor) conditions.push(`(created_at, id) < (${value(cursor.createdAt.toISOString())}, ${value(cursor.id)})`);
       const rows = await db.$rows<JobRow>(
         `SELECT ${JOB_COLUMNS} FROM jobs WHERE ${conditions.join(' AND ')} ORDER BY created_at DESC, id DESC LIMIT $2`,

@@ -29,6 +29,7 @@ export function jobView(job: Job, queuePosition?: number | null): Static<typeof 
     seed: job.seed,
     priority: job.priority,
     dry_run: job.dryRun,
+    sweep_id: job.sweepId,
     status: job.status,
     waiting_for: job.waitingFor,
     step: job.status === 'succeeded' ? job.totalSteps : job.step,
