@@ -77,13 +77,11 @@ export function comparison(
       stopped: stopped.map(({ sweepIndex, metric }) => ({ index: sweepIndex, value: metric?.value ?? null })),
     },
     verdicts: [
-      ...kept
-        .filter(isAt)
-        .map((job) => ({
-          jobId: job.id,
-          resume: { pauseAtStep },
-          message: `The sweep resumes the job ${onward}: ${place(job)} at step ${rung.step}`,
-        })),
+      ...kept.filter(isAt).map((job) => ({
+        jobId: job.id,
+        resume: { pauseAtStep },
+        message: `The sweep resumes the job ${onward}: ${place(job)} at step ${rung.step}`,
+      })),
       ...stopped.map((job) => ({
         jobId: job.id,
         resume: null,

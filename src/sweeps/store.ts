@@ -127,7 +127,7 @@ export function openSweepStore(db: Database) {
 
     /** Says why the next job is not created yet. */
     async wait({ id }: Sweep, waitingFor: string): Promise<void> {
-      await db.sweep.updateMany({ where: { ...running(id), NOT: { waitingFor } }, data: { waitingFor } });
+      await db.sweep.updateMany({ where: { ...running(id), OR: [{ waitingFor: null }, { waitingFor: { not: waitingFor } }] }, data: { waitingFor } });
     },
 
     /** A trial that no job can be created for. @returns whether this process recorded it */

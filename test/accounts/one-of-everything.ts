@@ -49,6 +49,7 @@ export async function makeOneOfEverything(service: RunningService, project: stri
   const part = await form(`/uploads/${upload.id}/parts`, { data: LINE });
   const jobId = (await post('/fine_tuning/jobs', { model: 'graft-tiny', training_file: file.id, sample_prompts: ['a'] })).id;
   const made = await succeed(service, jobId);
+  const sweep = await post('/fine_tuning/sweeps', sweepBody(file.id));
   const endpoint = await post('/webhook_endpoints', { name: 'a', url: 'https://example.com/hook', event_types: ['fine_tuning.job.succeeded'] });
 
   const [projectKey, adminKey] = [
@@ -67,6 +68,7 @@ export async function makeOneOfEverything(service: RunningService, project: stri
       model: made.model,
       fine_tuned_model_checkpoint: made.checkpoint,
       export_id: await makeExport(service, made.model, post),
+      sweep_id: sweep.id,
       permission_id: permissions.data![0]!.id,
       webhook_endpoint_id: endpoint.id,
       project_id: project,
@@ -134,6 +136,12 @@ async function succeed({ services }: RunningService, jobId: string) {
 const sample = (shape: TSchema): unknown =>
   JSON.parse(JSON.stringify(Value.Create(shape), (_, value: unknown) => (value === undefined ? null : value)));
 
+const sweepBody = (file: string | undefined) => ({
+  base: { model: 'graft-tiny', training_file: file },
+  metric: 'train_loss',
+  search: { strategy: 'grid', parameters: { seed: [1, 2] } },
+});
+
 export type Body = { payload: string; 'content-type': string };
 
 export const json = (body: object): Body => ({ payload: JSON.stringify(body), 'content-type': 'application/json' });
@@ -157,6 +165,7 @@ export function bodies({ parameters, partId }: Owned): Record<string, Body> {
     addUploadPart: multipart({ data: LINE }),
     completeUpload: json({ part_ids: [partId] }),
     createFineTuningJob: json({ model: 'graft-tiny', training_file: parameters['file_id'] }),
+    createFineTuningSweep: json(sweepBody(parameters['file_id'])),
     estimateFineTuningJob: json({ model: 'graft-tiny', training_file: parameters['file_id'] }),
     createFineTuningCheckpointPermission: json({ project_ids: ['graft'] }),
     updateWebhookEndpoint: name,

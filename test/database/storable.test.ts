@@ -143,9 +143,25 @@ describe('the database', () => {
       waitingFor: bad,
       workerId: bad,
       idempotencyKey: bad,
+      sweepId: text('id'),
       requestSha256: bad,
       resultFileIds: [bad, bad],
     };
+    await database.sweep.create({
+      data: {
+        id: text('id'),
+        owner: bad,
+        organization: bad,
+        status: bad,
+        request: bad,
+        seed: 1,
+        trials: [json],
+        refused: json,
+        rungs: [json],
+        waitingFor: bad,
+        outcome: json,
+      },
+    });
     await database.job.create({ data: { id: text('id'), ...textsOfJob, ...jsonOfJob, ...rest } });
     await database.jobEvent.create({ data: { id: text('id'), jobId: text('id'), level: bad, message: bad, type: bad, data: json } });
     await database.integrationRun.create({ data: { jobId: text('id'), position: 0, type: bad, status: bad, runId: bad } });

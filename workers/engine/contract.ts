@@ -62,9 +62,22 @@ export interface TrainOptions {
   baseModelRevision?: string;
   /** File that caches measurements of this machine between runs; without it, every run measures what it needs. */
   machineFile?: string;
+  /**
+   * Stops after this step, unless it is the last one, as an abort does, and rejects with PausedAtStep. The step is measured on the whole validation file. A run
+   * that resumes from it trains on.
+   */
+  pauseAtStep?: number;
   /** Aborting stops after the current step, writes a checkpoint (if checkpointsDir is set) and rejects with the signal's reason. */
   signal?: AbortSignal;
   report?: TrainReport;
+}
+
+/** A run has stopped after the step that it was to stop after. */
+export class PausedAtStep extends Error {
+  override readonly name = 'PausedAtStep';
+  constructor(readonly step: number) {
+    super(`paused after step ${step}`);
+  }
 }
 
 /** Callbacks the loop awaits, in the order things happen. */

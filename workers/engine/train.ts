@@ -4,7 +4,7 @@ import { isOnValidation } from '../../src/formats/best-model.ts';
 import { warmupSteps } from '../../src/formats/hyperparameters.ts';
 import { type Metrics, measuredOn } from '../../src/formats/metrics.ts';
 import { answerMetrics } from './answers/answers.ts';
-import type { RunNotice, StepReport, TrainOptions, TrainResult } from './contract.ts';
+import { PausedAtStep, type RunNotice, type StepReport, type TrainOptions, type TrainResult } from './contract.ts';
 import { supervisedTokens, tokensIn } from './data/batch.ts';
 import { stepIndices } from './data/batches.ts';
 import { inMemory } from './data/example-store.ts';
@@ -38,7 +38,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 /** Trains a prepared run. The caller keeps the run, whose model is then the trained one, and disposes of it. */
 export async function trainPrepared(
   run: Run,
-  { seed, checkpointsDir, checkpointEveryMs = CHECKPOINT_EVERY_MS, outputDir, signal, report }: TrainOptions,
+  { seed, checkpointsDir, checkpointEveryMs = CHECKPOINT_EVERY_MS, outputDir, pauseAtStep, signal, report }: TrainOptions,
 ): Promise<TrainResult> {
   const { model, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed, answers, bestModel, badSteps } = run;
   const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
@@ -57,7 +57,8 @@ export async function trainPrepared(
 
   // The step whose answers a stop cut short is not taken again.
   for (let step = resumed?.unanswered ? startStep : startStep + 1; step <= totalSteps && !hasStopped(); step++) {
-    const saves = step === totalSteps || step % stepsPerEpoch === 0 || (saveSteps > 0 && step % saveSteps === 0);
+    const pauses = step === pauseAtStep;
+    const saves = step === totalSteps || pauses || step % stepsPerEpoch === 0 || (saveSteps > 0 && step % saveSteps === 0);
     const taken: Pick<StepReport, 'metrics' | 'notices'> = last?.step === step ? last : await takeAndEvaluate(step, saves);
 
     // Answer.
@@ -78,12 +79,12 @@ export async function trainPrepared(
 
     // Checkpoint. An abort after this yield takes effect at the end of the next step.
     await yieldToEventLoop();
-    const stops = unanswered || (signal?.aborted === true && !isLast);
+    const stops = unanswered || ((pauses || signal?.aborted === true) && !isLast);
     // By time, nothing is measured, so the run's numbers do not depend on how fast the machine is.
     const isDue = performance.now() - savedMs >= checkpointEveryMs;
     const keepsBest = isBest && bestModel?.loads === true;
     if (saves || stops || isDue || stopsEarly || keepsBest) await save({ step, last, unanswered, final: isLast && !unanswered });
-    if (stops) throw signal?.reason;
+    if (stops) throw signal?.aborted ? signal.reason : new PausedAtStep(step);
   }
   if (last === undefined) throw new Error('a run has at least one step');
   const delivered = bestModel?.load(last) ?? last;

@@ -38,6 +38,14 @@ export async function letGo({ services: { jobs }, job: { id, attempt } }: Pick<E
   await jobs.release(id, attempt, ({ status }) => (status === 'paused' ? [stopped] : []));
 }
 
+/** The job has reached the step at which its sweep compares it with the others. */
+export async function pauseToCompare({ services: { jobs }, job: { id, attempt }, log }: Ending, step: number): Promise<void> {
+  const events: NewEvent[] = [{ level: 'info', message: `After step ${step}, the job waits to be compared with the others of its sweep` }];
+  await jobs.move(id, 'pause', { attempt, patch: { step }, events });
+  await jobs.release(id, attempt);
+  log.info({ step }, 'job paused for its sweep');
+}
+
 export async function fail({ services, job, log }: Ending, refusal: Refusal): Promise<void> {
   let error: JobError = { code: refusal.code, message: refusal.text, param: refusal.param };
   const record = () => {

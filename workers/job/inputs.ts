@@ -84,6 +84,7 @@ export function trainOptions(
     ...(resumeFrom !== null && { resumeFrom }),
     ...(resumeFrom === null && job.startFrom?.adapter && { startFrom: folder.startDir }),
     ...((job.samplePrompts ?? job.evaluations) !== null && { answers: answerOptions(job, folder) }),
+    ...(job.pauseAtStep !== null && { pauseAtStep: job.pauseAtStep }),
     tuning: job.tuning,
     // Keep the precision that an earlier attempt chose on its machine, so that the job matches its record.
     hyperparameters: { ...job.hyperparameters, ...(job.resolved && { precision: job.resolved.precision }) },

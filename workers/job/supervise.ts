@@ -15,7 +15,7 @@ import { fetchNewestCheckpoint, isUnusable, type LoadedCheckpoint, setAsideLoade
 import { countCrashes } from './crashes.ts';
 import { deliver } from './delivery.ts';
 import { endDryRun } from './dry-run.ts';
-import { failure, giveBack, JobLost, letGo, StoppedByWorker } from './endings.ts';
+import { failure, giveBack, JobLost, letGo, pauseToCompare, StoppedByWorker } from './endings.ts';
 import { type JobFolder, makeJobFolder } from './folder.ts';
 import { fetchDatasets, trainOptions } from './inputs.ts';
 import { openJournal } from './journal.ts';
@@ -144,6 +144,8 @@ async function trainUntilOver(run: Run): Promise<void> {
   for (;;) {
     const loaded = await fetchNewestCheckpoint({ services, job, folder });
     if (loaded === null) await fetchAdapterToContinue(job, folder, services);
+    // An earlier attempt was lost before it could say so, or the job's user has resumed it.
+    else if (job.pauseAtStep !== null && loaded.checkpoint.step >= job.pauseAtStep) return pauseToCompare(run, loaded.checkpoint.step);
     const training = run.place.takeProcess(log);
     try {
       return await train(run, training, loaded);
@@ -220,6 +222,10 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
           await saveReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.delivered));
           await deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(run, training, dir) });
           log.info({ steps: answer.result.steps, seconds: answer.result.seconds }, 'job succeeded');
+          break;
+        case 'paused':
+          await journal.flush();
+          await pauseToCompare(run, answer.step);
           break;
         case 'stopped':
           throw new StoppedByWorker();

@@ -91,7 +91,7 @@ export function openWorkerInstruments({ registry }: Pick<Instruments, 'registry'
   };
 }
 
-const isOutcome = (answer: string): boolean => ['done', 'measured', 'stopped', 'failed'].includes(answer);
+const isOutcome = (answer: string): boolean => ['done', 'measured', 'stopped', 'paused', 'failed'].includes(answer);
 
 /** With the processes that it has started: what confines it may be one that waits. @returns 0 where Linux's /proc is not, or the process has just ended */
 async function residentBytes(pid: number | string | undefined): Promise<number> {

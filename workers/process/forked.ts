@@ -11,7 +11,7 @@ import { activity, PATIENCE, type Patience, TrainingProcessHung } from './patien
 const PROGRAM = fileURLToPath(new URL('program.ts', import.meta.url));
 
 /** The answers that end a command. */
-const LAST_ANSWERS = ['done', 'measured', 'verified', 'stopped', 'failed'];
+const LAST_ANSWERS = ['done', 'measured', 'verified', 'stopped', 'paused', 'failed'];
 
 /** A training process as the worker sees it. It runs one job. */
 export interface ForkedTraining {
@@ -22,7 +22,7 @@ export interface ForkedTraining {
    */
   ready(): Promise<void>;
   /**
-   * Trains. Yields the answers in order; the last is `done`, `stopped` or `failed`.
+   * Trains. Yields the answers in order; the last is `done`, `stopped`, `paused` or `failed`.
    * @throws TrainingProcessDied when the process ends before that, or makes no progress and must be killed
    */
   train(options: Omit<TrainOptions, 'signal' | 'report'>): AsyncGenerator<Answer>;

@@ -31,6 +31,8 @@ export type Answer =
   | { id: string; answer: 'measured'; dryRun: DryRun }
   | { id: string; answer: 'verified'; findings: ProofFindings }
   | { id: string; answer: 'stopped' }
+  /** The run was to stop after this step. */
+  | { id: string; answer: 'paused'; step: number }
   | { id: string; answer: 'failed'; error: TrainingError };
 
 /** A Refusal as it is sent between processes; its code may also be `out_of_memory` or `internal_error`. */

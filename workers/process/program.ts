@@ -2,7 +2,7 @@
  * The training process: paths in, paths out. It has no database, queue, storage or credentials, and talks to its parent through messages.ts.
  * A run blocks the event loop, may use up the memory, and may crash: that is why it has a process to itself.
  */
-import type { TrainReport, TrainResult } from '../engine/contract.ts';
+import { PausedAtStep, type TrainReport, type TrainResult } from '../engine/contract.ts';
 import { dryRun } from '../engine/dry-run.ts';
 import { prepare, type Run } from '../engine/prepare.ts';
 import { prove } from '../engine/proof/prove.ts';
@@ -45,6 +45,10 @@ async function answer(command: TrainCommand | DryRunCommand | VerifyCommand): Pr
   } catch (error) {
     if (error instanceof Stopped) {
       await send({ id, answer: 'stopped' });
+      return;
+    }
+    if (error instanceof PausedAtStep) {
+      await send({ id, answer: 'paused', step: error.step });
       return;
     }
     const failure = asTrainingError(error);
