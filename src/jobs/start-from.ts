@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
 import { Refusal } from '../formats/refusal.ts';
+import { continuation } from '../formats/tuning/continuation.ts';
 import { deliveredBy, type ResolvedTuning, resolveTuning, type Tuning } from '../formats/tuning/tuning.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
@@ -31,17 +31,13 @@ export async function continuedFrom(
   const wanted = tuning === undefined ? its : resolveTuning(tuning);
   const of = { model, modelRevision, chatTemplate, chatTemplateKwargs, tuning: wanted };
   if (deliveredBy(its.type) === 'model') return { ...of, startFrom: { name, jobId: source.id, base: stored, adapter: null } };
-  if (!isContinuation(its, wanted))
-    throw new Refusal('tuning_mismatch', `"${name}" is an adapter, which can only be continued with the tuning that it has`, {
+  if (continuation(its, wanted) === null)
+    throw new Refusal('tuning_mismatch', `"${name}" is an adapter, which can only be continued with the tuning that it has, or a larger rank`, {
       param: 'tuning',
-      hint: `Leave tuning out, or ask for ${JSON.stringify(its)}; lora_dropout may differ. To train another kind of adapter, name its base model "${source.startFrom?.base?.name ?? model}".`,
+      hint: `Leave tuning out, or ask for ${JSON.stringify(its)}; lora_dropout may differ, and r be larger. To train another kind of adapter, name its base model "${source.startFrom?.base?.name ?? model}".`,
     });
   return { ...of, startFrom: { name, jobId: source.id, base: startFrom?.base ?? null, adapter: stored } };
 }
-
-/** The same values must be the same model. Dropout matters only while it is trained. */
-const isContinuation = (its: ResolvedTuning, wanted: ResolvedTuning): boolean =>
-  isDeepStrictEqual({ ...its, lora_dropout: 0 }, { ...wanted, lora_dropout: 0 });
 
 async function findTuned(owner: string, name: string, services: Needs): Promise<{ source: Job; stored: StoredModel }> {
   const { jobs, reports } = services;

@@ -1,7 +1,9 @@
 /** Continues an adapter that an earlier run delivered, or that PEFT wrote: its values, with a fresh optimizer and schedule. */
 import { Refusal } from '../../src/formats/refusal.ts';
+import { continuation } from '../../src/formats/tuning/continuation.ts';
 import { loraScaling } from '../../src/formats/tuning/lora.ts';
 import type { ResolvedTuning } from '../../src/formats/tuning/tuning.ts';
+import { loadLarger } from './tuning/larger-rank.ts';
 import { methodOf, readAdapterTuning } from './tuning/methods.ts';
 import type { TunedModel } from './tuning/tuned-model.ts';
 
@@ -11,16 +13,25 @@ import type { TunedModel } from './tuning/tuned-model.ts';
  */
 export function startFromAdapter(model: TunedModel, { dir, tuning }: { dir: string; tuning: ResolvedTuning }): void {
   const { adapter } = methodOf(tuning);
-  if (adapter === null || tuning.type !== 'lora')
+  if (adapter === null)
     throw new Refusal('adapter_mismatch', `tuning.type "${tuning.type}" trains no adapter, so it cannot start from one`, {
       param: 'tuning.type',
       hint: 'Merge the adapter into its base model and train that, or continue the adapter with its own tuning.',
     });
   const written = readAdapterTuning(dir);
-  if (written.type !== tuning.type || written.r !== tuning.r || loraScaling(written) !== loraScaling(tuning))
-    throw new Refusal('adapter_mismatch', 'the adapter to start from has another rank or scaling than the run', {
-      param: 'tuning',
-      hint: `It has ${JSON.stringify(written)}.`,
-    });
+  if (tuning.type !== 'lora' || written.type !== 'lora') {
+    if (written.type !== tuning.type) throw mismatch('is of another kind than the run trains', written);
+    adapter.load(model, dir); // which compares names and shapes
+    return;
+  }
+  // A directory names the layers, where a run may say `all-linear`: that they are the same shows in the names of the tensors.
+  if (continuation({ ...written, target_modules: tuning.target_modules }, tuning) === 'larger') {
+    loadLarger(model, dir, { ratio: loraScaling(written) / loraScaling(tuning) });
+    return;
+  }
+  if (written.r !== tuning.r || loraScaling(written) !== loraScaling(tuning)) throw mismatch('has another rank or scaling than the run', written);
   adapter.load(model, dir);
 }
+
+const mismatch = (what: string, written: ResolvedTuning): Refusal =>
+  new Refusal('adapter_mismatch', `the adapter to start from ${what}`, { param: 'tuning', hint: `It has ${JSON.stringify(written)}.` });

@@ -271,10 +271,30 @@ describe('train › from an adapter', () => {
     expect((await bytes('disturbed', 'out', adapterFile)).equals(await bytes('undisturbed', 'out', adapterFile))).toBe(true);
   });
 
-  it('of another rank, scaling or kind of tuning › is refused', async () => {
+  it('of a smaller rank than the run’s, or another scaling › begins with the same loss, and trains all of the larger one', async () => {
+    await train(options('small', { tuning, hyperparameters: { ...all, n_epochs: 6, batch_size: 4 } }));
+    const startFrom = join(dir, 'small', 'out');
+    const losses: number[] = [];
+    const report = { step: ({ metrics }: StepReport) => void losses.push(metrics['train_loss']!) };
+    const larger = [
+      { ...tuning, r: tuning.r + 3 },
+      { ...tuning, lora_alpha: 5 },
+      { ...tuning, r: 2 * tuning.r, use_rslora: true },
+    ];
+    for (const one of [tuning, ...larger])
+      await train(options('larger', { tuning: one, hyperparameters: { ...all, n_epochs: 1 }, startFrom, report }));
+    for (const loss of losses.slice(1)) expect(Math.abs(loss - losses[0]!)).toBeLessThan(1e-5);
+    const written = readSafetensors(join(dir, 'larger', 'out', 'adapter_model.safetensors'));
+    for (const [name, { shape, data }] of written) {
+      expect(shape[name.includes('lora_A') ? 0 : 1]).toBe(2 * tuning.r);
+      expect(data.at(-1)).not.toBe(0); // of the new rows and columns
+    }
+  });
+
+  it('of a larger rank than the run’s, or another kind of tuning › is refused', async () => {
     await train(options('ranked', { tuning, hyperparameters: all }));
     const startFrom = join(dir, 'ranked', 'out');
-    for (const other of [{ type: 'lora', r: 8 }, { ...tuning, lora_alpha: 4 }, { ...tuning, use_rslora: true }, { type: 'full' }] as const)
+    for (const other of [{ ...tuning, r: 1 }, { type: 'full' }] as const)
       await expect(train(options('other', { tuning: other, hyperparameters: all, startFrom }))).rejects.toMatchObject({ code: 'adapter_mismatch' });
     await expect(
       train(options('other', { tuning: { ...tuning, target_modules: ['q_proj'] }, hyperparameters: all, startFrom })),

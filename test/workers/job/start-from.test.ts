@@ -39,6 +39,13 @@ describe('a job on a tuned model', () => {
     expect(lineage.continued_from.files.map(({ name }: { name: string }) => name)).toContain(WEIGHTS);
   });
 
+  it('with a larger rank › continues its adapter as a part of a larger one', async () => {
+    const { id, job } = await succeeded({ ...once, model: adapter.model, tuning: { type: 'lora', r: 6 } });
+    expect(job.tuning).toMatchObject({ r: 6, lora_alpha: 12 });
+    expect(Math.abs((await firstLoss(id)) - (await lossOf(adapter.id)))).toBeLessThan(1e-4);
+    expect((await jobs.get(id, '/proof')).json()).toMatchObject({ object: expect.any(String) });
+  });
+
   it('that is a checkpoint › continues from that step', async () => {
     const checkpoints = (await jobs.get(adapter.id, '/checkpoints')).json().data;
     const first = checkpoints.at(-1);
@@ -67,7 +74,7 @@ describe('a job on a tuned model', () => {
       const training_file = await jobs.service.upload(sameAnswer(2));
       return refusal(await jobs.service.post('/v1/fine_tuning/jobs', { training_file, ...fields }));
     };
-    for (const tuning of [{ type: 'lora', r: 8 }, { type: 'full' }, { type: 'lora', r: 4, target_modules: ['q_proj'] }])
+    for (const tuning of [{ type: 'lora', r: 2 }, { type: 'full' }, { type: 'lora', r: 4, target_modules: ['q_proj'] }])
       expect(await create({ model: adapter.model, tuning })).toMatchObject({ status: 400, code: 'tuning_mismatch', param: 'tuning' });
     for (const model of ['ft:graft-tiny:graft::none', `${adapter.model}:ckpt-step-99`])
       expect(await create({ model })).toMatchObject({ status: 404, code: 'model_not_found', param: 'model' });
