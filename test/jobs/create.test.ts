@@ -40,10 +40,22 @@ describe('create', () => {
       { tuning: { type: 'lora', r: '8' } },
       { code: 'invalid_type', param: 'tuning.r', message: 'r is "8"; it must be a whole number from 1 to 256' },
     ],
-    ['an unknown tuning', { tuning: { type: 'magic' } }, { param: 'tuning.type', message: 'type is "magic"; it must be "lora" or "full"' }],
+    [
+      'an unknown tuning',
+      { tuning: { type: 'magic' } },
+      { param: 'tuning.type', message: 'type is "magic"; it must be "lora" or "full" or "bitfit" or "ia3" or "vera" or "prompt" or "prefix"' },
+    ],
     ['a tuning without type', { tuning: { r: 8 } }, { param: 'tuning.type' }],
     ['an unknown key in tuning', { tuning: { type: 'lora', rank: 8 } }, { code: 'unknown_parameter', param: 'tuning.rank' }],
     ["LoRA's key in full fine-tuning", { tuning: { type: 'full', r: 8 } }, { code: 'unknown_parameter', param: 'tuning.r' }],
+    ["LoRA's key in prompt tuning", { tuning: { type: 'prompt', r: 8 } }, { code: 'unknown_parameter', param: 'tuning.r' }],
+    [
+      'prompt tuning that begins with no text',
+      { tuning: { type: 'prompt', prompt_tuning_init: 'TEXT' } },
+      { code: 'invalid_value', param: 'tuning.prompt_tuning_init_text' },
+    ],
+    ['a prefix that an MLP makes', { tuning: { type: 'prefix', prefix_projection: true } }, { param: 'tuning.prefix_projection' }],
+    ['VeRA without its matrices', { tuning: { type: 'vera', save_projection: false } }, { param: 'tuning.save_projection' }],
     [
       'too many epochs',
       hyperparameters({ n_epochs: 51 }),

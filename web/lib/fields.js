@@ -9,6 +9,17 @@
  */
 /** @typedef {{ type: string, label: string, hint: string, fields: readonly Field[] }} Kind */
 
+/** @type {Field} */
+const VIRTUAL_TOKENS = { name: 'num_virtual_tokens', label: 'Virtual tokens', hint: 'Before each text.', placeholder: '20' };
+/** @type {Field} */
+const FAMILY_LAYERS = {
+  name: 'target_modules',
+  label: 'Layers',
+  hint: 'Such as q_proj, v_proj.',
+  placeholder: "PEFT's for the family",
+  isList: true,
+};
+
 /** What is trained: `tuning`. @type {readonly Kind[]} */
 export const METHODS = [
   {
@@ -23,6 +34,16 @@ export const METHODS = [
     ],
   },
   { type: 'full', label: 'Full', hint: 'Trains every weight. More memory; the result is a whole model.', fields: [] },
+  { type: 'ia3', label: '(IA)³', hint: 'Trains a vector for each layer. Very small.', fields: [FAMILY_LAYERS] },
+  {
+    type: 'vera',
+    label: 'VeRA',
+    hint: 'Trains two vectors for each layer, between random matrices.',
+    fields: [{ name: 'r', label: 'Rank (r)', hint: 'Of the random matrices.', placeholder: '256' }, FAMILY_LAYERS],
+  },
+  { type: 'prompt', label: 'Prompt tuning', hint: 'Trains embeddings before each text.', fields: [VIRTUAL_TOKENS] },
+  { type: 'prefix', label: 'Prefix tuning', hint: 'Trains keys and values before each text.', fields: [VIRTUAL_TOKENS] },
+  { type: 'bitfit', label: 'BitFit', hint: 'Trains the biases, if the model has any. The result is a whole model.', fields: [] },
 ];
 
 /** What it learns from the examples: `method`, with the hyperparameters that it alone has. The form asks only if there is a choice. @type {readonly Kind[]} */
