@@ -32,6 +32,8 @@ interface InferenceChoices {
   precision?: Precision;
   /** Precision in which matrices are held; default f32. */
   heldIn?: Precision;
+  /** Of a model that a run delivered: what the run trained is held in f32 in any case, as it was then. */
+  trainedWith?: ResolvedTuning;
 }
 
 /**
@@ -61,9 +63,9 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
  * A base model alone, or with a PEFT adapter.
  * @throws Refusal `unsupported_adapter`, and those of `openForTraining`
  */
-export function openForInference({ modelDir, adapterDir, precision = 'f32', heldIn = 'f32' }: InferenceChoices): CompiledModel {
+export function openForInference({ modelDir, adapterDir, precision = 'f32', heldIn = 'f32', trainedWith }: InferenceChoices): CompiledModel {
   const choices = { objective: supervised, seed: 0, precision, heldIn, learning: null } as const;
-  if (adapterDir === undefined) return open(modelDir, { ...choices, tuning: null });
+  if (adapterDir === undefined) return open(modelDir, { ...choices, tuning: trainedWith ?? null });
   const tuning = readAdapterTuning(adapterDir);
   return withAdapter(open(modelDir, { ...choices, tuning }), tuning, adapterDir);
 }

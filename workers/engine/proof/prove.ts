@@ -85,7 +85,9 @@ async function proveOnDisk(run: Run, { modelDir, deliveredDir, last, evaluating,
   run.disposeModel(); // so that two models are never in memory at once
   const { precision } = run.hyperparameters;
   const delivered = openForInference(
-    isModel ? { modelDir: deliveredDir, precision } : { modelDir, adapterDir: deliveredDir, precision, heldIn: precision },
+    isModel
+      ? { modelDir: deliveredDir, precision, heldIn: precision, trainedWith: run.tuning }
+      : { modelDir, adapterDir: deliveredDir, precision, heldIn: precision },
   );
   try {
     measureEffect(measured, run.base, delivered);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ProofFindings } from '../../../../src/formats/adapter-proof.ts';
+import type { Tuning } from '../../../../src/formats/tuning/tuning.ts';
 import type { TrainOptions } from '../../../../workers/engine/contract.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 import { prepare } from '../../../../workers/engine/prepare.ts';
@@ -70,10 +71,16 @@ const configured = (file: string, fields: object) => async (delivered: string) =
 
 const firstB = (tensors: Files) => [...tensors.keys()].find((key) => key.includes('lora_B'))!;
 
-describe.each([{ tuning: { type: 'lora', r: 4 } }, { tuning: { type: 'full' } }] as const)('prove › trained in bf16 with %j', ({ tuning }) => {
+const IN_BF16 = [
+  { tuning: { type: 'lora', r: 4 } },
+  { tuning: { type: 'full' } },
+  { tuning: { type: 'full', layers_to_transform: [1], freeze_embeddings: true } },
+  { tuning: { type: 'prompt', num_virtual_tokens: 4 } },
+] as const;
+describe.each(IN_BF16)('prove › trained in bf16 with %j', ({ tuning }) => {
   it('measures the same loss as the live model', async () => {
     const hyperparameters = { n_epochs: 1, batch_size: 4, learning_rate: 0.01, precision: 'bf16' as const };
-    const { problems, loss } = await proveAfter(nothing, { tuning, hyperparameters });
+    const { problems, loss } = await proveAfter(nothing, { tuning: structuredClone(tuning) as Tuning, hyperparameters });
     expect(problems).toEqual([]);
     expect(loss!.difference).toBe(0);
   });
