@@ -82,7 +82,7 @@ async function configJson(named: NamedModel, { models, hub }: Needs): Promise<Re
 async function readRoughly(project: string, fileId: string, services: Needs): Promise<RoughData> {
   const data = await roughData(await requireFile(project, { param: 'training_file', id: fileId }, services), services);
   const judged = await services.validations.find(project, fileId);
-  if (judged !== null) return { ...data, examples: judged.examples.chat + judged.examples.completion };
+  if (judged !== null) return { ...data, examples: judged.examples.chat + judged.examples.completion + (judged.examples.text ?? 0) };
   if (data.examples === 0) throw new Refusal('invalid_training_file', `The file "${fileId}" has no examples`, { param: 'training_file' });
   return data;
 }

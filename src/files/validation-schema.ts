@@ -18,7 +18,15 @@ const FileProblem = Type.Object(
   { title: 'FileProblem' },
 );
 
-const ExampleCounts = Type.Object({ chat: Type.Integer(), completion: Type.Integer(), preference: Type.Integer() }, { title: 'ExampleCounts' });
+const ExampleCounts = Type.Object(
+  {
+    chat: Type.Integer(),
+    completion: Type.Integer(),
+    preference: Type.Integer(),
+    text: Type.Optional(Type.Integer({ description: 'Plain texts; missing if there are none.' })),
+  },
+  { title: 'ExampleCounts' },
+);
 
 export const FileValidation = Type.Object(
   {

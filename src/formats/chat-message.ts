@@ -1,5 +1,6 @@
 /** A message of a chat, as a line has it → as it is trained on. */
 import type { ExampleKeys, KeyPlace } from './example-keys.ts';
+import { parseWeight } from './example-weight.ts';
 import type { ChatMessage } from './examples.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json-value.ts';
 import { isRecord } from './record.ts';
@@ -37,11 +38,10 @@ export function parseMessage(message: unknown, form: JsonValue, at: At): ChatMes
   const { role, content, weight, ...rest } = message;
   keys.check('message', Object.entries(rest), at);
   if (!ROLES.includes(role as Role)) throw fail(`${name} has the role ${shown(role)}`, `Roles are ${ROLES.join(', ')}.`, { field: 'role' });
-  if (weight !== undefined && weight !== null && weight !== 0 && weight !== 1)
-    throw fail(`${name} has the weight ${shown(weight)}; it must be 0 or 1`, undefined, { field: 'weight' });
-  if (weight === 1 && role !== 'assistant') keys.count('other', 'weight', line);
+  const counted = parseWeight(weight, at);
+  if (typeof weight === 'number' && weight > 0 && role !== 'assistant') keys.count('other', 'weight', line);
   const callsTools = role === 'assistant' && Array.isArray(rest['tool_calls']) && rest['tool_calls'].length > 0;
-  const plain = { role: role as Role, content: parseContent(content, callsTools, at), weight: weight === 0 ? 0 : 1 } as const;
+  const plain = { role: role as Role, content: parseContent(content, callsTools, at), weight: counted };
   if (!isJsonObject(form)) return { ...plain, extra: new Map() };
   const extra: JsonObject = new Map(form);
   for (const key of ['role', 'content', 'weight']) extra.delete(key);

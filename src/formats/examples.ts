@@ -1,12 +1,13 @@
 /**
  * The format of examples: one JSON object per line, either a chat, `{"messages": [{"role", "content", …}], "tools"?, "chat_template_kwargs"?}` as OpenAI,
- * Hugging Face and TRL write it, or `{"prompt", "completion"}`. Other keys: example-keys.ts.
+ * Hugging Face and TRL write it, or `{"prompt", "completion"}`, or `{"text"}`; each may have a `weight`. Other keys: example-keys.ts.
  */
 
 import { type At, atMessage, parseMessage, type Role, shown } from './chat-message.ts';
 import { formOf } from './example-form.ts';
 import { ExampleKeys } from './example-keys.ts';
 import { type ExampleFile, ExampleRefusal, exampleError } from './example-refusal.ts';
+import { parseWeight } from './example-weight.ts';
 import { halfSurrogate, parseJsonLine } from './json-line.ts';
 import { isDeeperThan, isJsonObject, type JsonObject, type JsonValue, MAX_JSON_DEPTH, parseJsonValue } from './json-value.ts';
 import { judgeLines } from './judged-lines.ts';
@@ -25,15 +26,20 @@ export interface ChatMessage {
   content: string | null;
   /** The content as the line has it where it is a list of parts: some templates take nothing else. */
   parts?: JsonValue[];
-  /** Whether an assistant's turn is trained on (1, the default) or only read (0). Ignored for other roles, which are never trained on. */
-  weight: 0 | 1;
+  /** How much an assistant's turn counts in the loss: 1 is the default, with 0 it is only read. Ignored for other roles, which are never trained on. */
+  weight: number;
   /** Everything else the message carries (`name`, `tool_calls`, `tool_call_id`, …), for the chat template. */
   extra: JsonObject;
   /** The message's keys in the order of the line, without `weight`; absent if they are `role` and `content` alone. */
   keys?: readonly string[];
 }
 
-export interface ChatExample {
+interface Weighted {
+  /** How much the example counts in the loss; default: 1. */
+  weight?: number;
+}
+
+export interface ChatExample extends Weighted {
   kind: 'chat';
   messages: ChatMessage[];
   tools: JsonValue[] | null;
@@ -41,25 +47,31 @@ export interface ChatExample {
   templateKwargs: JsonObject;
 }
 
-export interface CompletionExample {
+export interface CompletionExample extends Weighted {
   kind: 'completion';
   prompt: string;
   completion: string;
 }
 
 /** TRL's conversational prompt and completion: two lists of messages. */
-export interface ContinuationExample extends Pick<ChatExample, 'tools' | 'templateKwargs'> {
+export interface ContinuationExample extends Pick<ChatExample, 'tools' | 'templateKwargs' | 'weight'> {
   kind: 'continuation';
   prompt: ChatMessage[];
   /** What is learned: every message of it, whichever role. */
   completion: ChatMessage[];
 }
 
-export type TrainingExample = ChatExample | CompletionExample | ContinuationExample;
+/** A plain text, all of which is learned. */
+export interface TextExample extends Weighted {
+  kind: 'text';
+  text: string;
+}
+
+export type TrainingExample = ChatExample | CompletionExample | ContinuationExample | TextExample;
 
 type Json = Record<string, unknown>;
 
-const AN_EXAMPLE = 'An example is {"messages": [...]} or {"prompt": "...", "completion": "..."}.';
+const AN_EXAMPLE = 'An example is {"messages": [...]}, {"prompt": "...", "completion": "..."} or {"text": "..."}.';
 
 /**
  * @param param which file the line is from: the error's param, and its code `invalid_{param}`
@@ -136,11 +148,12 @@ export function parseSupervised(value: unknown, at: At): TrainingExample {
     throw fail(`${name} is ${shown(value)}, not a JSON object`, Array.isArray(value) ? 'Write one JSON object per line.' : AN_EXAMPLE);
   const isChat = 'messages' in value;
   const isCompletion = 'prompt' in value || 'completion' in value;
-  if (isChat || isCompletion) keys.check('example', Object.entries(value), at);
+  const isText = 'text' in value && value['text'] !== null;
+  if (isChat || isCompletion || isText) keys.check('example', Object.entries(value), at);
   else {
     if ('preferred_output' in value || 'chosen' in value) throw fail(`${name} is a preference pair, which is not supported yet`, AN_EXAMPLE);
     throw fail(
-      `${name} has neither "messages" nor "prompt" and "completion"; its keys are ${shown(Object.keys(value))}`,
+      `${name} has neither "messages" nor "prompt" and "completion" nor "text"; its keys are ${shown(Object.keys(value))}`,
       keys.instead(Object.keys(value)) ?? AN_EXAMPLE,
     );
   }
@@ -148,7 +161,21 @@ export function parseSupervised(value: unknown, at: At): TrainingExample {
     throw fail(`${name} has both "messages" and ${'prompt' in value ? '"prompt"' : '"completion"'}`, `Keep one of them. ${AN_EXAMPLE}`, {
       field: 'messages',
     });
-  return isChat ? parseChat(value, at) : parseCompletion(value, at);
+  if (isText && (isChat || isCompletion))
+    throw fail(`${name} has both "text" and ${isChat ? '"messages"' : '"prompt" or "completion"'}`, `Keep one of them. ${AN_EXAMPLE}`, {
+      field: 'text',
+    });
+  const example = isChat ? parseChat(value, at) : isText ? parseText(value, at) : parseCompletion(value, at);
+  const weight = parseWeight(value['weight'], at);
+  return weight === 1 ? example : { ...example, weight };
+}
+
+function parseText({ text, tools, chat_template_kwargs: kwargs }: Json, { line, name, fail, keys }: At): TextExample {
+  if (typeof text !== 'string') throw fail(`${name} has a "text" that is ${shown(text)}; it must be a string`, undefined, { field: 'text' });
+  if (text === '') throw fail(`${name} has an empty "text"`, 'The text is what the model learns.', { field: 'text' });
+  for (const [key, value] of Object.entries({ tools, chat_template_kwargs: kwargs }))
+    if (value !== undefined && value !== null) keys.count('example', key, line);
+  return { kind: 'text', text };
 }
 
 function parseCompletion(value: Json, at: At): CompletionExample | ContinuationExample {
@@ -174,11 +201,11 @@ function parseContinuation(prompt: unknown[], completion: unknown[], { given, at
   if (completion.length === 0)
     throw fail(`${name} has a "completion" without messages`, 'The completion is what the model learns.', { field: 'completion' });
   const { messages, tools, templateKwargs } = parseChat({ ...given, messages: [...prompt, ...completion] }, at);
-  const weighted = messages.findIndex(({ weight }) => weight === 0);
+  const weighted = messages.findIndex(({ weight }) => weight !== 1);
   if (weighted !== -1)
     throw fail(
       `${name}, message ${weighted + 1} has a weight, but all of a completion is learned and nothing of a prompt`,
-      'Use "messages" for weights.',
+      'Use "messages" for weights of turns, or give the example a weight.',
       { field: 'weight', message: weighted + 1 },
     );
   return { kind: 'continuation', prompt: messages.slice(0, prompt.length), completion: messages.slice(prompt.length), tools, templateKwargs };

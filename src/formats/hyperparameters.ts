@@ -54,7 +54,7 @@ export const Hyperparameters = Type.Object(
     truncation: Type.Optional(
       Type.Union([Type.Literal('error'), Type.Literal('right'), Type.Literal('left'), Type.Literal('drop')], {
         default: 'error',
-        description: 'What happens to an example longer than max_length.',
+        description: 'What happens to an example longer than max_length; with error, a plain text is cut into pieces instead.',
       }),
     ),
     incomplete_turns: Type.Optional(
@@ -62,6 +62,13 @@ export const Hyperparameters = Type.Object(
         default: 'error',
         description:
           "What happens to an example with a turn to learn of which the model's chat template leaves out a part: a tool call, reasoning, content.",
+      }),
+    ),
+    multi_turn: Type.Optional(
+      Type.Union([Type.Literal('whole'), Type.Literal('split')], {
+        default: 'whole',
+        description:
+          'whole: a conversation is one example, in which a turn that the chat template renders differently later has a text of its own; split: each turn to learn is an example, with what comes before it.',
       }),
     ),
     eval_steps: orAuto(Type.Integer({ minimum: 1 }), 'Optimizer steps between validation batches; auto: ten times per job.'),
@@ -113,6 +120,7 @@ export interface ResolvedHyperparameters extends BestModelFields, BadStepFields 
   max_length: number;
   truncation: 'error' | 'right' | 'left' | 'drop';
   incomplete_turns: 'error' | 'drop';
+  multi_turn?: 'whole' | 'split';
   eval_steps: number;
   /** 0: only at the end of each epoch. */
   save_steps: number;
@@ -230,6 +238,12 @@ export function checkLength(resolved: ResolvedHyperparameters, examples: number)
 
 /** What is in the resolved choices only where it was asked for, so that a checkpoint of an older version is one of the same run. */
 function onlyAsked(requested: Hyperparameters): Partial<ResolvedHyperparameters> {
-  const names = ['max_steps', 'lr_scheduler_kwargs', ...Object.keys(bestModelFields), ...Object.keys(badStepFields)] as (keyof Hyperparameters)[];
+  const names = [
+    'max_steps',
+    'lr_scheduler_kwargs',
+    'multi_turn',
+    ...Object.keys(bestModelFields),
+    ...Object.keys(badStepFields),
+  ] as (keyof Hyperparameters)[];
   return defined(Object.fromEntries(names.map((name) => [name, requested[name]])));
 }

@@ -37,6 +37,8 @@ export interface ExampleCounts {
   chat: number;
   completion: number;
   preference: number;
+  /** Plain texts; absent if there are none. */
+  text?: number;
 }
 
 export interface JudgedFile {
@@ -86,7 +88,8 @@ export async function judgeAll(split: AsyncIterable<Line | BadLine>): Promise<Ju
       continue;
     }
     const { kind } = judged.example;
-    examples[kind === 'continuation' ? 'completion' : kind] += 1;
+    const form = kind === 'continuation' ? 'completion' : kind;
+    examples[form] = (examples[form] ?? 0) + 1;
     const its: Family = kind === 'preference' ? 'preference' : 'supervised';
     family ??= its;
     if (its !== family) add(otherFamily(lines, its, family), lines);

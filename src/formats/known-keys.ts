@@ -2,7 +2,7 @@
 
 /** Keys that training uses. Whether the chat template shows calls and reasoning of a turn is checked where the turn is rendered. */
 export const USED = {
-  example: new Set(['messages', 'tools', 'chat_template_kwargs', 'prompt', 'completion']),
+  example: new Set(['messages', 'tools', 'chat_template_kwargs', 'prompt', 'completion', 'text', 'weight']),
   message: new Set(['role', 'content', 'weight', 'tool_calls', 'reasoning_content', 'reasoning', 'thinking']),
   part: new Set(['type', 'text']),
 } as const satisfies Record<string, ReadonlySet<string>>;
@@ -13,7 +13,7 @@ const PROMPT = 'Write {"prompt": "...", "completion": "..."}, or messages.';
 const TEXT_ONLY = 'Only text is supported.';
 const TOKENISED = 'Give the text: Graft tokenises it, with the tokenizer of the model.';
 const PREFERENCE = 'Preference pairs are not supported yet; a supervised example is {"messages": [...]} or {"prompt": "...", "completion": "..."}.';
-const IN_MESSAGE = 'It belongs into a message, as in {"role": "assistant", "content": "...", "weight": 0}.';
+const IN_MESSAGE = 'It belongs into a message, as in {"role": "assistant", "content": "..."}.';
 const IN_KWARGS = 'Write it into "chat_template_kwargs", whose entries the chat template sees.';
 
 /** Keys whose meaning would change training, but which are not understood in this form: what to write instead. */
@@ -22,12 +22,12 @@ export const INSTEAD: { readonly [owner in keyof typeof USED]: Readonly<Record<s
     functions: 'It is OpenAI\'s former name of tools: write "tools": [{"type": "function", "function": {...}}], one for each function.',
     ...{ conversations: MESSAGES, conversation: MESSAGES, dialog: MESSAGES, dialogue: MESSAGES, turns: MESSAGES, history: MESSAGES },
     ...{ system: SYSTEM, system_prompt: SYSTEM, system_message: SYSTEM },
-    ...{ instruction: PROMPT, input: PROMPT, output: PROMPT, question: PROMPT, answer: PROMPT, query: PROMPT, response: PROMPT, text: PROMPT },
+    ...{ instruction: PROMPT, input: PROMPT, output: PROMPT, question: PROMPT, answer: PROMPT, query: PROMPT, response: PROMPT },
     ...{ image: TEXT_ONLY, images: TEXT_ONLY, audio: TEXT_ONLY, audios: TEXT_ONLY, video: TEXT_ONLY, videos: TEXT_ONLY },
     ...{ input_ids: TOKENISED, attention_mask: TOKENISED, position_ids: TOKENISED, token_type_ids: TOKENISED, seq_lengths: TOKENISED },
     ...{ labels: TOKENISED, completion_mask: TOKENISED, assistant_masks: TOKENISED },
     ...{ chosen: PREFERENCE, rejected: PREFERENCE, preferred_output: PREFERENCE, non_preferred_output: PREFERENCE },
-    ...{ weight: IN_MESSAGE, role: IN_MESSAGE, content: IN_MESSAGE, tool_calls: IN_MESSAGE },
+    ...{ role: IN_MESSAGE, content: IN_MESSAGE, tool_calls: IN_MESSAGE },
     ...{ documents: IN_KWARGS, enable_thinking: IN_KWARGS, date_string: IN_KWARGS },
     chat_template: 'Give it to the job, in method.supervised.chat_template.',
   },

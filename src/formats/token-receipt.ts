@@ -44,6 +44,17 @@ export const FileReceipt = Type.Object(
       after_truncation: count('How many of them lost all such tokens by truncation.'),
       lines,
     }),
+    made: Type.Optional(
+      Type.Object(
+        {
+          texts: count('Texts longer than max_length.'),
+          pieces: count('Examples that they were cut into.'),
+          conversations: count('Conversations of several turns to learn, with multi_turn "split".'),
+          turns: count('Examples that were made of them.'),
+        },
+        { description: 'Lines that make several examples; missing if there are none.' },
+      ),
+    ),
     duplicates: count('How many of `examples` repeat an earlier one, token for token.'),
     samples: Type.Array(Sample, { description: 'The first examples, decoded; empty once the file has been deleted.' }),
   },

@@ -88,9 +88,9 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   };
   const resolve = (examples: number) =>
     resolveHyperparameters(options.hyperparameters, { examples, modelMaxLength: config.maxPositionTokens, tuning, fastestPrecision: precision });
-  const { max_length: maxLengthTokens, truncation, incomplete_turns: incompleteTurns } = resolve(1); // these do not depend on the data
+  const { max_length: maxLengthTokens, truncation, incomplete_turns: incompleteTurns, multi_turn: multiTurn } = resolve(1); // these do not depend on the data
   const startedOn = resumed && new Date(resumed.today);
-  const data = await prepareData(options, { vocabSize: config.vocabSize, maxLengthTokens, truncation, incompleteTurns }, startedOn);
+  const data = await prepareData(options, { vocabSize: config.vocabSize, maxLengthTokens, truncation, incompleteTurns, multiTurn }, startedOn);
   try {
     const hyperparameters = resolve(data.training.examples.length);
     checkLength(hyperparameters, data.training.examples.length);

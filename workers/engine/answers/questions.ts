@@ -73,7 +73,8 @@ export async function questionsOf(path: string, maxExamples: number, options: Qu
   throw exampleError('evaluation_file', problem, 'An example is asked without its last message, or its completion.');
 }
 
-function promptOf(example: TrainingExample, options: QuestionOptions): Promise<Int32Array> {
+async function promptOf(example: TrainingExample, options: QuestionOptions): Promise<Int32Array> {
+  if (example.kind === 'text') throw new Error('is a plain text, which asks nothing: evaluations need messages, or a prompt and its completion');
   if (example.kind === 'completion') return textTokens(example.prompt, options);
   const { tools, templateKwargs } = example;
   const messages = example.kind === 'chat' ? example.messages.slice(0, -1) : [...example.prompt, ...example.completion.slice(0, -1)];
@@ -82,6 +83,7 @@ function promptOf(example: TrainingExample, options: QuestionOptions): Promise<I
 
 function referenceOf(example: TrainingExample): string {
   if (example.kind === 'completion') return example.completion;
+  if (example.kind === 'text') return example.text;
   return (example.kind === 'chat' ? example.messages : example.completion).at(-1)!.content ?? '';
 }
 

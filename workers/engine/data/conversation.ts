@@ -17,6 +17,8 @@ interface Lesson {
   text: string;
   /** In code points of the text, ascending. */
   spans: Span[];
+  /** Weight of each span in the loss. */
+  weights: number[];
   /** Whether the template marked the spans; otherwise they are whole turns. */
   marked: boolean;
 }
@@ -27,7 +29,13 @@ interface Lessons {
   texts: TurnTexts;
 }
 
-/** @throws TemplateRefusal, IncompleteTurn */
+/** The chat template marks another number of turns than there are. */
+export class UnmatchedWeights extends Error {
+  override readonly name = 'UnmatchedWeights';
+  readonly hint = 'Set multi_turn to "split": each turn is then an example that ends with it.';
+}
+
+/** @throws TemplateRefusal, IncompleteTurn, UnmatchedWeights */
 export async function tokenizeConversation(example: ChatExample, options: ConversationOptions): Promise<TokenizedExample> {
   const { lessons, notices, texts } = lessonsOf(example, options);
   const rendered = (messages: ChatMessage[]) => lessonsOf({ ...example, messages }, options).texts;
@@ -53,14 +61,19 @@ function lessonsByTurn(example: ChatExample, { template, tokenizer }: Conversati
       text,
       learned.flatMap(({ start, end }) => [start, end]),
     );
-    return { text, spans: learned.map((_, index) => [places[2 * index]!, places[2 * index + 1]!]), marked: false };
+    return {
+      text,
+      spans: learned.map((_, index) => [places[2 * index]!, places[2 * index + 1]!]),
+      weights: learned.map(({ message }) => example.messages[message]!.weight),
+      marked: false,
+    };
   });
   return { lessons, notices, texts: { of: (message) => texts.get(message) ?? '', apart: true } };
 }
 
 function lessonsByMarks({ messages }: ChatExample, { text, generated }: Rendering): Lessons {
   const turns = [...messages.keys()].filter((index) => messages[index]!.role === 'assistant');
-  const spans = markedSpans(
+  const learned = markedSpans(
     turns.map((turn) => messages[turn]!),
     generated,
   );
@@ -70,18 +83,24 @@ function lessonsByMarks({ messages }: ChatExample, { text, generated }: Renderin
   const order = new Map(turns.map((message, index) => [message, index]));
   const around = (index: number) => slice(generated[index - 1]?.[1] ?? 0, generated[index + 1]?.[0] ?? text.length);
   const of = (message: number) => (apart ? around(order.get(message)!) : text);
-  return { lessons: [{ text, spans, marked: true }], notices: [], texts: { of, apart } };
+  return { lessons: [{ text, ...learned, marked: true }], notices: [], texts: { of, apart } };
 }
 
-/** @param generated must have one span per assistant message where one of them has weight 0 */
-function markedSpans(turns: readonly ChatMessage[], generated: Span[]): Span[] {
-  if (turns.every(({ weight }) => weight === 1)) return generated;
+/** @param generated must have one span per assistant message where their weights differ, unless only the last is learned */
+function markedSpans(turns: readonly ChatMessage[], generated: Span[]): Pick<Lesson, 'spans' | 'weights'> {
+  if (turns.every(({ weight }) => weight === 1)) return { spans: generated, weights: generated.map(() => 1) };
+  const last = turns.at(-1);
+  const onlyLast = last !== undefined && turns.every((turn) => turn === last || turn.weight === 0);
+  if (onlyLast && last.weight !== 0 && generated.length > 0) return { spans: generated.slice(-1), weights: [last.weight] };
   if (turns.length !== generated.length)
-    throw new Error(`has ${turns.length} assistant messages, but the chat template marks ${generated.length}, so a weight of 0 cannot be matched`);
-  return generated.filter((_, index) => turns[index]!.weight === 1);
+    throw new UnmatchedWeights(
+      `has ${turns.length} assistant messages, but the chat template marks ${generated.length}, so their weights cannot be matched`,
+    );
+  const learned = [...turns.keys()].filter((index) => turns[index]!.weight !== 0);
+  return { spans: learned.map((index) => generated[index]!), weights: learned.map((index) => turns[index]!.weight) };
 }
 
-async function encode({ text, spans, marked }: Lesson, tokenizer: Tokenizer): Promise<Example & { notices: Notice[] }> {
+async function encode({ text, spans, weights, marked }: Lesson, tokenizer: Tokenizer): Promise<Example & { notices: Notice[] }> {
   const encoded = await tokenizer.encode(text, { addSpecialTokens: false });
   const { ids, offsets } = encoded;
   const slice = codePointSlicer(text);
@@ -99,7 +118,7 @@ async function encode({ text, spans, marked }: Lesson, tokenizer: Tokenizer): Pr
     const { end, isMarked } = endOfTurn(encoded, [from, to], { slice, tokenizer });
     if (isMarked && !marked) to = end;
     if (!isMarked && (!marked || index === spans.length - 1)) notices.push({ kind: 'no_end_of_turn' });
-    lossWeights.fill(1, from, to);
+    lossWeights.fill(weights[index]!, from, to);
   }
   return { inputIds: ids, lossWeights, notices };
 }

@@ -11,16 +11,16 @@ import { Refusal } from '../../../src/formats/refusal.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts, TrainReport } from '../contract.ts';
 import { type Example, supervisedTokens } from './batch.ts';
-import type { TokenizedExample } from './completion.ts';
+import { UnmatchedWeights } from './conversation.ts';
 import { CountedBytes } from './counted-bytes.ts';
 import { countRepeats } from './digests.ts';
 import { idBytesFor } from './example-record.ts';
 import { IncompleteTurn } from './incomplete-turns.ts';
+import { examplesOfLine, type LineExamples } from './line-examples.ts';
 import { lookAhead } from './look-ahead.ts';
 import { progressReporter } from './reading-progress.ts';
 import { longestSequence } from './sequences.ts';
 import { shorten, type Truncation } from './shorten.ts';
-import { tokenizeExample } from './supervision.ts';
 import { Tally } from './tally.ts';
 import type { ChatTemplate } from './template/chat-template.ts';
 import { type TokenFile, type TokenFileContent, TokenWriter } from './token-file.ts';
@@ -56,6 +56,8 @@ export interface DatasetOptions {
   truncation: Truncation;
   /** What happens to an example with a turn of which the chat template leaves out a part; default: error. */
   incompleteTurns?: 'error' | 'drop';
+  /** Whether each turn to learn of a conversation is an example; default: whole conversations are. */
+  multiTurn?: 'whole' | 'split' | undefined;
   /** Large files take minutes; aborting stops between two examples. */
   signal?: AbortSignal | undefined;
   /** Takes the examples; default: one whose files are gone when they are closed. */
@@ -99,8 +101,8 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
   const lengths = new Problems(param);
   const tally = new Tally();
   const keys = new ExampleKeys(template?.keys);
-  const knownShapes = new Set<string>();
-  const started = lookAhead(readExamples(bytes, param, keys), ({ example }) => tokenizeExample(example, tokenizer, template, { knownShapes }), {
+  const making = { knownShapes: new Set<string>(), maxLengthTokens, cutsTexts: truncation === 'error', splitsTurns: options.multiTurn === 'split' };
+  const started = lookAhead(readExamples(bytes, param, keys), ({ example }) => examplesOfLine(example, tokenizer, template, making), {
     most: EXAMPLES_AT_ONCE,
     span: { most: BYTES_AT_ONCE, at: () => bytes.count },
   });
@@ -108,31 +110,34 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
     signal?.throwIfAborted();
     await report(bytes.count, tally.lines);
     const { lineNumber } = item;
-    let whole: TokenizedExample;
+    let line: LineExamples;
     try {
-      whole = await result;
+      line = await result;
     } catch (error) {
       if (error instanceof Refusal) throw error;
       const isIncomplete = error instanceof IncompleteTurn;
       if (isIncomplete && options.incompleteTurns === 'drop') tally.incomplete(lineNumber);
-      else problems.add(exampleError(param, `line ${lineNumber} ${(error as Error).message}`, isIncomplete ? error.hint : undefined));
+      else problems.add(exampleError(param, `line ${lineNumber} ${(error as Error).message}`, hintOf(error)));
       continue;
     }
-    checkVocabulary(whole, options);
-    tally.notices.add(lineNumber, whole.notices);
-    const tokens = longestSequence(whole);
-    tally.read(lineNumber, tokens, maxLengthTokens);
-    const kept = shorten(whole, maxLengthTokens, truncation);
-    if (kept === 'too long') {
-      lengths.note(tooLong(lineNumber, tokens, options));
-    } else if (kept === null) {
-      tally.dropped += 1;
-    } else if (supervisedTokens(kept) === 0) {
-      tally.nothingToLearn(lineNumber, whole);
-    } else {
-      if (kept !== whole) tally.truncated += 1;
-      tally.keep(lineNumber, kept);
-      writer.append(kept, lineNumber);
+    tally.read(lineNumber, line);
+    for (const whole of line.examples) {
+      checkVocabulary(whole, options);
+      tally.notices.add(lineNumber, whole.notices);
+      const tokens = longestSequence(whole);
+      if (tokens > maxLengthTokens) tally.tooLong.add(lineNumber);
+      const kept = shorten(whole, maxLengthTokens, truncation);
+      if (kept === 'too long') {
+        lengths.note(tooLong(lineNumber, tokens, options));
+      } else if (kept === null) {
+        tally.dropped += 1;
+      } else if (supervisedTokens(kept) === 0) {
+        tally.nothingToLearn(lineNumber, whole);
+      } else {
+        if (kept !== whole) tally.truncated += 1;
+        tally.keep(lineNumber, kept);
+        writer.append(kept, lineNumber);
+      }
     }
   }
   problems.throwIfAny();
@@ -144,6 +149,9 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
   const problem = lengths.all ?? (examples.length === 0 ? nothingToLearn(tally, options) : null);
   return { examples, content, facts, sha256, receipt: await tally.receipt(sha256, tokenizer), problem };
 }
+
+const hintOf = (error: unknown): string | undefined =>
+  error instanceof IncompleteTurn || error instanceof UnmatchedWeights ? error.hint : undefined;
 
 function tooLong(lineNumber: number, tokens: number, { param, maxLengthTokens }: DatasetOptions): Refusal {
   return exampleError(

@@ -3,6 +3,7 @@ import type { TrainingExample } from '../../../src/formats/examples.ts';
 import { type TokenizedExample, tokenizeCompletion } from './completion.ts';
 import { tokenizeContinuation } from './continuation.ts';
 import { tokenizeConversation } from './conversation.ts';
+import { tokenizeText } from './plain-text.ts';
 import type { ChatTemplate } from './template/chat-template.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -18,7 +19,20 @@ export async function tokenizeExample(
   template: ChatTemplate | null,
   { knownShapes = new Set() }: SupervisionOptions = {},
 ): Promise<TokenizedExample> {
+  const { weight = 1 } = example;
+  const tokenized = await tokenizeWhole(example, tokenizer, template, knownShapes);
+  if (weight === 1) return tokenized;
+  return { ...tokenized, lossWeights: tokenized.lossWeights.map((ofToken) => ofToken * weight) };
+}
+
+async function tokenizeWhole(
+  example: TrainingExample,
+  tokenizer: Tokenizer,
+  template: ChatTemplate | null,
+  knownShapes: Set<string>,
+): Promise<TokenizedExample> {
   if (example.kind === 'completion') return tokenizeCompletion(example, tokenizer);
+  if (example.kind === 'text') return tokenizeText(example, tokenizer);
   if (template === null) throw new Error('is a conversation, but the model has no chat template; use prompt and completion, or a chat model');
   const options = { template, tokenizer, knownShapes };
   const tokenized = await (example.kind === 'continuation' ? tokenizeContinuation(example, options) : tokenizeConversation(example, options));

@@ -5,7 +5,9 @@ import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
 import type { DatasetFacts } from '../contract.ts';
 import { type Example, supervisedTokens } from './batch.ts';
 import { decodeSpans } from './decoded-spans.ts';
+import type { LineExamples } from './line-examples.ts';
 import { Notices } from './notices.ts';
+import { longestSequence } from './sequences.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** OpenAI refuses fewer than ten examples; here they only cause a warning. */
@@ -32,14 +34,18 @@ export class Tally {
   #tokens = 0;
   #supervisedTokens = 0;
   #cutToNothing = 0;
+  readonly #made = { texts: 0, pieces: 0, conversations: 0, turns: 0 };
   #longest = { tokens: 0, line: 1 };
   readonly #samples: { line: number; example: Example }[] = [];
 
-  /** Counts an example as it is in the file. */
-  read(line: number, tokens: number, maxLengthTokens: number): void {
+  /** Counts a line, as it is in the file. */
+  read(line: number, { examples, made }: LineExamples): void {
     this.lines += 1;
+    const tokens = Math.max(...examples.map(longestSequence));
     if (tokens > this.#longest.tokens) this.#longest = { tokens, line };
-    if (tokens > maxLengthTokens) this.tooLong.add(line);
+    if (made === null) return;
+    this.#made[made === 'pieces' ? 'texts' : 'conversations'] += 1;
+    this.#made[made] += examples.length;
   }
 
   /** Counts an example left out because the chat template does not write all of a turn. */
@@ -72,6 +78,9 @@ export class Tally {
     if (unsupervised.count > 0)
       warn(`${quantity(unsupervised.count, 'example')} without a token to train on, left out; the first is on line ${unsupervised.first[0]}`);
     if (truncated > 0) warn(`${quantity(truncated, 'example')} longer than ${maxLengthTokens} tokens, cut to that length`);
+    const { texts, pieces, conversations, turns } = this.#made;
+    if (texts > 0) warn(`${quantity(texts, 'text')} longer than ${maxLengthTokens} tokens, cut into ${pieces} examples`);
+    if (conversations > 0) warn(`${quantity(conversations, 'conversation')} with several turns to learn, made into ${turns} examples`);
     if (this.dropped > 0) warn(`${quantity(this.dropped, 'example')} longer than ${maxLengthTokens} tokens, left out`);
     if (this.#incomplete.count > 0)
       warn(
@@ -106,6 +115,7 @@ export class Tally {
       longest: this.#longest,
       too_long: { examples: tooLong.count, truncated: this.truncated, dropped: this.dropped, lines: tooLong.first },
       nothing_to_learn: { examples: unsupervised.count, after_truncation: this.#cutToNothing, lines: unsupervised.first },
+      ...(this.#made.texts + this.#made.conversations > 0 && { made: { ...this.#made } }),
       duplicates: this.duplicates,
       samples,
     };
