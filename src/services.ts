@@ -36,13 +36,13 @@ import { openProjectStore, type ProjectStore } from './projects/store.ts';
 import { openReportStore, type ReportStore } from './reports/store.ts';
 import { openRetryStore, type RetryStore } from './retries/store.ts';
 import { openSampleStore, type SampleStore } from './samples/store.ts';
+import { openSecretBox, type SecretBox } from './secret-box.ts';
 import { openServiceAccountStore, type ServiceAccountStore } from './service-accounts/store.ts';
 import { databaseProblem, redisProblem } from './start-problems.ts';
 import { openSweepStore, type SweepStore } from './sweeps/store.ts';
 import { openUploadStore, type UploadStore } from './uploads/store.ts';
 import { type DeliveryStore, openDeliveryStore } from './webhooks/delivery-store.ts';
 import { type EndpointStore, openEndpointStore } from './webhooks/endpoint-store.ts';
-import { openSecretBox, type SecretBox } from './webhooks/secret-box.ts';
 
 /** What the API and the workers depend on, opened once. */
 export interface Services {
@@ -79,7 +79,7 @@ export interface Services {
   permissions: PermissionStore;
   webhooks: EndpointStore;
   deliveries: DeliveryStore;
-  webhookSecrets: SecretBox;
+  secrets: SecretBox;
   retries: RetryStore;
   integrationRuns: IntegrationRunStore;
   totals: TotalsStore;
@@ -150,7 +150,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       permissions: openPermissionStore(database),
       webhooks: openEndpointStore(database),
       deliveries: openDeliveryStore(database),
-      webhookSecrets: openSecretBox(config),
+      secrets: openSecretBox(config),
       retries: openRetryStore(database),
       integrationRuns: openIntegrationRunStore(database),
       totals: openTotalsStore(database),

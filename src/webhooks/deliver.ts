@@ -16,7 +16,7 @@ const GONE = 410;
 /** How long the log of deliveries is kept after they have ended. */
 const KEEP_LOG_DAYS = 30;
 
-type Needs = Pick<Services, 'config' | 'log' | 'webhooks' | 'deliveries' | 'webhookSecrets' | 'instruments'>;
+type Needs = Pick<Services, 'config' | 'log' | 'webhooks' | 'deliveries' | 'secrets' | 'instruments'>;
 
 export interface Deliverer {
   /** Begins the attempts that are due, as many as there is room for, and does not wait for them. */

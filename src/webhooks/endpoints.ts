@@ -14,7 +14,7 @@ const MAX_ENDPOINTS = 20;
 /** What a sample event is about: no job has this id. */
 const SAMPLE_JOB_ID = 'ftjob-sample';
 
-type Needs = Pick<Services, 'config' | 'webhooks' | 'webhookSecrets'>;
+type Needs = Pick<Services, 'config' | 'webhooks' | 'secrets'>;
 
 /** An endpoint, and its secret, which is shown this once. */
 interface WithSecret {
@@ -23,7 +23,7 @@ interface WithSecret {
 }
 
 /** @throws Refusal */
-export async function createEndpoint({ project }: Principal, body: CreateEndpoint, { config, webhooks, webhookSecrets }: Needs): Promise<WithSecret> {
+export async function createEndpoint({ project }: Principal, body: CreateEndpoint, { config, webhooks, secrets }: Needs): Promise<WithSecret> {
   checkWebhookUrl(body.url, config.hub.privateHosts);
   if ((await webhooks.count(project)) >= MAX_ENDPOINTS)
     throw new Refusal('too_many_webhook_endpoints', `The project has ${MAX_ENDPOINTS} webhook endpoints, which is the limit`, {
@@ -31,7 +31,7 @@ export async function createEndpoint({ project }: Principal, body: CreateEndpoin
     });
   const id = newEndpointId();
   const signingSecret = newSigningSecret();
-  const secret = await webhookSecrets.seal(signingSecret, id);
+  const secret = await secrets.seal(signingSecret, id);
   const { name, url, event_types: eventTypes } = body;
   const endpoint = await webhooks.create(project, { id, name, url, eventTypes, secret, secretHint: secretHint(signingSecret) });
   return { endpoint, signingSecret };
@@ -63,10 +63,10 @@ export async function deleteEndpoint({ project }: Principal, id: string, { webho
 
 /** @param keepOld whether the old secret signs too for a day. @throws Refusal */
 export async function rotateSecret(principal: Principal, id: string, keepOld: boolean, services: Needs): Promise<WithSecret> {
-  const { webhooks, webhookSecrets } = services;
+  const { webhooks, secrets } = services;
   const before = await findEndpoint(principal, id, services);
   const signingSecret = newSigningSecret();
-  const next = { secret: await webhookSecrets.seal(signingSecret, id), secretHint: secretHint(signingSecret), keepOld };
+  const next = { secret: await secrets.seal(signingSecret, id), secretHint: secretHint(signingSecret), keepOld };
   return { endpoint: (await webhooks.rotate(principal.project, before, next)) ?? notFound(id), signingSecret };
 }
 

@@ -1,4 +1,5 @@
 import { guardedFetch, PrivateAddressRefused } from '../network/guarded-fetch.ts';
+import { SECRET_UNREADABLE } from '../secret-box.ts';
 import type { Services } from '../services.ts';
 import type { Attempt } from './delivery-store.ts';
 import type { Endpoint } from './endpoint-store.ts';
@@ -7,7 +8,7 @@ import { signedHeaders } from './signature.ts';
 /** For the whole exchange. A receiver that has much to do answers first and works afterwards. */
 const SEND_TIMEOUT_MS = 10_000;
 
-type Needs = Pick<Services, 'config' | 'webhookSecrets'>;
+type Needs = Pick<Services, 'config' | 'secrets'>;
 type Receiver = Pick<Endpoint, 'id' | 'url' | 'secret' | 'oldSecret' | 'oldSecretUntil'>;
 
 /**
@@ -15,7 +16,7 @@ type Receiver = Pick<Endpoint, 'id' | 'url' | 'secret' | 'oldSecret' | 'oldSecre
  * @param message.id the same for every attempt
  * @returns how it went, whatever went wrong
  */
-export async function sendOnce(receiver: Receiver, message: { id: string; body: string }, { config, webhookSecrets }: Needs): Promise<Attempt> {
+export async function sendOnce(receiver: Receiver, message: { id: string; body: string }, { config, secrets }: Needs): Promise<Attempt> {
   const sentAt = new Date();
   const startedMs = performance.now();
   const deadline = AbortSignal.timeout(SEND_TIMEOUT_MS);
@@ -24,10 +25,10 @@ export async function sendOnce(receiver: Receiver, message: { id: string; body: 
   };
   try {
     const sealed = [receiver.secret, ...(receiver.oldSecret !== null && receiver.oldSecretUntil! > sentAt ? [receiver.oldSecret] : [])];
-    const secrets = await Promise.all(sealed.map((secret) => webhookSecrets.open(secret, receiver.id)));
+    const opened = await Promise.all(sealed.map((secret) => secrets.open(secret, receiver.id)));
     const response = await guardedFetch(config.hub.privateHosts)(receiver.url, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...signedHeaders({ ...message, sentAt }, secrets) },
+      headers: { 'content-type': 'application/json', ...signedHeaders({ ...message, sentAt }, opened) },
       body: message.body,
       redirect: 'manual',
       signal: deadline,
@@ -46,6 +47,6 @@ function refused(status: number): string {
 
 /** In words that hold no more than the endpoint's owner knows. */
 function failed(error: Error & { code?: string }): string {
-  if (error instanceof PrivateAddressRefused || error.code === 'webhook_secret_unreadable') return error.message;
+  if (error instanceof PrivateAddressRefused || error.code === SECRET_UNREADABLE) return error.message;
   return `it could not be reached: ${error.code ?? error.message}`;
 }

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { redacted } from '../../src/formats/secrets.ts';
+import { openSecretBox } from '../../src/secret-box.ts';
 import { GIVE_UP_AFTER_MS, pauseMs } from '../../src/webhooks/backoff.ts';
-import { openSecretBox } from '../../src/webhooks/secret-box.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
 
@@ -154,8 +154,8 @@ describe('a signing secret', () => {
     const { id, signing_secret } = await create();
     const { secret } = (await service.services.database.webhookEndpoint.findUnique({ where: { id } }))!;
     expect(Buffer.from(secret, 'base64').toString('latin1')).not.toContain(signing_secret);
-    expect(await service.services.webhookSecrets.open(secret, id)).toBe(signing_secret);
-    await expect(service.services.webhookSecrets.open(secret, 'another')).rejects.toMatchObject({ code: 'webhook_secret_unreadable' });
+    expect(await service.services.secrets.open(secret, id)).toBe(signing_secret);
+    await expect(service.services.secrets.open(secret, 'another')).rejects.toMatchObject({ code: 'secret_unreadable' });
     expect((await stat(join(service.services.config.dataDir, 'webhook-key'))).mode & 0o777).toBe(0o600);
     expect(redacted(`a ${signing_secret} b`)).toBe('a *** b');
   });
@@ -165,7 +165,7 @@ describe('a signing secret', () => {
     const key = randomBytes(24).toString('hex');
     const sealed = await openSecretBox({ webhookKey: key, dataDir }).seal('whsec_abc', 'whe_1');
     expect(await openSecretBox({ webhookKey: key, dataDir: '/nowhere' }).open(sealed, 'whe_1')).toBe('whsec_abc');
-    await expect(openSecretBox({ webhookKey: null, dataDir }).open(sealed, 'whe_1')).rejects.toMatchObject({ code: 'webhook_secret_unreadable' });
+    await expect(openSecretBox({ webhookKey: null, dataDir }).open(sealed, 'whe_1')).rejects.toMatchObject({ code: 'secret_unreadable' });
     await rm(dataDir, { recursive: true });
   });
 });

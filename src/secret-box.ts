@@ -1,15 +1,17 @@
-/** Encrypts the signing secrets of webhooks at rest: the server has to sign with them, so a hash would not do. */
+/** Encrypts secrets at rest that the service has to use itself, so that a hash would not do: what webhooks are signed with, and users' tokens for a hub. */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { Config } from '../config.ts';
-import { Refusal } from '../formats/refusal.ts';
-import { secretInFile } from '../secret-file.ts';
+import type { Config } from './config.ts';
+import { Refusal } from './formats/refusal.ts';
+import { secretInFile } from './secret-file.ts';
 
 const CIPHER = 'aes-256-gcm';
 const KEY_BYTES = 32;
 /** As GCM wants them; random, which is safe for far more secrets than a database has (2³²). */
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+
+export const SECRET_UNREADABLE = 'secret_unreadable';
 
 export interface SecretBox {
   /** @param context what the secret belongs to: it opens only with the same, so that nobody who can write rows passes one on to another row */
@@ -30,6 +32,7 @@ export function openSecretBox({ webhookKey, dataDir }: Pick<Config, 'webhookKey'
   };
   async function loadKey(): Promise<Uint8Array> {
     const secret = webhookKey ?? (await secretInFile(join(dataDir, 'webhook-key'), () => randomBytes(KEY_BYTES).toString('base64url')));
+    // The label is part of what is stored: it stays as it was when webhooks alone had secrets.
     return new Uint8Array(hkdfSync('sha256', secret, '', 'graft webhook secrets', KEY_BYTES));
   }
   return {
@@ -48,8 +51,8 @@ export function openSecretBox({ webhookKey, dataDir }: Pick<Config, 'webhookKey'
         const decipher = createDecipheriv(CIPHER, secretKey, nonce, { authTagLength: TAG_BYTES }).setAAD(Buffer.from(context)).setAuthTag(tag);
         return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8');
       } catch {
-        throw new Refusal('webhook_secret_unreadable', "The endpoint's signing secret was encrypted with another key", {
-          hint: 'Give every API process the same WEBHOOK_KEY or the same file DATA_DIR/webhook-key, or rotate the secret.',
+        throw new Refusal(SECRET_UNREADABLE, 'A stored secret was encrypted with another key', {
+          hint: 'Give every process the same WEBHOOK_KEY or the same file DATA_DIR/webhook-key, or give the secret anew.',
         });
       }
     },
