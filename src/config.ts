@@ -6,7 +6,8 @@ import type { ChatConfig } from './chat/config.ts';
 import { keepSecret, redacted } from './formats/secrets.ts';
 import { type IntegrationsConfig, readIntegrations } from './integrations/config.ts';
 import type { MonitoringConfig } from './monitoring/config.ts';
-import { allowedDownloads, isUrl, listed, memoryLimit, origins } from './setting-values.ts';
+import { allowedRepositories, isUrl, listed, memoryLimit, origins } from './setting-values.ts';
+import { readVllm, type VllmConfig } from './vllm/config.ts';
 
 /** A shorter key can be guessed: 24 random characters are 140 bits, and 16 of any kind are hard enough. */
 export const MIN_KEY_LENGTH = 16;
@@ -19,6 +20,8 @@ export interface HubConfig {
   token: string | null;
   /** Models that may be downloaded: `org/name`, `org/*`, or `*` for all; empty: none. */
   allowed: readonly string[];
+  /** Repositories that exports may be pushed to with `token`, written likewise. */
+  pushAllowed: readonly string[];
   /** Hosts (`name` or `name:port`) that may have private addresses when others name them: the hub by a redirect, a user by a webhook. */
   privateHosts: readonly string[];
   /** How much the downloaded models together may take of this machine's disk, bytes; null: no limit of ours. */
@@ -53,6 +56,8 @@ export interface Config {
   chat: ChatConfig;
   monitoring: MonitoringConfig;
   integrations: IntegrationsConfig;
+  /** null: none is set up. */
+  vllm: VllmConfig | null;
   /** Worker processes that `npm start` runs itself; 0 runs only the API. */
   workers: number;
   /** How long things are kept that users would miss. */
@@ -126,7 +131,6 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       problems.push(`${name} has ${text.length} characters; it needs ${MIN_KEY_LENGTH} or more: \`openssl rand -hex 24\` makes one`);
     return text;
   };
-  const allowed = allowedDownloads(env['ALLOW_MODEL_DOWNLOAD'] ?? '', problems);
   const hubDiskGb = integer('HUB_DISK_GB', 0, [0, 1_000_000]);
   const host = env['HOST'] || '127.0.0.1';
   const port = integer('PORT', 3000, [0, 65535]);
@@ -138,7 +142,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     hub: Object.freeze({
       endpoint,
       token: env['HF_TOKEN'] || null,
-      allowed,
+      allowed: allowedRepositories('ALLOW_MODEL_DOWNLOAD', env, problems),
+      pushAllowed: allowedRepositories('ALLOW_HUB_PUSH', env, problems),
       privateHosts: listed(env['ALLOW_PRIVATE_HOSTS']),
       diskBytes: hubDiskGb === 0 ? null : hubDiskGb * 1e9,
     }),
@@ -160,6 +165,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       nice: integer('CHAT_NICE', 10, [0, 19]),
     }),
     monitoring: Object.freeze({ metricsKey: key('METRICS_KEY'), workerPort: integer('WORKER_METRICS_PORT', 0, [0, 65535]) || null }),
+    vllm: readVllm(env, problems),
     integrations: readIntegrations(env, { host, port, problems }),
     workers: integer('WORKERS', 1, [0, 64]),
     retention: Object.freeze({
@@ -183,6 +189,7 @@ function keepSecretsOf(env: NodeJS.ProcessEnv): void {
     'WEBHOOK_KEY',
     'METRICS_KEY',
     'HF_TOKEN',
+    'VLLM_API_KEY',
     'MLFLOW_TRACKING_TOKEN',
     'MLFLOW_TRACKING_PASSWORD',
     'AWS_SECRET_ACCESS_KEY',

@@ -26,15 +26,15 @@ export function memoryLimit(name: string, env: NodeJS.ProcessEnv, problems: stri
   return gib * 2 ** 30;
 }
 
-/** `true` allows all downloads; `false` or an empty value allows none. */
-export function allowedDownloads(text: string, problems: string[]): string[] {
+/** Repositories of the hub: `true` allows all, `false` or an empty value none. */
+export function allowedRepositories(name: string, env: NodeJS.ProcessEnv, problems: string[]): string[] {
+  const text = env[name] ?? '';
   const patterns = text.split(',').map((pattern) => pattern.trim());
   if (patterns.length === 1) {
     if (['', 'false', '0'].includes(patterns[0]!)) return [];
     if (['true', '1', '*'].includes(patterns[0]!)) return ['*'];
   }
   const wrong = patterns.filter((pattern) => !/^[\w.-]+\/([\w.-]+|\*)$/.test(pattern));
-  if (wrong.length > 0)
-    problems.push(`ALLOW_MODEL_DOWNLOAD has "${wrong.join('", "')}"; it must be true, false, or a comma-separated list of org/name and org/*`);
+  if (wrong.length > 0) problems.push(`${name} has "${wrong.join('", "')}"; it must be true, false, or a comma-separated list of org/name and org/*`);
   return patterns;
 }

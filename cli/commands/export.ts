@@ -8,9 +8,16 @@ export function addExport(graft: Command): void {
   exports
     .command('create <model>')
     .description('export a tuned model or a checkpoint, wait for it, and download it')
-    .addOption(new Option('--format <format>', 'what for').choices(['hugging_face', 'gguf', 'gguf_adapter', 'mlx_adapter']).makeOptionMandatory())
+    .addOption(
+      new Option('--format <format>', 'what for')
+        .choices(['hugging_face', 'gguf', 'peft_adapter', 'gguf_adapter', 'mlx_adapter'])
+        .makeOptionMandatory(),
+    )
     .option('--dtype <type>', 'f32, f16, bf16, or for gguf q8_0')
     .option('-o, --out <directory>', 'where to; default: export')
+    .option('--hub <repository>', 'push it to org/name of the Hugging Face hub instead of downloading it; with HF_TOKEN, as its account')
+    .option('--revision <branch>', 'of the repository; default: main')
+    .option('--public', 'let a new repository be seen by all')
     .option('--no-wait', 'neither wait nor download')
     .addHelpText(
       'after',
@@ -20,7 +27,8 @@ interrupted is continued, and each file's SHA-256 is checked.
 
 Examples:
   $ graft export create ft:graft-tiny:default:first:abc123 --format gguf --dtype q8_0 --out first
-  $ graft export create ft:graft-tiny:default:first:abc123 --format hugging_face`,
+  $ graft export create ft:graft-tiny:default:first:abc123 --format hugging_face
+  $ HF_TOKEN=hf_… graft export create ft:graft-tiny:default:first:abc123 --format peft_adapter --hub my-org/first`,
     )
     .action(async (model: string, options: CreateOptions, command: Command) => {
       const { createExport } = await import('../exports/create.ts');

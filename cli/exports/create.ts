@@ -14,6 +14,9 @@ export interface CreateOptions {
   format: string;
   dtype?: string;
   out?: string;
+  hub?: string;
+  revision?: string;
+  public?: boolean;
   wait: boolean;
 }
 
@@ -21,11 +24,13 @@ const LOOK_EVERY_MS = 1_000;
 
 export async function createExport(
   model: string,
-  { format, dtype, out = 'export', wait }: CreateOptions,
+  { format, dtype, out = 'export', wait, ...to }: CreateOptions,
   { service: connect, output }: Context,
 ): Promise<void> {
   const service = await connect();
-  const created = await service.client.post<Export>('/exports', { body: { model, format, ...(dtype !== undefined && { dtype }) } });
+  const created = await service.client.post<Export>('/exports', {
+    body: { model, format, ...(dtype !== undefined && { dtype }), ...(to.hub !== undefined && { hub: hubOf(to.hub, to) }) },
+  });
   if (!wait) return output.result(created, created.id);
   output.note(`${created.id} is created`);
   const made = await untilOver(created, { service, output });
@@ -34,7 +39,14 @@ export async function createExport(
       `The export ${made.id} ${made.status === 'failed' ? 'failed' : `is ${made.status}`}${made.error === null ? '' : `: ${made.error.message}`}`,
     );
   for (const warning of made.warnings) output.note(`${output.tint('yellow', '!')} ${safeLine(warning)}`);
+  if (made.hub !== null) return output.result(made, `pushed to ${made.hub.url}`);
   await saveFiles(made, out, { service, output });
+}
+
+/** The token is the user's own, as other programs for the hub find it. */
+function hubOf(repository: string, { revision, public: isPublic }: Pick<CreateOptions, 'revision' | 'public'>) {
+  const token = process.env['HF_TOKEN'];
+  return { repo_id: repository, ...(revision !== undefined && { revision }), ...(isPublic && { private: false }), ...(token && { token }) };
 }
 
 async function untilOver(created: Export, { service: { client }, output }: { service: Service; output: Context['output'] }): Promise<Export> {

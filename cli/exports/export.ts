@@ -9,5 +9,6 @@ export interface Export {
   progress: { bytes: number; total_bytes: number } | null;
   files: { name: string; bytes: number; sha256: string }[];
   warnings: string[];
+  hub: { repo_id: string; url: string | null } | null;
   error: { message: string } | null;
 }

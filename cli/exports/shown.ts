@@ -23,6 +23,7 @@ export async function showExport(id: string, { service, output }: Context): Prom
       ['model', one.model],
       ['format', `${one.format}, ${one.dtype}`],
       ['status', one.status],
+      ['hub', one.hub === null ? undefined : (one.hub.url ?? one.hub.repo_id)],
       ['error', one.error?.message],
       ['created', time(one.created_at)],
       ...one.files.map(({ name, bytes: size }): [string, string] => ['file', `${name} (${bytes(size)})`]),

@@ -16,6 +16,17 @@ export interface ExportSource {
   adapter: StoredModel | null;
 }
 
+/** A repository of the hub that an export is pushed to. */
+export interface HubTarget {
+  /** `org/name` */
+  repoId: string;
+  isPrivate: boolean;
+  branch: string;
+  /** The commit that has the files, and its address for people; null until they are there. */
+  commit: string | null;
+  url: string | null;
+}
+
 /** Why an export failed. */
 export interface ExportError {
   code: string;
@@ -38,6 +49,11 @@ export interface Export {
   warnings: string[];
   proof: MergeProof | null;
   error: ExportError | null;
+  hub: HubTarget | null;
+  /** The user's token for the hub, sealed for this export. */
+  hubToken: string | null;
+  /** The name under which a vLLM serves it. */
+  vllmName: string | null;
   folder: string | null;
   files: HashedFile[] | null;
   attempt: number;
@@ -47,4 +63,4 @@ export interface Export {
   expiresAt: Date | null;
 }
 
-export type NewExport = Pick<Export, 'id' | 'jobId' | 'model' | 'source' | 'format' | 'dtype'>;
+export type NewExport = Pick<Export, 'id' | 'jobId' | 'model' | 'source' | 'format' | 'dtype' | 'hub' | 'hubToken' | 'vllmName'>;

@@ -1,6 +1,9 @@
 import type { Principal } from '../accounts/principal.ts';
+import type { Config } from '../config.ts';
 import { checkExport, DTYPES_OF, type ExportDtype } from '../formats/export-format.ts';
 import { Refusal } from '../formats/refusal.ts';
+import type { ResolvedTuning } from '../formats/tuning/tuning.ts';
+import { DEFAULT_BRANCH } from '../hub/hub-push.ts';
 import { newExportId, TUNED_PREFIX } from '../ids.ts';
 import { continuedFrom } from '../jobs/start-from.ts';
 import { ownerOfModel } from '../permissions/shared.ts';
@@ -11,10 +14,10 @@ import type { CreateExport } from './schema.ts';
 /** Of one project. Two requests at the same moment may pass it by one, which does no harm. */
 const MAX_UNFINISHED = 20;
 
-type Needs = Pick<Services, 'exports' | 'jobs' | 'jobRecord' | 'reports' | 'permissions' | 'objectStore' | 'log'>;
+type Needs = Pick<Services, 'exports' | 'jobs' | 'jobRecord' | 'reports' | 'permissions' | 'objectStore' | 'hub' | 'secrets' | 'config' | 'log'>;
 
 /** @throws Refusal model_not_found, and others about the format */
-export async function createExport(principal: Principal, { model, format, dtype }: CreateExport, services: Needs): Promise<Export> {
+export async function createExport(principal: Principal, { model, format, dtype, hub, vllm }: CreateExport, services: Needs): Promise<Export> {
   const { exports } = services;
   if (!model.startsWith(TUNED_PREFIX))
     throw new Refusal('model_not_found', `There is no tuned model or checkpoint "${model}"`, {
@@ -32,7 +35,47 @@ export async function createExport(principal: Principal, { model, format, dtype 
   const types = DTYPES_OF[format];
   const wanted = dtype ?? types[0]!;
   if (!types.includes(wanted)) throw wrongType(wanted, format, types);
-  return exports.create(principal.project, { id: newExportId(), jobId: startFrom.jobId, model, source, format, dtype: wanted });
+  const id = newExportId();
+  if (vllm != null) requireVllm({ format, tuning }, services.config);
+  const vllmName = vllm == null ? null : (vllm.name ?? model.replaceAll('/', '-'));
+  const pushed = hub == null ? { hub: null, hubToken: null } : await hubTarget(id, hub, services);
+  return exports.create(principal.project, { id, jobId: startFrom.jobId, model, source, format, dtype: wanted, ...pushed, vllmName });
+}
+
+/** @throws Refusal for what vLLM cannot serve, and where there is none */
+function requireVllm({ format, tuning }: { format: string; tuning: ResolvedTuning }, { vllm }: Pick<Config, 'vllm'>): void {
+  const param = 'vllm';
+  if (vllm === null)
+    throw new Refusal('unsupported_export', 'This service has no vLLM', {
+      param,
+      hint: 'Whoever runs the service sets one up with VLLM_ADAPTERS_DIR.',
+    });
+  if (format !== 'peft_adapter')
+    throw new Refusal('unsupported_export', `vLLM loads adapters in the format "peft_adapter", not "${format}"`, {
+      param,
+      hint: 'Ask for "peft_adapter". A merged model is served by a vLLM of its own: vllm serve DIRECTORY.',
+    });
+  if (tuning.type !== 'lora')
+    throw new Refusal('unsupported_export', `vLLM serves LoRA adapters, and this is "${tuning.type}"`, {
+      param,
+      hint: 'Export it as "hugging_face".',
+    });
+}
+
+/** @throws Refusal hub_push_not_allowed */
+async function hubTarget(
+  exportId: string,
+  { repo_id: repoId, private: isPrivate = true, revision: branch = DEFAULT_BRANCH, token }: NonNullable<CreateExport['hub']>,
+  { hub, secrets }: Pick<Needs, 'hub' | 'secrets'>,
+): Promise<Pick<Export, 'hub' | 'hubToken'>> {
+  if (repoId.includes('..')) throw new Refusal('invalid_value', 'A repository has no ".." in its name', { param: 'hub.repo_id' });
+  if (token === undefined && !hub.allowsPush(repoId))
+    throw new Refusal('hub_push_not_allowed', `This service does not push to "${repoId}" with a token of its own`, {
+      param: 'hub.repo_id',
+      hint: 'Give a token that may write there as hub.token. Whoever runs the service can allow repositories with HF_TOKEN and ALLOW_HUB_PUSH.',
+    });
+  const hubToken = token === undefined ? null : await secrets.seal(token, exportId);
+  return { hub: { repoId, isPrivate, branch, commit: null, url: null }, hubToken };
 }
 
 const wrongType = (dtype: ExportDtype, format: string, types: readonly ExportDtype[]): Refusal =>

@@ -15,7 +15,12 @@ const UNFINISHED = ['queued', 'running'] as const satisfies readonly ExportStatu
 /** A worker's turn with an export; a newer attempt fences off the older ones. */
 export type ExportAttempt = Pick<Export, 'id' | 'attempt'>;
 
-type Made = Pick<Export, 'folder' | 'files' | 'warnings' | 'proof'> & { keepDays: number };
+type Made = Pick<Export, 'folder' | 'files' | 'warnings' | 'proof'> & {
+  /** null: until it is deleted. */
+  keepDays: number | null;
+};
+/** A user's token is kept for as long as it is needed. */
+const ENDED = { hubToken: null } as const;
 
 export type ExportStore = ReturnType<typeof openExportStore>;
 
@@ -36,7 +41,13 @@ export function openExportStore(db: Database) {
     async create(owner: string, created: NewExport): Promise<Export> {
       return asExport(
         await db.export.create({
-          data: { ...created, source: created.source as unknown as Prisma.JsonObject, owner, createdAt: await databaseTime(db) },
+          data: {
+            ...created,
+            source: created.source as unknown as Prisma.JsonObject,
+            hub: created.hub === null ? Prisma.DbNull : { ...created.hub },
+            owner,
+            createdAt: await databaseTime(db),
+          },
         }),
       );
     },
@@ -65,7 +76,7 @@ export function openExportStore(db: Database) {
     async cancel(owner: string, id: string): Promise<Export | null> {
       const [row] = await db.export.updateManyAndReturn({
         where: { id, owner, status: { in: [...UNFINISHED] } },
-        data: { status: 'cancelled', finishedAt: await databaseTime(db) },
+        data: { ...ENDED, status: 'cancelled', finishedAt: await databaseTime(db) },
       });
       return row === undefined ? null : asExport(row);
     },
@@ -89,7 +100,7 @@ export function openExportStore(db: Database) {
       const error = { code: 'worker_lost', message: `${MAX_ATTEMPTS} workers were lost while they made the export`, param: null };
       await db.export.updateMany({
         where: { ...lost, attempt: { gte: MAX_ATTEMPTS } },
-        data: { status: 'failed', error, finishedAt: now },
+        data: { ...ENDED, status: 'failed', error, finishedAt: now },
       });
       return (await db.export.findMany({ where: { OR: [{ status: 'queued' }, lost] }, orderBy: { createdAt: 'asc' }, take: limit })).map(asExport);
     },
@@ -109,18 +120,23 @@ export function openExportStore(db: Database) {
       return write(attempt, { ...progress, heartbeatAt: await databaseTime(db) });
     },
 
-    /** @returns whether it counts; otherwise the caller removes the files */
-    async succeed(attempt: ExportAttempt, { keepDays, proof, files, ...made }: Made): Promise<boolean> {
-      const now = await databaseTime(db);
-      const expiresAt = new Date(now.getTime() + keepDays * 24 * 3_600_000);
+    /** Records the files, which stay whatever becomes of the export. @returns whether it counts; otherwise the caller removes the files */
+    async keep(attempt: ExportAttempt, { keepDays, proof, files, ...made }: Made): Promise<boolean> {
+      const expiresAt = keepDays === null ? null : new Date((await databaseTime(db)).getTime() + keepDays * 24 * 3_600_000);
       const json = { files: files as unknown as Prisma.JsonArray, proof: proof ?? Prisma.DbNull };
-      if (await write(attempt, { ...made, ...json, status: 'succeeded', finishedAt: now, expiresAt })) return true;
+      if (await write(attempt, { ...made, ...json, expiresAt })) return true;
       // The answer to an earlier commit may have been lost.
       return (await db.export.count({ where: { id: attempt.id, folder: made.folder } })) === 1;
     },
 
+    /** Once its files are kept and are where they were asked for. @returns false when it was cancelled, deleted or taken over */
+    async succeed(attempt: ExportAttempt, { hub }: Pick<Export, 'hub'>): Promise<boolean> {
+      const finishedAt = await databaseTime(db);
+      return write(attempt, { ...ENDED, status: 'succeeded', finishedAt, ...(hub !== null && { hub: { ...hub } }) });
+    },
+
     async fail(attempt: ExportAttempt, error: ExportError): Promise<boolean> {
-      return write(attempt, { status: 'failed', error: { ...error }, finishedAt: await databaseTime(db) });
+      return write(attempt, { ...ENDED, status: 'failed', error: { ...error }, finishedAt: await databaseTime(db) });
     },
 
     /** For another worker, or for another try. */

@@ -27,6 +27,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   report_not_found: { status: 404, type: 'invalid_request_error' },
   model_gated: { status: 403, type: 'invalid_request_error' },
   model_download_not_allowed: { status: 403, type: 'invalid_request_error' },
+  hub_push_not_allowed: { status: 403, type: 'invalid_request_error' },
   project_not_found: { status: 404, type: 'invalid_request_error' },
   api_key_not_found: { status: 404, type: 'invalid_request_error' },
   service_account_not_found: { status: 404, type: 'invalid_request_error' },

@@ -15,7 +15,7 @@ export interface HubRequests {
 }
 
 /** @returns makes a fetch that throws our refusals: the client's own errors lose the hub's error code */
-export function openHubFetch({ endpoint, token, privateHosts }: Omit<HubConfig, 'allowed'>): (requests: HubRequests) => typeof fetch {
+export function openHubFetch({ endpoint, token, privateHosts }: Omit<HubConfig, 'allowed' | 'pushAllowed'>): (requests: HubRequests) => typeof fetch {
   const hub = new URL(endpoint);
   // The operator chose this host, whatever its address.
   const guarded = guardedFetch([hub.host, ...privateHosts]);
@@ -39,7 +39,7 @@ export function openHubFetch({ endpoint, token, privateHosts }: Omit<HubConfig, 
 }
 
 /** @returns the same response, whose body fails once it is longer than the limit */
-function withLimit(response: Response, maxBytes: number): Response {
+export function withLimit(response: Response, maxBytes: number): Response {
   if (response.body === null || maxBytes === Number.POSITIVE_INFINITY) return response;
   let bytes = 0;
   const limited = response.body.pipeThrough(

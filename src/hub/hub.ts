@@ -8,6 +8,7 @@ import { cut, shown } from '../formats/shown.ts';
 import { openHubFetch } from './hub-fetch.ts';
 import { type HubFile, indexToRead, neededFiles, shardsInIndex } from './hub-files.ts';
 import type { HubName } from './hub-name.ts';
+import { type HubPush, openHubPush, type Pushed } from './hub-push.ts';
 import { hubUnreachable } from './hub-refusal.ts';
 
 /** Longest that a request to create a job waits for the hub. */
@@ -35,7 +36,12 @@ export interface HubModel {
 }
 
 export interface Hub {
+  /** Whether a model may be downloaded. */
   allows(name: string): boolean;
+  /** Whether users may push to a repository with the operator's token. */
+  allowsPush(name: string): boolean;
+  /** @throws Refusal if the hub refuses; the signal's reason */
+  push(push: HubPush): Promise<Pushed>;
   /**
    * Finds out what a job would download, without reading any weights.
    * @throws Refusal model_not_found, revision_not_found, model_gated, model_incomplete, model_hub_unreachable, unsupported_architecture
@@ -49,7 +55,7 @@ export interface Hub {
 }
 
 export function openHub(config: HubConfig): Hub {
-  const { endpoint, token, allowed } = config;
+  const { endpoint, token, allowed, pushAllowed } = config;
   const credentials = { hubUrl: endpoint, ...(token !== null && { accessToken: token }) };
   const fetchFor = openHubFetch(config);
 
@@ -74,8 +80,9 @@ export function openHub(config: HubConfig): Hub {
   }
 
   return {
-    allows: (name) =>
-      allowed.some((pattern) => pattern === '*' || pattern === name || (pattern.endsWith('/*') && name.startsWith(pattern.slice(0, -1)))),
+    allows: (name) => isAmong(name, allowed),
+    allowsPush: (name) => token !== null && isAmong(name, pushAllowed),
+    push: openHubPush(config),
 
     async describe({ name, revision }) {
       const signal = AbortSignal.timeout(DESCRIBE_TIMEOUT_MS);
@@ -114,6 +121,10 @@ export function openHub(config: HubConfig): Hub {
     },
   };
 }
+
+/** @param patterns `org/name`, `org/*`, or `*` */
+const isAmong = (name: string, patterns: readonly string[]): boolean =>
+  patterns.some((pattern) => pattern === '*' || pattern === name || (pattern.endsWith('/*') && name.startsWith(pattern.slice(0, -1))));
 
 /** @throws Error for a file that cannot be as it is listed */
 function listedFile({ path, size, oid = '', lfs }: ListFileEntry): HubFile {

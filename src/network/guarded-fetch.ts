@@ -4,6 +4,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { isListed, isPrivateAddress, namesPrivateAddress } from './private-address.ts';
 
@@ -28,21 +29,24 @@ export class PrivateAddressRefused extends Error {
 /**
  * @param privateHosts hosts (`name` or `name:port`) that may have private addresses
  * @returns a fetch that connects to the very address that it checked, so that a name cannot point elsewhere between check and connection. It follows
- * redirects itself and checks the address of each; with `redirect: 'manual'`, which a request with a body (a text) must have, it returns them.
+ * redirects itself and checks the address of each; with `redirect: 'manual'`, which a request with a body (a text, or a blob that is sent as it is
+ * read) must have, it returns them.
  * @throws PrivateAddressRefused, or the connection's error
  */
 export function guardedFetch(privateHosts: readonly string[]): typeof fetch {
   return async (input, { headers: given, method = 'GET', signal, body, redirect } = {}) => {
     const follows = redirect !== 'manual';
-    if (body != null && (follows || typeof body !== 'string'))
-      throw new TypeError('the body of a guarded request is a text that no redirect takes along');
+    if (body != null && (follows || !(typeof body === 'string' || body instanceof Blob)))
+      throw new TypeError('the body of a guarded request is a text or a blob that no redirect takes along');
+    const content = (body ?? '') as string | Blob;
     let url = new URL(input instanceof Request ? input.url : input);
     const headers = new Headers(given);
     for (const [name, value] of Object.entries(DEFAULT_HEADERS)) if (!headers.has(name)) headers.set(name, value);
+    if (content instanceof Blob) headers.set('content-length', String(content.size));
     for (let redirects = 0; ; redirects++) {
       const isAllowed = isListed(url, privateHosts);
       const options = { method, headers: Object.fromEntries(headers), ...(signal && { signal }) };
-      const message = await connect(url, options, { isAllowed, body: body ?? '' });
+      const message = await connect(url, options, { isAllowed, body: content });
       const { location } = message.headers;
       if (!follows || location === undefined || !REDIRECTS.includes(message.statusCode!)) return asResponse(message, url);
       message.destroy();
@@ -57,7 +61,7 @@ export function guardedFetch(privateHosts: readonly string[]): typeof fetch {
 interface Sent {
   isAllowed: boolean;
   /** Empty for none. */
-  body: string;
+  body: string | Blob;
 }
 
 function connect(url: URL, options: http.RequestOptions, { isAllowed, body }: Sent): Promise<http.IncomingMessage> {
@@ -69,7 +73,8 @@ function connect(url: URL, options: http.RequestOptions, { isAllowed, body }: Se
     sent.once('response', resolve);
     sent.once('timeout', () => sent.destroy(new Error(`${url.host} sent nothing for ${IDLE_TIMEOUT_MS / 1000} s`)));
     sent.once('error', reject);
-    sent.end(body);
+    if (typeof body === 'string') sent.end(body);
+    else pipeline(Readable.fromWeb(body.stream() as ReadableStream), sent).catch(reject);
   });
 }
 

@@ -99,7 +99,8 @@ async function makeExport(
   const content = '{"r":8}';
   await objectStore.put(`${folder}adapter_config.json`, content);
   const files = [{ name: 'adapter_config.json', bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') }];
-  await exports.succeed(claimed, { folder, files, warnings: [], proof: null, keepDays: 1 });
+  await exports.keep(claimed, { folder, files, warnings: [], proof: null, keepDays: 1 });
+  await exports.succeed(claimed, { hub: null });
   return id;
 }
 

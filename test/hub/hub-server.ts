@@ -4,25 +4,14 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-
-/** Files of at least this size are listed with their SHA-256, as the hub does for files in Git LFS. */
-const LARGE_BYTES = 100_000;
-
-export interface Repository {
-  /** Commit → file → content. */
-  commits: Map<string, Map<string, Buffer>>;
-  /** Branches and tags → commit. */
-  refs: Map<string, string>;
-  /** The only token that may read its files. */
-  gatedFor?: string;
-}
+import { answerPush, type Pushes } from './hub-pushes.ts';
+import { LARGE_BYTES } from './repository.ts';
 
 type Trouble = 'cut' | 'corrupt' | undefined;
 
-/** A small server that speaks the part of the hub's protocol needed to read models. */
-export interface HubServer {
+/** A small server that speaks the parts of the hub's protocol needed to read and write models. */
+export interface HubServer extends Pushes {
   url: string;
-  repositories: Map<string, Repository>;
   /** One entry per response with a file's content: what was requested and how many bytes were sent. */
   served: { file: string; from: number; bytes: number }[];
   /** Called before each chunk of a file; `cut` ends the connection there, `corrupt` sends other bytes. */
@@ -30,13 +19,6 @@ export interface HubServer {
   /** How many of the next requests are answered with 503. */
   failing: number;
   close(): Promise<void>;
-}
-
-export const COMMITS = ['a', 'b'].map((letter) => letter.repeat(40)) as [string, string];
-
-/** A repository with one commit, on `main`. */
-export function repository(files: Map<string, Buffer>, commit = COMMITS[0]): Repository {
-  return { commits: new Map([[commit, files]]), refs: new Map([['main', commit]]) };
 }
 
 export async function filesOf(dir: string): Promise<Map<string, Buffer>> {
@@ -47,7 +29,10 @@ export async function filesOf(dir: string): Promise<Map<string, Buffer>> {
 const CHUNK_BYTES = 16 * 1024;
 
 export async function startHub(): Promise<HubServer> {
-  const hub: Omit<HubServer, 'url' | 'close'> = { repositories: new Map(), served: [], trouble: null, failing: 0 };
+  const hub: Omit<HubServer, 'url' | 'close'> = {
+    ...{ repositories: new Map(), served: [], trouble: null, failing: 0 },
+    ...{ writers: new Map(), lfs: new Map(), requests: [], refusing: null },
+  };
   const server = createServer((request, response) => {
     answer(hub, request, response).catch((error: unknown) => {
       response.statusCode = 500;
@@ -65,6 +50,7 @@ export async function startHub(): Promise<HubServer> {
 }
 
 async function answer(hub: Omit<HubServer, 'url' | 'close'>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return void (await answerPush(hub, request, response));
   const url = new URL(request.url!, 'http://hub');
   const refuse = (status: number, code: string) => {
     response.writeHead(status, { 'x-error-code': code, 'x-error-message': code, 'content-type': 'application/json' });
@@ -87,10 +73,16 @@ async function answer(hub: Omit<HubServer, 'url' | 'close'>, request: IncomingMe
     response.end(JSON.stringify(body));
   };
   if (api !== undefined && kind === 'revision') {
-    const facts = { private: false, gated: repository.gatedFor !== undefined, downloads: 1, likes: 1, lastModified: '2026-01-02T03:04:05.000Z' };
+    const facts = {
+      private: repository.isPrivate === true,
+      gated: repository.gatedFor !== undefined,
+      downloads: 1,
+      likes: 1,
+      lastModified: '2026-01-02T03:04:05.000Z',
+    };
     return json({ _id: 'id', id: name, sha: commit, ...facts });
   }
-  if (api !== undefined && kind === 'tree') return json(tree(files, rest));
+  if (api !== undefined && kind === 'tree') return json(tree(files, rest, url.searchParams.get('recursive') === 'true'));
   if (repository.gatedFor !== undefined && request.headers.authorization !== `Bearer ${repository.gatedFor}`) {
     return refuse(request.headers.authorization === undefined ? 401 : 403, 'GatedRepo');
   }
@@ -119,7 +111,8 @@ async function answer(hub: Omit<HubServer, 'url' | 'close'>, request: IncomingMe
 }
 
 /** As the hub lists a folder: its files, and the folders in it. */
-function tree(files: Map<string, Buffer>, folder: string): object[] {
+function tree(files: Map<string, Buffer>, folder: string, isRecursive: boolean): object[] {
+  if (isRecursive) return [...files].map(treeEntry);
   const within = folder === '' ? '' : `${folder}/`;
   const inside = [...files].filter(([path]) => path.startsWith(within));
   const folders = new Set([

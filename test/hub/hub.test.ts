@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { openHub } from '../../src/hub/hub.ts';
 import { parseHubName } from '../../src/hub/hub-name.ts';
-import { COMMITS, filesOf, type HubServer, repository, startHub } from './hub-server.ts';
+import { filesOf, type HubServer, startHub } from './hub-server.ts';
+import { COMMITS, repository } from './repository.ts';
 
 const TINY = fileURLToPath(new URL('../fixtures/reference/cases/llama-gqa-tied/model', import.meta.url));
 

@@ -27,7 +27,7 @@ export interface CardFacts {
 
 export function modelCard(facts: CardFacts): string {
   const { name, base, format, warnings } = facts;
-  const library = { hugging_face: 'transformers', gguf: 'gguf', gguf_adapter: 'gguf', mlx_adapter: 'mlx' }[format];
+  const library = { hugging_face: 'transformers', gguf: 'gguf', peft_adapter: 'peft', gguf_adapter: 'gguf', mlx_adapter: 'mlx' }[format];
   const metadata = [
     ...(HUB_NAME.test(base) ? [`base_model: ${base}`, `base_model_relation: ${isOfAdapter(format) ? 'adapter' : 'finetune'}`] : []),
     `library_name: ${library}`,
@@ -35,7 +35,7 @@ export function modelCard(facts: CardFacts): string {
   ];
   const sections = [
     `# ${name}`,
-    `${isOfAdapter(format) ? 'A LoRA adapter for' : 'A model tuned from'} \`${base}\` with Graft.`,
+    `${isOfAdapter(format) ? 'An adapter for' : 'A model tuned from'} \`${base}\` with Graft.`,
     usage(facts),
     origin(facts),
     curve(facts),
@@ -52,6 +52,10 @@ function usage({ format, files, base }: CardFacts): string {
       'from transformers import pipeline\n\ngenerate = pipeline("text-generation", model="path/to/this/directory")\nprint(generate([{"role": "user", "content": "Hello"}]))',
     ],
     gguf: ['sh', `llama-cli -m ${gguf}\nollama create my-model -f Modelfile`],
+    peft_adapter: [
+      'python',
+      `from peft import AutoPeftModelForCausalLM\n\nmodel = AutoPeftModelForCausalLM.from_pretrained("path/to/this/directory")   # loads ${base}`,
+    ],
     gguf_adapter: ['sh', `llama-cli -m base.gguf --lora ${gguf}   # base.gguf: ${base}`],
     mlx_adapter: ['sh', `mlx_lm.generate --model ${base} --adapter-path path/to/this/directory --prompt Hello`],
   }[format] as [string, string];

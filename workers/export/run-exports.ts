@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Export } from '../../src/exports/export.ts';
+import type { ConvertedFormat } from '../../src/formats/export-format.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { announcedName } from '../../src/hub/hub-name.ts';
 import { keys } from '../../src/object-store/keys.ts';
@@ -14,10 +15,12 @@ import type { ExportResult } from '../engine/export/export.ts';
 import { CARD_FILE } from '../engine/io/adapter-card.ts';
 import { isAvailable } from '../job/base-model.ts';
 import { fetchStoredModel } from '../job/start-from.ts';
-import { filesIn, uploadDirectory } from '../job/stored-directory.ts';
+import { downloadFiles, filesIn, uploadDirectory } from '../job/stored-directory.ts';
 import { TrainingProcessDied } from '../process/died.ts';
 import { exportInProcess } from './forked.ts';
 import { modelCard } from './model-card.ts';
+import { pushExport } from './push-export.ts';
+import { LOOK_AFTER_EVERY_MS, lookAfterAdapters, serveAdapter } from './serve-adapters.ts';
 
 /** How often a worker looks for an export: nobody waits for one by the second. */
 const LOOK_EVERY_MS = 2_000;
@@ -26,7 +29,7 @@ const HEARTBEAT_EVERY_MS = 1_000;
 const LOOKED_AT = 100;
 
 interface Options {
-  services: Pick<Services, 'config' | 'exports' | 'reports' | 'jobs' | 'jobRecord' | 'objectStore' | 'hub'>;
+  services: Pick<Services, 'config' | 'exports' | 'reports' | 'jobs' | 'jobRecord' | 'objectStore' | 'hub' | 'secrets'>;
   workerId: string;
   /** Holds this worker's files; removed with it. */
   workDir: string;
@@ -72,15 +75,22 @@ export function runExports(options: Options): { stop(): Promise<void> } {
       await delay(LOOK_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => {});
     }
   })();
+  const { vllm } = services.config;
+  const lookAfter = () =>
+    lookAfterAdapters(vllm!, { exports: services.exports, log }).catch((error) => log.warn({ err: error }, 'vLLM could not be looked after'));
+  const lookingAfter = vllm && setInterval(() => void lookAfter(), LOOK_AFTER_EVERY_MS);
   return {
     async stop() {
+      if (lookingAfter !== null) clearInterval(lookingAfter);
       stopping.abort(new WorkerStops());
       await running;
     },
   };
 }
 
-function canMake({ source }: Export, { services, modelDir }: Options): boolean {
+function canMake({ source, format, folder, vllmName }: Export, { services, modelDir }: Options): boolean {
+  if (vllmName !== null && services.config.vllm === null) return false;
+  if (format === 'peft_adapter' || folder !== null) return true;
   return source.base !== null || modelDir(source) !== null || isAvailable(source, { services });
 }
 
@@ -130,19 +140,49 @@ interface Making extends Running {
   signal: AbortSignal;
 }
 
-async function make(one: Export, { services, dir, progress, signal, environment, prefix, modelDir, log }: Making): Promise<void> {
-  const { config, exports, objectStore, hub } = services;
-  const { source } = one;
-  const [base, adapter, output] = [join(dir, 'base'), join(dir, 'adapter'), join(dir, 'output')] as const;
+async function make(one: Export, making: Making): Promise<void> {
+  const { services, dir } = making;
+  const { exports, objectStore } = services;
+  const output = join(dir, 'output');
   await mkdir(output, { recursive: true });
+  // An earlier attempt may have come this far, and have been lost while it handed them on.
+  if (one.folder !== null && one.files !== null) {
+    if (one.hub !== null || one.vllmName !== null) await downloadFiles(objectStore, { prefix: one.folder, files: one.files, dir: output });
+  } else await makeFiles(one, output, making);
+  const hub = one.hub && (await pushExport({ ...one, hub: one.hub }, output, making));
+  if (one.vllmName !== null) await serveAdapter({ ...one, vllmName: one.vllmName }, output, services.config.vllm!);
+  if (!(await exports.succeed(one, { hub }))) throw new ExportLost();
+}
+
+async function makeFiles(one: Export, output: string, making: Making): Promise<void> {
+  const { config, exports, objectStore } = making.services;
+  const result = one.format === 'peft_adapter' ? await asTrained(one, output, making) : await converted(one, output, making);
+  await writeFile(join(output, CARD_FILE), await cardOf(one, result, output, making.services));
+  const folder = keys.newExport(one.jobId, one.id, one.attempt);
+  const uploaded = await uploadDirectory(objectStore, output, folder);
+  const files = uploaded.map(({ name, sizeBytes: bytes, sha256 }) => ({ name, bytes, sha256 }));
+  if (await exports.keep(one, { folder, files, ...result, keepDays: one.vllmName === null ? config.keepExportsDays : null })) return;
+  await objectStore.deletePrefix(folder);
+  throw new ExportLost();
+}
+
+async function asTrained({ source }: Export, output: string, { services }: Making): Promise<ExportResult> {
+  await fetchStoredModel(source.adapter!, output, services.objectStore);
+  return { warnings: [], proof: null };
+}
+
+async function converted(one: Export, output: string, { services, dir, progress, signal, environment, prefix, modelDir, log }: Making) {
+  const { config, objectStore, hub } = services;
+  const { source } = one;
+  const [base, adapter] = [join(dir, 'base'), join(dir, 'adapter')] as const;
   if (source.base !== null) await fetchStoredModel(source.base, base, objectStore);
   if (source.adapter !== null) await fetchStoredModel(source.adapter, adapter, objectStore);
   signal.throwIfAborted();
-  const result = await exportInProcess(
+  return exportInProcess(
     {
       modelDir: source.base === null ? (modelDir(source) ?? (await downloaded(source, { config, hub }, signal))) : base,
       adapterDir: source.adapter === null ? null : adapter,
-      format: one.format,
+      format: one.format as ConvertedFormat,
       dtype: one.dtype,
       name: one.model,
       outputDir: output,
@@ -155,13 +195,6 @@ async function make(one: Export, { services, dir, progress, signal, environment,
       signal,
     },
   );
-  await writeFile(join(output, CARD_FILE), await cardOf(one, result, output, services));
-  const folder = keys.newExport(one.jobId, one.id, one.attempt);
-  const uploaded = await uploadDirectory(objectStore, output, folder);
-  const files = uploaded.map(({ name, sizeBytes: bytes, sha256 }) => ({ name, bytes, sha256 }));
-  if (await exports.succeed(one, { folder, files, ...result, keepDays: config.keepExportsDays })) return;
-  await objectStore.deletePrefix(folder);
-  throw new ExportLost();
 }
 
 async function downloaded(source: Export['source'], { config, hub }: Pick<Services, 'config' | 'hub'>, signal: AbortSignal): Promise<string> {

@@ -7,7 +7,8 @@ import { readConfig } from '../../../src/config.ts';
 import { type Hub, openHub } from '../../../src/hub/hub.ts';
 import { downloadModel } from '../../../workers/base-models/download.ts';
 import { newestSnapshots, snapshotDir } from '../../../workers/base-models/snapshots.ts';
-import { COMMITS, filesOf, type HubServer, repository, startHub } from '../../hub/hub-server.ts';
+import { filesOf, type HubServer, startHub } from '../../hub/hub-server.ts';
+import { COMMITS, repository } from '../../hub/repository.ts';
 import { until } from '../../journey/service.ts';
 
 const TINY = fileURLToPath(new URL('../../fixtures/reference/cases/llama-gqa-tied/model', import.meta.url));

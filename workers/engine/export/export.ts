@@ -1,7 +1,7 @@
 /** Exports a tuned model into a directory. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkExport, type ExportDtype, type ExportFormat, isOfAdapter } from '../../../src/formats/export-format.ts';
+import { type ConvertedFormat, checkExport, type ExportDtype, isOfAdapter } from '../../../src/formats/export-format.ts';
 import type { MergeProof } from '../../../src/formats/merge-proof.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { DEFAULT, readTemplateSources } from '../data/template/template-files.ts';
@@ -20,7 +20,7 @@ import { proveMerge } from './prove-merge.ts';
 export type Progress = (bytes: number, total: number) => Promise<void>;
 
 export interface ExportOptions extends TunedFiles {
-  format: ExportFormat;
+  format: ConvertedFormat;
   dtype: ExportDtype;
   /** The model's name, for files that show one. */
   name: string;
