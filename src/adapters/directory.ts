@@ -1,15 +1,10 @@
-import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { type Pack, pack } from 'tar-stream';
-import { hashed } from '../formats/hashing.ts';
 import { Refusal } from '../formats/refusal.ts';
 import type { Job } from '../jobs/job.ts';
 import { isFinal } from '../jobs/state.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 
-type Needs = Pick<Services, 'files' | 'jobRecord' | 'objectStore' | 'log'>;
+type Needs = Pick<Services, 'files' | 'jobRecord' | 'objectStore'>;
 
 interface AdapterObject {
   /** Path within the directory, with `/` as separator. */
@@ -58,24 +53,4 @@ export async function adapterFile(job: Job, filename: string, services: Needs): 
     });
   }
   return { ...object, sha256: await services.files.sha256Of(job.owner, object.key) };
-}
-
-/** Streams the objects as a tar without holding any of them in memory. A failure midway, or content that is not what was written, destroys the stream. */
-export function tarOf(objects: AdapterObject[], { objectStore, log }: Needs): Pack {
-  const tar = pack();
-  const write = async () => {
-    for (const { name, key, sizeBytes, sha256 } of objects) {
-      const hash = createHash('sha256');
-      const content: Readable = await objectStore.get(key);
-      await pipeline(hashed(content, hash), tar.entry({ name, size: sizeBytes, mtime: new Date(0) }));
-      const found = hash.digest('hex');
-      if (sha256 !== null && found !== sha256) throw new Error(`"${key}" has other content than was written: sha256 ${found}, not ${sha256}`);
-    }
-    tar.finalize();
-  };
-  write().catch((error: unknown) => {
-    log.error({ err: error }, 'sending an adapter failed midway');
-    tar.destroy(error as Error);
-  });
-  return tar;
 }

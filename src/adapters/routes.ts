@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
+import { ArchiveQuery, archive, sendArchive } from '../http/archive.ts';
 import { downloadSchema, sendContent } from '../http/download.ts';
-import { binary } from '../http/openapi/answers.ts';
 import { findDownloadable } from '../permissions/shared.ts';
 import type { Services } from '../services.ts';
-import { adapterFile, adapterObjects, tarOf } from './directory.ts';
+import { adapterFile, adapterObjects } from './directory.ts';
 
 const JobParams = Type.Object({ job_id: Type.String() });
 const FileParams = Type.Object({ job_id: Type.String(), filename: Type.String() });
@@ -13,7 +13,7 @@ const LARGEST_STEP = 2 ** 31 - 1;
 const CheckpointParams = Type.Object({ job_id: Type.String(), step: Type.Integer({ minimum: 0, maximum: LARGEST_STEP }) });
 
 const tags = ['Adapters'];
-const tar = { 200: binary('application/x-tar', 'A tar of the directory.') };
+const response = { 200: archive };
 
 /** `/v1/fine_tuning/jobs/{id}/adapter`: downloads of what training produced */
 export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
@@ -23,16 +23,17 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       schema: {
         tags,
         operationId: 'downloadAdapter',
-        summary: 'Download the adapter as a tar',
+        summary: 'Download the adapter as a tar or a zip',
         description: 'The adapter directory that PEFT loads, or the Hugging Face model directory for full fine-tuning.',
         params: JobParams,
-        response: tar,
+        querystring: ArchiveQuery,
+        response,
       },
     },
-    async ({ principal, params }, reply) => {
+    async ({ principal, params, query: { format } }, reply) => {
       const job = await findDownloadable(principal, { id: params.job_id }, services);
       const objects = await adapterObjects(job, services);
-      return reply.type('application/x-tar').header('content-disposition', `attachment; filename="${job.id}.tar"`).send(tarOf(objects, services));
+      return sendArchive(reply, { name: job.id, format, objects }, services) as never;
     },
   );
 
@@ -61,16 +62,16 @@ export const adapterRoutes: FastifyPluginAsyncTypebox<Services> = async (app, se
       schema: {
         tags,
         operationId: 'downloadCheckpointAdapter',
-        summary: "Download a checkpoint's adapter as a tar",
+        summary: "Download a checkpoint's adapter as a tar or a zip",
         params: CheckpointParams,
-        response: tar,
+        querystring: ArchiveQuery,
+        response,
       },
     },
-    async ({ principal, params }, reply) => {
+    async ({ principal, params, query: { format } }, reply) => {
       const job = await findDownloadable(principal, { id: params.job_id, step: params.step }, services);
       const objects = await adapterObjects(job, services, params.step);
-      const filename = `${job.id}-step-${params.step}.tar`;
-      return reply.type('application/x-tar').header('content-disposition', `attachment; filename="${filename}"`).send(tarOf(objects, services));
+      return sendArchive(reply, { name: `${job.id}-step-${params.step}`, format, objects }, services) as never;
     },
   );
 };

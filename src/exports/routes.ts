@@ -1,9 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import { tarOf } from '../adapters/directory.ts';
 import { Refusal } from '../formats/refusal.ts';
+import { ArchiveQuery, archive, sendArchive } from '../http/archive.ts';
 import { downloadSchema, sendContent } from '../http/download.ts';
 import { cursorList } from '../http/list-schema.ts';
-import { binary } from '../http/openapi/answers.ts';
 import type { Services } from '../services.ts';
 import { cancelExport, createExport, deleteExport, exportObjects, findExport } from './exports.ts';
 import { CreateExport, ExportDeleted, ExportFileParams, ExportList, ExportObject, ExportParams, ExportQuery, exportView } from './schema.ts';
@@ -74,14 +73,15 @@ export const exportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
       schema: {
         tags,
         operationId: 'downloadExport',
-        summary: 'Download an export as a tar',
+        summary: 'Download an export as a tar or a zip',
         params,
-        response: { 200: binary('application/x-tar', 'A tar of its files.') },
+        querystring: ArchiveQuery,
+        response: { 200: archive },
       },
     },
-    async ({ principal, params: { export_id: id } }, reply) => {
+    async ({ principal, params: { export_id: id }, query: { format } }, reply) => {
       const objects = exportObjects(await findExport(principal, id, services));
-      return reply.type('application/x-tar').header('content-disposition', `attachment; filename="${id}.tar"`).send(tarOf(objects, services));
+      return sendArchive(reply, { name: id, format, objects }, services) as never;
     },
   );
 

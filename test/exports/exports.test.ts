@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
+import { unzipSync } from 'fflate';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { trainingEnvironment } from '../../src/config.ts';
@@ -94,7 +95,12 @@ describe('a worker', () => {
     const tar = extract();
     tar.end(response.rawPayload);
     for await (const entry of tar) unpacked[entry.header.name] = sha256(await buffer(entry));
-    expect(unpacked).toEqual(Object.fromEntries(one.files.map((file) => [file.name, file.sha256])));
+    const hashes = Object.fromEntries(one.files.map((file) => [file.name, file.sha256]));
+    expect(unpacked).toEqual(hashes);
+    const zip = await service.inject({ url: `/v1/exports/${id}/content?format=zip` });
+    expect(zip.headers['content-disposition']).toBe(`attachment; filename="${id}.zip"`);
+    const unzipped = Object.entries(unzipSync(zip.rawPayload));
+    expect(Object.fromEntries(unzipped.map(([name, bytes]) => [name, sha256(Buffer.from(bytes))]))).toEqual(hashes);
   });
 
   it('writes GGUF with the tokenizer, and a Modelfile with the chat template in the language of Ollama', async () => {
