@@ -27,6 +27,7 @@ import { RequestLog } from './http/request-log.ts';
 import { repeatSafely } from './http/safe-retries.ts';
 import { setSecurityHeaders } from './http/security-headers.ts';
 import { endSlowBodies } from './http/slow-bodies.ts';
+import { traceRequests } from './http/traces.ts';
 import { compileValidator } from './http/validation.ts';
 import { jobRoutes } from './jobs/routes.ts';
 import { machineRoutes } from './machines/routes.ts';
@@ -81,6 +82,7 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
   app.addHook('onRequest', sendRequestId);
   app.addHook('onRequest', endSlowBodies());
   app.addHook('onResponse', countRequests(services.instruments));
+  traceRequests(app as unknown as FastifyInstance, services.tracing);
   app.decorateRequest('bodyText', '');
   app.setValidatorCompiler(compileValidator);
   app.setErrorHandler(handleError);

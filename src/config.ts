@@ -7,6 +7,7 @@ import { keepSecret, redacted } from './formats/secrets.ts';
 import { type IntegrationsConfig, readIntegrations } from './integrations/config.ts';
 import type { MonitoringConfig } from './monitoring/config.ts';
 import { allowedRepositories, isUrl, listed, memoryLimit, origins } from './setting-values.ts';
+import { readTracing, type TracingConfig } from './tracing/config.ts';
 import { readVllm, type VllmConfig } from './vllm/config.ts';
 
 /** A shorter key can be guessed: 24 random characters are 140 bits, and 16 of any kind are hard enough. */
@@ -58,6 +59,8 @@ export interface Config {
   integrations: IntegrationsConfig;
   /** null: none is set up. */
   vllm: VllmConfig | null;
+  /** null: nothing is traced. */
+  tracing: TracingConfig | null;
   /** Worker processes that `npm start` runs itself; 0 runs only the API. */
   workers: number;
   /** How long things are kept that users would miss. */
@@ -166,6 +169,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     }),
     monitoring: Object.freeze({ metricsKey: key('METRICS_KEY'), workerPort: integer('WORKER_METRICS_PORT', 0, [0, 65535]) || null }),
     vllm: readVllm(env, problems),
+    tracing: readTracing(env, problems),
     integrations: readIntegrations(env, { host, port, problems }),
     workers: integer('WORKERS', 1, [0, 64]),
     retention: Object.freeze({
@@ -190,6 +194,8 @@ function keepSecretsOf(env: NodeJS.ProcessEnv): void {
     'METRICS_KEY',
     'HF_TOKEN',
     'VLLM_API_KEY',
+    'OTEL_EXPORTER_OTLP_HEADERS',
+    'OTEL_EXPORTER_OTLP_TRACES_HEADERS',
     'MLFLOW_TRACKING_TOKEN',
     'MLFLOW_TRACKING_PASSWORD',
     'AWS_SECRET_ACCESS_KEY',

@@ -40,6 +40,8 @@ import { openSecretBox, type SecretBox } from './secret-box.ts';
 import { openServiceAccountStore, type ServiceAccountStore } from './service-accounts/store.ts';
 import { databaseProblem, redisProblem } from './start-problems.ts';
 import { openSweepStore, type SweepStore } from './sweeps/store.ts';
+import { openTracing } from './tracing/open.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import { openUploadStore, type UploadStore } from './uploads/store.ts';
 import { type DeliveryStore, openDeliveryStore } from './webhooks/delivery-store.ts';
 import { type EndpointStore, openEndpointStore } from './webhooks/endpoint-store.ts';
@@ -85,6 +87,7 @@ export interface Services {
   totals: TotalsStore;
   /** What this process counts of its own work. */
   instruments: Instruments;
+  tracing: Tracing;
   queue: JobQueue;
   objectStore: ObjectStore;
   hub: Hub;
@@ -96,9 +99,10 @@ export interface Services {
 
 /**
  * Starts the embedded servers that no URL replaces, brings the database's schema up to date and opens the rest.
+ * @param part  of the service that the process is, for traces
  * @throws the error of the first component that fails to open; those already open are closed again
  */
-export async function openServices(config: Config, log: Logger = openLog(config.logLevel)): Promise<Services> {
+export async function openServices(config: Config, log: Logger = openLog(config.logLevel), part: 'api' | 'worker' = 'api'): Promise<Services> {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse())
@@ -117,6 +121,9 @@ export async function openServices(config: Config, log: Logger = openLog(config.
     if (applied.length > 0) log.info({ migrations: applied }, 'database schema brought up to date');
     const database = openDatabase(urls.database);
     closers.push(() => database.$disconnect());
+
+    const tracing = await openTracing(config.tracing, { part, log });
+    closers.push(() => tracing.close());
 
     const queue = openQueue(urls.redis, { onError: (error) => log.error({ err: error }, redisProblem(config)) });
     closers.push(() => queue.close());
@@ -161,7 +168,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
     const eventFeeds = openEventFeeds({ jobRecord: stores.jobRecord, listener, log });
     const validator = openValidator({ validations: stores.validations, objectStore, storageUrl: urls.storage, log });
     closers.push(() => validator.stop());
-    return { config, log, urls, database, ...stores, validator, eventFeeds, queue, objectStore, hub: openHub(config.hub), broken, close };
+    return { config, log, urls, database, ...stores, validator, eventFeeds, tracing, queue, objectStore, hub: openHub(config.hub), broken, close };
   } catch (error) {
     await close();
     throw error;

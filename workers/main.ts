@@ -24,7 +24,7 @@ const config = readConfig();
 const log = openLog(config.logLevel, await logDestination(config.logFormat));
 logUnhandledErrors(log);
 openDataDir(config.dataDir, log);
-const services = await openServices(config, log);
+const services = await openServices(config, log, 'worker');
 const environment = trainingEnvironment();
 const { prefix, achieved, problem } = confinement({
   hidden: serviceFiles(services),

@@ -36,7 +36,7 @@ interface Request {
 
 type Needs = Pick<
   Services,
-  'permissions' | 'jobs' | 'jobRecord' | 'reports' | 'files' | 'validations' | 'models' | 'queue' | 'hub' | 'config' | 'log'
+  'permissions' | 'jobs' | 'jobRecord' | 'reports' | 'files' | 'validations' | 'models' | 'queue' | 'hub' | 'config' | 'tracing' | 'log'
 >;
 
 /**
@@ -44,9 +44,9 @@ type Needs = Pick<
  * @throws Refusal; TrialTaken for a job of a sweep that another process has created
  */
 export async function createJob(principal: Principal, { body, bodyText, claim, ofSweep }: Request, services: Needs): Promise<Job> {
-  const { jobs, queue, log } = services;
+  const { jobs, queue, tracing, log } = services;
   const requested = await acceptJob(principal, { body, bodyText }, services);
-  const accepted = { ...requested, ...ofSweep, ...(claim !== undefined && { idempotencyKey: claim }) };
+  const accepted = { ...requested, ...ofSweep, traceParent: tracing.current(), ...(claim !== undefined && { idempotencyKey: claim }) };
   const { job } = await jobs.create(principal.project, accepted, [
     { level: 'info', message: `Created fine-tuning job: ${requested.id}` },
     ...(requested.startFrom != null ? [{ level: 'info', message: `Starting from: ${body.model}` } as const] : []),
@@ -54,7 +54,10 @@ export async function createJob(principal: Principal, { body, bodyText, claim, o
     ...integrationWarnings(requested.integrations ?? null),
   ]);
   // The row is what counts: if Redis is unavailable now, the reconciler wakes a worker later.
-  await queue.enqueue(job.id).catch((error: unknown) => log.warn({ err: error, jobId: job.id }, 'the job could not be queued yet'));
+  const facts = { kind: 'producer', attributes: { 'messaging.system': 'bullmq', 'graft.job_id': job.id } } as const;
+  await tracing
+    .within('enqueue', facts, () => queue.enqueue(job.id))
+    .catch((error: unknown) => log.warn({ err: error, jobId: job.id }, 'the job could not be queued yet'));
   return job;
 }
 

@@ -110,6 +110,8 @@ export interface Job {
   waitingSince: Date | null;
   /** A job that waits is not taken before. */
   resumeAt: Date | null;
+  /** W3C `traceparent` of the request that made it; null if it is not traced. */
+  traceParent: string | null;
   createdAt: Date;
   startedAt: Date | null;
   finishedAt: Date | null;
@@ -163,6 +165,7 @@ export type NewJob = Pick<
       | 'startFrom'
       | 'chatTemplate'
       | 'chatTemplateKwargs'
+      | 'traceParent'
     >
   > & { idempotencyKey?: string };
 

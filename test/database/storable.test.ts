@@ -118,6 +118,7 @@ describe('the database', () => {
       organization: bad,
       model: bad,
       modelRevision: bad,
+      traceParent: bad,
       trainingFileId: bad,
       validationFileId: bad,
       evaluationFileId: bad,

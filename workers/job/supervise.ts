@@ -38,7 +38,7 @@ const PAUSE_GRACE_MS = 600_000;
 export interface Supervision {
   services: Pick<
     Services,
-    'config' | 'jobs' | 'jobRecord' | 'setbacks' | 'files' | 'validations' | 'reports' | 'samples' | 'retention' | 'objectStore' | 'hub'
+    'config' | 'jobs' | 'jobRecord' | 'setbacks' | 'files' | 'validations' | 'reports' | 'samples' | 'retention' | 'objectStore' | 'hub' | 'tracing'
   >;
   workerId: string;
   /** Holds this worker's job folders. */
@@ -76,6 +76,7 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
     if (job === null) return 'not_available';
     log.info({ attempt: job.attempt, model: job.model }, 'job taken');
     const objectStore = namingFailures(services.objectStore);
+    traceWait(job, supervision);
     await carryOut(job, localDir, { ...supervision, services: { ...services, objectStore }, place, log });
     return 'taken';
   } finally {
@@ -84,6 +85,18 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
 }
 
 type Placed = Supervision & { place: Place };
+
+/** Where a span about a job belongs in its trace. */
+const partOfJob = ({ id, attempt: number, traceParent }: Job, { workerId }: Pick<Supervision, 'workerId'>) => ({
+  parent: traceParent,
+  attributes: { 'graft.job_id': id, 'graft.attempt': number, 'graft.worker_id': workerId },
+});
+
+/** A later attempt has waited since the one before, whose span shows when it ended. */
+function traceWait(job: Job, supervision: Supervision): void {
+  const { tracing } = supervision.services;
+  if (job.attempt === 1) tracing.begin('wait in queue', { ...partOfJob(job, supervision), kind: 'consumer', startedAt: job.createdAt }).end();
+}
 
 async function carryOut(job: Job, localDir: string | null, placed: Placed): Promise<void> {
   const { services, log } = placed;
@@ -95,7 +108,8 @@ async function carryOut(job: Job, localDir: string | null, placed: Placed): Prom
   // A paused job is let go of just as all jobs are when the worker stops.
   const stopping = AbortSignal.any([placed.stopping, watch.paused]);
   try {
-    await attempt(job, localDir, { ...placed, stopping, journal, watch });
+    const work = () => attempt(job, localDir, { ...placed, stopping, journal, watch });
+    await services.tracing.within('job attempt', { ...partOfJob(job, placed), kind: 'consumer' }, work);
   } catch (error) {
     const end = async () => {
       if (!(error instanceof JobLost || watch.lost.aborted)) return endAttempt(error, { services, job, stopping, log });
@@ -177,6 +191,9 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
     watch.lost.throwIfAborted();
     const options = trainOptions({ ...run, resumeFrom: loaded?.dir ?? null }, services);
     if (stopping.aborted) return await giveBack(run);
+    const traceParent = services.tracing.current();
+    if (traceParent !== null)
+      training.trace({ traceParent, serviceName: `${services.config.tracing!.serviceName}-training` }, services.tracing.forward);
     log.info({ trainingPid: training.pid, resumeFrom: options.resumeFrom }, 'training process takes the job');
     const preparation = preparationProgress(run.datasetSizes, Date.now());
     for await (const answer of job.dryRun ? training.dryRun(options) : training.train(options)) {
@@ -220,7 +237,9 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
           run.place.trained();
           await journal.flush();
           await saveReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.delivered));
-          await deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(run, training, dir) });
+          await services.tracing.within('deliver', {}, () =>
+            deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(run, training, dir) }),
+          );
           log.info({ steps: answer.result.steps, seconds: answer.result.seconds }, 'job succeeded');
           break;
         case 'paused':

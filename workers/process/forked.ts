@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { on } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { isStopped } from '../../src/process-identity.ts';
+import type { SentSpan } from '../../src/tracing/tracing.ts';
 import type { TrainOptions } from '../engine/contract.ts';
 import { type ChildOptions, forkChild } from './child.ts';
 import { died, TrainingProcessDied } from './died.ts';
@@ -16,6 +17,8 @@ const LAST_ANSWERS = ['done', 'measured', 'verified', 'stopped', 'paused', 'fail
 /** A training process as the worker sees it. It runs one job. */
 export interface ForkedTraining {
   readonly pid: number | undefined;
+  /** Makes what it does from now on part of a trace. @param forward  receives the spans of the process */
+  trace(trace: { traceParent: string; serviceName: string }, forward: (spans: readonly SentSpan[]) => void): void;
   /**
    * Resolves when it has loaded TensorFlow and is waiting for a job.
    * @throws TrainingProcessDied
@@ -55,6 +58,7 @@ export function forkTraining({ patience = PATIENCE, ...options }: ForkOptions): 
   const child = forkChild(PROGRAM, [], options);
   const { gone, isGone, output, kill } = child;
   const send = (command: Command) => child.send(command);
+  let traced: { send(): void; forward(spans: readonly SentSpan[]): void } | null = null;
   // Listens from the start, so that no message is lost. `disconnect` comes after the last one.
   const messages = on(child.process, 'message', { close: ['disconnect'] });
   const ready = new Promise<void>((resolve) => child.process.once('message', () => resolve())); // its first message is `ready`
@@ -70,8 +74,12 @@ export function forkTraining({ patience = PATIENCE, ...options }: ForkOptions): 
         if (done === true) break;
         const [message] = value;
         current.answered(message, performance.now() - waitingMs);
-        if (message.answer === 'ready') whenReady();
-        if (message.answer === 'ready' || message.answer === 'working') continue;
+        if (message.answer === 'ready') {
+          traced?.send();
+          whenReady();
+        }
+        if (message.answer === 'spans') traced?.forward(message.spans);
+        if (message.answer === 'ready' || message.answer === 'working' || message.answer === 'spans') continue;
         yield message;
         if (LAST_ANSWERS.includes(message.answer)) return;
       }
@@ -88,6 +96,9 @@ export function forkTraining({ patience = PATIENCE, ...options }: ForkOptions): 
     async ready() {
       const how = await Promise.race([ready, gone]);
       if (how !== undefined) throw new TrainingProcessDied(how);
+    },
+    trace(trace, forward) {
+      traced = { send: () => send({ id, command: 'trace', ...trace }), forward };
     },
     train: (options) => answers(() => send({ id, command: 'train', options })),
     dryRun: (options) => answers(() => send({ id, command: 'dry_run', options })),

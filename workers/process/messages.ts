@@ -6,9 +6,12 @@ import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import type { DryRun } from '../../src/formats/dry-run.ts';
 import type { Refusal } from '../../src/formats/refusal.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
+import type { SentSpan } from '../../src/tracing/tracing.ts';
 import type { AnswerReport, CheckpointReport, PreparationProgress, Prepared, StepReport, TrainOptions, TrainResult } from '../engine/contract.ts';
 
 export type Command =
+  /** Before the others: the trace that they are part of, as a W3C `traceparent`. Answers: `spans`, before the one that ends a command. */
+  | { id: string; command: 'trace'; traceParent: string; serviceName: string }
   /** Train; paths in, paths out. */
   | { id: string; command: 'train'; options: Omit<TrainOptions, 'signal' | 'report'> }
   /** Prepare the same run, take two steps on its largest batch and measure what it needs. Answer: `measured`. */
@@ -27,6 +30,7 @@ export type Answer =
   | { id: string; answer: 'checkpoint'; checkpoint: CheckpointReport }
   /** A sign of progress: a batch of an evaluation is done, or files begin to be written. */
   | { id: string; answer: 'working'; at: 'evaluating' | 'writing' }
+  | { id: string; answer: 'spans'; spans: SentSpan[] }
   | { id: string; answer: 'done'; result: TrainResult }
   | { id: string; answer: 'measured'; dryRun: DryRun }
   | { id: string; answer: 'verified'; findings: ProofFindings }

@@ -11,10 +11,12 @@ import { trainPrepared } from '../engine/train.ts';
 import { asTrainingError } from './errors.ts';
 import type { Answer, Command, Ready } from './messages.ts';
 import { endOnlyWithParent } from './parent-death.ts';
+import type { ProcessTraces } from './traces.ts';
 
 // A worker that is told to end sends `stop`, so that a checkpoint is written.
 endOnlyWithParent();
 
+type TraceCommand = Extract<Command, { command: 'trace' }>;
 type TrainCommand = Extract<Command, { command: 'train' }>;
 type DryRunCommand = Extract<Command, { command: 'dry_run' }>;
 type VerifyCommand = Extract<Command, { command: 'verify' }>;
@@ -23,6 +25,9 @@ type VerifyCommand = Extract<Command, { command: 'verify' }>;
 const stops = new Map<string, AbortController>();
 /** Finished runs by command id, kept until `verify` compares their files. */
 const trained = new Map<string, { run: Run; options: TrainCommand['options']; result: TrainResult }>();
+
+/** The trace that the job belongs to; null if it is not traced. */
+let opening: Promise<{ tracing: ProcessTraces; parent: string } | null> = Promise.resolve(null);
 
 process.on('message', (command: Command) => {
   if (command.command === 'stop') stopOf(command.id).abort(new Stopped());
@@ -35,11 +40,12 @@ function stopOf(id: string): AbortController {
   return stop;
 }
 
-async function answer(command: TrainCommand | DryRunCommand | VerifyCommand): Promise<void> {
+async function answer(command: Exclude<Command, { command: 'stop' }>): Promise<void> {
   const { id } = command;
   const { signal } = stopOf(id);
   try {
-    if (command.command === 'train') await trainJob(command, signal);
+    if (command.command === 'trace') await trace(command);
+    else if (command.command === 'train') await trainJob(command, signal);
     else if (command.command === 'dry_run') await measureJob(command, signal);
     else await verify(command, signal);
   } catch (error) {
@@ -55,7 +61,7 @@ async function answer(command: TrainCommand | DryRunCommand | VerifyCommand): Pr
     if (failure.code === 'internal_error') console.error(error);
     await send({ id, answer: 'failed', error: failure });
   } finally {
-    if (!trained.has(id)) stops.delete(id);
+    if (command.command !== 'trace' && !trained.has(id)) stops.delete(id);
   }
 }
 
@@ -70,11 +76,27 @@ const reportOf = (id: string): TrainReport => ({
   checkpoint: (checkpoint) => send({ id, answer: 'checkpoint', checkpoint }),
 });
 
+async function trace({ traceParent, serviceName }: TraceCommand): Promise<void> {
+  opening = import('./traces.ts').then(({ openProcessTraces }) => ({ tracing: openProcessTraces(serviceName), parent: traceParent }));
+  await opening;
+}
+
+/** Carries out a part of a command, as a span of the job's trace if it has one. */
+async function part<T>(id: string, name: string, work: () => Promise<T>): Promise<T> {
+  const traces = await opening;
+  if (traces === null) return work();
+  try {
+    return await traces.tracing.within(name, { parent: traces.parent }, work);
+  } finally {
+    await send({ id, answer: 'spans', spans: traces.tracing.taken() });
+  }
+}
+
 async function trainJob({ id, options }: TrainCommand, signal: AbortSignal): Promise<void> {
   const report = reportOf(id);
-  const run = await prepare({ ...options, signal, report });
+  const run = await part(id, 'prepare', () => prepare({ ...options, signal, report }));
   try {
-    const result = await trainPrepared(run, { ...options, signal, report });
+    const result = await part(id, 'train', () => trainPrepared(run, { ...options, signal, report }));
     trained.set(id, { run, options, result });
     await send({ id, answer: 'done', result });
   } catch (error) {
@@ -85,9 +107,10 @@ async function trainJob({ id, options }: TrainCommand, signal: AbortSignal): Pro
 
 async function measureJob({ id, options }: DryRunCommand, signal: AbortSignal): Promise<void> {
   const report = reportOf(id);
-  const run = await prepare({ ...options, signal, report });
+  const run = await part(id, 'prepare', () => prepare({ ...options, signal, report }));
   try {
-    await send({ id, answer: 'measured', dryRun: await dryRun(run, { ...options, signal, report }) });
+    const measured = await part(id, 'dry run', () => dryRun(run, { ...options, signal, report }));
+    await send({ id, answer: 'measured', dryRun: measured });
   } finally {
     run.dispose();
   }
@@ -98,7 +121,9 @@ async function verify({ id, deliveredDir }: VerifyCommand, signal: AbortSignal):
   if (finished === undefined) throw new Error(`there is no run ${id} to compare the files with`);
   trained.delete(id);
   const { run, options, result } = finished;
-  const findings = await prove(run, { modelDir: options.modelDir, deliveredDir, last: result.delivered, evaluating: evaluatingReport(id), signal });
+  const findings = await part(id, 'verify', () =>
+    prove(run, { modelDir: options.modelDir, deliveredDir, last: result.delivered, evaluating: evaluatingReport(id), signal }),
+  );
   await send({ id, answer: 'verified', findings });
 }
 

@@ -22,9 +22,12 @@ type Disturbances = Partial<
   Pick<Supervision, 'stopping' | 'patienceMs' | 'modelDir'> & Pick<Place, 'takeProcess' | 'trained'> & { services: Partial<Supervision['services']> }
 >;
 
-/** The whole service with a small dataset, and jobs of it that are supervised one at a time, each by a worker with real training processes. */
-export async function superviseJobs() {
-  const service = await runService();
+/**
+ * The whole service with a small dataset, and jobs of it that are supervised one at a time, each by a worker with real training processes.
+ * @param settings further variables of the environment
+ */
+export async function superviseJobs(settings: Record<string, string> = {}) {
+  const service = await runService(settings);
   const workDir = await mkdtemp(join(tmpdir(), 'graft-supervisor-'));
   const trainingFile = await service.upload(sameAnswer(8));
   const processes: ForkedTraining[] = [];

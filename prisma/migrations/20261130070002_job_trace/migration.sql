@@ -1,0 +1,3 @@
+-- The trace that a job belongs to. Jobs of older versions, and those made without tracing, have none.
+-- AlterTable
+ALTER TABLE "jobs" ADD COLUMN "trace_parent" TEXT;
