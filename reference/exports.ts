@@ -39,6 +39,8 @@ interface Pair {
 interface Read {
   tensors: number;
   differing: string[];
+  /** `name: ours / theirs` */
+  metadata: string[];
 }
 
 async function prepare(dirs: ModelDirs, scratch: string): Promise<Model> {
@@ -125,7 +127,10 @@ async function run({ python, llamaCpp, scratch }: Tools): Promise<string[]> {
     const other = lines.texts.filter((_, line) => !isDeepStrictEqual(ids[line], lines.ids[line]));
     if (other.length > 0) problems.push(`${name}: llama.cpp makes other ids of ${other.length} texts, e.g. ${JSON.stringify(other[0])}`);
     const own = pairs.filter((pair) => KINDS.some((kind) => pair.name === `${name}-${kind}`));
-    for (const pair of own) for (const what of readers.get(pair.name)!.differing) problems.push(`${pair.name}: ${what}`);
+    for (const pair of own) {
+      const { differing, metadata } = readers.get(pair.name)!;
+      for (const what of [...differing, ...metadata]) problems.push(`${pair.name}: ${what}`);
+    }
     const compared = own.filter(({ theirs }) => theirs !== null).map((pair) => readers.get(pair.name)!.tensors);
     return [
       name,

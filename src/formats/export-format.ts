@@ -18,7 +18,8 @@ export const DTYPES_OF: Readonly<Record<ExportFormat, readonly ExportDtype[]>> =
 };
 
 /** Formats that have to be made; an adapter for PEFT is as it was trained, and needs no base model. */
-export type ConvertedFormat = Exclude<ExportFormat, 'peft_adapter'>;
+export const CONVERTED_FORMATS = EXPORT_FORMATS.filter((format) => format !== 'peft_adapter');
+export type ConvertedFormat = (typeof CONVERTED_FORMATS)[number];
 
 /** Formats that hold the adapter alone. */
 export const isOfAdapter = (format: ExportFormat): boolean => format.endsWith('_adapter');

@@ -1,10 +1,11 @@
-/** The engine's command line: train and generate without the service. */
+/** The engine's command line: train, generate and export without the service. */
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { defined } from '../../src/formats/defined.ts';
+import { CONVERTED_FORMATS, DTYPES_OF } from '../../src/formats/export-format.ts';
 import { Hyperparameters } from '../../src/formats/hyperparameters.ts';
 import { quantity } from '../../src/formats/quantity.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
@@ -32,6 +33,11 @@ const USAGE = `Usage:
     --max-tokens N           default 64
     --temperature N          default 0: always the most probable token
     --seed N                 default 0
+
+  npm run export -- --model DIR --out DIR --format ${CONVERTED_FORMATS.join('|')} [options]
+    --adapter DIR            a PEFT adapter; without one, the model itself is converted
+    --dtype TYPE             of the weights; default: the first of the format (docs/export.md)
+    --name NAME              written into the files; default: the directory's
 `;
 
 const text = { type: 'string' } as const;
@@ -49,8 +55,7 @@ async function trainCommand(args: string[]): Promise<void> {
     },
   });
   const { type } = resolveTuning();
-  const requested = TUNING_TYPES.find((known) => known === (values.tuning ?? type));
-  if (requested === undefined) throw new Refusal('invalid_option', `--tuning is "${values.tuning}"; use ${TUNING_TYPES.join(' or ')}`);
+  const requested = oneOf('tuning', values.tuning ?? type, TUNING_TYPES);
   const tuning = checked<Tuning>(tuningSchema(requested), 'the tuning', {
     type: requested,
     r: number('r', values.r),
@@ -170,6 +175,27 @@ async function generateCommand(args: string[]): Promise<void> {
   }
 }
 
+async function exportCommand(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options: { model: text, adapter: text, out: text, format: text, dtype: text, name: text } });
+  const modelDir = resolve(required('model', values.model));
+  const outputDir = resolve(required('out', values.out));
+  const adapterDir = values.adapter === undefined ? null : resolve(values.adapter);
+  const format = oneOf('format', required('format', values.format), CONVERTED_FORMATS);
+  const dtype = oneOf('dtype', values.dtype ?? DTYPES_OF[format][0]!, DTYPES_OF[format]);
+  const { exportModel } = await import('./export/export.ts');
+  const name = values.name ?? basename(adapterDir ?? modelDir);
+  const { warnings, proof } = await exportModel({ modelDir, adapterDir, outputDir, format, dtype, name }, async () => {});
+  for (const warning of warnings) console.log(`warning: ${warning}`);
+  if (proof !== null) console.log(`the merged model's logits are within ${proof.difference.toExponential(1)} of the base's with the adapter`);
+  console.log(`wrote ${format} (${dtype}) to ${outputDir}`);
+}
+
+function oneOf<T extends string>(name: string, value: string, known: readonly T[]): T {
+  const found = known.find((one) => one === value);
+  if (found === undefined) throw new Refusal('invalid_option', `--${name} is "${value}"; use ${known.join(', ')}`);
+  return found;
+}
+
 function required(name: string, value: string | undefined): string {
   if (value === undefined || value === '') throw new Refusal('missing_option', `--${name} is missing`, { hint: 'See --help.' });
   return value;
@@ -197,6 +223,7 @@ async function main([command, ...args]: string[]): Promise<void> {
   if (command === undefined || command === '--help' || args.includes('--help')) console.log(USAGE);
   else if (command === 'train') await trainCommand(args);
   else if (command === 'generate') await generateCommand(args);
+  else if (command === 'export') await exportCommand(args);
   else throw new Refusal('unknown_command', `unknown command "${command}"`, { hint: 'See --help.' });
 }
 

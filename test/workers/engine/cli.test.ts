@@ -53,12 +53,22 @@ describe('the engine’s command line', () => {
     expect(manifest).toMatchObject({ job: null, base_model: { name: model }, data: { training: { id: null, examples: 12 } }, step: 24, seed: 0 });
     const generated = await run('generate', '--model', model, '--adapter', out, '--prompt', 'Where 3?');
     expect(generated).toEqual({ exitCode: 0, stdout: 'The garden.\n', stderr: '' });
+    const merged = join(dir, 'merged');
+    const exported = await run('export', '--model', model, '--adapter', out, '--out', merged, '--format', 'hugging_face', '--dtype', 'f32');
+    expect(exported).toMatchObject({
+      exitCode: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/logits are within \d\.\de-\d of[\s\S]*wrote hugging_face \(f32\)/),
+    });
+    const alone = await run('generate', '--model', merged, '--prompt', 'Where 3?');
+    expect(alone).toEqual({ exitCode: 0, stdout: 'The garden.\n', stderr: '' });
   });
 
   it.each([
     [['train', '--data', 'x', '--out', 'y'], /^--model is missing\. See --help\.$/],
     [['train', '--r', '512'], /^the tuning: r must be <= 256\. See --help\.$/],
     [['generate', '--bogus'], /^Unknown option '--bogus'/],
+    [['export', '--model', 'x', '--out', 'y', '--format', 'peft'], /^--format is "peft"; use hugging_face, gguf, gguf_adapter, mlx_adapter$/],
     [['distil'], /^unknown command "distil"\. See --help\.$/],
   ])('with %j › reports the problem on one line and fails', async (args, message) => {
     const { exitCode, stderr } = await run(...args);
