@@ -28,6 +28,7 @@ import { endAttempt, PATIENCE_MS, patiently, persistently } from './setbacks.ts'
 import { fetchAdapterToContinue, fetchTunedBase } from './start-from.ts';
 import { timeOfSteps } from './time-of-steps.ts';
 import { removeTokensOfEndedJobs } from './tokens.ts';
+import { partOfJob, traceTraining, traceWait } from './traces.ts';
 import { type JobWatch, watchJob } from './watch.ts';
 
 /** How long a stopping worker waits for the current step and its checkpoint. */
@@ -85,18 +86,6 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
 }
 
 type Placed = Supervision & { place: Place };
-
-/** Where a span about a job belongs in its trace. */
-const partOfJob = ({ id, attempt: number, traceParent }: Job, { workerId }: Pick<Supervision, 'workerId'>) => ({
-  parent: traceParent,
-  attributes: { 'graft.job_id': id, 'graft.attempt': number, 'graft.worker_id': workerId },
-});
-
-/** A later attempt has waited since the one before, whose span shows when it ended. */
-function traceWait(job: Job, supervision: Supervision): void {
-  const { tracing } = supervision.services;
-  if (job.attempt === 1) tracing.begin('wait in queue', { ...partOfJob(job, supervision), kind: 'consumer', startedAt: job.createdAt }).end();
-}
 
 async function carryOut(job: Job, localDir: string | null, placed: Placed): Promise<void> {
   const { services, log } = placed;
@@ -191,9 +180,7 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
     watch.lost.throwIfAborted();
     const options = trainOptions({ ...run, resumeFrom: loaded?.dir ?? null }, services);
     if (stopping.aborted) return await giveBack(run);
-    const traceParent = services.tracing.current();
-    if (traceParent !== null)
-      training.trace({ traceParent, serviceName: `${services.config.tracing!.serviceName}-training` }, services.tracing.forward);
+    traceTraining(training, services);
     log.info({ trainingPid: training.pid, resumeFrom: options.resumeFrom }, 'training process takes the job');
     const preparation = preparationProgress(run.datasetSizes, Date.now());
     for await (const answer of job.dryRun ? training.dryRun(options) : training.train(options)) {
