@@ -5,13 +5,30 @@ import { type Api, connect, unpackTar } from '../journey/api.ts';
 import { sameAnswer } from '../journey/dataset.ts';
 import { JOURNEY_KEY, makeHome, startService } from '../journey/service.ts';
 import { barriersOn, complaintsOf, findChromium, openBrowser } from './browser.ts';
+import { walkChat } from './walk/chat.ts';
+import { walkData } from './walk/data.ts';
+import { walkExports } from './walk/exports.ts';
+import { SLOW_MS, type Walk } from './walk/walk.ts';
 
 const executablePath = findChromium();
 
-/** Time for a job to be trained, or for a service to start, on a slow machine. */
-const SLOW_MS = 100_000;
 const STEPS = 24;
 const hyperparameters = { n_epochs: 4, batch_size: 2 };
+/** What a job asks its model, of the examples in a file. */
+const questions = (evaluationFile: string) => ({
+  sample_prompts: [[{ role: 'user', content: 'Question 1?' }]],
+  evaluations: [
+    {
+      type: 'text_similarity',
+      name: 'same',
+      input: '{{sample.output_text}}',
+      reference: '{{item.reference_answer}}',
+      evaluation_metric: 'fuzzy_match',
+    },
+  ],
+  evaluation_file: evaluationFile,
+  max_completion_tokens: 8,
+});
 
 describe.skipIf(executablePath === null)('the dashboard in Chromium', () => {
   let home: Awaited<ReturnType<typeof makeHome>>;
@@ -25,8 +42,8 @@ describe.skipIf(executablePath === null)('the dashboard in Chromium', () => {
   let jobId: string;
   let complaints: string[];
 
-  const create = (suffix: string, chosen: object = hyperparameters) =>
-    api.create({ model: 'tiny', training_file: fileId, suffix, method: { type: 'supervised', supervised: { hyperparameters: chosen } } });
+  const create = (suffix: string, chosen: object = hyperparameters, more: object = {}) =>
+    api.create({ model: 'tiny', training_file: fileId, suffix, method: { type: 'supervised', supervised: { hyperparameters: chosen } }, ...more });
 
   beforeAll(async () => {
     home = await makeHome();
@@ -35,7 +52,7 @@ describe.skipIf(executablePath === null)('the dashboard in Chromium', () => {
     origin = new URL(service.url).origin;
     await api.model('tiny');
     fileId = await api.upload(sameAnswer(12));
-    jobId = (await create('trained')).id;
+    jobId = (await create('trained', hyperparameters, questions(fileId))).id;
     await api.over(jobId);
   }, 2 * SLOW_MS);
   afterEach(() => expect(complaints).toEqual([]));
@@ -55,6 +72,11 @@ describe.skipIf(executablePath === null)('the dashboard in Chromium', () => {
     await page.goto(`${origin}/#/${place}`);
     return page;
   }
+
+  const walk = (): Walk => ({ url: service.url, api, fileId, jobId, open });
+  walkChat(walk);
+  walkData(walk);
+  walkExports(walk);
 
   it('asks for a key once, and says what is wrong with one', { timeout: SLOW_MS }, async () => {
     const page = await open('models', { key: null });
@@ -110,13 +132,16 @@ describe.skipIf(executablePath === null)('the dashboard in Chromium', () => {
     expect(rows).toHaveLength(STEPS);
     expect((await figure.getByRole('row').allTextContents()).slice(1)).toEqual(rows);
     expect(await page.evaluate(HAS_DRAWN)).toBe(true);
-    for (const title of ['Learning rate', 'Gradient norm', 'Tokens per second'])
+    for (const title of ['Learning rate', 'Gradient norm', 'Tokens per second', 'Memory'])
       await page.getByRole('img', { name: new RegExp(`^${title}`) }).waitFor();
   });
 
   it('hands over the adapter, byte for byte', { timeout: SLOW_MS }, async () => {
     const page = await open(`jobs/${jobId}/results`);
-    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Download all (tar)' }).click()]);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Download all (tar)', exact: true }).click(),
+    ]);
     expect(download.suggestedFilename()).toBe('trained.tar');
     const files = await unpackTar(await readFile(await download.path()));
     expect(files.get('adapter_model.safetensors')).toBeDefined();
@@ -170,7 +195,18 @@ describe.skipIf(executablePath === null)('the dashboard in Chromium', () => {
     const page = await open('jobs');
     const parts = ['curves', 'samples', 'events', 'results', 'receipt', 'proof', 'lineage'].map((part) => `jobs/${jobId}/${part}`);
     const found: string[] = [];
-    for (const place of ['jobs', ...parts, `new?from=${jobId}`, `compare?jobs=${jobId}`, 'models', 'chat', 'files', `files/${fileId}`, 'workers']) {
+    for (const place of [
+      'jobs',
+      ...parts,
+      `new?from=${jobId}`,
+      `compare?jobs=${jobId}`,
+      'models',
+      'chat',
+      'exports',
+      'files',
+      `files/${fileId}`,
+      'workers',
+    ]) {
       await page.goto(`${origin}/#/${place}`);
       await page.locator('main :is(.card, .card-plain, .table-box, .state):not(:has(.skeleton))').first().waitFor();
       for (const [colorScheme, rules] of [

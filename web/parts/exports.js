@@ -120,7 +120,7 @@ function One({ one, onChange }) {
         </ul>`
       }
       <div class="row">
-        ${status === 'succeeded' && html`<${Download} isMain path=${`/exports/${id}/content`} filename=${`${id}.tar`} label="Download all (tar)" what=${`of ${name}`} />`}
+        ${status === 'succeeded' && html`<${Download} isMain path=${`/exports/${id}/content`} filename=${`${id}.tar`} sizeBytes=${files.reduce((sum, file) => sum + file.bytes, 0)} label="Download all (tar)" what=${`of ${name}`} />`}
         ${
           isUnderWay(one)
             ? html`<button type="button" disabled=${isBusy} onClick=${() => doing(() => post(`/exports/${id}/cancel`), 'Cancelled the export.')}>Cancel<span class="unseen"> ${name}</span></button>`
