@@ -30,12 +30,14 @@ export function objectProblem(text) {
   }
 }
 
+/** Not names between commas: PEFT's word for all linear layers, and regular expressions. */
+const ONE_TEXT = /^\s*all-linear\s*$|[^\w.,\s-]/;
+
 /** The value of a filled-in field. What should be JSON and is not stays a text, which the form does not send. @param {Field} field @param {string} text @returns {unknown} */
 export function valueIn({ isList, isLines, isJson, isText }, text) {
   if (isJson) return objectProblem(text) === '' ? parseJson(text) : text;
   if (isLines) return split(text, /\n/);
-  // A regular expression is one text.
-  if (isList) return /[^\w.,\s-]/.test(text) ? text.trim() : split(text, /[\s,]+/);
+  if (isList) return ONE_TEXT.test(text) ? text.trim() : split(text, /[\s,]+/);
   return isText || Number.isNaN(Number(text)) ? text : Number(text);
 }
 
@@ -48,7 +50,7 @@ const split = (text, by) =>
 
 /** The text that stands for a value; what is left to the service is empty. @param {Field} field @param {unknown} value */
 export function textOf({ isList, isLines }, value) {
-  if (value === undefined || value === null || value === 'auto' || (isList && value === 'all-linear')) return '';
+  if (value === undefined || value === null || value === 'auto') return '';
   if (Array.isArray(value) && (isList || isLines)) return value.join(isLines ? '\n' : ', ');
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }

@@ -50,7 +50,7 @@ export function Results({ job }) {
 /** @param {{ job: Job, files: StoredFile[] }} props */
 const Delivered = ({ job, files }) => html`
   <section class="card">
-    <div class="card-head"><h2>${job.tuning.type === 'full' ? 'The model' : 'The adapter'}</h2>
+    <div class="card-head"><h2>${files.some(({ filename }) => filename === 'adapter_config.json') ? 'The adapter' : 'The model'}</h2>
       <span class="row">
         <${Download} isMain path=${`/fine_tuning/jobs/${job.id}/adapter`} filename=${`${job.suffix ?? job.id}.tar`} sizeBytes=${files.reduce((sum, { bytes: size }) => sum + size, 0)} label="Download all (tar)" />
         <a class="button" href=${`#/chat?model=${encodeURIComponent(job.fine_tuned_model ?? '')}`}>Try it</a>
