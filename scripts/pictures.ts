@@ -1,6 +1,7 @@
 /**
- * Takes the pictures of the dashboard in docs/pictures: starts a service with its own data, trains real jobs, and looks at every page in Chromium.
- * Usage: npm run pictures
+ * Takes the pictures in docs/pictures: starts a service with its own data, trains real jobs, records the command line that follows one, and looks at
+ * every page of the dashboard in Chromium.
+ * Usage: npm run pictures [-- terminal]
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,6 +12,8 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { connect, hasEnded } from './demo/api.ts';
 import { startService, stopService, untilReady } from './demo/child.ts';
 import { pirateDataset, toJsonLines } from './demo/pirate-dataset.ts';
+import { animatedSvg } from './pictures/animated-svg.ts';
+import { record } from './pictures/terminal.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const PICTURES = join(root, 'docs/pictures');
@@ -26,9 +29,13 @@ const SETTLED_MS = 1_500;
 const DESK = { viewport: { width: 1200, height: 800 }, deviceScaleFactor: 1.5 };
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
+/** As wide as a page of documentation. */
+const TERMINAL = { columns: 96, rows: 28 };
+
 type Api = ReturnType<typeof connect>;
 
 async function main(): Promise<void> {
+  const isTerminalAlone = process.argv[2] === 'terminal';
   const executablePath = ['chromium', 'chromium-browser', 'google-chrome']
     .map((name) => spawnSync('which', [name], { encoding: 'utf8' }).stdout.trim())
     .find((path) => path !== '');
@@ -40,12 +47,30 @@ async function main(): Promise<void> {
   try {
     await untilReady(service, READY_TIMEOUT_MS);
     const key = readFileSync(join(dataDir, 'api-key'), 'utf8').trim();
-    await takeAll(browser, { url: service.url, key, api: connect(service.url, key) });
+    if (!isTerminalAlone) await takeAll(browser, { url: service.url, key, api: connect(service.url, key) });
+    await recordTerminal(dataDir, { url: service.url, key }); // last: the pictures begin with a service that has no jobs
   } finally {
     await browser.close();
     await stopService(service);
     rmSync(dataDir, { recursive: true, force: true });
   }
+}
+
+/** What `graft` shows of a job that it creates and follows. */
+async function recordTerminal(dataDir: string, { url, key }: { url: string; key: string }): Promise<void> {
+  const cwd = join(dataDir, 'recorded');
+  mkdirSync(cwd);
+  const { training, validation } = pirateDataset({ seed: 1, training: 200, validation: 40 });
+  writeFileSync(join(cwd, 'train.jsonl'), toJsonLines(training));
+  writeFileSync(join(cwd, 'validation.jsonl'), toJsonLines(validation));
+  const args = ['jobs', 'create', '--model', MODEL, '--training-file', 'train.jsonl', '--validation-file', 'validation.jsonl'];
+  args.push('--learning-rate', '5e-3', '--follow');
+  const command = { command: process.execPath, args: [join(root, 'cli/graft.mjs'), ...args] };
+  const env = { ...process.env, GRAFT_URL: url, GRAFT_API_KEY: key };
+  const screens = await record({ ...TERMINAL, ...command, typed: `graft ${args.join(' ')}`, cwd, env });
+  const picture = animatedSvg(screens, TERMINAL, 'graft creates a job and follows it: a progress bar, its losses as curves, and its events');
+  writeFileSync(join(PICTURES, 'terminal.svg'), picture);
+  console.log(`docs/pictures/terminal.svg  ${Math.round(picture.length / 1000)} kB, ${screens.length} screens`);
 }
 
 async function takeAll(browser: Browser, { url, key, api }: { url: string; key: string; api: Api }): Promise<void> {
@@ -132,6 +157,7 @@ async function takeAll(browser: Browser, { url, key, api }: { url: string; key: 
   await take('lineage', `jobs/${pirate.id}/lineage`, { before: toTabs });
   await take('results', `jobs/${pirate.id}/results`, { before: toTabs });
   await take('models', 'models');
+  await take('exports', 'exports');
   await take('files', 'files');
   await take('file-problems', `files/${broken.id}`);
   await take('workers', 'workers');
