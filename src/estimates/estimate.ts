@@ -21,6 +21,7 @@ import { commitOfModel } from '../jobs/base-model.ts';
 import { checkMethod, requestedHyperparameters, requireFile } from '../jobs/create.ts';
 import type { Job } from '../jobs/job.ts';
 import { continuedFrom } from '../jobs/start-from.ts';
+import { alsoTuned, fromUploaded } from '../jobs/start-from-file.ts';
 import type { Services } from '../services.ts';
 import { type RoughData, roughData } from './rough-data.ts';
 import type { Estimate, EstimateRequest } from './schema.ts';
@@ -61,10 +62,18 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
   };
 }
 
-/** The base model and the tuning; those of a tuned model if the job starts from one. */
-async function chosen(project: string, { model, tuning }: EstimateRequest, services: Needs): Promise<NamedModel & { tuning: ResolvedTuning }> {
+/** The base model and the tuning; those of a tuned model or an uploaded adapter if the job starts from one. */
+async function chosen(
+  project: string,
+  { model, tuning, start_from: fileId }: EstimateRequest,
+  services: Needs,
+): Promise<NamedModel & { tuning: ResolvedTuning }> {
+  if (model.startsWith(TUNED_PREFIX) && fileId != null) throw alsoTuned();
   if (model.startsWith(TUNED_PREFIX)) return continuedFrom(project, { name: model, tuning }, services);
-  return { model, modelRevision: await commitOfModel(model, services), tuning: resolveTuning(tuning) };
+  const modelRevision = await commitOfModel(model, services);
+  if (fileId == null) return { model, modelRevision, tuning: resolveTuning(tuning) };
+  const { tuning: continued } = await fromUploaded(project, { fileId, model, modelRevision, tuning }, services);
+  return { model, modelRevision, tuning: resolveTuning(continued) };
 }
 
 /** @throws Refusal if nobody has the file */

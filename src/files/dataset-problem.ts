@@ -13,6 +13,8 @@ export async function datasetProblem(file: StoredFile, param: ExampleFile, { val
     for (const { problem, hint } of judged?.problems ?? []) problems.note(exampleError(param, problem, hint ?? undefined));
     return problems.all ?? exampleError(param, file.statusDetails ?? `The file "${file.id}" cannot be read`);
   }
+  if (judged?.adapter !== undefined)
+    return exampleError(param, `The file "${file.id}" is an adapter, and has no examples`, 'A job starts from it with start_from.');
   if (judged === null || judged.examples.preference === 0) return null;
   return exampleError(
     param,

@@ -4,6 +4,7 @@ import { type JudgedFile, judgeFile } from '../formats/judged-file.ts';
 import { formatOf } from '../formats/table-source.ts';
 import { ObjectNotFound } from '../object-store/object-store.ts';
 import { openObjectStore } from '../object-store/open.ts';
+import { isAdapterArchive, judgeAdapter } from './adapter-archive.ts';
 import { convertTable } from './tables/convert.ts';
 import type { Claim, Converted } from './validation-store.ts';
 
@@ -33,12 +34,24 @@ async function answer(reading: Reading): Promise<Read> {
 
 async function read({ id, filename, storageKey, source }: Reading): Promise<{ judged: JudgedFile; converted: Converted | null }> {
   const start = await firstBytes(storageKey);
+  const content = async () => (await objectStore.get(storageKey)) as AsyncIterable<Uint8Array>;
+  if (source.format === undefined && isAdapterArchive(start, filename))
+    return { judged: await judgeAdapter(await content(), start), converted: null };
   const format = formatOf(source, filename, start);
   if (format !== 'jsonl') return convertTable({ fileId: id, storageKey, format, mapping: source.mapping, objectStore });
-  return { judged: await judgeFile((await objectStore.get(storageKey)) as AsyncIterable<Uint8Array>), converted: null };
+  return { judged: await judgeFile(await content()), converted: null };
 }
 
+/** What a format is recognised by: the header of a tar's first file. */
+const RECOGNISED_BYTES = 512;
+
 async function firstBytes(key: string): Promise<Uint8Array> {
-  for await (const chunk of await objectStore.get(key)) return chunk as Uint8Array;
-  return new Uint8Array();
+  const start: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of await objectStore.get(key)) {
+    start.push(chunk as Uint8Array);
+    length += (chunk as Uint8Array).byteLength;
+    if (length >= RECOGNISED_BYTES) break;
+  }
+  return Buffer.concat(start);
 }

@@ -10,6 +10,7 @@ import { isPreference, type PreferenceExample, parsePreference } from './prefere
 import { isRecord } from './record.ts';
 import type { Refusal } from './refusal.ts';
 import { cut } from './shown.ts';
+import type { UploadedAdapter } from './uploaded-adapter.ts';
 
 /** How many problems are kept: the others are counted. */
 export const PROBLEMS_KEPT = 100;
@@ -48,6 +49,8 @@ export interface JudgedFile {
   problemCount: number;
   problems: FileProblem[];
   warnings: string[];
+  /** Of a tar of a PEFT adapter, which has no examples. */
+  adapter?: UploadedAdapter;
 }
 
 /** The judgement of a file that cannot be read at all. */

@@ -30,8 +30,12 @@ export const Lineage = Type.Object(
     continued_from: Type.Optional(
       nullable(
         Type.Object(
-          { model: Type.String(), job: Type.String({ description: 'The job that made it.' }), files: Type.Array(HashedFile) },
-          { description: 'The tuned model or checkpoint that training started from; null if it began with the base model alone.' },
+          {
+            model: Type.String({ description: 'The tuned model, the checkpoint, or the id of the uploaded file.' }),
+            job: nullable(Type.String({ description: 'The job that made it; null for an uploaded adapter.' })),
+            files: Type.Array(HashedFile),
+          },
+          { description: 'The tuned model, checkpoint or uploaded adapter that training started from; null if it began with the base model alone.' },
         ),
       ),
     ),

@@ -20,6 +20,7 @@ import { integrationWarnings, requireIntegrations } from './integrations.ts';
 import type { Job, NewJob } from './job.ts';
 import { type CreateJob, isSuffix, SUFFIX_RULE } from './schema.ts';
 import { continuedFrom } from './start-from.ts';
+import { alsoTuned, fromUploaded } from './start-from-file.ts';
 import { templateKwargs } from './template-kwargs.ts';
 
 const MAX_SEED = 2 ** 31 - 1;
@@ -49,7 +50,7 @@ export async function createJob(principal: Principal, { body, bodyText, claim, o
   const accepted = { ...requested, ...ofSweep, traceParent: tracing.current(), ...(claim !== undefined && { idempotencyKey: claim }) };
   const { job } = await jobs.create(principal.project, accepted, [
     { level: 'info', message: `Created fine-tuning job: ${requested.id}` },
-    ...(requested.startFrom != null ? [{ level: 'info', message: `Starting from: ${body.model}` } as const] : []),
+    ...(requested.startFrom != null ? [{ level: 'info', message: `Starting from: ${requested.startFrom.name}` } as const] : []),
     { level: 'info', message: `Validating training file: ${requested.trainingFileId}` },
     ...integrationWarnings(requested.integrations ?? null),
   ]);
@@ -78,12 +79,18 @@ export async function acceptJob(principal: Principal, { body, bodyText }: Pick<R
   if (requested.evaluationFileId != null) await requireFile(owner, { param: 'evaluation_file', id: requested.evaluationFileId }, services);
   const on = body.model.startsWith(TUNED_PREFIX)
     ? await tunedModel(await ownerOfModel(principal, body.model, services), body, services)
-    : { modelRevision: await commitOfModel(body.model, services) };
+    : await baseModel(owner, body, services);
   return { ...requested, ...on, organization };
 }
 
+async function baseModel(owner: string, { model, start_from: fileId, tuning }: CreateJob, services: Needs): Promise<Partial<NewJob>> {
+  const modelRevision = await commitOfModel(model, services);
+  return { modelRevision, ...(fileId != null && (await fromUploaded(owner, { fileId, model, modelRevision, tuning }, services))) };
+}
+
 /** What is not given in the request is as it was for the model. */
-async function tunedModel(owner: string, { model: name, tuning, method }: CreateJob, services: Needs): Promise<Partial<NewJob>> {
+async function tunedModel(owner: string, { model: name, tuning, method, start_from: fileId }: CreateJob, services: Needs): Promise<Partial<NewJob>> {
+  if (fileId != null) throw alsoTuned();
   const { chatTemplate, chatTemplateKwargs, ...continued } = await continuedFrom(owner, { name, tuning }, services);
   const { chat_template: template, chat_template_kwargs: kwargs } = method?.supervised ?? {};
   return { ...continued, ...(template === undefined && { chatTemplate }), ...(kwargs === undefined && { chatTemplateKwargs }) };

@@ -25,14 +25,16 @@ export interface StoredModel {
   folder: string;
   /** With paths inside the folder, as they were written. */
   files: HashedFile[];
+  /** An uploaded adapter is in a tar instead of a folder: its key. The files have the paths inside it. */
+  tar?: string;
 }
 
 /** What a job on a tuned model or checkpoint starts from. `model` is then the base model on which all of it stands. */
 export interface StartFrom {
-  /** As requested: `ft:…`, or `ft:…:ckpt-step-N`. */
+  /** As requested: `ft:…`, `ft:…:ckpt-step-N`, or the id of a file. */
   name: string;
-  /** The job that made it. */
-  jobId: string;
+  /** The job that made it; null for an uploaded adapter. */
+  jobId: string | null;
   /** A fully tuned model that replaces the base model; null if the base is as it was. */
   base: StoredModel | null;
   /** An adapter that the job continues; null if it begins with a new one, or tunes in full. */

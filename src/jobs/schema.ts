@@ -5,6 +5,7 @@ import { Hyperparameters } from '../formats/hyperparameters.ts';
 import { nullable } from '../formats/nullable.ts';
 import { oneOf } from '../formats/one-of.ts';
 import { Tuning } from '../formats/tuning/tuning.ts';
+import { AdapterFile } from '../formats/uploaded-adapter.ts';
 import { after, limit } from '../http/list-schema.ts';
 import { PAIRS } from '../http/openapi/parameters.ts';
 import { Integrations } from './integrations.ts';
@@ -94,6 +95,7 @@ export const CreateJob = Type.Object(
       description:
         'A base model that GET /v1/models lists, `org/name[@revision]` on the hub if downloads are allowed, or a tuned model or checkpoint (`ft:…`) to continue.',
     }),
+    start_from: Type.Optional(nullable(AdapterFile)),
     training_file: Type.String({ minLength: 1, description: 'The id of a file with purpose `fine-tune`.' }),
     validation_file: Type.Optional(nullable(Type.String({ minLength: 1 }))),
     ...Asked.properties,
@@ -139,6 +141,7 @@ export const JobObject = Type.Object(
     ),
     hyperparameters: ShownHyperparameters,
     model: Type.String(),
+    start_from: nullable(Type.String({ description: 'The uploaded adapter that the job continues.' })),
     organization_id: Type.String(),
     result_files: Type.Array(Type.String()),
     suffix: nullable(Type.String()),

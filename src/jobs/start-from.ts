@@ -10,7 +10,7 @@ type Needs = Pick<Services, 'jobs' | 'jobRecord' | 'reports'>;
 
 /** What a job on a tuned model takes from the job that made it. */
 export interface Continued extends Pick<Job, 'model' | 'modelRevision' | 'chatTemplate' | 'chatTemplateKwargs'> {
-  startFrom: StartFrom;
+  startFrom: StartFrom & { jobId: string };
   tuning: ResolvedTuning;
 }
 

@@ -21,7 +21,8 @@ export function jobView(job: Job, queuePosition?: number | null): Static<typeof 
     finished_at: secondsOrNull(job.finishedAt),
     ...(job.expiresAt && { expires_at: unixSeconds(job.expiresAt) }),
     hyperparameters,
-    model: job.startFrom?.name ?? job.model,
+    model: job.startFrom?.jobId == null ? job.model : job.startFrom.name,
+    start_from: job.startFrom?.jobId === null ? job.startFrom.name : null,
     organization_id: job.organization,
     // The ids are recorded a moment before the files exist.
     result_files: job.status === 'succeeded' ? job.resultFileIds : [],

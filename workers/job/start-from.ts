@@ -5,7 +5,9 @@ import type { Job, StoredModel } from '../../src/jobs/job.ts';
 import type { ObjectStore } from '../../src/object-store/object-store.ts';
 import type { Services } from '../../src/services.ts';
 import type { JobFolder } from './folder.ts';
+import { requireSameTokenizer } from './same-tokenizer.ts';
 import { DamagedFile, downloadDirectory, downloadFiles } from './stored-directory.ts';
+import { unpackAdapter } from './unpack-adapter.ts';
 
 type Needs = Pick<Services, 'objectStore'>;
 
@@ -16,9 +18,20 @@ export async function fetchTunedBase({ startFrom }: Job, { baseDir }: JobFolder,
   return baseDir;
 }
 
-/** For a run that begins; one that resumes has the adapter's values in its checkpoint. @throws as `fetchStoredModel` does */
-export async function fetchAdapterToContinue({ startFrom }: Job, { startDir }: JobFolder, { objectStore }: Needs): Promise<void> {
-  if (startFrom?.adapter) await fetchStoredModel(startFrom.adapter, startDir, objectStore);
+/**
+ * For a run that begins; one that resumes has the adapter's values in its checkpoint.
+ * @throws as `fetchStoredModel` does; Refusal for an uploaded adapter of another tokenizer
+ */
+export async function fetchAdapterToContinue(
+  { startFrom }: Job,
+  { folder: { startDir }, modelPath }: { folder: JobFolder; modelPath: string },
+  { objectStore }: Needs,
+): Promise<void> {
+  if (!startFrom?.adapter) return;
+  const { name, tar, files } = startFrom.adapter;
+  if (tar === undefined) return fetchStoredModel(startFrom.adapter, startDir, objectStore);
+  await unpackAdapter({ name, tar, files }, startDir, objectStore);
+  await requireSameTokenizer(startDir, modelPath);
 }
 
 /**

@@ -146,7 +146,7 @@ async function trainUntilOver(run: Run): Promise<void> {
   const crashed = countCrashes(services, job, log);
   for (;;) {
     const loaded = await fetchNewestCheckpoint({ services, job, folder });
-    if (loaded === null) await fetchAdapterToContinue(job, folder, services);
+    if (loaded === null) await fetchAdapterToContinue(job, run, services);
     // An earlier attempt was lost before it could say so, or the job's user has resumed it.
     else if (job.pauseAtStep !== null && loaded.checkpoint.step >= job.pauseAtStep) return pauseToCompare(run, loaded.checkpoint.step);
     const training = run.place.takeProcess(log);

@@ -1,7 +1,14 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { filesOf, PEFT_ADAPTER, tarOfFiles } from '../../files/adapter-tar.ts';
 import { sameAnswer } from '../../journey/dataset.ts';
 import { refusal } from '../../running-service.ts';
 import { superviseJobs, WEIGHTS } from './supervised-jobs.ts';
+
+const TINY = fileURLToPath(new URL('../../fixtures/reference/cases/llama-gqa-tied/model', import.meta.url));
 
 let jobs: Awaited<ReturnType<typeof superviseJobs>>;
 let adapter: { id: string; model: string };
@@ -26,6 +33,52 @@ const firstLoss = async (id: string): Promise<number> => {
   return data.findLast(({ type }: { type: string }) => type === 'metrics').data.train_loss;
 };
 const lossOf = async (id: string): Promise<number> => (await jobs.get(id, '/proof')).json().loss.delivered;
+
+describe('a job on an uploaded adapter', () => {
+  const uploadTar = async (files: Record<string, Buffer | string>) => {
+    const file = new File([new Uint8Array(await tarOfFiles(files))], 'adapter.tar');
+    return (await jobs.service.client.files.create({ file, purpose: 'fine-tune' })).id;
+  };
+  /** The loss that the model with the adapter has, after a step that trains nothing to speak of. */
+  const still = { hyperparameters: { n_epochs: 1, batch_size: 8, learning_rate: 1e-12 } };
+
+  it('begins with its loss and names it in the lineage, whether Graft or PEFT wrote it', async () => {
+    const delivered = { 'adapter_config.json': '', [WEIGHTS]: '' };
+    for (const name of Object.keys(delivered)) Object.assign(delivered, { [name]: (await jobs.get(adapter.id, `/adapter/${name}`)).rawPayload });
+    const own = await uploadTar(delivered);
+    const { id, job } = await succeeded({ ...once, start_from: own, tuning: undefined });
+    expect(job).toMatchObject({ model: 'graft-tiny', start_from: own, tuning: { r: 4 } });
+    expect(Math.abs((await firstLoss(id)) - (await lossOf(adapter.id)))).toBeLessThan(1e-4);
+    const lineage = (await jobs.get(id, '/lineage')).json();
+    expect(lineage).toMatchObject({ base_model: { name: 'graft-tiny' }, continued_from: { model: own, job: null } });
+    expect(lineage.continued_from.files.find(({ name }: { name: string }) => name === WEIGHTS)).toMatchObject({
+      sha256: createHash('sha256').update(Buffer.from(delivered[WEIGHTS])).digest('hex'),
+    });
+
+    const peft = await succeeded({ ...still, start_from: await uploadTar(filesOf(PEFT_ADAPTER)), tuning: undefined });
+    // What PEFT's adapter computes, the engine is held to elsewhere: here, that it is this adapter which the job has.
+    const trained = await jobs.weights(peft.id);
+    expect(trained.length).toBe(filesOf(PEFT_ADAPTER)[WEIGHTS]!.length);
+    expect(await firstLoss(peft.id)).not.toBeCloseTo(await firstLoss(id), 3);
+  });
+
+  it('of another tokenizer, or whose tensors are another model’s › fails and says so', async () => {
+    const tokenizer = JSON.parse(readFileSync(join(TINY, 'tokenizer.json'), 'utf8'));
+    const [token] = Object.keys(tokenizer.model.vocab);
+    tokenizer.model.vocab[token!] = 9999;
+    const other = await uploadTar({ ...filesOf(PEFT_ADAPTER), 'tokenizer.json': JSON.stringify(tokenizer) });
+    const same = await uploadTar({ ...filesOf(PEFT_ADAPTER), 'tokenizer.json': readFileSync(join(TINY, 'tokenizer.json'), 'utf8') });
+    const ended = async (start_from: string) => {
+      const id = await jobs.makeJob({ ...once, start_from, tuning: undefined });
+      await jobs.supervise(id);
+      return (await jobs.get(id)).json();
+    };
+    expect(await ended(other)).toMatchObject({ status: 'failed', error: { code: 'tokenizer_mismatch', param: 'start_from' } });
+    expect(await ended(same)).toMatchObject({ status: 'succeeded' });
+    const foreign = await uploadTar(filesOf(join(TINY, '../../llama-untied-v4/adapters/all-linear/adapter')));
+    expect(await ended(foreign)).toMatchObject({ status: 'failed', error: { code: 'corrupt_model_file' } });
+  });
+});
 
 describe('a job on a tuned model', () => {
   it('continues its adapter on the same base: the first loss is that of the model', async () => {
