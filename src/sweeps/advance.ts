@@ -33,7 +33,7 @@ export async function advanceSweep(sweep: Sweep, services: AdvanceNeeds): Promis
   await createJobs(sweep, request, services);
   const now = await sweeps.reread(sweep);
   if (now?.status !== 'running') return;
-  const jobs = await sweeps.jobsOf(now.id, request.metric);
+  const jobs = await sweeps.jobsOf(now.id, request);
   const isCreated = now.created === now.trials.length;
   if (!jobs.every((job) => isFinal(job.status))) return isCreated ? compare(now, { jobs, request, services }) : undefined;
   const budget = isCreated ? null : await usedBudget(now, { jobs, request, services });
@@ -64,7 +64,7 @@ async function createJobs(sweep: Sweep, request: SweepRequest, services: Advance
   const end = Math.min(sweep.trials.length, sweep.created + MAX_CREATED);
   for (let index = sweep.created; index < end; index++) {
     if (request.budget != null && index > 0) {
-      const jobs = await sweeps.jobsOf(sweep.id, request.metric);
+      const jobs = await sweeps.jobsOf(sweep.id, request);
       const state = budgetState(request.budget, jobs, request.budget.tokens === undefined ? new Map() : await sweeps.tokensOf(sweep.id));
       if (state.is === 'unknown') return sweeps.wait(sweep, 'The budget: it is known how long a job trains once its data has been read');
       if (state.is === 'used') return sweeps.wait(sweep, state.detail);
@@ -97,8 +97,7 @@ async function compare(sweep: Sweep, { jobs, request, services }: Round): Promis
 
 /** The jobs of a sweep that has been cancelled; afterwards, there is nothing left to do for it. */
 async function cancelJobs(sweep: Sweep, { sweeps, jobs }: AdvanceNeeds): Promise<void> {
-  const { metric } = sweepRequest(JSON.parse(sweep.request));
-  for (const { id, status } of await sweeps.jobsOf(sweep.id, metric))
+  for (const { id, status } of await sweeps.jobsOf(sweep.id, sweepRequest(JSON.parse(sweep.request))))
     if (!isFinal(status))
       await jobs.moveOwn(sweep.owner, id, 'cancel', { events: [{ level: 'info', message: 'The sweep has been cancelled, and the job with it' }] });
   await sweeps.finishCancelled(sweep);

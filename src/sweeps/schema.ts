@@ -89,8 +89,7 @@ export const CreateSweep = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 128,
-        description:
-          'What jobs are compared by: `full_valid_…` (default `full_valid_loss`), `train_…`, or `eval_` and the name of an evaluation; the last value counts.',
+        description: 'What jobs are compared by: `full_valid_…` (default `full_valid_loss`), `train_…`, or `eval_` and the name of an evaluation.',
       }),
     ),
     mode: Type.Optional(
@@ -145,7 +144,10 @@ export const TrialObject = Type.Object(
     step: nullable(Type.Integer()),
     total_steps: nullable(Type.Integer()),
     metric: nullable(
-      Type.Object({ step: Type.Integer(), value: Type.Number() }, { title: 'SweepMetric', description: 'The newest value of the metric.' }),
+      Type.Object(
+        { step: Type.Integer(), value: Type.Number() },
+        { title: 'SweepMetric', description: "The value of the metric that the job's model has, and since which step." },
+      ),
     ),
     error: nullable(Type.Object({ code: Type.String(), message: Type.String(), param: nullable(Type.String()) }, { title: 'SweepTrialError' })),
   },

@@ -7,7 +7,7 @@ import type { Page } from '../http/paging.ts';
 import type { Job } from '../jobs/job.ts';
 import { moveIf } from '../jobs/row-store.ts';
 import { finalStatuses } from '../jobs/state.ts';
-import type { NewSweep, Outcome, Rung, Sweep, TrialRefusal } from './sweep.ts';
+import type { NewSweep, Outcome, Rung, Sweep, SweepRequest, TrialRefusal } from './sweep.ts';
 
 export type SweepStore = ReturnType<typeof openSweepStore>;
 
@@ -17,7 +17,7 @@ export type SweepJob = Pick<
   'id' | 'status' | 'step' | 'totalSteps' | 'fineTunedModel' | 'error' | 'trainedTokens' | 'pauseAtStep' | 'resolved' | 'facts'
 > & {
   sweepIndex: number;
-  /** The newest value of the metric; null before there is one. */
+  /** The value of the metric that the job's model has: the newest, or the best where that model is delivered. null before there is one. */
   metric: { step: number; value: number } | null;
 };
 
@@ -83,8 +83,8 @@ export function openSweepStore(db: Database) {
       return row && asSweep(row);
     },
 
-    /** The jobs of a sweep, in the order of its trials. @param metric  the one they are compared by */
-    async jobsOf(sweepId: string, metric: string): Promise<SweepJob[]> {
+    /** The jobs of a sweep, in the order of its trials. @param compared  the metric they are compared by */
+    async jobsOf(sweepId: string, { metric, mode }: Pick<SweepRequest, 'metric' | 'mode'>): Promise<SweepJob[]> {
       const rows = await db.$queryRaw<
         (Omit<SweepJob, 'metric' | 'trainedTokens'> & { trainedTokens: bigint | null; at: number | null; value: number | null })[]
       >`
@@ -92,7 +92,9 @@ export function openSweepStore(db: Database) {
           trained_tokens AS "trainedTokens", pause_at_step AS "pauseAtStep", resolved, facts, sweep_index AS "sweepIndex", newest.step AS at, newest.value
         FROM jobs LEFT JOIN LATERAL (
           SELECT step, (metrics->>${metric})::float8 AS value FROM step_metrics
-          WHERE job_id = jobs.id AND metrics ? ${metric} ORDER BY step_metrics.step DESC LIMIT 1
+          WHERE job_id = jobs.id AND metrics ? ${metric}
+          ORDER BY CASE WHEN (jobs.hyperparameters->>'load_best_model_at_end')::boolean THEN ${mode === 'min' ? 1 : -1} * (metrics->>${metric})::float8 END,
+            step_metrics.step DESC LIMIT 1
         ) AS newest ON TRUE
         WHERE sweep_id = ${sweepId} ORDER BY sweep_index`;
       return rows.map(({ at, value, trainedTokens, ...row }) => ({

@@ -15,7 +15,7 @@ export async function findSweep({ project }: Principal, id: string, { sweeps }: 
 }
 
 export const jobsOf = ({ id, request }: Sweep, { sweeps }: Pick<Services, 'sweeps'>): Promise<SweepJob[]> =>
-  sweeps.jobsOf(id, sweepRequest(JSON.parse(request)).metric);
+  sweeps.jobsOf(id, sweepRequest(JSON.parse(request)));
 
 /**
  * Creates no further job and cancels those that have not ended. One that has ended stays as it is, because clients repeat a request whose answer was lost.
