@@ -1,11 +1,16 @@
-import { randomInt } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 
 const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 /** 62²⁴ possibilities: 142 bits, as unguessable as a UUID. */
 const RANDOM_CHARACTERS = 24;
 
+/** 128 bits. */
+const HASH_CHARACTERS = 32;
+
 const random = (): string => Array.from({ length: RANDOM_CHARACTERS }, () => alphabet[randomInt(alphabet.length)]).join('');
+
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, HASH_CHARACTERS);
 
 export const newFileId = (): string => `file-${random()}`;
 export const newUploadId = (): string => `upload_${random()}`;
@@ -29,7 +34,8 @@ export const newMessageId = (): string => `msg_${random()}`;
 export const newFunctionCallId = (): string => `fc_${random()}`;
 export const newToolCallId = (): string => `call_${random()}`;
 export const newExportId = (): string => `export-${random()}`;
-export const newSweepId = (): string => `ftsweep-${random()}`;
+/** @param claim of the request that creates it: repeated, it creates no second one */
+export const newSweepId = (claim?: string): string => `ftsweep-${claim === undefined ? random() : hashOf(claim)}`;
 export const newPermissionId = (): string => `cp_${random()}`;
 
 /** The organization and the project that are there from the first start. Rows of versions before projects belong to them. */

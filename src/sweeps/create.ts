@@ -19,6 +19,8 @@ interface Request {
   body: CreateSweep;
   /** The body as it was sent. */
   bodyText: string;
+  /** Of the request: repeated with the same claim, it returns the sweep created before. */
+  claim: string | undefined;
   /** The schema of a job's request. @throws Refusal */
   parseJob(body: unknown): CreateJob;
 }
@@ -29,7 +31,7 @@ interface Request {
  */
 export async function createSweep(
   principal: Principal,
-  { body, bodyText, parseJob }: Request,
+  { body, bodyText, claim, parseJob }: Request,
   services: AdvanceNeeds & Pick<Services, 'sweeps'>,
 ): Promise<Sweep> {
   const { sweeps } = services;
@@ -43,7 +45,7 @@ export async function createSweep(
     throw new Refusal('too_many_sweeps', `The project has ${MAX_RUNNING} sweeps that have not ended, which is the limit`, {
       hint: 'Wait until one has ended, or cancel one.',
     });
-  const created = await sweeps.create(owner, { id: newSweepId(), organization, request: bodyText, seed, trials });
+  const created = await sweeps.create(owner, { id: newSweepId(claim), organization, request: bodyText, seed, trials });
   // The row is what counts: what is not done now, upkeep does.
   await advanceSweep(created, services).catch((error: unknown) =>
     services.log.warn({ err: error, sweepId: created.id }, 'the sweep could not begin yet'),

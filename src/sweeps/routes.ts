@@ -33,8 +33,8 @@ export const sweepRoutes: FastifyPluginAsyncTypebox<Services> = async (app, serv
       config: { recognisesRetries: true },
     },
     async (request) => {
-      const { body, bodyText, principal } = request;
-      const sweep = await createSweep(principal, { body, bodyText, parseJob }, services);
+      const { body, bodyText, principal, claim } = request;
+      const sweep = await createSweep(principal, { body, bodyText, claim: claim?.id, parseJob }, services);
       request.log.info({ sweepId: sweep.id, jobs: sweep.trials.length }, 'sweep created');
       return shown(sweep);
     },

@@ -35,10 +35,11 @@ export function openSweepStore(db: Database) {
   const running = (id: string) => ({ id, status: 'running' });
 
   return {
+    /** @returns the sweep; the one that there is if it has been created before */
     async create(owner: string, sweep: NewSweep): Promise<Sweep> {
-      return asSweep(
-        await db.sweep.create({ data: { ...sweep, trials: sweep.trials as Prisma.JsonArray, owner, createdAt: await databaseTime(db) } }),
-      );
+      const data = { ...sweep, trials: sweep.trials as Prisma.JsonArray, owner, createdAt: await databaseTime(db) };
+      const [row] = await db.sweep.createManyAndReturn({ data: [data], skipDuplicates: true });
+      return asSweep(row ?? (await db.sweep.findUniqueOrThrow({ where: { id: sweep.id, owner } })));
     },
 
     running: (owner: string): Promise<number> => db.sweep.count({ where: { owner, status: 'running' } }),

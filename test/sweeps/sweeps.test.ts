@@ -2,6 +2,7 @@ import type { Static } from 'typebox';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JobObject } from '../../src/jobs/schema.ts';
 import { type AdvanceNeeds, advanceSweep, advanceSweeps } from '../../src/sweeps/advance.ts';
+import { createSweep } from '../../src/sweeps/create.ts';
 import type { SweepWithTrials } from '../../src/sweeps/schema.ts';
 import { API_KEY, type RunningService, refusal, runService } from '../running-service.ts';
 
@@ -171,6 +172,16 @@ describe('a sweep whose process is killed, or that two processes take further', 
     };
     return { ...service.services, jobs: { ...jobs, create } };
   };
+
+  it('and whose request is sent again › is the first one', async () => {
+    const body = { base, search: { strategy: 'grid' as const, parameters: { seed: [1, 2] } } };
+    const request = { body, bodyText: JSON.stringify(body), claim: 'the same', parseJob: (job: unknown) => job as never };
+    const send = () => createSweep({ organization: 'graft', project: 'graft' }, request, service.services);
+    const [first, again] = [await send(), await send()];
+    expect(again).toMatchObject({ id: first.id, seed: first.seed, created: 2 });
+    expect(await jobsOf(first.id)).toHaveLength(2);
+    await act(first.id, 'cancel');
+  });
 
   it('has each of its jobs once', async () => {
     const { sweeps } = service.services;
