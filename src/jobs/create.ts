@@ -9,7 +9,7 @@ import type { JsonObject } from '../formats/json-value.ts';
 import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { shown } from '../formats/shown.ts';
-import { resolveTuning } from '../formats/tuning/tuning.ts';
+import { checkTuning, resolveTuning } from '../formats/tuning/tuning.ts';
 import { newJobId, TUNED_PREFIX } from '../ids.ts';
 import { ownerOfModel } from '../permissions/shared.ts';
 import type { Services } from '../services.ts';
@@ -154,7 +154,9 @@ export function requestedHyperparameters({
   }
   const requested = hyperparameters ?? ofMethod ?? {};
   const param = hyperparameters ? 'hyperparameters' : 'method.supervised.hyperparameters';
-  checkHyperparameters(requested, { param, tuning: resolveTuning(tuning) });
+  const resolved = resolveTuning(tuning);
+  checkTuning(resolved);
+  checkHyperparameters(requested, { param, tuning: resolved });
   return requested;
 }
 

@@ -1,6 +1,6 @@
 import { Refusal } from '../formats/refusal.ts';
 import { continuation } from '../formats/tuning/continuation.ts';
-import { deliveredBy, type ResolvedTuning, resolveTuning, type Tuning } from '../formats/tuning/tuning.ts';
+import { continuedTuning, deliveredBy, type ResolvedTuning, resolveTuning, type Tuning } from '../formats/tuning/tuning.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
 import { findCheckpoint } from './find-checkpoint.ts';
@@ -27,7 +27,7 @@ export async function continuedFrom(
 ): Promise<Continued> {
   const { source, stored } = await findTuned(owner, name, services);
   const { model, modelRevision, chatTemplate, chatTemplateKwargs, startFrom } = source;
-  const its = resolveTuning(source.tuning);
+  const its = continuedTuning(resolveTuning(source.tuning));
   const wanted = tuning === undefined ? its : resolveTuning(tuning);
   const of = { model, modelRevision, chatTemplate, chatTemplateKwargs, tuning: wanted };
   if (deliveredBy(its.type) === 'model') return { ...of, startFrom: { name, jobId: source.id, base: stored, adapter: null } };

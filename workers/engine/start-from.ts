@@ -1,7 +1,10 @@
 /** Continues an adapter that an earlier run delivered, or that PEFT wrote: its values, with a fresh optimizer and schedule. */
+import { isDeepStrictEqual } from 'node:util';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { continuation } from '../../src/formats/tuning/continuation.ts';
-import { loraScaling } from '../../src/formats/tuning/lora.ts';
+import type { ResolvedLora } from '../../src/formats/tuning/lora-fields.ts';
+import { loraLayers } from '../../src/formats/tuning/lora-layers.ts';
+import { isDecomposed } from '../../src/formats/tuning/lora-refusals.ts';
 import type { ResolvedTuning } from '../../src/formats/tuning/tuning.ts';
 import { loadLarger } from './tuning/larger-rank.ts';
 import { methodOf, readAdapterTuning } from './tuning/methods.ts';
@@ -24,12 +27,19 @@ export function startFromAdapter(model: TunedModel, { dir, tuning }: { dir: stri
     adapter.load(model, dir); // which compares names and shapes
     return;
   }
+  if (isDecomposed(tuning) || tuning.init_lora_weights === false)
+    throw new Refusal('adapter_mismatch', `init_lora_weights ${JSON.stringify(tuning.init_lora_weights)} begins a new adapter, so it cannot continue one`, {
+      param: 'tuning.init_lora_weights',
+      hint: 'Leave it out.',
+    });
+  const layersOf = (lora: ResolvedLora) => loraLayers(model.config, lora);
+  const scalingOf = (lora: ResolvedLora): number => [...layersOf(lora).values()][0]!.scaling;
   // A directory names the layers, where a run may say `all-linear`: that they are the same shows in the names of the tensors.
   if (continuation({ ...written, target_modules: tuning.target_modules }, tuning) === 'larger') {
-    loadLarger(model, dir, { ratio: loraScaling(written) / loraScaling(tuning) });
+    loadLarger(model, dir, { ratio: scalingOf(written) / scalingOf(tuning) });
     return;
   }
-  if (written.r !== tuning.r || loraScaling(written) !== loraScaling(tuning)) throw mismatch('has another rank or scaling than the run', written);
+  if (!isDeepStrictEqual(layersOf(written), layersOf(tuning))) throw mismatch('has other layers, ranks or scaling than the run', written);
   adapter.load(model, dir);
 }
 

@@ -1,7 +1,7 @@
 /** Which tuning may continue an adapter that another one made. */
 import { jsonText } from '../json-text.ts';
 import { toJsonValue } from '../json-value.ts';
-import type { ResolvedLora } from './lora.ts';
+import type { ResolvedLora } from './lora-fields.ts';
 import type { ResolvedTuning } from './tuning.ts';
 
 /**

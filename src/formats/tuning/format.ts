@@ -21,6 +21,10 @@ export interface TuningFormat<Requested, Resolved extends { type: string }> {
    * matrices, which is what their first products give.
    */
   keptElements?(config: ModelConfig, resolved: Resolved): number;
+  /** Refuses what no model could be trained with. @throws Refusal */
+  check?(resolved: Resolved): void;
+  /** The tuning with which what was delivered is continued; default: the same. */
+  continued?(resolved: Resolved): Resolved;
   /** What a job delivers: what it added to the base, in f32, or the whole model, in the type of its base. */
   delivered: 'adapter' | 'model';
   /** What exports make of its adapter: a file of the adapter alone, or a model with the adapter merged in. Of a delivered model: nothing to choose. */

@@ -3,7 +3,8 @@ import type { ModelConfig } from '../model-config.ts';
 import { linearLayers } from '../module-shapes.ts';
 import { Refusal } from '../refusal.ts';
 import type { TuningFormat } from './format.ts';
-import { ALL_LINEAR, targetedModules } from './lora.ts';
+import { ALL_LINEAR } from './lora-fields.ts';
+import { targetedModules } from './lora-layers.ts';
 
 const ModuleNames = Type.Array(Type.String({ minLength: 1, maxLength: 128 }), { minItems: 1, maxItems: 64 });
 
@@ -70,7 +71,7 @@ export type ScaledSide = 'input' | 'output';
 export function scaledLayers(config: ModelConfig, tuning: Ia3Tuning): Map<string, ScaledSide> {
   const { target_modules: targets, feedforward_modules: feedforward } = withDefaults(config, tuning);
   const modules = [...linearLayers(config).keys()];
-  const targeted = targetedModules(modules, targets);
+  const targeted = targetedModules(modules, { target_modules: targets });
   // PEFT compares the end of the name, without a dot.
   const isFeedforward = (module: string): boolean => feedforward.some((name) => module.endsWith(name));
   const unknown = feedforward.filter((name) => tuning.feedforward_modules !== undefined && !targeted.some((module) => module.endsWith(name)));

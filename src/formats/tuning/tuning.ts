@@ -6,7 +6,8 @@ import { BitfitTuning, bitfitFormat } from './bitfit.ts';
 import type { AdapterExport, TuningFormat } from './format.ts';
 import { FullTuning, fullFormat } from './full.ts';
 import { Ia3Tuning, ia3Format } from './ia3.ts';
-import { LoraTuning, loraFormat, type ResolvedLora } from './lora.ts';
+import { loraFormat } from './lora.ts';
+import { LoraTuning, type ResolvedLora } from './lora-fields.ts';
 import { PrefixTuning, prefixFormat, type ResolvedPrefix } from './prefix.ts';
 import { PromptTuning, promptFormat, type ResolvedPrompt } from './prompt.ts';
 import { type ResolvedVera, VeraTuning, veraFormat } from './vera.ts';
@@ -58,6 +59,12 @@ export const deliveredShapes = (config: ModelConfig, tuning: ResolvedTuning): Ma
 
 /** What exports make of a method's adapter. */
 export const adapterExports = (type: TuningType): readonly AdapterExport[] => FORMATS[type].exports;
+
+/** Refuses what no model could be trained with. @throws Refusal */
+export const checkTuning = (tuning: ResolvedTuning): void => FORMATS[tuning.type].check?.(tuning as never);
+
+/** The tuning with which what a job delivered is continued. */
+export const continuedTuning = (tuning: ResolvedTuning): ResolvedTuning => FORMATS[tuning.type].continued?.(tuning as never) ?? tuning;
 
 /** Whether a job delivers what it added to the base, or the whole model. */
 export const deliveredBy = (type: TuningType): 'adapter' | 'model' => FORMATS[type].delivered;

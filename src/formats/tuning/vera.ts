@@ -3,7 +3,8 @@ import type { ModelConfig } from '../model-config.ts';
 import { linearLayers } from '../module-shapes.ts';
 import { Refusal } from '../refusal.ts';
 import type { TuningFormat } from './format.ts';
-import { ALL_LINEAR, targetedModules } from './lora.ts';
+import { ALL_LINEAR } from './lora-fields.ts';
+import { targetedModules } from './lora-layers.ts';
 
 /** Beyond it, the products with A and B cost more than those of the model. */
 const MAX_RANK = 4096;
@@ -93,7 +94,7 @@ export function veraTargets({ modelType }: ModelConfig, { target_modules: target
 /** @returns the size of each layer with vectors, in the model's order. @throws Refusal `unknown_target_module` */
 export function veraLayers(config: ModelConfig, tuning: ResolvedVera): Map<string, { out: number; in: number }> {
   const layers = linearLayers(config);
-  return new Map(targetedModules([...layers.keys()], veraTargets(config, tuning)).map((module) => [module, layers.get(module)!]));
+  return new Map(targetedModules([...layers.keys()], { target_modules: veraTargets(config, tuning) }).map((module) => [module, layers.get(module)!]));
 }
 
 /** PEFT's name for a trained vector: d has r elements, b has one for each output. */

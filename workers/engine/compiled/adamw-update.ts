@@ -21,6 +21,8 @@ export interface TrainedVariables {
   gradients: SessionVariable;
   /** Whether weight decay applies to it. */
   decays: boolean;
+  /** What the learning rate is multiplied by. */
+  rateFactor: number;
 }
 
 /** Names of the scalars fed to an update, because they change from step to step. */
@@ -67,6 +69,7 @@ export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariab
   let norm: Output | undefined;
   const clipped: Output[] = [];
   const decays = new Map<TrainedVariables, Output>();
+  const rates = new Map<number, Output>();
   recorder.record(() =>
     tf.tidy(() => {
       const squares = tf.addN(sums.map((sum) => tf.sum(tf.square(sum)) as Scalar));
@@ -74,7 +77,11 @@ export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariab
       norm = recorder.outputOf(normOfMean);
       const factor: Scalar = tf.mul(clipFactor(feeds.norm, feeds.max_norm), feeds.one_over_weight); // from the sum to the clipped mean
       for (const sum of sums) clipped.push(recorder.outputOf(tf.mul(sum, factor)));
-      for (const [index, parameter] of parameters.entries()) decays.set(decaying[index]!, recorder.outputOf(tf.mul(parameter, feeds.decay)));
+      for (const [index, parameter] of parameters.entries()) {
+        const factor = decaying[index]!.rateFactor;
+        decays.set(decaying[index]!, recorder.outputOf(tf.mul(parameter, factor === 1 ? feeds.decay : tf.mul(feeds.decay, factor))));
+      }
+      for (const { rateFactor } of trained) rates.set(rateFactor, recorder.outputOf(rateFactor === 1 ? feeds.rate : tf.mul(feeds.rate, rateFactor)));
     }),
   );
   const scalar = (value: number) => graph.constant({ dtype: DType.float32, shape: [], bytes: new Uint8Array(Float32Array.of(value).buffer) });
@@ -86,7 +93,7 @@ export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariab
     const decay = decays.get(variables);
     const decayed = decay === undefined ? [] : [graph.add('AssignSubVariableOp', { dtype: FLOAT }, [parameter.handle, decay], [], stateful)];
     // With powers of 0 for the betas, the kernel uses the rate as it is.
-    const inputs = [parameter.handle, m.handle, v.handle, scalar(0), scalar(0), recorder.outputOf(feeds.rate)];
+    const inputs = [parameter.handle, m.handle, v.handle, scalar(0), scalar(0), rates.get(variables.rateFactor)!];
     const rest = [scalar(BETAS[0]), scalar(BETAS[1]), recorder.outputOf(feeds.epsilon), clipped[index]!];
     const step = graph.add('ResourceApplyAdam', { T: FLOAT, ...flags }, [...inputs, ...rest], [], { ...stateful, after: decayed });
     const zeros = graph.add('ZerosLike', { T: FLOAT }, [gradients.value], [gradients.value]).outputs[0]!;

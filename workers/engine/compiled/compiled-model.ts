@@ -141,9 +141,10 @@ export class CompiledModel implements LearningModel {
 
   constants(): Map<string, TensorValues> {
     const { constant } = this.#recorded;
-    const [values = new Map<string, Float32Array>()] = this.#fetch(constant.map(({ slab, variable }) => [slab, [variable]]));
+    if (constant.length === 0) return new Map();
+    const [values] = this.#fetch(constant.map(({ slab, variable }) => [slab, [variable]]));
     const parts = constant.flatMap(({ slab }) => slab.parts);
-    return new Map(parts.map(({ name, shape }) => [name, { shape, data: values.get(name)! }]));
+    return new Map(parts.map(({ name, shape }) => [name, { shape, data: values!.get(name)! }]));
   }
 
   assign(values: ReadonlyMap<string, Float32Array>): void {

@@ -16,7 +16,7 @@ import { type RecordedPass, recordLogits, recordPass } from './recorded-pass.ts'
 import { type Attribute, DType, type Graph, type Output } from './recording/graph.ts';
 import { Recorder } from './recording/recorder.ts';
 import { type SessionVariable, sessionVariable } from './session/session-variable.ts';
-import { join, type Slab, slabsOf, split, VECTORS } from './slab.ts';
+import { join, type Slab, type SlabPart, slabsOf, split, VECTORS } from './slab.ts';
 
 const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 
@@ -104,16 +104,28 @@ export function recordModel({ config, tuning, objective, seed, initialTokens, pr
   const parameters = (key?: Tensor1D): Parameters => joined.parameters(key);
   const additions = [...trainable].filter(([name]) => !weights.has(name));
   const addedShapes: Shapes = additions.map(([name, { shape }]) => [name, shape]);
-  const addedSlabs = hold(addedShapes, 'added');
+  const factorOf = (name: string, shape: readonly number[]): number =>
+    method?.rateFactor === undefined || tuning === null ? 1 : method.rateFactor(name, { shape, tuning });
+  // A slab is updated as a whole, at one rate.
+  const factors = new Set(addedShapes.map(([name, shape]) => factorOf(name, shape)));
+  const addedSlabs = [...factors].flatMap((factor) =>
+    hold(
+      addedShapes.filter(([name, shape]) => factorOf(name, shape) === factor),
+      factor === 1 ? 'added' : `added-${factor}`,
+    ),
+  );
   const addedTensors = tensorsIn(recorder, addedSlabs);
   for (const [name, tensor] of addedTensors) recorder.bind(trainable.get(name)!, recorder.outputOf(tensor));
   const constantShapes: Shapes = [...constants].map(([name, { shape }]) => [name, shape]);
   const constant = hold(constantShapes, 'constant');
   const constantTensors = tensorsIn(recorder, constant);
   for (const [name, tensor] of constantTensors) recorder.bind(constants.get(name)!, recorder.outputOf(tensor));
-  const trained = [...trainedBase, ...addedSlabs].map((held): TrainedSlab => ({ ...held, learning: learning && trainedVariables(graph, held) }));
+  const trained = [...trainedBase, ...addedSlabs].map((held): TrainedSlab => {
+    const [{ name, shape }] = held.slab.parts as [SlabPart];
+    return { ...held, learning: learning && trainedVariables(graph, held, factorOf(name, shape)) };
+  });
 
-  const context: ObjectiveContext = { config, trainsHead: isTrained([usedHeadWeight(config), undefined]) };
+  const context: ObjectiveContext = { config, trainsHead: isTrained([usedHeadWeight(config), undefined]) || joined.changesHead === true };
   const feeds = declareFeeds(recorder, { ...context, objective, fixedSizes: fixedSizes(config, [...frozen, ...constant, ...trained]) });
   const evaluation = recordPass(recorder, feeds, { config, objective, parameters: parameters(), trainable: new Map() }).sums;
   const logits = recordLogits(recorder, feeds, { config, parameters: parameters() });
@@ -150,10 +162,11 @@ export function recordModel({ config, tuning, objective, seed, initialTokens, pr
   };
 }
 
-function trainedVariables(graph: Graph, { slab, variable: parameter }: HeldSlab): TrainedVariables {
+function trainedVariables(graph: Graph, { slab, variable: parameter }: HeldSlab, rateFactor: number): TrainedVariables {
   const make = (part: string) => sessionVariable(graph, `${parameter.name}/${part}`, slab.shape);
-  // A slab holds either matrices or vectors.
-  return { parameter, m: make('m'), v: make('v'), gradients: make('gradients'), decays: slab.parts.every(({ shape }) => decays(shape)) };
+  // A slab holds either matrices or vectors, of the base or of what a method adds.
+  const everyDecays = slab.parts.every(({ name, shape }) => decays(shape, name));
+  return { parameter, m: make('m'), v: make('v'), gradients: make('gradients'), decays: everyDecays, rateFactor };
 }
 
 /** @returns recorded tensors for all parts of the slabs, by name; owned by the caller */

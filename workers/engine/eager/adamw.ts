@@ -11,7 +11,9 @@ export interface AdamWOptions {
   epsilon?: number;
   weightDecay: number;
   /** Which tensors decay; default: as in transformers' Trainer. */
-  decaysShape?(shape: readonly number[]): boolean;
+  decaysShape?(shape: readonly number[], name: string): boolean;
+  /** What the learning rate of a tensor is multiplied by; default: 1. */
+  rateFactor?(name: string): number;
 }
 
 /** First and second moment of one parameter's gradient, in its shape. */
@@ -25,18 +27,23 @@ export class AdamW {
   readonly #betas: readonly [number, number];
   readonly #epsilon: number;
   readonly #weightDecay: number;
-  readonly #decays: (shape: readonly number[]) => boolean;
+  readonly #decays: (shape: readonly number[], name: string) => boolean;
+  readonly #rateFactor: (name: string) => number;
   readonly #moments = new Map<string, Moments>();
   /** Number of steps in which a parameter had no gradient. */
   readonly #missed = new Map<string, number>();
   #steps = 0;
 
-  constructor(trainable: ReadonlyMap<string, Variable>, { betas = BETAS, epsilon = EPSILON, weightDecay, decaysShape = decays }: AdamWOptions) {
+  constructor(
+    trainable: ReadonlyMap<string, Variable>,
+    { betas = BETAS, epsilon = EPSILON, weightDecay, decaysShape = decays, rateFactor = () => 1 }: AdamWOptions,
+  ) {
     this.#trainable = trainable;
     this.#betas = betas;
     this.#epsilon = epsilon;
     this.#weightDecay = weightDecay;
     this.#decays = decaysShape;
+    this.#rateFactor = rateFactor;
     for (const [name, variable] of trainable) this.#moments.set(name, { m: tf.zerosLike(variable), v: tf.zerosLike(variable) });
   }
 
@@ -59,13 +66,14 @@ export class AdamW {
       const old = this.#moments.get(name);
       if (variable === undefined || old === undefined) throw new Error(`no trainable parameter is called ${name}`);
       const t = this.#steps - (this.#missed.get(name) ?? 0);
-      const stepSize = learningRate / (1 - beta1 ** t);
+      const rate = learningRate * this.#rateFactor(name);
+      const stepSize = rate / (1 - beta1 ** t);
       const secondCorrection = Math.sqrt(1 - beta2 ** t);
       const next = tf.tidy(() => {
         const m = tf.add(old.m, tf.mul(tf.sub(gradient, old.m), 1 - beta1)); // PyTorch's lerp
         const v = tf.add(tf.mul(old.v, beta2), tf.mul(tf.square(gradient), 1 - beta2));
         const denominator = tf.add(tf.div(tf.sqrt(v), secondCorrection), this.#epsilon);
-        const decayed = this.#weightDecay === 0 || !this.#decays(variable.shape) ? variable : tf.mul(variable, 1 - learningRate * this.#weightDecay);
+        const decayed = this.#weightDecay === 0 || !this.#decays(variable.shape, name) ? variable : tf.mul(variable, 1 - rate * this.#weightDecay);
         variable.assign(tf.sub(decayed, tf.div(tf.mul(m, stepSize), denominator)));
         return { m, v };
       });

@@ -1,5 +1,6 @@
 /** A model that runs its maths operation by operation, as written. It exists only to compare the compiled model with it. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { usedHeadWeight } from '../../../src/formats/module-shapes.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
 import { fedText } from '../data/packing.ts';
@@ -93,7 +94,7 @@ class DecoderWithTuning implements EagerModel {
     this.trainable = trained.trainable;
     this.#trained = trained;
     this.#decoder = new Decoder(config);
-    this.#context = { config, trainsHead: this.#decoder.head(trained.parameters()) instanceof tf.Variable };
+    this.#context = { config, trainsHead: weights.get(usedHeadWeight(config)) instanceof tf.Variable || trained.changesHead === true };
     this.#tensors = new Set<Tensor>([
       ...weights.values(),
       ...(trained.constant ?? new Map<string, Variable>()).values(),

@@ -2,9 +2,12 @@
 import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
-import { linearLayers, weightShapes } from '../../../src/formats/module-shapes.ts';
+import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
-import { loraScaling, peftName, targetedModules } from '../../../src/formats/tuning/lora.ts';
+import { magnitudeName, peftName } from '../../../src/formats/tuning/lora.ts';
+import type { LoraLayer } from '../../../src/formats/tuning/lora-layers.ts';
+import { checkLora } from '../../../src/formats/tuning/lora-refusals.ts';
+import { trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
 import { readAdapterConfig } from '../io/adapter.ts';
 import { openSafetensors } from '../io/safetensors.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
@@ -31,25 +34,45 @@ export interface MergedWeights {
 }
 
 /** One layer's matrices. */
-export interface LoraMatrices {
+export interface LoraMatrices extends Pick<LoraLayer, 'kind'> {
   /** [r, in] */
   A: Float32Array;
   /** [out, r] */
   B: Float32Array;
   r: number;
+  /** The factor on B·A. */
+  scaling: number;
+  /** [out], DoRA's; null without it. */
+  magnitude: Float32Array | null;
 }
 
 export interface AdapterFile {
-  r: number;
-  /** The factor on B·A. */
-  scaling: number;
   /** Names of the layers in the checkpoint. */
   modules: readonly string[];
   read(module: string): LoraMatrices;
+  /** Weights of the base that were trained themselves. @returns null for others */
+  whole(name: string): Float32Array | null;
+  /** What the adapter has beyond A and B of linear layers in the blocks, for formats that can hold nothing else. */
+  beyond: readonly string[];
   close(): void;
 }
 
-/** @throws Refusal `corrupt_model_file` when the adapter does not fit the model, `unsupported_adapter` when it is not plain LoRA */
+/** For formats that hold A and B alone. @throws Refusal `unsupported_export` for what they cannot hold, and those of `openAdapter` */
+export function openLowRankAdapter(adapterDir: string, base: { modelDir: string; config: ModelConfig }): AdapterFile {
+  const adapter = openAdapter(adapterDir, base);
+  if (adapter.beyond.length === 0) return adapter;
+  adapter.close();
+  throw new Refusal(
+    'unsupported_export',
+    `This format holds low-rank updates of linear layers alone; the adapter also has ${adapter.beyond.join(', ')}`,
+    {
+      param: 'format',
+      hint: 'Export the merged model: "hugging_face" or "gguf".',
+    },
+  );
+}
+
+/** @throws Refusal `corrupt_model_file` when the adapter does not fit the model, `unsupported_adapter` when it is not LoRA */
 export function openAdapter(adapterDir: string, { modelDir, config }: { modelDir: string; config: ModelConfig }): AdapterFile {
   const tuning = readAdapterConfig(adapterDir);
   const problems = adapterProblems(adapterDir, modelDir, tuning);
@@ -59,12 +82,25 @@ export function openAdapter(adapterDir: string, { modelDir, config }: { modelDir
       hint: 'Was the base model replaced since the adapter was trained?',
     });
   const file = openSafetensors(join(adapterDir, ADAPTER_WEIGHTS_FILE));
+  const layers = checkLora(config, tuning);
+  const weights = trainedWeights(config, tuning);
   const floats = (name: string) => file.read(name).data as Float32Array;
   return {
-    r: tuning.r,
-    scaling: loraScaling(tuning),
-    modules: targetedModules([...linearLayers(config).keys()], tuning.target_modules),
-    read: (module) => ({ A: floats(peftName(module, 'A')), B: floats(peftName(module, 'B')), r: tuning.r }),
+    modules: [...layers.keys()],
+    read(module) {
+      const { kind, r, scaling } = layers.get(module)!;
+      const magnitude = tuning.use_dora === true ? floats(magnitudeName(module)) : null;
+      return { kind, A: floats(peftName(module, 'A', kind)), B: floats(peftName(module, 'B', kind)), r, scaling, magnitude };
+    },
+    whole(name) {
+      const stored = weights.get(name);
+      return stored === undefined ? null : floats(stored);
+    },
+    beyond: [
+      ...(tuning.use_dora === true ? ['the magnitudes of DoRA'] : []),
+      ...[...layers].filter(([, { kind }]) => kind !== 'linear').map(([module]) => `an update of ${module}`),
+      ...weights.keys(),
+    ],
     close: () => file.close(),
   };
 }
@@ -102,27 +138,48 @@ function openMerge(adapterDir: string, base: { modelDir: string; config: ModelCo
 
 function openLoraMerge(adapterDir: string, base: { modelDir: string; config: ModelConfig }): Merge {
   const adapter = openAdapter(adapterDir, base);
+  const { tiedHead, names } = base.config;
+  if (tiedHead && adapter.modules.includes(names.embedding)) {
+    adapter.close();
+    throw new Refusal('unsupported_export', `The adapter changes ${names.embedding} but not the head, which is the same matrix`, {
+      param: 'format',
+      hint: 'Such an adapter cannot be merged: use it beside its base model, with PEFT or in Graft.',
+    });
+  }
   const tuned = new Map(adapter.modules.map((module) => [`${module}.weight`, module]));
   return {
     merged(name, values) {
       const module = tuned.get(name);
-      if (module === undefined) return values;
-      return merged(values, adapter.read(module), { scaling: adapter.scaling, inputFirst: base.config.inputFirst });
+      return module === undefined ? (adapter.whole(name) ?? values) : merged(values, adapter.read(module), base.config);
     },
     close: () => adapter.close(),
   };
 }
 
+/** The scaling of the first layer, and every layer's matrices such that it is theirs too: for formats that hold a single one. */
+export function evenlyScaled(adapter: AdapterFile): { scaling: number; read(module: string): LoraMatrices } {
+  const { scaling } = adapter.read(adapter.modules[0]!);
+  const read = (module: string): LoraMatrices => {
+    const own = adapter.read(module);
+    return own.scaling === scaling ? own : { ...own, B: own.B.map((value) => (value * own.scaling) / scaling), scaling };
+  };
+  return { scaling, read };
+}
+
 /**
- * W + s·B·A in f32, as PEFT's `merge_and_unload`.
- * @param W [out, in], or [in, out] if `inputFirst`
+ * W + s·B·A in f32, as PEFT's `merge_and_unload`; with DoRA each output's weights have the length that was trained.
+ * @param W [out, in]; [in, out] if `inputFirst`, and for an embedding
  */
-function merged(W: Float32Array, { A, B, r }: LoraMatrices, { scaling, inputFirst }: { scaling: number; inputFirst: boolean }): Float32Array {
+function merged(W: Float32Array, { kind, A, B, r, scaling, magnitude }: LoraMatrices, config: Pick<ModelConfig, 'inputFirst'>): Float32Array {
   const [input, out] = [A.length / r, B.length / r];
+  const inputFirst = kind === 'embedding' || (kind === 'linear' && config.inputFirst);
   return tf.tidy(() => {
     const [a, b] = [tf.tensor2d(A, [r, input]), tf.tensor2d(B, [out, r])];
     const update = inputFirst ? tf.matMul(a, b, true, true) : tf.matMul(b, a);
     const base = tf.tensor2d(W, inputFirst ? [input, out] : [out, input]);
-    return tf.add(base, tf.mul(update, scaling)).dataSync() as Float32Array;
+    const sum = tf.add(base, tf.mul(update, scaling));
+    if (magnitude === null) return sum.dataSync() as Float32Array;
+    const lengths = tf.norm(sum, 'euclidean', inputFirst ? 0 : 1, true);
+    return tf.mul(sum, tf.div(tf.reshape(tf.tensor1d(magnitude), lengths.shape), lengths)).dataSync() as Float32Array;
   });
 }

@@ -7,7 +7,7 @@ import { writeFileWhole } from '../io/files.ts';
 import { writeSafetensors } from '../io/safetensors.ts';
 import { readModelConfig } from '../model/weights.ts';
 import { transposed } from './gguf/transforms.ts';
-import { openAdapter } from './merged-weights.ts';
+import { evenlyScaled, openLowRankAdapter } from './merged-weights.ts';
 
 /** Families whose modules mlx-lm names as their checkpoints do. */
 const FAMILIES = ['llama', 'mistral', 'smollm3', 'qwen2', 'qwen3', 'gemma', 'gemma2', 'gemma3_text', 'phi3', 'olmo2'];
@@ -21,16 +21,25 @@ export function exportMlxAdapter({ modelDir, adapterDir }: { modelDir: string; a
       hint: `It is possible for ${FAMILIES.join(', ')}.`,
     });
   mkdirSync(dir, { recursive: true });
-  const adapter = openAdapter(adapterDir, { modelDir, config });
-  const { r, scaling, modules } = adapter;
+  const adapter = openLowRankAdapter(adapterDir, { modelDir, config });
+  const { modules } = adapter;
+  let r = 0;
+  let scaling = 0;
   try {
+    const even = evenlyScaled(adapter);
+    scaling = even.scaling;
+    r = modules.reduce((most, module) => Math.max(most, even.read(module).r), 0);
     // mlx-lm multiplies from the left: lora_a is Aᵀ [in, r], lora_b is Bᵀ [r, out].
     const tensors = modules.flatMap((module) => {
-      const { A, B } = adapter.read(module);
-      const [input, out] = [A.length / r, B.length / r];
+      const { A, B, r: own } = even.read(module);
+      const [input, out] = [A.length / own, B.length / own];
+      // mlx-lm has one rank for all layers: smaller ones are filled up with zeros.
+      const [a, b] = [new Float32Array(r * input), new Float32Array(r * out)];
+      a.set(A);
+      b.set(transposed(B, [out, own]));
       return [
-        [`${module}.lora_a`, { shape: [input, r], data: transposed(A, [r, input]) }],
-        [`${module}.lora_b`, { shape: [r, out], data: transposed(B, [out, r]) }],
+        [`${module}.lora_a`, { shape: [input, r], data: transposed(a, [r, input]) }],
+        [`${module}.lora_b`, { shape: [r, out], data: b }],
       ] as const;
     });
     writeSafetensors(join(dir, 'adapters.safetensors'), new Map(tensors), { metadata: { format: 'mlx' } });

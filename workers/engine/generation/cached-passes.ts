@@ -2,7 +2,8 @@
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { linearLayers } from '../../../src/formats/module-shapes.ts';
-import { loraFormat, loraScaling, peftName } from '../../../src/formats/tuning/lora.ts';
+import { loraFormat, peftName } from '../../../src/formats/tuning/lora.ts';
+import { loraLayers } from '../../../src/formats/tuning/lora-layers.ts';
 import { GraphSession, uploaded } from '../compiled/session/session.ts';
 import { asGiven, givenClass } from '../compiled/session/session-variable.ts';
 import { contentOf, type Fill } from '../compiled/slab.ts';
@@ -96,12 +97,13 @@ export class CachedPasses implements TokenPasses {
 
   addAdapter(dir: string): number {
     const declared = readAdapterTuning(dir);
-    if (!methodOf(declared).adapter!.isPerRow(declared)) {
+    if (!methodOf(declared).adapter!.isPerRow(declared, this.config)) {
       const number = this.#nextAdapter++;
       this.#own.add(number, dir);
       return number;
     }
     const tuning = readAdapterConfig(dir);
+    const layers = loraLayers(this.config, tuning);
     const trainable = new Map([...loraFormat.trainedShapes(this.config, tuning)].map(([tensor, shape]) => [tensor, { shape }]));
     const number = this.#nextAdapter++;
     let bytes = 0;
@@ -117,7 +119,10 @@ export class CachedPasses implements TokenPasses {
             if (!A || !B) continue;
             bytes += (A.size + B.size) * F32_BYTES;
             const names = { [FEEDS.adapter]: tf.scalar(number, 'int32'), [FEEDS.module]: tf.scalar(index, 'int32') };
-            this.#run({ ...names, [FEEDS.A]: A, [FEEDS.B]: B, [FEEDS.scaling]: tf.scalar(loraScaling(tuning)) }, this.#recorded.assignAdapter);
+            this.#run(
+              { ...names, [FEEDS.A]: A, [FEEDS.B]: B, [FEEDS.scaling]: tf.scalar(layers.get(module)!.scaling) },
+              this.#recorded.assignAdapter,
+            );
           }
         },
       },

@@ -1,26 +1,44 @@
 /** PEFT's `adapter_config.json`, in the fields of version 0.21. */
+import { isRecord } from '../../../src/formats/record.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
-import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora.ts';
+import type { ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
 
 export const PEFT_VERSION = '0.21.2';
 
 /** Fields that do not affect the maths of a trained adapter. PEFT corrects `fan_in_fan_out` to match the layer. */
 const DESCRIPTIVE = new Set([
   ...['auto_mapping', 'base_model_name_or_path', 'revision', 'inference_mode', 'peft_version', 'loftq_config', 'eva_config', 'corda_config'],
-  ...[
-    'fan_in_fan_out',
-    'layers_pattern',
-    'megatron_config',
-    'megatron_core',
-    'qalora_group_size',
-    'runtime_config',
-    'lora_ga_config',
-    'ensure_weight_tying',
-  ],
+  ...['fan_in_fan_out', 'megatron_config', 'megatron_core', 'qalora_group_size', 'runtime_config', 'lora_ga_config', 'ensure_weight_tying'],
 ]);
 
 /** Fields that are read below. */
-const READ = new Set(['peft_type', 'task_type', 'r', 'lora_alpha', 'lora_dropout', 'target_modules', 'use_rslora', 'bias', 'init_lora_weights']);
+const READ = new Set(['peft_type', 'task_type', 'r', 'lora_alpha', 'lora_dropout', 'target_modules', 'use_rslora', 'init_lora_weights']);
+
+type Check = (value: unknown) => boolean;
+const isText: Check = (value) => typeof value === 'string';
+const isRank: Check = (value) => Number.isSafeInteger(value) && (value as number) > 0;
+const isIndex: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
+const isNumber: Check = (value) => typeof value === 'number' && Number.isFinite(value);
+const oneOrMore =
+  (check: Check): Check =>
+  (value) =>
+    check(value) || (Array.isArray(value) && value.every(check));
+const mapOf =
+  (check: Check): Check =>
+  (value) =>
+    isRecord(value) && Object.values(value).every(check);
+
+/** Fields that become part of the tuning if they are set. */
+const OPTIONAL: Readonly<Record<string, Check>> = {
+  rank_pattern: mapOf(isRank),
+  alpha_pattern: mapOf(isNumber),
+  exclude_modules: oneOrMore(isText),
+  layers_to_transform: oneOrMore(isIndex),
+  layers_pattern: oneOrMore(isText),
+  use_dora: (value) => value === true,
+  bias: (value) => value === 'all' || value === 'lora_only',
+  modules_to_save: (value) => Array.isArray(value) && value.every(isText),
+};
 
 /** Initialisations that leave the base model as it is; others (PiSSA, OLoRA, …) also change its weights. */
 const PLAIN_INITIALISATIONS: unknown[] = [undefined, null, true, false, 'gaussian', 'orthogonal', 'eva', 'lora_ga'];
@@ -31,10 +49,10 @@ const PLAIN_INITIALISATIONS: unknown[] = [undefined, null, true, false, 'gaussia
  *   when it is set to anything but null, false or empty.
  */
 export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+  if (!isRecord(json)) {
     throw new Refusal('corrupt_model_file', `${where} is not a JSON object`, { param: 'model' });
   }
-  const fields = json as Record<string, unknown>;
+  const fields = json;
   const problems: string[] = [];
   const check = (field: string, ok: boolean): void => {
     if (!ok) problems.push(`${field} is ${JSON.stringify(fields[field]) ?? 'missing'}`);
@@ -42,17 +60,19 @@ export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
   const { peft_type: peftType, task_type: taskType, r, lora_alpha: alpha, lora_dropout: dropout, target_modules: targets } = fields;
   check('peft_type', peftType === 'LORA');
   check('task_type', taskType === 'CAUSAL_LM' || taskType === null || taskType === undefined);
-  check('r', Number.isSafeInteger(r) && (r as number) > 0);
-  check('lora_alpha', typeof alpha === 'number' && Number.isFinite(alpha));
+  check('r', isRank(r));
+  check('lora_alpha', isNumber(alpha));
   check('lora_dropout', dropout === undefined || (typeof dropout === 'number' && dropout >= 0 && dropout < 1));
-  check('target_modules', targets === ALL_LINEAR || (Array.isArray(targets) && targets.every((name) => typeof name === 'string')));
-  check('bias', (fields['bias'] ?? 'none') === 'none');
+  check('target_modules', oneOrMore(isText)(targets));
   check('init_lora_weights', PLAIN_INITIALISATIONS.includes(fields['init_lora_weights']));
-  for (const [field, value] of Object.entries(fields)) if (!READ.has(field) && !DESCRIPTIVE.has(field)) check(field, isUnset(value));
+  const others = Object.entries(fields).filter(
+    ([field, value]) => !READ.has(field) && !DESCRIPTIVE.has(field) && !isUnset(value) && value !== 'none',
+  );
+  for (const [field, value] of others) check(field, OPTIONAL[field]?.(value) ?? false);
   if (problems.length > 0) {
     throw new Refusal('unsupported_adapter', `${where}: ${problems.join('; ')}`, {
       param: 'model',
-      hint: 'Only plain LoRA with one rank can be read: no DoRA, trained biases, saved modules, patterns or layer subsets.',
+      hint: 'Only what a job can ask for of LoRA can be read.',
     });
   }
   return {
@@ -62,6 +82,7 @@ export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
     lora_dropout: (dropout as number | undefined) ?? 0,
     target_modules: targets as ResolvedLora['target_modules'],
     use_rslora: fields['use_rslora'] === true,
+    ...(Object.fromEntries(others) as Partial<ResolvedLora>),
   };
 }
 
@@ -75,18 +96,18 @@ export function adapterConfigJson(
 ): Record<string, unknown> {
   return {
     alora_invocation_tokens: null,
-    alpha_pattern: {},
+    alpha_pattern: tuning.alpha_pattern ?? {},
     arrow_config: null,
     auto_mapping: null,
     base_model_name_or_path: base.name,
-    bias: 'none',
+    bias: tuning.bias ?? 'none',
     corda_config: null,
     ensure_weight_tying: false,
     eva_config: null,
     exclude_modules: null,
     fan_in_fan_out: base.inputFirst,
     inference_mode: true,
-    init_lora_weights: true,
+    init_lora_weights: tuning.init_lora_weights ?? true,
     layer_replication: null,
     layers_pattern: null,
     layers_to_transform: null,
@@ -96,18 +117,18 @@ export function adapterConfigJson(
     lora_dropout: tuning.lora_dropout,
     megatron_config: null,
     megatron_core: 'megatron.core',
-    modules_to_save: null,
+    modules_to_save: tuning.modules_to_save ?? null,
     peft_type: 'LORA',
     peft_version: PEFT_VERSION,
     qalora_group_size: 16,
     r: tuning.r,
-    rank_pattern: {},
+    rank_pattern: tuning.rank_pattern ?? {},
     revision: base.revision,
     target_modules: [...tuning.target_modules].sort(),
     target_parameters: null,
     task_type: 'CAUSAL_LM',
     trainable_token_indices: null,
-    use_dora: false,
+    use_dora: tuning.use_dora ?? false,
     use_qalora: false,
     use_rslora: tuning.use_rslora,
   };

@@ -2,9 +2,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
+import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
-import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora.ts';
-import type { TunedModel } from '../tuning/tuned-model.ts';
+import { deliveredLora } from '../../../src/formats/tuning/lora.ts';
+import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
+import { loraLayers } from '../../../src/formats/tuning/lora-layers.ts';
+import { trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
+import type { TensorValues, TunedModel } from '../tuning/tuned-model.ts';
 import { adapterCard, CARD_FILE } from './adapter-card.ts';
 import { adapterConfigJson, parseAdapterConfig } from './adapter-config.ts';
 import { readJson, writeFileWhole } from './files.ts';
@@ -27,21 +31,21 @@ interface AdapterOptions {
  * @returns the file names written
  */
 export function saveAdapter(
-  model: Pick<TunedModel, 'config' | 'read'>,
+  model: Pick<TunedModel, 'config' | 'read' | 'constants'>,
   dir: string,
   { tuning, baseModelName, baseModelRevision = null }: AdapterOptions,
 ): string[] {
   mkdirSync(dir, { recursive: true });
-  const tensors = model.read();
-  writeSafetensors(join(dir, ADAPTER_WEIGHTS_FILE), tensors);
+  writeSafetensors(join(dir, ADAPTER_WEIGHTS_FILE), adapterTensors(model, tuning));
+  const delivered = deliveredLora(tuning);
   const written = adapterConfigJson(
-    { ...tuning, target_modules: shortNames(tuning, tensors.keys()) },
+    { ...delivered, target_modules: targetNames(delivered, [...loraLayers(model.config, tuning).keys()]) },
     { name: baseModelName, revision: baseModelRevision, inputFirst: model.config.inputFirst },
   );
   writeFileWhole(join(dir, ADAPTER_CONFIG_FILE), `${JSON.stringify(written, null, 2)}\n`);
   writeFileWhole(
     join(dir, CARD_FILE),
-    adapterCard({ name: baseModelName, revision: baseModelRevision }, { rankStabilised: tuning.use_rslora ? tuning.r : null }),
+    adapterCard({ name: baseModelName, revision: baseModelRevision }, { rankStabilised: delivered.use_rslora ? delivered.r : null }),
   );
   return [CARD_FILE, ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
 }
@@ -52,12 +56,65 @@ export function readAdapterConfig(dir: string): ResolvedLora {
   return parseAdapterConfig(readJson(path, ADAPTER_DIRECTORY_HINT), path);
 }
 
+/** @returns what is trained under PEFT's names; the update of a decomposed base as one of twice the rank */
+function adapterTensors(model: Pick<TunedModel, 'config' | 'read' | 'constants'>, tuning: ResolvedLora): Map<string, TensorValues> {
+  const weights = trainedWeights(model.config, tuning);
+  const constants = model.constants();
+  const tensors = new Map<string, TensorValues>();
+  for (const [name, values] of model.read()) {
+    const begin = constants.get(name.replace(/\.lora_([AB])\./, '.lora_begin_$1.'));
+    const isB = name.includes('.lora_B.');
+    tensors.set(weights.get(name) ?? name, begin === undefined ? values : isB ? besideNegative(values, begin) : above(values, begin));
+  }
+  return tensors;
+}
+
+/** [A; A₀] */
+function above({ shape: [r, input], data }: TensorValues, begin: TensorValues): TensorValues {
+  const joined = new Float32Array(2 * data.length);
+  joined.set(data);
+  joined.set(begin.data, data.length);
+  return { shape: [2 * r!, input!], data: joined };
+}
+
+/** [B, −B₀] */
+function besideNegative({ shape: [out, r], data }: TensorValues, begin: TensorValues): TensorValues {
+  const joined = new Float32Array(2 * data.length);
+  for (let row = 0; row < out!; row++) {
+    joined.set(data.subarray(row * r!, (row + 1) * r!), 2 * row * r!);
+    for (let column = 0; column < r!; column++) joined[(2 * row + 1) * r! + column] = -begin.data[row * r! + column]!;
+  }
+  return { shape: [out!, 2 * r!], data: joined };
+}
+
+/** PEFT saves the base's own matrix with an adapted head or embedding, in case it had been resized. */
+const OWN_MATRIX = /^base_model\.model\.(.+)\.base_layer\.weight$/;
+
+/** Sets what LoRA trains to the values in an adapter directory. @throws Refusal as `loadAdapter` */
+export function loadLoraAdapter(model: Pick<TunedModel, 'config' | 'trainable' | 'assign'>, dir: string): void {
+  const base = weightShapes(model.config);
+  const isSpare = (name: string, shape: readonly number[]): boolean => base.get(`${OWN_MATRIX.exec(name)?.[1]}.weight`)?.join() === shape.join();
+  loadAdapter(model, dir, { fileNames: trainedWeights(model.config, readAdapterConfig(dir)), isSpare });
+}
+
+interface Naming {
+  /** Names in the file, where they differ. */
+  fileNames?: ReadonlyMap<string, string>;
+  /** Whether a tensor that is not trained may be in the file. */
+  isSpare?(name: string, shape: readonly number[]): boolean;
+}
+
 /**
- * Sets a model's A and B to those of an adapter directory.
+ * Sets what a model trains to the values in an adapter directory.
  * @throws Refusal `corrupt_model_file` naming every missing, misshapen or unknown tensor
  */
-export function loadAdapter(model: Pick<TunedModel, 'trainable' | 'assign'>, dir: string): void {
-  const { trainable } = model;
+export function loadAdapter(
+  model: Pick<TunedModel, 'trainable' | 'assign'>,
+  dir: string,
+  { fileNames = new Map(), isSpare = () => false }: Naming = {},
+): void {
+  const inFile = (name: string): string => fileNames.get(name) ?? name;
+  const trainable = new Map([...model.trainable].map(([name, one]) => [inFile(name), one]));
   const path = join(dir, ADAPTER_WEIGHTS_FILE);
   const file = openSafetensors(path);
   try {
@@ -67,21 +124,29 @@ export function loadAdapter(model: Pick<TunedModel, 'trainable' | 'assign'>, dir
       if (entry === undefined) problems.push(`tensor ${name} is missing`);
       else if (entry.shape.join() !== shape.join()) problems.push(`tensor ${name} is [${entry.shape}] where the model needs [${shape}]`);
     }
-    for (const name of file.header.tensors.keys()) if (!trainable.has(name)) problems.push(`tensor ${name} does not belong to the model`);
+    for (const [name, { shape }] of file.header.tensors)
+      if (!trainable.has(name) && !isSpare(name, shape)) problems.push(`tensor ${name} does not belong to the model`);
     if (problems.length > 0) {
       throw new Refusal('corrupt_model_file', `${path} does not fit the base model: ${problems.join('; ')}`, {
         param: 'model',
         hint: 'Was the adapter trained on another base model?',
       });
     }
-    model.assign(new Map([...trainable.keys()].map((name) => [name, file.read(name).data as Float32Array])));
+    model.assign(new Map([...model.trainable.keys()].map((name) => [name, file.read(inFile(name)).data as Float32Array])));
   } finally {
     file.close();
   }
 }
 
-/** PEFT matches the end of a name, so `all-linear` is written as the last parts of the layers' names. */
-function shortNames({ target_modules: targets }: ResolvedLora, names: Iterable<string>): string[] {
-  if (targets !== ALL_LINEAR) return targets;
-  return [...new Set([...names].map((name) => name.split('.').at(-3)!))];
+/**
+ * PEFT matches the end of a name, so `all-linear` is written as the last parts of the layers' names. Other selections are written as whole names: a
+ * regular expression may also match what is no layer, for example an activation, and PEFT would refuse the adapter.
+ */
+function targetNames(
+  { target_modules: targets, exclude_modules: excluded, layers_to_transform: layers }: ResolvedLora,
+  modules: readonly string[],
+): string[] {
+  const isPlain = excluded === undefined && layers === undefined;
+  if (isPlain && targets === ALL_LINEAR) return [...new Set(modules.map((module) => module.slice(module.lastIndexOf('.') + 1)))];
+  return isPlain && typeof targets !== 'string' ? targets : [...modules];
 }

@@ -90,7 +90,8 @@ export class Decoder {
     const hasVirtual = virtual !== undefined || virtualKeysAndValues !== undefined;
     const ids = hasVirtual ? tf.minimum(inputIds, tf.scalar(vocabSize - 1, 'int32')) : inputIds; // any row serves a virtual token
     const found = lookUp(table, ids as Tensor1D, { trained: table instanceof tf.Variable, paddingId });
-    const scaled: Tensor2D = embeddingScale === 1 ? found : tf.mul(found, embeddingScale);
+    const updated: Tensor2D = parameters.embeddingUpdate === undefined ? found : tf.add(found, parameters.embeddingUpdate(inputIds));
+    const scaled: Tensor2D = embeddingScale === 1 ? updated : tf.mul(updated, embeddingScale);
     // As in transformers, whose embedding module scales what it looks up.
     const x = virtual === undefined ? scaled : withVirtualRows(scaled, virtual, virtualNumbers(inputIds, vocabSize));
     if (names.positions === null) return x;

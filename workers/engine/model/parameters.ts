@@ -1,5 +1,5 @@
 /** The weights as one forward pass sees them: what a tuning method gives to the decoder. */
-import type { Tensor, Tensor2D } from '../tensorflow/tensorflow.ts';
+import type { Tensor, Tensor1D, Tensor2D } from '../tensorflow/tensorflow.ts';
 
 export interface Parameters {
   /** @param name as in the checkpoint, e.g. `model.norm.weight` */
@@ -24,4 +24,10 @@ export interface Parameters {
    * @param layer its number, from 0
    */
   virtualKeysAndValues?(layer: number): { keys: Tensor2D; values: Tensor2D };
+  /**
+   * What the tuning method adds to the embeddings of tokens, before they are scaled.
+   * @param ids [tokens] int32
+   * @returns [tokens, hidden]
+   */
+  embeddingUpdate?(ids: Tensor1D): Tensor2D;
 }

@@ -1,6 +1,6 @@
 /** Cross-entropy over the vocabulary, computed only for the supervised tokens, each with a weight. */
 import { tokensOfHeadPart } from '../../../src/formats/pass-size.ts';
-import { differentiable } from '../tensorflow/differentiable.ts';
+import { differentiable, isTrained } from '../tensorflow/differentiable.ts';
 import { after, elementsAt, gatherRows, splitRows } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
@@ -60,7 +60,7 @@ function losses(predictions: Predictions, { withGradient, softCap = null }: Cros
       return { loss: tf.addN(parts.map(({ loss }) => loss)), correct: tf.addN(parts.map(({ correct }) => correct)) };
     });
   }
-  const trained = head instanceof tf.Variable;
+  const trained = isTrained(head);
   let correct: Scalar | undefined;
   const loss = differentiable<Scalar>(trained ? [states, head] : [states], () => {
     const gradients = (part: Part): PartialGradients => {

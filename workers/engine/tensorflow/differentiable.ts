@@ -24,3 +24,15 @@ export function differentiable<Out extends Tensor>(inputs: Tensor[], derive: () 
   });
   return run(...inputs) as Out;
 }
+
+/** What `gradientsFlowInto` was called with. */
+const computed = new WeakSet<Tensor>();
+
+/** Marks a weight that is computed from variables, so that its users compute its gradient. */
+export function gradientsFlowInto<T extends Tensor>(weight: T): T {
+  computed.add(weight);
+  return weight;
+}
+
+/** Whether a weight needs a gradient. */
+export const isTrained = (weight: Tensor): boolean => weight instanceof tf.Variable || computed.has(weight);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { type Ia3Tuning, ia3Format, ia3Name, scaledLayers, withDefaults } from '../../../src/formats/tuning/ia3.ts';
-import { ALL_LINEAR } from '../../../src/formats/tuning/lora.ts';
+import { ALL_LINEAR } from '../../../src/formats/tuning/lora-fields.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { isNames, lastParts, readAdapterFields, writeAdapterFiles } from '../io/adapter-files.ts';
 import { openFittingAdapter, shapeProblems } from '../proof/adapter-shapes.ts';

@@ -3,125 +3,150 @@
 import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
-import { linearLayers } from '../../../src/formats/module-shapes.ts';
-import { loraScaling, peftName, type ResolvedLora, targetedModules } from '../../../src/formats/tuning/lora.ts';
-import { loadAdapter, readAdapterConfig, saveAdapter } from '../io/adapter.ts';
+import { headWeight } from '../../../src/formats/module-shapes.ts';
+import { deliveredLora, magnitudeName, peftName } from '../../../src/formats/tuning/lora.ts';
+import type { ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
+import type { LoraLayer } from '../../../src/formats/tuning/lora-layers.ts';
+import { checkLora, isDecomposed } from '../../../src/formats/tuning/lora-refusals.ts';
+import { trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
+import { loadLoraAdapter, readAdapterConfig, saveAdapter } from '../io/adapter.ts';
+import { lookUp } from '../model/embedding.ts';
 import { adapterProblems, configProblems } from '../proof/adapter-layout.ts';
-import { differentiable } from '../tensorflow/differentiable.ts';
-import { expansionGradientKernel, LARGEST_THIN_RANK, ownKernels, statelessUniform } from '../tensorflow/native.ts';
+import { gradientsFlowInto } from '../tensorflow/differentiable.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import { doraLinear } from './dora.ts';
+import { beginName, initialMatrices, valuesOfBase } from './lora-initial.ts';
+import { byScaling, expanded, type Factors, keyOfModule, reduced } from './low-rank.ts';
 import type { Method } from './method.ts';
-import { hashName, uniform } from './random.ts';
-import { byName, plainParameters, type Trained, variable } from './trained.ts';
+import { byName, plainParameters, type Trained, unbiasedProduct, variable } from './trained.ts';
 
-interface LoraPair {
-  /** [r, in], initially Kaiming-uniform with a = √5: within ±1/√in */
+interface LoraPair extends Pick<LoraLayer, 'kind' | 'scaling'> {
+  /** [r, in] */
   A: Variable;
-  /** [out, r], initially zero, so that a new adapter changes nothing */
+  /** [out, r]; zero at first unless the initialisation says otherwise, so that a new adapter changes nothing */
   B: Variable;
+  /** [r, in] and [out, r]: what the update begins with if that is taken from the base, and so what it is measured from. */
+  begin: { A: Variable; B: Variable } | null;
+  /** [out], DoRA's */
+  magnitude: Variable | null;
 }
 
 export const lora: Method<ResolvedLora> = {
   peftType: 'LORA',
-  trainsWeight: () => false,
+  trainsWeight: (name, { config, tuning }) => trainedWeights(config, tuning).has(name),
+  rateFactor,
   join: joinPairs,
   save: (model, dir, { tuning, base }) => saveAdapter(model, dir, { tuning, baseModelName: base.name, baseModelRevision: base.revision }),
   tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
   layoutProblems(dir, { tuning, modelDir }) {
     const written = readAdapterConfig(dir);
-    return [...configProblems(written, tuning), ...adapterProblems(dir, modelDir, written)];
+    return [...configProblems(written, deliveredLora(tuning)), ...adapterProblems(dir, modelDir, written)];
   },
-  adapter: { readTuning: readAdapterConfig, isBaseAtZero: () => true, isPerRow: () => true, load: loadAdapter },
+  adapter: { readTuning: readAdapterConfig, isBaseAtZero: isAdded, isPerRow, load: loadLoraAdapter },
 };
 
-/** Adds a pair to every targeted layer of a frozen base. */
+/** Whether all that is trained is added to the base as a product. */
+function isAdded(tuning: ResolvedLora): boolean {
+  const { use_dora: dora = false, bias = 'none', modules_to_save: saved } = tuning;
+  return !dora && !isDecomposed(tuning) && bias === 'none' && saved === undefined;
+}
+
+function isPerRow(tuning: ResolvedLora, config: ModelConfig): boolean {
+  return isAdded(tuning) && [...checkLora(config, tuning).values()].every(({ kind }) => kind === 'linear');
+}
+
+/** LoRA+ (Hayou et al. 2024), as PEFT's `create_loraplus_optimizer`: B and all vectors learn faster. */
+function rateFactor(name: string, { shape, tuning }: { shape: readonly number[]; tuning: ResolvedLora }): number {
+  return name.includes('.lora_B.') || shape.length === 1 ? (tuning.loraplus_lr_ratio ?? 1) : 1;
+}
+
+/** Adds a pair to every targeted layer of a base, most or all of which is frozen. */
 function joinPairs(weights: ReadonlyMap<string, Tensor>, options: { config: ModelConfig; tuning: ResolvedLora; seed: number }): Trained {
   const { config, tuning, seed } = options;
-  const layers = linearLayers(config);
+  const layers = checkLora(config, tuning);
   const pairs = new Map<string, LoraPair>();
-  const trainable = new Map<string, Variable>();
-  for (const module of targetedModules([...layers.keys()], tuning.target_modules)) {
-    const { out, in: input } = layers.get(module)!;
-    const name = peftName(module, 'A');
-    const A = variable(tf.tensor2d(uniform(tuning.r * input, { bound: 1 / Math.sqrt(input), seed, name }), [tuning.r, input]));
-    const B = variable(tf.zeros([out, tuning.r]));
-    pairs.set(module, { A, B });
-    trainable.set(name, A).set(peftName(module, 'B'), B);
+  const trainable = new Map<string, Variable>([...weights].filter((weight): weight is [string, Variable] => weight[1] instanceof tf.Variable));
+  const constant = new Map<string, Variable>();
+  for (const [module, layer] of layers) {
+    const { kind, scaling } = layer;
+    const initial = initialMatrices(module, layer, { tuning, seed });
+    const [A, B] = [variable(initial.A), variable(initial.B)];
+    trainable.set(peftName(module, 'A', kind), A).set(peftName(module, 'B', kind), B);
+    const begin = isDecomposed(tuning) ? { A: held(A), B: held(B) } : null;
+    if (begin !== null) constant.set(beginName(module, 'A'), begin.A).set(beginName(module, 'B'), begin.B);
+    const magnitude = tuning.use_dora === true ? variable(tf.zeros([layer.out])) : null;
+    if (magnitude !== null) trainable.set(magnitudeName(module), magnitude);
+    pairs.set(module, { kind, A, B, begin, magnitude, scaling });
   }
-  const scaling = loraScaling(tuning);
   const plain = plainParameters(weights, config);
+  const ofKind = (kind: LoraLayer['kind']): LoraPair | undefined => [...pairs.values()].find((pair) => pair.kind === kind);
+  const [head, embedding] = [ofKind('head'), ofKind('embedding')];
   return {
     trainable: byName(trainable),
+    constant,
+    initial: valuesOfBase(layers, { config, tuning, seed }),
+    changesHead: head !== undefined,
     parameters(key) {
       const linears = (modules: readonly string[], x: Tensor2D): Tensor2D[] => {
+        if (tuning.use_dora === true) return modules.map((module) => dora(module, x));
         const frozen = plain.linears(modules, x);
         const targeted = modules.filter((module) => pairs.has(module));
-        const tuned = targeted.map((module) => pairs.get(module)!);
+        const tuned = targeted.map((module) => factorsOf(pairs.get(module)!));
         const reductions = within(modules[0]!, () => {
-          if (key === undefined || tuning.lora_dropout === 0) return reduced(x, tuned, scaling);
+          if (key === undefined || tuning.lora_dropout === 0) return byScaling(tuned, (alike) => reduced(x, alike));
           // Each layer drops different elements.
-          return targeted.flatMap((module, index) =>
-            reduced(x, [tuned[index]!], scaling, { rate: tuning.lora_dropout, seed: keyOfModule(key, module) }),
-          );
+          return targeted.flatMap((module, index) => reduced(x, [tuned[index]!], { rate: tuning.lora_dropout, seed: keyOfModule(key, module) }));
         });
         return modules.map((module, index) => {
           const at = targeted.indexOf(module);
           return at === -1 ? frozen[index]! : within(module, () => expanded(frozen[index]!, reductions[at]!, tuned[at]!.B));
         });
       };
-      return { weight: plain.weight, linear: (module, x) => linears([module], x)[0]!, linears };
+      const dora = (module: string, x: Tensor2D): Tensor2D => {
+        const pair = pairs.get(module);
+        if (!pair?.magnitude) return plain.linear(module, x);
+        const magnitude = pair.magnitude as unknown as Tensor1D;
+        const dropout = key === undefined || tuning.lora_dropout === 0 ? undefined : { rate: tuning.lora_dropout, seed: keyOfModule(key, module) };
+        return within(module, () => doraLinear(x, { ...unbiasedProduct(weights, module, config), factors: factorsOf(pair), magnitude, dropout }));
+      };
+      const weight = (name: string): Tensor =>
+        head !== undefined && name === headWeight(config)
+          ? gradientsFlowInto(updated(plain.weight(name) as Tensor2D, factorsOf(head)))
+          : plain.weight(name);
+      return {
+        weight,
+        linear: (module, x) => linears([module], x)[0]!,
+        linears,
+        ...(embedding !== undefined && { embeddingUpdate: (ids) => embeddingUpdate(ids, factorsOf(embedding), config) }),
+      };
     },
   };
 }
 
-/** A different key for each module; the sum wraps around. */
-export const keyOfModule = (key: Tensor1D, module: string): Tensor1D => tf.add(key, tf.tensor1d([0, hashName(module) | 0], 'int32'));
+const held = ({ shape }: Variable): Variable => {
+  const zeros = tf.zeros(shape);
+  const made = tf.variable(zeros, false);
+  zeros.dispose();
+  return made;
+};
 
-interface Dropout {
-  rate: number;
-  /** [2] int32 */
-  seed: Tensor1D;
+/** The update is s·(B·A − B₀·A₀), which is one of twice the rank. */
+function factorsOf({ A, B, begin, scaling }: LoraPair): Factors {
+  const [a, b] = [A, B] as unknown as [Tensor2D, Tensor2D];
+  if (begin === null) return { A: a, B: b, scaling };
+  return { A: tf.concat([a, begin.A as unknown as Tensor2D], 0), B: tf.concat([b, tf.neg(begin.B as unknown as Tensor2D)], 1), scaling };
 }
 
-/**
- * The first product of y = xWᵀ + s·((D·x)Aᵀ)Bᵀ, for all layers with the same input x at once: H = s·(D·x)Aᵀ, with their A stacked. D zeroes elements
- * with probability p; s includes the factor 1 / (1 − p) of the others. dx = s·D·(dH·A), dA = s·dHᵀ(D·x).
- * @param x [tokens, in]
- * @returns [tokens, r] for each
- */
-function reduced(x: Tensor2D, pairs: readonly LoraPair[], scaling: number, dropout?: Dropout): Tensor2D[] {
-  if (pairs.length === 0) return [];
-  const A = pairs.length === 1 ? (pairs[0]!.A as unknown as Tensor2D) : tf.concat(pairs.map((pair) => pair.A as unknown as Tensor2D));
-  const s = dropout === undefined ? scaling : scaling / (1 - dropout.rate);
-  const H = differentiable<Tensor2D>([x, A], () => {
-    const D = dropout === undefined ? undefined : tf.cast(tf.greaterEqual(statelessUniform(x.shape, dropout.seed), dropout.rate), 'float32');
-    const kept = D === undefined ? x : tf.mul(x, D);
-    return {
-      value: tf.mul(tf.matMul(kept, A, false, true), s), // [tokens, layers · r]
-      saved: D === undefined ? [kept, A] : [kept, A, D],
-      gradient(dH, [kept, A, D]) {
-        const scaled: Tensor2D = tf.mul(dH, s);
-        const throughA = tf.matMul(scaled, A as Tensor2D);
-        return [D === undefined ? throughA : tf.mul(throughA, D), tf.matMul(scaled, kept as Tensor2D, true, false)];
-      },
-    };
-  });
-  return pairs.length === 1 ? [H] : tf.split(H, pairs.length, 1);
-}
+/** W + s·B·A, [out, in] */
+const updated = (W: Tensor2D, { A, B, scaling }: Factors): Tensor2D => tf.add(W, tf.mul(tf.matMul(B, A), scaling));
 
 /**
- * The second product: y + H·Bᵀ. dH = dy·B, dB = dyᵀH.
- * @param y [tokens, out]
- * @param H [tokens, r]
+ * What an adapted embedding adds for each token: s·B·A[:, id].
+ * @param ids [tokens] int32
+ * @returns [tokens, hidden]
  */
-function expanded(y: Tensor2D, H: Tensor2D, B: Variable): Tensor2D {
-  return differentiable<Tensor2D>([y, H, B], () => ({
-    value: tf.add(y, tf.matMul(H, B as unknown as Tensor2D, false, true)),
-    saved: [H, B],
-    gradient(dy, [H, B]) {
-      if (ownKernels() && H!.shape[1]! <= LARGEST_THIN_RANK) return [tf.clone(dy), ...expansionGradientKernel(dy, H as Tensor2D, B as Tensor2D)];
-      return [tf.clone(dy), tf.matMul(dy, B as Tensor2D), tf.matMul(dy, H as Tensor2D, true, false)];
-    },
-  }));
+function embeddingUpdate(ids: Tensor1D, { A, B, scaling }: Factors, { paddingId }: ModelConfig): Tensor2D {
+  const columns = lookUp(tf.transpose(A), ids, { trained: true, paddingId }); // [tokens, r]
+  return tf.mul(tf.matMul(columns, B, false, true), scaling);
 }

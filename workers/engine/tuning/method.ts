@@ -29,6 +29,8 @@ export interface Method<T extends ResolvedTuning> {
   trainsWeight(name: string, options: { config: ModelConfig; tuning: T }): boolean;
   /** A text whose tokens `join` needs for the first values; absent where there is none. */
   initialText?(tuning: T): string | null;
+  /** What the learning rate of a trained tensor is multiplied by; default 1. */
+  rateFactor?(name: string, options: { shape: readonly number[]; tuning: T }): number;
   /**
    * Creates what is trained and joins it to the base.
    * @param weights of the base, by name; variables if they are themselves trained. Only `Trained.parameters` computes with them
@@ -56,9 +58,9 @@ export interface AdapterFiles<T extends ResolvedTuning> {
   /** Whether the model with all trained values at zero is its base, as with a product that is added to it. */
   isBaseAtZero(tuning: T): boolean;
   /** Whether it is no more than A and B beside layers, which a pass that generates applies to each row by itself. */
-  isPerRow(tuning: T): boolean;
+  isPerRow(tuning: T, config: ModelConfig): boolean;
   /** Sets the trained parameters, and constants that are delivered with them, to the values in a directory. @throws Refusal `corrupt_model_file` */
-  load(model: Pick<TunedModel, 'trainable' | 'constants' | 'assign'>, dir: string): void;
+  load(model: Pick<TunedModel, 'config' | 'trainable' | 'constants' | 'assign'>, dir: string): void;
   /**
    * Opens an adapter to merge it into the weights of its base. Absent for LoRA, whose matrices exports read themselves.
    * @throws Refusal `unsupported_export` for an adapter that no weights can hold, `corrupt_model_file` for one that does not fit

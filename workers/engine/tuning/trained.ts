@@ -31,6 +31,8 @@ export interface Trained {
    * @returns null for a name whose variable has its initial value already
    */
   initial?(name: string, read: ReadWeight): Float32Array | null;
+  /** Whether the head is computed from what is trained, though it is not trained itself. */
+  readonly changesHead?: boolean;
   /** The weights for one pass; without a key there is no dropout. */
   parameters(key?: Tensor1D): Parameters;
 }
@@ -60,10 +62,25 @@ function linearWeights(weights: ReadonlyMap<string, Tensor>, module: string, { i
 
 type Layout = Pick<ModelConfig, 'inputFirst'>;
 
+/** xWᵀ */
+const product = (x: Tensor2D, { W, inputFirst }: LinearWeights): Tensor2D =>
+  W instanceof tf.Variable ? tf.matMul(x, W as Tensor2D, false, !inputFirst) : frozenProduct(x, W, inputFirst);
+
 /** y = xWᵀ + b; b is optional. */
-function plainLinear(x: Tensor2D, { W, b, inputFirst }: LinearWeights): Tensor2D {
-  const y: Tensor2D = W instanceof tf.Variable ? tf.matMul(x, W as Tensor2D, false, !inputFirst) : frozenProduct(x, W, inputFirst);
-  return b === undefined ? y : tf.add(y, b);
+function plainLinear(x: Tensor2D, layer: LinearWeights): Tensor2D {
+  const y = product(x, layer);
+  return layer.b === undefined ? y : tf.add(y, layer.b);
+}
+
+/** A linear layer whose bias is still to be added. */
+export interface UnbiasedProduct extends LinearWeights {
+  /** @param x [tokens, in] @returns [tokens, out] */
+  product(x: Tensor2D): Tensor2D;
+}
+
+export function unbiasedProduct(weights: ReadonlyMap<string, Tensor>, module: string, layout: Layout): UnbiasedProduct {
+  const layer = linearWeights(weights, module, layout);
+  return { ...layer, product: (x) => product(x, layer) };
 }
 
 /** Sorts by name, so that sums over parameters always have the same order. */

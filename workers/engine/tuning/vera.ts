@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
-import { ALL_LINEAR } from '../../../src/formats/tuning/lora.ts';
+import { ALL_LINEAR } from '../../../src/formats/tuning/lora-fields.ts';
 import { PROJECTIONS, type ResolvedVera, veraFormat, veraLayers, veraName, veraTargets } from '../../../src/formats/tuning/vera.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { isNames, isNatural, lastParts, readAdapterFields, writeAdapterFiles } from '../io/adapter-files.ts';
@@ -11,7 +11,7 @@ import { differentiable } from '../tensorflow/differentiable.ts';
 import { statelessUniform } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
-import { keyOfModule } from './lora.ts';
+import { keyOfModule } from './low-rank.ts';
 import type { Merge, Method } from './method.ts';
 import { uniform } from './random.ts';
 import { byName, plainParameters, type Trained, variable } from './trained.ts';

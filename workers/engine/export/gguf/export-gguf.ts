@@ -1,7 +1,7 @@
 /** Exports for llama.cpp and what is built on it: a whole model, or an adapter that llama.cpp adds to one. */
 import type { TemplateSources } from '../../data/template/template-files.ts';
 import { readModelConfig } from '../../model/weights.ts';
-import { openAdapter, openMergedWeights, type TunedFiles } from '../merged-weights.ts';
+import { openLowRankAdapter, openMergedWeights, type TunedFiles } from '../merged-weights.ts';
 import { architectureOf } from './architecture.ts';
 import { type GgufTensor, ggufBytes, type Metadata, type MetadataValue, writeGguf } from './file.ts';
 import { namedLayers, namedTensors } from './tensor-names.ts';
@@ -72,12 +72,16 @@ export async function exportAdapterGguf(
   const config = readModelConfig(modelDir);
   const architecture = architectureOf(config);
   const layers = namedLayers(config, architecture);
-  const adapter = openAdapter(adapterDir, { modelDir, config });
-  const { r } = adapter;
+  const adapter = openLowRankAdapter(adapterDir, { modelDir, config });
   try {
+    // llama.cpp divides one lora_alpha by the rank of each layer, whatever the scaling was.
+    const first = adapter.read(adapter.modules[0]!);
+    const alpha = first.r * first.scaling;
     const tensors = adapter.modules.flatMap((module): GgufTensor[] => {
       const { name, rows } = layers.get(module)!;
-      const { A, B } = adapter.read(module);
+      const { A, B: own, r, scaling } = adapter.read(module);
+      const factor = (scaling * r) / alpha;
+      const B = factor === 1 ? own : own.map((value) => value * factor);
       const [input, out] = [A.length / r, B.length / r];
       const tensor = (matrix: string, shape: readonly number[], values: Float32Array): GgufTensor => {
         const full = `${name}.lora_${matrix}`;
@@ -88,8 +92,7 @@ export async function exportAdapterGguf(
     const metadata = new Map<string, MetadataValue>([
       ...general('adapter', { architecture: architecture.name, name: options.name }),
       ['adapter.type', { string: 'lora' }],
-      // llama.cpp divides it by r, whatever the scaling was.
-      ['adapter.lora.alpha', { f32: adapter.scaling * r }],
+      ['adapter.lora.alpha', { f32: alpha }],
       ['general.file_type', { u32: FILE_TYPES[options.type] }],
       ['general.quantization_version', { u32: QUANTIZATION_VERSION }],
     ]);

@@ -1,0 +1,112 @@
+/** Combinations of LoRA's fields that cannot be trained, or not delivered so that PEFT computes the same. */
+import type { ModelConfig } from '../model-config.ts';
+import { Refusal } from '../refusal.ts';
+import type { ResolvedLora } from './lora-fields.ts';
+import { checkSelectingFields, type LoraLayer, loraLayers, rankRule, selectionRule } from './lora-layers.ts';
+import { trainedWeights } from './lora-weights.ts';
+
+/** Largest rank that is delivered doubled: no adapter has more than twice the largest rank of a plain one. */
+const MAX_DECOMPOSED_RANK = 128;
+
+/** Whether the initial values are taken from the base, which then trains without what they stand for. */
+export const isDecomposed = ({ init_lora_weights: initial }: Pick<ResolvedLora, 'init_lora_weights'>): boolean =>
+  typeof initial === 'string' && (initial.startsWith('pissa') || initial === 'olora');
+
+/** @throws Refusal `unsupported_tuning` naming the field that does not go with the others */
+function refuse(field: keyof ResolvedLora, what: string, hint: string): never {
+  throw new Refusal('unsupported_tuning', what, { param: `tuning.${field}`, hint });
+}
+
+/** Refuses what fits no model. @throws Refusal naming the first field that does not go with the others, or a pattern that cannot be used */
+export function checkFields(tuning: ResolvedLora): void {
+  checkSelectingFields(tuning);
+  selectionRule(tuning);
+  rankRule(tuning, null);
+  const { bias = 'none', modules_to_save: saved, init_lora_weights: initial } = tuning;
+  if (bias !== 'none' && saved !== undefined)
+    refuse(
+      'bias',
+      `bias "${bias}" and modules_to_save do not go together`,
+      'PEFT saves the biases of saved modules twice, as trained and as they were. Leave one of them out.',
+    );
+  if (!isDecomposed(tuning)) return;
+  const initialised = `init_lora_weights "${initial}"`;
+  if (tuning.use_dora === true)
+    refuse(
+      'use_dora',
+      `DoRA and ${initialised} do not go together`,
+      "PEFT's conversion for the unchanged base would leave the magnitudes of the changed one. Leave one of them out.",
+    );
+  if (tuning.lora_dropout > 0)
+    refuse('lora_dropout', `${initialised} is trained without dropout, which would drop parts of the base`, 'Set lora_dropout to 0.');
+  const largest = Math.max(tuning.r, ...Object.values(tuning.rank_pattern ?? {}));
+  if (largest > MAX_DECOMPOSED_RANK)
+    refuse(
+      'init_lora_weights',
+      `${initialised} is delivered with twice the rank, so a rank is at most ${MAX_DECOMPOSED_RANK}, not ${largest}`,
+      'Choose a smaller one.',
+    );
+}
+
+/** @returns the adapted layers. @throws Refusal naming the first field that does not go with the others, or with the model */
+export function checkLora(config: ModelConfig, tuning: ResolvedLora): Map<string, LoraLayer> {
+  checkFields(tuning);
+  const layers = loraLayers(config, tuning);
+  checkHeadAndEmbedding(layers, { config, tuning });
+  const { init_lora_weights: initial = true } = tuning;
+  const initialised = `init_lora_weights "${initial}"`;
+  for (const [module, { r, out, in: input }] of layers) {
+    if (initial === 'orthogonal' && r % 2 !== 0)
+      refuse('init_lora_weights', `${initialised} needs even ranks; ${module} has ${r}`, 'Choose an even rank.');
+    if (isDecomposed(tuning) && r > Math.min(out, input))
+      refuse('init_lora_weights', `${initialised} takes ${r} directions from ${module}, which has ${Math.min(out, input)}`, 'Choose a smaller rank.');
+  }
+  if (initial === 'olora' && config.inputFirst)
+    refuse(
+      'init_lora_weights',
+      `${initialised} cannot be used with this family, whose layers are stored transposed`,
+      'PEFT decomposes them as they are stored, and its matrices do not fit then. Use "pissa".',
+    );
+  const both = [...trainedWeights(config, tuning).keys()].find((name) => name.endsWith('.weight') && layers.has(name.slice(0, -'.weight'.length)));
+  if (both !== undefined)
+    refuse(
+      'modules_to_save',
+      `${both} is in modules_to_save and in target_modules`,
+      'Name it whole in modules_to_save, or leave it out of one of them.',
+    );
+  return layers;
+}
+
+/** What is special in the layers outside the blocks. */
+function checkHeadAndEmbedding(layers: ReadonlyMap<string, LoraLayer>, { config, tuning }: { config: ModelConfig; tuning: ResolvedLora }): void {
+  const named = (kind: LoraLayer['kind']): string | undefined => [...layers].find(([, layer]) => layer.kind === kind)?.[0];
+  const [head, embedding] = [named('head'), named('embedding')];
+  if (head !== undefined && config.tiedHead)
+    refuse(
+      'target_modules',
+      `the head ${head} is the embedding's matrix, so it cannot be adapted alone`,
+      'PEFT would adapt it, but such an adapter cannot be merged. Leave it out.',
+    );
+  if (head !== undefined && tuning.lora_dropout > 0)
+    refuse(
+      'lora_dropout',
+      `the head ${head} is adapted without dropout: its logits are computed from one matrix`,
+      'Set it to 0, or leave the head out.',
+    );
+  if (embedding !== undefined && tuning.loraplus_lr_ratio !== undefined)
+    refuse(
+      'loraplus_lr_ratio',
+      `LoRA+ and an adapted embedding, ${embedding}, do not go together`,
+      'PEFT trains the embedding at a fixed rate of 1e-6 then. Leave one of them out.',
+    );
+  const special = head ?? embedding;
+  if (special === undefined) return;
+  if (tuning.use_dora === true)
+    refuse('use_dora', `DoRA cannot adapt ${special}`, 'It works on the linear layers of the blocks: leave it out of target_modules.');
+  if (tuning.init_lora_weights !== undefined)
+    refuse(
+      'init_lora_weights',
+      `init_lora_weights "${tuning.init_lora_weights}" does not apply to ${special}`,
+      'PEFT initialises an embedding in one way only. Leave it out of target_modules, or init_lora_weights.',
+    );
+}
