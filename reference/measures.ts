@@ -1,12 +1,16 @@
 /** Measures how far the engine is from the values of transformers and PEFT, on one fixture. */
 
+import type { ResolvedLora } from '../src/formats/tuning/lora-fields.ts';
+import { trainedWeights } from '../src/formats/tuning/lora-weights.ts';
 import { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
 import { openForInference, openForTraining } from '../workers/engine/compiled/open-model.ts';
 import type { Batch } from '../workers/engine/data/batch.ts';
 import { AdamW } from '../workers/engine/eager/adamw.ts';
-import type { EagerModel } from '../workers/engine/eager/eager-model.ts';
+import { type EagerModel, openEagerForTraining } from '../workers/engine/eager/eager-model.ts';
 import { loadAdapter, readAdapterConfig } from '../workers/engine/io/adapter.ts';
+import { readModelConfig } from '../workers/engine/model/weights.ts';
 import { tf } from '../workers/engine/tensorflow/tensorflow.ts';
+import { methodOf, withAdapter } from '../workers/engine/tuning/methods.ts';
 import {
   type ExpectedLoss,
   largest,
@@ -68,13 +72,24 @@ export function lossDifference(model: Model, batch: Batch, where: string[]): num
   return Math.abs(loss / weight - readReference<ExpectedLoss>(...where, 'expected.json').loss);
 }
 
+/** How parameters are compared with those of a file. */
+interface Compared {
+  weightDecay?: number;
+  /** Whether a parameter is compared. */
+  counts?(parameter: string): boolean;
+  inFile?: InFile;
+}
+
+/** A parameter's name in a fixture. */
+type InFile = (parameter: string) => string;
+
 /** @returns the largest max |Δ| ÷ max |g| of any parameter; infinite if the parameters are not the same ones */
-export function gradientsDifference(model: Model, batch: Batch, file: string[]): number {
+export function gradientsDifference(model: Model, batch: Batch, file: string[], inFile: InFile = (name) => name): number {
   const expected = referenceTensors(...file);
   const { gradients, weight } = summedGradients(model, batch);
   let worst = gradients.size === expected.size ? 0 : Number.POSITIVE_INFINITY;
   for (const [parameter, gradient] of gradients) {
-    const wanted = expected.get(parameter) ?? [];
+    const wanted = expected.get(inFile(parameter)) ?? [];
     const got = gradient.map((value) => value / weight);
     worst = Math.max(worst, largestDifference(got, wanted) / largest(wanted));
   }
@@ -98,7 +113,12 @@ function summedGradients(model: Model, batch: Batch): { gradients: Map<string, F
  * @returns the largest ‖Δ − Δref‖ ÷ ‖Δref‖ of any parameter after ten steps of AdamW at 1e-4
  * @throws Error if a step leaves tensors behind
  */
-export function stepsDifference(model: Model, batch: Batch, file: string[], weightDecay = 0, counts = (_parameter: string): boolean => true): number {
+export function stepsDifference(
+  model: Model,
+  batch: Batch,
+  file: string[],
+  { weightDecay = 0, counts = () => true, inFile = (name) => name }: Compared = {},
+): number {
   const expected = referenceTensors(...file);
   const start = new Map([...model.read()].map(([parameter, { data }]) => [parameter, data.slice()]));
   const step = model instanceof CompiledModel ? compiledStep(model, batch) : eagerStep(model, batch, weightDecay);
@@ -110,19 +130,25 @@ export function stepsDifference(model: Model, batch: Batch, file: string[], weig
   }
   step.dispose();
   const compared = [...model.read()].filter(([parameter]) => counts(parameter));
-  return Math.max(...compared.map(([parameter, { data }]) => relativeWalk(data, expected.get(parameter)!, start.get(parameter)!)));
+  return Math.max(...compared.map(([parameter, { data }]) => relativeWalk(data, expected.get(inFile(parameter))!, start.get(parameter)!)));
+}
+
+/** Takes a step of AdamW. @returns the mean loss before it */
+export function stepOf(model: CompiledModel, batch: Batch): number {
+  const { loss, weight } = model.accumulate(batch, POSITION);
+  model.update({ learningRate: LEARNING_RATE, maxNorm: 0, weight });
+  return loss / weight;
 }
 
 function compiledStep(model: CompiledModel, batch: Batch) {
-  const take = (): void => {
-    const { weight } = model.accumulate(batch, POSITION);
-    model.update({ learningRate: LEARNING_RATE, maxNorm: 0, weight });
-  };
-  return { take, dispose: () => {} };
+  return { take: () => void stepOf(model, batch), dispose: () => {} };
 }
 
 function eagerStep(model: EagerModel, batch: Batch, weightDecay: number) {
-  const optimizer = new AdamW(model.trainable, { weightDecay });
+  const { tuning } = model;
+  const method = tuning === null ? null : methodOf(tuning);
+  const rateFactor = (name: string): number => method?.rateFactor?.(name, { shape: model.trainable.get(name)!.shape, tuning: tuning! }) ?? 1;
+  const optimizer = new AdamW(model.trainable, { weightDecay, rateFactor });
   const take = (): void => {
     const { gradients, sums } = model.gradients(batch, POSITION);
     const means = new Map([...gradients].map(([parameter, gradient]) => [parameter, tf.div(gradient, sums.weight)]));
@@ -130,6 +156,34 @@ function eagerStep(model: EagerModel, batch: Batch, weightDecay: number) {
     tf.dispose([...gradients.values(), ...means.values()]);
   };
   return { take, dispose: () => optimizer.dispose() };
+}
+
+/** Ten steps of PEFT on one of its adapters, and the tuning that they were taken with. */
+interface Taken {
+  file: string;
+  fields?: Partial<ResolvedLora>;
+}
+
+/** How far a model with one of PEFT's adapters is from what PEFT computed: see test/fixtures/reference/lora.py. */
+export function adapterDifferences(name: string, kind: 'compiled' | 'eager', { file, fields = {} }: Taken = { file: 'after-10-steps' }): Differences {
+  const where = ['lora', name];
+  const batch = referenceBatch(name, 'lora');
+  const modelDir = referencePath(...readReference<string[]>('lora', name, 'base.json'), 'model');
+  const adapterDir = referencePath(...where, 'adapter');
+  const tuning = { ...readAdapterConfig(adapterDir), ...fields };
+  const inFile = (parameter: string): string => trainedWeights(readModelConfig(modelDir), tuning).get(parameter) ?? parameter;
+  const open = (): Model =>
+    withAdapter<Model>(
+      kind === 'eager' ? openEagerForTraining({ modelDir, tuning, seed: 0 }) : openForTraining({ modelDir, tuning, seed: 0, weightDecay: 0 }),
+      tuning,
+      adapterDir,
+    );
+  const beforeTraining = withModel(open, (model) => ({
+    logits: logitsDifference(model, batch, where),
+    loss: lossDifference(model, batch, where),
+    gradients: gradientsDifference(model, batch, [...where, 'gradients.safetensors'], inFile),
+  }));
+  return { ...beforeTraining, steps: withModel(open, (model) => stepsDifference(model, batch, [...where, `${file}.safetensors`], { inFile })) };
 }
 
 /**

@@ -90,7 +90,7 @@ export function methodDifferences(one: MethodCase, kind: 'eager' | 'compiled'): 
   );
   const steps = withModel(
     () => openMethod(one, kind),
-    (model) => stepsDifference(model, methodBatch(one, model), [...folder, 'after-10-steps.safetensors'], 0, (name) => !KEY_BIAS.test(name)),
+    (model) => stepsDifference(model, methodBatch(one, model), [...folder, 'after-10-steps.safetensors'], { counts: (name) => !KEY_BIAS.test(name) }),
   );
   return { ...before, steps };
 }

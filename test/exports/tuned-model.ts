@@ -26,7 +26,7 @@ export async function writeAdapter(dir: string): Promise<string[]> {
       return [name, { shape, data }];
     }),
   );
-  return saveAdapter({ config, read: () => tensors }, dir, { tuning: TUNING, baseModelName: 'graft-tiny' });
+  return saveAdapter({ config, read: () => tensors, constants: () => new Map() }, dir, { tuning: TUNING, baseModelName: 'graft-tiny' });
 }
 
 /** @returns the job's id, and the tuned model's name */

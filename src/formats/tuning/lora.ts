@@ -15,6 +15,8 @@ export const loraFormat: TuningFormat<LoraTuning, ResolvedLora> = {
   // About ten times full fine-tuning's (Thinking Machines 2025).
   baseLearningRate: 2e-4,
   trainedShapes: loraShapes,
+  constantShapes: beginShapes,
+  keptElements,
   check: checkFields,
   continued: deliveredLora,
   delivered: 'adapter',
@@ -41,6 +43,28 @@ function loraShapes(config: ModelConfig, tuning: ResolvedLora): Map<string, numb
   const base = weightShapes(config);
   for (const name of trainedWeights(config, tuning).keys()) shapes.set(name, base.get(name)!);
   return shapes;
+}
+
+/** Name of what an update begins with, which is in no file. */
+export const beginName = (module: string, matrix: 'A' | 'B'): string => `base_model.model.${module}.lora_begin_${matrix}.weight`;
+
+/** What an update begins with if that is taken from the base: of the shapes of A and B. */
+function beginShapes(config: ModelConfig, tuning: ResolvedLora): Map<string, number[]> {
+  if (!isDecomposed(tuning)) return new Map();
+  const layers = [...checkLora(config, tuning)];
+  return new Map(
+    layers.flatMap(([module, { out, in: input, r }]): [string, number[]][] => [
+      [beginName(module, 'A'), [r, input]],
+      [beginName(module, 'B'), [out, r]],
+    ]),
+  );
+}
+
+/** What the first products give; with DoRA also the sums that its gains are multiplied with. A head is changed before the pass. */
+function keptElements(config: ModelConfig, tuning: ResolvedLora): number {
+  const layers = [...checkLora(config, tuning).values()].filter(({ kind }) => kind !== 'head');
+  const ranks = isDecomposed(tuning) ? 2 : 1;
+  return layers.reduce((sum, { r, out }) => sum + ranks * r + (tuning.use_dora === true ? out : 0), 0);
 }
 
 /**

@@ -1,6 +1,6 @@
 /** LoRA's initial values, as PEFT's `init_lora_weights` names them. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { magnitudeName, peftName } from '../../../src/formats/tuning/lora.ts';
+import { beginName, magnitudeName, peftName } from '../../../src/formats/tuning/lora.ts';
 import type { ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
 import type { LoraLayer } from '../../../src/formats/tuning/lora-layers.ts';
 import { isDecomposed } from '../../../src/formats/tuning/lora-refusals.ts';
@@ -8,9 +8,6 @@ import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import { firstDirections, largestDirections, orthonormal } from './decomposition.ts';
 import { normal, uniform } from './random.ts';
 import type { ReadWeight, Trained } from './trained.ts';
-
-/** Name of what an update begins with, which is in no file. */
-export const beginName = (module: string, matrix: 'A' | 'B'): string => `base_model.model.${module}.lora_begin_${matrix}.weight`;
 
 interface Choices {
   tuning: ResolvedLora;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
-import type { ResolvedLora } from '../../../../src/formats/tuning/lora.ts';
+import type { ResolvedLora } from '../../../../src/formats/tuning/lora-fields.ts';
 import { type EagerModel, openEagerForInference, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { loadAdapter, readAdapterConfig, saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { saveModel } from '../../../../workers/engine/io/model-directory.ts';
@@ -68,10 +68,11 @@ describe('saveAdapter', () => {
 
 describe('an adapter', () => {
   it.each([
-    ['use_dora', true],
-    ['bias', 'all'],
-    ['rank_pattern', { q_proj: 8 }],
-    ['modules_to_save', ['lm_head']],
+    ['lora_bias', true],
+    ['bias', 'some'],
+    ['rank_pattern', { q_proj: 'many' }],
+    ['target_parameters', ['mlp.experts']],
+    ['trainable_token_indices', [3]],
     ['peft_type', 'ADALORA'],
     ['init_lora_weights', 'pissa'],
     ['something_new', true],

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
-import { type ResolvedLora, targetedModules } from '../../../../src/formats/tuning/lora.ts';
+import type { ResolvedLora } from '../../../../src/formats/tuning/lora-fields.ts';
+import { targetedModules } from '../../../../src/formats/tuning/lora-layers.ts';
 import { type EagerModel, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 
@@ -129,14 +130,14 @@ describe('targetedModules', () => {
   const modules = ['model.layers.0.self_attn.q_proj', 'model.layers.0.mlp.up_proj', 'model.layers.1.self_attn.q_proj'];
 
   it('matches the whole name, or its end after a dot, as PEFT does', () => {
-    expect(targetedModules(modules, ['q_proj'])).toEqual([modules[0], modules[2]]);
-    expect(targetedModules(modules, ['0.self_attn.q_proj'])).toEqual([modules[0]]);
-    expect(targetedModules(modules, [modules[1]!])).toEqual([modules[1]]);
-    expect(targetedModules(modules, 'all-linear')).toEqual(modules);
+    expect(targetedModules(modules, { target_modules: ['q_proj'] })).toEqual([modules[0], modules[2]]);
+    expect(targetedModules(modules, { target_modules: ['0.self_attn.q_proj'] })).toEqual([modules[0]]);
+    expect(targetedModules(modules, { target_modules: [modules[1]!] })).toEqual([modules[1]]);
+    expect(targetedModules(modules, { target_modules: 'all-linear' })).toEqual(modules);
   });
 
   it('refuses names that match nothing and lists those that exist', () => {
-    const act = (): unknown => targetedModules(modules, ['q_proj', 'query', 'proj']);
+    const act = (): unknown => targetedModules(modules, { target_modules: ['q_proj', 'query', 'proj'] });
     expect(act).toThrow(Refusal);
     expect(act).toThrow('no linear layer called query, proj');
     try {
@@ -148,7 +149,7 @@ describe('targetedModules', () => {
   });
 
   it('refuses "all-linear" in a list, and says how to write it', () => {
-    expect(() => targetedModules(modules, ['all-linear'])).toThrow(
+    expect(() => targetedModules(modules, { target_modules: ['all-linear'] })).toThrow(
       expect.objectContaining({ code: 'unknown_target_module', hint: expect.stringContaining('"target_modules": "all-linear"') }),
     );
   });

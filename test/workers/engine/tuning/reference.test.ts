@@ -31,7 +31,7 @@ const expectGradients = (model: EagerModel, name: string, file: string[]): void 
   expect(gradientsDifference(model, referenceBatch(name), file)).toBeLessThanOrEqual(TOLERANCES.gradients);
 
 const expectTenSteps = (model: EagerModel, name: string, { file, weightDecay }: { file: string[]; weightDecay: number }): void =>
-  expect(stepsDifference(model, referenceBatch(name), file, weightDecay)).toBeLessThanOrEqual(TOLERANCES.steps);
+  expect(stepsDifference(model, referenceBatch(name), file, { weightDecay })).toBeLessThanOrEqual(TOLERANCES.steps);
 
 describe.each(referenceCases)('the base model %s', (name) => {
   const modelDir = referencePath('cases', name, 'model');
