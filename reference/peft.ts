@@ -65,6 +65,42 @@ CASES.push(
   { name: 'tied head, full on the last block', modelDir: gqaTied, tuning: { type: 'full', layers_to_transform: [1], freeze_embeddings: true } },
 );
 
+const LORA = { type: 'lora', r: 4 } as const;
+CASES.push(
+  {
+    name: 'tied head, LoRA with patterns and LoRA+',
+    modelDir: gqaTied,
+    tuning: { ...LORA, rank_pattern: { q_proj: 2, 'layers\\.1\\..*': 6 }, alpha_pattern: { '(k|v)_proj': 5 }, loraplus_lr_ratio: 4 },
+  },
+  {
+    name: 'untied head, LoRA by an expression, with an exclusion',
+    modelDir: untied,
+    tuning: {
+      ...LORA,
+      target_modules: 'model\\.layers\\.\\d+\\..*(q|up)_proj',
+      exclude_modules: '.*\\.0\\.mlp\\..*',
+      init_lora_weights: 'orthogonal',
+    },
+  },
+  {
+    name: 'untied head, LoRA on two blocks',
+    modelDir: untied,
+    tuning: {
+      ...LORA,
+      target_modules: ['q_proj', 'down_proj'],
+      layers_to_transform: [0, 2],
+      layers_pattern: 'layers',
+      init_lora_weights: 'gaussian',
+    },
+  },
+  { name: 'untied head, DoRA with dropout', modelDir: untied, tuning: { ...LORA, use_dora: true, lora_dropout: 0.1 } },
+  { name: 'tied head, PiSSA', modelDir: gqaTied, tuning: { ...LORA, init_lora_weights: 'pissa', rank_pattern: { q_proj: 2 } } },
+  { name: 'untied head, OLoRA', modelDir: untied, tuning: { ...LORA, init_lora_weights: 'olora', use_rslora: true } },
+  { name: 'untied head, LoRA with all biases', modelDir: untied, tuning: { ...LORA, bias: 'all' } },
+  { name: 'untied head, LoRA with head and norms', modelDir: untied, tuning: { ...LORA, modules_to_save: ['lm_head', 'norm'] } },
+  { name: 'untied head, LoRA on head and embedding', modelDir: untied, tuning: { ...LORA, target_modules: ['lm_head', 'embed_tokens', 'v_proj'] } },
+);
+
 /** Families that are not trained: the engine writes an adapter with random values, and PEFT reads it. */
 const FAMILIES_DIR = join(ROOT, 'test/fixtures/reference/families');
 const FAMILIES = readdirSync(FAMILIES_DIR);

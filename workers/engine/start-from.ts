@@ -28,10 +28,14 @@ export function startFromAdapter(model: TunedModel, { dir, tuning }: { dir: stri
     return;
   }
   if (isDecomposed(tuning) || tuning.init_lora_weights === false)
-    throw new Refusal('adapter_mismatch', `init_lora_weights ${JSON.stringify(tuning.init_lora_weights)} begins a new adapter, so it cannot continue one`, {
-      param: 'tuning.init_lora_weights',
-      hint: 'Leave it out.',
-    });
+    throw new Refusal(
+      'adapter_mismatch',
+      `init_lora_weights ${JSON.stringify(tuning.init_lora_weights)} begins a new adapter, so it cannot continue one`,
+      {
+        param: 'tuning.init_lora_weights',
+        hint: 'Leave it out.',
+      },
+    );
   const layersOf = (lora: ResolvedLora) => loraLayers(model.config, lora);
   const scalingOf = (lora: ResolvedLora): number => [...layersOf(lora).values()][0]!.scaling;
   // A directory names the layers, where a run may say `all-linear`: that they are the same shows in the names of the tensors.
