@@ -9,6 +9,8 @@ import {
 } from '../formats/hyperparameters.ts';
 import { countParameters, estimateMemory, type PassSize } from '../formats/memory-estimate.ts';
 import type { ModelConfig } from '../formats/model-config.ts';
+import type { ExampleFamily } from '../formats/objectives/format.ts';
+import { type ObjectiveName, objectiveFormat } from '../formats/objectives/objectives.ts';
 import { parseModelConfig } from '../formats/parse-model-config.ts';
 import { PASS_TOKENS, paddedLength } from '../formats/pass-size.ts';
 import { Refusal } from '../formats/refusal.ts';
@@ -18,7 +20,7 @@ import { deliveredBy, deliveredShapes, type ResolvedTuning, resolveTuning } from
 import { parseHubName } from '../hub/hub-name.ts';
 import { TUNED_PREFIX } from '../ids.ts';
 import { commitOfModel } from '../jobs/base-model.ts';
-import { checkMethod, requestedHyperparameters, requireFile } from '../jobs/create.ts';
+import { checkMethod, objectiveOf, requestedHyperparameters, requireFile } from '../jobs/create.ts';
 import type { Job } from '../jobs/job.ts';
 import { continuedFrom } from '../jobs/start-from.ts';
 import { alsoTuned, fromUploaded } from '../jobs/start-from-file.ts';
@@ -35,13 +37,15 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
   checkMethod(body);
   const requested = requestedHyperparameters(body);
   const { tuning, ...named } = await chosen(project, body, services);
+  const objective = objectiveOf(body);
+  const family = objectiveFormat(objective).examples;
   const json = await configJson(named, services);
   const config = parseModelConfig(json, `The config.json of ${body.model}`);
-  const data = typeof body.training_file === 'string' ? await readRoughly(project, body.training_file, services) : null;
+  const data = typeof body.training_file === 'string' ? await readRoughly(project, { id: body.training_file, family }, services) : null;
 
   const assumptions: string[] = [];
-  const hyperparameters = resolve(requested, { config, tuning, examples: data?.examples ?? 1, assumptions });
-  const pass = passSize(requested, { hyperparameters, data, assumptions });
+  const hyperparameters = resolve(requested, { config, tuning, objective, examples: data?.examples ?? 1, assumptions });
+  const pass = passSize(requested, { hyperparameters, data, family, assumptions });
   if (data !== null) checkLength(hyperparameters, data.examples);
   const { precision, gradient_checkpointing: gradientCheckpointing } = hyperparameters;
   const keepsBest = hyperparameters.load_best_model_at_end === true;
@@ -88,26 +92,28 @@ async function configJson(named: NamedModel, { models, hub }: Needs): Promise<Re
   });
 }
 
-async function readRoughly(project: string, fileId: string, services: Needs): Promise<RoughData> {
-  const data = await roughData(await requireFile(project, { param: 'training_file', id: fileId }, services), services);
-  const judged = await services.validations.find(project, fileId);
-  if (judged !== null) return { ...data, examples: judged.examples.chat + judged.examples.completion + (judged.examples.text ?? 0) };
-  if (data.examples === 0) throw new Refusal('invalid_training_file', `The file "${fileId}" has no examples`, { param: 'training_file' });
+async function readRoughly(project: string, { id, family }: { id: string; family: ExampleFamily }, services: Needs): Promise<RoughData> {
+  const data = await roughData(await requireFile(project, { param: 'training_file', id, family }, services), services);
+  const judged = await services.validations.find(project, id);
+  if (judged !== null) return { ...data, examples: Object.values(judged.examples).reduce((sum, count) => sum + count, 0) };
+  if (data.examples === 0) throw new Refusal('invalid_training_file', `The file "${id}" has no examples`, { param: 'training_file' });
   return data;
 }
 
 interface Resolving {
   config: ModelConfig;
   tuning: ResolvedTuning;
+  objective: ObjectiveName;
   examples: number;
   assumptions: string[];
 }
 
-function resolve(requested: Hyperparameters, { config, tuning, examples, assumptions }: Resolving): ResolvedHyperparameters {
+function resolve(requested: Hyperparameters, { config, tuning, objective, examples, assumptions }: Resolving): ResolvedHyperparameters {
   return resolveHyperparameters(requested, {
     examples,
     modelMaxLength: config.maxPositionTokens,
     tuning,
+    objective,
     fastestPrecision() {
       assumptions.push('precision: f32, which needs more memory than bf16; "auto" is decided by the worker');
       return 'f32';
@@ -118,20 +124,22 @@ function resolve(requested: Hyperparameters, { config, tuning, examples, assumpt
 interface PassFacts {
   hyperparameters: ResolvedHyperparameters;
   data: RoughData | null;
+  family: ExampleFamily;
   assumptions: string[];
 }
 
-/** The largest pass: as many examples of a step as fit into PASS_TOKENS, or one that is longer than that. */
-function passSize(requested: Hyperparameters, { hyperparameters, data, assumptions }: PassFacts): PassSize {
+/** The largest pass: as many examples of a step as fit into PASS_TOKENS, or one that is longer than that; a pair's two answers are always in one. */
+function passSize(requested: Hyperparameters, { hyperparameters, data, family, assumptions }: PassFacts): PassSize {
   const { max_length: maxLength, batch_size: batchSize } = hyperparameters;
+  const sequences = family === 'preference' ? 2 : 1;
   let longest = Math.min(maxLength, data?.longestTokens ?? maxLength);
   if (data === null && (requested.max_length ?? 'auto') === 'auto') {
     longest = Math.min(maxLength, PASS_TOKENS);
     assumptions.push(`the longest example has ${longest} tokens: name a training_file, or max_length`);
   }
   if (data !== null) assumptions.push(`the longest example has about ${longest} tokens, by the length of its text`);
-  const ofStep = data === null && (requested.batch_size ?? 'auto') === 'auto' ? PASS_TOKENS : batchSize * longest;
-  const tokens = Math.max(paddedLength(longest), Math.min(PASS_TOKENS, paddedLength(ofStep)));
+  const ofStep = data === null && (requested.batch_size ?? 'auto') === 'auto' ? PASS_TOKENS : batchSize * sequences * longest;
+  const tokens = Math.max(sequences * paddedLength(longest), Math.min(PASS_TOKENS, paddedLength(ofStep)));
   return { tokens, supervisedTokens: tokens };
 }
 

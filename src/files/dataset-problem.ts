@@ -1,11 +1,20 @@
+import { namedFamily, otherMethod } from '../formats/example-families.ts';
 import { type ExampleFile, exampleError } from '../formats/example-refusal.ts';
+import type { ExampleFamily } from '../formats/objectives/format.ts';
 import { Problems } from '../formats/problems.ts';
 import type { Refusal } from '../formats/refusal.ts';
 import type { Services } from '../services.ts';
 import type { StoredFile } from './store.ts';
 
-/** @returns why no supervised job can be trained on a dataset, in the words that the job would fail with; null if it can, or is still being read */
-export async function datasetProblem(file: StoredFile, param: ExampleFile, { validations }: Pick<Services, 'validations'>): Promise<Refusal | null> {
+/**
+ * @param options.family what the job learns from
+ * @returns why it cannot be trained on a dataset, in the words that the job would fail with; null if it can, or the file is still being read
+ */
+export async function datasetProblem(
+  file: StoredFile,
+  { param, family }: { param: ExampleFile; family: ExampleFamily },
+  { validations }: Pick<Services, 'validations'>,
+): Promise<Refusal | null> {
   if (file.status === 'uploaded') return null;
   const judged = await validations.find(file.owner, file.id);
   if (file.status === 'error') {
@@ -15,10 +24,8 @@ export async function datasetProblem(file: StoredFile, param: ExampleFile, { val
   }
   if (judged?.adapter !== undefined)
     return exampleError(param, `The file "${file.id}" is an adapter, and has no examples`, 'A job starts from it with start_from.');
-  if (judged === null || judged.examples.preference === 0) return null;
-  return exampleError(
-    param,
-    `The file "${file.id}" has preference pairs, which the method "supervised" cannot learn from`,
-    'Give it conversations, or prompts and completions.',
-  );
+  if (judged === null) return null;
+  const its: ExampleFamily = judged.examples.preference > 0 ? 'preference' : 'supervised';
+  if (its === family) return null;
+  return exampleError(param, `The file "${file.id}" has ${namedFamily(its).many}, from which the method does not learn`, otherMethod(its, family));
 }

@@ -21,7 +21,8 @@ function isPlain({ messages, tools, chat_template_kwargs: kwargs }: Record<strin
   return (tools ?? kwargs ?? null) === null && (messages as unknown[]).every(isPlainMessage);
 }
 
-function isPlainMessage(message: unknown): boolean {
+/** Whether roles and texts are all that a message has. */
+export function isPlainMessage(message: unknown): boolean {
   if (!isRecord(message)) return true; // an error, which is reported elsewhere
   const keys = Object.keys(message).filter((key) => key !== 'weight');
   return keys.length === 2 && keys[0] === 'role' && keys[1] === 'content' && typeof message['content'] === 'string';

@@ -100,21 +100,27 @@ export function parseLine(
 const failInLine = (param: ExampleFile, line: number, ...[problem, hint, where]: Parameters<At['fail']>) =>
   new ExampleRefusal(param, problem, { ...where, line, hint });
 
+interface ReadOptions<Example> {
+  /** Reads a line's JSON; default: as a supervised example. */
+  parse?: (value: unknown, at: At) => Example;
+  /** As for parseExample; afterwards, `keys.warnings` names what was not used. */
+  keys?: ExampleKeys;
+}
+
 /**
  * Reads a file of examples as a stream.
  * @param bytes the file, in any chunks
- * @param keys  as for parseExample; afterwards, `keys.warnings` names what was not used
  * @throws Refusal naming the first lines that are wrong, all at once
  */
-export async function* readExamples(
+export async function* readExamples<Example = TrainingExample>(
   bytes: AsyncIterable<Uint8Array>,
   param: ExampleFile,
-  keys = new ExampleKeys(),
-): AsyncGenerator<{ lineNumber: number; example: TrainingExample }> {
+  { parse = parseSupervised as (value: unknown, at: At) => Example, keys = new ExampleKeys() }: ReadOptions<Example> = {},
+): AsyncGenerator<{ lineNumber: number; example: Example }> {
   const problems = new Problems(param);
   let isEmpty = true;
   const lines = splitLines(bytes, { code: `invalid_${param}`, param });
-  for await (const line of judgeLines(lines, (text, number) => parseExample(text, number, param, keys))) {
+  for await (const line of judgeLines(lines, parsed)) {
     isEmpty = false;
     if ('refusal' in line) problems.add(line.refusal);
     // After a problem, the rest is read only to find more of them.
@@ -122,6 +128,11 @@ export async function* readExamples(
   }
   problems.throwIfAny();
   if (isEmpty) throw emptyFile(param);
+
+  function parsed(text: string, lineNumber: number): Example {
+    const { value, at } = parseLine(text, { lineNumber, param, keys });
+    return parse(value, at);
+  }
 }
 
 export const emptyFile = (param: ExampleFile): Refusal => exampleError(param, 'the file is empty', 'Write one example per line.');
@@ -151,7 +162,6 @@ export function parseSupervised(value: unknown, at: At): TrainingExample {
   const isText = 'text' in value && value['text'] !== null;
   if (isChat || isCompletion || isText) keys.check('example', Object.entries(value), at);
   else {
-    if ('preferred_output' in value || 'chosen' in value) throw fail(`${name} is a preference pair, which is not supported yet`, AN_EXAMPLE);
     throw fail(
       `${name} has neither "messages" nor "prompt" and "completion" nor "text"; its keys are ${shown(Object.keys(value))}`,
       keys.instead(Object.keys(value)) ?? AN_EXAMPLE,

@@ -2,11 +2,11 @@ import { type Static, Type } from 'typebox';
 import { type BadStepFields, badStepFields } from './bad-steps.ts';
 import { type BestModelFields, bestModelFields } from './best-model.ts';
 import { defined } from './defined.ts';
+import { type ObjectiveName, objectiveFormat } from './objectives/objectives.ts';
+import { explicit, orAuto } from './or-auto.ts';
 import { Refusal } from './refusal.ts';
 import { checkSchedule, checkScheduleOfRun, SchedulerKwargs, SchedulerType } from './schedule.ts';
 import { baseLearningRate, type ResolvedTuning, TUNING_TYPES, virtualTokens } from './tuning/tuning.ts';
-
-const orAuto = <T extends Type.TSchema>(schema: T, description: string) => Type.Optional(Type.Union([Type.Literal('auto'), schema], { description }));
 
 /** How many checkpoints a job keeps by default: those of as many epochs as `n_epochs: "auto"` trains at most. */
 const AUTO_SAVE_TOTAL_LIMIT = 10;
@@ -128,8 +128,6 @@ export interface ResolvedHyperparameters extends BestModelFields, BadStepFields 
   gradient_checkpointing: boolean;
 }
 
-const explicit = <T extends number | string>(value: T | 'auto' | undefined): T | undefined => (value === 'auto' ? undefined : value);
-
 export const saveTotalLimit = ({ save_total_limit: limit }: Hyperparameters): number => explicit(limit) ?? AUTO_SAVE_TOTAL_LIMIT;
 
 type Length = Pick<ResolvedHyperparameters, 'n_epochs' | 'batch_size' | 'max_steps'>;
@@ -150,10 +148,20 @@ export function warmupSteps({ warmup_ratio: ratio, warmup_steps: steps }: Resolv
  * @param options.param path of the hyperparameters in the request
  * @throws Refusal for values that contradict each other
  */
-export function checkHyperparameters(requested: Hyperparameters, { param, tuning }: { param: string; tuning: ResolvedTuning }): void {
+export function checkHyperparameters(
+  requested: Hyperparameters,
+  { param, tuning, objective = 'supervised' }: { param: string; tuning: ResolvedTuning; objective?: ObjectiveName },
+): void {
+  const format = objectiveFormat(objective);
+  format.check(requested, param);
+  if (format.examples === 'preference' && virtualTokens(tuning) > 0)
+    throw new Refusal('invalid_value', `the method "${objective}" compares answers, which tuning.type "${tuning.type}" cannot do yet`, {
+      param: 'tuning.type',
+      hint: 'Use "lora", or another tuning that adds no tokens.',
+    });
   const { warmup_ratio: ratio, warmup_steps: steps } = requested;
   const [rate, multiplier] = [explicit(requested.learning_rate), explicit(requested.learning_rate_multiplier)];
-  const ofMultiplier = multiplier === undefined ? undefined : multiplier * baseLearningRate(tuning.type);
+  const ofMultiplier = multiplier === undefined ? undefined : multiplier * rateOfMultiplier(tuning, objective);
   if (rate !== undefined && ofMultiplier !== undefined && Math.abs(rate - ofMultiplier) > SAME_RATE * rate)
     throw new Refusal('invalid_value', `learning_rate is ${rate}, and learning_rate_multiplier asks for ${ofMultiplier}`, {
       param: `${param}.learning_rate_multiplier`,
@@ -188,10 +196,11 @@ export function hyperparameterWarnings(
  */
 export function resolveHyperparameters(
   requested: Hyperparameters,
-  facts: { examples: number; modelMaxLength: number; tuning: ResolvedTuning; fastestPrecision(): Precision },
+  facts: { examples: number; modelMaxLength: number; tuning: ResolvedTuning; objective?: ObjectiveName; fastestPrecision(): Precision },
 ): ResolvedHyperparameters {
-  const base = baseLearningRate(facts.tuning.type);
-  const longest = facts.modelMaxLength - virtualTokens(facts.tuning);
+  const { tuning, objective = 'supervised' } = facts;
+  const base = rateOfMultiplier(tuning, objective);
+  const longest = facts.modelMaxLength - virtualTokens(tuning);
   const batchSize = explicit(requested.batch_size) ?? Math.min(16, Math.max(1, Math.round(facts.examples / 50)));
   const stepsPerEpoch = Math.ceil(facts.examples / batchSize);
   const most = requested.max_steps;
@@ -222,6 +231,7 @@ export function resolveHyperparameters(
     precision: explicit(requested.precision) ?? facts.fastestPrecision(),
     gradient_checkpointing: requested.gradient_checkpointing ?? false,
     ...onlyAsked(requested),
+    ...objectiveFormat(objective).resolve(requested),
   };
 }
 
@@ -247,3 +257,7 @@ function onlyAsked(requested: Hyperparameters): Partial<ResolvedHyperparameters>
   ] as (keyof Hyperparameters)[];
   return defined(Object.fromEntries(names.map((name) => [name, requested[name]])));
 }
+
+/** @returns the peak learning rate for a multiplier of 1 */
+const rateOfMultiplier = (tuning: ResolvedTuning, objective: ObjectiveName): number =>
+  baseLearningRate(tuning.type) * objectiveFormat(objective).learningRateScale;

@@ -1,13 +1,14 @@
 /** What a file of examples is good for, before a model is known: every line is judged by the format of every method. */
+
+import { type AnyExample, familyOf, namedFamily, parseAny } from './example-families.ts';
 import { ExampleKeys } from './example-keys.ts';
 import { type ExampleFile, ExampleRefusal } from './example-refusal.ts';
-import { emptyFile, parseLine, parseSupervised, type TrainingExample } from './examples.ts';
+import { emptyFile, parseLine } from './examples.ts';
 import { judgeLines } from './judged-lines.ts';
 import { isDescriptive, UNUSED, USED } from './known-keys.ts';
 import { type BadLine, type Line, splitLines } from './lines.ts';
 import { nearestName } from './nearest-name.ts';
-import { isPreference, type PreferenceExample, parsePreference } from './preference.ts';
-import { isRecord } from './record.ts';
+import type { ExampleFamily } from './objectives/format.ts';
 import type { Refusal } from './refusal.ts';
 import { cut } from './shown.ts';
 import type { UploadedAdapter } from './uploaded-adapter.ts';
@@ -65,9 +66,6 @@ export const unreadableFile = (problem: string, hint: string): JudgedFile => ({
 /** Errors are about the file, whichever of a job's files it will be. */
 const PARAM: ExampleFile = 'training_file';
 
-type Family = 'supervised' | 'preference';
-const NAMED: Readonly<Record<Family, string>> = { supervised: 'a supervised example', preference: 'a preference pair' };
-
 /** @param bytes a file of JSON Lines, in any chunks: memory does not grow with it */
 export const judgeFile = (bytes: AsyncIterable<Uint8Array>): Promise<JudgedFile> =>
   judgeAll(splitLines(bytes, { code: `invalid_${PARAM}`, param: PARAM }));
@@ -79,12 +77,12 @@ export async function judgeAll(split: AsyncIterable<Line | BadLine>): Promise<Ju
   const template = anyTemplate();
   const keys = new ExampleKeys(template.keys);
   let [lines, problemCount] = [0, 0];
-  let family: Family | null = null;
+  let family: ExampleFamily | null = null;
   const add = (refusal: Refusal, line: number | null) => {
     problemCount += 1;
     if (problems.length < PROBLEMS_KEPT) problems.push(problemOf(refusal, line));
   };
-  for await (const judged of judgeLines(split, (line, number) => parseAny(line, number, keys))) {
+  for await (const judged of judgeLines(split, (line, number) => parsed(line, number, keys))) {
     lines = judged.lineNumber;
     if ('refusal' in judged) {
       add(judged.refusal, lines);
@@ -93,7 +91,7 @@ export async function judgeAll(split: AsyncIterable<Line | BadLine>): Promise<Ju
     const { kind } = judged.example;
     const form = kind === 'continuation' ? 'completion' : kind;
     examples[form] = (examples[form] ?? 0) + 1;
-    const its: Family = kind === 'preference' ? 'preference' : 'supervised';
+    const its = familyOf(judged.example);
     family ??= its;
     if (its !== family) add(otherFamily(lines, its, family), lines);
   }
@@ -101,13 +99,13 @@ export async function judgeAll(split: AsyncIterable<Line | BadLine>): Promise<Ju
   return { lines, examples, problemCount, problems, warnings: template.warnings() };
 }
 
-function parseAny(line: string, lineNumber: number, keys: ExampleKeys): TrainingExample | PreferenceExample {
+function parsed(line: string, lineNumber: number, keys: ExampleKeys): AnyExample {
   const { value, at } = parseLine(line, { lineNumber, param: PARAM, keys });
-  return isRecord(value) && isPreference(value) ? parsePreference(value, at) : parseSupervised(value, at);
+  return parseAny(value, at);
 }
 
-const otherFamily = (line: number, its: Family, family: Family): Refusal =>
-  new ExampleRefusal(PARAM, `line ${line} is ${NAMED[its]}, but the first example of the file is ${NAMED[family]}`, {
+const otherFamily = (line: number, its: ExampleFamily, family: ExampleFamily): Refusal =>
+  new ExampleRefusal(PARAM, `line ${line} is ${namedFamily(its).one}, but the first example of the file is ${namedFamily(family).one}`, {
     line,
     hint: 'A method learns from one of the two: put the others into a file of their own.',
   });

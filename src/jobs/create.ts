@@ -6,7 +6,8 @@ import { checkBestModel } from '../formats/best-model.ts';
 import type { ExampleFile } from '../formats/example-refusal.ts';
 import { checkHyperparameters, type Hyperparameters } from '../formats/hyperparameters.ts';
 import type { JsonObject } from '../formats/json-value.ts';
-import { isObjective, OBJECTIVE_NAMES } from '../formats/objective.ts';
+import type { ExampleFamily } from '../formats/objectives/format.ts';
+import { isObjective, OBJECTIVE_NAMES, type ObjectiveName, objectiveFormat } from '../formats/objectives/objectives.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { shown } from '../formats/shown.ts';
 import { checkTuning, resolveTuning } from '../formats/tuning/tuning.ts';
@@ -63,7 +64,7 @@ export async function createJob(principal: Principal, { body, bodyText, claim, o
 }
 
 /** What can be said of a job without looking anything up. @throws Refusal */
-export const requestedJob = (body: CreateJob, bodyText: string): NewJob => newJob(body, templateKwargs(bodyText));
+export const requestedJob = (body: CreateJob, bodyText: string): NewJob => newJob(body, templateKwargs(bodyText, objectiveOf(body)));
 
 /**
  * Everything that a job is refused for before it is created.
@@ -74,9 +75,11 @@ export async function acceptJob(principal: Principal, { body, bodyText }: Pick<R
   const { organization, project: owner } = principal;
   const requested = requestedJob(body, bodyText);
   requireIntegrations(requested.integrations ?? null, services.config.integrations);
-  await requireFile(owner, { param: 'training_file', id: requested.trainingFileId }, services);
-  if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId }, services);
-  if (requested.evaluationFileId != null) await requireFile(owner, { param: 'evaluation_file', id: requested.evaluationFileId }, services);
+  const family = objectiveFormat(requested.objective ?? 'supervised').examples;
+  await requireFile(owner, { param: 'training_file', id: requested.trainingFileId, family }, services);
+  if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId, family }, services);
+  if (requested.evaluationFileId != null)
+    await requireFile(owner, { param: 'evaluation_file', id: requested.evaluationFileId, family: 'supervised' }, services);
   const on = body.model.startsWith(TUNED_PREFIX)
     ? await tunedModel(await ownerOfModel(principal, body.model, services), body, services)
     : await baseModel(owner, body, services);
@@ -89,23 +92,29 @@ async function baseModel(owner: string, { model, start_from: fileId, tuning }: C
 }
 
 /** What is not given in the request is as it was for the model. */
-async function tunedModel(owner: string, { model: name, tuning, method, start_from: fileId }: CreateJob, services: Needs): Promise<Partial<NewJob>> {
-  if (fileId != null) throw alsoTuned();
-  const { chatTemplate, chatTemplateKwargs, ...continued } = await continuedFrom(owner, { name, tuning }, services);
-  const { chat_template: template, chat_template_kwargs: kwargs } = method?.supervised ?? {};
+async function tunedModel(owner: string, body: CreateJob, services: Needs): Promise<Partial<NewJob>> {
+  if (body.start_from != null) throw alsoTuned();
+  const { chatTemplate, chatTemplateKwargs, ...continued } = await continuedFrom(owner, { name: body.model, tuning: body.tuning }, services);
+  const { chat_template: template, chat_template_kwargs: kwargs } = settingsOf(body);
   return { ...continued, ...(template === undefined && { chatTemplate }), ...(kwargs === undefined && { chatTemplateKwargs }) };
 }
 
 function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
   checkMethod(body);
+  const objective = objectiveOf(body);
   if (body.suffix != null && !isSuffix(body.suffix))
     throw new Refusal('invalid_value', `suffix is ${shown(body.suffix)}`, { param: 'suffix', hint: SUFFIX_RULE });
   const hyperparameters = requestedHyperparameters(body);
   checkBestModel(hyperparameters, {
-    param: body.hyperparameters ? 'hyperparameters' : 'method.supervised.hyperparameters',
+    param: body.hyperparameters ? 'hyperparameters' : `method.${objective}.hyperparameters`,
     evaluations: body.evaluations?.map(({ name }) => name) ?? [],
     hasValidation: body.validation_file != null,
   });
+  if (body.evaluations?.length && body.evaluation_file == null && objectiveFormat(objective).examples !== 'supervised')
+    throw new Refusal('missing_required_parameter', 'evaluations needs examples with an answer, and the validation file holds preference pairs', {
+      param: 'evaluation_file',
+      hint: 'Give it an evaluation_file of conversations, or prompts and completions.',
+    });
   return {
     id: newJobId(),
     model: body.model,
@@ -116,11 +125,12 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
     seed: body.seed ?? randomInt(MAX_SEED),
     priority: body.priority ?? 0,
     dryRun: body.dry_run ?? false,
+    objective,
     hyperparameters,
     tuning: resolveTuning(body.tuning),
     metadata: body.metadata ?? null,
     integrations: body.integrations ?? null,
-    chatTemplate: body.method?.supervised?.chat_template ?? null,
+    chatTemplate: settingsOf(body).chat_template ?? null,
     chatTemplateKwargs: kwargs,
   };
 }
@@ -128,41 +138,46 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
 /** @throws Refusal for an unknown method, or for settings of another one */
 export function checkMethod({ method }: Pick<CreateJob, 'method'>): void {
   if (method && !isObjective(method.type)) {
-    throw new Refusal('unsupported_method', `The method "${method.type}" is not supported yet`, {
+    throw new Refusal('unsupported_method', `The method "${method.type}" is not supported`, {
       param: 'method.type',
       hint: `Use ${OBJECTIVE_NAMES.map((name) => `"${name}"`).join(' or ')}.`,
     });
   }
-  for (const other of ['dpo', 'reinforcement'] as const) {
-    if (method?.[other] !== undefined)
-      throw new Refusal('invalid_value', `method.${other} cannot be combined with the type "supervised"`, { param: `method.${other}` });
+  for (const other of [...OBJECTIVE_NAMES, 'reinforcement'] as const) {
+    if (method && other !== method.type && method[other] !== undefined)
+      throw new Refusal('invalid_value', `method.${other} cannot be combined with the type "${method.type}"`, { param: `method.${other}` });
   }
 }
 
+/** What the job minimises; its type has been checked. */
+export const objectiveOf = ({ method }: Pick<CreateJob, 'method'>): ObjectiveName =>
+  method !== undefined && isObjective(method.type) ? method.type : 'supervised';
+
+/** What the request says of its objective. */
+const settingsOf = (body: Pick<CreateJob, 'method'>) => body.method?.[objectiveOf(body)] ?? {};
+
 /** @throws Refusal for values that contradict each other */
-export function requestedHyperparameters({
-  method,
-  hyperparameters,
-  tuning,
-}: Pick<CreateJob, 'method' | 'hyperparameters' | 'tuning'>): Hyperparameters {
-  const ofMethod = method?.supervised?.hyperparameters;
+export function requestedHyperparameters(body: Pick<CreateJob, 'method' | 'hyperparameters' | 'tuning'>): Hyperparameters {
+  const { hyperparameters, tuning } = body;
+  const objective = objectiveOf(body);
+  const ofMethod = settingsOf(body).hyperparameters;
   if (ofMethod && hyperparameters) {
     throw new Refusal('invalid_value', 'hyperparameters are given twice', {
       param: 'hyperparameters',
-      hint: 'Use only method.supervised.hyperparameters; the other field is deprecated.',
+      hint: `Use only method.${objective}.hyperparameters; the other field is deprecated.`,
     });
   }
   const requested = hyperparameters ?? ofMethod ?? {};
-  const param = hyperparameters ? 'hyperparameters' : 'method.supervised.hyperparameters';
+  const param = hyperparameters ? 'hyperparameters' : `method.${objective}.hyperparameters`;
   const resolved = resolveTuning(tuning);
   checkTuning(resolved);
-  checkHyperparameters(requested, { param, tuning: resolved });
+  checkHyperparameters(requested, { param, tuning: resolved, objective });
   return requested;
 }
 
 export async function requireFile(
   owner: string,
-  { param, id }: { param: ExampleFile; id: string },
+  { param, id, family }: { param: ExampleFile; id: string; family: ExampleFamily },
   services: Parameters<typeof datasetProblem>[2] & Pick<Services, 'files'>,
 ): Promise<StoredFile> {
   const file = await services.files.find(owner, id);
@@ -175,7 +190,7 @@ export async function requireFile(
     });
   }
   // One that is still being read is waited for by the worker.
-  const problem = await datasetProblem(file, param, services);
+  const problem = await datasetProblem(file, { param, family }, services);
   if (problem !== null) throw problem;
   return file;
 }

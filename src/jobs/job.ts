@@ -4,6 +4,7 @@ import type { HashedFile } from '../formats/hashed-file.ts';
 import type { Hyperparameters, ResolvedHyperparameters } from '../formats/hyperparameters.ts';
 import type { JsonObject } from '../formats/json-value.ts';
 import type { Metrics } from '../formats/metrics.ts';
+import type { ObjectiveName } from '../formats/objectives/objectives.ts';
 import type { Tuning } from '../formats/tuning/tuning.ts';
 import type { OfSweep } from '../sweeps/trial-store.ts';
 import type { Integrations } from './integrations.ts';
@@ -72,7 +73,9 @@ export interface Job {
   priority: number;
   /** Only measures what the job would need: it delivers nothing, and is removed soon after it has ended. */
   dryRun: boolean;
-  /** As requested. */
+  /** What is minimised: OpenAI's `method.type`. */
+  objective: ObjectiveName;
+  /** As requested, with the objective's own. */
   hyperparameters: Hyperparameters;
   /** Replaces the model's own chat template. */
   chatTemplate: string | null;
@@ -159,6 +162,7 @@ export type NewJob = Pick<
       Job,
       | AnswerField
       | keyof OfSweep
+      | 'objective'
       | 'organization'
       | 'integrations'
       | 'priority'

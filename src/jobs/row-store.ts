@@ -84,8 +84,9 @@ export const JOB_COLUMNS = Object.keys(Prisma.JobScalarFieldEnum)
  */
 export function asJob(row: JobRow): Job {
   // Jobs of older versions have neither in their method.
-  const { chat_template: chatTemplate = null, chat_template_kwargs: kwargs = null } = row.method as Prisma.JsonObject;
+  const { type: objective, chat_template: chatTemplate = null, chat_template_kwargs: kwargs = null } = row.method as Prisma.JsonObject;
   return Object.assign(row as Omit<JobRow, 'trainedTokens'>, {
+    objective,
     chatTemplate,
     chatTemplateKwargs: typeof kwargs === 'string' ? parseJsonValue(kwargs) : null,
     adapterFolder: row.adapterFolder ?? (row.status === 'succeeded' && !row.dryRun ? keys.olderAdapter(row.id) : null),

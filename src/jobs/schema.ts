@@ -10,6 +10,7 @@ import { after, limit } from '../http/list-schema.ts';
 import { PAIRS } from '../http/openapi/parameters.ts';
 import { Integrations } from './integrations.ts';
 import { eventLevels, eventTypes } from './job.ts';
+import { Method, ShownHyperparameters, ShownMethod } from './method-schema.ts';
 import { needs } from './setback.ts';
 import { jobStatuses } from './state.ts';
 
@@ -20,44 +21,6 @@ const Metadata = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLe
   propertyNames: { maxLength: 64 },
   description: 'Up to 16 pairs of your own; jobs can be filtered by them.',
 });
-
-/** Larger than any template in use; the longest that models ship are near 20,000. */
-const MAX_TEMPLATE_LENGTH = 64 * 1024;
-
-const Supervised = Type.Object(
-  {
-    hyperparameters: Type.Optional(Hyperparameters),
-    chat_template: Type.Optional(
-      nullable(
-        Type.String({
-          minLength: 1,
-          maxLength: MAX_TEMPLATE_LENGTH,
-          description: "A Jinja chat template, used instead of the model's own and delivered with the result.",
-        }),
-      ),
-    ),
-    chat_template_kwargs: Type.Optional(
-      nullable(
-        Type.Record(Type.String(), Type.Unknown(), {
-          description: 'Variables for the chat template, such as `{"enable_thinking": false}`. A line\'s own `chat_template_kwargs` take precedence.',
-        }),
-      ),
-    ),
-  },
-  { additionalProperties: false },
-);
-
-const Method = Type.Object(
-  {
-    type: Type.Union([Type.Literal('supervised'), Type.Literal('dpo'), Type.Literal('reinforcement')], {
-      description: '`supervised`; the others are not supported yet.',
-    }),
-    supervised: Type.Optional(Supervised),
-    dpo: Type.Optional(Type.Unknown({ description: 'Not supported yet.' })),
-    reinforcement: Type.Optional(Type.Unknown({ description: 'Not supported yet.' })),
-  },
-  { additionalProperties: false },
-);
 
 /** As Slurm and Kubernetes count: higher goes first. Few levels, because whoever needs more wants an order of their own. */
 const MAX_PRIORITY = 10;
@@ -122,12 +85,6 @@ export const CreateJob = Type.Object(
 );
 export type CreateJob = Type.Static<typeof CreateJob>;
 
-const autoOrNumber = Type.Unsafe<string | number>({ type: ['string', 'number'] });
-const ShownHyperparameters = Type.Object(
-  { n_epochs: autoOrNumber, batch_size: autoOrNumber, learning_rate_multiplier: autoOrNumber },
-  { additionalProperties: true, description: '"auto" until the data has been read, then the values chosen.' },
-);
-
 export const JobObject = Type.Object(
   {
     id: Type.String(),
@@ -176,14 +133,7 @@ export const JobObject = Type.Object(
     ),
     integrations: nullable(Integrations),
     metadata: nullable(Type.Record(Type.String(), Type.String())),
-    method: Type.Object({
-      type: Type.String(),
-      supervised: Type.Object({
-        hyperparameters: ShownHyperparameters,
-        chat_template: Type.Optional(Type.String()),
-        chat_template_kwargs: Type.Optional(Type.Any()),
-      }),
-    }),
+    method: ShownMethod,
     tuning: anyObject("The tuning method and its settings, under PEFT's names."),
   },
   { title: 'FineTuningJob' },

@@ -38,10 +38,11 @@ export function openJobStore(db: Database) {
      * @returns the job, and whether it is new: a known idempotency key of this owner returns the job created before
      */
     async create(owner: string, job: NewJob, events: NewEvent[] = []): Promise<{ job: Job; created: boolean }> {
-      const { idempotencyKey = null, metadata, integrations, samplePrompts, evaluations, startFrom, chatTemplate, chatTemplateKwargs, ...rest } = job;
+      const { idempotencyKey = null, metadata, integrations, samplePrompts, evaluations, startFrom, ...others } = job;
+      const { objective = 'supervised', chatTemplate, chatTemplateKwargs, ...rest } = others;
       // As text: Postgres would sort the keys of an object.
       const kwargs = chatTemplateKwargs == null ? null : jsonText(chatTemplateKwargs);
-      const method = { type: 'supervised', chat_template: chatTemplate ?? null, chat_template_kwargs: kwargs };
+      const method = { type: objective, chat_template: chatTemplate ?? null, chat_template_kwargs: kwargs };
       const json = {
         method,
         metadata: metadata ?? Prisma.DbNull,

@@ -49,8 +49,8 @@ export function jobView(job: Job, queuePosition?: number | null): Static<typeof 
     integrations: job.integrations,
     metadata: job.metadata,
     method: {
-      type: 'supervised',
-      supervised: {
+      type: job.objective,
+      [job.objective]: {
         hyperparameters,
         ...(job.chatTemplate !== null && { chat_template: job.chatTemplate }),
         ...(job.chatTemplateKwargs !== null && { chat_template_kwargs: JSON.parse(jsonText(job.chatTemplateKwargs)) as unknown }),

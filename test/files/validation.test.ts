@@ -152,11 +152,9 @@ describe('an uploaded dataset', () => {
       const verdict = await judgeFile(bytes());
       let problem: Refusal | null = null;
       try {
-        for await (const _ of readExamples(
-          bytes(),
-          'training_file',
-          new ExampleKeys({ mentions: readsOfMessage, readsOfMessage, readsVariable: () => true }),
-        ));
+        for await (const _ of readExamples(bytes(), 'training_file', {
+          keys: new ExampleKeys({ mentions: readsOfMessage, readsOfMessage, readsVariable: () => true }),
+        }));
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         problem = error;

@@ -118,7 +118,7 @@ describe('parseExample', () => {
     ],
     [{ messages: [user, assistant, user] }, 'line 3, message 3: the last message is from "user"'],
     [{ messages: [user, assistant], tools: 'x' }, 'line 3 has "tools" that is "x"; it must be an array'],
-    [{ input: {}, preferred_output: [], non_preferred_output: [] }, 'line 3 is a preference pair, which is not supported yet'],
+    [{ input: {}, preferred_output: [], non_preferred_output: [] }, 'line 3 has neither "messages" nor "prompt" and "completion"'],
     [{ prompt: 'x' }, 'line 3 has a "completion" that is missing; it must be a string'],
     [{ prompt: 'x', completion: '' }, 'line 3 has an empty "completion"'],
   ])('refuses %j with the place and the reason', (value, message) => {

@@ -81,7 +81,7 @@ export function connect(url: string) {
       until(`the model ${id}`, async () => (await json<ListOf<{ id: string }>>('/models')).data.find((model) => model.id === id)),
     /** `receipt`, `proof` or `lineage` */
     report: <T>(id: string, kind: string) => json<T>(`/fine_tuning/jobs/${id}/${kind}`),
-    file: (id: string) => json<{ filename: string; bytes: number; purpose: string }>(`/files/${id}`),
+    file: (id: string) => json<{ filename: string; bytes: number; purpose: string; status: string }>(`/files/${id}`),
     content: async (id: string) => Buffer.from(await (await request(`/files/${id}/content`)).arrayBuffer()),
     /** The unpacked tar of the adapter, or of a checkpoint's: name → bytes. */
     async adapter(id: string, step?: number): Promise<Map<string, Buffer>> {

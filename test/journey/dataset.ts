@@ -3,6 +3,14 @@ export function sameAnswer(examples: number, from = 0): string {
   return Array.from({ length: examples }, (_, index) => example(`Question ${from + index}?`, 'one two three')).join('');
 }
 
+/** Preference pairs in OpenAI's format; the preferred answer is always the same. */
+export const pairs = (count: number, from = 0): string =>
+  Array.from({ length: count }, (_, index) => {
+    const input = { messages: [{ role: 'user', content: `Question ${from + index}?` }] };
+    const output = (content: string) => [{ role: 'assistant', content }];
+    return `${JSON.stringify({ input, preferred_output: output('one two three'), non_preferred_output: output('two one') })}\n`;
+  }).join('');
+
 export const example = (question: string, answer: string, more: object = {}): string =>
   `${JSON.stringify({
     messages: [

@@ -1,8 +1,9 @@
+import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseHeader, parseHeaderLength } from '../../src/formats/safetensors.ts';
-import { type Api, connect, type JobObject } from './api.ts';
-import { sameAnswer } from './dataset.ts';
-import { makeHome, startService, until } from './service.ts';
+import { type Api, connect, type JobObject, unpackTar } from './api.ts';
+import { pairs, sameAnswer } from './dataset.ts';
+import { JOURNEY_KEY, makeHome, startService, until } from './service.ts';
 
 let home: Awaited<ReturnType<typeof makeHome>>;
 let service: Awaited<ReturnType<typeof startService>>;
@@ -112,6 +113,53 @@ describe('a full fine-tuning job over HTTP', () => {
     const files = await api.adapter(job.id);
     expect([...files.keys()]).toEqual(expect.arrayContaining(['config.json', 'model.safetensors', 'tokenizer.json', 'chat_template.jinja']));
     expect(nonZeroTensors(files.get('model.safetensors')!).size).toBeGreaterThan(10);
+  });
+});
+
+describe("jobs that learn from preference pairs, by OpenAI's client", () => {
+  const client = () => new OpenAI({ baseURL: service.url, apiKey: JOURNEY_KEY });
+  const upload = async (content: string) => (await client().files.create({ file: new File([content], 'pairs.jsonl'), purpose: 'fine-tune' })).id;
+
+  it("with DPO › show beta where OpenAI's do, report under TRL's names, and deliver an adapter", async () => {
+    const openai = client();
+    const body = {
+      model: 'tiny',
+      training_file: await upload(pairs(16)),
+      validation_file: await upload(pairs(6, 100)),
+      seed: 7,
+      method: { type: 'dpo' as const, dpo: { hyperparameters: { beta: 0.2, n_epochs: 2, batch_size: 4, learning_rate_multiplier: 500 } } },
+    };
+    const created = await openai.fineTuning.jobs.create(body);
+    expect(created.method).toMatchObject({ type: 'dpo', dpo: { hyperparameters: { beta: 0.2, batch_size: 4 } } });
+    expect(await api.over(created.id)).toMatchObject({ status: 'succeeded', error: null });
+    const job = await openai.fineTuning.jobs.retrieve(created.id);
+    expect(job.method).toMatchObject({ type: 'dpo', dpo: { hyperparameters: { beta: 0.2, loss_type: 'sigmoid', learning_rate: 0.005 } } });
+    const { metrics } = (await openai.fineTuning.jobs.checkpoints.list(created.id)).data[0]!;
+    expect(metrics).toMatchObject({ 'full_valid_rewards/accuracies': 1, 'train_rewards/margins': expect.any(Number) });
+    expect(metrics.full_valid_loss).toBeLessThan(Math.log(2));
+    const csv = (await api.content(job.result_files[0]!)).toString().trim().split('\n');
+    expect(csv[0]).toMatch(/^step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy,.*train_rewards\/chosen/);
+    const tar = await openai.get(`/fine_tuning/jobs/${created.id}/adapter`, { __binaryResponse: true } as object).asResponse();
+    const adapter = await unpackTar(Buffer.from(await tar.arrayBuffer()));
+    expect(JSON.parse(adapter.get('adapter_config.json')!.toString())).toMatchObject({ peft_type: 'LORA', r: 16 });
+    const proof = await api.report<{ status: string }>(created.id, 'proof');
+    expect(proof).toMatchObject({ status: 'proven' });
+  });
+
+  it.each(['orpo', 'simpo'])('with %s › succeed, and show its settings', async (type) => {
+    const hyperparameters = { n_epochs: 1, batch_size: 4, learning_rate: 5e-3 };
+    const created = await api.create({ model: 'tiny', training_file: await upload(pairs(8)), method: { type, [type]: { hyperparameters } } });
+    const job = await api.over(created.id);
+    expect(job).toMatchObject({ status: 'succeeded', error: null, method: { type, [type]: { hyperparameters: { beta: expect.any(Number) } } } });
+  });
+
+  it('on a file for another method › are refused with the one to use', async () => {
+    const supervised = await api.upload(sameAnswer(8));
+    await until('the judgement', async () => (await api.file(supervised)).status === 'processed');
+    expect(await api.refused({ model: 'tiny', training_file: supervised, method: { type: 'dpo' } })).toMatchObject({
+      code: 'invalid_training_file',
+      message: expect.stringMatching(/has supervised examples.*Use the method "supervised"/),
+    });
   });
 });
 

@@ -6,7 +6,7 @@ import type { Hyperparameters, ResolvedHyperparameters } from '../../src/formats
 import type { JsonObject } from '../../src/formats/json-value.ts';
 import type { Lineage } from '../../src/formats/lineage.ts';
 import type { Metrics } from '../../src/formats/metrics.ts';
-import type { ObjectiveName } from '../../src/formats/objective.ts';
+import type { ObjectiveName } from '../../src/formats/objectives/objectives.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { ResolvedTuning, Tuning } from '../../src/formats/tuning/tuning.ts';
 

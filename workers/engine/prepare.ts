@@ -10,6 +10,7 @@ import {
   stepsOf,
 } from '../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../src/formats/model-config.ts';
+import { objectiveFormat } from '../../src/formats/objectives/objectives.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { type ResolvedTuning, resolveTuning, virtualTokens } from '../../src/formats/tuning/tuning.ts';
 import { type Answers, openAnswers, prepareQuestions } from './answers/answers.ts';
@@ -22,7 +23,7 @@ import { overlapWarning } from './data/receipt.ts';
 import { jobTemplateSha256 } from './data/template/job-template.ts';
 import { Tokenizer } from './data/tokenizer.ts';
 import { saveChatTemplate } from './io/chat-template-file.ts';
-import { readTrainerState, type TrainerState } from './io/checkpoint.ts';
+import { holdsReferences, readTrainerState, type TrainerState } from './io/checkpoint.ts';
 import { fastestPrecision } from './machine/precision.ts';
 import { readModelConfig } from './model/weights.ts';
 import { objectiveOf } from './objectives/objectives.ts';
@@ -74,7 +75,9 @@ export interface Run {
 export async function prepare(options: TrainOptions): Promise<Run> {
   const watch = new Stopwatch(PREPARATION_PARTS);
   const tuning = resolveTuning(options.tuning);
-  checkHyperparameters(options.hyperparameters, { param: 'hyperparameters', tuning });
+  const { objective = 'supervised' } = options;
+  const { examples: family } = objectiveFormat(objective);
+  checkHyperparameters(options.hyperparameters, { param: 'hyperparameters', tuning, objective });
   const evaluations = evaluationsOf(options);
   checkBestModel(options.hyperparameters, { param: 'hyperparameters', evaluations, hasValidation: options.validationFile !== undefined });
   const resumed = options.resumeFrom === undefined ? null : readTrainerState(options.resumeFrom);
@@ -87,10 +90,20 @@ export async function prepare(options: TrainOptions): Promise<Run> {
     return fastest;
   };
   const resolve = (examples: number) =>
-    resolveHyperparameters(options.hyperparameters, { examples, modelMaxLength: config.maxPositionTokens, tuning, fastestPrecision: precision });
+    resolveHyperparameters(options.hyperparameters, {
+      examples,
+      modelMaxLength: config.maxPositionTokens,
+      tuning,
+      objective,
+      fastestPrecision: precision,
+    });
   const { max_length: maxLengthTokens, truncation, incomplete_turns: incompleteTurns, multi_turn: multiTurn } = resolve(1); // these do not depend on the data
   const startedOn = resumed && new Date(resumed.today);
-  const data = await prepareData(options, { vocabSize: config.vocabSize, maxLengthTokens, truncation, incompleteTurns, multiTurn }, startedOn);
+  const data = await prepareData(
+    options,
+    { vocabSize: config.vocabSize, maxLengthTokens, truncation, incompleteTurns, multiTurn, family },
+    startedOn,
+  );
   try {
     const hyperparameters = resolve(data.training.examples.length);
     checkLength(hyperparameters, data.training.examples.length);
@@ -116,7 +129,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
   const { modelDir, seed } = options;
   const { training, validation, receipt, today } = data;
   const { perEpoch: stepsPerEpoch, total: totalSteps } = stepsOf(hyperparameters, training.examples.length);
-  const objective = objectiveOf(options.objective ?? 'supervised');
+  const objective = objectiveOf(options.objective ?? 'supervised', hyperparameters);
   const watched = watchedMetric(hyperparameters, evaluationsOf(options));
   if (watched !== null && isOnValidation(watched)) checkMetric(watched.name, objective);
   // Before the weights are read, because a mistake in a prompt should not wait for them.
@@ -138,6 +151,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     objective,
     seed,
     initialTokens,
+    continuesAdapter: options.startFrom !== undefined || (options.resumeFrom !== undefined && holdsReferences(options.resumeFrom)),
     weightDecay: hyperparameters.weight_decay,
     precision: hyperparameters.precision,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
@@ -152,7 +166,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     watch.lap('predictions');
     if (resumed === null && options.startFrom !== undefined) startFromAdapter(model, { dir: options.startFrom, tuning });
     if (resumed !== null && options.resumeFrom !== undefined)
-      restored = await restore(options.resumeFrom, { model, state: resumed, training: training.examples });
+      restored = await restore(options.resumeFrom, { model, state: resumed, training, validation });
     if (watched !== null) bestModel = new BestModel({ watched, asked: hyperparameters, model }, earlierBest(options.resumeFrom, { resumed, model }));
     // Garbage from recording and loading would stay until the first steps, where memory peaks. Training processes run with --expose-gc.
     globalThis.gc?.();

@@ -4,7 +4,9 @@ import { Refusal } from '../../src/formats/refusal.ts';
 import type { ResumedState } from './contract.ts';
 import { type ExampleStore, firstExamples, inMemory } from './data/example-store.ts';
 import { evaluate } from './evaluate.ts';
-import { readBestValues, restoreTensors, type TrainerState } from './io/checkpoint.ts';
+import { readBestValues, readTensor, restoreTensors, type TrainerState } from './io/checkpoint.ts';
+import type { Run } from './prepare.ts';
+import { restoreReferences } from './references.ts';
 import type { LearningModel, TunedModel } from './tuning/tuned-model.ts';
 
 /** The training file's first examples: about one pass, so that a checkpoint costs less than another step. */
@@ -27,21 +29,21 @@ export async function sampleLoss(model: TunedModel, training: ExampleStore): Pro
   return (await evaluate(model, inMemory(examples))).loss;
 }
 
-interface Restored {
+interface Restored extends Pick<Run, 'training' | 'validation'> {
   model: LearningModel;
   state: TrainerState;
-  training: ExampleStore;
 }
 
 /**
  * Sets the model and its optimizer to the state of a checkpoint.
  * @throws Refusal `corrupt_checkpoint` for tensors that cannot be read, or with which the model predicts something else than it did
  */
-export async function restore(dir: string, { model, state, training }: Restored): Promise<ResumedState> {
+export async function restore(dir: string, { model, state, training, validation }: Restored): Promise<ResumedState> {
   restoreTensors(dir, { model, steps: state.updates ?? state.step });
+  if (model.outgrowsReference) restoreReferences({ training, validation }, (name, length) => readTensor(dir, name, [length]));
   const recorded = state.sampleLoss ?? null;
   if (recorded === null) return { step: state.step, loss: null };
-  const reloaded = await sampleLoss(model, training);
+  const reloaded = await sampleLoss(model, training.examples);
   const tolerance = LOSS_TOLERANCE[state.hyperparameters.precision];
   const difference = Math.abs(reloaded - recorded);
   if (!(difference <= tolerance))

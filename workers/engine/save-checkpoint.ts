@@ -1,6 +1,7 @@
 import type { StepReport } from './contract.ts';
 import { writeCheckpoint } from './io/checkpoint.ts';
 import type { Run } from './prepare.ts';
+import { referenceTensors } from './references.ts';
 import { sampleLoss } from './resume.ts';
 
 export interface Progress {
@@ -40,5 +41,6 @@ export async function saveCheckpoint(
   };
   await writing?.();
   const isBest = bestModel?.state.best?.report.step === step;
-  return writeCheckpoint(checkpointsDir, { model, state, bestValues: isBest ? null : (bestModel?.values ?? null), deliver });
+  const bestValues = isBest ? null : (bestModel?.values ?? null);
+  return writeCheckpoint(checkpointsDir, { model, state, bestValues, others: referenceTensors(run), deliver });
 }

@@ -28,9 +28,10 @@ interface Taken {
 }
 
 /** The passes of a step. */
-export const passesOf = (model: Pick<LearningModel, 'config' | 'tuning'>, examples: readonly Example[]): Batch[] => [
-  ...microBatches(inMemory(examples), packingOf(model)),
-];
+export function passesOf(model: Pick<LearningModel, 'config' | 'tuning' | 'objective'>, examples: readonly Example[]): Batch[] {
+  const totals = model.objective.totals?.(examples);
+  return Array.from(microBatches(inMemory(examples), packingOf(model)), (batch) => (totals === undefined ? batch : { ...batch, totals }));
+}
 
 export async function takeStep(
   model: LearningModel,

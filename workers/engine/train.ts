@@ -12,6 +12,7 @@ import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
 import { processMemory } from './machine/process-memory.ts';
 import { learningRate, type Schedule } from './optim/schedule.ts';
 import { prepare, type Run } from './prepare.ts';
+import { computeReferences } from './references.ts';
 import { saveCheckpoint } from './save-checkpoint.ts';
 import { passesOf, takeStep } from './step.ts';
 
@@ -53,6 +54,7 @@ export async function trainPrepared(
   let savedStep = startStep;
   await report?.prepared?.(run.facts);
   signal?.throwIfAborted();
+  await computeReferences(run, { onPass: report?.evaluating, signal });
   if (startStep === 0 && answers !== null) await report?.answered?.(await answers.take(0, { onPass: report?.evaluating, signal }));
 
   // The step whose answers a stop cut short is not taken again.

@@ -9,9 +9,9 @@ import { COLUMNS_NAMED, NotATable, type Table } from './table.ts';
 
 const PARAM: ExampleFile = 'training_file';
 /** Of these, text in a cell is the value itself; of the others it is JSON. */
-const TEXTS = ['prompt', 'completion'];
+const TEXTS = ['prompt', 'completion', 'chosen', 'rejected'];
 /** The forms of examples, in the order in which they are looked for where no mapping is given. */
-const FORMS = [['messages'], ['prompt', 'completion'], ['input', 'preferred_output', 'non_preferred_output']];
+const FORMS = [['messages'], ['prompt', 'completion'], ['input', 'preferred_output', 'non_preferred_output'], ['prompt', 'chosen', 'rejected']];
 const BESIDE = ['tools', 'chat_template_kwargs'];
 
 /** @returns which column becomes which key. @throws NotATable if the table does not have them */

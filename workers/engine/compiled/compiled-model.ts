@@ -12,15 +12,16 @@ import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
 import type { LearningModel, LogitsOptions, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { updateScalars } from './adamw-update.ts';
-import { FEEDS, gridFeeds, objectiveFeeds } from './pass-feeds.ts';
+import { FEEDS, logitFeeds, passFeeds, passSizes } from './pass-feeds.ts';
 import { type HeldSlab, type Learning, type ModelChoices, type RecordedModel, recordModel } from './recorded-model.ts';
 import type { RecordedPass } from './recorded-pass.ts';
 import type { Output } from './recording/graph.ts';
 import { fuseRows } from './rewriting/fuse.ts';
 import { profile, type TimedOperation } from './session/profile.ts';
 import { GraphSession, uploaded } from './session/session.ts';
-import { asGiven, givenClass, type SessionVariable } from './session/session-variable.ts';
-import { contentOf, type Fill, partsOf, reader, type Slab } from './slab.ts';
+import { asGiven, givenClass } from './session/session-variable.ts';
+import { fetchSlabs } from './session/slab-values.ts';
+import { contentOf, type Fill, reader } from './slab.ts';
 
 export interface CompileOptions extends ModelChoices {
   /** Writes a weight of the base model into the array that holds it. */
@@ -76,6 +77,19 @@ export class CompiledModel implements LearningModel {
     return this.#steps;
   }
 
+  get outgrowsReference(): boolean {
+    return this.#recorded.reference?.ofBase === false;
+  }
+
+  referenceOf(batch: Batch): Float32Array | null {
+    const { reference } = this.#recorded;
+    if (reference === null) return null;
+    return tf.tidy(() => {
+      const feeds = passFeeds(this.objective, batch, this.#recorded.context);
+      return feeds === null ? new Float32Array() : this.#session.run(feeds.tensors, [reference.output])[0]!.dataSync<'float32'>();
+    }) as unknown as Float32Array;
+  }
+
   evaluate(batch: Batch): Sums {
     return this.#pass(batch, this.#recorded.evaluation);
   }
@@ -106,14 +120,10 @@ export class CompiledModel implements LearningModel {
 
   /** Times each operation of a training pass, which also adds its gradients, as `accumulate` does. */
   profile(batch: Batch, position: DropoutPosition): TimedOperation[] {
-    const { rows, length } = batch;
-    const fed = this.objective.feed(batch, this.#recorded.context);
-    const objectiveSizes = Object.entries(fed?.sizes ?? {}).map(([name, size]) => [FEEDS.objectiveSize(name), size]);
-    const sizes: Record<string, number> = { [FEEDS.rows]: rows, [FEEDS.length]: length, ...Object.fromEntries(objectiveSizes) };
-    const { recorder } = this.#recorded;
+    const sizes = passSizes(this.objective, batch, this.#recorded.context);
     return profile(() => this.accumulate(batch, position), {
-      nodes: recorder.graph.nodes,
-      actual: (size) => recorder.actualSize(size, sizes),
+      nodes: this.#recorded.recorder.graph.nodes,
+      actual: (size) => this.#recorded.recorder.actualSize(size, sizes),
     });
   }
 
@@ -135,14 +145,19 @@ export class CompiledModel implements LearningModel {
   }
 
   read(): Map<string, TensorValues> {
-    const [values] = this.#fetch(this.#recorded.trained.map(({ slab, variable }) => [slab, [variable]]));
+    const [values] = fetchSlabs(
+      this.#session,
+      this.#recorded.trained.map(({ slab, variable }) => [slab, [variable]]),
+    );
     return new Map([...this.trainable].map(([name, { shape }]) => [name, { shape, data: values!.get(name)! }]));
   }
 
   constants(): Map<string, TensorValues> {
     const { constant } = this.#recorded;
-    if (constant.length === 0) return new Map();
-    const [values] = this.#fetch(constant.map(({ slab, variable }) => [slab, [variable]]));
+    const [values = new Map<string, Float32Array>()] = fetchSlabs(
+      this.#session,
+      constant.map(({ slab, variable }) => [slab, [variable]]),
+    );
     const parts = constant.flatMap(({ slab }) => slab.parts);
     return new Map(parts.map(({ name, shape }) => [name, { shape, data: values!.get(name)! }]));
   }
@@ -155,14 +170,20 @@ export class CompiledModel implements LearningModel {
 
   moments(): Map<string, MomentValues> {
     this.#mustLearn();
-    const [m, v] = this.#fetch(this.#recorded.trained.map(({ slab, learning }) => [slab, [learning!.m, learning!.v]]));
+    const [m, v] = fetchSlabs(
+      this.#session,
+      this.#recorded.trained.map(({ slab, learning }) => [slab, [learning!.m, learning!.v]]),
+    );
     return new Map([...this.trainable.keys()].map((name) => [name, { m: m!.get(name)!, v: v!.get(name)! }]));
   }
 
   /** Sum of the loss's gradients since the last update, by parameter. */
   gradients(): Map<string, Float32Array> {
     this.#mustLearn();
-    const [gradients] = this.#fetch(this.#recorded.trained.map(({ slab, learning }) => [slab, [learning!.gradients]]));
+    const [gradients] = fetchSlabs(
+      this.#session,
+      this.#recorded.trained.map(({ slab, learning }) => [slab, [learning!.gradients]]),
+    );
     return gradients!;
   }
 
@@ -187,9 +208,9 @@ export class CompiledModel implements LearningModel {
 
   /** The fetches of each kind of run. */
   #runs(): Output[][] {
-    const { evaluation, logits, learning } = this.#recorded;
+    const { evaluation, reference, logits, learning } = this.#recorded;
     const training = learning === null ? [] : [Object.values(learning.pass), [learning.update.norm], [learning.update.step]];
-    return [Object.values(evaluation), [logits], ...training];
+    return [Object.values(evaluation), ...(reference === null ? [] : [[reference.output]]), [logits], ...training];
   }
 
   /** Everything that any run fetches. */
@@ -217,24 +238,6 @@ export class CompiledModel implements LearningModel {
     });
   }
 
-  /**
-   * @param slabs each with variables of its shape
-   * @returns a map for each of a slab's variables, from tensor names to values
-   */
-  #fetch(slabs: readonly (readonly [Slab, readonly SessionVariable[]])[]): Map<string, Float32Array>[] {
-    const tensors = this.#session.run(
-      {},
-      slabs.flatMap(([, variables]) => variables.map(({ value }) => value)),
-    );
-    const contents = tensors.map((tensor) => tensor.dataSync<'float32'>());
-    tf.dispose(tensors);
-    const perSlab = slabs[0]?.[1].length ?? 0;
-    return Array.from({ length: perSlab }, (_, kind) => {
-      const parts = slabs.flatMap(([slab], index) => [...partsOf(slab, contents[index * perSlab + kind]!)]);
-      return new Map(parts);
-    });
-  }
-
   /** @returns the value of an output that depends on the session's variables and some numbers */
   #runScalars(scalars: Readonly<Record<string, number>>, output: Output): number {
     return tf.tidy(() => {
@@ -246,21 +249,17 @@ export class CompiledModel implements LearningModel {
   /** @param positions in [rows · length] */
   #logitsAt(content: GridContent, positions: Int32Array): Float32Array {
     return tf.tidy(() => {
-      const feeds = {
-        ...gridFeeds(content, this.config),
-        [FEEDS.logitPositions]: tf.tensor1d(positions, 'int32'),
-        [FEEDS.logitCount]: tf.scalar(positions.length, 'int32'),
-      };
-      return this.#session.run(feeds, [this.#recorded.logits])[0]!.dataSync<'float32'>();
+      return this.#session.run(logitFeeds(content, positions, this.config), [this.#recorded.logits])[0]!.dataSync<'float32'>();
     }) as unknown as Float32Array;
   }
 
   #pass(batch: Batch, sums: RecordedPass['sums'], position?: DropoutPosition): Sums {
-    const fed = this.objective.feed(batch, this.#recorded.context);
-    if (fed === null) return NO_SUMS;
+    const reference = batch.reference ?? this.referenceOf(batch);
     return tf.tidy(() => {
+      const fed = passFeeds(this.objective, reference === null ? batch : { ...batch, reference }, this.#recorded.context);
+      if (fed === null) return NO_SUMS;
       const dropout: Record<string, Tensor> = position === undefined ? {} : { [FEEDS.dropoutKey]: dropoutKey(position) };
-      const feeds = { ...gridFeeds(batch, this.config), ...objectiveFeeds(this.objective, fed, this.#recorded.context), ...dropout };
+      const feeds = { ...fed.tensors, ...dropout };
       const values = this.#session.run(feeds, Object.values(sums)).map((tensor) => tensor.dataSync()[0]!);
       const computed = Object.fromEntries(Object.keys(sums).map((name, index) => [name, values[index]!]));
       return { ...fed.known, ...computed };

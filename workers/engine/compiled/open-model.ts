@@ -16,6 +16,8 @@ interface TrainingChoices {
   seed: number;
   /** Tokens of the method's `initialText`; default: none, for a model whose values are set afterwards. */
   initialTokens?: Int32Array | undefined;
+  /** Whether the values of an adapter are loaded before training; default false. */
+  continuesAdapter?: boolean;
   weightDecay: number;
   /** Precision of products and of frozen matrices; default f32. */
   precision?: Precision;
@@ -28,6 +30,8 @@ interface TrainingChoices {
 interface InferenceChoices {
   modelDir: string;
   adapterDir?: string;
+  /** Default: supervised. */
+  objective?: Objective;
   /** Precision of products; default f32. */
   precision?: Precision;
   /** Precision in which matrices are held; default f32. */
@@ -47,6 +51,7 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     objective = supervised,
     seed,
     initialTokens,
+    continuesAdapter = false,
     weightDecay,
     precision = 'f32',
     gradientCheckpointing = false,
@@ -54,7 +59,7 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
   } = choices;
   return open(
     modelDir,
-    { tuning, objective, seed, initialTokens, precision, heldIn: precision, learning: { weightDecay, gradientCheckpointing } },
+    { tuning, objective, seed, initialTokens, continuesAdapter, precision, heldIn: precision, learning: { weightDecay, gradientCheckpointing } },
     recorded,
   );
 }
@@ -63,11 +68,12 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
  * A base model alone, or with a PEFT adapter.
  * @throws Refusal `unsupported_adapter`, and those of `openForTraining`
  */
-export function openForInference({ modelDir, adapterDir, precision = 'f32', heldIn = 'f32', trainedWith }: InferenceChoices): CompiledModel {
-  const choices = { objective: supervised, seed: 0, precision, heldIn, learning: null } as const;
-  if (adapterDir === undefined) return open(modelDir, { ...choices, tuning: trainedWith ?? null });
+export function openForInference(choices: InferenceChoices): CompiledModel {
+  const { modelDir, adapterDir, objective = supervised, precision = 'f32', heldIn = 'f32', trainedWith } = choices;
+  const shared = { objective, seed: 0, precision, heldIn, learning: null } as const;
+  if (adapterDir === undefined) return open(modelDir, { ...shared, tuning: trainedWith ?? null });
   const tuning = readAdapterTuning(adapterDir);
-  return withAdapter(open(modelDir, { ...choices, tuning }), tuning, adapterDir);
+  return withAdapter(open(modelDir, { ...shared, tuning }), tuning, adapterDir);
 }
 
 function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'readWeight'>, recorded?: () => void): CompiledModel {

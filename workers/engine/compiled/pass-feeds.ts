@@ -1,5 +1,6 @@
 /** What a pass is fed: its feeds, declared once for all passes of a graph, and their values for each batch. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import type { Batch } from '../data/batch.ts';
 import type { TokenGrid } from '../model/decoder.ts';
 import { dependsOnLength } from '../model/rope.ts';
 import { type GridContent, rotariesOf, tokenGrid } from '../model/token-grid.ts';
@@ -86,8 +87,31 @@ export function gridFeeds(content: GridContent, config: ModelConfig): Record<str
   };
 }
 
+/** @returns what a pass is fed, and the sums that are known already; null if the batch has nothing to learn */
+export function passFeeds(
+  objective: Objective,
+  batch: Batch,
+  context: ObjectiveContext,
+): { tensors: Record<string, Tensor>; known: FedBatch['known'] } | null {
+  const fed = objective.feed(batch, context);
+  return fed && { tensors: { ...gridFeeds(batch, context.config), ...objectiveFeeds(objective, fed, context) }, known: fed.known };
+}
+
+/** @param positions in [rows · length] of the tokens after which logits are wanted */
+export const logitFeeds = (content: GridContent, positions: Int32Array, config: ModelConfig): Record<string, Tensor> => ({
+  ...gridFeeds(content, config),
+  [FEEDS.logitPositions]: tf.tensor1d(positions, 'int32'),
+  [FEEDS.logitCount]: tf.scalar(positions.length, 'int32'),
+});
+
+/** @returns the sizes of a batch that vary, by the names of their feeds */
+export function passSizes(objective: Objective, batch: Batch, context: ObjectiveContext): Record<string, number> {
+  const sizes = Object.entries(objective.feed(batch, context)?.sizes ?? {}).map(([name, size]) => [FEEDS.objectiveSize(name), size] as const);
+  return { [FEEDS.rows]: batch.rows, [FEEDS.length]: batch.length, ...Object.fromEntries(sizes) };
+}
+
 /** The feeds of the objective for one batch. */
-export function objectiveFeeds(objective: Objective, fed: FedBatch, context: ObjectiveContext): Record<string, Tensor> {
+function objectiveFeeds(objective: Objective, fed: FedBatch, context: ObjectiveContext): Record<string, Tensor> {
   const tensors = Object.entries(fedTensors(objective, fed, context));
   const inputs = tensors.map(([name, tensor]) => [FEEDS.objectiveInput(name), tensor] as const);
   const scalars = Object.entries(fed.sizes).map(([name, size]) => [FEEDS.objectiveSize(name), tf.scalar(size, 'int32')] as const);

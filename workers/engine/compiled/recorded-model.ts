@@ -12,7 +12,7 @@ import { methodOf } from '../tuning/methods.ts';
 import { byName, type Trained, untuned, variable } from '../tuning/trained.ts';
 import { type RecordedUpdate, recordUpdate, type TrainedVariables } from './adamw-update.ts';
 import { declareFeeds } from './pass-feeds.ts';
-import { type RecordedPass, recordLogits, recordPass } from './recorded-pass.ts';
+import { type RecordedPass, recordLogits, recordPass, recordReference } from './recorded-pass.ts';
 import { type Attribute, DType, type Graph, type Output } from './recording/graph.ts';
 import { Recorder } from './recording/recorder.ts';
 import { type SessionVariable, sessionVariable } from './session/session-variable.ts';
@@ -29,6 +29,8 @@ export interface ModelChoices {
   seed: number;
   /** Tokens of the method's `initialText`. */
   initialTokens?: Int32Array | undefined;
+  /** Whether it begins with an adapter's values instead of those, so that the base without it is not the model that training begins with. */
+  continuesAdapter?: boolean;
   /** Precision of products. */
   precision: Precision;
   /** Precision in which frozen matrices are held. */
@@ -70,6 +72,8 @@ export interface RecordedModel {
   totalParameters: number;
   context: ObjectiveContext;
   evaluation: RecordedPass['sums'];
+  /** The objective's `reference`; null if it has none. */
+  reference: { output: Output; ofBase: boolean } | null;
   logits: Output;
   learning: Learning | null;
 }
@@ -77,7 +81,8 @@ export interface RecordedModel {
 type HeldType = typeof DType.float32 | typeof DType.bfloat16;
 type Shapes = readonly (readonly [string, readonly number[]])[];
 
-export function recordModel({ config, tuning, objective, seed, initialTokens, precision, heldIn, learning }: ModelChoices): RecordedModel {
+export function recordModel(choices: ModelChoices): RecordedModel {
+  const { config, tuning, objective, seed, initialTokens, continuesAdapter = false, precision, heldIn, learning } = choices;
   const recorder = new Recorder(precision);
   const { graph } = recorder;
   const { blocks } = config.names;
@@ -128,6 +133,9 @@ export function recordModel({ config, tuning, objective, seed, initialTokens, pr
   const context: ObjectiveContext = { config, trainsHead: isTrained([usedHeadWeight(config), undefined]) || joined.changesHead === true };
   const feeds = declareFeeds(recorder, { ...context, objective, fixedSizes: fixedSizes(config, [...frozen, ...constant, ...trained]) });
   const evaluation = recordPass(recorder, feeds, { config, objective, parameters: parameters(), trainable: new Map() }).sums;
+  const ofBase = trainedShapes.length === 0 && !continuesAdapter;
+  const comparedWith = ofBase ? untuned(weights, config).parameters() : parameters();
+  const reference = recordReference(recorder, feeds, { config, objective, parameters: comparedWith });
   const logits = recordLogits(recorder, feeds, { config, parameters: parameters() });
   let training: Learning | null = null;
   if (learning !== null) {
@@ -157,6 +165,7 @@ export function recordModel({ config, tuning, objective, seed, initialTokens, pr
     totalParameters: sizeOf(shapes) + sizeOf(addedShapes) + sizeOf(constantShapes),
     context,
     evaluation,
+    reference: reference && { output: reference, ofBase },
     logits,
     learning: training,
   };

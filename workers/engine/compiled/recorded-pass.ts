@@ -61,6 +61,22 @@ export function recordPass(recorder: Recorder, feeds: PassFeeds, options: PassOp
   return pass!;
 }
 
+/** @returns what the objective compares the model with, if it does so */
+export function recordReference(
+  recorder: Recorder,
+  { grid, objectiveInputs }: PassFeeds,
+  { config, objective, parameters }: Pick<PassOptions, 'config' | 'objective' | 'parameters'>,
+): Output | null {
+  let reference: Output | null = null;
+  recorder.record(() =>
+    tf.tidy(() => {
+      const computed = objective.reference?.({ config, decoder: new Decoder(config), grid, parameters }, objectiveInputs);
+      if (computed !== undefined) reference = recorder.outputOf(computed);
+    }),
+  );
+  return reference;
+}
+
 /** @returns [logit_count, vocab], the logits of the token after each position */
 export function recordLogits(
   recorder: Recorder,

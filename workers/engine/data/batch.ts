@@ -6,6 +6,8 @@ export interface Example {
   lossWeights: Float32Array;
   /** Where independent sequences begin in inputIds, from 0 on; none sees another. Missing when the example is one sequence. */
   starts?: Int32Array;
+  /** Log-probability of each sequence's answer under the reference model, if it was computed before training. */
+  reference?: Float32Array;
 }
 
 /** Rows of examples, padded on the right. Plain arrays: the model makes the tensors. */
@@ -21,6 +23,15 @@ export interface Batch {
   positions?: Int32Array;
   /** [rows, length]; the index in the row of each token's example, −1 for padding. Missing when each row is one example. */
   segments?: Int32Array;
+  /**
+   * [rows, length]; the index in the pass of each token's sequence, −1 for padding: those of an example follow each other. Only where all sequences of an
+   * example are in one pass.
+   */
+  sequences?: Int32Array;
+  /** [sequences]; log-probability of each answer under the reference model, if it was computed before training. */
+  reference?: Float32Array;
+  /** Of the whole step that the pass belongs to, for an objective that needs means over a step's tokens. */
+  totals?: Readonly<Record<string, number>>;
 }
 
 /** @returns the number of tokens, without padding */

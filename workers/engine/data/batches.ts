@@ -44,6 +44,14 @@ export interface PackOptions {
   sharedRowLimit?: number;
   /** Put before each sequence. */
   virtual?: VirtualTokens | null;
+  /** Whether all sequences of an example are in one pass, which says which is which; default: each goes where it wastes least. */
+  together?: boolean;
+}
+
+/** Sequences that are in one pass: an example's, or one alone. */
+interface Unit {
+  sequences: Example[];
+  reference: Float32Array | undefined;
 }
 
 /**
@@ -52,73 +60,116 @@ export interface PackOptions {
  */
 export function* microBatches(examples: ExampleStore, options: PackOptions = {}): Generator<Batch> {
   for (const window of byLength(examples, WINDOW)) {
-    const { virtual } = options;
-    const sequences = window.flatMap(sequencesIn).map((sequence) => (virtual ? withVirtualTokens(sequence, virtual) : sequence));
-    let remaining = sequences.sort((a, b) => b.inputIds.length - a.inputIds.length);
+    let remaining = window.flatMap((example) => unitsOf(example, options)).sort((a, b) => longestIn(b) - longestIn(a));
     while (remaining.length > 0) {
-      const { rows, length } = bestPass(remaining, options);
-      const taken = new Set(rows.flat());
-      remaining = remaining.filter((example) => !taken.has(example));
-      yield layOut(rows, length);
+      const { rows, units, length } = bestPass(remaining, options);
+      remaining = remaining.filter((unit) => !units.has(unit));
+      yield layOut(rows, length, options.together ? [...units] : undefined);
     }
   }
 }
 
-interface Pass {
+function unitsOf(example: Example, { together = false, virtual }: PackOptions): Unit[] {
+  const sequences = sequencesIn(example).map((sequence) => (virtual ? withVirtualTokens(sequence, virtual) : sequence));
+  const { reference } = example;
+  return together ? [{ sequences, reference }] : sequences.map((sequence) => ({ sequences: [sequence], reference: undefined }));
+}
+
+const longestIn = ({ sequences }: Unit): number => Math.max(...sequences.map(({ inputIds }) => inputIds.length));
+
+interface Rows {
   rows: Example[][];
+  /** Whose sequences they hold. */
+  units: Set<Unit>;
+}
+
+interface Pass extends Rows {
   length: number;
 }
 
-/** Packs one pass, with the row length that wastes least. @param examples longest first */
-function bestPass(examples: readonly Example[], { tokenBudget = PASS_TOKENS, sharedRowLimit = Number.POSITIVE_INFINITY }: PackOptions): Pass {
-  const shortest = paddedLength(examples[0]!.inputIds.length);
+/** Packs one pass, with the row length that wastes least. @param units longest first */
+function bestPass(units: readonly Unit[], { tokenBudget = PASS_TOKENS, sharedRowLimit = Number.POSITIVE_INFINITY }: PackOptions): Pass {
+  const shortest = paddedLength(longestIn(units[0]!));
+  const atLeast = units[0]!.sequences.length; // rows, so that there is room for one unit
   const longest = Math.max(shortest, Math.min(2 * shortest, tokenBudget, sharedRowLimit));
   let best: Pass | undefined;
   let bestCost = Number.POSITIVE_INFINITY;
   for (let length = shortest; length <= longest; length = paddedLength(length + 1)) {
-    const rows = fill(examples, { length, count: Math.max(1, Math.floor(tokenBudget / length)), shared: length <= sharedRowLimit });
-    const tokens = tokensIn(rows.flat());
-    const cost = (rows.length * length * (1 + length / ROW_DOUBLING_COST)) / tokens;
-    if (cost < bestCost) [best, bestCost] = [{ rows, length }, cost];
+    const filled = fill(units, { length, count: Math.max(atLeast, Math.floor(tokenBudget / length)), shared: length <= sharedRowLimit });
+    const tokens = tokensIn(filled.rows.flat());
+    const cost = (filled.rows.length * length * (1 + length / ROW_DOUBLING_COST)) / tokens;
+    if (cost < bestCost) [best, bestCost] = [{ ...filled, length }, cost];
   }
   return best!;
 }
 
-function fill(examples: readonly Example[], { length, count, shared }: { length: number; count: number; shared: boolean }): Example[][] {
-  const rows: { members: Example[]; room: number }[] = [];
-  for (const example of examples) {
-    const size = example.inputIds.length;
-    const row = shared ? rows.find(({ room }) => room >= size) : undefined;
-    if (row !== undefined) {
-      row.members.push(example);
-      row.room -= size;
-    } else if (rows.length < count) rows.push({ members: [example], room: length - size });
+interface Row {
+  members: Example[];
+  room: number;
+}
+
+interface FillOptions {
+  length: number;
+  count: number;
+  shared: boolean;
+}
+
+function fill(units: readonly Unit[], options: FillOptions): Rows {
+  let rows: Row[] = [];
+  const taken = new Set<Unit>();
+  for (const unit of units) {
+    const withUnit = placed(unit, rows, options);
+    if (withUnit === null) continue;
+    rows = withUnit;
+    taken.add(unit);
   }
-  return rows.map(({ members }) => members);
+  return { rows: rows.map(({ members }) => members), units: taken };
+}
+
+/** @returns the rows with all sequences of a unit; null if there is not room for all of them */
+function placed({ sequences }: Unit, rows: readonly Row[], { length, count, shared }: FillOptions): Row[] | null {
+  const after = [...rows];
+  for (const sequence of sequences) {
+    const size = sequence.inputIds.length;
+    const index = shared ? after.findIndex(({ room }) => room >= size) : -1;
+    if (index !== -1) {
+      const { members, room } = after[index]!;
+      after[index] = { members: [...members, sequence], room: room - size };
+    } else if (after.length < count) after.push({ members: [sequence], room: length - size });
+    else return null;
+  }
+  return after;
 }
 
 /**
- * @param rows the examples of each row
+ * @param rows the sequences of each row
  * @param length padded length; default: that of the longest row
+ * @param units the examples that they belong to, if the batch says which token is whose
  */
-export function layOut(rows: readonly (readonly Example[])[], length = longestRow(rows)): Batch {
+export function layOut(rows: readonly (readonly Example[])[], length = longestRow(rows), units?: readonly Unit[]): Batch {
   const size = rows.length * length;
-  const batch = {
+  const numbers = new Map(units?.flatMap(({ sequences }) => sequences).map((sequence, number) => [sequence, number]));
+  const references = units?.map(({ reference }) => reference);
+  const batch: Batch & Required<Pick<Batch, 'positions' | 'segments'>> = {
     rows: rows.length,
     length,
     inputIds: new Int32Array(size),
     lossWeights: new Float32Array(size),
     positions: new Int32Array(size),
     segments: new Int32Array(size).fill(PADDING_SEGMENT),
+    ...(units !== undefined && { sequences: new Int32Array(size).fill(PADDING_SEGMENT) }),
+    ...(references?.every((reference) => reference !== undefined) && { reference: Float32Array.from(references.flatMap((values) => [...values])) }),
   };
   for (const [row, members] of rows.entries()) {
     let at = row * length;
-    for (const [segment, { inputIds, lossWeights }] of members.entries()) {
+    for (const [segment, sequence] of members.entries()) {
+      const { inputIds, lossWeights } = sequence;
       const end = at + inputIds.length;
       batch.inputIds.set(inputIds, at);
       batch.lossWeights.set(lossWeights, at);
       batch.lossWeights[at] = 0; // nothing predicts an example's first token
       batch.segments.fill(segment, at, end);
+      batch.sequences?.fill(numbers.get(sequence)!, at, end);
       for (let position = 0; position < inputIds.length; position++) batch.positions[at + position] = position;
       at = end;
     }

@@ -1,6 +1,8 @@
 /** The examples that a line of a file makes: usually one; a long text several, and with multi_turn "split" each turn of a conversation. */
-import type { ChatExample, TextExample, TrainingExample } from '../../../src/formats/examples.ts';
+import type { AnyExample } from '../../../src/formats/example-families.ts';
+import type { ChatExample, TextExample } from '../../../src/formats/examples.ts';
 import type { TokenizedExample } from './completion.ts';
+import { tokenizePair } from './preference.ts';
 import { joinSequences } from './sequences.ts';
 import { type SupervisionOptions, tokenizeExample } from './supervision.ts';
 import type { ChatTemplate } from './template/chat-template.ts';
@@ -24,11 +26,12 @@ export interface LineExamples {
 
 /** @throws whatever `tokenizeExample` throws */
 export async function examplesOfLine(
-  example: TrainingExample,
+  example: AnyExample,
   tokenizer: Tokenizer,
   template: ChatTemplate | null,
   options: LineOptions,
 ): Promise<LineExamples> {
+  if (example.kind === 'preference') return { examples: [await tokenizePair(example, tokenizer, template, options)], made: null };
   if (example.kind === 'text' && options.cutsTexts) return cutText(example, tokenizer, options);
   const turns = example.kind === 'chat' && options.splitsTurns ? turnsOf(example) : [example];
   const examples: TokenizedExample[] = [];

@@ -87,6 +87,8 @@ export class TokenWriter {
 
 export class TokenFile implements ExampleStore {
   readonly length: number;
+  /** [examples · 2] log-probabilities of each example's two answers before training, which `read` gives with it; null: none were computed. */
+  reference: Float32Array | null = null;
   readonly #files: { records: number; index: number };
   readonly #idBytes: IdBytes;
   /** The end of the record before and the entry. */
@@ -119,7 +121,8 @@ export class TokenFile implements ExampleStore {
     if (words > this.#record.length) this.#record = new Uint32Array(2 * words);
     const record = this.#record.subarray(0, words);
     readAt(this.#files.records, bytesOf(record), start);
-    return decodeRecord(record, this.#idBytes);
+    const example = decodeRecord(record, this.#idBytes);
+    return this.reference === null ? example : { ...example, reference: this.reference.subarray(2 * index, 2 * index + 2) };
   }
 
   /** @returns the line of the file that an example is from, from 1 */

@@ -15,6 +15,8 @@ export const DELIVERABLE = 'adapter';
 const STATE = 'trainer_state.json';
 const TENSORS = 'trainer_state.safetensors';
 const FORMAT = 2;
+/** There if, and only if, a run computed before its first step what it compares its model with. */
+export const REFERENCE_OF_TRAINING = 'reference.training';
 
 /** The state besides the tensors. Randomness has no state: it is a function of seed and step. */
 export interface TrainerState {
@@ -47,6 +49,8 @@ export interface CheckpointParts {
   state: Omit<TrainerState, 'format'>;
   /** Trained values of the best step, if the run delivers it and it is another step. */
   bestValues: ReadonlyMap<string, Float32Array> | null;
+  /** Besides parameters and moments, by name. */
+  others?: ReadonlyMap<string, TensorValues>;
   /** Writes what is delivered to users. */
   deliver(dir: string): void;
 }
@@ -55,13 +59,13 @@ export interface CheckpointParts {
  * Writes `{checkpointsDir}/{step}`: first under a temporary name, then synced and renamed, so that it is complete or absent.
  * @returns its path
  */
-export function writeCheckpoint(checkpointsDir: string, { model, state, bestValues, deliver }: CheckpointParts): string {
+export function writeCheckpoint(checkpointsDir: string, { model, state, bestValues, others = new Map(), deliver }: CheckpointParts): string {
   const dir = join(checkpointsDir, String(state.step));
   const partial = join(checkpointsDir, `.${state.step}.partial`);
   rmSync(partial, { recursive: true, force: true });
   mkdirSync(join(partial, DELIVERABLE), { recursive: true });
   deliver(join(partial, DELIVERABLE));
-  const tensors = new Map<string, TensorValues>();
+  const tensors = new Map<string, TensorValues>(others);
   for (const [name, values] of model.read()) tensors.set(`parameter.${name}`, values);
   for (const [name, { m, v }] of model.moments()) {
     const { shape } = model.trainable.get(name)!;
@@ -133,6 +137,27 @@ export function readBestValues(dir: string, { trainable }: Pick<LearningModel, '
   const part = isOfThisStep ? 'parameter' : 'best';
   try {
     return new Map([...trainable].map(([name, { shape }]) => [name, readAs(file, `${part}.${name}`, shape, path)]));
+  } finally {
+    file.close();
+  }
+}
+
+/** @throws Refusal `corrupt_checkpoint` if the checkpoint does not hold it */
+export function readTensor(dir: string, name: string, shape: readonly number[]): Float32Array {
+  const path = join(dir, TENSORS);
+  const file = openState(path);
+  try {
+    return readAs(file, name, shape, path);
+  } finally {
+    file.close();
+  }
+}
+
+/** Whether a checkpoint holds what the run's model is compared with. */
+export function holdsReferences(dir: string): boolean {
+  const file = openState(join(dir, TENSORS));
+  try {
+    return file.header.tensors.has(REFERENCE_OF_TRAINING);
   } finally {
     file.close();
   }

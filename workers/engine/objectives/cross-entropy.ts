@@ -65,25 +65,13 @@ function losses(predictions: Predictions, { withGradient, softCap = null }: Cros
   const loss = differentiable<Scalar>(trained ? [states, head] : [states], () => {
     const gradients = (part: Part): PartialGradients => {
       const { P, slope, ...sums } = summed(part, head, softCap);
-      const dLogits = slope === null ? P : tf.mul(P, slope.everywhere); // the −1 at the targets is added below
-      const atTargets = (x: Tensor2D): Tensor2D => (slope === null ? x : tf.mul(x, slope.atTargets));
-      const weights: Tensor2D = tf.reshape(part.weights, [-1, 1]);
-      const dStates: Tensor2D = tf.mul(tf.sub(tf.matMul(dLogits, head), atTargets(gatherRows(head, part.targets))), weights);
-      if (!trained) return { ...sums, dStates, dHead: [] };
-      const weighted: Tensor2D = tf.mul(part.states, weights);
-      return { ...sums, dStates, dHead: [tf.matMul(dLogits, weighted, true, false), atTargets(weighted)] };
+      return { ...sums, ...partialGradients(part, { P, slope }, head, trained) };
     };
     const parts = inOrder(split(predictions), gradients, ({ dStates, dHead }) => dHead[0] ?? dStates);
     correct = tf.keep(tf.addN(parts.map((part) => part.correct)));
-    const rowsOf = (ofParts: Tensor2D[]): Tensor2D => tf.reshape(tf.concat(ofParts), states.shape);
-    const saved: Tensor[] = [rowsOf(parts.map(({ dStates }) => dStates))];
-    if (trained) {
-      const atTargets = tf.unsortedSegmentSum(rowsOf(parts.map(({ dHead }) => dHead[1]!)), predictions.targets, head.shape[0]);
-      saved.push(tf.sub(tf.addN(parts.map(({ dHead }) => dHead[0]!)), atTargets));
-    }
     return {
       value: tf.addN(parts.map((part) => part.loss)),
-      saved,
+      saved: joinedGradients(parts, predictions, trained),
       gradient: (dy, saved) => saved.map((gradient) => tf.mul(gradient, dy)),
     };
   });
@@ -91,41 +79,78 @@ function losses(predictions: Predictions, { withGradient, softCap = null }: Cros
 }
 
 /** Computes each part after the previous one has finished, so that their logits are never in memory together. */
-function inOrder<T extends CrossEntropy>(parts: readonly Part[], compute: (part: Part) => T, last: (result: T) => Tensor): T[] {
+export function inOrder<T extends Record<string, unknown>>(parts: readonly Part[], compute: (part: Part) => T, last: (result: T) => Tensor): T[] {
   const results: T[] = [];
   for (const { states, ...rest } of parts) {
     const before = results.at(-1);
-    results.push(tf.tidy(() => compute({ states: after(states, before && last(before)), ...rest })));
+    results.push(tf.tidy(() => compute({ states: after(states, before && last(before)), ...rest }) as never) as T);
   }
   return results;
 }
 
-type PartialGradients = CrossEntropy & {
-  /** Gradient of the loss with respect to the states. */
+export type StateGradients = {
+  /** Gradient of the weighted loss with respect to the states. */
   dStates: Tensor2D;
   /** For a trained head: its gradient without the −1 at the targets, and [part, hidden] to subtract from the rows of the targets. */
   dHead: Tensor2D[];
 };
 
-type Part = Pick<Predictions, 'states' | 'targets' | 'weights'>;
+type PartialGradients = CrossEntropy & StateGradients;
 
-function split({ states, targets, weights, partSizes }: Predictions): Part[] {
+export function partialGradients(part: Part, { P, slope }: Pick<PartTokens, 'P' | 'slope'>, head: Tensor2D, trained: boolean): StateGradients {
+  const dLogits = slope === null ? P : tf.mul(P, slope.everywhere); // the −1 at the targets is added below
+  const atTargets = (x: Tensor2D): Tensor2D => (slope === null ? x : tf.mul(x, slope.atTargets));
+  const weights: Tensor2D = tf.reshape(part.weights, [-1, 1]);
+  const dStates: Tensor2D = tf.mul(tf.sub(tf.matMul(dLogits, head), atTargets(gatherRows(head, part.targets))), weights);
+  if (!trained) return { dStates, dHead: [] };
+  const weighted: Tensor2D = tf.mul(part.states, weights);
+  return { dStates, dHead: [tf.matMul(dLogits, weighted, true, false), atTargets(weighted)] };
+}
+
+/** @returns the gradients of the states and, if it is trained, of the head, from those of all parts */
+export function joinedGradients(
+  parts: readonly StateGradients[],
+  { states, head, targets }: Pick<Predictions, 'states' | 'head' | 'targets'>,
+  trained: boolean,
+): Tensor2D[] {
+  const rowsOf = (ofParts: Tensor2D[]): Tensor2D => tf.reshape(tf.concat(ofParts), states.shape);
+  const dStates = rowsOf(parts.map(({ dStates }) => dStates));
+  if (!trained) return [dStates];
+  const atTargets = tf.unsortedSegmentSum(rowsOf(parts.map(({ dHead }) => dHead[1]!)), targets, head.shape[0]);
+  return [dStates, tf.sub(tf.addN(parts.map(({ dHead }) => dHead[0]!)), atTargets)];
+}
+
+export type Part = Pick<Predictions, 'states' | 'targets' | 'weights'>;
+
+export function split({ states, targets, weights, partSizes }: Predictions): Part[] {
   const [targetParts, weightParts] = [splitRows(targets, partSizes), splitRows(weights, partSizes)];
   return splitRows(states, partSizes).map((states, index) => ({ states, targets: targetParts[index]!, weights: weightParts[index]! }));
 }
 
-interface PartSums extends CrossEntropy {
+/** A part's tokens, each for itself. A type alias: tf.tidy takes no interface. */
+export type PartTokens = {
+  /** [part], −log softmax(h·Wᵀ)[target] */
+  losses: Tensor1D;
+  /** [part] bool, whether the target has the largest logit */
+  best: Tensor1D;
   /** [part, vocab], the softmax */
   P: Tensor2D;
   /** Slope of the cap, [part, vocab], and at the targets, [part, 1]; null without a cap. */
   slope: { everywhere: Tensor2D; atTargets: Tensor2D } | null;
+};
+
+type PartSums = CrossEntropy & Pick<PartTokens, 'P' | 'slope'>;
+
+function summed(part: Part, head: Tensor2D, softCap: number | null): PartSums {
+  const { losses, best, P, slope } = tokensOf(part, head, softCap);
+  return { loss: tf.sum(tf.mul(losses, part.weights)) as Scalar, correct: tf.sum(tf.cast(best, 'int32')) as Scalar, P, slope };
 }
 
 /**
  * log Σ eᶻ = m − log p, where m is the largest logit and p its probability. This takes only three passes over the logits: for the products, the
  * softmax and the argmax.
  */
-function summed({ states, targets, weights }: Part, head: Tensor2D, softCap: number | null): PartSums {
+export function tokensOf({ states, targets }: Part, head: Tensor2D, softCap: number | null): PartTokens {
   const logits = softCapped(tf.matMul(states, head, false, true) as Tensor2D, softCap);
   const P = tf.softmax(logits) as Tensor2D;
   const best = tf.argMax(logits, 1) as Tensor1D;
@@ -133,8 +158,8 @@ function summed({ states, targets, weights }: Part, head: Tensor2D, softCap: num
   const logSums = tf.sub(at(logits, best), tf.log(at(P, best)));
   const slope = softCap === null ? null : (tf.sub(1, tf.square(tf.div(logits, softCap))) as Tensor2D);
   return {
-    loss: tf.sum(tf.mul(tf.sub(logSums, at(logits, targets)), weights)) as Scalar,
-    correct: tf.sum(tf.cast(tf.equal(best, targets), 'int32')) as Scalar,
+    losses: tf.sub(logSums, at(logits, targets)),
+    best: tf.equal(best, targets),
     P,
     slope: slope && { everywhere: slope, atTargets: tf.reshape(at(slope, targets), [-1, 1]) },
   };

@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import type { ObjectiveName } from '../../../src/formats/objective.ts';
-import type { Batch } from '../data/batch.ts';
+import type { ObjectiveName } from '../../../src/formats/objectives/objectives.ts';
+import type { Batch, Example } from '../data/batch.ts';
 import type { Decoder, TokenGrid } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { type Scalar, type Tensor, tf } from '../tensorflow/tensorflow.ts';
@@ -64,6 +64,14 @@ export type ComputedSums = {
 /** What training minimises: the feeds of a batch, the computation and its metrics. `objectives.ts` lists the objectives. */
 export interface Objective {
   readonly name: ObjectiveName;
+  /** Whether all sequences of an example have to be in one pass, with `Batch.sequences`; absent: no. */
+  readonly together?: boolean;
+  /** @returns `Batch.totals` of a step; absent: none are needed */
+  totals?(examples: readonly Example[]): Readonly<Record<string, number>>;
+  /**
+   * Computes `Batch.reference`, with which the model is compared, from the same feeds: [examples, sequences of each]. Absent: it is compared with nothing.
+   */
+  reference?(forward: Forward, fed: Readonly<Record<string, Tensor>>): Tensor;
   /** Types of its feeds besides the tokens themselves. */
   feeds(context: ObjectiveContext): Readonly<Record<string, FeedType>>;
   /** @returns null if the batch contains nothing to learn */

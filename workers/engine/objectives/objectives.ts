@@ -1,7 +1,12 @@
-import type { ObjectiveName } from '../../../src/formats/objective.ts';
+/** The objectives. Only this file looks an objective up by its name. */
+import type { ObjectiveName } from '../../../src/formats/objectives/objectives.ts';
+import { dpo } from './dpo.ts';
 import type { Objective } from './objective.ts';
+import { orpo } from './orpo.ts';
+import { simpo } from './simpo.ts';
 import { supervised } from './supervised.ts';
 
-const OBJECTIVES: Readonly<Record<ObjectiveName, Objective>> = { supervised };
+const OBJECTIVES = { supervised: () => supervised, dpo, orpo, simpo } satisfies Record<ObjectiveName, (settings: never) => Objective>;
 
-export const objectiveOf = (name: ObjectiveName): Objective => OBJECTIVES[name];
+/** @param hyperparameters as resolved: they include the objective's own */
+export const objectiveOf = (name: ObjectiveName, hyperparameters: object): Objective => OBJECTIVES[name](hyperparameters as never);

@@ -84,10 +84,11 @@ async function proveOnDisk(run: Run, { modelDir, deliveredDir, last, evaluating,
   signal?.throwIfAborted();
   run.disposeModel(); // so that two models are never in memory at once
   const { precision } = run.hyperparameters;
+  const { objective } = run.model;
   const delivered = openForInference(
     isModel
-      ? { modelDir: deliveredDir, precision, heldIn: precision, trainedWith: run.tuning }
-      : { modelDir, adapterDir: deliveredDir, precision, heldIn: precision },
+      ? { modelDir: deliveredDir, objective, precision, heldIn: precision, trainedWith: run.tuning }
+      : { modelDir, adapterDir: deliveredDir, objective, precision, heldIn: precision },
   );
   try {
     measureEffect(measured, run.base, delivered);

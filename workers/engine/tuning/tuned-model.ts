@@ -59,6 +59,10 @@ export interface Update {
 
 /** A model and its optimizer. */
 export interface LearningModel extends TunedModel {
+  /** Whether the model that the objective compares with is gone after the first step: `Batch.reference` is then to be computed before it. */
+  readonly outgrowsReference: boolean;
+  /** @returns what the objective compares a batch with, as `Batch.reference`; null if it compares with nothing */
+  referenceOf(batch: Batch): Float32Array | null;
   /** Number of updates so far, on which AdamW's bias corrections depend. */
   readonly steps: number;
   /** Runs a training pass and adds its gradients to those since the last update. */

@@ -43,25 +43,25 @@ describe('shorten', () => {
   const example = joinSequences([sequence(3), sequence(9, 2, 10), sequence(4, 1, 20)]);
 
   it('cuts only the sequences that are too long, and leaves out those that lose all that is learned', () => {
-    expect(ids(sequencesIn(shorten(example, 5, 'left') as Example))).toEqual([
+    expect(ids(sequencesIn(shorten(example, { maxLengthTokens: 5, truncation: 'left' }) as Example))).toEqual([
       [1, 2, 3],
       [14, 15, 16, 17, 18],
       [20, 21, 22, 23],
     ]);
-    expect(ids(sequencesIn(shorten(example, 5, 'right') as Example))).toEqual([
+    expect(ids(sequencesIn(shorten(example, { maxLengthTokens: 5, truncation: 'right' }) as Example))).toEqual([
       [1, 2, 3],
       [20, 21, 22, 23],
     ]);
   });
 
   it('keeps an example none of whose sequences is too long, however long they are together', () => {
-    expect(shorten(example, 9, 'error')).toBe(example);
-    expect(shorten(example, 8, 'error')).toBe('too long');
-    expect(shorten(example, 8, 'drop')).toBeNull();
+    expect(shorten(example, { maxLengthTokens: 9, truncation: 'error' })).toBe(example);
+    expect(shorten(example, { maxLengthTokens: 8, truncation: 'error' })).toBe('too long');
+    expect(shorten(example, { maxLengthTokens: 8, truncation: 'drop' })).toBeNull();
   });
 
   it('keeps one without a learned token, for the count of examples with nothing to learn', () => {
-    const cut = shorten(sequence(9, 1), 5, 'right') as Example;
+    const cut = shorten(sequence(9, 1), { maxLengthTokens: 5, truncation: 'right' }) as Example;
     expect([...cut.lossWeights]).toEqual([0, 0, 0, 0, 0]);
   });
 });

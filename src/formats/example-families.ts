@@ -1,0 +1,62 @@
+/** The families of examples: how a line of each is recognised and read. Only this file looks a family up by its name. */
+import type { At } from './chat-message.ts';
+import { parseSupervised, type TrainingExample } from './examples.ts';
+import type { ExampleFamily } from './objectives/format.ts';
+import { objectivesFor } from './objectives/objectives.ts';
+import { isPreference, type PreferenceExample, parsePreference } from './preference.ts';
+import { isRecord } from './record.ts';
+
+export type AnyExample = TrainingExample | PreferenceExample;
+
+interface Family {
+  /** For messages. */
+  one: string;
+  many: string;
+  /** What else a file may have instead. */
+  instead: string;
+  parse(value: unknown, at: At): AnyExample;
+}
+
+const FAMILIES: Readonly<Record<ExampleFamily, Family>> = {
+  supervised: {
+    one: 'a supervised example',
+    many: 'supervised examples',
+    instead: 'conversations, prompts and completions, or texts',
+    parse: parseSupervised,
+  },
+  preference: {
+    one: 'a preference pair',
+    many: 'preference pairs',
+    instead: 'preference pairs',
+    parse: (value, at) => parsePreference(value as Record<string, unknown>, at),
+  },
+};
+
+export const namedFamily = (family: ExampleFamily): Pick<Family, 'one' | 'many'> => FAMILIES[family];
+
+/** @returns the family that a line has the keys of; a line that has those of none is taken for a supervised one, which says what is wrong with it */
+const familyOfLine = (value: unknown): ExampleFamily => (isRecord(value) && isPreference(value) ? 'preference' : 'supervised');
+
+export const familyOf = ({ kind }: AnyExample): ExampleFamily => (kind === 'preference' ? 'preference' : 'supervised');
+
+/** Reads a line of any family. @throws ExampleRefusal */
+export function parseAny(value: unknown, at: At): AnyExample {
+  return FAMILIES[familyOfLine(value)].parse(value, at);
+}
+
+/** Reads a line of one family. @throws ExampleRefusal, which for a line of another family names the methods that learn from it */
+export function parseOf(family: ExampleFamily, value: unknown, at: At): AnyExample {
+  const its = familyOfLine(value);
+  if (its === family || !isRecord(value) || !isWhole(value, its)) return FAMILIES[family].parse(value, at);
+  throw at.fail(`${at.name} is ${FAMILIES[its].one}, but the method learns from ${FAMILIES[family].many}`, otherMethod(its, family));
+}
+
+/** @param has what the file has. @param wanted what the method of the job learns from. @returns what to do */
+export const otherMethod = (has: ExampleFamily, wanted: ExampleFamily): string =>
+  `Use the method ${objectivesFor(has)
+    .map((name) => `"${name}"`)
+    .join(' or ')}, or give it ${FAMILIES[wanted].instead}.`;
+
+/** Whether a line has enough keys of a family to be one of it, and not a damaged line of another. */
+const isWhole = (value: Record<string, unknown>, family: ExampleFamily): boolean =>
+  family === 'preference' || ['messages', 'completion', 'text'].some((key) => key in value);

@@ -1,0 +1,9 @@
+import type { ObjectiveFormat } from './format.ts';
+
+export const supervisedFormat: ObjectiveFormat = {
+  examples: 'supervised',
+  learningRateScale: 1,
+  properties: {},
+  resolve: () => ({}),
+  check: () => {},
+};
