@@ -85,8 +85,16 @@ function ship(dir: string): void {
 }
 
 function lineOf({ step, totalSteps, metrics }: StepReport): string {
-  const { train_loss: loss, learning_rate: rate, grad_norm: norm, tokens, seconds, valid_loss: valid, full_valid_loss: fullValid } = metrics;
-  const parts = [`step ${step}/${totalSteps}`, `loss ${loss!.toFixed(4)}`, `lr ${rate!.toExponential(2)}`, `norm ${norm!.toFixed(2)}`];
+  const {
+    train_loss: loss = Number.NaN,
+    learning_rate: rate,
+    grad_norm: norm = Number.NaN,
+    tokens,
+    seconds,
+    valid_loss: valid,
+    full_valid_loss: fullValid,
+  } = metrics;
+  const parts = [`step ${step}/${totalSteps}`, `loss ${loss.toFixed(4)}`, `lr ${rate!.toExponential(2)}`, `norm ${norm.toFixed(2)}`];
   parts.push(`${Math.round(tokens! / seconds!)} tokens/s`);
   if (valid !== undefined) parts.push(`validation ${valid.toFixed(4)}`);
   if (fullValid !== undefined) parts.push(`all validation ${fullValid.toFixed(4)}`);

@@ -47,7 +47,7 @@ export const Lineage = Type.Object(
     step: Type.Integer({ description: 'Optimizer steps that led to these files.' }),
     total_steps: Type.Integer(),
     losses: Type.Object({
-      train_loss: Type.Number({ description: 'Loss of the last step.' }),
+      train_loss: nullable(Type.Number({ description: 'Loss of the last step; null if the step was left out because it was not finite.' })),
       valid_loss: nullable(Type.Number()),
       full_valid_loss: nullable(Type.Number()),
     }),

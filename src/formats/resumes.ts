@@ -32,7 +32,7 @@ export const Resume = Type.Object({
   first_step: nullable(
     Type.Object({
       step: Type.Integer(),
-      train_loss: Type.Number(),
+      train_loss: nullable(Type.Number({ description: 'null if the step was left out because its loss was not finite.' })),
       recorded: nullable(
         Type.Number({ description: 'The loss of this step as it was recorded before the interruption; null if it was not reached.' }),
       ),

@@ -41,7 +41,7 @@ describe('an unknown key', () => {
     [chat({ images: ['a.png'] }), /Only text is supported\.$/],
     [chat({ labels: [1] }), /Graft tokenises it/],
     [chat({ documents: ['x'] }), /Write it into "chat_template_kwargs"/],
-    [chat({ weight: 0 }), /It belongs into a message/],
+    [chat({ role: 'user' }), /It belongs into a message/],
     [chat({}, { audio: { id: 'a' } }), /^line 3, message 2 has "audio", .*Only text is supported\.$/],
     [chat({}, { refusal: 'No.' }), /^line 3, message 2 has "refusal", .*as its content\.$/],
     [{ conversations: [{ from: 'human', value: 'x' }] }, /^line 3 has neither "messages" nor .*\. Write "messages": \[\{"role": "user"/],

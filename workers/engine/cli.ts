@@ -22,7 +22,8 @@ const USAGE = `Usage:
     --r N  --alpha N  --dropout N  --target-modules a,b|all-linear  --rslora
     --epochs N  --batch-size N  --learning-rate N  --scheduler linear|cosine|constant|…
     --warmup-ratio N  --warmup-steps N  --weight-decay N  --max-grad-norm N  --max-length N
-    --truncation error|right|left|drop  --incomplete-turns error|drop  --eval-steps N  --save-steps N
+    --truncation error|right|left|drop  --incomplete-turns error|drop  --multi-turn whole|split  --eval-steps N  --save-steps N
+    --max-steps N  --early-stopping-patience N  --load-best-model-at-end  --max-skipped-steps N
     --seed N                 default 0
     --base-model-name NAME   written into the adapter; default: the model's directory
 
@@ -49,7 +50,8 @@ async function trainCommand(args: string[]): Promise<void> {
     options: {
       ...{ model: text, data: text, out: text, validation: text, checkpoints: text, resume: text, tuning: text, r: text, alpha: text, dropout: text },
       ...{ 'target-modules': text, rslora: flag, epochs: text, 'batch-size': text, 'learning-rate': text, scheduler: text, 'warmup-ratio': text },
-      ...{ 'warmup-steps': text, 'incomplete-turns': text },
+      ...{ 'warmup-steps': text, 'incomplete-turns': text, 'multi-turn': text, 'max-steps': text, 'early-stopping-patience': text },
+      ...{ 'load-best-model-at-end': flag, 'max-skipped-steps': text },
       ...{ 'weight-decay': text, 'max-grad-norm': text, 'max-length': text, truncation: text, 'eval-steps': text, 'save-steps': text, seed: text },
       ...{ 'base-model-name': text, tokens: text },
     },
@@ -79,6 +81,11 @@ async function trainCommand(args: string[]): Promise<void> {
     incomplete_turns: values['incomplete-turns'],
     eval_steps: number('eval-steps', values['eval-steps']),
     save_steps: number('save-steps', values['save-steps']),
+    multi_turn: values['multi-turn'],
+    max_steps: number('max-steps', values['max-steps']),
+    early_stopping_patience: number('early-stopping-patience', values['early-stopping-patience']),
+    load_best_model_at_end: values['load-best-model-at-end'],
+    max_skipped_steps: number('max-skipped-steps', values['max-skipped-steps']),
   });
   const interrupt = new AbortController();
   process.once('SIGINT', () => interrupt.abort(interruption()));
@@ -137,18 +144,19 @@ function printPrepared({
   );
 }
 
-function printStep({ step, totalSteps, metrics }: StepReport): void {
+function printStep({ step, totalSteps, metrics, notices = [] }: StepReport): void {
   const { train_loss: loss, train_mean_token_accuracy: accuracy, grad_norm: norm, tokens, seconds, valid_loss, full_valid_loss } = metrics;
   const valid = full_valid_loss ?? valid_loss;
   const parts = [
     `step ${step}/${totalSteps}`,
-    `loss ${loss!.toFixed(4)}`,
+    ...(loss === undefined ? [] : [`loss ${loss.toFixed(4)}`]),
     ...(accuracy === undefined ? [] : [`accuracy ${accuracy.toFixed(3)}`]),
-    `norm ${norm!.toFixed(3)}`,
+    ...(norm === undefined ? [] : [`norm ${norm.toFixed(3)}`]),
     `${Math.round(tokens! / seconds!)} tokens/s`,
     ...(valid === undefined ? [] : [`validation loss ${valid.toFixed(4)}`]),
   ];
   console.log(parts.join('  '));
+  for (const { message } of notices) console.log(message);
 }
 
 async function generateCommand(args: string[]): Promise<void> {

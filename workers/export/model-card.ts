@@ -78,7 +78,7 @@ function origin({ lineage, receipt, proof }: CardFacts): string {
     ['tuning', `\`${JSON.stringify(tuning)}\``],
     ['hyperparameters', `\`${JSON.stringify(hyperparameters)}\``],
     ['steps', `${step} of ${total}, seed ${seed}`],
-    ['training loss', losses.train_loss.toFixed(4)],
+    ...(losses.train_loss === null ? [] : [['training loss', losses.train_loss.toFixed(4)]]),
     ...(losses.full_valid_loss === null ? [] : [['validation loss', losses.full_valid_loss.toFixed(4)]]),
     ...merged,
     ['versions', `Graft ${versions.graft}, TensorFlow ${versions.tensorflow}`],

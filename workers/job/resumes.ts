@@ -49,7 +49,7 @@ export function certifyResumes(services: Pick<Services, 'jobRecord' | 'reports'>
       const resume = open;
       open = null;
       const before = await jobRecord.metric(job.id, step);
-      await save({ ...resume, first_step: { step, train_loss: metrics['train_loss']!, recorded: before?.metrics['train_loss'] ?? null } });
+      await save({ ...resume, first_step: { step, train_loss: metrics['train_loss'] ?? null, recorded: before?.metrics['train_loss'] ?? null } });
     },
   };
 }

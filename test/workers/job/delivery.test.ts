@@ -64,11 +64,13 @@ const findings: ProofFindings = {
   seconds: 0,
 };
 
+const LAST = { step: 3, totalSteps: 3, metrics: {} };
+
 const delivery = (job: Job, services: Parameters<typeof deliver>[0]['services'], load = async () => findings) =>
   deliver({
     services,
     job,
-    result: { outputDir: join(dir, 'output'), trainedTokens: 12 } as TrainResult,
+    result: { outputDir: join(dir, 'output'), trainedTokens: 12, steps: 3, last: LAST, delivered: LAST } as TrainResult,
     deliveredDir: join(dir, 'delivered'),
     load,
   });

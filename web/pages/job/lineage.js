@@ -18,7 +18,7 @@ export const Lineage = ({ job }) => html`
             <p>${lineage.tuning.type}, seed ${lineage.seed}</p>
             <p class="small quiet">${number(lineage.step)} of ${quantity(lineage.total_steps, 'step')}</p></li>
           <li><h3>Result</h3>
-            <p>training loss ${short(lineage.losses.train_loss)}</p>
+            ${lineage.losses.train_loss !== null && html`<p>training loss ${short(lineage.losses.train_loss)}</p>`}
             ${lineage.losses.full_valid_loss !== null && html`<p>validation loss ${short(lineage.losses.full_valid_loss)}</p>`}</li>
         </ol>
         <dl class="pairs small">

@@ -63,7 +63,7 @@ export function lineageOf({
     step: last.step,
     total_steps: last.totalSteps,
     losses: {
-      train_loss: last.metrics['train_loss']!,
+      train_loss: last.metrics['train_loss'] ?? null,
       valid_loss: last.metrics['valid_loss'] ?? null,
       full_valid_loss: last.metrics['full_valid_loss'] ?? null,
     },
