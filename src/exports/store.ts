@@ -15,10 +15,7 @@ const UNFINISHED = ['queued', 'running'] as const satisfies readonly ExportStatu
 /** A worker's turn with an export; a newer attempt fences off the older ones. */
 export type ExportAttempt = Pick<Export, 'id' | 'attempt'>;
 
-type Made = Pick<Export, 'folder' | 'files' | 'warnings' | 'proof'> & {
-  /** null: until it is deleted. */
-  keepDays: number | null;
-};
+type Made = Pick<Export, 'folder' | 'files' | 'warnings' | 'proof'> & { keepDays: number };
 /** A user's token is kept for as long as it is needed. */
 const ENDED = { hubToken: null } as const;
 
@@ -122,17 +119,21 @@ export function openExportStore(db: Database) {
 
     /** Records the files, which stay whatever becomes of the export. @returns whether it counts; otherwise the caller removes the files */
     async keep(attempt: ExportAttempt, { keepDays, proof, files, ...made }: Made): Promise<boolean> {
-      const expiresAt = keepDays === null ? null : new Date((await databaseTime(db)).getTime() + keepDays * 24 * 3_600_000);
+      const expiresAt = new Date((await databaseTime(db)).getTime() + keepDays * 24 * 3_600_000);
       const json = { files: files as unknown as Prisma.JsonArray, proof: proof ?? Prisma.DbNull };
       if (await write(attempt, { ...made, ...json, expiresAt })) return true;
       // The answer to an earlier commit may have been lost.
       return (await db.export.count({ where: { id: attempt.id, folder: made.folder } })) === 1;
     },
 
-    /** Once its files are kept and are where they were asked for. @returns false when it was cancelled, deleted or taken over */
-    async succeed(attempt: ExportAttempt, { hub }: Pick<Export, 'hub'>): Promise<boolean> {
+    /**
+     * Once its files are kept and are where they were asked for. One that a vLLM serves stays until it is deleted.
+     * @returns false when it was cancelled, deleted or taken over
+     */
+    async succeed(attempt: ExportAttempt, { hub, vllmName }: Pick<Export, 'hub' | 'vllmName'>): Promise<boolean> {
       const finishedAt = await databaseTime(db);
-      return write(attempt, { ...ENDED, status: 'succeeded', finishedAt, ...(hub !== null && { hub: { ...hub } }) });
+      const target = { ...(hub !== null && { hub: { ...hub } }), ...(vllmName !== null && { expiresAt: null }) };
+      return write(attempt, { ...ENDED, status: 'succeeded', finishedAt, ...target });
     },
 
     async fail(attempt: ExportAttempt, error: ExportError): Promise<boolean> {

@@ -100,7 +100,7 @@ async function makeExport(
   await objectStore.put(`${folder}adapter_config.json`, content);
   const files = [{ name: 'adapter_config.json', bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') }];
   await exports.keep(claimed, { folder, files, warnings: [], proof: null, keepDays: 1 });
-  await exports.succeed(claimed, { hub: null });
+  await exports.succeed(claimed, { hub: null, vllmName: null });
   return id;
 }
 

@@ -173,7 +173,7 @@ describe('an export whose worker was lost', () => {
     expect(await ended(id)).toMatchObject({ status: 'succeeded' });
     expect(await services.exports.heartbeat(first, { doneBytes: 1, totalBytes: 1 })).toBe(false);
     expect(await services.exports.keep(first, { folder: 'jobs/x/', files: [], warnings: [], proof: null, keepDays: 1 })).toBe(false);
-    expect(await services.exports.succeed(first, { hub: null })).toBe(false);
+    expect(await services.exports.succeed(first, { hub: null, vllmName: null })).toBe(false);
   });
 
   it('fails once it has ended three workers', async () => {

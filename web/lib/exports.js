@@ -12,6 +12,7 @@ export const FORMATS = /** @type {const} */ ([
     hint: 'One file for llama.cpp and Ollama, with a Modelfile. q8_0 is quantised to 8 bits.',
     dtypes: ['f16', 'bf16', 'q8_0', 'f32'],
   },
+  { format: 'peft_adapter', label: 'PEFT adapter', hint: 'The adapter as it was trained, with a full README.', dtypes: ['f32'] },
   {
     format: 'gguf_adapter',
     label: 'GGUF of the adapter',

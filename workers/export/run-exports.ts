@@ -151,7 +151,7 @@ async function make(one: Export, making: Making): Promise<void> {
   } else await makeFiles(one, output, making);
   const hub = one.hub && (await pushExport({ ...one, hub: one.hub }, output, making));
   if (one.vllmName !== null) await serveAdapter({ ...one, vllmName: one.vllmName }, output, services.config.vllm!);
-  if (!(await exports.succeed(one, { hub }))) throw new ExportLost();
+  if (!(await exports.succeed(one, { ...one, hub }))) throw new ExportLost();
 }
 
 async function makeFiles(one: Export, output: string, making: Making): Promise<void> {
@@ -161,7 +161,7 @@ async function makeFiles(one: Export, output: string, making: Making): Promise<v
   const folder = keys.newExport(one.jobId, one.id, one.attempt);
   const uploaded = await uploadDirectory(objectStore, output, folder);
   const files = uploaded.map(({ name, sizeBytes: bytes, sha256 }) => ({ name, bytes, sha256 }));
-  if (await exports.keep(one, { folder, files, ...result, keepDays: one.vllmName === null ? config.keepExportsDays : null })) return;
+  if (await exports.keep(one, { folder, files, ...result, keepDays: config.keepExportsDays })) return;
   await objectStore.deletePrefix(folder);
   throw new ExportLost();
 }
