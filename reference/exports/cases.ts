@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXPORT_DTYPES } from '../../src/formats/export-format.ts';
 import { openForInference } from '../../workers/engine/compiled/open-model.ts';
+import { Tokenizer } from '../../workers/engine/data/tokenizer.ts';
 import { exportAdapterGguf, exportModelGguf } from '../../workers/engine/export/gguf/export-gguf.ts';
 import type { GgufType } from '../../workers/engine/export/gguf/tensor-types.ts';
 import { argmax } from '../loaders/probabilities.ts';
@@ -36,7 +37,7 @@ export interface Exported {
 
 export async function exportAll({ name, modelDir, adapterDir }: ModelDirs, into: string): Promise<Exported> {
   const path = (kind: string) => join(into, `${name}-${kind}.gguf`);
-  const options = { name, templates: null };
+  const options = { name, templates: null, tokenizer: await Tokenizer.open(modelDir) };
   await exportModelGguf({ modelDir, adapterDir: null }, path('base'), { ...options, type: 'f32' });
   for (const type of EXPORT_DTYPES) await exportModelGguf({ modelDir, adapterDir }, path(type), { ...options, type });
   await exportAdapterGguf({ modelDir, adapterDir }, path('adapter'), { name, type: 'f32' });

@@ -57,10 +57,11 @@ export async function exportModel(
     return { warnings: [], proof };
   }
   const own = ownTemplate(files);
-  const templates = own === null ? await readTemplateSources(modelDir, (await Tokenizer.open(modelDir)).config) : new Map([[DEFAULT, own]]);
+  const tokenizer = await Tokenizer.open(modelDir);
+  const templates = own === null ? await readTemplateSources(modelDir, tokenizer.config) : new Map([[DEFAULT, own]]);
   const file = `model-${dtype}.gguf`;
-  const { warnings, contextTokens } = await exportModelGguf(files, join(outputDir, file), { name, type: dtype, templates, progress });
-  writeFileWhole(join(outputDir, 'Modelfile'), await modelfile({ modelDir, file, templates, contextTokens }));
+  const { warnings, contextTokens } = await exportModelGguf(files, join(outputDir, file), { name, type: dtype, templates, tokenizer, progress });
+  writeFileWhole(join(outputDir, 'Modelfile'), await modelfile({ tokenizer, file, templates, contextTokens }));
   return { warnings, proof: null };
 }
 

@@ -2,7 +2,7 @@
 import type { ChatMessage } from '../../../src/formats/examples.ts';
 import { ChatTemplate } from '../data/template/chat-template.ts';
 import type { TemplateSources } from '../data/template/template-files.ts';
-import { Tokenizer } from '../data/tokenizer.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 
 type Role = 'system' | 'user' | 'assistant';
 
@@ -23,7 +23,7 @@ const CONVERSATIONS: readonly (readonly Role[])[] = [
 ];
 
 export interface ModelfileOptions {
-  modelDir: string;
+  tokenizer: Tokenizer;
   /** Name of the GGUF file beside it. */
   file: string;
   templates: TemplateSources | null;
@@ -34,8 +34,7 @@ export interface ModelfileOptions {
  * Ollama renders templates of its own language. One that only frames each message is translated and checked by rendering; without a translation, Ollama
  * compares the template in the GGUF file with those that it knows.
  */
-export async function modelfile({ modelDir, file, templates, contextTokens }: ModelfileOptions): Promise<string> {
-  const tokenizer = await Tokenizer.open(modelDir);
+export async function modelfile({ tokenizer, file, templates, contextTokens }: ModelfileOptions): Promise<string> {
   const stops = await Promise.all([...tokenizer.stopTokenIds].map((id) => tokenizer.decode([id], { specialTokens: true })));
   const template =
     templates === null ? null : templateOf(new ChatTemplate(templates, { specialTokens: tokenizer.specialTokens, today: new Date() }), tokenizer);

@@ -1,5 +1,6 @@
 /** Exports for llama.cpp and what is built on it: a whole model, or an adapter that llama.cpp adds to one. */
 import type { TemplateSources } from '../../data/template/template-files.ts';
+import type { Tokenizer } from '../../data/tokenizer.ts';
 import { readModelConfig } from '../../model/weights.ts';
 import { openLowRankAdapter, openMergedWeights, type TunedFiles } from '../merged-weights.ts';
 import { architectureOf } from './architecture.ts';
@@ -21,6 +22,8 @@ export interface GgufOptions {
 
 export interface ModelGgufOptions extends GgufOptions {
   templates: TemplateSources | null;
+  /** The model's. */
+  tokenizer: Tokenizer;
 }
 
 /** What the user should know about a file. */
@@ -36,7 +39,7 @@ export async function exportModelGguf(files: TunedFiles, path: string, options: 
   try {
     const { config } = weights;
     const architecture = architectureOf(config);
-    const tokenizer = await tokenizerMetadata(files.modelDir, { config, templates: options.templates });
+    const vocabulary = await tokenizerMetadata(files.modelDir, { config, templates: options.templates, stops: options.tokenizer.stopTokenIds });
     const tensors = namedTensors(config, architecture).map(({ name, source, shape, convert }): GgufTensor => {
       const type = typeOf(name, shape, options.type);
       return { name, shape, type, read: () => convert(weights.read(source)) };
@@ -49,12 +52,12 @@ export async function exportModelGguf(files: TunedFiles, path: string, options: 
       ...architecture.hyperparameters,
       ['general.file_type', { u32: FILE_TYPES[options.type] }],
       ['general.quantization_version', { u32: QUANTIZATION_VERSION }],
-      ...tokenizer.metadata,
+      ...vocabulary.metadata,
     ]);
     await write(path, { metadata, tensors: [...factors, ...tensors] }, options);
     const { contextTokens } = architecture;
     const shorter = `llama.cpp computes what the model does up to ${contextTokens} tokens of its ${config.maxPositionTokens}, so the file declares these.`;
-    return { contextTokens, warnings: [...tokenizer.warnings, ...(contextTokens < config.maxPositionTokens ? [shorter] : [])] };
+    return { contextTokens, warnings: [...vocabulary.warnings, ...(contextTokens < config.maxPositionTokens ? [shorter] : [])] };
   } finally {
     weights.close();
   }

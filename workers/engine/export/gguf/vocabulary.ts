@@ -7,7 +7,6 @@ import { isRecord } from '../../../../src/formats/record.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
 import { openPythonTokenizer } from '../../data/python-tokenizer/python-tokenizer.ts';
 import { DEFAULT, type TemplateSources } from '../../data/template/template-files.ts';
-import { Tokenizer } from '../../data/tokenizer.ts';
 import type { Metadata, MetadataValue } from './file.ts';
 import { preTokenizerOf } from './pre-tokenizer.ts';
 
@@ -55,7 +54,7 @@ async function serialized(core: { save(path: string, pretty: boolean): unknown }
  */
 export async function tokenizerMetadata(
   modelDir: string,
-  { config, templates }: { config: ModelConfig; templates: TemplateSources | null },
+  { config, templates, stops }: { config: ModelConfig; templates: TemplateSources | null; stops: ReadonlySet<number> },
 ): Promise<TokenizerMetadata> {
   const { core, specialTokens, warnings } = await openPythonTokenizer(modelDir);
   const json = await serialized(core);
@@ -67,7 +66,6 @@ export async function tokenizerMetadata(
   };
   const vocabulary = vocabularyOf(json, config.vocabSize);
   const ofWords = model['byte_fallback'] === true ? ofPieces(json, vocabulary) : ofBytes(json, vocabulary);
-  const stops = (await Tokenizer.open(modelDir)).stopTokenIds;
   const entries: [string, MetadataValue | null][] = [
     ...ofWords.entries,
     ...Object.entries({ bos: config.bosTokenId, eos: config.eosTokenIds[0] ?? null, unknown: null, padding: config.padTokenId }).map(
