@@ -32,14 +32,20 @@ beforeAll(async () => {
     const takesBody = operation['requestBody'] !== undefined;
     return { id: String(operation['operationId']), method: method.toUpperCase(), path, parameters: named('path'), query: named('query'), takesBody };
   });
-  const config = await readFile('models/graft-tiny/config.json', 'utf8');
-  const described = { id: 'described', family: 'llama', parameters: 1, sizeBytes: 1, revision: null, config };
-  await services.models.announce({ id: 'worker-other', hostname: 'here', device: 'CPU', memoryBytes: 2 ** 30 }, [described]);
+  await announceDescribed();
   const project = await services.projects.create('graft', { name: 'Owner' });
   owner = { authorization: `Bearer ${API_KEY}`, 'openai-project': project.id };
   owned = await makeOneOfEverything(service, project.id, owner);
 });
 afterAll(() => service.close());
+
+/** A worker whose model can be estimated. It counts as gone a while later. */
+async function announceDescribed(): Promise<void> {
+  const config = await readFile('models/graft-tiny/config.json', 'utf8');
+  const described = { id: 'described', family: 'llama', parameters: 1, sizeBytes: 1, revision: null, config };
+  const worker = { id: 'worker-other', hostname: 'here', device: 'CPU', memoryBytes: 2 ** 30 };
+  await service.services.models.announce(worker, [described]);
+}
 
 /** Headers of callers who have done nothing yet: one of another project of the same organization, and one who administers another organization. */
 async function others(): Promise<{ neighbour: Headers; stranger: Headers }> {
@@ -132,6 +138,7 @@ describe('what a project owns', () => {
   it('cannot be named in what they create', async () => {
     const { file_id: foreignFile, model } = owned.parameters as { file_id: string; model: string };
     const [, , checkpoint] = owned.others as [string, string, string];
+    await announceDescribed();
     for (const headers of Object.values(await others())) {
       const created = (id: string, { payload, ...type }: Body) =>
         service.app.inject({ method: 'POST', url: operations.find((one) => one.id === id)!.path, headers: { ...headers, ...type }, payload });
