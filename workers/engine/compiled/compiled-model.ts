@@ -154,7 +154,8 @@ export class CompiledModel implements LearningModel {
 
   constants(): Map<string, TensorValues> {
     const { constant } = this.#recorded;
-    const [values = new Map<string, Float32Array>()] = fetchSlabs(
+    if (constant.length === 0) return new Map();
+    const [values] = fetchSlabs(
       this.#session,
       constant.map(({ slab, variable }) => [slab, [variable]]),
     );
