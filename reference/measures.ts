@@ -188,16 +188,21 @@ export function adapterDifferences(name: string, kind: 'compiled' | 'eager', { f
 
 /**
  * Differences of the compiled model: for logits and loss, the larger one of the base model and its PEFT adapter; for gradients and ten steps, the
- * adapter's.
+ * adapter's, or those of full fine-tuning.
  * @param where the fixture, e.g. `['families', 'gemma2']`
  */
-export function referenceDifferences(where: [kind: string, name: string]): Differences {
+export function referenceDifferences(where: [kind: string, name: string], trained: 'lora' | 'full' = 'lora'): Differences {
   const batch = referenceBatch(where[1], where[0]);
   const modelDir = referencePath(...where, 'model');
   const base = withModel(
     () => openForInference({ modelDir }),
     (model) => ({ logits: logitsDifference(model, batch, where), loss: lossDifference(model, batch, where) }),
   );
+  if (trained === 'full') {
+    const open = () => openForTraining({ modelDir, tuning: { type: 'full' }, seed: 0, weightDecay: 0 });
+    const gradients = withModel(open, (model) => gradientsDifference(model, batch, [...where, 'full-gradients.safetensors']));
+    return { ...base, gradients, steps: withModel(open, (model) => stepsDifference(model, batch, [...where, 'full-after-10-steps.safetensors'])) };
+  }
   const tuned = [...where, 'adapters', 'all-linear'];
   const adapterDir = referencePath(...tuned, 'adapter');
   const open = (): CompiledModel => {

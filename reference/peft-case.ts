@@ -9,6 +9,7 @@ import { readDataset } from '../workers/engine/data/dataset.ts';
 import { ChatTemplate } from '../workers/engine/data/template/chat-template.ts';
 import { Tokenizer } from '../workers/engine/data/tokenizer.ts';
 import { evaluate } from '../workers/engine/evaluate.ts';
+import type { Metrics } from '../workers/engine/objectives/objective.ts';
 import { trainWithLineage } from '../workers/engine/train-with-lineage.ts';
 import { BASE_MODEL_NAME, hubCache, type PeftRequest, writeLogits } from './peft-check.ts';
 
@@ -65,7 +66,7 @@ async function trainedCase(scratch: string, index: number, { name, modelDir, tun
   const model = openForInference(delivers === 'model' ? { modelDir: outputDir } : { modelDir, adapterDir: outputDir });
   try {
     const logits = writeLogits(model, join(scratch, `${index}`));
-    const reloaded = await validationLoss(model, modelDir);
+    const { loss: reloaded } = await metricsOn(model, { modelDir, file: VALIDATION_FILE });
     // Saving in 16 bits rounds a fully tuned model; an adapter is saved exactly as it was when the loss was reported.
     const reported = result.last.metrics['full_valid_loss'];
     if (delivers === 'adapter' && reported !== reloaded)
@@ -77,11 +78,12 @@ async function trainedCase(scratch: string, index: number, { name, modelDir, tun
   }
 }
 
-async function validationLoss(model: CompiledModel, modelDir: string): Promise<number> {
+/** @returns the objective's metrics on a file's examples */
+export async function metricsOn(model: CompiledModel, { modelDir, file }: { modelDir: string; file: string }): Promise<Metrics> {
   const tokenizer = await Tokenizer.open(modelDir);
   const template = await ChatTemplate.open(tokenizer, new Date());
   const { vocabSize, maxPositionTokens } = model.config;
-  const { examples } = await readDataset(VALIDATION_FILE, {
+  const { examples } = await readDataset(file, {
     param: 'validation_file',
     tokenizer,
     template,
@@ -90,7 +92,7 @@ async function validationLoss(model: CompiledModel, modelDir: string): Promise<n
     truncation: 'error',
   });
   try {
-    return (await evaluate(model, examples)).loss;
+    return await evaluate(model, examples);
   } finally {
     examples.close();
   }
