@@ -16,7 +16,7 @@ import { PASS_TOKENS, paddedLength } from '../formats/pass-size.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { layOutTensors } from '../formats/safetensors.ts';
 import { storedDtype } from '../formats/stored-dtype.ts';
-import { deliveredBy, deliveredShapes, type ResolvedTuning, resolveTuning } from '../formats/tuning/tuning.ts';
+import { deliveredBy, deliveredShapes, type ResolvedTuning, resolveTuning, virtualTokens } from '../formats/tuning/tuning.ts';
 import { parseHubName } from '../hub/hub-name.ts';
 import { TUNED_PREFIX } from '../ids.ts';
 import { commitOfModel } from '../jobs/base-model.ts';
@@ -45,7 +45,7 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
 
   const assumptions: string[] = [];
   const hyperparameters = resolve(requested, { config, tuning, objective, examples: data?.examples ?? 1, assumptions });
-  const pass = passSize(requested, { hyperparameters, data, family, assumptions });
+  const pass = passSize(requested, { hyperparameters, virtual: virtualTokens(tuning), data, family, assumptions });
   if (data !== null) checkLength(hyperparameters, data.examples);
   const { precision, gradient_checkpointing: gradientCheckpointing } = hyperparameters;
   const keepsBest = hyperparameters.load_best_model_at_end === true;
@@ -123,13 +123,15 @@ function resolve(requested: Hyperparameters, { config, tuning, objective, exampl
 
 interface PassFacts {
   hyperparameters: ResolvedHyperparameters;
+  /** Virtual tokens before each example. */
+  virtual: number;
   data: RoughData | null;
   family: ExampleFamily;
   assumptions: string[];
 }
 
 /** The largest pass: as many examples of a step as fit into PASS_TOKENS, or one that is longer than that; a pair's two answers are always in one. */
-function passSize(requested: Hyperparameters, { hyperparameters, data, family, assumptions }: PassFacts): PassSize {
+function passSize(requested: Hyperparameters, { hyperparameters, virtual, data, family, assumptions }: PassFacts): PassSize {
   const { max_length: maxLength, batch_size: batchSize } = hyperparameters;
   const sequences = family === 'preference' ? 2 : 1;
   let longest = Math.min(maxLength, data?.longestTokens ?? maxLength);
@@ -138,8 +140,9 @@ function passSize(requested: Hyperparameters, { hyperparameters, data, family, a
     assumptions.push(`the longest example has ${longest} tokens: name a training_file, or max_length`);
   }
   if (data !== null) assumptions.push(`the longest example has about ${longest} tokens, by the length of its text`);
-  const ofStep = data === null && (requested.batch_size ?? 'auto') === 'auto' ? PASS_TOKENS : batchSize * sequences * longest;
-  const tokens = Math.max(sequences * paddedLength(longest), Math.min(PASS_TOKENS, paddedLength(ofStep)));
+  const row = longest + virtual;
+  const ofStep = data === null && (requested.batch_size ?? 'auto') === 'auto' ? PASS_TOKENS : batchSize * sequences * row;
+  const tokens = Math.max(sequences * paddedLength(row), Math.min(PASS_TOKENS, paddedLength(ofStep)));
   return { tokens, supervisedTokens: tokens };
 }
 

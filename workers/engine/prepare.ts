@@ -12,7 +12,7 @@ import {
 import type { ModelConfig } from '../../src/formats/model-config.ts';
 import { objectiveFormat } from '../../src/formats/objectives/objectives.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import { type ResolvedTuning, resolveTuning, virtualTokens } from '../../src/formats/tuning/tuning.ts';
+import { type ResolvedTuning, resolveTuning, trainedShapes, virtualTokens } from '../../src/formats/tuning/tuning.ts';
 import { type Answers, openAnswers, prepareQuestions } from './answers/answers.ts';
 import { BadSteps } from './bad-steps.ts';
 import { BestModel, checkMetric } from './best-model.ts';
@@ -83,6 +83,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const resumed = options.resumeFrom === undefined ? null : readTrainerState(options.resumeFrom);
 
   const config = readModelConfig(options.modelDir);
+  trainedShapes(config, tuning); // refuses what does not fit the model before the data is read
   const precision = () => {
     watch.lap('data');
     const fastest = resumed?.hyperparameters.precision ?? fastestPrecision(options.machineFile);

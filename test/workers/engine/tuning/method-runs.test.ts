@@ -70,6 +70,24 @@ describe.each(RUNS)('a run with $tuning', (one) => {
   });
 });
 
+describe('a tuning that does not fit the model', () => {
+  it.each([
+    ['biases of a model that has none', { type: 'bitfit' }, 'no_biases', 'tuning.type'],
+    ['blocks that do not exist', { type: 'full', layers_to_transform: [1, 2] }, 'unknown_layer', 'tuning.layers_to_transform'],
+    ['more virtual tokens than the context has', { type: 'prefix', num_virtual_tokens: 500 }, 'too_many_virtual_tokens', 'tuning.num_virtual_tokens'],
+    ['layers that do not exist', { type: 'ia3', target_modules: ['query'] }, 'unknown_target_module', 'tuning.target_modules'],
+    [
+      'a feed-forward layer that is no target',
+      { type: 'ia3', target_modules: ['v_proj'], feedforward_modules: ['up_proj'] },
+      'unknown_target_module',
+      'tuning.feedforward_modules',
+    ],
+  ] as const)('%s › is refused by name', async (_, tuning, code, param) => {
+    const given = options('refused', { tuning: structuredClone(tuning) as Tuning, modelDir: tied, learningRate: 0.1 });
+    await expect(prepare(given)).rejects.toMatchObject({ code, param });
+  });
+});
+
 describe('prompt tuning that begins with a text', () => {
   it('has the embeddings of its tokens, repeated to the number of virtual tokens', async () => {
     const text = 'old tree';
