@@ -67,6 +67,7 @@ export function writeCheckpoint(checkpointsDir: string, { model, state, bestValu
   deliver(join(partial, DELIVERABLE));
   const tensors = new Map<string, TensorValues>(others);
   for (const [name, values] of model.read()) tensors.set(`parameter.${name}`, values);
+  for (const [name, values] of model.constants()) tensors.set(`constant.${name}`, values);
   for (const [name, { m, v }] of model.moments()) {
     const { shape } = model.trainable.get(name)!;
     tensors.set(`m.${name}`, { shape, data: m }).set(`v.${name}`, { shape, data: v });
@@ -117,6 +118,7 @@ export function restoreTensors(dir: string, { model, steps }: { model: LearningM
   const path = join(dir, TENSORS);
   const file = openState(path);
   const parameters = new Map<string, Float32Array>();
+  const constants = new Map<string, Float32Array>();
   const moments = new Map<string, MomentValues>();
   try {
     for (const [name, { shape }] of model.trainable) {
@@ -124,9 +126,15 @@ export function restoreTensors(dir: string, { model, steps }: { model: LearningM
       parameters.set(name, parameter);
       moments.set(name, { m, v });
     }
+    // An adapter that was continued has its own; older checkpoints have none.
+    for (const [name, { shape }] of model.constants()) {
+      const stored = `constant.${name}`;
+      if (file.header.tensors.has(stored)) constants.set(name, readAs(file, stored, shape, path));
+    }
   } finally {
     file.close();
   }
+  if (constants.size > 0) model.assign(new Map([...parameters, ...constants]));
   model.restore(steps, parameters, moments);
 }
 

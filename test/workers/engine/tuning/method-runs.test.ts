@@ -70,6 +70,29 @@ describe.each(RUNS)('a run with $tuning', (one) => {
   });
 });
 
+describe("a run that continues PEFT's VeRA, whose matrices are not Graft's", () => {
+  it('stopped and resumed › delivers the same bytes, with those matrices', async () => {
+    const startFrom = referencePath('methods', 'vera', 'llama-gqa-tied', 'adapter');
+    const given = (name: string): TrainOptions => ({
+      ...options(name, { tuning: { type: 'vera', r: 6 }, modelDir: tied, learningRate: 0.02 }),
+      startFrom,
+    });
+    await train(given('continued'));
+    const controller = new AbortController();
+    const report = { step: ({ step }: StepReport) => (step === 2 ? controller.abort(new Error('cancelled')) : undefined) };
+    const stopped = given('continued-stopped');
+    await expect(train({ ...stopped, report, signal: controller.signal })).rejects.toThrow('cancelled');
+    await train({ ...stopped, resumeFrom: join(stopped.checkpointsDir!, '2') });
+    const [whole, resumed] = [given('continued'), stopped].map(({ outputDir }) => readSafetensors(join(outputDir, 'adapter_model.safetensors')));
+    expect(resumed).toEqual(whole);
+    const theirs = readSafetensors(join(startFrom, 'adapter_model.safetensors'));
+    expect(whole!.get('base_model.vera_A')).toEqual(theirs.get('base_model.vera_A'));
+    expect(whole!.get('base_model.model.model.layers.0.self_attn.q_proj.vera_lambda_b')).not.toEqual(
+      theirs.get('base_model.model.model.layers.0.self_attn.q_proj.vera_lambda_b'),
+    );
+  });
+});
+
 describe('a tuning that does not fit the model', () => {
   it.each([
     ['biases of a model that has none', { type: 'bitfit' }, 'no_biases', 'tuning.type'],
