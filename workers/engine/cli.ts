@@ -9,6 +9,7 @@ import { CONVERTED_FORMATS, DTYPES_OF } from '../../src/formats/export-format.ts
 import { Hyperparameters } from '../../src/formats/hyperparameters.ts';
 import { quantity } from '../../src/formats/quantity.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
+import { ALL_LINEAR } from '../../src/formats/tuning/lora-fields.ts';
 import { resolveTuning, TUNING_TYPES, type Tuning, tuningSchema } from '../../src/formats/tuning/tuning.ts';
 import type { Prepared, StepReport, TrainOptions, TrainReport } from './contract.ts';
 
@@ -64,7 +65,9 @@ async function trainCommand(args: string[]): Promise<void> {
     lora_alpha: number('alpha', values.alpha),
     lora_dropout: number('dropout', values.dropout),
     target_modules:
-      values['target-modules'] === undefined || values['target-modules'] === 'all-linear' ? undefined : values['target-modules'].split(','),
+      values['target-modules'] === undefined || values['target-modules'] === ALL_LINEAR
+        ? values['target-modules']
+        : values['target-modules'].split(','),
     use_rslora: values.rslora,
   });
   const hyperparameters = checked<Hyperparameters>(Hyperparameters, 'the hyperparameters', {
