@@ -22,6 +22,8 @@ const PAGE_TOKENS = 64;
 /** Longer pieces are hardly faster to read, and other texts wait for them. */
 const READ_TOKENS = 128;
 const F32_BYTES = 4;
+/** Of adapters that are not applied row by row, which take as much memory as the base each. */
+const OWN_MODELS = 2;
 /** In place of an adapter's number. */
 const NO_ADAPTER = -1;
 
@@ -41,7 +43,7 @@ export class CachedPasses implements TokenPasses {
 
   /** @throws Refusal `unsupported_architecture`, `corrupt_model_file` */
   constructor({ modelDir, precision }: { modelDir: string; precision: Precision }) {
-    this.#own = new OwnModels({ modelDir, precision });
+    this.#own = new OwnModels({ modelDir, precision, most: OWN_MODELS });
     const weights = openWeights(modelDir, readModelConfig(modelDir));
     try {
       this.config = { ...weights.config, inputFirst: false };

@@ -7,46 +7,69 @@ import type { NewTokens } from './token-passes.ts';
 
 const F32_BYTES = 4;
 
+interface OwnModelsOptions {
+  modelDir: string;
+  precision: Precision;
+  /** How many are open at once: each holds its base too. What was not asked for longest is closed, and opened again when it is asked. */
+  most: number;
+}
+
 export class OwnModels {
-  readonly #options: { modelDir: string; precision: Precision };
+  readonly #options: OwnModelsOptions;
   /** By the adapter's number. */
+  readonly #adapters = new Map<number, { dir: string; virtualTokens: number }>();
+  /** Those that are open, by the adapter's number; the last one used is the last. */
   readonly #models = new Map<number, CompiledModel>();
 
-  constructor(options: { modelDir: string; precision: Precision }) {
+  constructor(options: OwnModelsOptions) {
     this.#options = options;
   }
 
-  /** @throws Refusal `unsupported_adapter`, `corrupt_model_file` */
-  add(adapter: number, adapterDir: string): void {
-    this.#models.set(adapter, openForInference({ ...this.#options, adapterDir }));
+  /** @param dir which must stay until the adapter is removed. @throws Refusal `unsupported_adapter`, `corrupt_model_file` */
+  add(adapter: number, dir: string): void {
+    const { tuning } = this.#open(adapter, dir);
+    this.#adapters.set(adapter, { dir, virtualTokens: tuning === null ? 0 : virtualTokens(tuning) });
   }
 
   has(adapter: number | null): adapter is number {
-    return adapter !== null && this.#models.has(adapter);
+    return adapter !== null && this.#adapters.has(adapter);
   }
 
   /** @returns [vocab], the logits after token `end` − 1 */
   logits({ tokens, adapter }: NewTokens, end: number): Float32Array {
-    return this.#models.get(adapter!)!.nextTokenLogits(Int32Array.from(tokens.slice(0, end)));
+    return this.#open(adapter!, this.#adapters.get(adapter!)!.dir).nextTokenLogits(Int32Array.from(tokens.slice(0, end)));
   }
 
   /** How many virtual tokens an adapter puts before a text, which the model's context holds too. */
   virtualTokens(adapter: number): number {
-    const tuning = this.#models.get(adapter)?.tuning ?? null;
-    return tuning === null ? 0 : virtualTokens(tuning);
+    return this.#adapters.get(adapter)?.virtualTokens ?? 0;
   }
 
   remove(adapter: number): void {
-    this.#models.get(adapter)?.dispose();
-    this.#models.delete(adapter);
+    this.#adapters.delete(adapter);
+    this.#close(adapter);
   }
 
-  /** Each holds its base too. */
   memoryBytes(): number {
     return [...this.#models.values()].reduce((sum, { totalParameters }) => sum + totalParameters * F32_BYTES, 0);
   }
 
   dispose(): void {
-    for (const adapter of [...this.#models.keys()]) this.remove(adapter);
+    for (const adapter of [...this.#adapters.keys()]) this.remove(adapter);
+  }
+
+  #open(adapter: number, adapterDir: string): CompiledModel {
+    const { most, ...options } = this.#options;
+    const open = this.#models.get(adapter);
+    if (open === undefined) for (const oldest of [...this.#models.keys()].slice(0, Math.max(0, this.#models.size + 1 - most))) this.#close(oldest);
+    const model = open ?? openForInference({ ...options, adapterDir });
+    this.#models.delete(adapter);
+    this.#models.set(adapter, model);
+    return model;
+  }
+
+  #close(adapter: number): void {
+    this.#models.get(adapter)?.dispose();
+    this.#models.delete(adapter);
   }
 }

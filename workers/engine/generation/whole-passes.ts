@@ -16,7 +16,7 @@ export class WholePasses implements TokenPasses {
 
   constructor(options: { modelDir: string; precision: Precision }) {
     this.#base = openForInference(options);
-    this.#adapters = new OwnModels(options);
+    this.#adapters = new OwnModels({ ...options, most: Number.POSITIVE_INFINITY });
     this.config = this.#base.config;
   }
 

@@ -83,7 +83,7 @@ describe('chat', () => {
     const before = model.memoryBytes();
     for (const method of methods) await model.addAdapter(method, filesOf(caseOf(method)).adapterDir);
     expect(model.memoryBytes()).toBeGreaterThan(before);
-    const answers = await Promise.all([...methods, null].map((adapter) => model.generate({ ...GREEDY, prompt, adapter, maxTokens: 5 })));
+    const answers = await Promise.all([...methods, null].map((adapter) => model.generate({ ...GREEDY, prompt, adapter, maxTokens: 4 })));
     model.dispose();
     for (const [index, method] of [...methods, null].entries()) {
       const alone = openForInference(method === null ? { modelDir } : filesOf(caseOf(method)));
