@@ -94,7 +94,8 @@ async function checkTrials(trials: readonly Trial[], { principal, request, sourc
       const bodyText = trialBodyText(source, trial);
       const body = parseJob(JSON.parse(bodyText));
       requireMetric(body, request);
-      const named = JSON.stringify([body.model, body.training_file, body.validation_file, body.evaluation_file, body.integrations, body.tuning]);
+      const { model, start_from, training_file, validation_file, evaluation_file, method, tuning } = body;
+      const named = JSON.stringify([model, start_from, training_file, validation_file, evaluation_file, method?.type, tuning]);
       if (accepted.has(named)) requestedJob(body, bodyText);
       else await acceptJob(principal, { body, bodyText }, services);
       accepted.add(named);
@@ -117,13 +118,11 @@ function requireMetric(body: CreateJob, { metric }: SweepRequest): void {
 }
 
 /** The refusal of a job, with where the sweep's request has the field. */
-function ofTrial(refusal: Refusal, index: number, trial: Trial): Refusal {
-  const { code, param, hint, message } = refusal;
-  const searched = param === null ? undefined : Object.keys(trial).find((path) => isWithin(param, path));
-  const where =
-    searched !== undefined ? `search.parameters.${searched}` : param === null ? 'base' : param.startsWith('search.') ? param : `base.${param}`;
-  const message_ = searched === undefined ? message : `job ${index} of the sweep: ${message}`;
-  return new Refusal(code, message_, { param: where, ...(hint !== null && { hint }) });
+function ofTrial({ code, param, hint, message }: Refusal, index: number, trial: Trial): Refusal {
+  const searched = Object.keys(trial).find((path) => param !== null && isWithin(param, path));
+  if (searched !== undefined) return new Refusal(code, `job ${index} of the sweep: ${message}`, { param: `search.parameters.${searched}`, hint });
+  const inBase = param === null ? 'base' : `base.${param}`;
+  return new Refusal(code, message, { param: param?.startsWith('search.') ? param : inBase, hint });
 }
 
 /** `method.supervised.hyperparameters.n_epochs` is within `hyperparameters.n_epochs`. */
