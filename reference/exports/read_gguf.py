@@ -3,7 +3,7 @@ Reads GGUF files with the `gguf` package and compares ours with what llama.cpp's
 
     python read_gguf.py GGUF PAIRS      GGUF is the folder of the package, PAIRS a JSON file: [{"ours": path, "theirs": path or null}, …]
 
-Prints, for each pair, the number of tensors and of bytes, the tensors that differ, and the metadata that differ.
+Prints, for each pair, the number of tensors and of bytes, the tensors that differ, and the metadata that both have and that differ.
 """
 
 import json
@@ -57,7 +57,7 @@ def compare(pair: dict, gguf) -> dict:
                 result["differing"].append(f"{name} has other bytes")
     mine, other = fields(ours), fields(reader)
     result["metadata"] = [
-        f"{name}: {mine.get(name)} / {other.get(name)}" for name in sorted(set(mine) | set(other)) if not same(mine.get(name), other.get(name))
+        f"{name}: {mine[name]} / {other[name]}" for name in sorted(set(mine) & set(other)) if not same(mine[name], other[name])
     ]
     return result
 
