@@ -142,8 +142,8 @@ describe("jobs that learn from preference pairs, by OpenAI's client", () => {
     const tar = await openai.get(`/fine_tuning/jobs/${created.id}/adapter`, { __binaryResponse: true } as object).asResponse();
     const adapter = await unpackTar(Buffer.from(await tar.arrayBuffer()));
     expect(JSON.parse(adapter.get('adapter_config.json')!.toString())).toMatchObject({ peft_type: 'LORA', r: 16 });
-    const proof = await api.report<{ status: string }>(created.id, 'proof');
-    expect(proof).toMatchObject({ status: 'proven' });
+    const proof = await api.report<{ passed: boolean }>(created.id, 'proof');
+    expect(proof).toMatchObject({ passed: true, loss: { measured_on: 'validation_file' } });
   });
 
   it.each(['orpo', 'simpo'])('with %s › succeed, and show its settings', async (type) => {
