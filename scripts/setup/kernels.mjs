@@ -6,9 +6,10 @@ import { filesBelow } from './files.mjs';
 const PER_SET = 'per-instruction-set';
 
 const AVX512 = ['-march=x86-64-v4', '-mprefer-vector-width=512'];
+const AVX512_BF16 = [...AVX512, '-mavx512bf16'];
 /** Each set's name, which is also its C++ namespace, and its compiler flags. At run time the kernels use the best set that the processor has. */
 const INSTRUCTION_SETS = /** @type {Partial<Record<string, Record<string, string[]>>>} */ ({
-  x64: { baseline: [], avx2: ['-march=x86-64-v3'], avx512: AVX512, avx512_bf16: [...AVX512, '-mavx512bf16'] },
+  x64: { baseline: [], avx2: ['-march=x86-64-v3'], avx512: AVX512, avx512_bf16: AVX512_BF16, amx: [...AVX512_BF16, '-mamx-tile', '-mamx-bf16'] },
 });
 
 /**

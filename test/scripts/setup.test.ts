@@ -141,7 +141,7 @@ describe('compiling the kernels', () => {
   });
 
   it('compiles every .cc file once, and those in per-instruction-set once for each instruction set', () => {
-    const sets = ['avx2', 'avx512', 'avx512_bf16', 'baseline'].map((set) => `tile-operations-${set}`);
+    const sets = ['amx', 'avx2', 'avx512', 'avx512_bf16', 'baseline'].map((set) => `tile-operations-${set}`);
     expect(units('x64').map(({ unit }) => unit)).toEqual(expect.arrayContaining(['fused-rows', ...sets]));
     expect(units('x64')).toHaveLength(1 + sets.length);
   });

@@ -50,7 +50,7 @@ export interface RecordedGeneration {
 
 interface GenerationChoices {
   config: ModelConfig;
-  /** Of the products of `read`. Those of `next` sum in f32 in any case. */
+  /** Of the products. Those of `next` round their inputs to bf16 only where the processor is faster then, and sum in f32 in any case. */
   precision: Precision;
   /** @returns the precision in which a weight is held */
   heldIn(name: string): Precision;
@@ -67,13 +67,14 @@ export function recordGeneration({ config, precision, heldIn }: GenerationChoice
   const weights = tensorsIn(recorder, frozen);
   const { grid, adapters, last } = declareFeeds(recorder, config, fixedSizes(config, frozen));
   const decoder = new Decoder(config);
+  const rounds = precision === 'bf16';
   const record = (pass: 'read' | 'next'): Output => {
     let logits: Output | undefined;
     recorder.record(() =>
       tf.tidy(() => {
-        const parameters = rowParameters(weights, { config, adapters, few: pass === 'next' });
+        const parameters = rowParameters(weights, { config, adapters, few: pass === 'next', rounds });
         const states = pass === 'next' ? decoder.states(grid, parameters) : decoder.statesAt(grid, last, parameters);
-        const [products] = rowProductsKernel(states, [decoder.head(parameters)]);
+        const [products] = rowProductsKernel(states, [decoder.head(parameters)], { rounds });
         logits = recorder.outputOf(softCapped(products!, config.logitSoftCap));
       }),
     );
@@ -121,16 +122,18 @@ interface RowParametersOptions {
   adapters: Tensor1D;
   /** Whether there are too few rows for a general product. */
   few: boolean;
+  /** Whether their inputs may be rounded to bf16. */
+  rounds: boolean;
 }
 
 /** The base model's layers, each followed by the update of every row's own adapter. */
-function rowParameters(weights: ReadonlyMap<string, Tensor>, { config, adapters, few }: RowParametersOptions): Parameters {
+function rowParameters(weights: ReadonlyMap<string, Tensor>, { config, adapters, few, rounds }: RowParametersOptions): Parameters {
   const numbers = new Map([...linearLayers(config).keys()].map((module, index) => [module, index]));
   const weight = (name: string): Tensor => weights.get(name)!;
   const linears = (modules: readonly string[], x: Tensor2D): Tensor2D[] =>
     within(modules[0]!, () => {
       const matrices = modules.map((module) => weight(`${module}.weight`) as Tensor2D);
-      const products = few ? rowProductsKernel(x, matrices) : matrices.map((W): Tensor2D => tf.matMul(x, W, false, true));
+      const products = few ? rowProductsKernel(x, matrices, { rounds }) : matrices.map((W): Tensor2D => tf.matMul(x, W, false, true));
       const updated = adapterRowsKernel(x, adapters, products, numbers.get(modules[0]!)!);
       return modules.map((module, index) => {
         const bias = weights.get(`${module}.bias`);

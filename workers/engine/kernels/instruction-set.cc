@@ -3,6 +3,12 @@
 #include <cstdlib>
 #include <string>
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "absl/strings/str_cat.h"
 #include "kernel.h"
 #include "tensorflow/core/framework/op.h"
@@ -19,15 +25,31 @@ struct Choice {
   absl::Status status;
 };
 
+#if defined(__x86_64__)
+// Whether this process may use the processor's matrix unit. Linux gives its registers only to processes that ask for them.
+bool has_amx() {
+#if defined(__linux__)
+  constexpr unsigned bf16 = 1u << 22, tile = 1u << 24;
+  constexpr long request_permission = 0x1023, tile_data = 18;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & bf16) && (d & tile) && syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return false;
+#endif
+}
+#endif
+
 Choice choose() {
 #if defined(__x86_64__)
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+  const bool has_bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
 #endif
   static const InstructionSet best_first[] = {
 #if defined(__x86_64__)
-      {"avx512_bf16", avx512 && __builtin_cpu_supports("avx512bf16"), avx512_bf16::operations, avx512_bf16::products, avx512_bf16::row_products},
+      {"amx", has_bf16 && has_amx(), amx::operations, amx::products, amx::row_products},
+      {"avx512_bf16", has_bf16, avx512_bf16::operations, avx512_bf16::products, avx512_bf16::row_products},
       {"avx512", avx512, avx512::operations, avx512::products, avx512::row_products},
       {"avx2", avx2, avx2::operations, avx2::products, avx2::row_products},
 #endif

@@ -2,14 +2,14 @@
 import { backend, type OpAttribute } from './backend.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from './tensorflow.ts';
 
-const { TF_ATTR_TYPE, TF_ATTR_INT, TF_FLOAT, TF_INT32 } = backend.binding;
+const { TF_ATTR_TYPE, TF_ATTR_INT, TF_ATTR_BOOL, TF_FLOAT, TF_INT32 } = backend.binding;
 const float = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: TF_FLOAT });
 const int = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: TF_INT32 });
 
 /** Whether the code is being recorded into a graph for a CPU, for which the engine has its own kernels (kernels/). */
 export const ownKernels = (): boolean => backend.binding.recording !== undefined && !backend.isUsingGpuDevice;
 
-/** @returns the instruction set that the engine's own kernels run with: `baseline`, `avx2`, `avx512` or `avx512_bf16` */
+/** @returns the instruction set that the engine's own kernels run with: `baseline`, `avx2`, `avx512`, `avx512_bf16` or `amx` */
 export const instructionSet = (): string => tf.tidy(() => backend.executeSingleOutput('GraftInstructionSet', [], []).dataSync<'string'>()[0]!);
 
 const GATHER = [float('Tparams'), int('Tindices'), int('Taxis')];
@@ -136,11 +136,15 @@ export function cachedAttentionKernel(
  * x·Wᵀ for few rows, which are each computed the same whatever rows are beside them (kernels/row-products.cc); only if `ownKernels()`.
  * @param x        [tokens, in]
  * @param matrices [out, in] each, in f32 or bf16
+ * @param options.rounds whether x may be rounded to bf16 for those in bf16, where the processor is faster then
  * @returns [tokens, out] for each
  */
-export function rowProductsKernel(x: Tensor2D, matrices: readonly Tensor2D[]): Tensor2D[] {
-  const count = { name: 'N', type: TF_ATTR_INT, value: matrices.length };
-  return backend.executeMultipleOutputs('GraftRowProducts', [count], [x, ...matrices], matrices.length) as Tensor2D[];
+export function rowProductsKernel(x: Tensor2D, matrices: readonly Tensor2D[], { rounds }: { rounds: boolean }): Tensor2D[] {
+  const attributes = [
+    { name: 'N', type: TF_ATTR_INT, value: matrices.length },
+    { name: 'rounds', type: TF_ATTR_BOOL, value: rounds },
+  ];
+  return backend.executeMultipleOutputs('GraftRowProducts', attributes, [x, ...matrices], matrices.length) as Tensor2D[];
 }
 
 /**

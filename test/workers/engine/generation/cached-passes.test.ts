@@ -81,8 +81,8 @@ describe('CachedPasses › with several texts', () => {
     passes.dispose();
   });
 
-  it('in any order and number gives each the same to the bit', () => {
-    const passes = new CachedPasses({ modelDir: GRAFT_TINY, precision: 'f32' });
+  it.each(['f32', 'bf16'] as const)('in any order and number gives each the same to the bit in %s', (precision) => {
+    const passes = new CachedPasses({ modelDir: GRAFT_TINY, precision });
     const texts = Array.from({ length: 11 }, (_, slot) => someTokens(3 + 9 * slot, passes.config));
     const ready = texts.map((tokens, slot) => textOf(slot, tokens, tokens.length - 1));
     const begin = (): void => {

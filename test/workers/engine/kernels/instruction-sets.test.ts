@@ -50,8 +50,9 @@ function passWith(instructions: string | undefined): Pass {
 
 const AVX2 = ['avx2', 'fma', 'bmi2'];
 const AVX512 = ['avx512f', 'avx512bw', 'avx512dq', 'avx512vl', 'avx512cd'];
+const BF16 = [...AVX512, 'avx512_bf16'];
 /** What the kernels are compiled for, each set better than the one before, and the processor's flags that it needs. */
-const FLAGS_OF: Record<string, string[]> = { baseline: [], avx2: AVX2, avx512: AVX512, avx512_bf16: [...AVX512, 'avx512_bf16'] };
+const FLAGS_OF: Record<string, string[]> = { baseline: [], avx2: AVX2, avx512: AVX512, avx512_bf16: BF16, amx: [...BF16, 'amx_bf16', 'amx_tile'] };
 const SETS = Object.keys(FLAGS_OF);
 
 /** The system's own word on this processor, so that the kernels are not asked about themselves. */

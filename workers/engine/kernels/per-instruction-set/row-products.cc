@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <cstring>
 
+#if defined(__AMX_BF16__)
+#include "per-instruction-set/amx-row-products.h"
+#endif
+
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
 
@@ -85,7 +89,7 @@ template <class Element, int rows>
 void all_columns(const RowProduct &product, int64_t row) {
   constexpr int columns = columns_for(rows);
   const Element *w = static_cast<const Element *>(product.w);
-  const float *x = product.x + row * product.inner;
+  const float *x = static_cast<const float *>(product.x) + row * product.inner;
   float *out = product.out + row * product.out_row_stride;
   int64_t column = 0;
   for (; column + columns <= product.columns; column += columns)
@@ -115,6 +119,10 @@ void multiply(const RowProduct &product) {
 
 }  // namespace
 
-extern const RowProducts row_products = {multiply<float>, multiply<uint16_t>};
+#if defined(__AMX_BF16__)
+extern const RowProducts row_products = {multiply<float>, multiply<uint16_t>, {amx_rounded_size, amx_round, amx_multiply}};
+#else
+extern const RowProducts row_products = {multiply<float>, multiply<uint16_t>, {nullptr, nullptr, nullptr}};
+#endif
 
 }  // namespace graft::GRAFT_INSTRUCTIONS

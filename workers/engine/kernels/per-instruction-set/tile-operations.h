@@ -40,5 +40,8 @@ extern const TileOperations operations;
 namespace avx512_bf16 {
 extern const TileOperations operations;
 }
+namespace amx {
+extern const TileOperations operations;
+}
 
 }  // namespace graft

@@ -51,5 +51,8 @@ extern const WordProducts products;
 namespace avx512_bf16 {
 extern const WordProducts products;
 }
+namespace amx {
+extern const WordProducts products;
+}
 
 }  // namespace graft
