@@ -95,7 +95,7 @@ describe('an estimate', () => {
       [{ model: 'graft-tiny' }, 'model_not_described', 'model'],
       [{ training_file: 'file-unknown' }, 'invalid_training_file', 'training_file'],
       [{ training_file: notJson }, 'invalid_training_file', 'training_file'],
-      [{ method: { type: 'dpo' } }, 'unsupported_method', 'method.type'],
+      [{ method: { type: 'reinforcement' } }, 'unsupported_method', 'method.type'],
       [{ hyperparameters: { learning_rate: 0.1, learning_rate_multiplier: 2 } }, 'invalid_value', 'hyperparameters.learning_rate_multiplier'],
       [lora(['no_such_layer']), 'unknown_target_module', 'tuning.target_modules'],
       [{ batch: 4 }, 'unknown_parameter', 'batch'],

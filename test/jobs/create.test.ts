@@ -72,7 +72,7 @@ describe('create', () => {
       {
         param: 'method.supervised.hyperparameters.lr_scheduler_type',
         message:
-          'lr_scheduler_type is "step"; it must be "linear" or "cosine" or "constant" or "constant_with_warmup" or "cosine_with_restarts" or "polynomial" or "inverse_sqrt"',
+          'lr_scheduler_type is "step"; it must be "linear" or "cosine" or "constant" or "constant_with_warmup" or "cosine_with_restarts" or "polynomial" or "inverse_sqrt" or "cosine_with_min_lr" or "warmup_stable_decay"',
       },
     ],
     ['an unknown hyperparameter', { hyperparameters: { epochs: 3 } }, { code: 'unknown_parameter', param: 'hyperparameters.epochs' }],
