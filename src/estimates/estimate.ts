@@ -1,12 +1,7 @@
 /** What a job would need, without a worker: from the model's config.json, the request, and the length of the texts in its file. */
 import type { Principal } from '../accounts/principal.ts';
-import {
-  checkLength,
-  type Hyperparameters,
-  stepsOf as lengthOf,
-  type ResolvedHyperparameters,
-  resolveHyperparameters,
-} from '../formats/hyperparameters.ts';
+import { checkLength } from '../formats/check-hyperparameters.ts';
+import { type Hyperparameters, stepsOf as lengthOf, type ResolvedHyperparameters, resolveHyperparameters } from '../formats/hyperparameters.ts';
 import { countParameters, estimateMemory, type PassSize } from '../formats/memory-estimate.ts';
 import type { ModelConfig } from '../formats/model-config.ts';
 import type { ExampleFamily } from '../formats/objectives/format.ts';

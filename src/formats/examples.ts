@@ -6,10 +6,10 @@
 import { type At, atMessage, parseMessage, type Role, shown } from './chat-message.ts';
 import { formOf } from './example-form.ts';
 import { ExampleKeys } from './example-keys.ts';
-import { type ExampleFile, ExampleRefusal, exampleError } from './example-refusal.ts';
+import { parseLine } from './example-line.ts';
+import { type ExampleFile, exampleError } from './example-refusal.ts';
 import { parseWeight } from './example-weight.ts';
-import { halfSurrogate, parseJsonLine } from './json-line.ts';
-import { isDeeperThan, isJsonObject, type JsonObject, type JsonValue, MAX_JSON_DEPTH, parseJsonValue } from './json-value.ts';
+import { isJsonObject, type JsonObject, type JsonValue, parseJsonValue } from './json-value.ts';
 import { judgeLines } from './judged-lines.ts';
 import { splitLines } from './lines.ts';
 import { Problems } from './problems.ts';
@@ -83,23 +83,6 @@ export function parseExample(line: string, lineNumber: number, param: ExampleFil
   return parseSupervised(value, at);
 }
 
-/** Reads what the examples of all methods have in common. @throws ExampleRefusal */
-export function parseLine(
-  line: string,
-  { lineNumber, param, keys }: { lineNumber: number; param: ExampleFile; keys: ExampleKeys },
-): { value: unknown; at: At } {
-  const name = `line ${lineNumber}`;
-  const fail: At['fail'] = failInLine.bind(null, param, lineNumber);
-  if (line.trim() === '') throw fail(`${name} is blank`, 'Remove it: every line holds one example.');
-  const value = parseJsonLine(line, (problem, hint) => fail(`${name} ${problem}`, hint));
-  if (isDeeperThan(MAX_JSON_DEPTH, value)) throw fail(`${name} has lists and objects that are nested more than ${MAX_JSON_DEPTH} deep`);
-  checkText(line, value, { name, fail });
-  return { value, at: { line: lineNumber, text: line, name, fail, keys } };
-}
-
-const failInLine = (param: ExampleFile, line: number, ...[problem, hint, where]: Parameters<At['fail']>) =>
-  new ExampleRefusal(param, problem, { ...where, line, hint });
-
 interface ReadOptions<Example> {
   /** Reads a line's JSON; default: as a supervised example. */
   parse?: (value: unknown, at: At) => Example;
@@ -136,21 +119,6 @@ export async function* readExamples<Example = TrainingExample>(
 }
 
 export const emptyFile = (param: ExampleFile): Refusal => exampleError(param, 'the file is empty', 'Write one example per line.');
-
-/** @throws Refusal for text that no tokenizer can encode */
-function checkText(line: string, value: unknown, { name, fail }: Pick<At, 'name' | 'fail'>): void {
-  const found = halfSurrogate(line, value);
-  if (found === null) return;
-  const [first, index, ...inside] = found.path;
-  const isMessage = typeof index === 'number' && (first === 'messages' || first === 'prompt' || first === 'completion');
-  const key = (isMessage ? inside : found.path).find((step) => typeof step === 'string');
-  const message = isMessage ? `, message ${index + 1}${first === 'messages' ? '' : ` of the ${first}`}` : '';
-  const where = `${name}${message} has half a surrogate pair (${found.half})${key === undefined ? '' : ` in ${shown(key)}`}`;
-  throw fail(where, 'It is no character: write the whole pair, as in "\\ud83d\\ude00", or leave it out.', {
-    ...(key !== undefined && { field: key }),
-    ...(isMessage && { message: index + 1 }),
-  });
-}
 
 /** @param value the line as JSON. @throws ExampleRefusal */
 export function parseSupervised(value: unknown, at: At): TrainingExample {

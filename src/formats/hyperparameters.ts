@@ -4,8 +4,7 @@ import { type BestModelFields, bestModelFields } from './best-model.ts';
 import { defined } from './defined.ts';
 import { type ObjectiveName, objectiveFormat } from './objectives/objectives.ts';
 import { explicit, orAuto } from './or-auto.ts';
-import { Refusal } from './refusal.ts';
-import { checkSchedule, checkScheduleOfRun, SchedulerKwargs, SchedulerType } from './schedule.ts';
+import { SchedulerKwargs, SchedulerType } from './schedule.ts';
 import { baseLearningRate, type ResolvedTuning, TUNING_TYPES, virtualTokens } from './tuning/tuning.ts';
 
 /** How many checkpoints a job keeps by default: those of as many epochs as `n_epochs: "auto"` trains at most. */
@@ -13,10 +12,8 @@ const AUTO_SAVE_TOTAL_LIMIT = 10;
 
 /** Reaches the largest learning rate from the base of every method. */
 const MAX_MULTIPLIER = Math.round(1 / Math.min(...TUNING_TYPES.map(baseLearningRate)));
-/** Relative; a job shows both, rounded. */
-const SAME_RATE = 1e-9;
 /** As many passes as OpenAI allows. */
-const MAX_EPOCHS = 50;
+export const MAX_EPOCHS = 50;
 /** Far beyond any model's own limit, which applies as well. */
 const MAX_LENGTH_TOKENS = 2 ** 24;
 
@@ -144,34 +141,6 @@ export function warmupSteps({ warmup_ratio: ratio, warmup_steps: steps }: Resolv
   return steps !== undefined && steps >= 1 ? Math.trunc(steps) : Math.ceil(totalSteps * wanted);
 }
 
-/**
- * @param options.param path of the hyperparameters in the request
- * @throws Refusal for values that contradict each other
- */
-export function checkHyperparameters(
-  requested: Hyperparameters,
-  { param, tuning, objective = 'supervised' }: { param: string; tuning: ResolvedTuning; objective?: ObjectiveName },
-): void {
-  const format = objectiveFormat(objective);
-  format.check(requested, param);
-  if (format.examples === 'preference' && virtualTokens(tuning) > 0)
-    throw new Refusal('invalid_value', `the method "${objective}" compares answers, which tuning.type "${tuning.type}" cannot do yet`, {
-      param: 'tuning.type',
-      hint: 'Use "lora", or another tuning that adds no tokens.',
-    });
-  const { warmup_ratio: ratio, warmup_steps: steps } = requested;
-  const [rate, multiplier] = [explicit(requested.learning_rate), explicit(requested.learning_rate_multiplier)];
-  const ofMultiplier = multiplier === undefined ? undefined : multiplier * rateOfMultiplier(tuning, objective);
-  if (rate !== undefined && ofMultiplier !== undefined && Math.abs(rate - ofMultiplier) > SAME_RATE * rate)
-    throw new Refusal('invalid_value', `learning_rate is ${rate}, and learning_rate_multiplier asks for ${ofMultiplier}`, {
-      param: `${param}.learning_rate_multiplier`,
-      hint: 'Give one of them: the multiplier multiplies the default learning rate.',
-    });
-  if (ratio !== undefined && steps !== undefined)
-    throw new Refusal('invalid_value', 'warmup_ratio and warmup_steps are both given', { param: `${param}.warmup_steps`, hint: 'Give one of them.' });
-  checkSchedule(requested, param);
-}
-
 /** @returns what was asked for but has no effect, for the user, in whole sentences. @param resolved the same with every choice resolved */
 export function hyperparameterWarnings(
   { lr_scheduler_type: type, warmup_ratio: ratio, warmup_steps: steps, n_epochs: epochs, max_steps: most }: Hyperparameters,
@@ -235,17 +204,6 @@ export function resolveHyperparameters(
   };
 }
 
-/** Checks what depends on how many examples there are. @throws Refusal */
-export function checkLength(resolved: ResolvedHyperparameters, examples: number): void {
-  const { perEpoch, total } = stepsOf(resolved, examples);
-  if (resolved.n_epochs > MAX_EPOCHS)
-    throw new Refusal('invalid_value', `max_steps ${total} takes ${resolved.n_epochs} passes over the training file; the most are ${MAX_EPOCHS}`, {
-      param: 'hyperparameters.max_steps',
-      hint: `Use at most ${MAX_EPOCHS * perEpoch} steps.`,
-    });
-  checkScheduleOfRun(resolved, { learningRate: resolved.learning_rate, totalSteps: total, warmupSteps: warmupSteps(resolved, total) });
-}
-
 /** What is in the resolved choices only where it was asked for, so that a checkpoint of an older version is one of the same run. */
 function onlyAsked(requested: Hyperparameters): Partial<ResolvedHyperparameters> {
   const names = [
@@ -259,5 +217,5 @@ function onlyAsked(requested: Hyperparameters): Partial<ResolvedHyperparameters>
 }
 
 /** @returns the peak learning rate for a multiplier of 1 */
-const rateOfMultiplier = (tuning: ResolvedTuning, objective: ObjectiveName): number =>
+export const rateOfMultiplier = (tuning: ResolvedTuning, objective: ObjectiveName): number =>
   baseLearningRate(tuning.type) * objectiveFormat(objective).learningRateScale;

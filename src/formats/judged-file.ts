@@ -2,8 +2,9 @@
 
 import { type AnyExample, familyOf, namedFamily, parseAny } from './example-families.ts';
 import { ExampleKeys } from './example-keys.ts';
+import { parseLine } from './example-line.ts';
 import { type ExampleFile, ExampleRefusal } from './example-refusal.ts';
-import { emptyFile, parseLine } from './examples.ts';
+import { emptyFile } from './examples.ts';
 import { judgeLines } from './judged-lines.ts';
 import { isDescriptive, UNUSED, USED } from './known-keys.ts';
 import { type BadLine, type Line, splitLines } from './lines.ts';

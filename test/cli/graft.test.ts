@@ -95,7 +95,7 @@ describe('exit codes', () => {
 
 describe('files', () => {
   it('validate › finds on this machine what the service finds', async () => {
-    await writeFile(join(cwd, 'bad.jsonl'), line('a') + line('b', { wieght: 0 }) + line('c', { weight: 2 }));
+    await writeFile(join(cwd, 'bad.jsonl'), line('a') + line('b', { wieght: 0 }) + line('c', { weight: -1 }));
     const local = await runGraft(['files', 'validate', 'bad.jsonl', '--json'], { cwd });
     expect(local.code).toBe(1);
     const uploaded = await runGraft(['files', 'upload', 'bad.jsonl', '--json'], signedIn);

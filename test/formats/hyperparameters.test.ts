@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  checkHyperparameters,
-  checkLength,
-  type Hyperparameters,
-  hyperparameterWarnings,
-  resolveHyperparameters,
-  warmupSteps,
-} from '../../src/formats/hyperparameters.ts';
+import { checkHyperparameters, checkLength } from '../../src/formats/check-hyperparameters.ts';
+import { type Hyperparameters, hyperparameterWarnings, resolveHyperparameters, warmupSteps } from '../../src/formats/hyperparameters.ts';
 import { resolveTuning } from '../../src/formats/tuning/tuning.ts';
 
 const resolved = (requested: Hyperparameters) =>

@@ -1,14 +1,8 @@
 /** Everything a run needs before its first step: data tokenised, options resolved, model opened, an earlier run's state restored. */
 import { isDeepStrictEqual } from 'node:util';
 import { checkBestModel, isOnValidation, watchedMetric } from '../../src/formats/best-model.ts';
-import {
-  checkHyperparameters,
-  checkLength,
-  hyperparameterWarnings,
-  type ResolvedHyperparameters,
-  resolveHyperparameters,
-  stepsOf,
-} from '../../src/formats/hyperparameters.ts';
+import { checkHyperparameters, checkLength } from '../../src/formats/check-hyperparameters.ts';
+import { hyperparameterWarnings, type ResolvedHyperparameters, resolveHyperparameters, stepsOf } from '../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../src/formats/model-config.ts';
 import { objectiveFormat } from '../../src/formats/objectives/objectives.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
@@ -25,6 +19,7 @@ import { Tokenizer } from './data/tokenizer.ts';
 import { saveChatTemplate } from './io/chat-template-file.ts';
 import { holdsReferences, readTrainerState, type TrainerState } from './io/checkpoint.ts';
 import { fastestPrecision } from './machine/precision.ts';
+import { modelWarnings } from './model/warnings.ts';
 import { readModelConfig } from './model/weights.ts';
 import { objectiveOf } from './objectives/objectives.ts';
 import { prepareData, type RunData } from './prepare-data.ts';
@@ -230,19 +225,6 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
 /** As PEFT, with the special tokens that the tokenizer adds. */
 const tokensOf = async (text: string, modelDir: string): Promise<Int32Array> =>
   (await (await Tokenizer.open(modelDir)).encode(text, { addSpecialTokens: true })).ids;
-
-/** @param config as config.json says it @param used as the weights are read */
-function modelWarnings({ dropout, ignored, modelType, tiedHead }: ModelConfig, used: ModelConfig): string[] {
-  const warnings: string[] = [];
-  if (dropout.length > 0) warnings.push(`The model's config.json sets dropout (${dropout.join(', ')}), which is not applied in fine-tuning`);
-  if (ignored.length > 0)
-    warnings.push(`The model's config.json sets ${ignored.join(', ')}, which transformers ignores in a ${modelType} model, and so does Graft`);
-  if (tiedHead && !used.tiedHead)
-    warnings.push(
-      "The model's config.json says that its head is tied to its embedding (tie_word_embeddings), but its weights hold a different head, which is used, as in transformers",
-    );
-  return warnings;
-}
 
 /** Resuming with other data or options would reproduce neither run. */
 function checkSameRun(saved: TrainerState, now: Pick<TrainerState, 'seed' | 'tuning' | 'hyperparameters' | 'trainingSha256' | 'chatTemplate'>): void {

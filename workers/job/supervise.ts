@@ -1,11 +1,8 @@
 /** One job from the queue to its end: claim, fetch, train in a separate process, record, deliver; and cancellation, shutdown and crashes. */
-import type { Logger } from 'pino';
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
-import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { namingFailures } from '../../src/object-store/failures.ts';
-import type { Services } from '../../src/services.ts';
 import type { Place } from '../placement/places.ts';
 import { TrainingProcessDied } from '../process/died.ts';
 import type { ForkedTraining } from '../process/forked.ts';
@@ -26,6 +23,7 @@ import { addEvent, recordPrepared, saveReport, storeProgress } from './progress.
 import { certifyResumes, type ResumeCertificates } from './resumes.ts';
 import { endAttempt, PATIENCE_MS, patiently, persistently } from './setbacks.ts';
 import { fetchAdapterToContinue, fetchTunedBase } from './start-from.ts';
+import type { Supervision } from './supervision.ts';
 import { timeOfSteps } from './time-of-steps.ts';
 import { removeTokensOfEndedJobs } from './tokens.ts';
 import { partOfJob, traceTraining, traceWait } from './traces.ts';
@@ -35,27 +33,6 @@ import { type JobWatch, watchJob } from './watch.ts';
 const STOP_GRACE_MS = 30_000;
 /** The same for a paused job. Nobody is waiting for the worker to end, and a step of a large model may take minutes. */
 const PAUSE_GRACE_MS = 600_000;
-
-export interface Supervision {
-  services: Pick<
-    Services,
-    'config' | 'jobs' | 'jobRecord' | 'setbacks' | 'files' | 'validations' | 'reports' | 'samples' | 'retention' | 'objectStore' | 'hub' | 'tracing'
-  >;
-  workerId: string;
-  /** Holds this worker's job folders. */
-  workDir: string;
-  /** @returns the directory of the job's base model on this machine, or null if it has to be downloaded or is not to be had */
-  modelDir(job: Pick<Job, 'model' | 'modelRevision'>): string | null;
-  /** @returns the files of the base model in a directory */
-  baseModelFiles(modelDir: string): Promise<HashedFile[]>;
-  /** Waits for the slots that a job asks for. @returns null if this worker has too few, or is stopping */
-  takePlace(job: Job): Promise<Place | null>;
-  /** Aborted when the worker stops: jobs go back to the queue. */
-  stopping: AbortSignal;
-  /** For how long a job keeps its slot while what it made cannot be stored; default: a minute. */
-  patienceMs?: number;
-  log: Logger;
-}
 
 /**
  * Takes the job if it is still available, this machine has (or may download) its base model, and the worker has enough slots. Returns when the job

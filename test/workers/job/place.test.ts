@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Supervision, superviseJob } from '../../../workers/job/supervise.ts';
+import { superviseJob } from '../../../workers/job/supervise.ts';
+import type { Supervision } from '../../../workers/job/supervision.ts';
 import { type RunningService, runService } from '../../running-service.ts';
 
 let service: RunningService;

@@ -12,6 +12,7 @@ import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
 import type { LearningModel, LogitsOptions, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { updateScalars } from './adamw-update.ts';
+import { fetchesOf, runsOf } from './fetches.ts';
 import { FEEDS, logitFeeds, passFeeds, passSizes } from './pass-feeds.ts';
 import { type HeldSlab, type Learning, type ModelChoices, type RecordedModel, recordModel } from './recorded-model.ts';
 import type { RecordedPass } from './recorded-pass.ts';
@@ -54,8 +55,8 @@ export class CompiledModel implements LearningModel {
     this.trainableParameters = recorded.trainableParameters;
     this.totalParameters = recorded.totalParameters;
     this.#recorded = recorded;
-    if (!backend.isUsingGpuDevice) fuseRows(recorder.graph, this.#runs());
-    this.#session = new GraphSession(recorder.graph, this.#allFetches());
+    if (!backend.isUsingGpuDevice) fuseRows(recorder.graph, runsOf(recorded));
+    this.#session = new GraphSession(recorder.graph, fetchesOf(recorded));
     const read = reader(weightShapes(choices.config), readWeight);
     const fill: Fill = (name, held) => {
       const own = added.get(name);
@@ -145,22 +146,14 @@ export class CompiledModel implements LearningModel {
   }
 
   read(): Map<string, TensorValues> {
-    const [values] = fetchSlabs(
-      this.#session,
-      this.#recorded.trained.map(({ slab, variable }) => [slab, [variable]]),
-    );
-    return new Map([...this.trainable].map(([name, { shape }]) => [name, { shape, data: values!.get(name)! }]));
+    const values = this.#valuesOf(this.#recorded.trained);
+    return new Map([...this.trainable].map(([name, { shape }]) => [name, { shape, data: values.get(name)! }]));
   }
 
   constants(): Map<string, TensorValues> {
     const { constant } = this.#recorded;
-    if (constant.length === 0) return new Map();
-    const [values] = fetchSlabs(
-      this.#session,
-      constant.map(({ slab, variable }) => [slab, [variable]]),
-    );
-    const parts = constant.flatMap(({ slab }) => slab.parts);
-    return new Map(parts.map(({ name, shape }) => [name, { shape, data: values!.get(name)! }]));
+    const values = this.#valuesOf(constant);
+    return new Map(constant.flatMap(({ slab }) => slab.parts.map(({ name, shape }) => [name, { shape, data: values.get(name)! }])));
   }
 
   assign(values: ReadonlyMap<string, Float32Array>): void {
@@ -181,11 +174,7 @@ export class CompiledModel implements LearningModel {
   /** Sum of the loss's gradients since the last update, by parameter. */
   gradients(): Map<string, Float32Array> {
     this.#mustLearn();
-    const [gradients] = fetchSlabs(
-      this.#session,
-      this.#recorded.trained.map(({ slab, learning }) => [slab, [learning!.gradients]]),
-    );
-    return gradients!;
+    return this.#valuesOf(this.#recorded.trained.map(({ slab, learning }) => ({ slab, variable: learning!.gradients })));
   }
 
   restore(steps: number, parameters: ReadonlyMap<string, Float32Array>, moments: ReadonlyMap<string, MomentValues>): void {
@@ -207,22 +196,6 @@ export class CompiledModel implements LearningModel {
     return this.#recorded.learning;
   }
 
-  /** The fetches of each kind of run. */
-  #runs(): Output[][] {
-    const { evaluation, reference, logits, learning } = this.#recorded;
-    const training = learning === null ? [] : [Object.values(learning.pass), [learning.update.norm], [learning.update.step]];
-    return [Object.values(evaluation), ...(reference === null ? [] : [[reference.output]]), [logits], ...training];
-  }
-
-  /** Everything that any run fetches. */
-  #allFetches(): Output[] {
-    const { frozen, constant, trained } = this.#recorded;
-    const weights = [...frozen, ...constant, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
-    const state = trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m, learning.v, learning.gradients]));
-    const stateOutputs = state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]);
-    return [...this.#runs().flat(), ...weights, ...stateOutputs];
-  }
-
   /** @param part the moment to fill instead of the parameters */
   #filledWith(valuesOf: (name: string) => Float32Array, part?: 'm' | 'v'): FilledSlab[] {
     const fill: Fill = (name, held) => held.set(valuesOf(name));
@@ -237,6 +210,16 @@ export class CompiledModel implements LearningModel {
       });
       this.#session.run(Object.fromEntries(feeds), [...slabs.map(({ variable }) => variable.assigned), ...alsoFetched]);
     });
+  }
+
+  /** @returns the values of the slabs' parts, by name */
+  #valuesOf(held: readonly HeldSlab[]): Map<string, Float32Array> {
+    if (held.length === 0) return new Map();
+    const [values] = fetchSlabs(
+      this.#session,
+      held.map(({ slab, variable }) => [slab, [variable]]),
+    );
+    return values!;
   }
 
   /** @returns the value of an output that depends on the session's variables and some numbers */
