@@ -58,7 +58,7 @@ const inherited = (stage: string, keyword: string) =>
 
 /** The variables that src/config.ts reads, and the S3 client's credentials. */
 const settings = new Set([
-  ...[...read('src/config.ts').matchAll(/env\['(\w+)'\]|integer\('(\w+)'|key\('(\w+)'/g)].map((match) => match[1] ?? match[2] ?? match[3]),
+  ...[...read('src/config.ts').matchAll(/(?:env\[|integer\(|key\(|allowedRepositories\()'(\w+)'/g)].map((match) => match[1]),
   'AWS_ACCESS_KEY_ID',
   'AWS_SECRET_ACCESS_KEY',
 ]);

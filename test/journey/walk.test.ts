@@ -85,7 +85,8 @@ describe('a LoRA job over HTTP', () => {
     ]);
     expect(files.every(({ purpose }) => purpose === 'fine-tune-results')).toBe(true);
     const csv = (await api.content(job.result_files[0]!)).toString().trim().split('\n');
-    const others = 'epoch,full_valid_loss,full_valid_mean_token_accuracy,grad_norm,learning_rate,seconds,supervised_tokens,tokens';
+    const others =
+      'epoch,full_valid_loss,full_valid_mean_token_accuracy,grad_norm,learning_rate,memory_bytes,peak_memory_bytes,seconds,supervised_tokens,tokens';
     expect(csv[0]).toBe(`step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy,${others}`);
     expect(csv).toHaveLength(9);
     expect(csv[1]).toMatch(/^1,\d+\.\d+,\d[\d.]*,,,0\.25,,,\d/);
