@@ -49,7 +49,7 @@ describe('the OpenAPI document', () => {
     expect(components.schemas['CreateFile']!['properties']).toMatchObject({ file: { type: 'string', format: 'binary' } });
     const content = (path: string) => Object.keys(paths[path]!['get']!['responses']!['200']!['content']!);
     expect(content('/v1/files/{file_id}/content')).toEqual(['application/octet-stream']);
-    expect(content('/v1/fine_tuning/jobs/{job_id}/adapter')).toEqual(['application/x-tar']);
+    expect(content('/v1/fine_tuning/jobs/{job_id}/adapter')).toEqual(['application/x-tar', 'application/zip']);
     expect(content('/v1/fine_tuning/jobs/{job_id}/events')).toEqual(['application/json', 'text/event-stream']);
   });
 });

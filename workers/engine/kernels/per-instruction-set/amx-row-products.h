@@ -1,7 +1,7 @@
 // The products of rows with a bf16 matrix on the processor's matrix unit (AMX). Included where the instruction set has it.
 //
-// A tile of the matrix is 16 of its rows (columns of the result) with 32 elements each, as they lie in memory. A tile of x is 32 elements of up to 16 rows,
-// in pairs: element 2i of every row beside its element 2i + 1. Their product is 16 columns of the result for these rows.
+// A tile of the matrix is 16 of its rows (columns of the result) with 32 elements each, as they lie in memory. A tile of x is 32 elements of up to 16
+// rows, in pairs: element 2i of every row beside its element 2i + 1. Their product is 16 columns of the result for these rows.
 #pragma once
 
 #include <immintrin.h>
@@ -49,8 +49,8 @@ void shape_tiles(int64_t columns, int64_t rows) {
 }
 
 struct AmxPart {
-  const uint16_t *w; // of the first column
-  const uint16_t *x; // of the group of rows
+  const uint16_t *w;  // of the first column
+  const uint16_t *x;  // of the group of rows
   float *out;
   int64_t out_row_stride, rows, inner;
 };
@@ -64,12 +64,12 @@ inline const uint16_t *last_of(const uint16_t *w, int64_t inner, int64_t columns
 }
 
 inline void prefetch_tile(const uint16_t *w, int64_t inner) {
-  constexpr int64_t ahead = 512; // elements: the next columns' tiles are not asked for by the processor itself
+  constexpr int64_t ahead = 512;  // elements: the next columns' tiles are not asked for by the processor itself
   for (int64_t column = 0; column < kTileRows; column++) __builtin_prefetch(w + column * inner + ahead);
 }
 
 inline void put(const float (&sums)[kTileRows][kTileRows], const AmxPart &part, int64_t column, int64_t columns) {
-  const float *values = sums[0]; // [columns][rows]
+  const float *values = sums[0];  // [columns][rows]
   for (int64_t row = 0; row < part.rows; row++)
     for (int64_t i = 0; i < columns; i++) part.out[row * part.out_row_stride + column + i] = values[i * kTileRows + row];
 }
