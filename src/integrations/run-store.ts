@@ -29,7 +29,7 @@ export function openIntegrationRunStore(db: Database) {
       // A job that had failed has been resumed.
       await db.$executeRaw`
         UPDATE integration_runs SET status = 'pending'
-        WHERE status = 'done' AND job_id IN (SELECT id FROM jobs WHERE status = ANY(${[...heldStatuses]}::"JobStatus"[]))`;
+        WHERE status = 'done' AND job_id IN (SELECT id FROM jobs WHERE status = ANY(${[...heldStatuses]}::job_status[]))`;
       return db.$queryRaw<IntegrationRun[]>`
         UPDATE integration_runs SET attempt = attempt + 1, next_attempt_at = ${now} + make_interval(secs => ${LEASE_SECONDS})
         WHERE (job_id, position) IN (

@@ -12,7 +12,18 @@ import { followEvents, MAX_FOLLOWERS } from './follow.ts';
 import { pauseJob } from './pause.ts';
 import { asRequest } from './posted-again.ts';
 import { resumeJob } from './resume.ts';
-import { CheckpointObject, CheckpointQuery, CreateJob, EventObject, EventQuery, JobDeleted, JobObject, JobParams, JobQuery } from './schema.ts';
+import {
+  CheckpointObject,
+  CheckpointQuery,
+  CreateJob,
+  EventObject,
+  EventQuery,
+  JobDeleted,
+  JobObject,
+  JobParams,
+  JobQuery,
+  METADATA_PAIRS,
+} from './schema.ts';
 import { checkpointView, eventView, jobView } from './view.ts';
 
 const tags = ['Fine-tuning'];
@@ -213,6 +224,8 @@ function metadataFilter(query: object): { metadata?: Record<string, string> | nu
       hint: 'Filter with metadata[key]=value, any number of them; an empty metadata= selects jobs without metadata.',
     });
   }
+  if (pairs.length > METADATA_PAIRS)
+    throw new Refusal('invalid_value', `${pairs.length} pairs of metadata are given; a job has at most ${METADATA_PAIRS}`, { param: 'metadata' });
   if (pairs.length > 0) return { metadata: Object.fromEntries(pairs) };
   return metadata === undefined ? {} : { metadata: null };
 }

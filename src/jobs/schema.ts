@@ -14,11 +14,14 @@ import { Method, ShownHyperparameters, ShownMethod } from './method-schema.ts';
 import { needs } from './setback.ts';
 import { jobStatuses } from './state.ts';
 
-/** Within the contract's limits. */
-const Metadata = Type.Record(Type.String({ maxLength: 64 }), Type.String({ maxLength: 512 }), {
-  maxProperties: 16,
+/** OpenAI's limits. */
+const METADATA_KEY_LENGTH = 64;
+const METADATA_VALUE_LENGTH = 512;
+export const METADATA_PAIRS = 16;
+const Metadata = Type.Record(Type.String({ maxLength: METADATA_KEY_LENGTH }), Type.String({ maxLength: METADATA_VALUE_LENGTH }), {
+  maxProperties: METADATA_PAIRS,
   additionalProperties: false,
-  propertyNames: { maxLength: 64 },
+  propertyNames: { maxLength: METADATA_KEY_LENGTH },
   description: 'Up to 16 pairs of your own; jobs can be filtered by them.',
 });
 
@@ -188,7 +191,10 @@ export const JobQuery = Type.Object(
     ),
   },
   // `metadata[key]=value`, any number of them.
-  { additionalProperties: false, patternProperties: { '^metadata\\[.+\\]$': { type: 'string' } } },
+  {
+    additionalProperties: false,
+    patternProperties: { [`^metadata\\[.{1,${METADATA_KEY_LENGTH}}\\]$`]: { type: 'string', maxLength: METADATA_VALUE_LENGTH } },
+  },
 );
 export const EventQuery = Type.Object(
   { after, limit: limit(20), stream: Type.Optional(Type.Boolean({ description: 'Stream server-sent events, starting after Last-Event-ID.' })) },

@@ -31,6 +31,14 @@ describe('the list of jobs', () => {
       message: expect.stringContaining('metadata[key]=value'),
     });
   });
+
+  it.each([
+    ['a value', `?metadata[team]=${'a'.repeat(513)}`],
+    ['a key', `?metadata[${'a'.repeat(65)}]=a`],
+    ['pairs', `?${Array.from({ length: 17 }, (_, index) => `metadata[key${index}]=a`).join('&')}`],
+  ])('with more in %s than a job may have › is refused', async (_, query) => {
+    expect(refusal(await get(query))).toMatchObject({ status: 400, param: expect.stringMatching(/^metadata/) });
+  });
 });
 
 describe('the stream of events', () => {
