@@ -42,6 +42,12 @@ export interface StartFrom {
   adapter: StoredModel | null;
 }
 
+/** The worker's facts about the data and the model. */
+export interface JobFacts {
+  /** Of the training file. */
+  training?: { examples: number; tokens: number };
+}
+
 /** A fine-tuning job as the service and the workers see it; only the store knows its row. */
 export interface Job {
   id: string;
@@ -88,8 +94,7 @@ export interface Job {
   metadata: Record<string, string> | null;
   /** As requested. */
   integrations: Integrations | null;
-  /** The worker's facts about the data and the model. */
-  facts: object | null;
+  facts: JobFacts | null;
   totalSteps: number | null;
   /** The last one done, as of the worker's last heartbeat. */
   step: number | null;

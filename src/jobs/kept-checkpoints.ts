@@ -33,7 +33,7 @@ function bestOf<C extends Ranked>(checkpoints: readonly C[], { hyperparameters, 
 function endsEpoch({ step }: Ranked, { totalSteps, resolved, facts }: Owning): boolean {
   if (totalSteps === null || resolved === null) return false;
   // The steps of an epoch: with max_steps, the last epoch may be cut short.
-  const examples = (facts as { training?: { examples: number } } | null)?.training?.examples;
+  const examples = facts?.training?.examples;
   const perEpoch = examples === undefined ? totalSteps / resolved.n_epochs : stepsOf(resolved, examples).perEpoch;
   return step % perEpoch === 0;
 }

@@ -1,4 +1,5 @@
 /** What the jobs of a sweep have used, and will have used when they have ended. */
+import { stepsOf as lengthOf } from '../formats/hyperparameters.ts';
 import { quantity } from '../formats/quantity.ts';
 import { isFinal } from '../jobs/state.ts';
 import type { Budget } from './schema.ts';
@@ -23,15 +24,10 @@ function stepsOf({ status, step, totalSteps }: SweepJob): number | null {
   return isFinal(status) ? (step ?? 0) : totalSteps;
 }
 
-interface Facts {
-  training?: { tokens: number; examples: number };
-}
-
 function tokensOf(job: SweepJob, tokens: ReadonlyMap<string, number>): number | null {
   const taken = tokens.get(job.id) ?? 0;
   if (isFinal(job.status)) return job.trainedTokens ?? taken;
-  const { training } = (job.facts ?? {}) as Facts;
+  const training = job.facts?.training;
   if (training === undefined || job.totalSteps === null || job.resolved === null) return null;
-  const stepsPerEpoch = Math.ceil(training.examples / job.resolved.batch_size);
-  return Math.max(taken, training.tokens * (job.totalSteps / stepsPerEpoch));
+  return Math.max(taken, training.tokens * (job.totalSteps / lengthOf(job.resolved, training.examples).perEpoch));
 }
