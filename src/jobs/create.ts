@@ -20,12 +20,10 @@ import { askedOf } from './asked.ts';
 import { commitOfModel } from './base-model.ts';
 import { integrationWarnings, requireIntegrations } from './integrations.ts';
 import type { Job, NewJob } from './job.ts';
-import { type CreateJob, isSuffix, SUFFIX_RULE } from './schema.ts';
+import { type CreateJob, isSuffix, MAX_SEED, SUFFIX_RULE } from './schema.ts';
 import { continuedFrom } from './start-from.ts';
 import { alsoTuned, fromUploaded } from './start-from-file.ts';
 import { templateKwargs } from './template-kwargs.ts';
-
-const MAX_SEED = 2 ** 31 - 1;
 
 interface Request {
   body: CreateJob;

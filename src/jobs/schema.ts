@@ -25,6 +25,9 @@ const Metadata = Type.Record(Type.String({ maxLength: METADATA_KEY_LENGTH }), Ty
   description: 'Up to 16 pairs of your own; jobs can be filtered by them.',
 });
 
+/** What a column of a seed holds. */
+export const MAX_SEED = 2 ** 31 - 1;
+
 /** As Slurm and Kubernetes count: higher goes first. Few levels, because whoever needs more wants an order of their own. */
 const MAX_PRIORITY = 10;
 const Priority = Type.Integer({
@@ -66,7 +69,7 @@ export const CreateJob = Type.Object(
     validation_file: Type.Optional(nullable(Type.String({ minLength: 1 }))),
     ...Asked.properties,
     suffix: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64, description: SUFFIX_RULE }))),
-    seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: 2147483647 }))),
+    seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: MAX_SEED }))),
     priority: Type.Optional(nullable(Priority)),
     dry_run: Type.Optional(
       nullable(

@@ -5,11 +5,11 @@ import { createJob } from '../jobs/create.ts';
 import type { CreateJob } from '../jobs/schema.ts';
 import { isFinal } from '../jobs/state.ts';
 import type { Services } from '../services.ts';
-import { budgetState } from './budget.ts';
+import { type BudgetState, budgetState } from './budget.ts';
 import { comparison, outcomeOf } from './compare.ts';
 import { rungsOf } from './search.ts';
 import type { SweepJob } from './store.ts';
-import { type Sweep, type SweepRequest, sweepRequest } from './sweep.ts';
+import { requestOf, type Sweep, type SweepRequest } from './sweep.ts';
 import { trialBodyText } from './trial-body.ts';
 import { TrialTaken } from './trial-store.ts';
 
@@ -29,16 +29,16 @@ export async function advanceSweeps(services: AdvanceNeeds): Promise<void> {
 export async function advanceSweep(sweep: Sweep, services: AdvanceNeeds): Promise<void> {
   const { sweeps } = services;
   if (sweep.status === 'cancelled') return cancelJobs(sweep, services);
-  const request = sweepRequest(JSON.parse(sweep.request));
+  const request = requestOf(sweep);
   await createJobs(sweep, request, services);
   const now = await sweeps.reread(sweep);
   if (now?.status !== 'running') return;
   const jobs = await sweeps.jobsOf(now.id, request);
   const isCreated = now.created === now.trials.length;
   if (!jobs.every((job) => isFinal(job.status))) return isCreated ? compare(now, { jobs, request, services }) : undefined;
-  const budget = isCreated ? null : await usedBudget(now, { jobs, request, services });
-  if (!isCreated && budget === null) return;
-  const outcome = outcomeOf(now, jobs, request, budget);
+  const budget = isCreated ? null : await budgetOf(now, { jobs, request, services });
+  if (!isCreated && budget?.is !== 'used') return;
+  const outcome = outcomeOf(now, jobs, request, budget?.is === 'used' ? budget.detail : null);
   const status = outcome.winner === null ? 'failed' : 'succeeded';
   if (await sweeps.finish(now, status, outcome)) services.log.info({ sweepId: now.id, status, winner: outcome.winner?.jobId }, 'sweep ended');
 }
@@ -49,11 +49,10 @@ interface Round {
   services: AdvanceNeeds;
 }
 
-/** @returns what is used up; null: nothing is, or there is no budget */
-async function usedBudget(sweep: Sweep, { jobs, request: { budget }, services }: Round): Promise<string | null> {
+/** @returns null: the sweep has no budget */
+async function budgetOf({ id }: Sweep, { jobs, request: { budget }, services: { sweeps } }: Round): Promise<BudgetState | null> {
   if (budget == null) return null;
-  const state = budgetState(budget, jobs, budget.tokens === undefined ? new Map() : await services.sweeps.tokensOf(sweep.id));
-  return state.is === 'used' ? state.detail : null;
+  return budgetState(budget, jobs, budget.tokens === undefined ? new Map() : await sweeps.tokensOf(id));
 }
 
 /** Creates the jobs that are next, until something holds one up. */
@@ -64,10 +63,9 @@ async function createJobs(sweep: Sweep, request: SweepRequest, services: Advance
   const end = Math.min(sweep.trials.length, sweep.created + MAX_CREATED);
   for (let index = sweep.created; index < end; index++) {
     if (request.budget != null && index > 0) {
-      const jobs = await sweeps.jobsOf(sweep.id, request);
-      const state = budgetState(request.budget, jobs, request.budget.tokens === undefined ? new Map() : await sweeps.tokensOf(sweep.id));
-      if (state.is === 'unknown') return sweeps.wait(sweep, 'The budget: it is known how long a job trains once its data has been read');
-      if (state.is === 'used') return sweeps.wait(sweep, state.detail);
+      const budget = await budgetOf(sweep, { jobs: await sweeps.jobsOf(sweep.id, request), request, services });
+      if (budget?.is === 'unknown') return sweeps.wait(sweep, 'The budget: it is known how long a job trains once its data has been read');
+      if (budget?.is === 'used') return sweeps.wait(sweep, budget.detail);
     }
     const bodyText = trialBodyText(sweep, sweep.trials[index]!);
     const ofSweep = { sweepId: sweep.id, sweepIndex: index, pauseAtStep };
@@ -97,7 +95,7 @@ async function compare(sweep: Sweep, { jobs, request, services }: Round): Promis
 
 /** The jobs of a sweep that has been cancelled; afterwards, there is nothing left to do for it. */
 async function cancelJobs(sweep: Sweep, { sweeps, jobs }: AdvanceNeeds): Promise<void> {
-  for (const { id, status } of await sweeps.jobsOf(sweep.id, sweepRequest(JSON.parse(sweep.request))))
+  for (const { id, status } of await sweeps.jobsOf(sweep.id, requestOf(sweep)))
     if (!isFinal(status))
       await jobs.moveOwn(sweep.owner, id, 'cancel', { events: [{ level: 'info', message: 'The sweep has been cancelled, and the job with it' }] });
   await sweeps.finishCancelled(sweep);

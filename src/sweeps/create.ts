@@ -3,15 +3,13 @@ import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { newSweepId } from '../ids.ts';
 import { acceptJob, requestedJob } from '../jobs/create.ts';
-import type { CreateJob } from '../jobs/schema.ts';
-import type { Services } from '../services.ts';
+import { type CreateJob, MAX_SEED } from '../jobs/schema.ts';
 import { type AdvanceNeeds, advanceSweep } from './advance.ts';
 import type { CreateSweep } from './schema.ts';
 import { trialsOf } from './search.ts';
 import { type Sweep, type SweepRequest, sweepRequest, type Trial } from './sweep.ts';
 import { trialBodyText } from './trial-body.ts';
 
-const MAX_SEED = 2 ** 31 - 1;
 /** Of one project; each is looked at every few seconds. Two requests at the same moment may pass it by one, which does no harm. */
 const MAX_RUNNING = 20;
 
@@ -29,11 +27,7 @@ interface Request {
  * Creates a sweep, or refuses at once what a job of it would be refused for. Its jobs are created one by one, as the project has room for them.
  * @throws Refusal
  */
-export async function createSweep(
-  principal: Principal,
-  { body, bodyText, claim, parseJob }: Request,
-  services: AdvanceNeeds & Pick<Services, 'sweeps'>,
-): Promise<Sweep> {
+export async function createSweep(principal: Principal, { body, bodyText, claim, parseJob }: Request, services: AdvanceNeeds): Promise<Sweep> {
   const { sweeps } = services;
   const { project: owner, organization } = principal;
   const seed = body.seed ?? randomInt(MAX_SEED);

@@ -3,7 +3,8 @@ import { anyObject } from '../formats/any-object.ts';
 import { nullable } from '../formats/nullable.ts';
 import { literals, oneOf } from '../formats/one-of.ts';
 import { after, cursorListOf, limit } from '../http/list-schema.ts';
-import { CreateJob } from '../jobs/schema.ts';
+import { CreateJob, MAX_SEED } from '../jobs/schema.ts';
+import { jobStatuses } from '../jobs/state.ts';
 import { sweepStatuses } from './sweep.ts';
 
 /** More jobs than this are more likely a mistake than a plan. */
@@ -80,7 +81,7 @@ export const CreateSweep = Type.Object(
       nullable(
         Type.Integer({
           minimum: 0,
-          maximum: 2147483647,
+          maximum: MAX_SEED,
           description: 'The same seed draws the same values. It is also the seed of the jobs, unless the base has one.',
         }),
       ),
@@ -123,13 +124,7 @@ export const CreateSweep = Type.Object(
 );
 export type CreateSweep = Type.Static<typeof CreateSweep>;
 
-const trialStatuses = [
-  'pending',
-  'not_started',
-  'refused',
-  'deleted',
-  ...(['validating_files', 'queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled'] as const),
-] as const;
+const trialStatuses = ['pending', 'not_started', 'refused', 'deleted', ...jobStatuses] as const;
 
 export const TrialObject = Type.Object(
   {

@@ -71,3 +71,5 @@ export function sweepRequest(body: CreateSweep): SweepRequest {
   const metric = body.metric ?? DEFAULT_METRIC;
   return { ...body, metric, mode: body.mode ?? (metric.endsWith('loss') ? 'min' : 'max') };
 }
+
+export const requestOf = ({ request }: Pick<Sweep, 'request'>): SweepRequest => sweepRequest(JSON.parse(request) as CreateSweep);

@@ -5,7 +5,7 @@ import { deleteJob } from '../jobs/delete.ts';
 import type { Services } from '../services.ts';
 import { type AdvanceNeeds, advanceSweep } from './advance.ts';
 import type { SweepJob } from './store.ts';
-import { type Sweep, sweepRequest } from './sweep.ts';
+import { requestOf, type Sweep } from './sweep.ts';
 
 /** @throws Refusal sweep_not_found */
 export async function findSweep({ project }: Principal, id: string, { sweeps }: Pick<Services, 'sweeps'>): Promise<Sweep> {
@@ -14,8 +14,7 @@ export async function findSweep({ project }: Principal, id: string, { sweeps }: 
   throw new Refusal('sweep_not_found', `There is no sweep "${id}"`, { param: 'sweep_id', hint: 'GET /v1/fine_tuning/sweeps lists them.' });
 }
 
-export const jobsOf = ({ id, request }: Sweep, { sweeps }: Pick<Services, 'sweeps'>): Promise<SweepJob[]> =>
-  sweeps.jobsOf(id, sweepRequest(JSON.parse(request)));
+export const jobsOf = (sweep: Sweep, { sweeps }: Pick<Services, 'sweeps'>): Promise<SweepJob[]> => sweeps.jobsOf(sweep.id, requestOf(sweep));
 
 /**
  * Creates no further job and cancels those that have not ended. One that has ended stays as it is, because clients repeat a request whose answer was lost.

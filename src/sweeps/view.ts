@@ -3,11 +3,11 @@ import { secondsOrNull, unixSeconds } from '../formats/unix-seconds.ts';
 import { isFinal } from '../jobs/state.ts';
 import type { SweepObject, SweepWithTrials, TrialObject } from './schema.ts';
 import type { SweepJob } from './store.ts';
-import { type Sweep, sweepRequest } from './sweep.ts';
+import { requestOf, type Sweep } from './sweep.ts';
 
 /** @param ended how many of its jobs have ended, and how many of these have succeeded */
 export function sweepView(sweep: Sweep, ended: { ended: number; succeeded: number }): Static<typeof SweepObject> {
-  const { name, base, search, budget, metric, mode } = sweepRequest(JSON.parse(sweep.request));
+  const { name, base, search, budget, metric, mode } = requestOf(sweep);
   const winner = sweep.outcome?.winner ?? null;
   return {
     id: sweep.id,
