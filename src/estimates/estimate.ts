@@ -36,7 +36,7 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
   const family = objectiveFormat(objective).examples;
   const json = await configJson(named, services);
   const config = parseModelConfig(json, `The config.json of ${body.model}`);
-  const data = typeof body.training_file === 'string' ? await readRoughly(project, { id: body.training_file, family }, services) : null;
+  const data = typeof body.training_file === 'string' ? await readRoughly(project, { id: body.training_file, objective }, services) : null;
 
   const assumptions: string[] = [];
   const hyperparameters = resolve(requested, { config, tuning, objective, examples: data?.examples ?? 1, assumptions });
@@ -87,8 +87,8 @@ async function configJson(named: NamedModel, { models, hub }: Needs): Promise<Re
   });
 }
 
-async function readRoughly(project: string, { id, family }: { id: string; family: ExampleFamily }, services: Needs): Promise<RoughData> {
-  const data = await roughData(await requireFile(project, { param: 'training_file', id, family }, services), services);
+async function readRoughly(project: string, { id, objective }: { id: string; objective: ObjectiveName }, services: Needs): Promise<RoughData> {
+  const data = await roughData(await requireFile(project, { param: 'training_file', id, objective }, services), services);
   const judged = await services.validations.find(project, id);
   if (judged !== null) return { ...data, examples: Object.values(judged.examples).reduce((sum, count) => sum + count, 0) };
   if (data.examples === 0) throw new Refusal('invalid_training_file', `The file "${id}" has no examples`, { param: 'training_file' });

@@ -1,18 +1,19 @@
 import { namedFamily, otherMethod } from '../formats/example-families.ts';
 import { type ExampleFile, exampleError } from '../formats/example-refusal.ts';
 import type { ExampleFamily } from '../formats/objectives/format.ts';
+import { type ObjectiveName, objectiveFormat } from '../formats/objectives/objectives.ts';
 import { Problems } from '../formats/problems.ts';
 import type { Refusal } from '../formats/refusal.ts';
 import type { Services } from '../services.ts';
 import type { StoredFile } from './store.ts';
 
 /**
- * @param options.family what the job learns from
+ * @param options.objective of the job: it decides which examples its files have; an evaluation's always have an answer
  * @returns why it cannot be trained on a dataset, in the words that the job would fail with; null if it can, or the file is still being read
  */
 export async function datasetProblem(
   file: StoredFile,
-  { param, family }: { param: ExampleFile; family: ExampleFamily },
+  { param, objective }: { param: ExampleFile; objective: ObjectiveName },
   { validations }: Pick<Services, 'validations'>,
 ): Promise<Refusal | null> {
   if (file.status === 'uploaded') return null;
@@ -25,6 +26,7 @@ export async function datasetProblem(
   if (judged?.adapter !== undefined)
     return exampleError(param, `The file "${file.id}" is an adapter, and has no examples`, 'A job starts from it with start_from.');
   if (judged === null) return null;
+  const family = param === 'evaluation_file' ? 'supervised' : objectiveFormat(objective).examples;
   const its: ExampleFamily = judged.examples.preference > 0 ? 'preference' : 'supervised';
   if (its === family) return null;
   return exampleError(param, `The file "${file.id}" has ${namedFamily(its).many}, from which the method does not learn`, otherMethod(its, family));

@@ -7,7 +7,6 @@ import { checkHyperparameters } from '../formats/check-hyperparameters.ts';
 import type { ExampleFile } from '../formats/example-refusal.ts';
 import type { Hyperparameters } from '../formats/hyperparameters.ts';
 import type { JsonObject } from '../formats/json-value.ts';
-import type { ExampleFamily } from '../formats/objectives/format.ts';
 import { isObjective, OBJECTIVE_NAMES, type ObjectiveName, objectiveFormat } from '../formats/objectives/objectives.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { shown } from '../formats/shown.ts';
@@ -74,11 +73,11 @@ export async function acceptJob(principal: Principal, { body, bodyText }: Pick<R
   const { organization, project: owner } = principal;
   const requested = requestedJob(body, bodyText);
   requireIntegrations(requested.integrations ?? null, services.config.integrations);
-  const family = objectiveFormat(requested.objective ?? 'supervised').examples;
-  await requireFile(owner, { param: 'training_file', id: requested.trainingFileId, family }, services);
-  if (requested.validationFileId !== null) await requireFile(owner, { param: 'validation_file', id: requested.validationFileId, family }, services);
-  if (requested.evaluationFileId != null)
-    await requireFile(owner, { param: 'evaluation_file', id: requested.evaluationFileId, family: 'supervised' }, services);
+  const objective = objectiveOf(body);
+  await requireFile(owner, { param: 'training_file', id: requested.trainingFileId, objective }, services);
+  if (requested.validationFileId !== null)
+    await requireFile(owner, { param: 'validation_file', id: requested.validationFileId, objective }, services);
+  if (requested.evaluationFileId != null) await requireFile(owner, { param: 'evaluation_file', id: requested.evaluationFileId, objective }, services);
   const on = body.model.startsWith(TUNED_PREFIX)
     ? await tunedModel(await ownerOfModel(principal, body.model, services), body, services)
     : await baseModel(owner, body, services);
@@ -105,7 +104,7 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
     throw new Refusal('invalid_value', `suffix is ${shown(body.suffix)}`, { param: 'suffix', hint: SUFFIX_RULE });
   const hyperparameters = requestedHyperparameters(body);
   checkBestModel(hyperparameters, {
-    param: body.hyperparameters ? 'hyperparameters' : `method.${objective}.hyperparameters`,
+    param: hyperparametersParam(body),
     evaluations: body.evaluations?.map(({ name }) => name) ?? [],
     hasValidation: body.validation_file != null,
   });
@@ -155,6 +154,10 @@ export const objectiveOf = ({ method }: Pick<CreateJob, 'method'>): ObjectiveNam
 /** What the request says of its objective. */
 const settingsOf = (body: Pick<CreateJob, 'method'>) => body.method?.[objectiveOf(body)] ?? {};
 
+/** Where the request has its hyperparameters. */
+const hyperparametersParam = (body: Pick<CreateJob, 'method' | 'hyperparameters'>): string =>
+  body.hyperparameters ? 'hyperparameters' : `method.${objectiveOf(body)}.hyperparameters`;
+
 /** @throws Refusal for values that contradict each other */
 export function requestedHyperparameters(body: Pick<CreateJob, 'method' | 'hyperparameters' | 'tuning'>): Hyperparameters {
   const { hyperparameters, tuning } = body;
@@ -167,16 +170,15 @@ export function requestedHyperparameters(body: Pick<CreateJob, 'method' | 'hyper
     });
   }
   const requested = hyperparameters ?? ofMethod ?? {};
-  const param = hyperparameters ? 'hyperparameters' : `method.${objective}.hyperparameters`;
   const resolved = resolveTuning(tuning);
   checkTuning(resolved);
-  checkHyperparameters(requested, { param, tuning: resolved, objective });
+  checkHyperparameters(requested, { param: hyperparametersParam(body), tuning: resolved, objective });
   return requested;
 }
 
 export async function requireFile(
   owner: string,
-  { param, id, family }: { param: ExampleFile; id: string; family: ExampleFamily },
+  { param, id, objective }: { param: ExampleFile; id: string; objective: ObjectiveName },
   services: Parameters<typeof datasetProblem>[2] & Pick<Services, 'files'>,
 ): Promise<StoredFile> {
   const file = await services.files.find(owner, id);
@@ -189,7 +191,7 @@ export async function requireFile(
     });
   }
   // One that is still being read is waited for by the worker.
-  const problem = await datasetProblem(file, { param, family }, services);
+  const problem = await datasetProblem(file, { param, objective }, services);
   if (problem !== null) throw problem;
   return file;
 }

@@ -9,6 +9,7 @@ import { tuningOfAdapter, type UploadedAdapter } from '../formats/uploaded-adapt
 import { announcedName } from '../hub/hub-name.ts';
 import type { Services } from '../services.ts';
 import type { NewJob } from './job.ts';
+import { otherTuning } from './start-from.ts';
 
 type Needs = Pick<Services, 'files' | 'validations' | 'models'>;
 
@@ -43,11 +44,7 @@ export async function fromUploaded(
   const wanted = tuning === undefined ? its : resolveTuning(tuning);
   // A directory names the layers, where a request may say `all-linear`: that they are the same shows in the names of the tensors.
   const comparable = 'target_modules' in its && 'target_modules' in wanted ? { ...its, target_modules: wanted.target_modules } : its;
-  if (continuation(comparable as ResolvedTuning, wanted) === null)
-    throw new Refusal('tuning_mismatch', `"${fileId}" is an adapter, which can only be continued with the tuning that it has, or a larger rank`, {
-      param: 'tuning',
-      hint: `Leave tuning out, or ask for ${JSON.stringify(its)}; lora_dropout may differ, and r be larger.`,
-    });
+  if (continuation(comparable as ResolvedTuning, wanted) === null) throw otherTuning(fileId, its);
   await requireBase(adapter, { named, tuning: its }, services);
   const stored = { name: fileId, folder: '', files: adapter.files, tar: storageKey };
   return { tuning: wanted, startFrom: { name: fileId, jobId: null, base: null, adapter: stored } };

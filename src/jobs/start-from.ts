@@ -32,12 +32,16 @@ export async function continuedFrom(
   const of = { model, modelRevision, chatTemplate, chatTemplateKwargs, tuning: wanted };
   if (deliveredBy(its.type) === 'model') return { ...of, startFrom: { name, jobId: source.id, base: stored, adapter: null } };
   if (continuation(its, wanted) === null)
-    throw new Refusal('tuning_mismatch', `"${name}" is an adapter, which can only be continued with the tuning that it has, or a larger rank`, {
-      param: 'tuning',
-      hint: `Leave tuning out, or ask for ${JSON.stringify(its)}; lora_dropout may differ, and r be larger. To train another kind of adapter, name its base model "${source.startFrom?.base?.name ?? model}".`,
-    });
+    throw otherTuning(name, its, ` To train another kind of adapter, name its base model "${source.startFrom?.base?.name ?? model}".`);
   return { ...of, startFrom: { name, jobId: source.id, base: startFrom?.base ?? null, adapter: stored } };
 }
+
+/** @param more of the hint */
+export const otherTuning = (name: string, its: ResolvedTuning, more = ''): Refusal =>
+  new Refusal('tuning_mismatch', `"${name}" is an adapter, which can only be continued with the tuning that it has, or a larger rank`, {
+    param: 'tuning',
+    hint: `Leave tuning out, or ask for ${JSON.stringify(its)}; lora_dropout may differ, and r be larger.${more}`,
+  });
 
 async function findTuned(owner: string, name: string, services: Needs): Promise<{ source: Job; stored: StoredModel }> {
   const { jobs, reports } = services;

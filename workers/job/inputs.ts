@@ -3,7 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { datasetProblem } from '../../src/files/dataset-problem.ts';
 import type { StoredFile } from '../../src/files/store.ts';
 import { DEFAULT_MAX_EXAMPLES, DEFAULT_MAX_TOKENS } from '../../src/formats/evaluations.ts';
-import { objectiveFormat } from '../../src/formats/objectives/objectives.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import { ObjectNotFound } from '../../src/object-store/object-store.ts';
@@ -37,11 +36,7 @@ export async function fetchDatasets(
     const missing = () =>
       new Refusal('file_not_found', `The content of the file "${id}" no longer exists`, { param, hint: 'Upload it again and create a new job.' });
     if (file === null) throw missing();
-    const problem = await datasetProblem(
-      file,
-      { param, family: param === 'evaluation_file' ? 'supervised' : objectiveFormat(job.objective).examples },
-      services,
-    );
+    const problem = await datasetProblem(file, { param, objective: job.objective }, services);
     if (problem !== null) throw problem;
     if (param !== 'evaluation_file') sizes[param] = file.sizeBytes; // of that one, only the beginning is read
     await fetchObject(objectStore, file.storageKey, path).catch((error) => {
