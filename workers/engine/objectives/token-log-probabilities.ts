@@ -1,5 +1,5 @@
 /** log softmax(h·Wᵀ)[target] of each token for itself, for objectives that compare whole answers. The logits exist a part at a time. */
-import { differentiable } from '../tensorflow/differentiable.ts';
+import { differentiable, isTrained } from '../tensorflow/differentiable.ts';
 import { gatherRows } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
@@ -52,7 +52,7 @@ function compute(predictions: Predictions, { withGradient, softCap }: Options): 
       return { logProbabilities: tf.neg(joined(parts.map(({ losses }) => losses))), correct: joined(parts.map(({ correct }) => correct)) };
     });
   }
-  const trained = head instanceof tf.Variable;
+  const trained = isTrained(head);
   let correct: Tensor1D | undefined;
   const logProbabilities = differentiable<Tensor1D>(trained ? [states, head] : [states], () => {
     const parts = inOrder(
