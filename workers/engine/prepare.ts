@@ -15,7 +15,6 @@ import { PREPARATION_PARTS, type PreparationPart, type Prepared, type ResumedSta
 import type { Dataset } from './data/dataset.ts';
 import { overlapWarning } from './data/receipt.ts';
 import { jobTemplateSha256 } from './data/template/job-template.ts';
-import { Tokenizer } from './data/tokenizer.ts';
 import { saveChatTemplate } from './io/chat-template-file.ts';
 import { holdsReferences, readTrainerState, type TrainerState } from './io/checkpoint.ts';
 import { fastestPrecision } from './machine/precision.ts';
@@ -137,7 +136,8 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
   if (resumed !== null) checkSameRun(resumed, { seed, tuning, hyperparameters, trainingSha256: training.sha256, chatTemplate });
 
   const initialText = methodOf(tuning).initialText?.(tuning) ?? null;
-  const initialTokens = initialText === null ? undefined : await tokensOf(initialText, modelDir);
+  // As PEFT, with the special tokens that the tokenizer adds.
+  const initialTokens = initialText === null ? undefined : (await data.tokenizer.encode(initialText, { addSpecialTokens: true })).ids;
 
   options.signal?.throwIfAborted();
   watch.lap('data');
@@ -221,10 +221,6 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     dispose,
   };
 }
-
-/** As PEFT, with the special tokens that the tokenizer adds. */
-const tokensOf = async (text: string, modelDir: string): Promise<Int32Array> =>
-  (await (await Tokenizer.open(modelDir)).encode(text, { addSpecialTokens: true })).ids;
 
 /** Resuming with other data or options would reproduce neither run. */
 function checkSameRun(saved: TrainerState, now: Pick<TrainerState, 'seed' | 'tuning' | 'hyperparameters' | 'trainingSha256' | 'chatTemplate'>): void {
