@@ -1,11 +1,12 @@
 /** The prompt of two answers that do not name it: what both begin with, as TRL takes it. */
 import type { At } from './chat-message.ts';
+import { commonPrefixLength } from './common-prefix.ts';
 
 const PROMPT_HINT = 'Both answers must begin with the same prompt, or the line needs a "prompt" of its own.';
 
 /** @returns how many messages both begin with. @throws ExampleRefusal if they share none, or one answer has nothing else */
 export function commonMessages(chosen: readonly unknown[], rejected: readonly unknown[], { name, fail }: At): number {
-  const shared = commonLength(
+  const shared = commonPrefixLength(
     chosen.map((message) => JSON.stringify(message)),
     rejected.map((message) => JSON.stringify(message)),
   );
@@ -21,15 +22,9 @@ export function commonMessages(chosen: readonly unknown[], rejected: readonly un
 
 /** The space before the answers belongs to them. @throws ExampleRefusal if they share nothing */
 export function commonText(chosen: string, rejected: string, { name, fail }: At): { prompt: string; chosen: string; rejected: string } {
-  let shared = commonLength(chosen, rejected);
+  let shared = commonPrefixLength(chosen, rejected);
   if (shared === 0) throw fail(`${name} has answers whose prompts differ, from their first character on`, PROMPT_HINT, { field: 'rejected' });
   const isCut = (at: number) => /[\uD800-\uDBFF]/.test(chosen.charAt(at - 1)); // in the middle of a surrogate pair
   if (chosen.charAt(shared - 1) === ' ' || isCut(shared)) shared -= 1;
   return { prompt: chosen.slice(0, shared), chosen: chosen.slice(shared), rejected: rejected.slice(shared) };
-}
-
-function commonLength(one: ArrayLike<string>, other: ArrayLike<string>): number {
-  let length = 0;
-  while (length < one.length && length < other.length && one[length] === other[length]) length += 1;
-  return length;
 }

@@ -1,7 +1,8 @@
 /** A prompt and its completion as TRL tokenises them. */
+
+import { commonPrefixLength } from '../../../src/formats/common-prefix.ts';
 import type { CompletionExample } from '../../../src/formats/examples.ts';
 import type { Example } from './batch.ts';
-import { commonPrefixLength } from './common-prefix.ts';
 import type { Notice } from './notices.ts';
 import { joinSequences } from './sequences.ts';
 import type { Tokenizer } from './tokenizer.ts';

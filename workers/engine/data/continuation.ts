@@ -1,6 +1,7 @@
 /** A prompt and its completion as lists of messages, as TRL tokenises them. */
+
+import { commonPrefixLength } from '../../../src/formats/common-prefix.ts';
 import type { ChatMessage, ContinuationExample } from '../../../src/formats/examples.ts';
-import { commonPrefixLength } from './common-prefix.ts';
 import { learnedAfter, type TokenizedExample } from './completion.ts';
 import { endOfTurn } from './end-of-turn.ts';
 import { checkTurns } from './incomplete-turns.ts';

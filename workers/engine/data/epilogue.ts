@@ -1,5 +1,5 @@
 /** What some templates (Phi-3's) print after the last message, whichever it is: it belongs to the end of the text, not to the turn. */
-import { commonPrefixLength } from './common-prefix.ts';
+import { commonPrefixLength } from '../../../src/formats/common-prefix.ts';
 import type { Rendered } from './template/beginnings.ts';
 import type { Turn } from './template/chat-template.ts';
 import { renderMessages, type Source, textOf } from './turns.ts';

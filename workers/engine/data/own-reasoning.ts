@@ -4,7 +4,7 @@
  * of the turn; TRL's template for training these models does the same.
  */
 
-import { commonPrefixLength } from './common-prefix.ts';
+import { commonPrefixLength } from '../../../src/formats/common-prefix.ts';
 import { withText } from './message-parts.ts';
 import type { Turn } from './template/chat-template.ts';
 import { withBeginning } from './turn-beginning.ts';

@@ -1,6 +1,7 @@
 /** A preference pair: its two answers as sequences of one example, the preferred one first, tokenised as TRL does. */
+
+import { commonPrefixLength } from '../../../src/formats/common-prefix.ts';
 import type { PreferenceExample } from '../../../src/formats/preference.ts';
-import { commonPrefixLength } from './common-prefix.ts';
 import type { TokenizedExample } from './completion.ts';
 import { joinSequences } from './sequences.ts';
 import { type SupervisionOptions, tokenizeExample } from './supervision.ts';

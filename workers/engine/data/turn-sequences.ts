@@ -4,7 +4,7 @@
  * turn is then what the model is shown in use, and the turn is what it should write.
  */
 
-import { commonPrefixLength } from './common-prefix.ts';
+import { commonPrefixLength } from '../../../src/formats/common-prefix.ts';
 import { withoutEpilogue } from './epilogue.ts';
 import type { Notice } from './notices.ts';
 import { ownReasoning } from './own-reasoning.ts';

@@ -1,10 +1,11 @@
 /** A model's chat template (Jinja), rendered as transformers' `apply_chat_template` does, with what `{% generation %}` … `{% endgeneration %}` enclosed. */
+
+import { commonPrefixLength } from '../../../../src/formats/common-prefix.ts';
 import type { TemplateKeys } from '../../../../src/formats/example-keys.ts';
 import type { ChatMessage } from '../../../../src/formats/examples.ts';
 import type { JsonObject, JsonValue } from '../../../../src/formats/json-value.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
 import { reservedKwarg } from '../../../../src/formats/template-kwargs.ts';
-import { commonPrefixLength } from '../common-prefix.ts';
 import type { SpecialTokens, Tokenizer } from '../tokenizer.ts';
 import { inWhole, type Rendered, rebased } from './beginnings.ts';
 import { type Compiled, compile, type UsedTemplate } from './compiled.ts';
