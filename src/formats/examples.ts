@@ -190,7 +190,7 @@ function parseContinuation(prompt: unknown[], completion: unknown[], { given, at
 }
 
 function parseChat(value: Json, at: At): ChatExample {
-  const { name, text, fail } = at;
+  const { name, fail } = at;
   const { messages, chat_template_kwargs: kwargs } = value;
   if (!Array.isArray(messages))
     throw fail(`${name} has "messages" that is ${shown(messages)}; it must be an array`, undefined, { field: 'messages' });
@@ -206,7 +206,7 @@ function parseChat(value: Json, at: At): ChatExample {
     throw fail(`${name} has "chat_template_kwargs" with ${shown(reserved)}, which is not a variable of the template`, undefined, {
       field: 'chat_template_kwargs',
     });
-  const form = formOf(value, text, (problem) => fail(`${name} cannot be read: ${problem}`, 'Write long numbers as strings.'));
+  const form = formOf([messages], [value['tools'], kwargs], at);
   const tools = toolsOf(form?.get('tools') ?? null);
   if (tools === undefined) throw fail(`${name} has "tools" that is ${shown(value['tools'])}; it must be an array`, undefined, { field: 'tools' });
   const forms = ['messages', 'prompt', 'completion'].flatMap((key) => (form?.get(key) ?? []) as JsonValue[]);

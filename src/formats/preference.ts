@@ -4,9 +4,9 @@
  * then what both answers begin with.
  */
 import { type At, atMessage, parseMessage, shown } from './chat-message.ts';
-import { isPlainMessage } from './example-form.ts';
+import { formOf } from './example-form.ts';
 import type { ChatMessage, CompletionExample, ContinuationExample } from './examples.ts';
-import { isJsonObject, type JsonObject, type JsonValue, parseJsonValue } from './json-value.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from './json-value.ts';
 import { isDescriptive } from './known-keys.ts';
 import { nearestName } from './nearest-name.ts';
 import { commonMessages, commonText } from './preference-prompt.ts';
@@ -48,7 +48,7 @@ function parseOpenAi(value: Json, at: At): PreferenceExample {
   checkKeys(input, INPUT_KEYS, at);
   const { messages: prompt, tools } = input;
   const [chosen, rejected] = [value['preferred_output'], value['non_preferred_output']];
-  const form = formOf([prompt, chosen, rejected], tools, at);
+  const form = formOf([prompt, chosen, rejected], [tools], at);
   const asked = form?.get('input');
   return conversations(
     {
@@ -74,7 +74,7 @@ function parseTrl(value: Json, at: At): PreferenceExample {
     throw at.fail(`${at.name} has "chat_template_kwargs" that is ${shown(kwargs)}; it must be an object of the template's variables`, undefined, {
       field: 'chat_template_kwargs',
     });
-  const form = formOf(given, tools ?? kwargs, at);
+  const form = formOf(given, [tools, kwargs], at);
   const lists = (['prompt', 'chosen', 'rejected'] as const).map((key) => ({ key, of: ` of "${key}"`, messages: value[key], form: form?.get(key) }));
   const [prompt, chosen, rejected] = lists as [List, List, List];
   const rest = { tools, toolsForm: form?.get('tools'), kwargsForm: form?.get('chat_template_kwargs') };
@@ -174,17 +174,6 @@ const emptyAnswer = (key: string, { name, fail }: At) =>
   fail(`${name} has an empty answer in "${key}"`, 'Both answers need text: there is nothing to compare otherwise.', { field: key });
 
 const sameAnswers = ({ name, fail }: At) => fail(`${name} has two answers that are the same`, 'Leave the line out: neither answer is better.');
-
-/** @returns the line in Python's data model if there is anything in it whose form JSON.parse loses; null if roles and texts are all there is */
-function formOf(lists: readonly unknown[], rest: unknown, { name, text, fail }: At): JsonObject | null {
-  const isPlain = (rest ?? null) === null && lists.every((list) => !Array.isArray(list) || list.every(isPlainMessage));
-  if (isPlain) return null;
-  try {
-    return parseJsonValue(text) as JsonObject;
-  } catch (error) {
-    throw fail(`${name} cannot be read: ${(error as Error).message}`, 'Write long numbers as strings.');
-  }
-}
 
 function checkKeys(value: Json, known: readonly string[], { name, fail, keys, line }: At): void {
   for (const [key, content] of Object.entries(value)) {
