@@ -1,8 +1,9 @@
 /** Learning-rate schedules as transformers' Trainer has them: their names, their settings (`lr_scheduler_kwargs`), and the warm-up. */
 import { type Static, Type } from 'typebox';
+import { literals } from './one-of.ts';
 import { Refusal } from './refusal.ts';
 
-/** The settings of each schedule, with transformers' defaults; null: it has none, or no default. */
+/** The settings that each schedule has. */
 const SETTINGS = {
   linear: [],
   cosine: ['num_cycles'],
@@ -15,8 +16,7 @@ const SETTINGS = {
   warmup_stable_decay: ['num_decay_steps', 'num_stable_steps', 'warmup_type', 'decay_type', 'min_lr_ratio', 'num_cycles'],
 } as const;
 
-const curve = (description: string) =>
-  Type.Optional(Type.Union([Type.Literal('linear'), Type.Literal('cosine'), Type.Literal('1-sqrt')], { description }));
+const curve = (description: string) => Type.Optional(literals(['linear', 'cosine', '1-sqrt'], { description }));
 
 /** More would be noise between two steps. */
 const MAX_CYCLES = 1000;
@@ -66,12 +66,10 @@ export type SchedulerKwargs = Static<typeof SchedulerKwargs>;
 export type SchedulerType = keyof typeof SETTINGS;
 const SCHEDULER_TYPES = Object.keys(SETTINGS) as SchedulerType[];
 
-export const SchedulerType = Type.Unsafe<SchedulerType>(
-  Type.Union(
-    SCHEDULER_TYPES.map((name) => Type.Literal(name)),
-    { default: 'linear', description: "transformers' schedules, with its defaults; `constant` has no warm-up." },
-  ),
-);
+export const SchedulerType = literals(SCHEDULER_TYPES, {
+  default: 'linear',
+  description: "transformers' schedules, with its defaults; `constant` has no warm-up.",
+});
 
 /** The learning rate at which `polynomial` ends by default. */
 export const POLYNOMIAL_END = 1e-7;
