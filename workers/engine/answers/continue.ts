@@ -1,6 +1,6 @@
 /** Continues several prompts at once with the model that is trained, greedily: without randomness, the same weights always give the same answers. */
 import { PASS_TOKENS, paddedLength } from '../../../src/formats/pass-size.ts';
-import { virtualTokens } from '../../../src/formats/tuning/tuning.ts';
+import { virtualTokensOf } from '../data/packing.ts';
 import { yieldToEventLoop } from '../evaluate.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 
@@ -28,7 +28,7 @@ export async function continueGreedily(
   prompts: readonly Int32Array[],
   { maxTokens, stopTokenIds, onPass, signal }: ContinueOptions,
 ): Promise<Continued[]> {
-  const context = model.config.maxPositionTokens - (model.tuning === null ? 0 : virtualTokens(model.tuning));
+  const context = model.config.maxPositionTokens - (virtualTokensOf(model)?.count ?? 0);
   const texts = prompts.map((prompt) => ({
     ids: [...prompt],
     promptLength: prompt.length,
