@@ -18,7 +18,7 @@ const BadStepFields = Type.Object({
     Type.Number({
       exclusiveMinimum: 1,
       maximum: 1000,
-      description: 'Also leaves out a step whose loss is more than so many times the median of the last 50 steps; by default, none is.',
+      description: 'Also leaves out a step whose loss is more than this many times the median of the last 50 steps; off by default.',
     }),
   ),
 });

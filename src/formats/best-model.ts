@@ -11,7 +11,7 @@ const BestModelFields = Type.Object({
       minimum: 1,
       maximum: MAX_PATIENCE,
       description:
-        'Stops once so many evaluations in a row have not improved the metric. With it or load_best_model_at_end, the whole validation file is evaluated every eval_steps.',
+        'Stops once this many evaluations in a row have not improved the metric. With it or load_best_model_at_end, the whole validation file is evaluated every eval_steps.',
     }),
   ),
   early_stopping_threshold: Type.Optional(

@@ -34,7 +34,7 @@ const FAMILIES: Readonly<Record<ExampleFamily, Family>> = {
 
 export const namedFamily = (family: ExampleFamily): Pick<Family, 'one' | 'many'> => FAMILIES[family];
 
-/** @returns the family that a line has the keys of; a line that has those of none is taken for a supervised one, which says what is wrong with it */
+/** @returns the family whose keys a line has; without any of them it counts as supervised, whose parser says what is wrong with it */
 const familyOfLine = (value: unknown): ExampleFamily => (isRecord(value) && isPreference(value) ? 'preference' : 'supervised');
 
 export const familyOf = ({ kind }: AnyExample): ExampleFamily => (kind === 'preference' ? 'preference' : 'supervised');

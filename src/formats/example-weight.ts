@@ -1,11 +1,11 @@
-/** How much a turn or an example counts in the loss: OpenAI's 0 or 1, or any number between and above. */
+/** How much a turn or an example counts in the loss: OpenAI's 0 or 1, or any other number up to the limit. */
 import type { KeyPlace } from './example-keys.ts';
 import { shown } from './shown.ts';
 
 /** A larger one is taken for a mistake: the example would drown all others. */
 const MAX_WEIGHT = 100;
 
-/** @returns 1 where none is given. @throws Refusal for what is no weight */
+/** @returns the weight, 1 by default. @throws Refusal if it is not a number in range */
 export function parseWeight(weight: unknown, { name, fail }: Pick<KeyPlace, 'name' | 'fail'>): number {
   if (weight === undefined || weight === null) return 1;
   if (typeof weight === 'number' && weight >= 0 && weight <= MAX_WEIGHT) return weight;

@@ -101,7 +101,7 @@ export type Precision = 'f32' | 'bf16';
 /** With every choice resolved: what the job object shows once the data has been read. */
 export interface ResolvedHyperparameters extends BestModelFields, BadStepFields {
   n_epochs: number;
-  /** Only where it was asked for, as all that a request may leave out since. */
+  /** Only where it was asked for, like every field of `onlyAsked`. */
   max_steps?: number;
   batch_size: number;
   learning_rate_multiplier: number;

@@ -12,7 +12,7 @@ const SYSTEM = 'Write it as the first message, {"role": "system", "content": "..
 const PROMPT = 'Write {"prompt": "...", "completion": "..."}, or messages.';
 const TEXT_ONLY = 'Only text is supported.';
 const TOKENISED = 'Give the text: Graft tokenises it, with the tokenizer of the model.';
-const PREFERENCE = 'It is part of a preference pair, from which other methods learn: "dpo", for one.';
+const PREFERENCE = 'It is part of a preference pair, which methods such as "dpo" learn from.';
 const IN_MESSAGE = 'It belongs into a message, as in {"role": "assistant", "content": "..."}.';
 const IN_KWARGS = 'Write it into "chat_template_kwargs", whose entries the chat template sees.';
 

@@ -21,13 +21,13 @@ export interface UploadedAdapter {
   files: HashedFile[];
 }
 
-/** How a method's new adapters begin, which an adapter that is there has behind it. */
+/** Fields that say how a new adapter begins, which mean nothing for one that exists already. */
 const OF_NEW_ADAPTERS = ['init_lora_weights'];
 
 /**
  * The tuning that continues an adapter, in the fields that a job can ask for. Whether anything else in its configuration changes the maths is known to who
  * trains it, and refused there.
- * @throws Refusal for a kind of adapter that there is no method for
+ * @throws Refusal for a kind of adapter that no method trains
  */
 export function tuningOfAdapter({ config }: UploadedAdapter, param: string): Tuning {
   // PROMPT_TUNING is `prompt` here.

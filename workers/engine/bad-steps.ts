@@ -4,7 +4,7 @@ import { quantity } from '../../src/formats/quantity.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { RunNotice } from './contract.ts';
 
-/** A spike is one in comparison with the median loss of so many steps. */
+/** How many losses give the median with which a spike is compared. */
 const WINDOW_STEPS = 50;
 /** With fewer steps, the median says little: losses fall fast in the beginning. */
 const LEAST_STEPS = 10;

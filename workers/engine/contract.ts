@@ -187,7 +187,7 @@ export interface StepReport {
    * score of an evaluation, and `answer_seconds` the time that the answers took.
    */
   metrics: Metrics;
-  /** What the user should know of this step; absent if nothing. */
+  /** What the user should know of this step; absent if there is nothing to say. */
   notices?: RunNotice[];
 }
 

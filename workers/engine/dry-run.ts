@@ -30,7 +30,7 @@ const STEPS = 2;
 
 /**
  * Trains a prepared run for two steps. The caller disposes of the run, whose model is then another one.
- * @throws Refusal `training_diverged`, and whatever the run itself would throw; the signal's reason when it is aborted
+ * @throws Refusal `training_diverged`, and what the run itself would throw; the signal's reason when it is aborted
  */
 export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }: DryRunOptions): Promise<DryRun> {
   const { model, training, hyperparameters, tuning, facts, totalSteps } = run;

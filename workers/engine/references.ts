@@ -22,7 +22,7 @@ interface ReferenceOptions {
 const SETS = ['training', 'validation'] as const;
 const NAMES = { training: REFERENCE_OF_TRAINING, validation: 'reference.validation' } as const;
 
-/** Computes the references of a run that has none and needs them. @throws the signal's reason when it is aborted */
+/** Computes the references that a run needs and does not have yet. @throws the signal's reason when it is aborted */
 export async function computeReferences(run: Run, options: ReferenceOptions): Promise<void> {
   if (!run.model.outgrowsReference) return;
   for (const set of SETS) {

@@ -29,7 +29,7 @@ interface Lessons {
   texts: TurnTexts;
 }
 
-/** The chat template marks another number of turns than there are. */
+/** The chat template marks more or fewer turns than the conversation has. */
 export class UnmatchedWeights extends Error {
   override readonly name = 'UnmatchedWeights';
   readonly hint = 'Set multi_turn to "split": each turn is then an example that ends with it.';

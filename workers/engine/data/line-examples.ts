@@ -24,7 +24,7 @@ export interface LineExamples {
   made: 'pieces' | 'turns' | null;
 }
 
-/** @throws whatever `tokenizeExample` throws */
+/** @throws what `tokenizeExample` throws */
 export async function examplesOfLine(
   example: AnyExample,
   tokenizer: Tokenizer,

@@ -6,7 +6,7 @@ export type Truncation = 'error' | 'right' | 'left' | 'drop';
 interface ShortenOptions {
   maxLengthTokens: number;
   truncation: Truncation;
-  /** Whether the example is nothing without any of its sequences, as a pair of answers is; default: false. */
+  /** Whether the example needs all of its sequences, as a pair of answers does; default: false. */
   together?: boolean;
 }
 
