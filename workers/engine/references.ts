@@ -18,6 +18,8 @@ interface ReferenceOptions {
   signal: AbortSignal | undefined;
 }
 
+/** Of each pair. */
+const ANSWERS = 2;
 /** Log-probabilities of a file's answers, by example. */
 const SETS = ['training', 'validation'] as const;
 const NAMES = { training: REFERENCE_OF_TRAINING, validation: 'reference.validation' } as const;
@@ -33,14 +35,14 @@ export async function computeReferences(run: Run, options: ReferenceOptions): Pr
 
 /** One example a pass, so that its numbers do not depend on which examples are beside it. */
 async function referencesOf(model: LearningModel, examples: ExampleStore, { onPass, signal }: ReferenceOptions): Promise<Float32Array> {
-  const found: Float32Array[] = [];
+  const reference = new Float32Array(ANSWERS * examples.length);
   for (let index = 0; index < examples.length; index++) {
-    for (const batch of passesOfOne(model, examples.read(index))) found.push(model.referenceOf(batch)!);
+    for (const batch of passesOfOne(model, examples.read(index))) reference.set(model.referenceOf(batch)!, ANSWERS * index);
     await onPass?.();
     await yieldToEventLoop();
     signal?.throwIfAborted();
   }
-  return Float32Array.from(found.flatMap((values) => [...values]));
+  return reference;
 }
 
 const passesOfOne = (model: LearningModel, example: Example) => microBatches(inMemory([example]), packingOf(model));
@@ -59,6 +61,6 @@ export function referenceTensors(run: Pick<Run, (typeof SETS)[number]>): Map<str
 export function restoreReferences(run: Pick<Run, (typeof SETS)[number]>, read: (name: string, length: number) => Float32Array): void {
   for (const set of SETS) {
     const examples = run[set]?.examples;
-    if (examples !== undefined) examples.reference = read(NAMES[set], 2 * examples.length);
+    if (examples !== undefined) examples.reference = read(NAMES[set], ANSWERS * examples.length);
   }
 }
