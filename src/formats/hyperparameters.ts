@@ -130,9 +130,12 @@ export const saveTotalLimit = ({ save_total_limit: limit }: Hyperparameters): nu
 type Length = Pick<ResolvedHyperparameters, 'n_epochs' | 'batch_size' | 'max_steps'>;
 
 /** @param examples of the training file, as they are trained on */
-export function stepsOf({ n_epochs: epochs, batch_size: batchSize, max_steps: most }: Length, examples: number): { perEpoch: number; total: number } {
+export function stepsOf(
+  { n_epochs: epochs, batch_size: batchSize, max_steps: maxSteps }: Length,
+  examples: number,
+): { perEpoch: number; total: number } {
   const perEpoch = Math.ceil(examples / batchSize);
-  return { perEpoch, total: most ?? perEpoch * epochs };
+  return { perEpoch, total: maxSteps ?? perEpoch * epochs };
 }
 
 /** Warm-up steps as transformers' Trainer counts them. */
@@ -143,13 +146,13 @@ export function warmupSteps({ warmup_ratio: ratio, warmup_steps: steps }: Resolv
 
 /** @returns what was asked for but has no effect, for the user, in whole sentences. @param resolved the same with every choice resolved */
 export function hyperparameterWarnings(
-  { lr_scheduler_type: type, warmup_ratio: ratio, warmup_steps: steps, n_epochs: epochs, max_steps: most }: Hyperparameters,
+  { lr_scheduler_type: type, warmup_ratio: ratio, warmup_steps: steps, n_epochs: epochs, max_steps: maxSteps }: Hyperparameters,
   resolved: ResolvedHyperparameters,
 ): string[] {
   const warnings: string[] = [];
   const asked = explicit(epochs);
-  if (most !== undefined && asked !== undefined && asked !== resolved.n_epochs)
-    warnings.push(`max_steps ${most} decides how long the job trains, so n_epochs ${asked} has no effect`);
+  if (maxSteps !== undefined && asked !== undefined && asked !== resolved.n_epochs)
+    warnings.push(`max_steps ${maxSteps} decides how long the job trains, so n_epochs ${asked} has no effect`);
   if (type === 'constant' && (steps ?? ratio)) {
     const field = steps === undefined ? 'warmup_ratio' : 'warmup_steps';
     warnings.push(`lr_scheduler_type "constant" has no warm-up, so ${field} ${steps ?? ratio} has no effect. "constant_with_warmup" warms up`);
@@ -172,11 +175,11 @@ export function resolveHyperparameters(
   const longest = facts.modelMaxLength - virtualTokens(tuning);
   const batchSize = explicit(requested.batch_size) ?? Math.min(16, Math.max(1, Math.round(facts.examples / 50)));
   const stepsPerEpoch = Math.ceil(facts.examples / batchSize);
-  const most = requested.max_steps;
+  const { max_steps: maxSteps } = requested;
+  const epochsOfMaxSteps = maxSteps && Math.ceil(maxSteps / stepsPerEpoch);
   // Small datasets need more passes: aim at 100 steps or more, within 3 to 10 epochs.
-  const ofMost = most && Math.ceil(most / stepsPerEpoch);
-  const nEpochs = ofMost ?? explicit(requested.n_epochs) ?? Math.min(10, Math.max(3, Math.ceil(100 / stepsPerEpoch)));
-  const totalSteps = most ?? stepsPerEpoch * nEpochs;
+  const nEpochs = epochsOfMaxSteps ?? explicit(requested.n_epochs) ?? Math.min(10, Math.max(3, Math.ceil(100 / stepsPerEpoch)));
+  const totalSteps = maxSteps ?? stepsPerEpoch * nEpochs;
   const multiplier = explicit(requested.learning_rate_multiplier);
   const learningRate = explicit(requested.learning_rate) ?? base * (multiplier ?? 1);
   const schedule = requested.lr_scheduler_type ?? 'linear';
