@@ -9,7 +9,7 @@ import type { ChatMessage, CompletionExample, ContinuationExample } from './exam
 import { isJsonObject, type JsonObject, type JsonValue } from './json-value.ts';
 import { isDescriptive } from './known-keys.ts';
 import { nearestName } from './nearest-name.ts';
-import { commonMessages, commonText } from './preference-prompt.ts';
+import { commonMessages, commonText, sameAnswers } from './preference-prompt.ts';
 import { isRecord } from './record.ts';
 import { reservedKwarg } from './template-kwargs.ts';
 
@@ -172,8 +172,6 @@ function answerOf(list: List, at: At): ChatMessage[] {
 
 const emptyAnswer = (key: string, { name, fail }: At) =>
   fail(`${name} has an empty answer in "${key}"`, 'Both answers need text: there is nothing to compare otherwise.', { field: key });
-
-const sameAnswers = ({ name, fail }: At) => fail(`${name} has two answers that are the same`, 'Leave the line out: neither answer is better.');
 
 function checkKeys(value: Json, known: readonly string[], { name, fail, keys, line }: At): void {
   for (const [key, content] of Object.entries(value)) {
