@@ -1,6 +1,6 @@
 /** What a job asks its model between steps, as the form has it. Pure. */
 import { AS_JSON, GRADERS } from './fields.js';
-import { filledIn, objectProblem, parseJson, sorted } from './written.js';
+import { filledIn, jsonProblem, objectProblem, sorted, valueIn } from './written.js';
 
 /** @typedef {{ role: string, content: string }[]} Messages */
 /** `kind`: a user's message, a text to continue, or a conversation as JSON. @typedef {{ kind: 'message' | 'text' | 'messages', text: string }} Prompt */
@@ -30,11 +30,7 @@ export function promptRequest({ kind, text }) {
 /** @param {Prompt} prompt */
 export function promptProblem({ kind, text }) {
   if (kind !== 'messages' || text.trim() === '') return '';
-  try {
-    return Array.isArray(JSON.parse(text)) ? '' : 'Write a JSON list of messages, such as [{"role": "user", "content": "Hello"}].';
-  } catch (error) {
-    return `This is not JSON: ${/** @type {Error} */ (error).message}.`;
-  }
+  return jsonProblem(text, Array.isArray, 'Write a JSON list of messages, such as [{"role": "user", "content": "Hello"}].');
 }
 
 /** What an evaluation reads if it does not say. */
@@ -59,7 +55,7 @@ export function evaluationOf({ type, name, ...settings }) {
 
 /** @param {Evaluation} evaluation @returns {unknown} */
 export function evaluationRequest({ type, name, texts, rest }) {
-  if (type === AS_JSON) return objectProblem(texts[AS_JSON] ?? '') === '' ? parseJson(texts[AS_JSON] ?? '') : (texts[AS_JSON] ?? '');
+  if (type === AS_JSON) return valueIn({ name: AS_JSON, label: '', isJson: true }, texts[AS_JSON] ?? '');
   return { type, name: name.trim(), input: INPUT, ...rest, ...filledIn(kindOf(type)?.fields ?? [], texts) };
 }
 

@@ -13,22 +13,26 @@ const { parse, rawJSON, isRawJSON } = /** @type {{
  * Numbers stay as they are written, where the browser can: to a chat template, 1.0 is not 1.
  * @param {string} text @throws SyntaxError
  */
-export const parseJson = (text) =>
+const parseJson = (text) =>
   parse(text, (_key, value, context) => (typeof value === 'number' && context?.source !== undefined && rawJSON ? rawJSON(context.source) : value));
 
 /** A number that parseJson has kept as it was written. @param {unknown} value @returns {value is { rawJSON: string }} */
 export const isRawNumber = (value) => isRawJSON?.(value) === true;
 
-/** What is wrong with a text that should be a JSON object; empty: nothing. @param {string} text */
-export function objectProblem(text) {
+/** What is wrong with a text that should be JSON; empty: nothing. @param {string} text @param {(value: unknown) => boolean} accepts @param {string} hint if it accepts another value */
+export function jsonProblem(text, accepts, hint) {
   try {
-    const value = parseJson(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value)) return '';
-    return 'Write a JSON object, such as {"key": true}.';
+    return accepts(parseJson(text)) ? '' : hint;
   } catch (error) {
     return `This is not JSON: ${/** @type {Error} */ (error).message}.`;
   }
 }
+
+/** What is wrong with a text that should be a JSON object; empty: nothing. @param {string} text */
+export const objectProblem = (text) => jsonProblem(text, isObject, 'Write a JSON object, such as {"key": true}.');
+
+/** @param {unknown} value */
+const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value) && !isRawNumber(value);
 
 /** Not names between commas: PEFT's word for all linear layers, and regular expressions. */
 const ONE_TEXT = /^\s*all-linear\s*$|[^\w.,\s-]/;
