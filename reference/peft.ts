@@ -16,6 +16,8 @@ const gqaTied = join(ROOT, 'test/fixtures/reference/cases/llama-gqa-tied/model')
 const untied = join(ROOT, 'test/fixtures/reference/cases/llama-untied-v4/model');
 const graftTiny = join(ROOT, 'models/graft-tiny');
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
+const LORA = { type: 'lora', r: 4 } as const;
+
 const CASES: TrainedCase[] = [
   {
     name: 'tied head, LoRA on all-linear, base by its path',
@@ -38,9 +40,6 @@ const CASES: TrainedCase[] = [
     base: { name: 'graft/graft-tiny', revision: COMMIT },
   },
   { name: 'graft-tiny, full', modelDir: graftTiny, tuning: { type: 'full' }, hyperparameters: { learning_rate: 1e-3, n_epochs: 2 } },
-];
-
-CASES.push(
   { name: 'tied head, (IA)³', modelDir: gqaTied, tuning: { type: 'ia3' }, hyperparameters: { learning_rate: 0.03 } },
   {
     name: 'untied head and biases, (IA)³ on all-linear',
@@ -63,10 +62,6 @@ CASES.push(
   },
   { name: 'untied head and biases, BitFit', modelDir: untied, tuning: { type: 'bitfit' }, hyperparameters: { learning_rate: 0.02 } },
   { name: 'tied head, full on the last block', modelDir: gqaTied, tuning: { type: 'full', layers_to_transform: [1], freeze_embeddings: true } },
-);
-
-const LORA = { type: 'lora', r: 4 } as const;
-CASES.push(
   {
     name: 'tied head, LoRA with patterns and LoRA+',
     modelDir: gqaTied,
@@ -99,7 +94,7 @@ CASES.push(
   { name: 'untied head, LoRA with all biases', modelDir: untied, tuning: { ...LORA, bias: 'all' } },
   { name: 'untied head, LoRA with head and norms', modelDir: untied, tuning: { ...LORA, modules_to_save: ['lm_head', 'norm'] } },
   { name: 'untied head, LoRA on head and embedding', modelDir: untied, tuning: { ...LORA, target_modules: ['lm_head', 'embed_tokens', 'v_proj'] } },
-);
+];
 
 /** Families that are not trained: the engine writes an adapter with random values, and PEFT reads it. */
 const FAMILIES_DIR = join(ROOT, 'test/fixtures/reference/families');
