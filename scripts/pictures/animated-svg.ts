@@ -55,7 +55,7 @@ ${['#f49b94', '#f0c06a', '#86d0ab'].map((fill, index) => `<circle cx="${PADDING 
 
 function spanMarkup({ text, column, color, isBold, isDim }: Span): string {
   const classes = [color === null ? '' : `c${color > 8 ? color - 8 : color}`, isBold ? 'b' : '', isDim ? 'd' : ''].filter((name) => name !== '');
-  // Its length is said, so that columns are in line in whatever font there is.
+  // With its length, so that columns line up in any font.
   const length = ([...text].length * CELL.width).toFixed(1);
   return `<text x="${(column * CELL.width).toFixed(1)}" y="${CELL.height - 5}" textLength="${length}"${classes.length > 0 ? ` class="${classes.join(' ')}"` : ''}>${escaped(text)}</text>`;
 }

@@ -26,7 +26,7 @@ export function Samples({ job }) {
   return html`<div class="stack">${hasGraders && html`<${Scores} job=${job} />`}${hasPrompts && html`<${AllAnswers} job=${job} />`}</div>`;
 }
 
-/** The newest answers, and the first ones whatever their number. @param {string} id @param {AbortSignal} signal @returns {Promise<Sample[]>} */
+/** The newest answers, and the first ones however many have come since. @param {string} id @param {AbortSignal} signal @returns {Promise<Sample[]>} */
 async function load(id, signal) {
   const [newest, first] = await Promise.all(
     ['', '&step_number=0'].map(
