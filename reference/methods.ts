@@ -57,8 +57,10 @@ function differencesOf({ fixtures, tuning }: Row): Differences {
 
 const fullOrLora = ({ type }: Tuning): Differences => referenceDifferences(['cases', 'llama-gqa-tied'], type === 'full' ? 'full' : 'lora');
 
-function trained(scratch: string, { tuning, name }: Row, files: Record<'training' | 'validation' | 'general', string>): TrainedMethod {
-  const folder = join(scratch, name.replaceAll(/\W+/g, '-'));
+const folderOf = (scratch: string, { name }: Row): string => join(scratch, name.replaceAll(/\W+/g, '-'));
+
+function trained(scratch: string, row: Row, files: Record<'training' | 'validation' | 'general', string>): TrainedMethod {
+  const folder = folderOf(scratch, row);
   mkdirSync(folder);
   const request: MethodRequest = {
     options: {
@@ -66,7 +68,7 @@ function trained(scratch: string, { tuning, name }: Row, files: Record<'training
       trainingFile: files.training,
       validationFile: files.validation,
       outputDir: join(folder, 'output'),
-      tuning,
+      tuning: row.tuning,
       hyperparameters: HYPERPARAMETERS,
       seed: SEED,
       baseModelName: BASE_MODEL_NAME,
@@ -151,7 +153,7 @@ async function main(): Promise<void> {
     const requests = runs.flatMap(({ row, run }) => {
       if (run === null) return [];
       const { sequences, logitsFile } = run;
-      const delivered = { outputDir: join(scratch, row.name.replaceAll(/\W+/g, '-'), 'output'), delivered: deliveredBy(row.tuning.type) };
+      const delivered = { outputDir: join(folderOf(scratch, row), 'output'), delivered: deliveredBy(row.tuning.type) };
       const one = { name: row.name, baseModelDir: modelDir, baseModelName: BASE_MODEL_NAME, findsBase: false, validationFile: null, validLoss: null };
       return [{ ...one, ...delivered, sequences, logitsFile }];
     });
