@@ -1,7 +1,7 @@
 /** DoRA (Liu et al. 2024), as PEFT computes it. */
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
-import { type Dropout, expanded, type Factors, kept, reduced } from './low-rank.ts';
+import { type Dropout, expanded, type Factors, keptScaled, reduced } from './low-rank.ts';
 import type { UnbiasedProduct } from './trained.ts';
 
 interface DoraLayer extends UnbiasedProduct {
@@ -22,7 +22,7 @@ export function doraLinear(x: Tensor2D, { product, W, b, inputFirst, factors, ma
   const tuned = (input: Tensor2D, frozen: Tensor2D): Tensor2D => tf.mul(expanded(frozen, reduced(input, [factors])[0]!, factors.B), g);
   const frozen = product(x);
   if (dropout === undefined) return biased(tuned(x, frozen));
-  const dropped: Tensor2D = tf.mul(x, tf.mul(kept(x, dropout), 1 / (1 - dropout.rate)));
+  const dropped: Tensor2D = tf.mul(x, keptScaled(x, dropout));
   const ofDropped = product(dropped);
   return biased(tf.add(frozen, tf.sub(tuned(dropped, ofDropped), ofDropped)));
 }

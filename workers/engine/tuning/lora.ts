@@ -17,7 +17,7 @@ import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import { doraLinear } from './dora.ts';
 import { initialMatrices, valuesOfBase } from './lora-initial.ts';
-import { byScaling, expanded, type Factors, keyOfModule, reduced } from './low-rank.ts';
+import { byScaling, type Dropout, dropoutOf, expanded, type Factors, reduced } from './low-rank.ts';
 import type { Method } from './method.ts';
 import { byName, plainParameters, type Trained, unbiasedProduct, variable } from './trained.ts';
 
@@ -88,6 +88,7 @@ function joinPairs(weights: ReadonlyMap<string, Tensor>, options: { config: Mode
     initial: valuesOfBase(layers, { config, tuning, seed }),
     changesHead: head !== undefined,
     parameters(key) {
+      const dropout = (module: string): Dropout | undefined => dropoutOf(module, { key, rate: tuning.lora_dropout });
       const linears = (modules: readonly string[], x: Tensor2D): Tensor2D[] => {
         if (tuning.use_dora === true) return modules.map((module) => dora(module, x));
         const frozen = plain.linears(modules, x);
@@ -96,7 +97,7 @@ function joinPairs(weights: ReadonlyMap<string, Tensor>, options: { config: Mode
         const reductions = within(modules[0]!, () => {
           if (key === undefined || tuning.lora_dropout === 0) return byScaling(tuned, (alike) => reduced(x, alike));
           // Each layer drops different elements.
-          return targeted.flatMap((module, index) => reduced(x, [tuned[index]!], { rate: tuning.lora_dropout, seed: keyOfModule(key, module) }));
+          return targeted.flatMap((module, index) => reduced(x, [tuned[index]!], dropout(module)));
         });
         return modules.map((module, index) => {
           const at = targeted.indexOf(module);
@@ -107,8 +108,9 @@ function joinPairs(weights: ReadonlyMap<string, Tensor>, options: { config: Mode
         const pair = pairs.get(module);
         if (!pair?.magnitude) return plain.linear(module, x);
         const magnitude = pair.magnitude as unknown as Tensor1D;
-        const dropout = key === undefined || tuning.lora_dropout === 0 ? undefined : { rate: tuning.lora_dropout, seed: keyOfModule(key, module) };
-        return within(module, () => doraLinear(x, { ...unbiasedProduct(weights, module, config), factors: factorsOf(pair), magnitude, dropout }));
+        return within(module, () =>
+          doraLinear(x, { ...unbiasedProduct(weights, module, config), factors: factorsOf(pair), magnitude, dropout: dropout(module) }),
+        );
       };
       const weight = (name: string): Tensor =>
         head !== undefined && name === headWeight(config)

@@ -24,7 +24,7 @@ export function byScaling(pairs: readonly Factors[], reduce: (alike: readonly Fa
 }
 
 /** A different key for each module; the sum wraps around. */
-export const keyOfModule = (key: Tensor1D, module: string): Tensor1D => tf.add(key, tf.tensor1d([0, hashName(module) | 0], 'int32'));
+const keyOfModule = (key: Tensor1D, module: string): Tensor1D => tf.add(key, tf.tensor1d([0, hashName(module) | 0], 'int32'));
 
 export interface Dropout {
   rate: number;
@@ -32,8 +32,15 @@ export interface Dropout {
   seed: Tensor1D;
 }
 
+/** @returns the dropout of one layer in a pass; undefined without a key or a rate */
+export const dropoutOf = (module: string, { key, rate }: { key: Tensor1D | undefined; rate: number }): Dropout | undefined =>
+  key === undefined || rate === 0 ? undefined : { rate, seed: keyOfModule(key, module) };
+
 /** @returns D, with 1 where an element of x is kept and 0 where it is dropped */
-export const kept = (x: Tensor2D, { rate, seed }: Dropout): Tensor => tf.cast(tf.greaterEqual(statelessUniform(x.shape, seed), rate), 'float32');
+const kept = (x: Tensor2D, { rate, seed }: Dropout): Tensor => tf.cast(tf.greaterEqual(statelessUniform(x.shape, seed), rate), 'float32');
+
+/** @returns the same with 1 / (1 − p) in place of 1, where p is the rate */
+export const keptScaled = (x: Tensor2D, dropout: Dropout): Tensor => tf.mul(kept(x, dropout), 1 / (1 - dropout.rate));
 
 /**
  * The first product of y = xWᵀ + s·((D·x)Aᵀ)Bᵀ, for all layers with the same input x at once: H = s·(D·x)Aᵀ, with their A stacked. D zeroes elements

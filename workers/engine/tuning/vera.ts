@@ -8,10 +8,9 @@ import { loadAdapter } from '../io/adapter.ts';
 import { isNames, isNatural, lastParts, readAdapterFields, writeAdapterFiles } from '../io/adapter-files.ts';
 import { openFittingAdapter, shapeProblems } from '../proof/adapter-shapes.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
-import { statelessUniform } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
-import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
-import { keyOfModule } from './low-rank.ts';
+import { type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import { type Dropout, dropoutOf, keptScaled } from './low-rank.ts';
 import type { Merge, Method } from './method.ts';
 import { uniform } from './random.ts';
 import { byName, plainParameters, type Trained, variable } from './trained.ts';
@@ -107,8 +106,7 @@ function joinVectors(weights: ReadonlyMap<string, Tensor>, { config, tuning }: J
             A: tf.slice(A as unknown as Tensor2D, [0, 0], [tuning.r, input]),
             B: tf.slice(B as unknown as Tensor2D, [0, 0], [out, tuning.r]),
           };
-          const dropout = key === undefined || tuning.vera_dropout === 0 ? undefined : { rate: tuning.vera_dropout, seed: keyOfModule(key, module) };
-          return tf.add(frozen, update(x, own, matrices, dropout));
+          return tf.add(frozen, update(x, own, matrices, dropoutOf(module, { key, rate: tuning.vera_dropout })));
         });
       };
       return { weight: plain.weight, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
@@ -151,12 +149,6 @@ function openMerge(dir: string, { modelDir, config }: { modelDir: string; config
   };
 }
 
-interface Dropout {
-  rate: number;
-  /** [2] int32 */
-  seed: Tensor1D;
-}
-
 /**
  * b ⊙ (d ⊙ (D·x)Aᵀ)Bᵀ, where D zeroes elements with probability p and multiplies the others by 1 / (1 − p).
  * With H = (D·x)Aᵀ and G = (b ⊙ dy)·B: dx = D·((d ⊙ G)·A), dd = Σ G ⊙ H over the tokens, db = the sums of the rows of dyᵀ(d ⊙ H) ⊙ B.
@@ -165,10 +157,7 @@ interface Dropout {
  */
 function update(x: Tensor2D, { b, d }: VeraVectors, { A, B }: { A: Tensor2D; B: Tensor2D }, dropout?: Dropout): Tensor2D {
   return differentiable<Tensor2D>([x, b, d], () => {
-    const D =
-      dropout === undefined
-        ? undefined
-        : tf.mul(tf.cast(tf.greaterEqual(statelessUniform(x.shape, dropout.seed), dropout.rate), 'float32'), 1 / (1 - dropout.rate));
+    const D = dropout === undefined ? undefined : keptScaled(x, dropout);
     const H = tf.matMul(D === undefined ? x : tf.mul(x, D), A, false, true) as Tensor2D; // [tokens, r]
     return {
       value: tf.mul(tf.matMul(tf.mul(H, d) as Tensor2D, B, false, true), b),
