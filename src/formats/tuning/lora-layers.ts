@@ -126,9 +126,10 @@ function indexRule({ layers_pattern }: Selection): (module: string) => number | 
 const SELECTING: ReadonlySet<string> = new Set(['target_modules', 'exclude_modules', 'layers_to_transform', 'layers_pattern']);
 const shown = ([field, value]: [string, unknown]): string => `${field} ${JSON.stringify(value)}`;
 
-/** The last parts of modules' names. */
-export const shortNames = (modules: readonly string[]): string =>
-  [...new Set(modules.map((module) => module.slice(module.lastIndexOf('.') + 1)))].join(', ');
+/** The last parts of modules' names, each once. */
+export const lastParts = (modules: readonly string[]): string[] => [...new Set(modules.map((module) => module.slice(module.lastIndexOf('.') + 1)))];
+/** The same for messages. */
+export const shortNames = (modules: readonly string[]): string => lastParts(modules).join(', ');
 
 /** Refuses combinations that PEFT refuses. */
 export function checkSelectingFields({ target_modules: targets, layers_to_transform: indexes, layers_pattern: pattern }: Selection): void {

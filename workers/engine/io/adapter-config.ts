@@ -16,9 +16,11 @@ const READ = new Set(['peft_type', 'task_type', 'r', 'lora_alpha', 'lora_dropout
 
 type Check = (value: unknown) => boolean;
 const isText: Check = (value) => typeof value === 'string';
-const isRank: Check = (value) => Number.isSafeInteger(value) && (value as number) > 0;
+export const isNatural = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
 const isIndex: Check = (value) => Number.isSafeInteger(value) && (value as number) >= 0;
 const isNumber: Check = (value) => typeof value === 'number' && Number.isFinite(value);
+export const isDropout = (value: unknown): value is number => typeof value === 'number' && value >= 0 && value < 1;
+export const isNames = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
 const oneOrMore =
   (check: Check): Check =>
   (value) =>
@@ -30,14 +32,14 @@ const mapOf =
 
 /** Fields that become part of the tuning if they are set. */
 const OPTIONAL: Readonly<Record<string, Check>> = {
-  rank_pattern: mapOf(isRank),
+  rank_pattern: mapOf(isNatural),
   alpha_pattern: mapOf(isNumber),
   exclude_modules: oneOrMore(isText),
   layers_to_transform: oneOrMore(isIndex),
   layers_pattern: oneOrMore(isText),
   use_dora: (value) => value === true,
   bias: (value) => value === 'all' || value === 'lora_only',
-  modules_to_save: (value) => Array.isArray(value) && value.every(isText),
+  modules_to_save: isNames,
 };
 
 /** Initialisations that leave the base model as it is; others (PiSSA, OLoRA, …) also change its weights. */
@@ -60,9 +62,9 @@ export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
   const { peft_type: peftType, task_type: taskType, r, lora_alpha: alpha, lora_dropout: dropout, target_modules: targets } = fields;
   check('peft_type', peftType === 'LORA');
   check('task_type', taskType === 'CAUSAL_LM' || taskType === null || taskType === undefined);
-  check('r', isRank(r));
+  check('r', isNatural(r));
   check('lora_alpha', isNumber(alpha));
-  check('lora_dropout', dropout === undefined || (typeof dropout === 'number' && dropout >= 0 && dropout < 1));
+  check('lora_dropout', dropout === undefined || isDropout(dropout));
   check('target_modules', oneOrMore(isText)(targets));
   check('init_lora_weights', PLAIN_INITIALISATIONS.includes(fields['init_lora_weights']));
   const others = Object.entries(fields).filter(
@@ -134,7 +136,8 @@ export function adapterConfigJson(
   };
 }
 
-function isUnset(value: unknown): boolean {
+/** Whether a field of a JSON file asks for nothing. */
+export function isUnset(value: unknown): boolean {
   if (value === null || value === false) return true;
   return typeof value === 'object' && Object.keys(value).length === 0;
 }

@@ -6,11 +6,13 @@ import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../../src/formats/
 import { linearLayers } from '../../../src/formats/module-shapes.ts';
 import { isRecord } from '../../../src/formats/record.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
+import { ALL_LINEAR } from '../../../src/formats/tuning/lora-fields.ts';
+import { lastParts } from '../../../src/formats/tuning/lora-layers.ts';
 import type { TunedBase } from '../tuning/method.ts';
 import type { TensorValues } from '../tuning/tuned-model.ts';
 import { ADAPTER_DIRECTORY_HINT } from './adapter.ts';
 import { adapterCard, CARD_FILE, type CardMethod } from './adapter-card.ts';
-import { PEFT_VERSION } from './adapter-config.ts';
+import { isNames, isUnset, PEFT_VERSION } from './adapter-config.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { writeSafetensors } from './safetensors.ts';
 
@@ -93,12 +95,11 @@ export function readAdapterFields<T>(dir: string, read: (fields: ConfigFields) =
   });
 }
 
-const isUnset = (value: unknown): boolean =>
-  value === null || value === undefined || value === false || (typeof value === 'object' && Object.keys(value).length === 0);
+/** A method's `target_modules`: names, or all linear layers. */
+type Targets = string[] | typeof ALL_LINEAR;
 
-/** The layers' names without their blocks, which PEFT matches at the end of a name. */
-export const lastParts = (config: ModelConfig): string[] =>
-  [...new Set([...linearLayers(config).keys()].map((module) => module.split('.').at(-1)!))].sort();
+export const isTargets = (value: unknown): value is Targets => value === ALL_LINEAR || isNames(value);
 
-export const isNames = (value: unknown): value is string[] => Array.isArray(value) && value.every((name) => typeof name === 'string');
-export const isNatural = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0;
+/** @returns `target_modules` as names whose ends PEFT matches */
+export const writtenTargets = (config: ModelConfig, targets: Targets): string[] =>
+  (targets === ALL_LINEAR ? lastParts([...linearLayers(config).keys()]) : [...targets]).sort();

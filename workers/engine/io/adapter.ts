@@ -6,7 +6,7 @@ import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { deliveredLora } from '../../../src/formats/tuning/lora.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
-import { loraLayers } from '../../../src/formats/tuning/lora-layers.ts';
+import { lastParts, loraLayers } from '../../../src/formats/tuning/lora-layers.ts';
 import { trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
 import type { TensorValues, TunedModel } from '../tuning/tuned-model.ts';
 import { adapterCard, CARD_FILE } from './adapter-card.ts';
@@ -147,6 +147,6 @@ function targetNames(
   modules: readonly string[],
 ): string[] {
   const isPlain = excluded === undefined && layers === undefined;
-  if (isPlain && targets === ALL_LINEAR) return [...new Set(modules.map((module) => module.slice(module.lastIndexOf('.') + 1)))];
+  if (isPlain && targets === ALL_LINEAR) return lastParts(modules);
   return isPlain && typeof targets !== 'string' ? targets : [...modules];
 }

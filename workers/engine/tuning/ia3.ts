@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { type Ia3Tuning, ia3Format, ia3Name, scaledLayers, withDefaults } from '../../../src/formats/tuning/ia3.ts';
-import { ALL_LINEAR } from '../../../src/formats/tuning/lora-fields.ts';
 import { loadAdapter } from '../io/adapter.ts';
-import { isNames, lastParts, readAdapterFields, writeAdapterFiles } from '../io/adapter-files.ts';
+import { isNames } from '../io/adapter-config.ts';
+import { isTargets, readAdapterFields, writeAdapterFiles, writtenTargets } from '../io/adapter-files.ts';
 import { openFittingAdapter, shapeProblems } from '../proof/adapter-shapes.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { within } from '../tensorflow/scope.ts';
@@ -25,7 +25,7 @@ export const ia3: Method<Ia3Tuning> = {
       feedforward_modules: [...feedforward].sort(),
       init_ia3_weights: true,
       modules_to_save: null,
-      target_modules: targets === ALL_LINEAR ? lastParts(model.config) : [...targets].sort(),
+      target_modules: writtenTargets(model.config, targets),
     };
     return writeAdapterFiles(dir, { tensors: model.read(), peftType: 'IA3', fields, base, card: { name: '(IA)³', tag: 'ia3' } });
   },
@@ -38,7 +38,6 @@ export const ia3: Method<Ia3Tuning> = {
 function readTuning(dir: string): Ia3Tuning {
   return readAdapterFields(dir, (fields) => {
     fields.ignore('fan_in_fan_out', 'init_ia3_weights');
-    const isTargets = (value: unknown): value is string[] | typeof ALL_LINEAR => value === ALL_LINEAR || isNames(value);
     return {
       type: 'ia3',
       target_modules: fields.take('target_modules', isTargets),

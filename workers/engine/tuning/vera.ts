@@ -2,10 +2,10 @@
 import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
-import { ALL_LINEAR } from '../../../src/formats/tuning/lora-fields.ts';
 import { PROJECTIONS, type ResolvedVera, veraFormat, veraLayers, veraName, veraTargets } from '../../../src/formats/tuning/vera.ts';
 import { loadAdapter } from '../io/adapter.ts';
-import { isNames, isNatural, lastParts, readAdapterFields, writeAdapterFiles } from '../io/adapter-files.ts';
+import { isDropout, isNatural } from '../io/adapter-config.ts';
+import { isTargets, readAdapterFields, writeAdapterFiles, writtenTargets } from '../io/adapter-files.ts';
 import { openFittingAdapter, shapeProblems } from '../proof/adapter-shapes.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { within } from '../tensorflow/scope.ts';
@@ -27,7 +27,6 @@ export const vera: Method<ResolvedVera> = {
   trainsWeight: () => false,
   join: joinVectors,
   save(model, dir, { tuning, base }) {
-    const targets = veraTargets(model.config, tuning);
     const fields = {
       bias: 'none',
       d_initial: tuning.d_initial,
@@ -39,7 +38,7 @@ export const vera: Method<ResolvedVera> = {
       projection_prng_key: tuning.projection_prng_key,
       r: tuning.r,
       save_projection: true,
-      target_modules: targets === ALL_LINEAR ? lastParts(model.config) : [...targets].sort(),
+      target_modules: writtenTargets(model.config, veraTargets(model.config, tuning)),
       vera_dropout: tuning.vera_dropout,
     };
     const tensors = new Map([...model.read(), ...model.constants()]);
@@ -61,8 +60,6 @@ function readTuning(dir: string): ResolvedVera {
   return readAdapterFields(dir, (fields) => {
     fields.ignore('fan_in_fan_out', 'init_weights', 'd_initial', 'projection_prng_key', 'layers_pattern');
     fields.take('bias', (value): value is string => value === undefined || value === 'none');
-    const isTargets = (value: unknown): value is string[] | typeof ALL_LINEAR => value === ALL_LINEAR || isNames(value);
-    const isDropout = (value: unknown): value is number => typeof value === 'number' && value >= 0 && value < 1;
     return veraFormat.resolve({
       type: 'vera',
       r: fields.take('r', isNatural),
