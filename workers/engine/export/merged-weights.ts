@@ -1,7 +1,5 @@
 /** A tuned model's weights, one at a time: those of its base with the adapter merged in, or its own. */
-import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { magnitudeName, peftName } from '../../../src/formats/tuning/lora.ts';
@@ -9,9 +7,9 @@ import type { LoraLayer } from '../../../src/formats/tuning/lora-layers.ts';
 import { checkLora } from '../../../src/formats/tuning/lora-refusals.ts';
 import { trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
 import { readAdapterConfig } from '../io/adapter.ts';
-import { openSafetensors } from '../io/safetensors.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
 import { adapterProblems } from '../proof/adapter-layout.ts';
+import { openUnless } from '../proof/adapter-shapes.ts';
 import { tf } from '../tensorflow/tensorflow.ts';
 import type { Merge } from '../tuning/method.ts';
 import { methodOf, readAdapterTuning } from '../tuning/methods.ts';
@@ -75,13 +73,7 @@ export function openLowRankAdapter(adapterDir: string, base: { modelDir: string;
 /** @throws Refusal `corrupt_model_file` when the adapter does not fit the model, `unsupported_adapter` when it is not LoRA */
 export function openAdapter(adapterDir: string, { modelDir, config }: { modelDir: string; config: ModelConfig }): AdapterFile {
   const tuning = readAdapterConfig(adapterDir);
-  const problems = adapterProblems(adapterDir, modelDir, tuning);
-  if (problems.length > 0)
-    throw new Refusal('corrupt_model_file', `the adapter does not fit its base model: ${problems.join('; ')}`, {
-      param: 'model',
-      hint: 'Was the base model replaced since the adapter was trained?',
-    });
-  const file = openSafetensors(join(adapterDir, ADAPTER_WEIGHTS_FILE));
+  const file = openUnless(adapterProblems(adapterDir, modelDir, tuning), adapterDir);
   const layers = checkLora(config, tuning);
   const weights = trainedWeights(config, tuning);
   const floats = (name: string) => file.read(name).data as Float32Array;

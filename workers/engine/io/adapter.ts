@@ -97,6 +97,13 @@ export function loadLoraAdapter(model: Pick<TunedModel, 'config' | 'trainable' |
   loadAdapter(model, dir, { fileNames: trainedWeights(model.config, readAdapterConfig(dir)), isSpare });
 }
 
+/** @param path the adapter's safetensors file */
+export const doesNotFit = (path: string, problems: readonly string[]): Refusal =>
+  new Refusal('corrupt_model_file', `${path} does not fit the base model: ${problems.join('; ')}`, {
+    param: 'model',
+    hint: 'Was the adapter trained on another base model?',
+  });
+
 interface Naming {
   /** Names in the file, where they differ. */
   fileNames?: ReadonlyMap<string, string>;
@@ -126,12 +133,7 @@ export function loadAdapter(
     }
     for (const [name, { shape }] of file.header.tensors)
       if (!trainable.has(name) && !isSpare(name, shape)) problems.push(`tensor ${name} does not belong to the model`);
-    if (problems.length > 0) {
-      throw new Refusal('corrupt_model_file', `${path} does not fit the base model: ${problems.join('; ')}`, {
-        param: 'model',
-        hint: 'Was the adapter trained on another base model?',
-      });
-    }
+    if (problems.length > 0) throw doesNotFit(path, problems);
     model.assign(new Map([...model.trainable.keys()].map((name) => [name, file.read(inFile(name)).data as Float32Array])));
   } finally {
     file.close();

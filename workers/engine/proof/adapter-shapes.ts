@@ -38,7 +38,11 @@ export function shapeProblems(adapterDir: string, { modelDir, written, tuning }:
 
 /** @throws Refusal `corrupt_model_file` when the adapter does not fit its base */
 export function openFittingAdapter(adapterDir: string, { modelDir, tuning }: { modelDir: string; tuning: ResolvedTuning }): SafetensorsFile {
-  const problems = shapeProblems(adapterDir, { modelDir, written: tuning, tuning });
+  return openUnless(shapeProblems(adapterDir, { modelDir, written: tuning, tuning }), adapterDir);
+}
+
+/** Opens an adapter's tensors. @throws Refusal `corrupt_model_file` if there are problems */
+export function openUnless(problems: readonly string[], adapterDir: string): SafetensorsFile {
   if (problems.length > 0)
     throw new Refusal('corrupt_model_file', `the adapter does not fit its base model: ${problems.join('; ')}`, {
       param: 'model',

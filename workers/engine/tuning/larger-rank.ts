@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
-import { Refusal } from '../../../src/formats/refusal.ts';
+import { doesNotFit } from '../io/adapter.ts';
 import { openSafetensors } from '../io/safetensors.ts';
 import type { TensorValues, TunedModel } from './tuned-model.ts';
 
@@ -25,11 +25,7 @@ export function loadLarger(model: Pick<TunedModel, 'trainable' | 'read' | 'assig
       ...names.flatMap((name) => problemOf(name, file.header.tensors.get(name)?.shape, fresh.get(name)!.shape)),
       ...[...file.header.tensors.keys()].filter((name) => !fresh.has(name)).map((name) => `tensor ${name} does not belong to the model`),
     ];
-    if (problems.length > 0)
-      throw new Refusal('corrupt_model_file', `${path} does not fit the base model: ${problems.join('; ')}`, {
-        param: 'model',
-        hint: 'Was the adapter trained on another base model?',
-      });
+    if (problems.length > 0) throw doesNotFit(path, problems);
     model.assign(
       new Map(
         names.map((name) => {
