@@ -1,21 +1,20 @@
 /** (IA)³ (Liu et al. 2022), as PEFT defines it: a vector for each targeted layer, which scales its output, or in the feed-forward layer its input. */
-import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { type Ia3Tuning, ia3Format, ia3Name, scaledLayers, withDefaults } from '../../../src/formats/tuning/ia3.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { isNames } from '../io/adapter-config.ts';
 import { isTargets, readAdapterFields, writeAdapterFiles, writtenTargets } from '../io/adapter-files.ts';
-import { openFittingAdapter, shapeProblems } from '../proof/adapter-shapes.ts';
+import { openFittingAdapter } from '../proof/adapter-shapes.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
-import type { Merge, Method } from './method.ts';
+import { leavesBaseFrozen } from './frozen-base.ts';
+import type { JoinOptions, Merge, Method } from './method.ts';
 import { byName, plainParameters, type Trained, variable } from './trained.ts';
 
 export const ia3: Method<Ia3Tuning> = {
   peftType: 'IA3',
-  trainsWeight: () => false,
+  ...leavesBaseFrozen(readTuning),
   join: joinVectors,
   save(model, dir, { tuning, base }) {
     const { target_modules: targets, feedforward_modules: feedforward } = withDefaults(model.config, tuning);
@@ -29,8 +28,6 @@ export const ia3: Method<Ia3Tuning> = {
     };
     return writeAdapterFiles(dir, { tensors: model.read(), peftType: 'IA3', fields, base, card: { name: '(IA)³', tag: 'ia3' } });
   },
-  tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
-  layoutProblems: (dir, { tuning, modelDir }) => shapeProblems(dir, { modelDir, tuning, written: readTuning(dir) }),
   // The vectors are ones at first: with zeros the model is not its base.
   adapter: { readTuning, isBaseAtZero: () => false, isPerRow: () => false, load: loadAdapter, openMerge },
 };
@@ -46,7 +43,7 @@ function readTuning(dir: string): Ia3Tuning {
   });
 }
 
-function joinVectors(weights: ReadonlyMap<string, Tensor>, { config, tuning }: { config: ModelConfig; tuning: Ia3Tuning }): Trained {
+function joinVectors(weights: ReadonlyMap<string, Tensor>, { config, tuning }: JoinOptions<Ia3Tuning>): Trained {
   const shapes = ia3Format.trainedShapes(config, tuning);
   const sides = scaledLayers(config, tuning);
   const vectors = new Map([...sides.keys()].map((module) => [module, variable(tf.ones(shapes.get(ia3Name(module))!))]));

@@ -53,7 +53,7 @@ export function valuesOfBase(
   layers: ReadonlyMap<string, LoraLayer>,
   { config, tuning, seed }: Choices & { config: ModelConfig },
 ): NonNullable<Trained['initial']> {
-  const names = new Map<string, () => (read: ReadWeight) => Float32Array>();
+  const names = new Map<string, (read: ReadWeight) => Float32Array>();
   const taken = new Map<string, { A: Float32Array; B: Float32Array; uses: number }>();
   const weightOf = (module: string, { out, in: input }: LoraLayer, read: ReadWeight): Tensor2D => {
     const values = read(`${module}.weight`);
@@ -61,7 +61,7 @@ export function valuesOfBase(
   };
   for (const [module, layer] of layers) {
     if (tuning.use_dora === true) {
-      names.set(magnitudeName(module), () => (read) => {
+      names.set(magnitudeName(module), (read) => {
         const norms = tf.tidy(() => {
           const { A, B } = initialMatrices(module, layer, { tuning, seed });
           return tf.norm(tf.add(weightOf(module, layer, read), tf.mul(tf.matMul(B, A), layer.scaling)), 'euclidean', 1);
@@ -71,7 +71,7 @@ export function valuesOfBase(
     }
     if (!isDecomposed(tuning)) continue;
     for (const matrix of ['A', 'B'] as const) {
-      const value = () => (read: ReadWeight) => {
+      const value = (read: ReadWeight): Float32Array => {
         const found = taken.get(module) ?? { ...takenFrom(weightOf(module, layer, read), { layer, tuning, seed, module }), uses: 4 };
         taken.set(module, found);
         found.uses -= 1; // A and B, and what they are measured from
@@ -81,7 +81,7 @@ export function valuesOfBase(
       names.set(peftName(module, matrix), value).set(beginName(module, matrix), value);
     }
   }
-  return (name, read) => names.get(name)?.()(read) ?? null;
+  return (name, read) => names.get(name)?.(read) ?? null;
 }
 
 /** @param W [out, in], which this disposes of */

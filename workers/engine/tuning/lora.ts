@@ -18,8 +18,8 @@ import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '..
 import { doraLinear } from './dora.ts';
 import { initialMatrices, valuesOfBase } from './lora-initial.ts';
 import { byScaling, type Dropout, dropoutOf, expanded, type Factors, reduced } from './low-rank.ts';
-import type { Method } from './method.ts';
-import { byName, plainParameters, type Trained, unbiasedProduct, variable } from './trained.ts';
+import type { JoinOptions, Method } from './method.ts';
+import { byName, plainParameters, type Trained, unbiasedProduct, variable, variablesOf } from './trained.ts';
 
 interface LoraPair extends Pick<LoraLayer, 'kind' | 'scaling'> {
   /** [r, in] */
@@ -62,11 +62,10 @@ function rateFactor(name: string, { shape, tuning }: { shape: readonly number[];
 }
 
 /** Adds a pair to every targeted layer of a base, most or all of which is frozen. */
-function joinPairs(weights: ReadonlyMap<string, Tensor>, options: { config: ModelConfig; tuning: ResolvedLora; seed: number }): Trained {
-  const { config, tuning, seed } = options;
+function joinPairs(weights: ReadonlyMap<string, Tensor>, { config, tuning, seed }: JoinOptions<ResolvedLora>): Trained {
   const layers = checkLora(config, tuning);
   const pairs = new Map<string, LoraPair>();
-  const trainable = new Map<string, Variable>([...weights].filter((weight): weight is [string, Variable] => weight[1] instanceof tf.Variable));
+  const trainable = variablesOf(weights);
   const constant = new Map<string, Variable>();
   for (const [module, layer] of layers) {
     const { kind, scaling } = layer;

@@ -1,22 +1,19 @@
 /** Prefix tuning (Li & Liang 2021), as PEFT defines it: keys and values of virtual tokens, in every layer, before those of each text. */
-import { join } from 'node:path';
-import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import type { ResolvedPrefix } from '../../../src/formats/tuning/prefix.ts';
 import { PROMPT_EMBEDDINGS } from '../../../src/formats/tuning/virtual-tokens.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { isNatural } from '../io/adapter-config.ts';
 import { readAdapterFields, writeAdapterFiles } from '../io/adapter-files.ts';
-import { shapeProblems } from '../proof/adapter-shapes.ts';
 import { type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
-import type { Method } from './method.ts';
+import { leavesBaseFrozen } from './frozen-base.ts';
+import type { JoinOptions, Method } from './method.ts';
 import { promptLearningFields, refuseMerge, takePromptLearningFields } from './prompt-learning.ts';
 import { normal } from './random.ts';
 import { plainParameters, type Trained, variable } from './trained.ts';
 
 export const prefix: Method<ResolvedPrefix> = {
   peftType: 'PREFIX_TUNING',
-  trainsWeight: () => false,
+  ...leavesBaseFrozen(readTuning),
   join: joinPrefix,
   save(model, dir, { tuning, base }) {
     const { kvHeads: heads, headSize } = model.config;
@@ -35,8 +32,6 @@ export const prefix: Method<ResolvedPrefix> = {
       card: { name: 'Prefix tuning', tag: 'prefix-tuning' },
     });
   },
-  tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
-  layoutProblems: (dir, { tuning, modelDir }) => shapeProblems(dir, { modelDir, tuning, written: readTuning(dir) }),
   // Virtual tokens are attended to whatever their keys are.
   adapter: { readTuning, isBaseAtZero: () => false, isPerRow: () => false, load: loadAdapter, openMerge: refuseMerge },
 };
@@ -50,13 +45,7 @@ function readTuning(dir: string): ResolvedPrefix {
   });
 }
 
-interface JoinOptions {
-  config: ModelConfig;
-  tuning: ResolvedPrefix;
-  seed: number;
-}
-
-function joinPrefix(weights: ReadonlyMap<string, Tensor>, { config, tuning, seed }: JoinOptions): Trained {
+function joinPrefix(weights: ReadonlyMap<string, Tensor>, { config, tuning, seed }: JoinOptions<ResolvedPrefix>): Trained {
   const { layers, kvHeads, headSize } = config;
   const shape: [number, number] = [tuning.num_virtual_tokens, 2 * layers * kvHeads * headSize];
   // As torch.nn.Embedding.

@@ -1,14 +1,12 @@
 /** Prompt tuning (Lester et al. 2021), as PEFT defines it: the embeddings of virtual tokens before each text. */
-import { join } from 'node:path';
-import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedPrompt } from '../../../src/formats/tuning/prompt.ts';
 import { PROMPT_EMBEDDINGS } from '../../../src/formats/tuning/virtual-tokens.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { isNatural } from '../io/adapter-config.ts';
 import { readAdapterFields, writeAdapterFiles } from '../io/adapter-files.ts';
-import { shapeProblems } from '../proof/adapter-shapes.ts';
 import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+import { leavesBaseFrozen } from './frozen-base.ts';
 import type { Method } from './method.ts';
 import { promptLearningFields, refuseMerge, takePromptLearningFields } from './prompt-learning.ts';
 import { normal } from './random.ts';
@@ -16,7 +14,7 @@ import { plainParameters, variable } from './trained.ts';
 
 export const prompt: Method<ResolvedPrompt> = {
   peftType: 'PROMPT_TUNING',
-  trainsWeight: () => false,
+  ...leavesBaseFrozen(readTuning),
   initialText: ({ prompt_tuning_init_text: text = null }) => text,
   join(weights, { config, tuning, seed, initialTokens }) {
     const shape: [number, number] = [tuning.num_virtual_tokens, config.hiddenSize];
@@ -49,8 +47,6 @@ export const prompt: Method<ResolvedPrompt> = {
       card: { name: 'Prompt tuning', tag: 'prompt-tuning' },
     });
   },
-  tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
-  layoutProblems: (dir, { tuning, modelDir }) => shapeProblems(dir, { modelDir, tuning, written: readTuning(dir) }),
   // Virtual tokens are attended to whatever their embeddings are.
   adapter: { readTuning, isBaseAtZero: () => false, isPerRow: () => false, load: loadAdapter, openMerge: refuseMerge },
 };

@@ -83,6 +83,10 @@ export function unbiasedProduct(weights: ReadonlyMap<string, Tensor>, module: st
   return { ...layer, product: (x) => product(x, layer) };
 }
 
+/** @returns those of a base's weights that are themselves trained */
+export const variablesOf = (weights: ReadonlyMap<string, Tensor>): Map<string, Variable> =>
+  new Map([...weights].filter((weight): weight is [string, Variable] => weight[1] instanceof tf.Variable));
+
 /** Sorts by name, so that sums over parameters always have the same order. */
 export const byName = (trainable: ReadonlyMap<string, Variable>): Map<string, Variable> =>
   new Map([...trainable].sort(([a], [b]) => (a < b ? -1 : 1)));

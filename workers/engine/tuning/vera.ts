@@ -1,17 +1,16 @@
 /** VeRA (Kopiczko et al. 2024), as PEFT defines it: two vectors for each targeted layer, between random matrices that all layers share and nobody trains. */
-import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { PROJECTIONS, type ResolvedVera, veraFormat, veraLayers, veraName, veraTargets } from '../../../src/formats/tuning/vera.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { isDropout, isNatural } from '../io/adapter-config.ts';
 import { isTargets, readAdapterFields, writeAdapterFiles, writtenTargets } from '../io/adapter-files.ts';
-import { openFittingAdapter, shapeProblems } from '../proof/adapter-shapes.ts';
+import { openFittingAdapter } from '../proof/adapter-shapes.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import { leavesBaseFrozen } from './frozen-base.ts';
 import { type Dropout, dropoutOf, keptScaled } from './low-rank.ts';
-import type { Merge, Method } from './method.ts';
+import type { JoinOptions, Merge, Method } from './method.ts';
 import { uniform } from './random.ts';
 import { byName, plainParameters, type Trained, variable } from './trained.ts';
 
@@ -24,7 +23,7 @@ interface VeraVectors {
 
 export const vera: Method<ResolvedVera> = {
   peftType: 'VERA',
-  trainsWeight: () => false,
+  ...leavesBaseFrozen(readTuning),
   join: joinVectors,
   save(model, dir, { tuning, base }) {
     const fields = {
@@ -44,8 +43,6 @@ export const vera: Method<ResolvedVera> = {
     const tensors = new Map([...model.read(), ...model.constants()]);
     return writeAdapterFiles(dir, { tensors, peftType: 'VERA', fields, base, card: { name: 'VeRA', tag: 'vera' } });
   },
-  tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
-  layoutProblems: (dir, { tuning, modelDir }) => shapeProblems(dir, { modelDir, tuning, written: readTuning(dir) }),
   adapter: {
     readTuning,
     isBaseAtZero: () => true,
@@ -70,12 +67,7 @@ function readTuning(dir: string): ResolvedVera {
   });
 }
 
-interface JoinOptions {
-  config: ModelConfig;
-  tuning: ResolvedVera;
-}
-
-function joinVectors(weights: ReadonlyMap<string, Tensor>, { config, tuning }: JoinOptions): Trained {
+function joinVectors(weights: ReadonlyMap<string, Tensor>, { config, tuning }: JoinOptions<ResolvedVera>): Trained {
   const layers = veraLayers(config, tuning);
   const vectors = new Map(
     [...layers].map(([module, { out }]) => [module, { b: variable(tf.zeros([out])), d: variable(tf.fill([tuning.r], tuning.d_initial)) }]),
