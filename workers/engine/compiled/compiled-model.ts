@@ -232,9 +232,9 @@ export class CompiledModel implements LearningModel {
 
   /** @param positions in [rows · length] */
   #logitsAt(content: GridContent, positions: Int32Array): Float32Array {
-    return tf.tidy(() => {
-      return this.#session.run(logitFeeds(content, positions, this.config), [this.#recorded.logits])[0]!.dataSync<'float32'>();
-    }) as unknown as Float32Array;
+    return tf.tidy(() =>
+      this.#session.run(logitFeeds(content, positions, this.config), [this.#recorded.logits])[0]!.dataSync<'float32'>(),
+    ) as unknown as Float32Array;
   }
 
   #pass(batch: Batch, sums: RecordedPass['sums'], position?: DropoutPosition): Sums {

@@ -28,10 +28,10 @@ export function exportMlxAdapter({ modelDir, adapterDir }: { modelDir: string; a
   try {
     const even = evenlyScaled(adapter);
     scaling = even.scaling;
-    r = modules.reduce((most, module) => Math.max(most, even.read(module).r), 0);
+    const layers = modules.map((module) => ({ module, ...even.read(module) }));
+    r = Math.max(...layers.map((layer) => layer.r));
     // mlx-lm multiplies from the left: lora_a is Aᵀ [in, r], lora_b is Bᵀ [r, out].
-    const tensors = modules.flatMap((module) => {
-      const { A, B, r: own } = even.read(module);
+    const tensors = layers.flatMap(({ module, A, B, r: own }) => {
       const [input, out] = [A.length / own, B.length / own];
       // mlx-lm has one rank for all layers: smaller ones are filled up with zeros.
       const [a, b] = [new Float32Array(r * input), new Float32Array(r * out)];

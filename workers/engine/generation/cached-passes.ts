@@ -7,7 +7,7 @@ import { loraLayers } from '../../../src/formats/tuning/lora-layers.ts';
 import { GraphSession, uploaded } from '../compiled/session/session.ts';
 import { asGiven, givenClass } from '../compiled/session/session-variable.ts';
 import { contentOf, type Fill } from '../compiled/slab.ts';
-import { loadAdapter, readAdapterConfig } from '../io/adapter.ts';
+import { loadAdapter } from '../io/adapter.ts';
 import { dependsOnLength, rotaryFrequencies } from '../model/rope.ts';
 import { rotariesOf } from '../model/token-grid.ts';
 import { openWeights, readModelConfig, type StoredWeights } from '../model/weights.ts';
@@ -98,13 +98,12 @@ export class CachedPasses implements TokenPasses {
   }
 
   addAdapter(dir: string): number {
-    const declared = readAdapterTuning(dir);
-    if (!methodOf(declared).adapter!.isPerRow(declared, this.config)) {
+    const tuning = readAdapterTuning(dir);
+    if (tuning.type !== 'lora' || !methodOf(tuning).adapter!.isPerRow(tuning, this.config)) {
       const number = this.#nextAdapter++;
       this.#own.add(number, dir);
       return number;
     }
-    const tuning = readAdapterConfig(dir);
     const layers = loraLayers(this.config, tuning);
     const trainable = new Map([...loraFormat.trainedShapes(this.config, tuning)].map(([tensor, shape]) => [tensor, { shape }]));
     const number = this.#nextAdapter++;

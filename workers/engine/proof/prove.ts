@@ -85,11 +85,8 @@ async function proveOnDisk(run: Run, { modelDir, deliveredDir, last, evaluating,
   run.disposeModel(); // so that two models are never in memory at once
   const { precision } = run.hyperparameters;
   const { objective } = run.model;
-  const delivered = openForInference(
-    isModel
-      ? { modelDir: deliveredDir, objective, precision, heldIn: precision, trainedWith: run.tuning }
-      : { modelDir, adapterDir: deliveredDir, objective, precision, heldIn: precision },
-  );
+  const files = isModel ? { modelDir: deliveredDir, trainedWith: run.tuning } : { modelDir, adapterDir: deliveredDir };
+  const delivered = openForInference({ ...files, objective, precision, heldIn: precision });
   try {
     measureEffect(measured, run.base, delivered);
     signal?.throwIfAborted();

@@ -40,8 +40,8 @@ function readTuning(dir: string): ResolvedPrefix {
   return readAdapterFields(dir, (fields) => {
     fields.ignore('encoder_hidden_size', 'init_weights');
     takePromptLearningFields(fields);
-    const projection = fields.take('prefix_projection', (value): value is false => value === undefined || value === false) ?? false;
-    return { type: 'prefix', num_virtual_tokens: fields.take('num_virtual_tokens', isNatural), prefix_projection: projection };
+    fields.take('prefix_projection', (value): value is false => value === undefined || value === false);
+    return { type: 'prefix', num_virtual_tokens: fields.take('num_virtual_tokens', isNatural), prefix_projection: false };
   });
 }
 
