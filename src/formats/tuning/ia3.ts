@@ -3,10 +3,8 @@ import type { ModelConfig } from '../model-config.ts';
 import { linearLayers } from '../module-shapes.ts';
 import { Refusal } from '../refusal.ts';
 import type { TuningFormat } from './format.ts';
-import { ALL_LINEAR } from './lora-fields.ts';
+import { ALL_LINEAR, MAX_NAMES, ModuleName, ModuleNames } from './lora-fields.ts';
 import { targetedModules } from './lora-layers.ts';
-
-const ModuleNames = Type.Array(Type.String({ minLength: 1, maxLength: 128 }), { minItems: 1, maxItems: 64 });
 
 /** (IA)³ (Liu et al. 2022), with the names and meanings of PEFT's `IA3Config`. */
 export const Ia3Tuning = Type.Object(
@@ -18,8 +16,8 @@ export const Ia3Tuning = Type.Object(
       }),
     ),
     feedforward_modules: Type.Optional(
-      Type.Array(Type.String({ minLength: 1, maxLength: 128 }), {
-        maxItems: 64,
+      Type.Array(ModuleName, {
+        maxItems: MAX_NAMES,
         description: "Those of them whose input is scaled, and not their output; default: PEFT's for the model's family.",
       }),
     ),
@@ -33,19 +31,22 @@ interface Defaults {
   feedforward_modules: string[];
 }
 
-const of = (targets: string[], feedforward: string): Defaults => ({ target_modules: [...targets, feedforward], feedforward_modules: [feedforward] });
+const withFeedforward = (targets: string[], feedforward: string): Defaults => ({
+  target_modules: [...targets, feedforward],
+  feedforward_modules: [feedforward],
+});
 
-/** PEFT's `TRANSFORMERS_MODELS_TO_IA3_…_MODULES_MAPPING`, by `model_type`; it has none for the other families. */
+/** PEFT's `TRANSFORMERS_MODELS_TO_IA3_…_MODULES_MAPPING`, by `model_type`; the other families have no defaults. */
 const DEFAULTS: Readonly<Record<string, Defaults>> = {
-  llama: of(['k_proj', 'v_proj'], 'down_proj'),
-  mistral: of(['k_proj', 'v_proj'], 'down_proj'),
-  qwen2: of(['q_proj', 'v_proj'], 'down_proj'),
-  qwen3: of(['q_proj', 'v_proj'], 'down_proj'),
-  gemma: of(['q_proj', 'v_proj'], 'down_proj'),
-  gemma2: of(['q_proj', 'v_proj'], 'down_proj'),
-  gemma3_text: of(['q_proj', 'v_proj'], 'down_proj'),
-  gpt2: of(['c_attn'], 'mlp.c_proj'),
-  gpt_neox: of(['query_key_value'], 'dense_4h_to_h'),
+  llama: withFeedforward(['k_proj', 'v_proj'], 'down_proj'),
+  mistral: withFeedforward(['k_proj', 'v_proj'], 'down_proj'),
+  qwen2: withFeedforward(['q_proj', 'v_proj'], 'down_proj'),
+  qwen3: withFeedforward(['q_proj', 'v_proj'], 'down_proj'),
+  gemma: withFeedforward(['q_proj', 'v_proj'], 'down_proj'),
+  gemma2: withFeedforward(['q_proj', 'v_proj'], 'down_proj'),
+  gemma3_text: withFeedforward(['q_proj', 'v_proj'], 'down_proj'),
+  gpt2: withFeedforward(['c_attn'], 'mlp.c_proj'),
+  gpt_neox: withFeedforward(['query_key_value'], 'dense_4h_to_h'),
 };
 
 export const ia3Format: TuningFormat<Ia3Tuning, Ia3Tuning> = {
@@ -76,7 +77,7 @@ export function scaledLayers(config: ModelConfig, tuning: Ia3Tuning): Map<string
   const isFeedforward = (module: string): boolean => feedforward.some((name) => module.endsWith(name));
   const unknown = feedforward.filter((name) => tuning.feedforward_modules !== undefined && !targeted.some((module) => module.endsWith(name)));
   if (unknown.length > 0)
-    throw new Refusal('unknown_target_module', `feedforward_modules names ${unknown.join(', ')}, which is none of the target modules`, {
+    throw new Refusal('unknown_target_module', `feedforward_modules names ${unknown.join(', ')}, but target_modules does not`, {
       param: 'tuning.feedforward_modules',
       hint: 'Name layers that are target_modules too.',
     });

@@ -6,7 +6,7 @@ import { MAX_PATTERN_LENGTH } from './python-pattern.ts';
 const MAX_RANK = 256;
 const MAX_ALPHA = 4096;
 /** Entries of a list or a pattern map: more than a model has kinds of layers. */
-const MAX_NAMES = 64;
+export const MAX_NAMES = 64;
 /** The paper's largest is 32. */
 const MAX_LR_RATIO = 1_000;
 /** Far more blocks than any model has. */
@@ -15,9 +15,10 @@ const MAX_BLOCKS = 1_024;
 /** PEFT's shorthand for every linear layer except the language-model head. */
 export const ALL_LINEAR = 'all-linear';
 
-const Name = Type.String({ minLength: 1, maxLength: 128 });
+export const ModuleName = Type.String({ minLength: 1, maxLength: 128 });
 const Pattern = Type.String({ minLength: 1, maxLength: MAX_PATTERN_LENGTH });
-const Names = Type.Array(Name, { minItems: 1, maxItems: MAX_NAMES });
+export const ModuleNames = Type.Array(ModuleName, { minItems: 1, maxItems: MAX_NAMES });
+const BlocksName = Type.String({ pattern: '^[\\w.]{1,64}$' });
 const Index = Type.Integer({ minimum: 0, maximum: MAX_BLOCKS - 1 });
 const Rank = Type.Integer({ minimum: 1, maximum: MAX_RANK });
 const Alpha = Type.Number({ exclusiveMinimum: 0, maximum: MAX_ALPHA });
@@ -34,7 +35,7 @@ export const LoraTuning = Type.Object(
       Type.Number({ minimum: 0, exclusiveMaximum: 1, default: 0, description: "Dropout on the adapter's input while training." }),
     ),
     target_modules: Type.Optional(
-      Type.Union([Type.Literal(ALL_LINEAR), Pattern, Names], {
+      Type.Union([Type.Literal(ALL_LINEAR), Pattern, ModuleNames], {
         default: ALL_LINEAR,
         description:
           'Module names as in the checkpoint (`q_proj`, `v_proj`, …), `all-linear`, or a regular expression that whole names match. It is Python’s, without lookaround, backreferences and flags.',
@@ -48,19 +49,18 @@ export const LoraTuning = Type.Object(
       }),
     ),
     alpha_pattern: Type.Optional(Type.Record(Pattern, Alpha, { maxProperties: MAX_NAMES, description: 'The same for lora_alpha.' })),
-    exclude_modules: Type.Optional(Type.Union([Pattern, Names], { description: 'Layers that stay as they are, in the forms of target_modules.' })),
+    exclude_modules: Type.Optional(
+      Type.Union([Pattern, ModuleNames], { description: 'Layers that stay as they are, in the forms of target_modules.' }),
+    ),
     layers_to_transform: Type.Optional(
       Type.Union([Index, Type.Array(Index, { minItems: 1, maxItems: MAX_BLOCKS })], {
         description: 'Only these blocks, counted from 0; with a list of target_modules.',
       }),
     ),
     layers_pattern: Type.Optional(
-      Type.Union(
-        [Type.String({ pattern: '^[\\w.]{1,64}$' }), Type.Array(Type.String({ pattern: '^[\\w.]{1,64}$' }), { minItems: 1, maxItems: MAX_NAMES })],
-        {
-          description: 'The name before the number of a block, such as `layers`.',
-        },
-      ),
+      Type.Union([BlocksName, Type.Array(BlocksName, { minItems: 1, maxItems: MAX_NAMES })], {
+        description: 'The name before the number of a block, such as `layers`.',
+      }),
     ),
     init_lora_weights: Type.Optional(
       Type.Union(
@@ -89,7 +89,7 @@ export const LoraTuning = Type.Object(
       }),
     ),
     modules_to_save: Type.Optional(
-      Type.Array(Name, {
+      Type.Array(ModuleName, {
         minItems: 1,
         maxItems: MAX_NAMES,
         description: 'Modules that are trained whole and delivered with the adapter, by the ends of their names: `lm_head`, `norm`.',

@@ -2,6 +2,7 @@
 import type { ModelConfig } from '../model-config.ts';
 import { weightShapes } from '../module-shapes.ts';
 import { Refusal } from '../refusal.ts';
+import { isBias } from './bitfit.ts';
 import type { ResolvedLora } from './lora-fields.ts';
 import { loraLayers, shortNames } from './lora-layers.ts';
 
@@ -47,7 +48,7 @@ function biases(
   names: readonly string[],
   { bias, adapted }: { bias: 'all' | 'lora_only'; adapted: ReadonlyMap<string, unknown> },
 ): Map<string, string> {
-  const all = names.filter((name) => name.endsWith('.bias'));
+  const all = names.filter(isBias);
   const trained = bias === 'all' ? all : all.filter((name) => adapted.has(moduleOf(name)));
   if (trained.length === 0)
     throw new Refusal('unsupported_tuning', `bias is "${bias}", but ${bias === 'all' ? 'the model has no biases' : 'no adapted layer has a bias'}`, {

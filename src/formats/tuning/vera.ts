@@ -3,7 +3,7 @@ import type { ModelConfig } from '../model-config.ts';
 import { linearLayers } from '../module-shapes.ts';
 import { Refusal } from '../refusal.ts';
 import type { TuningFormat } from './format.ts';
-import { ALL_LINEAR } from './lora-fields.ts';
+import { ALL_LINEAR, ModuleNames } from './lora-fields.ts';
 import { targetedModules } from './lora-layers.ts';
 
 /** Beyond it, the products with A and B cost more than those of the model. */
@@ -15,7 +15,7 @@ export const VeraTuning = Type.Object(
     type: Type.Literal('vera'),
     r: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_RANK, default: 256, description: 'Rank of the fixed random matrices A and B.' })),
     target_modules: Type.Optional(
-      Type.Union([Type.Literal(ALL_LINEAR), Type.Array(Type.String({ minLength: 1, maxLength: 128 }), { minItems: 1, maxItems: 64 })], {
+      Type.Union([Type.Literal(ALL_LINEAR), ModuleNames], {
         description: "Module names as in the checkpoint, or `all-linear`; default: PEFT's for the model's family.",
       }),
     ),
@@ -46,8 +46,8 @@ export interface ResolvedVera {
   d_initial: number;
 }
 
-/** PEFT's `TRANSFORMERS_MODELS_TO_VERA_TARGET_MODULES_MAPPING`, by `model_type`; it has none for the other families. */
 const QUERY_AND_VALUE = ['q_proj', 'v_proj'];
+/** PEFT's `TRANSFORMERS_MODELS_TO_VERA_TARGET_MODULES_MAPPING`, by `model_type`; the other families have no defaults. */
 const DEFAULT_TARGETS: Readonly<Record<string, string[]>> = {
   llama: QUERY_AND_VALUE,
   mistral: QUERY_AND_VALUE,
