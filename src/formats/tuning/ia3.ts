@@ -91,7 +91,7 @@ export function withDefaults({ modelType }: ModelConfig, { target_modules: targe
   if (missing !== null && defaults === undefined)
     throw new Refusal('unknown_target_module', `PEFT has no default ${missing} of (IA)³ for ${modelType} models`, {
       param: `tuning.${missing}`,
-      hint: 'Usual are "target_modules": ["k_proj", "v_proj", "down_proj"], "feedforward_modules": ["down_proj"], by the names in the checkpoint.',
+      hint: 'Common choices are "target_modules": ["k_proj", "v_proj", "down_proj"], "feedforward_modules": ["down_proj"], by the names in the checkpoint.',
     });
   return { target_modules: targets ?? defaults!.target_modules, feedforward_modules: feedforward ?? defaults!.feedforward_modules };
 }

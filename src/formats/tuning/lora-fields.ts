@@ -113,7 +113,7 @@ type Always = 'type' | 'r' | 'lora_alpha' | 'lora_dropout' | 'target_modules' | 
 export type ResolvedLora = Required<Pick<LoraTuning, Always>> & Omit<LoraTuning, Always>;
 
 type Beyond = Omit<LoraTuning, Always>;
-/** What fields beyond plain LoRA are if they are left out, where it is not nothing. */
+/** The defaults of those fields beyond plain LoRA that have one. */
 const DEFAULTS: Beyond = { init_lora_weights: true, use_dora: false, bias: 'none', loraplus_lr_ratio: 1 };
 
 /** @returns those that say something */

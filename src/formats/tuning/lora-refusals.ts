@@ -8,7 +8,7 @@ import { trainedWeights } from './lora-weights.ts';
 /** Largest rank that is delivered doubled: no adapter has more than twice the largest rank of a plain one. */
 const MAX_DECOMPOSED_RANK = 128;
 
-/** Whether the initial values are taken from the base, which then trains without what they stand for. */
+/** Whether the initial values are taken from the base, which then lacks those parts while it is trained. */
 export const isDecomposed = ({ init_lora_weights: initial }: Pick<ResolvedLora, 'init_lora_weights'>): boolean =>
   typeof initial === 'string' && (initial.startsWith('pissa') || initial === 'olora');
 

@@ -7,7 +7,7 @@ export const MAX_PATTERN_LENGTH = 256;
 /** Instructions of RE2's program for one pattern: `.{1000}` alone would have a thousand, and each is a step for each character of each name. */
 const MAX_INSTRUCTIONS = 2_000;
 
-/** What RE2 reads otherwise than Python: its own escapes and classes, an open lower bound, and flags within a pattern. */
+/** What RE2 reads differently from Python: its own escapes and classes, an open lower bound, and flags within a pattern. */
 const OTHERWISE = /\\[pPQEzC]|\[\[:|\{,|\(\?(?![:P])/;
 
 /** Whether a whole text fits a pattern. */

@@ -29,6 +29,6 @@ export function checkRoom({ maxPositionTokens }: ModelConfig, count: number): vo
   if (count > most)
     throw new Refusal('too_many_virtual_tokens', `num_virtual_tokens is ${count}, and the model's context is ${maxPositionTokens} tokens`, {
       param: 'tuning.num_virtual_tokens',
-      hint: `Use at most ${most}, so that a text has room behind them.`,
+      hint: `Use at most ${most}, so that a text has room after them.`,
     });
 }

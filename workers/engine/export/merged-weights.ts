@@ -148,7 +148,7 @@ function openLoraMerge(adapterDir: string, base: { modelDir: string; config: Mod
   };
 }
 
-/** The scaling of the first layer, and every layer's matrices such that it is theirs too: for formats that hold a single one. */
+/** The scaling of the first layer, and every layer's matrices rescaled to it: for formats that hold a single scaling. */
 export function evenlyScaled(adapter: AdapterFile): { scaling: number; read(module: string): LoraMatrices } {
   const { scaling } = adapter.read(adapter.modules[0]!);
   const read = (module: string): LoraMatrices => {

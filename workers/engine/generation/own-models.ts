@@ -10,7 +10,7 @@ const F32_BYTES = 4;
 interface OwnModelsOptions {
   modelDir: string;
   precision: Precision;
-  /** How many are open at once: each holds its base too. What was not asked for longest is closed, and opened again when it is asked. */
+  /** How many are open at once: each holds its base too. The one used least recently is closed, and opened again when it is needed. */
   most: number;
 }
 

@@ -74,7 +74,7 @@ export function parseAdapterConfig(json: unknown, where: string): ResolvedLora {
   if (problems.length > 0) {
     throw new Refusal('unsupported_adapter', `${where}: ${problems.join('; ')}`, {
       param: 'model',
-      hint: 'Only what a job can ask for of LoRA can be read.',
+      hint: 'Only what a job can ask of LoRA can be read.',
     });
   }
   return {

@@ -50,7 +50,7 @@ export function writeAdapterFiles(dir: string, { tensors, peftType, fields, base
   return [CARD_FILE, ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
 }
 
-/** Fields that say nothing of the maths. */
+/** Fields that do not affect the maths. */
 const DESCRIPTIVE = new Set(['auto_mapping', 'base_model_name_or_path', 'revision', 'inference_mode', 'peft_version', 'peft_type']);
 
 /** The fields of an adapter_config.json, each of which is asked for; what is not is refused if it is set. */
@@ -91,7 +91,7 @@ export function readAdapterFields<T>(dir: string, read: (fields: ConfigFields) =
   if (problems.length === 0) return taken;
   throw new Refusal('unsupported_adapter', `${path}: ${problems.join('; ')}`, {
     param: 'model',
-    hint: 'Only what a job can ask for of this method can be read.',
+    hint: 'Only what a job can ask of this method can be read.',
   });
 }
 

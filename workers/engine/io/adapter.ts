@@ -142,7 +142,7 @@ export function loadAdapter(
 
 /**
  * PEFT matches the end of a name, so `all-linear` is written as the last parts of the layers' names. Other selections are written as whole names: a
- * regular expression may also match what is no layer, for example an activation, and PEFT would refuse the adapter.
+ * regular expression may also match modules that are not layers, such as activations, and PEFT would refuse the adapter.
  */
 function targetNames(
   { target_modules: targets, exclude_modules: excluded, layers_to_transform: layers }: ResolvedLora,

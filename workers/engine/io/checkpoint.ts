@@ -15,7 +15,7 @@ export const DELIVERABLE = 'adapter';
 const STATE = 'trainer_state.json';
 const TENSORS = 'trainer_state.safetensors';
 const FORMAT = 2;
-/** There if, and only if, a run computed before its first step what it compares its model with. */
+/** Present if, and only if, a run computed before its first step what it compares its model with. */
 export const REFERENCE_OF_TRAINING = 'reference.training';
 
 /** The state besides the tensors. Randomness has no state: it is a function of seed and step. */

@@ -22,8 +22,8 @@ export interface SaveModelOptions {
 }
 
 /**
- * Writes a model whose weights were trained, all or some of them, in one safetensors file. A tied head is not written: it is the embedding. If the base's config.json says that the
- * head is tied and its weights say otherwise, the delivered one says so too.
+ * Writes a model whose weights were trained, all or some of them, in one safetensors file. A tied head is not written: it is the embedding. If the
+ * base's config.json says that the head is tied and its weights say otherwise, the delivered one says so too.
  * @returns the file names written
  */
 export function saveModel(model: Pick<TunedModel, 'config' | 'read'>, dir: string, options: SaveModelOptions): string[] {

@@ -17,7 +17,7 @@ export interface Parameters {
    * @returns [tokens, out] for each
    */
   linears(modules: readonly string[], x: Tensor2D): Tensor2D[];
-  /** Embeddings of virtual tokens, whose ids follow the vocabulary's, [count, hidden]. */
+  /** [count, hidden], the embeddings of virtual tokens, whose ids follow the vocabulary's. */
   virtualEmbeddings?: Tensor2D;
   /**
    * Keys, as after their rotation, and values of virtual tokens, [count, kvHeads · headSize] each.

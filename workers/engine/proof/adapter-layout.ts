@@ -81,7 +81,7 @@ export function adapterProblems(adapterDir: string, modelDir: string, config: Re
   return problems;
 }
 
-/** @returns what is wrong with a tensor that is no A or B of a linear layer */
+/** @returns what is wrong with a tensor that is neither A nor B of a linear layer */
 function extraProblems(
   key: string,
   shape: readonly number[],

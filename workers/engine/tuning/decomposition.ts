@@ -4,8 +4,8 @@ import { type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import { normal } from './random.ts';
 
 /**
- * Without a number of iterations, these many directions beyond those wanted, and iterations: the space found is then that of the largest singular values
- * as far as f32 can tell them from the next ones.
+ * Used where no number of iterations is given: directions beyond those wanted, and iterations. The space found is then that of the largest singular
+ * values as far as f32 can tell them from the next ones.
  */
 const OVERSAMPLING = 32;
 const ITERATIONS = 24;

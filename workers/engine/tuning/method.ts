@@ -27,7 +27,7 @@ export interface Method<T extends ResolvedTuning> {
   readonly peftType: string | null;
   /** Whether a weight of the base is itself trained rather than frozen. @param name as in the checkpoint */
   trainsWeight(name: string, options: { config: ModelConfig; tuning: T }): boolean;
-  /** A text whose tokens `join` needs for the first values; absent where there is none. */
+  /** A text whose tokens `join` needs for the first values; absent for methods that do not begin from a text. */
   initialText?(tuning: T): string | null;
   /** What the learning rate of a trained tensor is multiplied by; default 1. */
   rateFactor?(name: string, options: { shape: readonly number[]; tuning: T }): number;
@@ -57,7 +57,7 @@ export interface AdapterFiles<T extends ResolvedTuning> {
   readTuning(dir: string): T;
   /** Whether the model with all trained values at zero is its base, as with a product that is added to it. */
   isBaseAtZero(tuning: T): boolean;
-  /** Whether it is no more than A and B beside layers, which a pass that generates applies to each row by itself. */
+  /** Whether it is only A and B beside layers, which a pass that generates applies to each row by itself. */
   isPerRow(tuning: T, config: ModelConfig): boolean;
   /** Sets the trained parameters, and constants that are delivered with them, to the values in a directory. @throws Refusal `corrupt_model_file` */
   load(model: Pick<TunedModel, 'config' | 'trainable' | 'constants' | 'assign'>, dir: string): void;

@@ -76,7 +76,7 @@ function embeddingsOf(
 
 function readTuning(dir: string): ResolvedPrompt {
   return readAdapterFields(dir, (fields) => {
-    // What the embeddings were at first does not matter any more.
+    // How the embeddings began no longer matters.
     fields.ignore('prompt_tuning_init', 'prompt_tuning_init_text', 'tokenizer_kwargs', 'tokenizer_name_or_path');
     takePromptLearningFields(fields);
     return { type: 'prompt', num_virtual_tokens: fields.take('num_virtual_tokens', isNatural), prompt_tuning_init: 'RANDOM' };

@@ -72,7 +72,7 @@ export interface LearningModel extends TunedModel {
    * @returns their norm before clipping; NaN or infinite if any gradient is, and then the step is not taken and the gradients are forgotten
    */
   update(update: Update): number;
-  /** Forgets the gradients since the last update, of which nothing else has changed. */
+  /** Forgets the gradients since the last update; nothing else changes. */
   discard(): void;
   /** Moments of the optimizer, by parameter. */
   moments(): Map<string, MomentValues>;

@@ -64,7 +64,7 @@ inline const uint16_t *last_of(const uint16_t *w, int64_t inner, int64_t columns
 }
 
 inline void prefetch_tile(const uint16_t *w, int64_t inner) {
-  constexpr int64_t ahead = 512;  // elements: the next columns' tiles are not asked for by the processor itself
+  constexpr int64_t ahead = 512;  // elements: the processor does not prefetch the next columns' tiles by itself
   for (int64_t column = 0; column < kTileRows; column++) __builtin_prefetch(w + column * inner + ahead);
 }
 
