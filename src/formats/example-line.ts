@@ -19,6 +19,11 @@ export function parseLine(
   return { value, at: { line: lineNumber, text: line, name, fail, keys } };
 }
 
+/** Counts what only a chat template reads, in an example of plain text. */
+export function countTemplateKeys(value: Readonly<Record<string, unknown>>, { keys, line }: Pick<At, 'keys' | 'line'>): void {
+  for (const key of ['tools', 'chat_template_kwargs']) if ((value[key] ?? null) !== null) keys.count('example', key, line);
+}
+
 const failInLine = (param: ExampleFile, line: number, ...[problem, hint, where]: Parameters<At['fail']>) =>
   new ExampleRefusal(param, problem, { ...where, line, hint });
 

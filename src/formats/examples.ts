@@ -6,7 +6,7 @@
 import { type At, atMessage, parseMessage, type Role, shown } from './chat-message.ts';
 import { formOf } from './example-form.ts';
 import { ExampleKeys } from './example-keys.ts';
-import { parseLine } from './example-line.ts';
+import { countTemplateKeys, parseLine } from './example-line.ts';
 import { type ExampleFile, exampleError } from './example-refusal.ts';
 import { parseWeight } from './example-weight.ts';
 import { isJsonObject, type JsonObject, type JsonValue, parseJsonValue } from './json-value.ts';
@@ -148,17 +148,18 @@ export function parseSupervised(value: unknown, at: At): TrainingExample {
   return weight === 1 ? example : { ...example, weight };
 }
 
-function parseText({ text, tools, chat_template_kwargs: kwargs }: Json, { line, name, fail, keys }: At): TextExample {
+function parseText(value: Json, at: At): TextExample {
+  const { text } = value;
+  const { name, fail } = at;
   if (typeof text !== 'string') throw fail(`${name} has a "text" that is ${shown(text)}; it must be a string`, undefined, { field: 'text' });
   if (text === '') throw fail(`${name} has an empty "text"`, 'The text is what the model learns.', { field: 'text' });
-  for (const [key, value] of Object.entries({ tools, chat_template_kwargs: kwargs }))
-    if (value !== undefined && value !== null) keys.count('example', key, line);
+  countTemplateKeys(value, at);
   return { kind: 'text', text };
 }
 
 function parseCompletion(value: Json, at: At): CompletionExample | ContinuationExample {
-  const { prompt, completion, tools, chat_template_kwargs: kwargs } = value;
-  const { line, name, fail, keys } = at;
+  const { prompt, completion } = value;
+  const { name, fail } = at;
   if (Array.isArray(prompt) && Array.isArray(completion)) return parseContinuation(prompt, completion, { given: value, at });
   if (Array.isArray(prompt) || Array.isArray(completion))
     throw fail(`${name} has one of "prompt" and "completion" as messages and the other not`, 'Write both as text, or both as messages.', {
@@ -168,8 +169,7 @@ function parseCompletion(value: Json, at: At): CompletionExample | ContinuationE
   if (typeof completion !== 'string')
     throw fail(`${name} has a "completion" that is ${shown(completion)}; it must be a string`, undefined, { field: 'completion' });
   if (completion === '') throw fail(`${name} has an empty "completion"`, 'The completion is what the model learns.', { field: 'completion' });
-  for (const [key, value] of Object.entries({ tools, chat_template_kwargs: kwargs }))
-    if (value !== undefined && value !== null) keys.count('example', key, line);
+  countTemplateKeys(value, at);
   return { kind: 'completion', prompt, completion };
 }
 

@@ -5,6 +5,7 @@
  */
 import { type At, atMessage, parseMessage, shown } from './chat-message.ts';
 import { formOf } from './example-form.ts';
+import { countTemplateKeys } from './example-line.ts';
 import type { ChatMessage, CompletionExample, ContinuationExample } from './examples.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from './json-value.ts';
 import { isDescriptive } from './known-keys.ts';
@@ -85,10 +86,10 @@ function parseTrl(value: Json, at: At): PreferenceExample {
 }
 
 function texts(value: Json, at: At): PreferenceExample {
-  const { name, fail, keys } = at;
+  const { name, fail } = at;
   for (const key of ['chosen', 'rejected'])
     if (typeof value[key] !== 'string') throw fail(`${name} has a "${key}" that is ${shown(value[key])}`, A_PAIR, { field: key });
-  for (const key of ['tools', 'chat_template_kwargs']) if ((value[key] ?? null) !== null) keys.count('example', key, at.line);
+  countTemplateKeys(value, at);
   let [prompt, chosen, rejected] = [value['prompt'], value['chosen'], value['rejected']] as [string | null | undefined, string, string];
   if (prompt === undefined || prompt === null) ({ prompt, chosen, rejected } = commonText(chosen, rejected, at));
   for (const [key, text] of Object.entries({ chosen, rejected })) if (text === '') throw emptyAnswer(key, at);
