@@ -52,7 +52,7 @@ export function openSecretBox({ webhookKey, dataDir }: Pick<Config, 'webhookKey'
         return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]).toString('utf8');
       } catch {
         throw new Refusal(SECRET_UNREADABLE, 'A stored secret was encrypted with another key', {
-          hint: 'Give every process the same WEBHOOK_KEY or the same file DATA_DIR/webhook-key, or give the secret anew.',
+          hint: 'Give every process the same WEBHOOK_KEY or the same file DATA_DIR/webhook-key, or give the secret again.',
         });
       }
     },

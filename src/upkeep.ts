@@ -23,9 +23,9 @@ export interface Upkeep {
 }
 
 /**
- * Background work of the API process, at once and then again and again: every few seconds it re-queues jobs that Redis or a worker lost, takes sweeps further and removes
- * deleted files, ended uploads and dead workers, and sends webhooks; every hour what has expired, what killed uploads left, old
- * tombstones and answers.
+ * Background work of the API process, at once and then again and again: every few seconds it re-queues jobs that Redis or a worker lost, advances
+ * sweeps, removes deleted files, ended uploads and dead workers, and sends webhooks; every hour it removes what has expired, what killed uploads
+ * left, old tombstones and answers.
  */
 export function startUpkeep(services: Services): Upkeep {
   const stopping = new AbortController();

@@ -42,7 +42,7 @@ export async function createExport(principal: Principal, { model, format, dtype,
   return exports.create(principal.project, { id, jobId: startFrom.jobId, model, source, format, dtype: wanted, ...pushed, vllmName });
 }
 
-/** @throws Refusal for what vLLM cannot serve, and where there is none */
+/** @throws Refusal if the service has no vLLM, or vLLM cannot serve such an export */
 function requireVllm({ format, tuning }: { format: string; tuning: ResolvedTuning }, { vllm }: Pick<Config, 'vllm'>): void {
   const param = 'vllm';
   if (vllm === null)
@@ -68,7 +68,7 @@ async function hubTarget(
   { repo_id: repoId, private: isPrivate = true, revision: branch = DEFAULT_BRANCH, token }: NonNullable<CreateExport['hub']>,
   { hub, secrets }: Pick<Needs, 'hub' | 'secrets'>,
 ): Promise<Pick<Export, 'hub' | 'hubToken'>> {
-  if (repoId.includes('..')) throw new Refusal('invalid_value', 'A repository has no ".." in its name', { param: 'hub.repo_id' });
+  if (repoId.includes('..')) throw new Refusal('invalid_value', 'The name of a repository cannot contain ".."', { param: 'hub.repo_id' });
   if (token === undefined && !hub.allowsPush(repoId))
     throw new Refusal('hub_push_not_allowed', `This service does not push to "${repoId}" with a token of its own`, {
       param: 'hub.repo_id',

@@ -1,4 +1,4 @@
-/** Several stored objects as one download: a tar or a zip, neither compressed, for weights do not shrink. None of the objects is held in memory. */
+/** Several stored objects as one download: a tar or a zip, neither compressed, because weights do not shrink. None of the objects is held in memory. */
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -43,7 +43,7 @@ interface Packed {
 /** A failure midway, or content that is not what was written, cuts the answer off. */
 export function sendArchive(reply: FastifyReply, { name, format = 'tar', objects }: Packed, { objectStore, log }: Needs): FastifyReply {
   const stream = { tar: tarOf, zip: zipOf }[format](objects, objectStore);
-  stream.on('error', (error: unknown) => log.error({ err: error }, 'sending an adapter failed midway'));
+  stream.on('error', (error: unknown) => log.error({ err: error }, 'sending an archive failed midway'));
   return reply.type(MEDIA_TYPES[format]).header('content-disposition', `attachment; filename="${name}.${format}"`).send(stream);
 }
 

@@ -64,7 +64,7 @@ export function openHubPush(config: HubConfig): (push: HubPush) => Promise<Pushe
     if (!isNew && isPrivate && !(await modelInfo({ ...request, name: repoId, revision: DEFAULT_BRANCH })).private)
       throw new Refusal('hub_repository_is_public', `"${repoId}" exists at ${endpoint} and is public`, {
         param: 'hub.private',
-        hint: 'Name another repository, make it private there, or leave out "private".',
+        hint: 'Name another repository, make it private there, or set "private" to false.',
       });
     if (branch !== DEFAULT_BRANCH) await createBranch({ ...request, repo, branch, overwrite: true }).catch(unlessConflict(undefined));
 

@@ -42,7 +42,7 @@ export function openPushFetch({ endpoint, privateHosts }: Omit<HubConfig, 'allow
     const url = new URL(input instanceof Request ? input.url : input);
     const isOfHub = url.origin === hub.origin;
     const headers = new Headers(init?.headers);
-    // Parts of large files go where the hub says, which is no place for a token.
+    // Parts of large files go where the hub says, which must not see the token.
     if (!isOfHub && headers.get('authorization') === `Bearer ${token}`) headers.delete('authorization');
     const sends = init?.body != null;
     for (let tries = 1; ; tries++) {

@@ -43,7 +43,7 @@ const hyperparametersFor = (objective: ObjectiveName): Type.TObject => {
 };
 type ObjectiveSettings = Type.Static<ReturnType<typeof settingsOf<typeof Hyperparameters>>>;
 
-/** The objectives, and what OpenAI has besides. */
+/** The objectives, and OpenAI's other method. */
 const METHOD_TYPES = [...OBJECTIVE_NAMES, 'reinforcement'] as const;
 
 export const Method = Type.Unsafe<{ type: (typeof METHOD_TYPES)[number]; reinforcement?: unknown } & { [name in ObjectiveName]?: ObjectiveSettings }>(

@@ -33,7 +33,7 @@ interface Asked {
   tuning: Tuning | undefined;
 }
 
-/** @throws Refusal for a file that is no adapter, or not one of this model */
+/** @throws Refusal for a file that is not an adapter, or not one of this model */
 export async function fromUploaded(
   owner: string,
   { fileId, tuning, ...named }: Asked,
@@ -59,12 +59,12 @@ async function findAdapter(owner: string, id: string, { files, validations }: Ne
     if (file.status === 'uploaded') throw invalid(`The file "${id}" is still being read`, 'Create the job once its status is "processed".');
     const adapter = (await validations.find(owner, id))?.adapter;
     if (file.status === 'error') throw invalid(`The file "${id}" cannot be used: ${file.statusDetails}`, 'Upload the adapter again.');
-    if (adapter === undefined) throw invalid(`The file "${id}" is no adapter`, 'Upload a tar of the directory with purpose "fine-tune".');
+    if (adapter === undefined) throw invalid(`The file "${id}" is not an adapter`, 'Upload a tar of the directory with purpose "fine-tune".');
     return { adapter, storageKey: file.storageKey };
   }
 }
 
-/** @throws Refusal if the adapter names another base model that there is, or its tensors do not fit the model */
+/** @throws Refusal if the adapter names another base model that a worker has, or its tensors do not fit the model */
 async function requireBase(
   { config, tensors }: UploadedAdapter,
   { named, tuning }: { named: Pick<Asked, 'model' | 'modelRevision'>; tuning: ResolvedTuning },

@@ -5,7 +5,7 @@ import { isFinal } from '../jobs/state.ts';
 import type { Budget } from './schema.ts';
 import type { SweepJob } from './store.ts';
 
-/** `left`: another job may begin. `unknown`: it is not known yet how long those that there are will train. */
+/** `left`: another job may begin. `unknown`: it is not known yet how long the existing ones will train. */
 export type BudgetState = { is: 'left' } | { is: 'unknown' } | { is: 'used'; detail: string };
 
 /** @param tokens  of the steps taken, by the job's id */
@@ -18,7 +18,7 @@ export function budgetState(budget: Budget, jobs: readonly SweepJob[], tokens: R
   return { is: planned.includes(null) ? 'unknown' : 'left' };
 }
 
-/** Of one that has ended, the steps that it took; of another, all that it is going to take. null: its data has not been read yet */
+/** Of a job that has ended, the steps that it took; of another, all that it will take. null: its data has not been read yet */
 function stepsOf({ status, step, totalSteps }: SweepJob): number | null {
   if (status === 'succeeded') return totalSteps ?? 0;
   return isFinal(status) ? (step ?? 0) : totalSteps;

@@ -52,7 +52,7 @@ const METRIC = /^(full_valid|train|eval)_./;
 
 /** @throws Refusal for what the jobs cannot be compared by */
 function checkRequest({ base, search, budget, metric }: SweepRequest): void {
-  if (base.dry_run) throw new Refusal('invalid_value', 'the jobs of a sweep are no dry runs', { param: 'base.dry_run', hint: 'Leave it out.' });
+  if (base.dry_run) throw new Refusal('invalid_value', 'the jobs of a sweep cannot be dry runs', { param: 'base.dry_run', hint: 'Leave it out.' });
   if (!METRIC.test(metric))
     throw new Refusal('invalid_value', `metric is "${metric}", which jobs cannot be compared by`, {
       param: 'metric',
@@ -102,7 +102,7 @@ async function checkTrials(trials: readonly Trial[], { principal, request, sourc
 /** @throws Refusal if the job will not have the metric */
 function requireMetric(body: CreateJob, { metric }: SweepRequest): void {
   if (metric.startsWith('full_valid_') && body.validation_file == null)
-    throw new Refusal('missing_required_parameter', `${metric} is measured on a validation file, and there is none`, {
+    throw new Refusal('missing_required_parameter', `${metric} is measured on a validation file, which the job does not have`, {
       param: 'validation_file',
       hint: 'Give the base a validation_file, or compare by another metric.',
     });

@@ -63,8 +63,7 @@ const Budget = Type.Object(
     title: 'SweepBudget',
     minProperties: 1,
     maxProperties: 1,
-    description:
-      'Steps or tokens of all jobs together. No job is created once those that there are have used it up, or will have when they have ended.',
+    description: 'Steps or tokens of all jobs together. No further job is created once the existing ones have used it up, or will have by their end.',
   },
 );
 export type Budget = Type.Static<typeof Budget>;
@@ -187,7 +186,7 @@ export const SweepObject = Type.Object(
         { title: 'SweepWinner', description: 'The job with the best value of the metric, once the sweep has ended.' },
       ),
     ),
-    reason: nullable(Type.String({ description: 'Why it is the winner, or why there is none.' })),
+    reason: nullable(Type.String({ description: 'Why it is the winner, or why no job is.' })),
   },
   { title: 'FineTuningSweep' },
 );

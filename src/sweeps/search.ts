@@ -57,7 +57,7 @@ const tooLarge = (jobs: number): Refusal =>
 function combinations(parameters: Parameters): Trial[] {
   const size = sizeOf(parameters);
   if (size === null)
-    throw new Refusal('invalid_value', 'a range has no end of values, so it has no grid', {
+    throw new Refusal('invalid_value', 'a range has infinitely many values, so it has no grid', {
       param: `search.parameters.${parameters.find(([, values]) => !Array.isArray(values))![0]}`,
       hint: 'List the values, or draw from the range: "strategy": "random" with "n".',
     });
@@ -123,7 +123,10 @@ const PATH = /^[a-z]\w*(\.[A-Za-z]\w*)*$/;
 function checkPath(path: string): void {
   const param = `search.parameters.${path}`;
   if (!PATH.test(path) || path.split('.').includes('constructor'))
-    throw new Refusal('invalid_value', `"${path}" is no path of a job's field`, { param, hint: 'As in hyperparameters.learning_rate or tuning.r.' });
+    throw new Refusal('invalid_value', `"${path}" is not the path of a job's field`, {
+      param,
+      hint: 'As in hyperparameters.learning_rate or tuning.r.',
+    });
   const [field] = path.split('.');
   if (NOT_SEARCHED.includes(field!)) throw new Refusal('invalid_value', `${field} cannot differ between the jobs of a sweep`, { param });
 }

@@ -35,7 +35,7 @@ export function openSweepStore(db: Database) {
   const running = (id: string) => ({ id, status: 'running' });
 
   return {
-    /** @returns the sweep; the one that there is if it has been created before */
+    /** @returns the sweep, or the one with this id that was created before */
     async create(owner: string, sweep: NewSweep): Promise<Sweep> {
       const data = { ...sweep, trials: sweep.trials as Prisma.JsonArray, owner, createdAt: await databaseTime(db) };
       const [row] = await db.sweep.createManyAndReturn({ data: [data], skipDuplicates: true });

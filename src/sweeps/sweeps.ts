@@ -1,4 +1,4 @@
-/** What a user does with a sweep that there is. */
+/** What a user does with an existing sweep. */
 import type { Principal } from '../accounts/principal.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { deleteJob } from '../jobs/delete.ts';

@@ -36,7 +36,7 @@ function assign(base: JsonObject, { path, keys, value }: { path: string; keys: s
   const parent = keys.slice(0, -1).reduce((object, key) => {
     const inner = object.get(key) ?? new Map();
     if (!isJsonObject(inner))
-      throw new Refusal('invalid_value', `${key} is no object in the base, so it has no ${last}`, { param: `search.parameters.${path}` });
+      throw new Refusal('invalid_value', `${key} is not an object in the base, so it has no ${last}`, { param: `search.parameters.${path}` });
     object.set(key, inner);
     return inner;
   }, base);

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { TracingConfig } from './config.ts';
 import { noTracing, type Tracing } from './tracing.ts';
 
-/** How often a collector that is away is mentioned in the log. */
+/** How often the log mentions a collector that cannot be reached. */
 const WARN_EVERY_MS = 60_000;
 /** A process that ends waits this long for the collector to take the last spans. */
 const CLOSE_TIMEOUT_MS = 3_000;
@@ -20,7 +20,7 @@ export async function openTracing(config: TracingConfig | null, { part, log }: {
   const warn = (message: string) => {
     if (performance.now() - warnedMs < WARN_EVERY_MS) return;
     warnedMs = performance.now();
-    log.warn({ reason: message }, 'traces could not be sent; jobs go on without');
+    log.warn({ reason: message }, 'traces could not be sent; jobs continue without them');
   };
   const silent = () => {};
   diag.setLogger({ error: warn, warn, info: silent, debug: silent, verbose: silent }, { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });

@@ -28,7 +28,7 @@ export interface Tracing {
   begin(name: string, facts?: SpanFacts): OpenSpan;
   /** What is called in `work`, and later because of it, is part of the span. */
   run<T>(span: OpenSpan, work: () => T): T;
-  /** Carries out work as a span, which ends with it; an error is noted and thrown on. */
+  /** Carries out work as a span, which ends with it; an error is recorded and thrown again. */
   within<T>(name: string, facts: SpanFacts, work: (span: OpenSpan) => Promise<T>): Promise<T>;
   /** W3C `traceparent` of the current span; null outside one. */
   current(): string | null;

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { isUrl } from '../setting-values.ts';
 
-/** A vLLM that serves adapters beside their base model. */
+/** A vLLM that serves adapters together with their base model. */
 export interface VllmConfig {
   /** Each adapter is a directory in it. vLLM sees it under the same path, or takes adapters from it by itself (`VLLM_LORA_RESOLVER_CACHE_DIR`). */
   adaptersDir: string;

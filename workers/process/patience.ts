@@ -17,7 +17,7 @@ export interface Patience {
   writingMs: number;
   /** Loading the delivered files, and between batches of their evaluation. */
   verifyingMs: number;
-  /** Whatever it does, while a signal or a debugger has stopped it. */
+  /** In any phase, while a signal or a debugger has stopped it. */
   stoppedMs: number;
 }
 

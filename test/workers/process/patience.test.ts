@@ -37,7 +37,7 @@ describe('the patience with a training process', () => {
     expect(await patienceAfter([step(1), 1_000], [working('writing'), 10], [working('evaluating'), 10])).toBe(PATIENCE.stepMs / 1000);
   });
 
-  it('with one that a signal has stopped is a minute in a row, whatever it does', async () => {
+  it('with one that a signal has stopped is a minute in a row, in any phase', async () => {
     let isStopped = true;
     const hung = vi.fn();
     activity(PATIENCE, () => isStopped)
