@@ -1,8 +1,6 @@
 /** A tar of a PEFT adapter directory, read once from its beginning to its end: nothing of it is written anywhere. */
 import { createHash } from 'node:crypto';
-import { pipeline, Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
-import { extract } from 'tar-stream';
+import { Readable } from 'node:stream';
 import type { HashedFile } from '../formats/hashed-file.ts';
 import { type JudgedFile, unreadableFile } from '../formats/judged-file.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, TOKENIZER_FILE } from '../formats/model-files.ts';
@@ -10,6 +8,7 @@ import { isRecord } from '../formats/record.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { parseHeader, parseHeaderLength } from '../formats/safetensors.ts';
 import { shown } from '../formats/shown.ts';
+import { entriesOf, partsOf } from './tar.ts';
 
 /** An adapter directory has a dozen files. */
 const MAX_ENTRIES = 1_000;
@@ -56,16 +55,10 @@ const isUnpacking = (error: unknown): error is Error =>
 type Found = Map<string, { path: string; file: HashedFile; content: Uint8Array }>;
 
 async function read(bytes: AsyncIterable<Uint8Array>, compressed: boolean): Promise<JudgedFile> {
-  const tar = extract();
-  const source = Readable.from(bytes, { objectMode: false });
-  // An error on the way ends the loop below.
-  const failed = (error: Error | null | undefined) => error && tar.destroy(error);
-  if (compressed) pipeline(source, createGunzip(), tar, failed);
-  else pipeline(source, tar, failed);
   const found: Found = new Map();
   const ignored: string[] = [];
   let [entries, total] = [0, 0];
-  for await (const entry of tar) {
+  for await (const entry of entriesOf(Readable.from(bytes, { objectMode: false }), compressed)) {
     const { name, size = 0, type } = entry.header;
     if (++entries > MAX_ENTRIES) throw refuse(`The tar has more than ${MAX_ENTRIES} files`);
     total += size;
@@ -102,7 +95,7 @@ const USED = {
 
 /** @throws Refusal for a path that leads out of the directory */
 function safePath(name: string): string {
-  const parts = name.split('/').filter((part) => part !== '' && part !== '.');
+  const parts = partsOf(name);
   if (name.startsWith('/') || name.includes('\\') || parts.includes('..')) throw refuse(`The tar has the path ${shown(name)}, which leads out of it`);
   return parts.join('/');
 }

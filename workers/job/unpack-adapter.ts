@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { type Readable, pipeline as streams } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
-import { extract } from 'tar-stream';
+import { entriesOf, partsOf } from '../../src/files/tar.ts';
 import { hashed } from '../../src/formats/hashing.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { StoredModel } from '../../src/jobs/job.ts';
@@ -27,18 +26,11 @@ export async function unpackAdapter(
   await rm(dir, { recursive: true, force: true });
   await mkdir(dir, { recursive: true });
   const wanted = new Map(files.map((file) => [file.name, file]));
-  const unpacking = extract();
   const source = await open(name, tar, objectStore);
   const first = source.read(1) as Buffer | null;
   if (first !== null) source.unshift(first);
-  const failed = (error: Error | null | undefined) => error && unpacking.destroy(error);
-  if (first?.[0] === GZIP) streams(source, createGunzip(), unpacking, failed);
-  else streams(source, unpacking, failed);
-  for await (const entry of unpacking) {
-    const path = entry.header.name
-      .split('/')
-      .filter((part) => part !== '' && part !== '.')
-      .join('/');
+  for await (const entry of entriesOf(source, first?.[0] === GZIP)) {
+    const path = partsOf(entry.header.name).join('/');
     const file = wanted.get(path);
     if (file === undefined || entry.header.size !== file.bytes) {
       entry.resume();
