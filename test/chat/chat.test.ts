@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { referenceBatch, referencePath, referenceTensors } from '../../reference/fixtures.ts';
-import { trainingEnvironment } from '../../src/config.ts';
 import { fineTunedModelName } from '../../src/ids.ts';
-import type { ForkedTraining } from '../../workers/process/forked.ts';
-import { type RunningWorker, startWorker } from '../../workers/worker.ts';
+import type { RunningWorker } from '../../workers/worker.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
+import { startWorkerWithoutTraining } from '../worker-without-training.ts';
 import { jobWithCheckpoint, tunedModel } from './tuned-models.ts';
 
 const CASE = 'llama-gqa-tied';
@@ -19,14 +18,11 @@ let service: RunningService;
 let worker: RunningWorker;
 let modelsDir: string;
 
-/** Nothing is trained here. */
-const noTraining = () => ({ kill: async () => {}, isGone: () => false, output: () => '' }) as unknown as ForkedTraining;
-
 beforeAll(async () => {
   modelsDir = await mkdtemp(join(tmpdir(), 'graft-chat-'));
   await cp(modelDir, join(modelsDir, 'tiny'), { recursive: true });
   service = await runService({ CHAT_NICE: '0', CHAT_MAX_TOKENS: '400', MODELS_DIR: modelsDir });
-  worker = await startWorker(service.services, { devices: [null], trainingEnvironment: trainingEnvironment(), fork: noTraining });
+  worker = await startWorkerWithoutTraining(service.services);
 });
 afterAll(async () => {
   await worker?.stop();

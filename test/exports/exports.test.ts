@@ -2,16 +2,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { setTimeout as delay } from 'node:timers/promises';
 import { unzipSync } from 'fflate';
 import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { trainingEnvironment } from '../../src/config.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import { readSafetensors } from '../../workers/engine/io/safetensors.ts';
-import type { ForkedTraining } from '../../workers/process/forked.ts';
-import { type RunningWorker, startWorker } from '../../workers/worker.ts';
+import type { RunningWorker } from '../../workers/worker.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
+import { startWorkerWithoutTraining } from '../worker-without-training.ts';
+import { endOfExport } from './end-of-export.ts';
 import { readGguf } from './gguf-reader.ts';
 import { sha256, storeTunedModel } from './tuned-model.ts';
 
@@ -30,10 +29,8 @@ let worker: RunningWorker | undefined;
 let model: string;
 let jobId: string;
 
-/** Nothing is trained here. */
-const noTraining = () => ({ kill: async () => {}, isGone: () => false, output: () => '' }) as unknown as ForkedTraining;
 const startExporting = async () => {
-  worker = await startWorker(service.services, { devices: [null], trainingEnvironment: trainingEnvironment(), fork: noTraining });
+  worker = await startWorkerWithoutTraining(service.services);
 };
 
 beforeAll(async () => {
@@ -46,17 +43,10 @@ afterAll(async () => {
 });
 
 const create = async (body: object) => (await service.post('/v1/exports', { model, ...body })).json<ExportBody>();
-const find = async (id: string) => (await service.inject({ url: `/v1/exports/${id}` })).json<ExportBody>();
 const download = async (id: string, name: string) =>
   (await service.inject({ url: `/v1/exports/${id}/files/${encodeURIComponent(name)}` })).rawPayload;
 
-async function ended(id: string): Promise<ExportBody> {
-  for (;;) {
-    const one = await find(id);
-    if (!['queued', 'running'].includes(one.status)) return one;
-    await delay(200);
-  }
-}
+const ended = (id: string) => endOfExport<ExportBody>(service, id);
 
 const namesOf = ({ files }: ExportBody) => files.map(({ name }) => name).sort();
 

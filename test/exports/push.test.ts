@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { trainingEnvironment } from '../../src/config.ts';
-import type { ForkedTraining } from '../../workers/process/forked.ts';
-import { type RunningWorker, startWorker } from '../../workers/worker.ts';
+import type { RunningWorker } from '../../workers/worker.ts';
 import { type HubServer, startHub } from '../hub/hub-server.ts';
 import { repository } from '../hub/repository.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
+import { startWorkerWithoutTraining } from '../worker-without-training.ts';
+import { endOfExport } from './end-of-export.ts';
 import { sha256, storeTunedModel } from './tuned-model.ts';
 
 interface ExportBody {
@@ -24,10 +24,8 @@ let service: RunningService;
 let worker: RunningWorker | undefined;
 let model: string;
 
-/** Nothing is trained here. */
-const noTraining = () => ({ kill: async () => {}, isGone: () => false, output: () => '' }) as unknown as ForkedTraining;
 const startExporting = async () => {
-  worker = await startWorker(service.services, { devices: [null], trainingEnvironment: trainingEnvironment(), fork: noTraining });
+  worker = await startWorkerWithoutTraining(service.services);
 };
 
 beforeAll(async () => {
@@ -44,15 +42,7 @@ afterAll(async () => {
 });
 
 const ask = (to: object, format = 'peft_adapter', more = {}) => service.post('/v1/exports', { model, format, hub: to, ...more });
-const find = async (id: string) => (await service.inject({ url: `/v1/exports/${id}` })).json<ExportBody>();
-
-async function ended(id: string): Promise<ExportBody> {
-  for (;;) {
-    const one = await find(id);
-    if (!['queued', 'running'].includes(one.status)) return one;
-    await delay(100);
-  }
-}
+const ended = (id: string) => endOfExport<ExportBody>(service, id);
 
 async function push(to: object, format?: string, more?: object): Promise<ExportBody> {
   const response = await ask(to, format, more);

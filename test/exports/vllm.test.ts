@@ -1,12 +1,11 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { trainingEnvironment } from '../../src/config.ts';
-import type { ForkedTraining } from '../../workers/process/forked.ts';
-import { type RunningWorker, startWorker } from '../../workers/worker.ts';
+import type { RunningWorker } from '../../workers/worker.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
+import { startWorkerWithoutTraining } from '../worker-without-training.ts';
+import { endOfExport } from './end-of-export.ts';
 import { storeTunedModel } from './tuned-model.ts';
 import { startVllm, type VllmServer } from './vllm-server.ts';
 
@@ -25,15 +24,12 @@ let worker: RunningWorker;
 let adaptersDir: string;
 let model: string;
 
-/** Nothing is trained here. */
-const noTraining = () => ({ kill: async () => {}, isGone: () => false, output: () => '' }) as unknown as ForkedTraining;
-
 beforeAll(async () => {
   adaptersDir = await mkdtemp(join(tmpdir(), 'graft-vllm-'));
   vllm = await startVllm(KEY);
   service = await runService({ CHAT_REQUESTS: '0', VLLM_URL: `${vllm.url}/v1`, VLLM_ADAPTERS_DIR: adaptersDir, VLLM_API_KEY: KEY });
   ({ model } = await storeTunedModel(service));
-  worker = await startWorker(service.services, { devices: [null], trainingEnvironment: trainingEnvironment(), fork: noTraining });
+  worker = await startWorkerWithoutTraining(service.services);
 });
 afterAll(async () => {
   await worker?.stop();
@@ -45,12 +41,7 @@ afterAll(async () => {
 const ask = (to: object, format = 'peft_adapter') => service.post('/v1/exports', { model, format, vllm: to });
 
 async function serve(to: object): Promise<ExportBody> {
-  const { id } = (await ask(to)).json<ExportBody>();
-  for (;;) {
-    const one = (await service.inject({ url: `/v1/exports/${id}` })).json<ExportBody>();
-    if (!['queued', 'running'].includes(one.status)) return one;
-    await delay(100);
-  }
+  return endOfExport(service, (await ask(to)).json<ExportBody>().id);
 }
 
 const soon = { timeout: 30_000, interval: 200 };
