@@ -1,36 +1,25 @@
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
+import { type LocalServer, startLocalServer } from '../local-server.ts';
 
 /** A stand-in for vLLM, which needs a GPU: its routes for adapters, with the answers and errors that its source has. */
-export interface VllmServer {
-  url: string;
+export interface VllmServer extends LocalServer {
   /** Name → directory of each adapter. */
   loaded: Map<string, string>;
   /** Whether it was started with VLLM_ALLOW_RUNTIME_LORA_UPDATING. */
   allowsUpdates: boolean;
   /** What its engine says of an adapter that it cannot load; null: it can. */
   engineError: string | null;
-  close(): Promise<void>;
 }
 
 export async function startVllm(apiKey: string): Promise<VllmServer> {
-  const vllm: Omit<VllmServer, 'url' | 'close'> = { loaded: new Map(), allowsUpdates: true, engineError: null };
-  const server = createServer((request, response) => void answer(vllm, apiKey, request, response));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const close = async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  };
-  return Object.assign(vllm, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close });
+  const vllm: State = { loaded: new Map(), allowsUpdates: true, engineError: null };
+  return Object.assign(vllm, await startLocalServer((request, response) => void answer(vllm, apiKey, request, response)));
 }
 
-type State = Omit<VllmServer, 'url' | 'close'>;
+type State = Omit<VllmServer, keyof LocalServer>;
 
 async function answer(vllm: State, apiKey: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const send = (status: number, body: unknown) =>

@@ -1,7 +1,5 @@
-import { once } from 'node:events';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -10,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { openHub } from '../../src/hub/hub.ts';
 import { downloadModel } from '../../workers/base-models/download.ts';
+import { type LocalServer, startLocalServer } from '../local-server.ts';
 import { filesOf, type HubServer, startHub } from './hub-server.ts';
 import { COMMITS, repository } from './repository.ts';
 
@@ -20,8 +19,7 @@ const model = { name: 'org/tiny', revision: null };
 type Hostile = (request: IncomingMessage, response: ServerResponse) => boolean | Promise<boolean>;
 
 let hub: HubServer;
-let mirror: Server;
-let url: string;
+let mirror: LocalServer;
 let hostile: Hostile;
 const requests: { url: string; authorization: string | undefined }[] = [];
 
@@ -30,25 +28,21 @@ beforeEach(async () => {
   hub.repositories.set('org/tiny', repository(await filesOf(TINY)));
   hostile = () => false;
   requests.length = 0;
-  mirror = createServer(async (request, response) => {
+  mirror = await startLocalServer(async (request, response) => {
     requests.push({ url: request.url!, authorization: request.headers.authorization });
     if (await hostile(request, response)) return;
     const answer = await fetch(hub.url + request.url, { headers: request.headers as Record<string, string> });
     response.writeHead(answer.status, Object.fromEntries(answer.headers));
     response.end(Buffer.from(await answer.arrayBuffer()));
   });
-  mirror.listen(0, '127.0.0.1');
-  await once(mirror, 'listening');
-  url = `http://127.0.0.1:${(mirror.address() as AddressInfo).port}`;
 });
 afterEach(async () => {
-  mirror.closeAllConnections();
-  mirror.close();
+  await mirror.close();
   await hub.close();
 });
 
 const open = (env: Record<string, string> = {}) =>
-  openHub(readConfig({ HF_ENDPOINT: url, ALLOW_MODEL_DOWNLOAD: 'true', HF_TOKEN: 'hf_the_token', ...env }).hub);
+  openHub(readConfig({ HF_ENDPOINT: mirror.url, ALLOW_MODEL_DOWNLOAD: 'true', HF_TOKEN: 'hf_the_token', ...env }).hub);
 const json = (response: ServerResponse, body: unknown, headers = {}) => {
   response.writeHead(200, { 'content-type': 'application/json', ...headers });
   response.end(JSON.stringify(body));
@@ -78,7 +72,7 @@ describe('a mirror', () => {
   it.each<[string, Hostile, RegExp]>([
     [
       'lists without end',
-      (request, response) => isTree(request) && json(response, [], { link: `<${url}${request.url}>; rel="next"` }),
+      (request, response) => isTree(request) && json(response, [], { link: `<${mirror.url}${request.url}>; rel="next"` }),
       /more than 100 requests/,
     ],
     [
@@ -167,20 +161,18 @@ describe('a mirror', () => {
 
   it('never gets the token of another host, and no other host gets the token', async () => {
     const seen: (string | undefined)[] = [];
-    const other = createServer((request, response) => {
+    const other = await startLocalServer((request, response) => {
       seen.push(request.headers.authorization);
       json(response, []);
-    }).listen(0, '127.0.0.1');
-    await once(other, 'listening');
-    const host = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    });
+    const { host } = other;
     hostile = (request, response) => isTree(request) && json(response, [], { link: `<http://${host}/more>; rel="next"` });
     await open({ ALLOW_PRIVATE_HOSTS: host })
       .describe(model)
       .catch(() => {});
     expect(requests.every(({ authorization }) => authorization === 'Bearer hf_the_token')).toBe(true);
     expect(seen).toEqual([undefined]);
-    other.closeAllConnections();
-    other.close();
+    await other.close();
   });
 
   it('that sends more of a file than it lists › does not fill the disk', async () => {

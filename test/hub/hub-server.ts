@@ -1,24 +1,21 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { type LocalServer, startLocalServer } from '../local-server.ts';
 import { answerPush, type Pushes } from './hub-pushes.ts';
 import { LARGE_BYTES } from './repository.ts';
 
 type Trouble = 'cut' | 'corrupt' | undefined;
 
 /** A small server that speaks the parts of the hub's protocol needed to read and write models. */
-export interface HubServer extends Pushes {
-  url: string;
+export interface HubServer extends LocalServer, Pushes {
   /** One entry per response with a file's content: what was requested and how many bytes were sent. */
   served: { file: string; from: number; bytes: number }[];
   /** Called before each chunk of a file; `cut` ends the connection there, `corrupt` sends other bytes. */
   trouble: ((file: string, sentBytes: number) => Trouble | Promise<Trouble>) | null;
   /** How many of the next requests are answered with 503. */
   failing: number;
-  close(): Promise<void>;
 }
 
 export async function filesOf(dir: string): Promise<Map<string, Buffer>> {
@@ -29,27 +26,22 @@ export async function filesOf(dir: string): Promise<Map<string, Buffer>> {
 const CHUNK_BYTES = 16 * 1024;
 
 export async function startHub(): Promise<HubServer> {
-  const hub: Omit<HubServer, 'url' | 'close'> = {
+  const hub: State = {
     ...{ repositories: new Map(), served: [], trouble: null, failing: 0 },
     ...{ writers: new Map(), lfs: new Map(), requests: [], refusing: null },
   };
-  const server = createServer((request, response) => {
+  const server = await startLocalServer((request, response) => {
     answer(hub, request, response).catch((error: unknown) => {
       response.statusCode = 500;
       response.end(String(error));
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const close = async () => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  };
-  return Object.assign(hub, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close });
+  return Object.assign(hub, server);
 }
 
-async function answer(hub: Omit<HubServer, 'url' | 'close'>, request: IncomingMessage, response: ServerResponse): Promise<void> {
+type State = Omit<HubServer, keyof LocalServer>;
+
+async function answer(hub: State, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (request.method !== 'GET' && request.method !== 'HEAD') return void (await answerPush(hub, request, response));
   const url = new URL(request.url!, 'http://hub');
   const refuse = (status: number, code: string) => {

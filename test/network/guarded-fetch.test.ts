@@ -1,24 +1,16 @@
-import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { guardedFetch } from '../../src/network/guarded-fetch.ts';
 import { isPrivateAddress } from '../../src/network/private-address.ts';
+import { type LocalServer, startLocalServer } from '../local-server.ts';
 
-const servers: Server[] = [];
+const servers: LocalServer[] = [];
 async function serve(answer: RequestListener): Promise<string> {
-  const server = createServer(answer);
+  const server = await startLocalServer(answer);
   servers.push(server);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return server.host;
 }
-afterEach(() => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
+afterEach(() => Promise.all(servers.splice(0).map((server) => server.close())));
 
 describe('isPrivateAddress', () => {
   it.each([

@@ -1,11 +1,9 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { openTracing } from '../../src/tracing/open.ts';
 import { noTracing, type Tracing } from '../../src/tracing/tracing.ts';
+import { type LocalServer, startLocalServer } from '../local-server.ts';
 import { superviseJobs } from '../workers/job/supervised-jobs.ts';
 
 interface OtlpSpan {
@@ -27,12 +25,12 @@ const TRACE = 'c0ffee00c0ffee00c0ffee00c0ffee00';
 const CALLER = 'ca11e5ca11e5ca11';
 
 let received: Received[] = [];
-let collector: Server;
+let collector: LocalServer;
 let jobs: Awaited<ReturnType<typeof superviseJobs>>;
 let workers: Tracing;
 
 beforeAll(async () => {
-  collector = createServer(async (request, response) => {
+  collector = await startLocalServer(async (request, response) => {
     interface Sent {
       resourceSpans: { resource: { attributes: OtlpSpan['attributes'] }; scopeSpans: { spans: OtlpSpan[] }[] }[];
     }
@@ -42,18 +40,15 @@ beforeAll(async () => {
       received.push(...scopeSpans.flatMap(({ spans }) => spans.map((span) => ({ ...span, service }))));
     }
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-  }).listen(0, '127.0.0.1');
-  await once(collector, 'listening');
-  const { port } = collector.address() as AddressInfo;
-  jobs = await superviseJobs({ OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` });
+  });
+  jobs = await superviseJobs({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
   const { config, log } = jobs.service.services;
   workers = await openTracing(config.tracing, { part: 'worker', log });
 });
 afterAll(async () => {
   await workers?.close();
   await jobs?.close();
-  collector?.closeAllConnections();
-  collector?.close();
+  await collector?.close();
 });
 
 async function trace(fields: object = {}): Promise<{ id: string; spans: Map<string, Received> }> {

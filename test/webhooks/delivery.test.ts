@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await service.close();
-  receiver.close();
+  await receiver.close();
 });
 afterEach(async () => {
   receiver.answer = accept;
@@ -175,7 +175,7 @@ describe('a receiver', () => {
     receiver.answer = (response) => void response.writeHead(307, { location: elsewhere.url }).end();
     await send();
     expect(elsewhere.received).toEqual([]);
-    elsewhere.close();
+    await elsewhere.close();
     const [{ attempts }] = await log(id);
     expect(attempts).toMatchObject([{ status_code: 307, error: expect.stringMatching(/redirects are not followed/) }]);
   });
@@ -201,7 +201,7 @@ describe('a receiver', () => {
     await afterPause();
     await send();
     expect((await log(id))[0]).toMatchObject({ status: 'delivered', attempts: [{}, { status_code: 200, error: null }] });
-    slow.close();
+    await slow.close();
   });
 
   it('that is gone › gets nothing more until its URL is given again', async () => {

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await service.close();
-  receiver.close();
+  await receiver.close();
 });
 
 const event_types = ['fine_tuning.job.failed'];
@@ -107,7 +107,7 @@ describe('an endpoint', () => {
       success: true,
     });
     const closed = await startReceiver();
-    closed.close();
+    await closed.close();
     await service.services.database.webhookEndpoint.update({ where: { id }, data: { url: closed.url } });
     expect(refusal(await test())).toMatchObject({
       status: 400,
