@@ -1,9 +1,9 @@
 /** Walks the whole OpenAPI document: what one project or organization has does not exist for another. */
-import { readFile } from 'node:fs/promises';
 import type { LightMyRequestResponse } from 'fastify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKey } from '../../src/api-keys/create.ts';
 import { type JsonObject, operationsOf } from '../../src/http/openapi/rewrite.ts';
+import { describedModel } from '../models/described-model.ts';
 import { API_KEY, type RunningService, refusal, runService } from '../running-service.ts';
 import { type Body, bodies, bodiesWithoutNames, json, makeOneOfEverything, type Owned } from './one-of-everything.ts';
 
@@ -41,10 +41,8 @@ afterAll(() => service.close());
 
 /** A worker whose model can be estimated. It counts as gone a while later. */
 async function announceDescribed(): Promise<void> {
-  const config = await readFile('models/graft-tiny/config.json', 'utf8');
-  const described = { id: 'described', family: 'llama', parameters: 1, sizeBytes: 1, revision: null, config };
   const worker = { id: 'worker-other', hostname: 'here', device: 'CPU', memoryBytes: 2 ** 30 };
-  await service.services.models.announce(worker, [described]);
+  await service.services.models.announce(worker, [describedModel('described')]);
 }
 
 /** Headers of callers who have done nothing yet: one of another project of the same organization, and one who administers another organization. */

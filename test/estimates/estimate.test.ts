@@ -1,17 +1,15 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { example } from '../journey/dataset.ts';
+import { describedModel } from '../models/described-model.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 
-const GRAFT_TINY = readFileSync(new URL('../../models/graft-tiny/config.json', import.meta.url), 'utf8');
 const GIB = 2 ** 30;
 
 let service: RunningService;
 beforeAll(async () => {
   service = await runService();
   const { models } = service.services;
-  const described = (id: string, config: string) => ({ id, family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000, revision: null, config });
-  await models.announce({ id: 'worker-large', hostname: 'here', device: 'CPU', memoryBytes: 16 * GIB }, [described('described', GRAFT_TINY)]);
+  await models.announce({ id: 'worker-large', hostname: 'here', device: 'CPU', memoryBytes: 16 * GIB }, [describedModel('described')]);
   await models.announce({ id: 'worker-small', hostname: 'there', device: 'CPU', memoryBytes: GIB / 4 }, []);
 });
 afterAll(() => service?.close());

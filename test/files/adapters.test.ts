@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describedModel } from '../models/described-model.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 import { filesOf, PEFT_ADAPTER, tarOfFiles } from './adapter-tar.ts';
 
@@ -10,9 +10,7 @@ let training_file: string;
 beforeAll(async () => {
   service = await runService();
   training_file = await service.upload();
-  const config = await readFile('models/graft-tiny/config.json', 'utf8');
-  const described = { id: 'described', family: 'llama', parameters: 1, sizeBytes: 1, revision: null, config };
-  await service.services.models.announce({ id: 'worker-described', hostname: 'here', device: 'CPU' }, [described]);
+  await service.services.models.announce({ id: 'worker-described', hostname: 'here', device: 'CPU' }, [describedModel('described')]);
 });
 afterAll(() => service.close());
 

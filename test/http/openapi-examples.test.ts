@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Json, type JsonObject, operationsOf } from '../../src/http/openapi/rewrite.ts';
 import { echoingWorker } from '../chat/echoing-worker.ts';
 import { storeTunedModel } from '../exports/tuned-model.ts';
+import { describedModel } from '../models/described-model.ts';
 import { type RunningService, runService } from '../running-service.ts';
 
 /** As many bytes as the example of an upload says. */
@@ -13,10 +13,7 @@ let document: JsonObject;
 let answering: ReturnType<typeof echoingWorker>;
 beforeAll(async () => {
   service = await runService();
-  // A worker that tells what the model's config.json says, which an estimate needs.
-  const config = readFileSync(new URL('../../models/graft-tiny/config.json', import.meta.url), 'utf8');
-  const tiny = { id: 'graft-tiny', family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000, revision: null, config };
-  await service.services.models.announce({ id: 'worker-described', hostname: 'here', device: 'CPU' }, [tiny]);
+  await service.services.models.announce({ id: 'worker-described', hostname: 'here', device: 'CPU' }, [describedModel('graft-tiny')]);
   answering = echoingWorker(service.services, 'worker-described');
   document = (await service.inject({ url: '/docs/json' })).json();
 });
