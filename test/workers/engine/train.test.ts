@@ -11,6 +11,7 @@ import { readSafetensors, writeSafetensors } from '../../../workers/engine/io/sa
 import { prepareData } from '../../../workers/engine/prepare-data.ts';
 import { tf } from '../../../workers/engine/tensorflow/tensorflow.ts';
 import { train } from '../../../workers/engine/train.ts';
+import { stoppingAfter } from './stopping-after.ts';
 
 const modelDir = fileURLToPath(new URL('../../fixtures/reference/cases/llama-gqa-tied/model', import.meta.url));
 
@@ -50,13 +51,6 @@ function options(name: string, given: Partial<TrainOptions> = {}): TrainOptions 
     seed: 7,
     ...given,
   };
-}
-
-/** Stops after a step as a cancelled job does. */
-function stoppingAfter(step: number): Pick<TrainOptions, 'signal' | 'report'> {
-  const controller = new AbortController();
-  const report = { step: (done: StepReport) => (done.step === step ? controller.abort(new Error('cancelled')) : undefined) };
-  return { signal: controller.signal, report };
 }
 
 const bytes = (...path: string[]) => readFile(join(dir, ...path));

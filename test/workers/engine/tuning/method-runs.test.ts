@@ -11,6 +11,7 @@ import { prepare } from '../../../../workers/engine/prepare.ts';
 import { prove } from '../../../../workers/engine/proof/prove.ts';
 import { train, trainPrepared } from '../../../../workers/engine/train.ts';
 import { methodOf } from '../../../../workers/engine/tuning/methods.ts';
+import { stoppingAfter } from '../stopping-after.ts';
 
 const tied = referencePath('cases', 'llama-gqa-tied', 'model');
 const biased = referencePath('cases', 'llama-untied-v4', 'model');
@@ -58,10 +59,8 @@ describe.each(RUNS)('a run with $tuning', (one) => {
   });
 
   it('stopped and resumed › delivers the same bytes', async () => {
-    const controller = new AbortController();
-    const report = { step: ({ step }: StepReport) => (step === 2 ? controller.abort(new Error('cancelled')) : undefined) };
     const given = options('resumed', one);
-    await expect(train({ ...given, report, signal: controller.signal })).rejects.toThrow('cancelled');
+    await expect(train({ ...given, ...stoppingAfter(2) })).rejects.toThrow('cancelled');
     await train({ ...given, resumeFrom: join(given.checkpointsDir!, '2') });
     const [file] = methodOf(tuning as never)
       .tensorFiles(given.outputDir)
@@ -78,10 +77,8 @@ describe("a run that continues PEFT's VeRA, whose matrices are not Graft's", () 
       startFrom,
     });
     await train(given('continued'));
-    const controller = new AbortController();
-    const report = { step: ({ step }: StepReport) => (step === 2 ? controller.abort(new Error('cancelled')) : undefined) };
     const stopped = given('continued-stopped');
-    await expect(train({ ...stopped, report, signal: controller.signal })).rejects.toThrow('cancelled');
+    await expect(train({ ...stopped, ...stoppingAfter(2) })).rejects.toThrow('cancelled');
     await train({ ...stopped, resumeFrom: join(stopped.checkpointsDir!, '2') });
     const [whole, resumed] = [given('continued'), stopped].map(({ outputDir }) => readSafetensors(join(outputDir, 'adapter_model.safetensors')));
     expect(resumed).toEqual(whole);
