@@ -10,6 +10,7 @@ import { openForInference, openForTraining } from '../../../../workers/engine/co
 import { readAdapterConfig, saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { readSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 import { lora } from '../../../../workers/engine/tuning/lora.ts';
+import { expectWithinTolerances } from './expect-within-tolerances.ts';
 
 const modelOf = (name: string): string => referencePath(...readReference<string[]>('lora', name, 'base.json'), 'model');
 const INITIALISED = ['pissa', 'pissa-conv1d', 'olora'];
@@ -26,7 +27,7 @@ function inTemporaryDir<T>(use: (dir: string) => T): T {
 
 describe.each(ADAPTERS)('the PEFT adapter %s', (name) => {
   it.each(['compiled', 'eager'] as const)('in the %s model › has the logits, loss, gradients and ten steps of PEFT', (kind) => {
-    expectWithin(adapterDifferences(name, kind));
+    expectWithinTolerances(adapterDifferences(name, kind));
   });
 
   it('saved again › is the same tensors under the same names, and is proven by its layout', () => {
@@ -47,13 +48,9 @@ describe.each(ADAPTERS)('the PEFT adapter %s', (name) => {
 
 type Tensors = ReturnType<typeof readSafetensors>;
 
-const expectWithin = (differences: ReturnType<typeof adapterDifferences>): void => {
-  for (const [what, allowed] of Object.entries(TOLERANCES)) expect(differences[what as keyof typeof TOLERANCES], what).toBeLessThanOrEqual(allowed);
-};
-
 describe('LoRA+', () => {
   it.each(['compiled', 'eager'] as const)('in the %s model › takes the ten steps of PEFT’s optimizer', (kind) => {
-    expectWithin(adapterDifferences('patterns', kind, { file: 'loraplus-after-10-steps', fields: { loraplus_lr_ratio: 16 } }));
+    expectWithinTolerances(adapterDifferences('patterns', kind, { file: 'loraplus-after-10-steps', fields: { loraplus_lr_ratio: 16 } }));
   });
 });
 

@@ -28,25 +28,24 @@ const TUNINGS: [string, Partial<LoraTuning>][] = [
 
 describe.each(TUNINGS)('a run with %s', (name, fields) => {
   it('is proven, merges, and resumes from its first checkpoint to the same adapter, bit for bit', async () => {
-    const [delivered, again, checkpointsDir, merged] = ['delivered', 'again', 'checkpoints', 'merged'].map((part) => join(dir, name, part)) as Four;
+    const at = (...path: string[]) => join(dir, name, ...path);
+    const delivered = at('delivered');
     const options = {
       ...{ modelDir, trainingFile, seed: 1, tuning: { type: 'lora', r: 4, ...fields } as LoraTuning },
       hyperparameters: { n_epochs: 2, batch_size: 3, learning_rate: 5e-3, precision: 'f32', save_steps: 1 } as const,
     };
-    const first = { ...options, outputDir: delivered, checkpointsDir };
+    const first = { ...options, outputDir: delivered, checkpointsDir: at('checkpoints') };
     const run = await prepare(first);
     const { last } = await trainPrepared(run, first);
     const findings = await prove(run, { modelDir, deliveredDir: delivered, last });
     expect(findings.problems).toEqual([]);
 
-    await train({ ...options, outputDir: again, resumeFrom: join(checkpointsDir, '1') });
-    const bytes = (of: string): Buffer => readFileSync(join(of, 'adapter_model.safetensors'));
-    expect(bytes(again).equals(bytes(delivered))).toBe(true);
+    await train({ ...options, outputDir: at('again'), resumeFrom: at('checkpoints', '1') });
+    const bytes = (of: string): Buffer => readFileSync(at(of, 'adapter_model.safetensors'));
+    expect(bytes('again').equals(bytes('delivered'))).toBe(true);
 
     const files = { modelDir, adapterDir: delivered };
-    await exportHuggingFace(files, merged, { dtype: 'F32', progress: async () => {} });
-    expect((await proveMerge(files, merged, 'F32')).difference).toBeLessThan(1e-5);
+    await exportHuggingFace(files, at('merged'), { dtype: 'F32', progress: async () => {} });
+    expect((await proveMerge(files, at('merged'), 'F32')).difference).toBeLessThan(1e-5);
   });
 });
-
-type Four = [string, string, string, string];
