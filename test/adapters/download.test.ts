@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
-import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_PROJECT, fineTunedModelName, newFileId } from '../../src/ids.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import { API_KEY, type RunningService, refusal, runService } from '../running-service.ts';
+import { unpackTar } from '../unpack-tar.ts';
 
 const adapter = { 'adapter_config.json': '{"r":8}', 'adapter_model.safetensors': 'x'.repeat(3_000_000) };
 
@@ -47,13 +46,8 @@ beforeAll(async () => {
 afterAll(() => service.close());
 
 async function untar(bytes: Buffer): Promise<Record<string, string>> {
-  const files: Record<string, string> = {};
-  for await (const entry of Readable.from([bytes]).pipe(extract())) {
-    const chunks: Buffer[] = [];
-    for await (const chunk of entry) chunks.push(chunk as Buffer);
-    files[entry.header.name] = Buffer.concat(chunks).toString();
-  }
-  return files;
+  const files = await unpackTar(bytes);
+  return Object.fromEntries([...files].map(([name, content]) => [name, content.toString()]));
 }
 
 const download = (path: string) => service.inject({ url: `/v1/fine_tuning/jobs/${jobId}${path}` });

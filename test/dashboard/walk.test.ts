@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Api, connect, unpackTar } from '../journey/api.ts';
+import { type Api, connect } from '../journey/api.ts';
 import { sameAnswer } from '../journey/dataset.ts';
 import { JOURNEY_KEY, makeHome, startService } from '../journey/service.ts';
+import { unpackTar } from '../unpack-tar.ts';
 import { barriersOn, complaintsOf, findChromium, openBrowser } from './browser.ts';
 import { walkChat } from './walk/chat.ts';
 import { walkData } from './walk/data.ts';
@@ -73,7 +74,7 @@ describe.skipIf(executablePath === null)('the dashboard in Chromium', () => {
     return page;
   }
 
-  const walk = (): Walk => ({ url: service.url, api, fileId, jobId, open });
+  const walk = (): Walk => ({ api, fileId, jobId, open });
   walkChat(walk);
   walkData(walk);
   walkExports(walk);

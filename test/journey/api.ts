@@ -1,4 +1,4 @@
-import { extract } from 'tar-stream';
+import { unpackTar } from '../unpack-tar.ts';
 import { JOURNEY_KEY, until } from './service.ts';
 
 export interface JobObject {
@@ -40,10 +40,15 @@ export function connect(url: string) {
     return response;
   };
   const json = async <T>(path: string, init?: RequestInit) => (await (await request(path, init)).json()) as T;
+  const post = <T>(path: string, body: object) =>
+    json<T>(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
   const job = (id: string) => json<JobObject>(`/fine_tuning/jobs/${id}`);
   const checkpoints = async (id: string) => (await json<ListOf<CheckpointObject>>(`/fine_tuning/jobs/${id}/checkpoints?limit=100`)).data;
 
   return {
+    /** Of any path after `/v1`. */
+    get: <T>(path: string) => json<T>(path),
+    post,
     job,
     checkpoints,
     async upload(content: string | Uint8Array<ArrayBuffer>): Promise<string> {
@@ -52,8 +57,7 @@ export function connect(url: string) {
       body.set('file', new Blob([content]), 'examples.jsonl');
       return (await json<{ id: string }>('/files', { method: 'POST', body })).id;
     },
-    create: (body: object) =>
-      json<JobObject>('/fine_tuning/jobs', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    create: (body: object) => post<JobObject>('/fine_tuning/jobs', body),
     /** The error of a job that is refused when it is created. */
     async refused(body: object): Promise<JobObject['error']> {
       const headers = { authorization: `Bearer ${JOURNEY_KEY}`, 'content-type': 'application/json' };
@@ -89,19 +93,6 @@ export function connect(url: string) {
       return unpackTar(Buffer.from(await answer.arrayBuffer()));
     },
   };
-}
-
-/** @returns the files of a tar: name → bytes */
-export async function unpackTar(tar: Buffer): Promise<Map<string, Buffer>> {
-  const files = new Map<string, Buffer>();
-  const unpack = extract();
-  unpack.end(tar);
-  for await (const entry of unpack) {
-    const chunks: Buffer[] = [];
-    for await (const chunk of entry) chunks.push(chunk as Buffer);
-    files.set(entry.header.name, Buffer.concat(chunks));
-  }
-  return files;
 }
 
 export type Api = ReturnType<typeof connect>;

@@ -1,7 +1,8 @@
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseHeader, parseHeaderLength } from '../../src/formats/safetensors.ts';
-import { type Api, connect, type JobObject, unpackTar } from './api.ts';
+import { unpackTar } from '../unpack-tar.ts';
+import { type Api, connect, type JobObject } from './api.ts';
 import { pairs, sameAnswer } from './dataset.ts';
 import { JOURNEY_KEY, makeHome, startService, until } from './service.ts';
 

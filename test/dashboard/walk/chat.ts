@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
-import { ask, SLOW_MS, type Walk } from './walk.ts';
+import { SLOW_MS, type Walk } from './walk.ts';
 
 const TOKENS = 24;
 
@@ -44,7 +44,7 @@ export function walkChat(walk: () => Walk): void {
 
   async function answerOf(model: string, messages: Message[]): Promise<string> {
     const body = { model, messages, temperature: 0, max_completion_tokens: TOKENS };
-    const { choices } = await ask<{ choices: { message: { content: string } }[] }>(walk(), '/chat/completions', body);
+    const { choices } = await walk().api.post<{ choices: { message: { content: string } }[] }>('/chat/completions', body);
     return choices[0]!.message.content;
   }
 }

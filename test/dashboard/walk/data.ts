@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { sameAnswer } from '../../journey/dataset.ts';
-import { ask, SLOW_MS, type Walk } from './walk.ts';
+import { SLOW_MS, type Walk } from './walk.ts';
 
 /** From a file that is dropped to what its job would need, and what a job was asked. */
 export function walkData(walk: () => Walk): void {
@@ -31,21 +31,21 @@ export function walkData(walk: () => Walk): void {
   });
 
   it('shows answers and scores before training beside the newest, and copies the questions to a job like it', { timeout: SLOW_MS }, async () => {
-    const { jobId, open } = walk();
+    const { api, jobId, open } = walk();
     const page = await open(`jobs/${jobId}/samples`);
     await page.getByText('Before training').first().waitFor();
     await page.locator('.answer').first().waitFor();
     const shown = await page.locator('.answer').allTextContents();
-    const { data } = await ask<{ data: { step_number: number; text: string }[] }>(walk(), `/fine_tuning/jobs/${jobId}/samples?limit=100`);
+    const { data } = await api.get<{ data: { step_number: number; text: string }[] }>(`/fine_tuning/jobs/${jobId}/samples?limit=100`);
     const texts = data.toReversed().map(({ text }) => text);
     expect(shown.slice(0, 2).map((text) => text.replace(' … (cut at its longest)', ''))).toEqual([texts[0], texts.at(-1)]);
-    const { data: scores } = await ask<{ data: { base: number; tuned: number }[] }>(walk(), `/fine_tuning/jobs/${jobId}/evaluations`);
+    const { data: scores } = await api.report<{ data: { base: number; tuned: number }[] }>(jobId, 'evaluations');
     const cells = await page.getByRole('row', { name: /^same/ }).getByRole('cell').allTextContents();
     expect(cells.slice(0, 2).map(Number)).toEqual([scores[0]!.base, scores[0]!.tuned].map((score) => Number(score.toPrecision(3))));
 
     await page.goto(page.url().replace(/#.*/, `#/new?from=${jobId}`));
     const code = JSON.parse(/-d '([\s\S]*)'$/.exec((await page.getByRole('region', { name: 'the job in curl' }).textContent())!)![1]!);
-    const job = await ask<Record<string, unknown>>(walk(), `/fine_tuning/jobs/${jobId}`);
+    const job = await api.get<Record<string, unknown>>(`/fine_tuning/jobs/${jobId}`);
     for (const name of ['sample_prompts', 'evaluations', 'evaluation_file', 'max_completion_tokens']) expect(code[name]).toEqual(job[name]);
   });
 }

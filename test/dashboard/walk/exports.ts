@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
-import { unpackTar } from '../../journey/api.ts';
-import { ask, SLOW_MS, sha256, type Walk } from './walk.ts';
+import { unpackTar } from '../../unpack-tar.ts';
+import { SLOW_MS, sha256, type Walk } from './walk.ts';
 
 interface ExportList {
   data: { id: string; files: { name: string; sha256: string }[] }[];
@@ -10,14 +10,14 @@ interface ExportList {
 /** Exports, and downloads that do not go through memory. */
 export function walkExports(walk: () => Walk): void {
   it('exports a model, watches it and hands over the files', { timeout: 2 * SLOW_MS }, async () => {
-    const { jobId, open } = walk();
+    const { api, jobId, open } = walk();
     const page = await open(`jobs/${jobId}/results`);
     await page.getByLabel('Format').selectOption('mlx_adapter');
     await page.getByRole('button', { name: 'Export', exact: true }).click();
     const button = page.getByRole('button', { name: 'Download all (tar) of MLX adapter' });
     const [download] = await Promise.all([page.waitForEvent('download'), button.click()]);
     const files = await unpackTar(await readFile(await download.path()));
-    const { data } = await ask<ExportList>(walk(), '/exports');
+    const { data } = await api.get<ExportList>('/exports');
     expect(data).toHaveLength(1);
     expect([...files].map(([name, content]) => ({ name, sha256: sha256(content) }))).toEqual(
       data[0]!.files.map(({ name, sha256: hash }) => ({ name, sha256: hash })),
