@@ -7,11 +7,12 @@ import { keys } from '../../src/object-store/keys.ts';
 import { readSafetensors } from '../../workers/engine/io/safetensors.ts';
 import type { RunningWorker } from '../../workers/worker.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
+import { sha256 } from '../sha256.ts';
 import { unpackTar } from '../unpack-tar.ts';
 import { startWorkerWithoutTraining } from '../worker-without-training.ts';
 import { endOfExport } from './end-of-export.ts';
 import { readGguf } from './gguf-reader.ts';
-import { sha256, storeTunedModel } from './tuned-model.ts';
+import { storeTunedModel } from './tuned-model.ts';
 
 interface ExportBody {
   id: string;

@@ -4,9 +4,10 @@ import type { RunningWorker } from '../../workers/worker.ts';
 import { type HubServer, startHub } from '../hub/hub-server.ts';
 import { repository } from '../hub/repository.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
+import { sha256 } from '../sha256.ts';
 import { startWorkerWithoutTraining } from '../worker-without-training.ts';
 import { endOfExport } from './end-of-export.ts';
-import { sha256, storeTunedModel } from './tuned-model.ts';
+import { storeTunedModel } from './tuned-model.ts';
 
 interface ExportBody {
   id: string;

@@ -1,5 +1,4 @@
 /** A tuned graft-tiny with a real adapter of random values, stored as a worker stores one. */
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -46,5 +45,3 @@ export async function storeTunedModel({ services, client, upload }: RunningServi
   await jobs.succeed(job, { fineTunedModel: model, adapterFolder, trainedTokens: 8, files: [], events: [] });
   return { jobId, model };
 }
-
-export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
+import { sha256 } from '../sha256.ts';
 import { LARGE_BYTES, type Repository } from './repository.ts';
 
 /** Larger files go in parts. */
@@ -122,5 +123,4 @@ export async function answerPush(hub: Pushes, request: IncomingMessage, response
 }
 
 const newCommit = (): string => createHash('sha1').update(String(++commits)).digest('hex');
-const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
 const etagOf = (bytes: Buffer): string => `"${createHash('md5').update(bytes).digest('hex')}"`;

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AdapterProof } from '../../src/formats/adapter-proof.ts';
 import type { Lineage } from '../../src/formats/lineage.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
+import { sha256 } from '../sha256.ts';
 import { type Api, connect, type JobObject } from './api.ts';
 import { example, sameAnswer } from './dataset.ts';
 import { makeHome, startService } from './service.ts';
@@ -24,7 +24,6 @@ afterAll(async () => {
   await home?.remove();
 });
 
-const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex');
 const long = example('Short?', 'seven '.repeat(60));
 /** Line 9 repeats line 1, line 10 has nothing to train on, lines 11 and 12 are too long. */
 const training = sameAnswer(8) + sameAnswer(1) + example('Unheard?', 'no', { weight: 0 }) + long + example('Other?', 'eight '.repeat(60));

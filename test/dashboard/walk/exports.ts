@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
+import { sha256 } from '../../sha256.ts';
 import { unpackTar } from '../../unpack-tar.ts';
-import { SLOW_MS, sha256, type Walk } from './walk.ts';
+import { SLOW_MS, type Walk } from './walk.ts';
 
 interface ExportList {
   data: { id: string; files: { name: string; sha256: string }[] }[];

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Page } from 'playwright-core';
 import type { Api } from '../../journey/api.ts';
 
@@ -13,5 +12,3 @@ export interface Walk {
 
 /** Time for a job to be trained, or for a service to start, on a slow machine. */
 export const SLOW_MS = 100_000;
-
-export const sha256 = (content: Uint8Array): string => createHash('sha256').update(content).digest('hex');

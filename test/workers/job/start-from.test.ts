@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { filesOf, PEFT_ADAPTER, tarOfFiles } from '../../files/adapter-tar.ts';
 import { sameAnswer } from '../../journey/dataset.ts';
 import { refusal } from '../../running-service.ts';
+import { sha256 } from '../../sha256.ts';
 import { superviseJobs, WEIGHTS } from './supervised-jobs.ts';
 
 const TINY = fileURLToPath(new URL('../../fixtures/reference/cases/llama-gqa-tied/model', import.meta.url));
@@ -52,7 +52,7 @@ describe('a job on an uploaded adapter', () => {
     const lineage = (await jobs.get(id, '/lineage')).json();
     expect(lineage).toMatchObject({ base_model: { name: 'graft-tiny' }, continued_from: { model: own, job: null } });
     expect(lineage.continued_from.files.find(({ name }: { name: string }) => name === WEIGHTS)).toMatchObject({
-      sha256: createHash('sha256').update(Buffer.from(delivered[WEIGHTS])).digest('hex'),
+      sha256: sha256(Buffer.from(delivered[WEIGHTS])),
     });
 
     const peft = await succeeded({ ...still, start_from: await uploadTar(filesOf(PEFT_ADAPTER)), tuning: undefined });
