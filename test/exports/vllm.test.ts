@@ -47,7 +47,7 @@ async function serve(to: object): Promise<ExportBody> {
 const soon = { timeout: 30_000, interval: 200 };
 
 describe('an export to vLLM', () => {
-  it('is loaded from its directory, stays, is loaded again after vLLM was started again, and is unloaded when it is deleted', async () => {
+  it('is loaded from its directory, stays, is loaded again after a restart of vLLM, and is unloaded when it is deleted', async () => {
     const one = await serve({ name: 'greeter' });
     expect(one).toMatchObject({ status: 'succeeded', vllm: { name: 'greeter' }, expires_at: null });
     const place = join(adaptersDir, 'greeter');

@@ -30,7 +30,7 @@ const uploadFiles = async (files: Record<string, Buffer | string | null>) => upl
 const create = (body: object) => service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, ...body });
 
 describe('a tar of an adapter that PEFT wrote', () => {
-  it('in a folder and with further files › is taken, and says what is not used of it', async () => {
+  it('in a folder and with further files › is accepted, and says which files are not used', async () => {
     const inFolder = Object.fromEntries(
       Object.entries({ ...peft, 'training_args.bin': 'a' }).map(([name, content]) => [`./my-adapter/${name}`, content]),
     );
@@ -47,7 +47,7 @@ describe('a tar of an adapter that PEFT wrote', () => {
     expect(job).toMatchObject({ model: 'graft-tiny', start_from: id, tuning: { type: 'lora', r, lora_alpha, use_rslora: false } });
     expect([...job.tuning.target_modules].sort()).toEqual([...config.target_modules].sort());
     expect((await create({ start_from: id, tuning: { type: 'lora', r: r + 1 } })).json().tuning).toMatchObject({ r: r + 1 });
-    // As it is shown, it is a request for another one.
+    // A job as it is shown is a request for another one.
     expect((await service.post('/v1/fine_tuning/jobs', job)).json()).toMatchObject({ start_from: id });
     for (const tuning of [{ type: 'full' }, { type: 'lora', r: 1 }])
       expect(refusal(await create({ start_from: id, tuning }))).toMatchObject({ status: 400, code: 'tuning_mismatch', param: 'tuning' });
@@ -75,7 +75,7 @@ describe('a tar of an adapter that PEFT wrote', () => {
     });
   });
 
-  it('of a kind that there is no method for › is refused by its name', async () => {
+  it('of a kind without a method here › is refused by its name', async () => {
     const { id } = await uploadFiles(withConfig({ peft_type: 'LOKR' }));
     expect(refusal(await create({ start_from: id }))).toMatchObject({ code: 'unsupported_adapter', message: expect.stringMatching(/"LOKR"/) });
   });
@@ -90,7 +90,7 @@ describe('a tar that is refused', () => {
     ['has a link', { ...peft, link: null }, /is a symlink/],
     ['has two adapters', { ...peft, 'second/adapter_config.json': '{}' }, /two adapters/],
     ['has weights that are cut off', { ...peft, 'adapter_model.safetensors': weights.subarray(0, weights.length - 4) }, /cut off/],
-    ['has a configuration that is no JSON', { ...peft, 'adapter_config.json': '{' }, /is not JSON/],
+    ['has a configuration that is not JSON', { ...peft, 'adapter_config.json': '{' }, /is not JSON/],
   ])('because it %s has the status error, with what to do', async (_, files, problem) => {
     const file = await uploadFiles(files as Record<string, Buffer>);
     expect(file).toMatchObject({ status: 'error', status_details: expect.stringMatching(problem) });

@@ -148,12 +148,12 @@ describe('a sweep that is refused', () => {
     ['a setting of another strategy', { search: { ...grid, eta: 3 } }, 'invalid_value', 'search.eta'],
     ['halving without its first step', { search: { strategy: 'successive_halving', parameters } }, 'missing_required_parameter', 'search.min_steps'],
     ['a metric that no job has', { search: grid, metric: 'valid_loss' }, 'invalid_value', 'metric'],
-    ['an evaluation that there is not', { search: grid, metric: 'eval_style' }, 'invalid_value', 'base.evaluations'],
+    ['an unknown evaluation', { search: grid, metric: 'eval_style' }, 'invalid_value', 'base.evaluations'],
   ])('for %s says where and why', async (_, body, code, param) => {
     expect(refusal(await post(body))).toMatchObject({ status: 400, code, ...(param !== undefined && { param }) });
   });
 
-  it('for want of a validation file names it, and without need of one it is taken', async () => {
+  it('without a validation file names it, and is accepted where its metric needs none', async () => {
     const { validation_file: _, ...without } = base;
     const body = { base: without, search: { strategy: 'grid', parameters: { seed: [1] } } };
     expect(refusal(await service.post(URL, body))).toMatchObject({ code: 'missing_required_parameter', param: 'base.validation_file' });
@@ -161,8 +161,8 @@ describe('a sweep that is refused', () => {
   });
 });
 
-describe('a sweep whose process is killed, or that two processes take further', () => {
-  /** Whose process dies when it creates the job after so many. */
+describe('a sweep whose process is killed, or that two processes advance', () => {
+  /** The needs of a process that dies as it creates the job after the first `count`. */
   const dyingAfter = (count: number): AdvanceNeeds => {
     let left = count;
     const { jobs } = service.services;
@@ -253,7 +253,7 @@ describe('the limits of a project and of a sweep', () => {
 });
 
 describe('successive halving', () => {
-  it('compares at each step, stops the worse and lets the better train on, once, whoever decides', async () => {
+  it('compares at each step, stops the worse and lets the better train on, once even if two processes decide', async () => {
     const search = { strategy: 'successive_halving', parameters: { seed: [1, 2, 3, 4] }, eta: 2, min_steps: 2 };
     const sweep = await made({ search });
     const losses = [4, 1, 3, 2];

@@ -111,7 +111,7 @@ describe('a job that is traced', () => {
     expect(JSON.stringify([...spans.values()])).not.toContain(secret);
   });
 
-  it('with a collector that is away › trains as ever', async () => {
+  it('with a collector that cannot be reached › trains as usual', async () => {
     const { config, log } = jobs.service.services;
     const lost = await openTracing({ ...config.tracing!, url: 'http://127.0.0.1:9/v1/traces' }, { part: 'worker', log });
     const id = await jobs.makeJob();

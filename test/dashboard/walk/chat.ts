@@ -49,7 +49,7 @@ export function walkChat(walk: () => Walk): void {
   }
 }
 
-/** Sends a message with the keyboard. @returns all answers on the page once there are so many and they are complete */
+/** Sends a message with the keyboard. @returns all answers on the page once there are that many and they are complete */
 async function say(page: Page, text: string, answers: number): Promise<string[]> {
   await page.getByLabel('Message', { exact: true }).fill(text);
   await page.keyboard.press('Enter');
@@ -60,7 +60,7 @@ async function say(page: Page, text: string, answers: number): Promise<string[]>
   return (await said.allTextContents()).map((content) => content.replace('The model: ', ''));
 }
 
-/** Keeps each text that an answer has had, the empty one aside. */
+/** Keeps each text that an answer has had, except the empty one. */
 const NOTE_WHAT_IS_SHOWN = `
   globalThis.seen = [];
   new MutationObserver(() => {

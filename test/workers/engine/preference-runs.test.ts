@@ -69,7 +69,7 @@ describe.each(runs.map((run, index) => ({ ...run, index })))('$objective of $mod
       for (const [name, expected] of Object.entries(run.reported)) {
         if (name === 'nll_loss' && expected.every((loss) => loss === 0)) continue; // TRL's report of one that has no weight
         const ours = reports.map((metrics) => metrics[OF_THE_RUN.includes(name) ? name : `train_${name}`]!);
-        // Of a model that is its reference still, rounding decides which reward is larger.
+        // While a model still equals its reference, rounding decides which reward is larger.
         const isDecided = (_: number, step: number) => name !== 'rewards/accuracies' || run.reported['rewards/chosen']![step] !== 0;
         expect(largestDifference(ours.filter(isDecided), expected.filter(isDecided)), name).toBeLessThanOrEqual(toleranceOf(name));
       }

@@ -106,7 +106,7 @@ describe('multi_turn "split"', () => {
     expect((await learned({})).receipt.examples).toBe(2);
   });
 
-  it('is the way out where the template marks another number of turns than there are', async () => {
+  it('is the way out where the template marks fewer turns than there are', async () => {
     const marksLast =
       '{% for m in messages %}{% if loop.last %}{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}{% else %}{{ m.content }}{% endif %}{% endfor %}';
     const of = new ChatTemplate(marksLast, { specialTokens: {}, today: new Date(0) });
