@@ -6,7 +6,7 @@ import OpenAI from 'openai';
 import { buildApp } from '../src/app.ts';
 import { readConfig } from '../src/config.ts';
 import type { ErrorBody } from '../src/http/statuses.ts';
-import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
+import { ANNOUNCE_EVERY_MS, type AnnouncedModel, type WorkerIdentity } from '../src/models/store.ts';
 import { openServices, type Services } from '../src/services.ts';
 
 export const API_KEY = 'graft-test-key';
@@ -30,7 +30,8 @@ export interface RunningService {
 export async function runService(settings: Record<string, string> = {}): Promise<RunningService> {
   const dataDir = await mkdtemp(join(tmpdir(), 'graft-test-'));
   const services = await openServices(readConfig({ DATA_DIR: dataDir, WORKERS: '0', LOG_LEVEL: 'silent', ...settings }));
-  const worker = fakeWorker(services);
+  const tiny = { id: 'graft-tiny', family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000, revision: null };
+  const worker = fakeWorker(services, { id: 'worker-test', hostname: 'here', device: 'CPU' }, [tiny]);
   await worker.announce();
   const app = await buildApp(services, { apiKey: API_KEY });
   const address = await app.listen({ host: '127.0.0.1', port: 0 });
@@ -58,23 +59,22 @@ export async function runService(settings: Record<string, string> = {}): Promise
   };
 }
 
-interface FakeWorker {
+export interface FakeWorker {
   /** Announces the worker and keeps up its heartbeat, however slow the machine is. */
   announce(): Promise<void>;
   remove(): Promise<void>;
 }
 
-function fakeWorker({ models }: Services): FakeWorker {
-  const identity = { id: 'worker-test', hostname: 'here', device: 'CPU' };
-  const tiny = { id: 'graft-tiny', family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000, revision: null };
+/** @param offered the models that it announces */
+export function fakeWorker({ models }: Services, identity: WorkerIdentity, offered: AnnouncedModel[]): FakeWorker {
   let heartbeat: Promise<unknown> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
   return {
     async announce() {
-      await models.announce(identity, [tiny]);
+      await models.announce(identity, offered);
       clearInterval(timer);
       timer = setInterval(() => {
-        heartbeat = models.announce(identity, [tiny]);
+        heartbeat = models.announce(identity, offered);
       }, ANNOUNCE_EVERY_MS);
     },
     async remove() {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKey } from '../../src/api-keys/create.ts';
 import { type JsonObject, operationsOf } from '../../src/http/openapi/rewrite.ts';
 import { describedModel } from '../models/described-model.ts';
-import { API_KEY, type RunningService, refusal, runService } from '../running-service.ts';
+import { API_KEY, type FakeWorker, fakeWorker, type RunningService, refusal, runService } from '../running-service.ts';
 import { type Body, bodies, bodiesWithoutNames, json, makeOneOfEverything, type Owned } from './one-of-everything.ts';
 
 type Headers = Record<string, string>;
@@ -22,6 +22,8 @@ let service: RunningService;
 let operations: Operation[];
 let owned: Owned;
 let owner: Headers;
+/** Its model can be estimated. */
+let describing: FakeWorker;
 
 beforeAll(async () => {
   service = await runService();
@@ -32,18 +34,17 @@ beforeAll(async () => {
     const takesBody = operation['requestBody'] !== undefined;
     return { id: String(operation['operationId']), method: method.toUpperCase(), path, parameters: named('path'), query: named('query'), takesBody };
   });
-  await announceDescribed();
+  const identity = { id: 'worker-other', hostname: 'here', device: 'CPU', memoryBytes: 2 ** 30 };
+  describing = fakeWorker(services, identity, [describedModel('described')]);
+  await describing.announce();
   const project = await services.projects.create('graft', { name: 'Owner' });
   owner = { authorization: `Bearer ${API_KEY}`, 'openai-project': project.id };
   owned = await makeOneOfEverything(service, project.id, owner);
 });
-afterAll(() => service.close());
-
-/** A worker whose model can be estimated. It counts as gone a while later. */
-async function announceDescribed(): Promise<void> {
-  const worker = { id: 'worker-other', hostname: 'here', device: 'CPU', memoryBytes: 2 ** 30 };
-  await service.services.models.announce(worker, [describedModel('described')]);
-}
+afterAll(async () => {
+  await describing?.remove();
+  await service?.close();
+});
 
 /** Headers of callers who have done nothing yet: one of another project of the same organization, and one who administers another organization. */
 async function others(): Promise<{ neighbour: Headers; stranger: Headers }> {
@@ -136,7 +137,6 @@ describe('what a project owns', () => {
   it('cannot be named in what they create', async () => {
     const { file_id: foreignFile, model } = owned.parameters as { file_id: string; model: string };
     const [, , checkpoint] = owned.others as [string, string, string];
-    await announceDescribed();
     for (const headers of Object.values(await others())) {
       const created = (id: string, { payload, ...type }: Body) =>
         service.app.inject({ method: 'POST', url: operations.find((one) => one.id === id)!.path, headers: { ...headers, ...type }, payload });
