@@ -47,10 +47,12 @@ export async function judgeAdapter(bytes: AsyncIterable<Uint8Array>, start: Uint
   }
 }
 
+/** How the messages of tar-stream's errors begin, which have no codes. */
+const TAR_ERROR = /^(Invalid tar header|Invalid header|Header exceeds max size|Unexpected end of data)/;
+
 /** Errors of the archive itself, not of the store that it is read from. */
 const isUnpacking = (error: unknown): error is Error =>
-  error instanceof Error &&
-  (/tar|header|unexpected end of data/i.test(error.message) || String((error as NodeJS.ErrnoException).code).startsWith('Z_'));
+  error instanceof Error && (TAR_ERROR.test(error.message) || String((error as NodeJS.ErrnoException).code).startsWith('Z_'));
 
 type Found = Map<string, { path: string; file: HashedFile; content: Uint8Array }>;
 

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { judgeAdapter } from '../../src/files/adapter-archive.ts';
 import { describedModel } from '../models/described-model.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 import { filesOf, PEFT_ADAPTER, tarOfFiles } from './adapter-tar.ts';
@@ -101,6 +102,17 @@ describe('a tar that is refused', () => {
     const whole = await tarOfFiles(peft);
     expect((await upload(whole.subarray(0, 5000))).status).toBe('error');
     expect((await upload(gzipSync(whole).subarray(0, 3000), 'a.tgz')).status).toBe('error');
+  });
+});
+
+describe('a tar whose store fails', () => {
+  it('is not judged, whatever the store says', async () => {
+    const start = (await tarOfFiles(peft)).subarray(0, 2048);
+    const failing = (async function* () {
+      yield start;
+      throw new Error('the target could not start: no response header');
+    })();
+    await expect(judgeAdapter(failing, start)).rejects.toThrow('the target could not start');
   });
 });
 
