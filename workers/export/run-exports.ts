@@ -9,6 +9,7 @@ import { Refusal } from '../../src/formats/refusal.ts';
 import { announcedName } from '../../src/hub/hub-name.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import type { Services } from '../../src/services.ts';
+import type { VllmConfig } from '../../src/vllm/config.ts';
 import { downloadModel } from '../base-models/download.ts';
 import { markUsed } from '../base-models/sweep-downloads.ts';
 import type { ExportResult } from '../engine/export/export.ts';
@@ -75,13 +76,14 @@ export function runExports(options: Options): { stop(): Promise<void> } {
       await delay(LOOK_EVERY_MS, undefined, { signal: stopping.signal }).catch(() => {});
     }
   })();
-  const { vllm } = services.config;
-  const lookAfter = () =>
-    lookAfterAdapters(vllm!, { exports: services.exports, log }).catch((error) => log.warn({ err: error }, 'vLLM could not be looked after'));
-  const lookingAfter = vllm && setInterval(() => void lookAfter(), LOOK_AFTER_EVERY_MS);
+  // One round at a time: a request to a vLLM that hangs takes longer than the pause between them.
+  const lookAfter = async (vllm: VllmConfig) => {
+    while (await delay(LOOK_AFTER_EVERY_MS, true, { signal: stopping.signal }).catch(() => false))
+      await lookAfterAdapters(vllm, { exports: services.exports, log }).catch((error) => log.warn({ err: error }, 'vLLM could not be looked after'));
+  };
+  if (services.config.vllm !== null) void lookAfter(services.config.vllm);
   return {
     async stop() {
-      if (lookingAfter !== null) clearInterval(lookingAfter);
       stopping.abort(new WorkerStops());
       await running;
     },
