@@ -3,9 +3,7 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
-import { fedText } from '../data/packing.ts';
-import { mostProbable } from '../model/most-probable.ts';
-import type { GridContent } from '../model/token-grid.ts';
+import { allLogits, type LogitsAt, nextTokenLogits, nextTokens } from '../model/text-logits.ts';
 import { NO_SUMS, type Objective, type Sums } from '../objectives/objective.ts';
 import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
@@ -43,6 +41,10 @@ export class CompiledModel implements LearningModel {
   readonly totalParameters: number;
   readonly #recorded: RecordedModel;
   readonly #session: GraphSession;
+  readonly #logitsAt: LogitsAt = (content, positions) =>
+    tf.tidy(() =>
+      this.#session.run(logitFeeds(content, positions, this.config), [this.#recorded.logits])[0]!.dataSync<'float32'>(),
+    ) as unknown as Float32Array;
   #steps = 0;
 
   constructor({ readWeight, ...choices }: CompileOptions) {
@@ -129,20 +131,16 @@ export class CompiledModel implements LearningModel {
   }
 
   nextTokenLogits(text: Int32Array, options: LogitsOptions = {}): Float32Array {
-    const inputIds = fedText(this, text, options);
-    return this.#logitsAt({ rows: 1, length: inputIds.length, inputIds }, Int32Array.of(inputIds.length - 1));
+    return nextTokenLogits(this, this.#logitsAt, text, options);
   }
 
   nextTokens(texts: readonly Int32Array[]): Int32Array {
-    const fed = texts.map((text) => fedText(this, text));
-    return mostProbable(fed, this.config.vocabSize, (content, positions) => this.#logitsAt(content, positions));
+    return nextTokens(this, this.#logitsAt, texts);
   }
 
   /** @returns [length, vocab], row-major */
   allLogits(text: Int32Array): Float32Array {
-    const inputIds = fedText(this, text);
-    const positions = text.map((_, position) => inputIds.length - text.length + position);
-    return this.#logitsAt({ rows: 1, length: inputIds.length, inputIds }, positions);
+    return allLogits(this, this.#logitsAt, text);
   }
 
   read(): Map<string, TensorValues> {
@@ -228,13 +226,6 @@ export class CompiledModel implements LearningModel {
       const feeds = Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, tf.scalar(value)]));
       return this.#session.run(feeds, [output])[0]!.dataSync()[0]!;
     }) as unknown as number;
-  }
-
-  /** @param positions in [rows · length] */
-  #logitsAt(content: GridContent, positions: Int32Array): Float32Array {
-    return tf.tidy(() =>
-      this.#session.run(logitFeeds(content, positions, this.config), [this.#recorded.logits])[0]!.dataSync<'float32'>(),
-    ) as unknown as Float32Array;
   }
 
   #pass(batch: Batch, sums: RecordedPass['sums'], position?: DropoutPosition): Sums {

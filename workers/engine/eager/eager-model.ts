@@ -3,11 +3,10 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { usedHeadWeight } from '../../../src/formats/module-shapes.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
-import { fedText } from '../data/packing.ts';
 import { Decoder } from '../model/decoder.ts';
-import { mostProbable } from '../model/most-probable.ts';
 import type { Parameters } from '../model/parameters.ts';
-import { type GridContent, tokenGrid } from '../model/token-grid.ts';
+import { allLogits, type LogitsAt, nextTokenLogits, nextTokens } from '../model/text-logits.ts';
+import { tokenGrid } from '../model/token-grid.ts';
 import { loadWeights, readModelConfig } from '../model/weights.ts';
 import { softCapped } from '../objectives/cross-entropy.ts';
 import { type ComputedSums, type FedBatch, type Forward, fedTensors, NO_SUMS, type ObjectiveContext, type Sums } from '../objectives/objective.ts';
@@ -87,6 +86,14 @@ class DecoderWithTuning implements EagerModel {
   readonly #decoder: Decoder;
   readonly #trained: Trained;
   readonly #tensors: ReadonlySet<Tensor>;
+  readonly #logits: LogitsAt = (content, positions) =>
+    tf.tidy(() => {
+      const parameters = this.#trained.parameters();
+      const grid = tokenGrid(content, this.config);
+      const states = this.#decoder.statesAt(grid, tf.tensor1d(positions, 'int32'), parameters);
+      const logits = tf.matMul(states, this.#decoder.head(parameters), false, true);
+      return softCapped(logits, this.config.logitSoftCap).dataSync<'float32'>();
+    }) as unknown as Float32Array;
 
   constructor({ config, tuning, weights, trained }: Parts) {
     this.config = config;
@@ -136,19 +143,16 @@ class DecoderWithTuning implements EagerModel {
   }
 
   nextTokenLogits(text: Int32Array, options: LogitsOptions = {}): Float32Array {
-    const inputIds = fedText(this, text, options);
-    return this.#logits({ rows: 1, length: inputIds.length, inputIds }, Int32Array.of(inputIds.length - 1));
+    return nextTokenLogits(this, this.#logits, text, options);
   }
 
   nextTokens(texts: readonly Int32Array[]): Int32Array {
-    const fed = texts.map((text) => fedText(this, text));
-    return mostProbable(fed, this.config.vocabSize, (content, positions) => this.#logits(content, positions));
+    return nextTokens(this, this.#logits, texts);
   }
 
+  /** @returns [length, vocab], row-major */
   allLogits(text: Int32Array): Float32Array {
-    const inputIds = fedText(this, text);
-    const positions = text.map((_, position) => inputIds.length - text.length + position);
-    return this.#logits({ rows: 1, length: inputIds.length, inputIds }, positions);
+    return allLogits(this, this.#logits, text);
   }
 
   read(): Map<string, TensorValues> {
@@ -172,16 +176,6 @@ class DecoderWithTuning implements EagerModel {
   #compute(batch: Batch, fed: FedBatch, parameters: Parameters, withGradient: boolean): ComputedSums {
     const forward: Forward = { config: this.config, decoder: this.#decoder, grid: tokenGrid(batch, this.config), parameters };
     return this.objective.compute(forward, fedTensors(this.objective, fed, this.#context), { withGradient });
-  }
-
-  #logits(content: GridContent, positions: Int32Array): Float32Array {
-    return tf.tidy(() => {
-      const parameters = this.#trained.parameters();
-      const grid = tokenGrid(content, this.config);
-      const states = this.#decoder.statesAt(grid, tf.tensor1d(positions, 'int32'), parameters);
-      const logits = tf.matMul(states, this.#decoder.head(parameters), false, true);
-      return softCapped(logits, this.config.logitSoftCap).dataSync<'float32'>();
-    }) as unknown as Float32Array;
   }
 }
 
