@@ -22,7 +22,7 @@ export function addExport(graft: Command): void {
     .addHelpText(
       'after',
       `
-The export is made by a worker; Ctrl-C stops waiting, and the export goes on. A download that was
+The export is made by a worker; Ctrl-C stops waiting, and the export continues. A download that was
 interrupted is continued, and each file's SHA-256 is checked.
 
 Examples:
@@ -31,6 +31,8 @@ Examples:
   $ HF_TOKEN=hf_… graft export create ft:graft-tiny:default:first:abc123 --format peft_adapter --hub my-org/first`,
     )
     .action(async (model: string, options: CreateOptions, command: Command) => {
+      if (options.hub === undefined && (options.revision !== undefined || options.public))
+        command.error('error: --revision and --public are of a repository: name it with --hub');
       const { createExport } = await import('../exports/create.ts');
       await createExport(model, options, contextOf(command));
     });

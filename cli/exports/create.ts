@@ -53,7 +53,7 @@ async function untilOver(created: Export, { service: { client }, output }: { ser
   const live = output.live();
   const onInterrupt = () => {
     live?.clear();
-    output.note(`No longer waiting. The export goes on: \`graft export show ${created.id}\`, \`graft export cancel ${created.id}\`.`);
+    output.note(`No longer waiting. The export continues: \`graft export show ${created.id}\`, \`graft export cancel ${created.id}\`.`);
     process.exit(EXIT.interrupted);
   };
   process.once('SIGINT', onInterrupt);

@@ -27,7 +27,8 @@ export function walkData(walk: () => Walk): void {
     const id = new URL(page.url()).hash.split('/')[2]!;
     const measured = await api.report<{ total_steps: number; memory: { peak_bytes: number } }>(id, 'dry_run');
     const peak = Number((measured.memory.peak_bytes / 1e6).toPrecision(3));
-    expect(await page.getByRole('main').textContent()).toMatch(new RegExp(`peak\\s*${peak} MB[\\s\\S]*Steps\\s*${measured.total_steps}\\D`));
+    const report = () => page.getByRole('main').textContent();
+    await expect.poll(report, { timeout: SLOW_MS }).toMatch(new RegExp(`peak\\s*${peak} MB[\\s\\S]*Steps\\s*${measured.total_steps}\\D`));
   });
 
   it('shows answers and scores before training beside the newest, and copies the questions to a job like it', { timeout: SLOW_MS }, async () => {
