@@ -34,6 +34,7 @@ export const newMessageId = (): string => `msg_${random()}`;
 export const newFunctionCallId = (): string => `fc_${random()}`;
 export const newToolCallId = (): string => `call_${random()}`;
 export const newExportId = (): string => `export-${random()}`;
+export const newExportEventId = (): string => `exportevent-${random()}`;
 /** @param claim of the request that creates it: repeated, it creates no second one */
 export const newSweepId = (claim?: string): string => `ftsweep-${claim === undefined ? random() : hashOf(claim)}`;
 export const newPermissionId = (): string => `cp_${random()}`;

@@ -10,6 +10,8 @@ import { type Database, openDatabase } from './database/client.ts';
 import { openListener } from './database/listener.ts';
 import { migrate } from './database/migrate.ts';
 import type { EmbeddedOptions } from './embedded/embedded.ts';
+import { EVENT_NOTICES, type EventFeeds, openEventFeeds } from './event-streams/feeds.ts';
+import { type ExportRecord, openExportRecord } from './exports/event-store.ts';
 import { type ExportStore, openExportStore } from './exports/store.ts';
 import { type FileStore, openFileStore } from './files/store.ts';
 import { openValidationStore, type ValidationStore } from './files/validation-store.ts';
@@ -17,7 +19,6 @@ import { openValidator, type Validator } from './files/validator.ts';
 import { type Hub, openHub } from './hub/hub.ts';
 import { type IntegrationRunStore, openIntegrationRunStore } from './integrations/run-store.ts';
 import { type DemandStore, openDemandStore } from './jobs/demand-store.ts';
-import { type EventFeeds, JOB_EVENTS, openEventFeeds } from './jobs/event-feeds.ts';
 import { type JobQueue, openQueue } from './jobs/queue.ts';
 import { type JobRecord, openJobRecord } from './jobs/record-store.ts';
 import { openRetentionStore, type RetentionStore } from './jobs/retention-store.ts';
@@ -77,6 +78,7 @@ export interface Services {
   samples: SampleStore;
   retention: RetentionStore;
   exports: ExportStore;
+  exportRecord: ExportRecord;
   sweeps: SweepStore;
   permissions: PermissionStore;
   webhooks: EndpointStore;
@@ -153,6 +155,7 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       samples: openSampleStore(database),
       retention: openRetentionStore(database),
       exports: openExportStore(database),
+      exportRecord: openExportRecord(database),
       sweeps: openSweepStore(database),
       permissions: openPermissionStore(database),
       webhooks: openEndpointStore(database),
@@ -163,9 +166,9 @@ export async function openServices(config: Config, log: Logger = openLog(config.
       totals: openTotalsStore(database),
       instruments: openInstruments(),
     };
-    const listener = openListener(urls.database, { channel: JOB_EVENTS, log });
+    const listener = openListener(urls.database, { channel: EVENT_NOTICES, log });
     closers.push(() => listener.close());
-    const eventFeeds = openEventFeeds({ jobRecord: stores.jobRecord, listener, log });
+    const eventFeeds = openEventFeeds({ listener, log });
     const validator = openValidator({ validations: stores.validations, objectStore, storageUrl: urls.storage, log });
     closers.push(() => validator.stop());
     return { config, log, urls, database, ...stores, validator, eventFeeds, tracing, queue, objectStore, hub: openHub(config.hub), broken, close };

@@ -10,10 +10,11 @@ import { pipeline } from 'node:stream/promises';
 import multipart from '@fastify/multipart';
 import fastify, { type FastifyReply } from 'fastify';
 import pg from 'pg';
+import { frameOf } from '../../src/event-streams/feeds.ts';
 import { DEFAULT_PROJECT, newEventId, newFileId, newJobId } from '../../src/ids.ts';
 import type { JobEvent } from '../../src/jobs/job.ts';
 import { asJob, JOB_COLUMNS } from '../../src/jobs/row-store.ts';
-import { eventFrame, jobView } from '../../src/jobs/view.ts';
+import { eventView, jobView } from '../../src/jobs/view.ts';
 
 const { DATABASE_URL = '', UPLOADS = '' } = process.env;
 pg.types.setTypeParser(pg.types.builtins.TIMESTAMP, (text) => new Date(`${text.replace(' ', 'T')}Z`));
@@ -103,7 +104,7 @@ listener.on('notification', async ({ payload }) => {
   for (const event of rows) {
     if (event.seq <= last) continue;
     last = event.seq;
-    const text = eventFrame({ ...event, seq: BigInt(event.seq) });
+    const { text } = frameOf({ seq: BigInt(event.seq) }, eventView({ ...event, seq: BigInt(event.seq) }));
     for (const { raw } of streams) raw.write(text);
   }
 });

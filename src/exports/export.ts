@@ -1,10 +1,12 @@
 import type { ExportDtype, ExportFormat } from '../formats/export-format.ts';
 import type { HashedFile } from '../formats/hashed-file.ts';
 import type { MergeProof } from '../formats/merge-proof.ts';
-import type { StoredModel } from '../jobs/job.ts';
+import type { eventLevels, StoredModel } from '../jobs/job.ts';
 
 export const exportStatuses = ['queued', 'running', 'succeeded', 'failed', 'cancelled'] as const;
 export type ExportStatus = (typeof exportStatuses)[number];
+
+export const UNFINISHED = ['queued', 'running'] as const satisfies readonly ExportStatus[];
 
 /** The weights that are exported. */
 export interface ExportSource {
@@ -33,6 +35,17 @@ export interface ExportError {
   message: string;
   param: string | null;
 }
+
+export interface ExportEvent {
+  id: string;
+  seq: bigint;
+  exportId: string;
+  level: (typeof eventLevels)[number];
+  message: string;
+  createdAt: Date;
+}
+
+export type NewExportEvent = Pick<ExportEvent, 'level' | 'message'>;
 
 /** A tuned model in another format: asked for, being made, or there. */
 export interface Export {

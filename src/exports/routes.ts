@@ -2,16 +2,32 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Refusal } from '../formats/refusal.ts';
 import { ArchiveQuery, archive, sendArchive } from '../http/archive.ts';
 import { downloadSchema, sendContent } from '../http/download.ts';
-import { cursorList } from '../http/list-schema.ts';
+import { EventQuery, endOfService, sendEvents, startOfStream } from '../http/event-stream.ts';
+import { cursorList, listOf } from '../http/list-schema.ts';
+import { orEventStream } from '../http/openapi/answers.ts';
 import type { Services } from '../services.ts';
 import { cancelExport, createExport, deleteExport, exportObjects, findExport } from './exports.ts';
-import { CreateExport, ExportDeleted, ExportFileParams, ExportList, ExportObject, ExportParams, ExportQuery, exportView } from './schema.ts';
+import { followExport } from './follow.ts';
+import {
+  CreateExport,
+  ExportDeleted,
+  ExportEventObject,
+  ExportFileParams,
+  ExportList,
+  ExportObject,
+  ExportParams,
+  ExportQuery,
+  exportEventView,
+  exportView,
+} from './schema.ts';
 
 const tags = ['Exports'];
 const params = ExportParams;
+const EventList = listOf(ExportEventObject);
 
 /** `/v1/exports`: tuned models in the formats of other programs */
 export const exportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
+  const signal = endOfService(app);
   app.post(
     '/exports',
     {
@@ -19,7 +35,7 @@ export const exportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
         tags,
         operationId: 'createExport',
         summary: 'Export a tuned model',
-        description: 'A worker that has the base model makes it. Poll the export until it has ended, then download its files.',
+        description: 'A worker that has the base model makes it. Follow its events, or poll it, until it has ended; then download its files.',
         body: CreateExport,
         response: { 200: ExportObject },
       },
@@ -56,6 +72,32 @@ export const exportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
     '/exports/:export_id/cancel',
     { schema: { tags, operationId: 'cancelExport', summary: 'Cancel an export', params, response: { 200: ExportObject } } },
     async ({ principal, params: { export_id: id } }) => exportView(await cancelExport(principal, id, services)),
+  );
+
+  app.get(
+    '/exports/:export_id/events',
+    {
+      schema: {
+        tags,
+        operationId: 'listExportEvents',
+        summary: "List an export's events",
+        params,
+        querystring: EventQuery,
+        response: {
+          200: orEventStream(EventList, {
+            description: 'The newest events first; or, with `stream=true`, all as they happen, the oldest first.',
+            item: ExportEventObject,
+          }),
+        },
+      },
+    },
+    async ({ principal, params: { export_id }, query, headers }, reply) => {
+      const { id } = await findExport(principal, export_id, services);
+      if (query.stream === true)
+        return sendEvents(reply, await followExport(principal, id, services, { after: startOfStream(query, headers), signal }));
+      const { data, hasMore } = await services.exportRecord.events(principal.project, id, query);
+      return { object: 'list' as const, data: data.map(exportEventView), has_more: hasMore };
+    },
   );
 
   app.delete(

@@ -5,7 +5,8 @@ import { nullable } from '../formats/nullable.ts';
 import { literals } from '../formats/one-of.ts';
 import { secondsOrNull, unixSeconds } from '../formats/unix-seconds.ts';
 import { after, cursorListOf, limit } from '../http/list-schema.ts';
-import { type Export, exportStatuses, type HubTarget } from './export.ts';
+import { eventLevels } from '../jobs/job.ts';
+import { type Export, type ExportEvent, exportStatuses, type HubTarget } from './export.ts';
 
 const DEFAULT_PAGE = 20;
 /** What a tuned model's name has at most: base, suffix and colons. */
@@ -124,6 +125,18 @@ export const ExportObject = Type.Object(
   { title: 'Export' },
 );
 
+export const ExportEventObject = Type.Object(
+  {
+    id: Type.String(),
+    object: Type.Literal('model.export.event'),
+    created_at: Type.Integer(),
+    level: literals(eventLevels),
+    message: Type.String(),
+    type: Type.Literal('message'),
+  },
+  { title: 'ExportEvent' },
+);
+
 export const ExportList = cursorListOf(ExportObject);
 export const ExportDeleted = Type.Object(
   { id: Type.String(), object: Type.Literal('model.export'), deleted: Type.Boolean() },
@@ -152,6 +165,15 @@ export const exportView = (one: Export): Type.Static<typeof ExportObject> => ({
   hub: hubView(one.hub),
   vllm: one.vllmName === null ? null : { name: one.vllmName },
   error: one.error,
+});
+
+export const exportEventView = ({ id, createdAt, level, message }: ExportEvent): Type.Static<typeof ExportEventObject> => ({
+  id,
+  object: 'model.export.event',
+  created_at: unixSeconds(createdAt),
+  level,
+  message,
+  type: 'message',
 });
 
 function hubView(hub: HubTarget | null): Type.Static<typeof ExportObject>['hub'] {

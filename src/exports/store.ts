@@ -6,11 +6,12 @@ import { untilAnswered } from '../database/until-answered.ts';
 import { type Export as ExportRow, Prisma } from '../generated/prisma/client.ts';
 import type { Page } from '../http/paging.ts';
 import { silentSince } from '../jobs/attempt-store.ts';
-import type { Export, ExportError, ExportStatus, NewExport } from './export.ts';
+import { addExportEvents, exportEventRows } from './event-store.ts';
+import { cancelledEvent, claimedEvent, createdEvent, failedEvent, madeEvents, releasedEvent, succeededEvents } from './events.ts';
+import { type Export, type ExportError, type NewExport, type NewExportEvent, UNFINISHED } from './export.ts';
 
 /** An export that ended so many workers would end the next one too. */
 const MAX_ATTEMPTS = 3;
-const UNFINISHED = ['queued', 'running'] as const satisfies readonly ExportStatus[];
 
 /** A worker's turn with an export; a newer attempt fences off the older ones. */
 export type ExportAttempt = Pick<Export, 'id' | 'attempt'>;
@@ -24,8 +25,31 @@ export type ExportStore = ReturnType<typeof openExportStore>;
 /** Methods for users take the owner first and see only that owner's exports. A worker's writes carry its attempt, and are refused to older ones. */
 export function openExportStore(db: Database) {
   /** @returns whether the worker still has the export */
-  const write = ({ id, attempt }: ExportAttempt, data: Prisma.ExportUpdateManyMutationInput): Promise<boolean> =>
-    untilAnswered(async () => (await db.export.updateMany({ where: { id, attempt, status: 'running' }, data })).count === 1);
+  const write = ({ id, attempt }: ExportAttempt, data: Prisma.ExportUpdateManyMutationInput, events: readonly NewExportEvent[]): Promise<boolean> => {
+    const rows = exportEventRows(id, events);
+    return untilAnswered(() =>
+      db.$transaction(async (tx) => {
+        const { count } = await tx.export.updateMany({ where: { id, attempt, status: 'running' }, data });
+        if (count === 1) await addExportEvents(tx, rows);
+        return count === 1;
+      }),
+    );
+  };
+
+  /** A user's or the service's write, with what it did as events. @returns the exports that it was done to */
+  const move = (
+    where: Prisma.ExportWhereInput,
+    data: Prisma.ExportUpdateManyMutationInput,
+    event: (one: Export) => NewExportEvent,
+  ): Promise<Export[]> =>
+    db.$transaction(async (tx) => {
+      const moved = (await tx.export.updateManyAndReturn({ where, data })).map(asExport);
+      await addExportEvents(
+        tx,
+        moved.flatMap((one) => exportEventRows(one.id, [event(one)])),
+      );
+      return moved;
+    });
 
   const forget = async (where: Prisma.ExportWhereInput): Promise<string[]> =>
     db.$transaction(async (tx) => {
@@ -36,17 +60,18 @@ export function openExportStore(db: Database) {
 
   return {
     async create(owner: string, created: NewExport): Promise<Export> {
-      return asExport(
-        await db.export.create({
-          data: {
-            ...created,
-            source: created.source as unknown as Prisma.JsonObject,
-            hub: created.hub === null ? Prisma.DbNull : { ...created.hub },
-            owner,
-            createdAt: await databaseTime(db),
-          },
-        }),
-      );
+      const data = {
+        ...created,
+        source: created.source as unknown as Prisma.JsonObject,
+        hub: created.hub === null ? Prisma.DbNull : { ...created.hub },
+        owner,
+        createdAt: await databaseTime(db),
+      };
+      return db.$transaction(async (tx) => {
+        const row = await tx.export.create({ data });
+        await addExportEvents(tx, exportEventRows(created.id, [createdEvent(created)]));
+        return asExport(row);
+      });
     },
 
     unfinished: (owner: string): Promise<number> => db.export.count({ where: { owner, status: { in: [...UNFINISHED] } } }),
@@ -71,11 +96,9 @@ export function openExportStore(db: Database) {
 
     /** @returns the export, or null if it does not exist or has already ended */
     async cancel(owner: string, id: string): Promise<Export | null> {
-      const [row] = await db.export.updateManyAndReturn({
-        where: { id, owner, status: { in: [...UNFINISHED] } },
-        data: { ...ENDED, status: 'cancelled', finishedAt: await databaseTime(db) },
-      });
-      return row === undefined ? null : asExport(row);
+      const data = { ...ENDED, status: 'cancelled', finishedAt: await databaseTime(db) };
+      const [cancelled] = await move({ id, owner, status: { in: [...UNFINISHED] } }, data, () => cancelledEvent);
+      return cancelled ?? null;
     },
 
     /** @returns where its files are, for the caller to remove; null if there is no such export */
@@ -95,33 +118,33 @@ export function openExportStore(db: Database) {
       const now = await databaseTime(db);
       const lost = { status: 'running', heartbeatAt: { lt: silentSince(now) } };
       const error = { code: 'worker_lost', message: `${MAX_ATTEMPTS} workers were lost while they made the export`, param: null };
-      await db.export.updateMany({
-        where: { ...lost, attempt: { gte: MAX_ATTEMPTS } },
-        data: { ...ENDED, status: 'failed', error, finishedAt: now },
-      });
+      await move({ ...lost, attempt: { gte: MAX_ATTEMPTS } }, { ...ENDED, status: 'failed', error, finishedAt: now }, () => failedEvent(error));
       return (await db.export.findMany({ where: { OR: [{ status: 'queued' }, lost] }, orderBy: { createdAt: 'asc' }, take: limit })).map(asExport);
     },
 
     /** @returns the export, or null if another worker took it, or it was cancelled */
     async claim({ id, attempt }: ExportAttempt, workerId: string): Promise<Export | null> {
       const now = await databaseTime(db);
-      const [row] = await db.export.updateManyAndReturn({
-        where: { id, attempt, status: { in: [...UNFINISHED] } },
-        data: { status: 'running', attempt: { increment: 1 }, workerId, heartbeatAt: now, startedAt: now, doneBytes: null, totalBytes: null },
-      });
-      return row === undefined ? null : asExport(row);
+      const begun = { status: 'running', attempt: { increment: 1 }, workerId, heartbeatAt: now, startedAt: now, doneBytes: null, totalBytes: null };
+      const [claimed] = await move({ id, attempt, status: { in: [...UNFINISHED] } }, begun, claimedEvent);
+      return claimed ?? null;
     },
 
     /** @returns false when it was cancelled, deleted or taken over: stop working on it */
-    async heartbeat(attempt: ExportAttempt, progress: Pick<Export, 'doneBytes' | 'totalBytes'>): Promise<boolean> {
-      return write(attempt, { ...progress, heartbeatAt: await databaseTime(db) });
+    async heartbeat({ id, attempt }: ExportAttempt, progress: Pick<Export, 'doneBytes' | 'totalBytes'>): Promise<boolean> {
+      const data = { ...progress, heartbeatAt: await databaseTime(db) };
+      return untilAnswered(async () => (await db.export.updateMany({ where: { id, attempt, status: 'running' }, data })).count === 1);
     },
+
+    /** @returns false when it was cancelled, deleted or taken over */
+    addEvent: async (attempt: ExportAttempt, event: NewExportEvent): Promise<boolean> =>
+      write(attempt, { heartbeatAt: await databaseTime(db) }, [event]),
 
     /** Records the files, which stay whatever becomes of the export. @returns whether it counts; otherwise the caller removes the files */
     async keep(attempt: ExportAttempt, { keepDays, proof, files, ...made }: Made): Promise<boolean> {
       const expiresAt = new Date((await databaseTime(db)).getTime() + keepDays * 24 * 3_600_000);
       const json = { files: files as unknown as Prisma.JsonArray, proof: proof ?? Prisma.DbNull };
-      if (await write(attempt, { ...made, ...json, expiresAt })) return true;
+      if (await write(attempt, { ...made, ...json, expiresAt }, madeEvents({ ...made, files, proof }))) return true;
       // The answer to an earlier commit may have been lost.
       return (await db.export.count({ where: { id: attempt.id, folder: made.folder } })) === 1;
     },
@@ -133,15 +156,15 @@ export function openExportStore(db: Database) {
     async succeed(attempt: ExportAttempt, { hub, vllmName }: Pick<Export, 'hub' | 'vllmName'>): Promise<boolean> {
       const finishedAt = await databaseTime(db);
       const target = { ...(hub !== null && { hub: { ...hub } }), ...(vllmName !== null && { expiresAt: null }) };
-      return write(attempt, { ...ENDED, status: 'succeeded', finishedAt, ...target });
+      return write(attempt, { ...ENDED, status: 'succeeded', finishedAt, ...target }, succeededEvents({ hub, vllmName }));
     },
 
     async fail(attempt: ExportAttempt, error: ExportError): Promise<boolean> {
-      return write(attempt, { ...ENDED, status: 'failed', error: { ...error }, finishedAt: await databaseTime(db) });
+      return write(attempt, { ...ENDED, status: 'failed', error: { ...error }, finishedAt: await databaseTime(db) }, [failedEvent(error)]);
     },
 
     /** For another worker, or for another try. */
-    release: (attempt: ExportAttempt): Promise<boolean> => write(attempt, { status: 'queued', workerId: null, heartbeatAt: null }),
+    release: (attempt: ExportAttempt): Promise<boolean> => write(attempt, { status: 'queued', workerId: null, heartbeatAt: null }, [releasedEvent]),
 
     /** For the sweep of stored objects. */
     findFolders: (ids: string[]): Promise<{ id: string; folder: string | null; status: string }[]> =>

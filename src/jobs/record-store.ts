@@ -169,7 +169,7 @@ export function openJobRecord(db: Database) {
   }
 }
 
-interface News {
+export interface News {
   /** null: there is no such job any more. */
   status: JobStatus | null;
   events: JobEvent[];

@@ -1,6 +1,6 @@
-import { setMaxListeners } from 'node:events';
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import { Refusal } from '../formats/refusal.ts';
+import { EventQuery, endOfService, sendEvents, startOfStream } from '../http/event-stream.ts';
 import { cursorList, cursorListOf, listOf } from '../http/list-schema.ts';
 import { orEventStream } from '../http/openapi/answers.ts';
 import type { Services } from '../services.ts';
@@ -8,22 +8,11 @@ import { cancelJob } from './cancel.ts';
 import { createJob } from './create.ts';
 import { deleteJob } from './delete.ts';
 import { findJob } from './find.ts';
-import { followEvents, MAX_FOLLOWERS } from './follow.ts';
+import { followEvents } from './follow.ts';
 import { pauseJob } from './pause.ts';
 import { asRequest } from './posted-again.ts';
 import { resumeJob } from './resume.ts';
-import {
-  CheckpointObject,
-  CheckpointQuery,
-  CreateJob,
-  EventObject,
-  EventQuery,
-  JobDeleted,
-  JobObject,
-  JobParams,
-  JobQuery,
-  METADATA_PAIRS,
-} from './schema.ts';
+import { CheckpointObject, CheckpointQuery, CreateJob, EventObject, JobDeleted, JobObject, JobParams, JobQuery, METADATA_PAIRS } from './schema.ts';
 import { checkpointView, eventView, jobView } from './view.ts';
 
 const tags = ['Fine-tuning'];
@@ -55,9 +44,7 @@ const ACTIONS = [
 /** `/v1/fine_tuning/jobs`: create, inspect, pause, resume, cancel, delete */
 export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   const { jobs, jobRecord } = services;
-  const closing = new AbortController();
-  setMaxListeners(MAX_FOLLOWERS, closing.signal);
-  app.addHook('preClose', async () => closing.abort());
+  const signal = endOfService(app);
 
   app.post(
     '/fine_tuning/jobs',
@@ -171,20 +158,8 @@ export const jobRoutes: FastifyPluginAsyncTypebox<Services> = async (app, servic
     },
     async ({ principal, params, query, headers }, reply) => {
       const { id } = await findJob(principal, params.job_id, services);
-      if (query.stream === true) {
-        const lastEventId = headers['last-event-id'];
-        const after =
-          query.after !== undefined
-            ? { id: query.after, param: 'after' }
-            : typeof lastEventId === 'string'
-              ? { id: lastEventId, param: 'last-event-id' }
-              : null;
-        const stream = await followEvents(principal, id, services, { after, signal: closing.signal });
-        return reply
-          .type('text/event-stream; charset=utf-8')
-          .header('cache-control', 'no-store')
-          .send(stream as never); // the schema's 200 describes the list
-      }
+      if (query.stream === true)
+        return sendEvents(reply, await followEvents(principal, id, services, { after: startOfStream(query, headers), signal }));
       const { data, hasMore } = await jobRecord.events(principal.project, id, query);
       return { object: 'list' as const, data: data.map(eventView), has_more: hasMore };
     },

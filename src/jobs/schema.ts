@@ -199,8 +199,4 @@ export const JobQuery = Type.Object(
     patternProperties: { [`^metadata\\[.{1,${METADATA_KEY_LENGTH}}\\]$`]: { type: 'string', maxLength: METADATA_VALUE_LENGTH } },
   },
 );
-export const EventQuery = Type.Object(
-  { after, limit: limit(20), stream: Type.Optional(Type.Boolean({ description: 'Stream server-sent events, starting after Last-Event-ID.' })) },
-  { additionalProperties: false },
-);
 export const CheckpointQuery = Type.Object({ after, limit: limit(10) }, { additionalProperties: false });

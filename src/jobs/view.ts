@@ -70,9 +70,6 @@ export const eventView = (event: JobEvent): Static<typeof EventObject> => ({
   data: event.data,
 });
 
-/** An event of a job as a server-sent event. */
-export const eventFrame = (event: JobEvent): string => `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(eventView(event))}\n\n`;
-
 export const checkpointView = (checkpoint: Checkpoint): Static<typeof CheckpointObject> => ({
   id: checkpoint.id,
   object: 'fine_tuning.job.checkpoint',

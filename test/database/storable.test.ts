@@ -198,6 +198,7 @@ describe('the database', () => {
         workerId: bad,
       },
     });
+    await database.exportEvent.create({ data: { id: text('id'), exportId: text('id'), level: bad, message: bad } });
     await database.jobReport.create({ data: { jobId: text('id'), kind: bad, content: json } });
     await database.jobSample.create({ data: { id: text('id'), jobId: text('id'), step: 1, prompt: 0, text: bad, tokens: 1, finishReason: bad } });
     await database.turn.create({ data: { project: bad } });

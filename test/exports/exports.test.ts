@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keys } from '../../src/object-store/keys.ts';
 import { readSafetensors } from '../../workers/engine/io/safetensors.ts';
 import type { RunningWorker } from '../../workers/worker.ts';
-import { type RunningService, refusal, runService } from '../running-service.ts';
+import { API_KEY, type RunningService, refusal, runService } from '../running-service.ts';
 import { sha256 } from '../sha256.ts';
 import { unpackTar } from '../unpack-tar.ts';
 import { startWorkerWithoutTraining } from '../worker-without-training.ts';
@@ -48,6 +48,13 @@ const download = async (id: string, name: string) =>
 
 const ended = (id: string) => endOfExport<ExportBody>(service, id);
 
+/** What an export's events say, oldest first. */
+const messagesOf = async (id: string): Promise<string[]> =>
+  (await service.inject({ url: `/v1/exports/${id}/events` }))
+    .json<{ data: { message: string }[] }>()
+    .data.map(({ message }) => message)
+    .reverse();
+
 const namesOf = ({ files }: ExportBody) => files.map(({ name }) => name).sort();
 
 describe('an export that waits', () => {
@@ -58,7 +65,18 @@ describe('an export that waits', () => {
       { id, model, format: 'gguf', dtype: 'f16', files: [] },
     ]);
     expect(refusal(await service.inject({ url: `/v1/exports/${id}/content` }))).toMatchObject({ status: 400, code: 'export_not_ready' });
+    const stream = fetch(`${service.address}/v1/exports/${id}/events?stream=true`, { headers: { authorization: `Bearer ${API_KEY}` } });
     expect((await service.post(`/v1/exports/${id}/cancel`, {})).json()).toMatchObject({ id, status: 'cancelled' });
+    const text = await (await stream).text(); // ends with the export
+    const [created, cancelled] = [`Created export of ${model}: gguf, f16`, 'The export has been cancelled'];
+    expect([...text.matchAll(/^data: (\{.*)/gm)].map(([, data]) => JSON.parse(data!).message)).toEqual([created, cancelled]);
+    expect(text).toMatch(/\n\nevent: done\ndata: \[DONE\]\n\n$/);
+    const { data, has_more } = (await service.inject({ url: `/v1/exports/${id}/events?limit=1` })).json();
+    expect([data, has_more]).toMatchObject([[{ object: 'model.export.event', level: 'info', message: cancelled, type: 'message' }], true]);
+    const older = await service.inject({ url: `/v1/exports/${id}/events?after=${data[0].id}` });
+    expect(older.json()).toMatchObject({ data: [{ message: created }], has_more: false });
+    const unknown = await service.inject({ url: `/v1/exports/${id}/events?stream=true&after=exportevent-none` });
+    expect(refusal(unknown)).toMatchObject({ status: 400, code: 'invalid_value', param: 'after' });
     expect((await service.inject({ method: 'DELETE', url: `/v1/exports/${id}` })).json()).toMatchObject({ id, deleted: true });
     expect(refusal(await service.inject({ url: `/v1/exports/${id}` }))).toMatchObject({ status: 404, code: 'export_not_found' });
   });
@@ -79,6 +97,13 @@ describe('a worker', () => {
     expect(one).toMatchObject({ status: 'succeeded', error: null, proof: { passed: true } });
     expect(one.proof!.difference).toBeLessThan(1e-4);
     expect(namesOf(one)).toEqual(expect.arrayContaining(['README.md', 'config.json', 'model.safetensors', 'tokenizer.json', 'chat_template.jinja']));
+    expect(await messagesOf(id)).toEqual([
+      `Created export of ${model}: hugging_face, f32`,
+      'A worker has begun to make the files',
+      expect.stringMatching(/^The merged model's logits are those of base and adapter to \d\.\de-\d+, on \d+ texts$/),
+      expect.stringMatching(/^The files are made: .*model\.safetensors.* \(\d+\.\d MB\)$/),
+      'The export has succeeded',
+    ]);
     expect((await download(id, 'README.md')).toString()).toContain(`# ${model}`);
     const response = await service.inject({ url: `/v1/exports/${id}/content` });
     const hashes = Object.fromEntries(one.files.map((file) => [file.name, file.sha256]));
@@ -161,6 +186,7 @@ describe('an export whose worker was lost', () => {
     expect(await services.exports.heartbeat(first, { doneBytes: 1, totalBytes: 1 })).toBe(false);
     expect(await services.exports.keep(first, { folder: 'jobs/x/', files: [], warnings: [], proof: null, keepDays: 1 })).toBe(false);
     expect(await services.exports.succeed(first, { hub: null, vllmName: null })).toBe(false);
+    expect(await messagesOf(id)).toContain('A worker has begun to make the files (attempt 2)');
   });
 
   it('fails once it has ended three workers', async () => {
@@ -171,6 +197,7 @@ describe('an export whose worker was lost', () => {
     await services.database.export.update({ where: { id }, data: { heartbeatAt: new Date(0) } });
     await startExporting();
     expect(await ended(id)).toMatchObject({ status: 'failed', error: { code: 'worker_lost' } });
+    expect((await messagesOf(id)).at(-1)).toBe('The export has failed: 3 workers were lost while they made the export');
   });
 });
 

@@ -4,8 +4,9 @@ import { get as httpGet, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MAX_FOLLOWERS } from '../../src/event-streams/stream.ts';
 import { DEFAULT_ORGANIZATION, DEFAULT_PROJECT } from '../../src/ids.ts';
-import { followEvents, MAX_FOLLOWERS } from '../../src/jobs/follow.ts';
+import { followEvents } from '../../src/jobs/follow.ts';
 import { API_KEY, type RunningService, refusal, runService } from '../running-service.ts';
 import { newJob } from './new-job.ts';
 

@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { brokenOffEvent, pushingEvent } from '../../src/exports/events.ts';
 import type { Export } from '../../src/exports/export.ts';
 import type { ConvertedFormat } from '../../src/formats/export-format.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
@@ -133,6 +134,7 @@ async function end(one: Export, error: unknown, { services: { exports }, log }: 
   log.error({ err: error }, 'an export failed');
   if (error instanceof TrainingProcessDied && error.code === 'out_of_memory')
     await exports.fail(one, { code: error.code, message: 'The export process ran out of memory', param: null });
+  else await exports.addEvent(one, brokenOffEvent);
   // The next worker takes it once this one's heartbeat is old, which also paces the tries.
 }
 
@@ -151,6 +153,7 @@ async function make(one: Export, making: Making): Promise<void> {
   if (one.folder !== null && one.files !== null) {
     if (one.hub !== null || one.vllmName !== null) await downloadFiles(objectStore, { prefix: one.folder, files: one.files, dir: output });
   } else await makeFiles(one, output, making);
+  if (one.hub !== null) await exports.addEvent(one, pushingEvent(one.hub.repoId));
   const hub = one.hub && (await pushExport({ ...one, hub: one.hub }, output, making));
   if (one.vllmName !== null) await serveAdapter({ ...one, vllmName: one.vllmName }, output, services.config.vllm!);
   if (!(await exports.succeed(one, { ...one, hub }))) throw new ExportLost();

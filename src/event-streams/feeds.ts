@@ -1,14 +1,11 @@
-/** The newest events of the jobs that somebody follows: read once for all who follow a job, when Postgres tells of new ones. */
+/** The newest events of the jobs and exports that somebody follows: read once for all who follow one, when Postgres tells of new ones. */
 import type { Logger } from 'pino';
 import type { Listener } from '../database/listener.ts';
-import type { JobRecord } from './record-store.ts';
-import { isFinal } from './state.ts';
-import { eventFrame } from './view.ts';
 
-/** Where Postgres tells of jobs' events, with the job's id (see the migration "event_notices"). */
-export const JOB_EVENTS = 'graft_job_events';
+/** Where Postgres tells of new events, with the id of what they are of (see the migrations "event_notices" and "export_events"). */
+export const EVENT_NOTICES = 'graft_job_events';
 
-/** Events of a job that are kept in memory for those who follow it; who is further behind reads them from the database. */
+/** Events of one subject that are kept in memory for those who follow it; who is further behind reads them from the database. */
 const KEPT = 200;
 /** Events read from the database, or sent, at once: a slow reader holds no more than these. */
 export const EVENTS_AT_ONCE = 100;
@@ -21,9 +18,29 @@ export interface Frame {
   text: string;
 }
 
-/** One follower's view of a job. */
+/** @param view  the event as the API shows it */
+export const frameOf = ({ seq }: { seq: bigint }, view: { id: string; type: string }): Frame => ({
+  seq,
+  text: `id: ${view.id}\nevent: ${view.type}\ndata: ${JSON.stringify(view)}\n\n`,
+});
+
+/** Where the events of a kind of subject are read: jobs, exports. */
+export interface EventSource {
+  /** The events after the given one, oldest first. */
+  news(id: string, options: { after: bigint; limit: number }): Promise<News>;
+  /** The newest ones, oldest first. */
+  newestNews(id: string, limit: number): Promise<News>;
+}
+
+export interface News {
+  frames: Frame[];
+  /** Whether the subject had ended, or was gone, before the events were read: then none are missing. */
+  isOver: boolean;
+}
+
+/** One follower's view of a subject. */
 export interface Follower {
-  /** @returns the next events after this one, none if there are no newer ones yet; and whether that is all because the job has ended or is gone */
+  /** @returns the next events after this one, none if there are no newer ones yet; and whether that is all because the subject has ended or is gone */
   after(seq: bigint): Promise<{ frames: readonly Frame[]; isEnd: boolean }>;
   /** Waits, at most this long, until there is something after this event. @returns whether there is */
   change(seq: bigint, withinMs: number): Promise<boolean>;
@@ -32,6 +49,7 @@ export interface Follower {
 }
 
 interface Feed {
+  source: EventSource;
   kept: Frame[];
   /** All events after this one are kept. */
   keptAfter: bigint;
@@ -47,51 +65,52 @@ interface Feed {
 }
 
 export interface EventFeeds {
-  /** How many follow a job. */
+  /** How many follow something. */
   readonly followers: number;
-  follow(jobId: string): Follower;
+  follow(source: EventSource, id: string): Follower;
 }
 
-export function openEventFeeds({ jobRecord, listener, log }: { jobRecord: JobRecord; listener: Listener; log: Logger }): EventFeeds {
+export function openEventFeeds({ listener, log }: { listener: Listener; log: Logger }): EventFeeds {
   const feeds = new Map<string, Feed>();
   let followers = 0;
   let stop: (() => void) | null = null;
 
   /** Asks the database for what is new, once at a time; whatever happens meanwhile is read after it. */
-  async function refresh(jobId: string, feed: Feed): Promise<void> {
+  async function refresh(id: string, feed: Feed): Promise<void> {
     feed.stale = true;
     if (feed.reading) return;
     feed.reading = true;
     try {
       while (feed.stale) {
         feed.stale = false;
-        const { status, events } = await jobRecord.news(jobId, { after: feed.last, limit: EVENTS_AT_ONCE });
-        add(feed, events.map(framed));
-        feed.stale ||= events.length === EVENTS_AT_ONCE;
-        feed.ended = !feed.stale && (status === null || isFinal(status));
+        const { isOver, frames } = await feed.source.news(id, { after: feed.last, limit: EVENTS_AT_ONCE });
+        add(feed, frames);
+        feed.stale ||= frames.length === EVENTS_AT_ONCE;
+        feed.ended = !feed.stale && isOver;
         for (const wake of feed.wakers) wake(true);
       }
     } catch (error) {
-      log.warn({ err: error, jobId }, 'events of a job that is followed could not be read yet');
+      log.warn({ err: error, id }, 'events that are followed could not be read yet');
       feed.stale = true; // the next poll tries again
     } finally {
       feed.reading = false;
     }
   }
 
-  async function begin(jobId: string, feed: Feed): Promise<void> {
-    const { status, events } = await jobRecord.newestNews(jobId, KEPT);
-    add(feed, events.map(framed));
-    if (events.length === KEPT) feed.keptAfter = events[0]!.seq - 1n;
-    feed.ended = status === null || isFinal(status);
+  async function begin(id: string, feed: Feed): Promise<void> {
+    const { isOver, frames } = await feed.source.newestNews(id, KEPT);
+    add(feed, frames);
+    if (frames.length === KEPT) feed.keptAfter = frames[0]!.seq - 1n;
+    feed.ended = isOver;
     feed.reading = false;
-    if (feed.stale) await refresh(jobId, feed);
+    if (feed.stale) await refresh(id, feed);
   }
 
-  function feedOf(jobId: string): Feed {
-    const known = feeds.get(jobId);
+  function feedOf(source: EventSource, id: string): Feed {
+    const known = feeds.get(id);
     if (known !== undefined) return known;
     const feed: Feed = {
+      source,
       kept: [],
       keptAfter: 0n,
       last: 0n,
@@ -102,27 +121,27 @@ export function openEventFeeds({ jobRecord, listener, log }: { jobRecord: JobRec
       wakers: new Set(),
       followers: 0,
     };
-    feeds.set(jobId, feed);
+    feeds.set(id, feed);
     stop ??= start();
-    feed.begun = begin(jobId, feed);
+    feed.begun = begin(id, feed);
     // Its followers' streams end, and the next one begins anew.
-    feed.begun.catch(() => feeds.delete(jobId));
+    feed.begun.catch(() => feeds.delete(id));
     return feed;
   }
 
   function start(): () => void {
     const refreshAll = () => {
-      for (const [jobId, feed] of feeds) void refresh(jobId, feed);
+      for (const [id, feed] of feeds) void refresh(id, feed);
     };
-    const unsubscribe = listener.subscribe((jobId) => {
-      if (jobId === null) return refreshAll();
-      const feed = feeds.get(jobId);
-      if (feed !== undefined) void refresh(jobId, feed);
+    const unsubscribe = listener.subscribe((id) => {
+      if (id === null) return refreshAll();
+      const feed = feeds.get(id);
+      if (feed !== undefined) void refresh(id, feed);
     });
     const polling = setInterval(() => {
       if (!listener.isHearing()) return refreshAll();
       // What could not be read when the notice came.
-      for (const [jobId, feed] of feeds) if (feed.stale) void refresh(jobId, feed);
+      for (const [id, feed] of feeds) if (feed.stale) void refresh(id, feed);
     }, POLL_EVERY_MS);
     return () => {
       unsubscribe();
@@ -134,8 +153,8 @@ export function openEventFeeds({ jobRecord, listener, log }: { jobRecord: JobRec
     get followers() {
       return followers;
     },
-    follow(jobId) {
-      const feed = feedOf(jobId);
+    follow(source, id) {
+      const feed = feedOf(source, id);
       feed.followers++;
       followers++;
       let here = true;
@@ -144,8 +163,8 @@ export function openEventFeeds({ jobRecord, listener, log }: { jobRecord: JobRec
         async after(seq) {
           await feed.begun;
           if (seq < feed.keptAfter) {
-            const { events } = await jobRecord.news(jobId, { after: seq, limit: EVENTS_AT_ONCE });
-            if (events.length > 0) return { frames: events.map(framed), isEnd: false };
+            const { frames } = await source.news(id, { after: seq, limit: EVENTS_AT_ONCE });
+            if (frames.length > 0) return { frames, isEnd: false };
           }
           const frames = newer(feed.kept, seq).slice(0, EVENTS_AT_ONCE);
           return { frames, isEnd: frames.length === 0 && feed.ended };
@@ -168,7 +187,7 @@ export function openEventFeeds({ jobRecord, listener, log }: { jobRecord: JobRec
           here = false;
           followers--;
           feed.followers--;
-          if (feed.followers === 0 && feeds.get(jobId) === feed) feeds.delete(jobId);
+          if (feed.followers === 0 && feeds.get(id) === feed) feeds.delete(id);
           if (feeds.size > 0) return;
           stop?.();
           stop = null;
@@ -191,5 +210,3 @@ function newer(frames: readonly Frame[], seq: bigint): Frame[] {
   while (from > 0 && frames[from - 1]!.seq > seq) from--;
   return frames.slice(from);
 }
-
-const framed = (event: Parameters<typeof eventFrame>[0]): Frame => ({ seq: event.seq, text: eventFrame(event) });
