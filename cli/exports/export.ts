@@ -1,3 +1,8 @@
+import type { JobEvent } from '../types.ts';
+
+/** An event of an export as the service shows it. */
+export type ExportEvent = Pick<JobEvent, 'id' | 'created_at' | 'level' | 'message' | 'type'>;
+
 /** An export as the service shows it. */
 export interface Export {
   id: string;

@@ -1,8 +1,9 @@
 import type { Context } from '../context.ts';
+import { eventLine } from '../jobs/shown.ts';
 import { bytes, time } from '../terminal/amounts.ts';
 import { fields, safe, safeLine, table } from '../terminal/text.ts';
 import type { List } from '../types.ts';
-import type { Export } from './export.ts';
+import type { Export, ExportEvent } from './export.ts';
 
 export async function listExports({ limit }: { limit: number }, { service, output }: Context): Promise<void> {
   const { client } = await service();
@@ -14,9 +15,16 @@ export async function listExports({ limit }: { limit: number }, { service, outpu
 
 const HEADER = ['ID', 'CREATED', 'STATUS', 'FORMAT', 'TYPE', 'MODEL'];
 
+/** The newest so many. */
+const EVENTS_SHOWN = 20;
+
 export async function showExport(id: string, { service, output }: Context): Promise<void> {
   const { client } = await service();
-  const one = await client.get<Export>(`/exports/${encodeURIComponent(id)}`);
+  const path = `/exports/${encodeURIComponent(id)}`;
+  const [one, { data: events }] = await Promise.all([
+    client.get<Export>(path),
+    client.get<List<ExportEvent>>(`${path}/events`, { query: { limit: EVENTS_SHOWN } }),
+  ]);
   const text = fields(
     [
       ['export', one.id],
@@ -30,5 +38,8 @@ export async function showExport(id: string, { service, output }: Context): Prom
     ],
     output.paint,
   );
-  output.result(one, [text, ...one.warnings.map((warning) => `${output.paint('yellow', '!')} ${safe(warning)}`)].join('\n'));
+  const history =
+    events.length === 0 ? [] : ['', output.paint('bold', 'Events'), ...events.toReversed().map((event) => eventLine(event, output.paint))];
+  const warnings = one.warnings.map((warning) => `${output.paint('yellow', '!')} ${safe(warning)}`);
+  output.result({ ...one, events }, [text, ...warnings, ...history].join('\n'));
 }

@@ -95,7 +95,7 @@ function checkpointLine({ step_number: step, metrics, fine_tuned_model_checkpoin
   return `  step ${step}${typeof loss === 'number' ? `, validation loss ${loss.toFixed(4)}` : ''}  ${safeLine(model)}`;
 }
 
-export function eventLine({ created_at: at, level, message }: JobEvent, paint: Paint): string {
+export function eventLine({ created_at: at, level, message }: Pick<JobEvent, 'created_at' | 'level' | 'message'>, paint: Paint): string {
   const text = safe(message);
   const coloured = level === 'info' ? text : paint(level === 'error' ? 'red' : 'yellow', text);
   return `${paint('dim', clock(at))}  ${coloured}`;

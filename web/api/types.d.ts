@@ -41,11 +41,14 @@ export interface Job {
   [more: string]: unknown;
 }
 
-export interface JobEvent {
+export interface EventLine {
   id: string;
   created_at: number;
   level: 'info' | 'warn' | 'error';
   message: string;
+}
+
+export interface JobEvent extends EventLine {
   type: string;
   data: Record<string, unknown> | null;
 }

@@ -7,14 +7,18 @@ import { ago, bytes, time } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { Confirm } from './confirm.js';
 import { Download } from './download.js';
+import { EventList } from './events.js';
 import { SelectField } from './field.js';
 import { Empty, Resource } from './state.js';
 import { Status } from './status.js';
 
 /** @typedef {import('../api/types.d.ts').Export} Export */
 /** @typedef {import('../api/types.d.ts').List<Export>} ExportList */
+/** @typedef {import('../api/types.d.ts').EventLine} EventLine */
+/** @typedef {import('../api/types.d.ts').List<EventLine>} EventPage */
 
 const SHOWN = 100;
+const EVENTS_SHOWN = 20;
 const BUSY_POLL_MS = 1_500;
 const POLL_MS = 15_000;
 
@@ -119,6 +123,7 @@ function One({ one, onChange }) {
           )}
         </ul>`
       }
+      <${History} one=${one} />
       <div class="row">
         ${status === 'succeeded' && html`<${Download} isMain path=${`/exports/${id}/content`} filename=${`${id}.tar`} sizeBytes=${files.reduce((sum, file) => sum + file.bytes, 0)} label="Download all (tar)" what=${`of ${name}`} />`}
         ${
@@ -136,6 +141,32 @@ function One({ one, onChange }) {
         <//>`
       }
     </li>`;
+}
+
+/** Its events, read once they are opened. @param {{ one: Export }} props */
+function History({ one }) {
+  const [isOpen, setOpen] = useState(false);
+  const what = `${formatLabel(one.format)} of ${one.model}`;
+  return html`
+    <details onToggle=${(/** @type {Event} */ { currentTarget }) => setOpen(/** @type {HTMLDetailsElement} */ (currentTarget).open)}>
+      <summary>Events<span class="unseen"> of ${what}</span></summary>
+      ${isOpen && html`<${ExportEvents} one=${one} />`}
+    </details>`;
+}
+
+/** @param {{ one: Export }} props */
+function ExportEvents({ one }) {
+  const { id, status } = one;
+  const events = useResource(
+    async (signal) => /** @type {EventPage} */ (await get(`/exports/${id}/events?limit=${EVENTS_SHOWN}`, { signal })),
+    [id, status],
+    { everyMs: isUnderWay(one) ? BUSY_POLL_MS : null },
+  );
+  return html`
+    <${Resource} of=${events} rows=${2}>
+      ${(/** @type {EventPage} */ { data, has_more: hasMore }) => html`
+        <${EventList} events=${data} />${hasMore && html`<p class="small quiet">The newest ${EVENTS_SHOWN}.</p>`}`}
+    <//>`;
 }
 
 /** @param {{ one: Export }} props */

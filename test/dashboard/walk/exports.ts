@@ -17,6 +17,8 @@ export function walkExports(walk: () => Walk): void {
     await page.getByRole('button', { name: 'Export', exact: true }).click();
     const button = page.getByRole('button', { name: 'Download all (tar) of MLX adapter' });
     const [download] = await Promise.all([page.waitForEvent('download'), button.click()]);
+    await page.getByText('Events of MLX adapter').click();
+    await page.getByText('The export has succeeded').waitFor();
     const files = await unpackTar(await readFile(await download.path()));
     const { data } = await api.get<ExportList>('/exports');
     expect(data).toHaveLength(1);

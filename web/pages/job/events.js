@@ -1,20 +1,10 @@
 import { useState } from 'preact/hooks';
-import { clock } from '../../lib/format.js';
 import { html } from '../../lib/html.js';
+import { EventList } from '../../parts/events.js';
 
 /** @typedef {import('../../api/types.d.ts').JobEvent} JobEvent */
 
 const SHOWN = 300;
-
-/** @param {{ events: JobEvent[] }} props */
-export const EventList = ({ events }) => html`
-  <ol class="events">
-    ${events.map(
-      ({ id, created_at: at, level, message }) => html`
-        <li key=${id} class="is-${level}"><time class="small quiet number" datetime=${new Date(at * 1000).toISOString()}>${clock(at)}</time>
-          <span class="wrap">${level !== 'info' && html`<span class="unseen">${level}: </span>`}${message}</span></li>`,
-    )}
-  </ol>`;
 
 /** @param {{ events: JobEvent[] }} props oldest first */
 export function Events({ events }) {
