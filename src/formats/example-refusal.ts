@@ -1,6 +1,6 @@
 import { Refusal } from './refusal.ts';
 
-export type ExampleFile = 'training_file' | 'validation_file' | 'evaluation_file';
+export type ExampleFile = 'training_file' | 'validation_file' | 'evaluation_file' | 'retention_file';
 
 /** @returns the error that both the formats and the engine throw for a problem in a file of examples */
 export function exampleError(param: ExampleFile, message: string, hint?: string): Refusal {

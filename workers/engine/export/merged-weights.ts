@@ -11,7 +11,7 @@ import { openWeights, readModelConfig } from '../model/weights.ts';
 import { adapterProblems } from '../proof/adapter-layout.ts';
 import { openUnless } from '../proof/adapter-shapes.ts';
 import { tf } from '../tensorflow/tensorflow.ts';
-import type { Merge } from '../tuning/method.ts';
+import type { LowRankProduct, Merge } from '../tuning/method.ts';
 import { methodOf, readAdapterTuning } from '../tuning/methods.ts';
 
 /** What is exported. */
@@ -28,6 +28,8 @@ export interface MergedWeights {
   shapes: ReadonlyMap<string, readonly number[]>;
   /** @returns the weight in f32, which the caller owns. @throws Refusal `corrupt_model_file` for values that are not finite */
   read(name: string): Float32Array;
+  /** What the adapter adds to a weight, where that is a product of two matrices and nothing else. */
+  product(name: string): LowRankProduct | null;
   close(): void;
 }
 
@@ -112,6 +114,7 @@ export function openMergedWeights({ modelDir, adapterDir }: TunedFiles): MergedW
         stored.readInto(name, values);
         return merge?.merged(name, values) ?? values;
       },
+      product: (name) => merge?.product?.(name) ?? null,
       close() {
         stored.close();
         merge?.close();
@@ -144,6 +147,12 @@ function openLoraMerge(adapterDir: string, base: { modelDir: string; config: Mod
       const module = tuned.get(name);
       return module === undefined ? (adapter.whole(name) ?? values) : merged(values, adapter.read(module), base.config);
     },
+    product(name) {
+      const module = tuned.get(name);
+      if (module === undefined) return null;
+      const { kind, magnitude, ...matrices } = adapter.read(module);
+      return magnitude === null ? { ...matrices, inputFirst: isInputFirst(kind, base.config) } : null;
+    },
     close: () => adapter.close(),
   };
 }
@@ -158,13 +167,17 @@ export function evenlyScaled(adapter: AdapterFile): { scaling: number; read(modu
   return { scaling, read };
 }
 
+/** Whether a weight is stored as [in, out]. */
+const isInputFirst = (kind: LoraMatrices['kind'], { inputFirst }: Pick<ModelConfig, 'inputFirst'>): boolean =>
+  kind === 'embedding' || (kind === 'linear' && inputFirst);
+
 /**
  * W + s·B·A in f32, as PEFT's `merge_and_unload`; with DoRA each output's weights have the length that was trained.
  * @param W [out, in]; [in, out] if `inputFirst`, and for an embedding
  */
 function merged(W: Float32Array, { kind, A, B, r, scaling, magnitude }: LoraMatrices, config: Pick<ModelConfig, 'inputFirst'>): Float32Array {
   const [input, out] = [A.length / r, B.length / r];
-  const inputFirst = kind === 'embedding' || (kind === 'linear' && config.inputFirst);
+  const inputFirst = isInputFirst(kind, config);
   return tf.tidy(() => {
     const [a, b] = [tf.tensor2d(A, [r, input]), tf.tensor2d(B, [out, r])];
     const update = inputFirst ? tf.matMul(a, b, true, true) : tf.matMul(b, a);

@@ -72,5 +72,19 @@ export interface AdapterFiles<T extends ResolvedTuning> {
 export interface Merge {
   /** @param values of the base's weight, as in the checkpoint; they may be changed. @returns those of the tuned model */
   merged(name: string, values: Float32Array): Float32Array;
+  /** The change of a weight as a product, where the method has it as one. */
+  product?(name: string): LowRankProduct | null;
   close(): void;
+}
+
+/** scaling · B·A */
+export interface LowRankProduct {
+  /** [r, in] */
+  A: Float32Array;
+  /** [out, r] */
+  B: Float32Array;
+  r: number;
+  scaling: number;
+  /** Whether the weight is stored as [in, out]. */
+  inputFirst: boolean;
 }

@@ -1,0 +1,105 @@
+/** What a model must not forget: examples of a file, or texts that the base model writes itself. */
+import { join } from 'node:path';
+import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
+import { isRecord } from '../../../src/formats/record.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
+import type { Example } from '../data/batch.ts';
+import { readDataset } from '../data/dataset.ts';
+import { firstExamples } from '../data/example-store.ts';
+import { ChatTemplate } from '../data/template/chat-template.ts';
+import type { JobTemplate } from '../data/template/job-template.ts';
+import { Tokenizer } from '../data/tokenizer.ts';
+import { GREEDY } from '../generation/contract.ts';
+import { openGenerationModel } from '../generation/generation-model.ts';
+import { readJson } from '../io/files.ts';
+import { MODEL_DIRECTORY_HINT } from '../io/weight-files.ts';
+import { readModelConfig } from '../model/weights.ts';
+
+/** As many as a loss needs to be known to some thousandths of a nat; each is evaluated twice. */
+const MAX_EXAMPLES = 512;
+/** The base writes few texts, and short ones, because on a CPU each token takes about as long as reading many. */
+const SAMPLES = 32;
+const SAMPLE_TOKENS = 128;
+
+export interface RetentionOptions {
+  modelDir: string;
+  /** Longest text, virtual tokens not included. */
+  maxLengthTokens: number;
+  template: JobTemplate;
+  /** The date that chat templates see. */
+  today: Date;
+  /** In which the base is held while it writes. */
+  precision: Precision;
+  seed: number;
+  working?: (() => void | Promise<void>) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** @returns the file's first examples; what is longer than the model reads is cut off. @throws Refusal for what is wrong with the file */
+export async function examplesOf(
+  file: string,
+  { modelDir, maxLengthTokens, template, today, signal, working }: RetentionOptions,
+): Promise<Example[]> {
+  const tokenizer = await Tokenizer.open(modelDir);
+  const { examples } = await readDataset(file, {
+    param: 'retention_file',
+    tokenizer,
+    template: await ChatTemplate.open(tokenizer, today, template),
+    vocabSize: readModelConfig(modelDir).vocabSize,
+    maxLengthTokens,
+    truncation: 'right',
+    incompleteTurns: 'drop',
+    signal,
+    preparing: () => working?.(),
+  });
+  try {
+    return firstExamples(examples, MAX_EXAMPLES);
+  } finally {
+    examples.close();
+  }
+}
+
+/**
+ * @returns texts that the base continues from the token that begins one, drawn with its own probabilities; the same seed gives the same texts
+ * @throws Refusal `no_samples` for a base that cannot write any
+ */
+export async function samplesOfBase({ modelDir, maxLengthTokens, precision, seed, working, signal }: RetentionOptions): Promise<Example[]> {
+  const tokenizer = await Tokenizer.open(modelDir);
+  const prompt = await beginningOf(modelDir, tokenizer);
+  if (prompt.length === 0) throw noSamples('neither its tokenizer nor its configuration names a token that begins or ends a text');
+  const model = await openGenerationModel({ modelDir, precision, contextTokens: Math.min(prompt.length + SAMPLE_TOKENS, maxLengthTokens) });
+  try {
+    const drawn = { ...GREEDY, temperature: 1, adapter: null, prompt, maxTokens: SAMPLE_TOKENS };
+    const options = { onPiece: () => void working?.(), ...(signal && { signal }) };
+    const texts = await Promise.all(
+      Array.from({ length: SAMPLES }, (_, index) => model.generate({ ...drawn, seed: seed * SAMPLES + index }, options)),
+    );
+    const examples = texts.filter(({ tokenIds }) => tokenIds.length > 0).map(({ tokenIds }) => continued(prompt, tokenIds));
+    if (examples.length === 0) throw noSamples('it ends every text at once');
+    return examples;
+  } finally {
+    model.dispose();
+  }
+}
+
+/** @returns the token that begins a text, or else the one that ends the text before; empty if the model names neither */
+async function beginningOf(modelDir: string, tokenizer: Tokenizer): Promise<Int32Array> {
+  const named = tokenizer.specialTokens['bos_token'];
+  const config = readJson(join(modelDir, CONFIG_FILE), MODEL_DIRECTORY_HINT);
+  const id = isRecord(config) ? config['bos_token_id'] : null;
+  if (named === undefined && typeof id === 'number') return Int32Array.of(id);
+  return (await tokenizer.encode(named ?? tokenizer.eosToken, { addSpecialTokens: false })).ids;
+}
+
+const noSamples = (why: string): Refusal =>
+  new Refusal('no_samples', `The base model writes no text of its own: ${why}`, {
+    param: 'retention_file',
+    hint: 'Give the job a retention_file of what the model must not forget.',
+  });
+
+/** A text of which all but the prompt counts in the loss. */
+function continued(prompt: Int32Array, tokenIds: readonly number[]): Example {
+  const lossWeights = new Float32Array(prompt.length + tokenIds.length).fill(1, prompt.length);
+  return { inputIds: Int32Array.from([...prompt, ...tokenIds]), lossWeights };
+}
