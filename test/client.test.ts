@@ -89,6 +89,8 @@ describe('the official client', () => {
       evaluation_file: null,
       evaluation_max_examples: null,
       max_completion_tokens: null,
+      analysis: false,
+      retention_file: null,
       start_from: null,
       sweep_id: null,
       estimated_finish: null,

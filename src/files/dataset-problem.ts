@@ -8,7 +8,7 @@ import type { Services } from '../services.ts';
 import type { StoredFile } from './store.ts';
 
 /**
- * @param options.objective of the job: it decides which examples its files have; an evaluation's always have an answer
+ * @param options.objective of the job: it decides which examples its files have; those that are only answered or evaluated always have an answer
  * @returns why it cannot be trained on a dataset, in the words that the job would fail with; null if it can, or the file is still being read
  */
 export async function datasetProblem(
@@ -26,7 +26,7 @@ export async function datasetProblem(
   if (judged?.adapter !== undefined)
     return exampleError(param, `The file "${file.id}" is an adapter, and has no examples`, 'A job starts from it with start_from.');
   if (judged === null) return null;
-  const family = param === 'evaluation_file' ? 'supervised' : objectiveFormat(objective).examples;
+  const family = param === 'evaluation_file' || param === 'retention_file' ? 'supervised' : objectiveFormat(objective).examples;
   const its: ExampleFamily = judged.examples.preference > 0 ? 'preference' : 'supervised';
   if (its === family) return null;
   return exampleError(param, `The file "${file.id}" has ${namedFamily(its).many}, from which the method does not learn`, otherMethod(its, family));

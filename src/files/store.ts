@@ -123,7 +123,13 @@ export function openFileStore(db: Database) {
 
     /** Whether an unfinished job reads this file or another file shares its object, so that the content must be kept. */
     async isInUse({ id, storageKey }: StoredFile): Promise<boolean> {
-      const reads = [{ trainingFileId: id }, { validationFileId: id }, { evaluationFileId: id }, { startFrom: { path: ['name'], equals: id } }];
+      const reads = [
+        { trainingFileId: id },
+        { validationFileId: id },
+        { evaluationFileId: id },
+        { retentionFileId: id },
+        { startFrom: { path: ['name'], equals: id } },
+      ];
       const jobs = await db.job.count({ where: { status: { notIn: [...finalStatuses] }, OR: reads } });
       const others = await db.file.count({ where: { id: { not: id }, storageKey, deletedAt: null } });
       return jobs + others > 0;

@@ -1,7 +1,7 @@
-/** What a request says of the questions that the model is asked while it is trained. */
+/** What a request says of the questions that the model is asked while it is trained, and of the analysis of what it became. */
 import { checkSamplePrompts, DEFAULT_MAX_EXAMPLES, DEFAULT_MAX_TOKENS, prepareEvaluations } from '../formats/evaluations.ts';
 import { Refusal } from '../formats/refusal.ts';
-import type { AnswerField, Job } from './job.ts';
+import type { AnalysisField, AnswerField, Job } from './job.ts';
 import type { CreateJob } from './schema.ts';
 
 const orNull = <T>(items: T[] | null | undefined): T[] | null => (items && items.length > 0 ? items : null);
@@ -30,6 +30,12 @@ export function askedOf(body: CreateJob): Pick<Job, AnswerField> {
     evaluationMaxExamples: evaluations === null ? null : (maxExamples ?? DEFAULT_MAX_EXAMPLES),
     maxCompletionTokens: isAsked ? (maxTokens ?? DEFAULT_MAX_TOKENS) : null,
   };
+}
+
+/** @throws Refusal for a file that nothing would be measured on */
+export function analysisOf({ analysis, retention_file: file }: CreateJob): Pick<Job, AnalysisField> {
+  if (!analysis) refuseIfGiven('retention_file', file, 'analysis');
+  return { analysis: analysis ?? false, retentionFileId: file ?? null };
 }
 
 function refuseIfGiven(param: string, value: unknown, needs: string): void {

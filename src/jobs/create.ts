@@ -15,7 +15,7 @@ import { newJobId, TUNED_PREFIX } from '../ids.ts';
 import { ownerOfModel } from '../permissions/shared.ts';
 import type { Services } from '../services.ts';
 import type { OfSweep } from '../sweeps/trial-store.ts';
-import { askedOf } from './asked.ts';
+import { analysisOf, askedOf } from './asked.ts';
 import { commitOfModel } from './base-model.ts';
 import { integrationWarnings, requireIntegrations } from './integrations.ts';
 import type { Job, NewJob } from './job.ts';
@@ -78,6 +78,7 @@ export async function acceptJob(principal: Principal, { body, bodyText }: Pick<R
   if (requested.validationFileId !== null)
     await requireFile(owner, { param: 'validation_file', id: requested.validationFileId, objective }, services);
   if (requested.evaluationFileId != null) await requireFile(owner, { param: 'evaluation_file', id: requested.evaluationFileId, objective }, services);
+  if (requested.retentionFileId != null) await requireFile(owner, { param: 'retention_file', id: requested.retentionFileId, objective }, services);
   const on = body.model.startsWith(TUNED_PREFIX)
     ? await tunedModel(await ownerOfModel(principal, body.model, services), body, services)
     : await baseModel(owner, body, services);
@@ -119,6 +120,7 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
     trainingFileId: body.training_file,
     validationFileId: body.validation_file ?? null,
     ...askedOf(body),
+    ...analysisOf(body),
     suffix: body.suffix ?? null,
     seed: body.seed ?? randomInt(MAX_SEED),
     priority: body.priority ?? 0,

@@ -73,6 +73,10 @@ export interface Job {
   evaluationMaxExamples: number | null;
   /** Of each answer. */
   maxCompletionTokens: number | null;
+  /** Whether what training changed is measured before the job succeeds. */
+  analysis: boolean;
+  /** What must not be forgotten; null: what the base model writes. */
+  retentionFileId: string | null;
   suffix: string | null;
   seed: number;
   /** Higher goes first; within one, projects take turns. */
@@ -157,6 +161,9 @@ export type JobPatch = Partial<
 /** What a job asks of its model. */
 export type AnswerField = 'samplePrompts' | 'evaluations' | 'evaluationFileId' | 'evaluationMaxExamples' | 'maxCompletionTokens';
 
+/** What a job asks of its analysis. */
+export type AnalysisField = 'analysis' | 'retentionFileId';
+
 /** The fields that `create` needs. */
 export type NewJob = Pick<
   Job,
@@ -166,6 +173,7 @@ export type NewJob = Pick<
     Pick<
       Job,
       | AnswerField
+      | AnalysisField
       | keyof OfSweep
       | 'objective'
       | 'organization'

@@ -35,8 +35,13 @@ async function fromWhere({ id, workerId }: Job, { jobRecord }: Needs): Promise<s
 }
 
 /** The content of a deleted file is kept only until its jobs have ended, and a failed job had. */
-async function requireFiles({ id, owner, trainingFileId, validationFileId, evaluationFileId }: Job, { files }: Needs): Promise<void> {
-  const params = { training_file: trainingFileId, validation_file: validationFileId, evaluation_file: evaluationFileId };
+async function requireFiles({ id, owner, ...job }: Job, { files }: Needs): Promise<void> {
+  const params = {
+    training_file: job.trainingFileId,
+    validation_file: job.validationFileId,
+    evaluation_file: job.evaluationFileId,
+    retention_file: job.retentionFileId,
+  };
   for (const [param, fileId] of Object.entries(params)) {
     if (fileId === null || (await files.findEvenDeleted(owner, fileId)) !== null) continue;
     throw new Refusal(`invalid_${param}`, `The job "${id}" cannot be resumed: its file "${fileId}" has been deleted`, {

@@ -1,4 +1,5 @@
 import Type from 'typebox';
+import { AskedAnalysis } from '../formats/analysis.ts';
 import { anyObject } from '../formats/any-object.ts';
 import { Asked, Evaluations, SamplePrompts } from '../formats/evaluations.ts';
 import { Hyperparameters } from '../formats/hyperparameters.ts';
@@ -68,6 +69,7 @@ export const CreateJob = Type.Object(
     training_file: Type.String({ minLength: 1, description: 'The id of a file with purpose `fine-tune`.' }),
     validation_file: Type.Optional(nullable(Type.String({ minLength: 1 }))),
     ...Asked.properties,
+    ...AskedAnalysis.properties,
     suffix: Type.Optional(nullable(Type.String({ minLength: 1, maxLength: 64, description: SUFFIX_RULE }))),
     seed: Type.Optional(nullable(Type.Integer({ minimum: 0, maximum: MAX_SEED }))),
     priority: Type.Optional(nullable(Priority)),
@@ -132,6 +134,8 @@ export const JobObject = Type.Object(
     evaluation_file: nullable(Type.String()),
     evaluation_max_examples: nullable(Type.Integer()),
     max_completion_tokens: nullable(Type.Integer()),
+    analysis: Type.Boolean({ description: 'Whether what training changed is measured before the job succeeds.' }),
+    retention_file: nullable(Type.String()),
     estimated_finish: nullable(
       Type.Integer({
         description: 'While the data is read, when that ends, with the steps if an earlier attempt timed them; then when the last step ends.',

@@ -44,6 +44,8 @@ export function jobView(job: Job, queuePosition?: number | null): Static<typeof 
     evaluation_file: job.evaluationFileId,
     evaluation_max_examples: job.evaluationMaxExamples,
     max_completion_tokens: job.maxCompletionTokens,
+    analysis: job.analysis,
+    retention_file: job.retentionFileId,
     // One that is over was wrong: a worker that is alive writes a new one every second.
     estimated_finish: job.estimatedFinish !== null && job.estimatedFinish > new Date() ? unixSeconds(job.estimatedFinish) : null,
     integrations: job.integrations,

@@ -14,6 +14,7 @@ const availability: Record<ReportKind, string> = {
   lineage: 'It is available once training is done and the files are delivered',
   resumes: 'It is available once the job has been interrupted and has resumed',
   dry_run: 'It is available once a job that was created with `dry_run: true` has succeeded',
+  analysis: 'It is available once a job that was created with `analysis: true` has succeeded; if it could not be made, an event of the job says why',
   evaluations: 'It is available before the first step of a job that was created with `evaluations`',
 };
 
@@ -24,6 +25,7 @@ const names: Record<ReportKind, string> = {
   resumes: 'resume certificate',
   dry_run: 'dry run',
   evaluations: 'evaluation',
+  analysis: 'analysis',
 };
 
 /** @throws Refusal fine_tune_not_found, report_not_found */

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { AdapterProof } from '../formats/adapter-proof.ts';
+import { Analysis } from '../formats/analysis.ts';
 import { EvaluationReport } from '../formats/evaluation-report.ts';
 import { Lineage } from '../formats/lineage.ts';
 import { Resumes } from '../formats/resumes.ts';
@@ -12,7 +13,7 @@ import { findReport } from './find.ts';
 const tags = ['Reports'];
 const params = Type.Object({ job_id: Type.String() });
 
-/** Under `/v1/fine_tuning/jobs/{id}`: reports on a job's data, its delivered files, their origin, its interruptions, and what a dry run measured */
+/** Under `/v1/fine_tuning/jobs/{id}`: reports on a job's data, its delivered files, their origin, its interruptions, what training changed, and what a dry run measured */
 export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, services) => {
   app.get(
     '/fine_tuning/jobs/:job_id/receipt',
@@ -90,6 +91,22 @@ export const reportRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
       },
     },
     ({ principal, params }) => findReport(principal, params.job_id, 'evaluations', services),
+  );
+
+  app.get(
+    '/fine_tuning/jobs/:job_id/analysis',
+    {
+      schema: {
+        tags,
+        operationId: 'retrieveAnalysis',
+        summary: 'Retrieve what training changed',
+        description:
+          'Of a job that asked for it: what was forgotten, the share of trained parameters, and how large, and of what rank, the change of each weight is.',
+        params,
+        response: { 200: Analysis },
+      },
+    },
+    ({ principal, params }) => findReport(principal, params.job_id, 'analysis', services),
   );
 
   app.get(

@@ -1,5 +1,6 @@
 import type { Database } from '../database/client.ts';
 import type { AdapterProof } from '../formats/adapter-proof.ts';
+import type { Analysis } from '../formats/analysis.ts';
 import type { DryRun } from '../formats/dry-run.ts';
 import type { EvaluationReport } from '../formats/evaluation-report.ts';
 import type { Lineage } from '../formats/lineage.ts';
@@ -16,6 +17,7 @@ export interface Reports {
   resumes: Resumes;
   dry_run: DryRun;
   evaluations: EvaluationReport;
+  analysis: Analysis;
 }
 export type ReportKind = keyof Reports;
 

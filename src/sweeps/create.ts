@@ -88,8 +88,8 @@ async function checkTrials(trials: readonly Trial[], { principal, request, sourc
       const bodyText = trialBodyText(source, trial);
       const body = parseJob(JSON.parse(bodyText));
       requireMetric(body, request);
-      const { model, start_from, training_file, validation_file, evaluation_file, method, tuning } = body;
-      const named = JSON.stringify([model, start_from, training_file, validation_file, evaluation_file, method?.type, tuning]);
+      const { model, start_from, training_file, validation_file, evaluation_file, retention_file, method, tuning } = body;
+      const named = JSON.stringify([model, start_from, training_file, validation_file, evaluation_file, retention_file, method?.type, tuning]);
       if (accepted.has(named)) requestedJob(body, bodyText);
       else await acceptJob(principal, { body, bodyText }, services);
       accepted.add(named);

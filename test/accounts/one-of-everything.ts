@@ -4,6 +4,7 @@ import type { TSchema } from 'typebox';
 import { Value } from 'typebox/value';
 import { createKey } from '../../src/api-keys/create.ts';
 import { AdapterProof } from '../../src/formats/adapter-proof.ts';
+import { Analysis } from '../../src/formats/analysis.ts';
 import { DryRun } from '../../src/formats/dry-run.ts';
 import { EvaluationReport } from '../../src/formats/evaluation-report.ts';
 import { Lineage } from '../../src/formats/lineage.ts';
@@ -122,7 +123,8 @@ async function succeed({ services }: RunningService, jobId: string) {
     files.push({ name: `adapter/${name}`, bytes: content.length, sha256 });
   }
   const checkpoint = (await jobRecord.addCheckpoint(job, { step: 5, folder, metrics: { step: 5 }, files }))!;
-  const shapes = { receipt: TokenReceipt, proof: AdapterProof, lineage: Lineage, resumes: Resumes, dry_run: DryRun, evaluations: EvaluationReport };
+  const kept = { receipt: TokenReceipt, proof: AdapterProof, lineage: Lineage, resumes: Resumes };
+  const shapes = { ...kept, dry_run: DryRun, evaluations: EvaluationReport, analysis: Analysis };
   for (const [kind, shape] of Object.entries(shapes)) await reports.put(job, kind as 'receipt', sample(shape) as TokenReceipt);
   const written = { step: 5, prompt: 0, text: 'b', tokens: 1, finishReason: 'stop', event: { level: 'info', message: 'b' } } as const;
   await services.samples.add(job, [written]);

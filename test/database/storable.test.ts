@@ -122,6 +122,7 @@ describe('the database', () => {
       trainingFileId: bad,
       validationFileId: bad,
       evaluationFileId: bad,
+      retentionFileId: bad,
       suffix: bad,
     };
     const jsonOfJob = {

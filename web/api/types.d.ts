@@ -35,6 +35,7 @@ export interface Job {
   sample_prompts: (string | { role: string; content: string }[])[] | null;
   evaluations: Record<string, unknown>[] | null;
   evaluation_file: string | null;
+  analysis: boolean;
   /** With the objective's settings by the name of its type. */
   method: { type: string } & { [objective: string]: unknown };
   tuning: { type: string } & Record<string, unknown>;

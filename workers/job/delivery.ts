@@ -28,6 +28,8 @@ export interface Delivery {
   deliveredDir: string;
   /** Loads the files of a directory in the process that trained. */
   load(dir: string): Promise<ProofFindings>;
+  /** Measures what training changed, if the job asks for it. */
+  analyse(dir: string): Promise<void>;
 }
 
 /**
@@ -36,7 +38,7 @@ export interface Delivery {
  * @throws Refusal when the proof fails, JobLost; the uploaded files are then removed. After any other error the success may have been recorded, so
  *   nothing is removed: files that no row names are swept.
  */
-export async function deliver({ services, job, result, deliveredDir, load }: Delivery): Promise<void> {
+export async function deliver({ services, job, result, deliveredDir, load, analyse }: Delivery): Promise<void> {
   const { objectStore } = services;
   const folder = keys.newDelivery(job.id, job.attempt);
   const resultsId = newFileId();
@@ -48,6 +50,7 @@ export async function deliver({ services, job, result, deliveredDir, load }: Del
     const proof = await proveFiles({ objectStore, prefix: folder, uploaded, dir: deliveredDir, resumes, load });
     await saveReport(services, job, 'proof', proof);
     if (!proof.passed) throw proofFailed(proof);
+    await analyse(deliveredDir);
     const results = await putResults(services, job, resultsId);
     await succeed(services, job, { folder, files: [results, ...uploaded.map(adapterFile)], proof, result });
   } catch (error) {

@@ -11,6 +11,7 @@ export interface JobFolder {
   trainingFile: string;
   validationFile: string;
   evaluationFile: string;
+  retentionFile: string;
   /** A tuned model that the job trains on, and an adapter that it continues. */
   baseDir: string;
   startDir: string;
@@ -40,6 +41,7 @@ export async function makeJobFolder(workDir: string, { id, attempt }: Pick<Job, 
     trainingFile: join(root, 'training.jsonl'),
     validationFile: join(root, 'validation.jsonl'),
     evaluationFile: join(root, 'evaluation.jsonl'),
+    retentionFile: join(root, 'retention.jsonl'),
     baseDir: join(root, 'base'),
     startDir: join(root, 'start'),
     outputDir: join(root, 'output'),

@@ -28,6 +28,7 @@ export async function fetchDatasets(
     { param: 'training_file', id: job.trainingFileId, path: folder.trainingFile },
     { param: 'validation_file', id: job.validationFileId, path: folder.validationFile },
     { param: 'evaluation_file', id: job.evaluationFileId, path: folder.evaluationFile },
+    { param: 'retention_file', id: job.retentionFileId, path: folder.retentionFile },
   ] as const;
   const sizes: DatasetSizes = {};
   for (const { param, id, path } of datasets) {
@@ -38,7 +39,7 @@ export async function fetchDatasets(
     if (file === null) throw missing();
     const problem = await datasetProblem(file, { param, objective: job.objective }, services);
     if (problem !== null) throw problem;
-    if (param !== 'evaluation_file') sizes[param] = file.sizeBytes; // of that one, only the beginning is read
+    if (param === 'training_file' || param === 'validation_file') sizes[param] = file.sizeBytes; // the others are not read before training, or not whole
     await fetchObject(objectStore, file.storageKey, path).catch((error) => {
       throw error instanceof ObjectNotFound ? missing() : error;
     });

@@ -6,6 +6,7 @@ import { namingFailures } from '../../src/object-store/failures.ts';
 import type { Place } from '../placement/places.ts';
 import { TrainingProcessDied } from '../process/died.ts';
 import type { ForkedTraining } from '../process/forked.ts';
+import { analyseDelivered } from './analysis.ts';
 import { recordAnswers } from './answers.ts';
 import { hubModelDir, isAvailable } from './base-model.ts';
 import { fetchNewestCheckpoint, isUnusable, type LoadedCheckpoint, setAsideLoaded } from './checkpoint.ts';
@@ -202,7 +203,14 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
           await journal.flush();
           await saveReport(services, job, 'lineage', await run.lineage.write(answer.result.outputDir, answer.result.delivered));
           await services.tracing.within('deliver', {}, () =>
-            deliver({ services, job, result: answer.result, deliveredDir: run.folder.deliveredDir, load: (dir) => verify(run, training, dir) }),
+            deliver({
+              services,
+              job,
+              result: answer.result,
+              deliveredDir: run.folder.deliveredDir,
+              load: (dir) => verify(run, training, dir),
+              analyse: (dir) => analyseDelivered(run, training, dir),
+            }),
           );
           log.info({ steps: answer.result.steps, seconds: answer.result.seconds }, 'job succeeded');
           break;

@@ -12,7 +12,7 @@ import { activity, PATIENCE, type Patience, TrainingProcessHung } from './patien
 const PROGRAM = fileURLToPath(new URL('program.ts', import.meta.url));
 
 /** The answers that end a command. */
-const LAST_ANSWERS = ['done', 'measured', 'verified', 'stopped', 'paused', 'failed'];
+const LAST_ANSWERS = ['done', 'measured', 'verified', 'analysed', 'stopped', 'paused', 'failed'];
 
 /** A training process as the worker sees it. It runs one job. */
 export interface ForkedTraining {
@@ -40,6 +40,13 @@ export interface ForkedTraining {
    * @throws TrainingProcessDied
    */
   verify(deliveredDir: string): Promise<Answer>;
+  /**
+   * After `verified`: measures what training changed, from the same files.
+   * @param retentionFile what the model must not forget; null: texts that the base model writes
+   * @returns `analysed`, `stopped` or `failed`
+   * @throws TrainingProcessDied
+   */
+  analyse(files: { deliveredDir: string; retentionFile: string | null }): Promise<Answer>;
   /** Asks it to stop after the current step and to write a checkpoint. */
   stop(): void;
   /** Kills it. Resolves when it has exited. */
@@ -91,6 +98,11 @@ export function forkTraining({ patience = PATIENCE, ...options }: ForkOptions): 
     throw died(how, await child.lastWords());
   }
 
+  async function onlyAnswer(): Promise<Answer> {
+    for await (const answer of answers()) return answer;
+    throw new Error('unreachable: `answers` yields at least one answer or throws');
+  }
+
   return {
     pid: child.process.pid,
     async ready() {
@@ -102,11 +114,15 @@ export function forkTraining({ patience = PATIENCE, ...options }: ForkOptions): 
     },
     train: (options) => answers(() => send({ id, command: 'train', options })),
     dryRun: (options) => answers(() => send({ id, command: 'dry_run', options })),
-    async verify(deliveredDir) {
-      current.verifies();
+    verify(deliveredDir) {
+      current.reads('verifying the result');
       send({ id, command: 'verify', deliveredDir });
-      for await (const answer of answers()) return answer;
-      throw new Error('unreachable: `answers` yields at least one answer or throws');
+      return onlyAnswer();
+    },
+    analyse(files) {
+      current.reads('analysing the result');
+      send({ id, command: 'analyse', ...files });
+      return onlyAnswer();
     },
     stop: () => send({ id, command: 'stop' }),
     kill,

@@ -3,6 +3,7 @@
  * repeats it, so that one process may later serve several jobs and generate.
  */
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
+import type { Analysis } from '../../src/formats/analysis.ts';
 import type { DryRun } from '../../src/formats/dry-run.ts';
 import type { Refusal } from '../../src/formats/refusal.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
@@ -18,6 +19,8 @@ export type Command =
   | { id: string; command: 'dry_run'; options: Omit<TrainOptions, 'signal' | 'report'> & { checkpointsDir: string } }
   /** After `done`, with the same id: check that the files in this folder, read back from storage, load as the trained model. Answer: `verified`. */
   | { id: string; command: 'verify'; deliveredDir: string }
+  /** After `verified`, with the same id: measure what training changed, from the files in this folder. Answer: `analysed`. */
+  | { id: string; command: 'analyse'; deliveredDir: string; retentionFile: string | null }
   /** Stop after the current step and write a checkpoint. Answer: `stopped`. */
   | { id: string; command: 'stop' };
 
@@ -34,6 +37,7 @@ export type Answer =
   | { id: string; answer: 'done'; result: TrainResult }
   | { id: string; answer: 'measured'; dryRun: DryRun }
   | { id: string; answer: 'verified'; findings: ProofFindings }
+  | { id: string; answer: 'analysed'; analysis: Analysis }
   | { id: string; answer: 'stopped' }
   /** The run was to stop after this step. */
   | { id: string; answer: 'paused'; step: number }

@@ -15,7 +15,7 @@ export interface Patience {
   stepFactor: number;
   /** Writing a checkpoint or the result: 100 GB at 50 MB/s. */
   writingMs: number;
-  /** Loading the delivered files, and between batches of their evaluation. */
+  /** Loading the delivered files, between batches of their evaluation, and between two weights that are analysed. */
   verifyingMs: number;
   /** In any phase, while a signal or a debugger has stopped it. */
   stoppedMs: number;
@@ -53,26 +53,30 @@ export class TrainingProcessHung extends TrainingProcessDied {
   }
 }
 
+type Reading = 'verifying the result' | 'analysing the result';
+
 /**
  * What a training process is doing, as its answers tell.
  * @param isStopped whether a signal or a debugger has stopped it
  */
 export function activity(patience: Patience, isStopped: () => boolean) {
-  let doing: 'preparing' | 'training' | 'writing files' | 'verifying the result' = 'preparing';
+  let doing: 'preparing' | 'training' | 'writing files' | Reading = 'preparing';
   let longestStepMs = 0;
   const limits = {
     preparing: () => patience.preparingMs,
     training: () => Math.max(patience.stepMs, patience.stepFactor * longestStepMs),
     'writing files': () => patience.writingMs,
     'verifying the result': () => patience.verifyingMs,
+    'analysing the result': () => patience.verifyingMs,
   };
   return {
-    verifies(): void {
-      doing = 'verifying the result';
+    /** From now on it reads what it delivered. */
+    reads(why: Reading): void {
+      doing = why;
     },
     /** @param waitedMs since the answer before it */
     answered(message: Ready | Answer, waitedMs: number): void {
-      if (doing === 'verifying the result') return;
+      if (doing === 'verifying the result' || doing === 'analysing the result') return;
       if (message.answer === 'working' && message.at === 'writing') doing = 'writing files';
       else if (message.answer === 'step') {
         // The first step of a process also compiles; the second is the first that is timed.

@@ -2,6 +2,7 @@
  * The training process: paths in, paths out. It has no database, queue, storage or credentials, and talks to its parent through messages.ts.
  * A run blocks the event loop, may use up the memory, and may crash: that is why it has a process to itself.
  */
+import { analyse } from '../engine/analysis/analyse.ts';
 import { PausedAtStep, type TrainReport, type TrainResult } from '../engine/contract.ts';
 import { dryRun } from '../engine/dry-run.ts';
 import { prepare, type Run } from '../engine/prepare.ts';
@@ -20,10 +21,11 @@ type TraceCommand = Extract<Command, { command: 'trace' }>;
 type TrainCommand = Extract<Command, { command: 'train' }>;
 type DryRunCommand = Extract<Command, { command: 'dry_run' }>;
 type VerifyCommand = Extract<Command, { command: 'verify' }>;
+type AnalyseCommand = Extract<Command, { command: 'analyse' }>;
 
-/** What `stop` aborts, by command id. A `stop` that comes before `train`, or between `train` and `verify`, stops the one that follows. */
+/** What `stop` aborts, by command id. A `stop` that comes before `train`, or after it, stops the command that follows. */
 const stops = new Map<string, AbortController>();
-/** Finished runs by command id, kept until `verify` compares their files. */
+/** Finished runs by command id. `verify` compares their files and frees the model; `analyse` needs no more than what was chosen. */
 const trained = new Map<string, { run: Run; options: TrainCommand['options']; result: TrainResult }>();
 
 /** The trace that the job belongs to; null if it is not traced. */
@@ -47,7 +49,8 @@ async function answer(command: Exclude<Command, { command: 'stop' }>): Promise<v
     if (command.command === 'trace') await trace(command);
     else if (command.command === 'train') await trainJob(command, signal);
     else if (command.command === 'dry_run') await measureJob(command, signal);
-    else await verify(command, signal);
+    else if (command.command === 'verify') await verify(command, signal);
+    else await analyseJob(command, signal);
   } catch (error) {
     if (error instanceof Stopped) {
       await send({ id, answer: 'stopped' });
@@ -117,14 +120,38 @@ async function measureJob({ id, options }: DryRunCommand, signal: AbortSignal): 
 }
 
 async function verify({ id, deliveredDir }: VerifyCommand, signal: AbortSignal): Promise<void> {
-  const finished = trained.get(id);
-  if (finished === undefined) throw new Error(`there is no run ${id} to compare the files with`);
-  trained.delete(id);
-  const { run, options, result } = finished;
+  const { run, options, result } = finishedRun(id);
   const findings = await part(id, 'verify', () =>
     prove(run, { modelDir: options.modelDir, deliveredDir, last: result.delivered, evaluating: evaluatingReport(id), signal }),
   );
   await send({ id, answer: 'verified', findings });
+}
+
+async function analyseJob({ id, deliveredDir, retentionFile }: AnalyseCommand, signal: AbortSignal): Promise<void> {
+  const { run, options } = finishedRun(id);
+  const { facts, tuning, hyperparameters, today } = run;
+  const analysis = await part(id, 'analyse', () =>
+    analyse({
+      modelDir: options.modelDir,
+      deliveredDir,
+      tuning,
+      ...(retentionFile !== null && { retentionFile }),
+      precision: hyperparameters.precision,
+      parameters: { trained: facts.trainableParameters, total: facts.totalParameters },
+      template: { source: options.chatTemplate, kwargs: options.chatTemplateKwargs },
+      today,
+      seed: options.seed,
+      working: evaluatingReport(id),
+      signal,
+    }),
+  );
+  await send({ id, answer: 'analysed', analysis });
+}
+
+function finishedRun(id: string) {
+  const finished = trained.get(id);
+  if (finished === undefined) throw new Error(`there is no run ${id} whose files could be read`);
+  return finished;
 }
 
 /** Batches may take less than a millisecond. */

@@ -73,6 +73,7 @@ const delivery = (job: Job, services: Parameters<typeof deliver>[0]['services'],
     result: { outputDir: join(dir, 'output'), trainedTokens: 12, steps: 3, last: LAST, delivered: LAST } as TrainResult,
     deliveredDir: join(dir, 'delivered'),
     load,
+    analyse: async () => {},
   });
 
 /** Expects all of a success, once. */

@@ -53,6 +53,7 @@ const Delivered = ({ job, files }) => html`
     <div class="card-head"><h2>${files.some(({ filename }) => filename === 'adapter_config.json') ? 'The adapter' : 'The model'}</h2>
       <span class="row">
         <${Download} isMain path=${`/fine_tuning/jobs/${job.id}/adapter`} filename=${`${job.suffix ?? job.id}.tar`} sizeBytes=${files.reduce((sum, { bytes: size }) => sum + size, 0)} label="Download all (tar)" />
+        ${job.analysis && html`<${Download} path=${`/fine_tuning/jobs/${job.id}/analysis`} filename=${`${job.id}-analysis.json`} label="What training changed (JSON)" />`}
         <a class="button" href=${`#/chat?model=${encodeURIComponent(job.fine_tuned_model ?? '')}`}>Try it</a>
       </span></div>
     <p>PEFT and transformers load it as it is.</p>

@@ -1,6 +1,7 @@
 /** What training changed, from the files that a run delivered and its base. */
 import type { Analysis, Forgetting } from '../../../src/formats/analysis.ts';
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import { type ResolvedTuning, virtualTokens } from '../../../src/formats/tuning/tuning.ts';
 import { openForInference } from '../compiled/open-model.ts';
 import { type Example, supervisedTokens } from '../data/batch.ts';
@@ -60,6 +61,8 @@ async function forgettingOf(options: AnalysisOptions, tuned: Tuned): Promise<For
   const examples = retentionFile === undefined ? await samplesOfBase(retention) : await examplesOf(retentionFile, retention);
   const before = await lossOf({ modelDir }, examples, options);
   const after = await lossOf(tuned, examples, options);
+  if (![before, after].every(Number.isFinite))
+    throw new Refusal('not_finite', `the loss on what must not be forgotten is ${before} before training and ${after} after`);
   return {
     measured_on: retentionFile === undefined ? 'samples' : 'retention_file',
     examples: examples.length,
