@@ -4,7 +4,7 @@ import { checkLength } from '../formats/check-hyperparameters.ts';
 import { type Hyperparameters, stepsOf as lengthOf, type ResolvedHyperparameters, resolveHyperparameters } from '../formats/hyperparameters.ts';
 import { countParameters, estimateMemory, type PassSize } from '../formats/memory-estimate.ts';
 import type { ModelConfig } from '../formats/model-config.ts';
-import type { ExampleFamily } from '../formats/objectives/format.ts';
+import type { ObjectiveFormat } from '../formats/objectives/format.ts';
 import { type ObjectiveName, objectiveFormat } from '../formats/objectives/objectives.ts';
 import { parseModelConfig } from '../formats/parse-model-config.ts';
 import { PASS_TOKENS, paddedLength } from '../formats/pass-size.ts';
@@ -33,14 +33,14 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
   const requested = requestedHyperparameters(body);
   const { tuning, ...named } = await chosen(project, body, services);
   const objective = objectiveOf(body);
-  const family = objectiveFormat(objective).examples;
+  const { examples: families } = objectiveFormat(objective);
   const json = await configJson(named, services);
   const config = parseModelConfig(json, `The config.json of ${body.model}`);
   const data = typeof body.training_file === 'string' ? await readRoughly(project, { id: body.training_file, objective }, services) : null;
 
   const assumptions: string[] = [];
   const hyperparameters = resolve(requested, { config, tuning, objective, examples: data?.examples ?? 1, assumptions });
-  const pass = passSize(requested, { hyperparameters, virtual: virtualTokens(tuning), data, family, assumptions });
+  const pass = passSize(requested, { hyperparameters, virtual: virtualTokens(tuning), data, families, assumptions });
   if (data !== null) checkLength(hyperparameters, data.examples);
   const { precision, gradient_checkpointing: gradientCheckpointing } = hyperparameters;
   const keepsBest = hyperparameters.load_best_model_at_end === true;
@@ -90,7 +90,12 @@ async function configJson(named: NamedModel, { models, hub }: Needs): Promise<Re
 async function readRoughly(project: string, { id, objective }: { id: string; objective: ObjectiveName }, services: Needs): Promise<RoughData> {
   const data = await roughData(await requireFile(project, { param: 'training_file', id, objective }, services), services);
   const judged = await services.validations.find(project, id);
-  if (judged !== null) return { ...data, examples: Object.values(judged.examples).reduce((sum, count) => sum + count, 0) };
+  if (judged !== null) {
+    const { preference, ...others } = judged.examples;
+    // A method that learns from labelled answers takes a pair for two of them.
+    const ofPair = objectiveFormat(objective).examples.includes('labelled') ? 2 : 1;
+    return { ...data, examples: Object.values(others).reduce((sum, count) => sum + count, ofPair * preference) };
+  }
   if (data.examples === 0) throw new Refusal('invalid_training_file', `The file "${id}" has no examples`, { param: 'training_file' });
   return data;
 }
@@ -121,14 +126,14 @@ interface PassFacts {
   /** Virtual tokens before each example. */
   virtual: number;
   data: RoughData | null;
-  family: ExampleFamily;
+  families: ObjectiveFormat['examples'];
   assumptions: string[];
 }
 
 /** The largest pass: as many examples of a step as fit into PASS_TOKENS, or one that is longer than that; a pair's two answers are always in one. */
-function passSize(requested: Hyperparameters, { hyperparameters, virtual, data, family, assumptions }: PassFacts): PassSize {
+function passSize(requested: Hyperparameters, { hyperparameters, virtual, data, families, assumptions }: PassFacts): PassSize {
   const { max_length: maxLength, batch_size: batchSize } = hyperparameters;
-  const sequences = family === 'preference' ? 2 : 1;
+  const sequences = families[0] === 'preference' ? 2 : 1;
   let longest = Math.min(maxLength, data?.longestTokens ?? maxLength);
   if (data === null && (requested.max_length ?? 'auto') === 'auto') {
     longest = Math.min(maxLength, PASS_TOKENS);

@@ -1,5 +1,6 @@
 import { namedFamily, otherMethod } from '../formats/example-families.ts';
 import { type ExampleFile, exampleError } from '../formats/example-refusal.ts';
+import type { ExampleCounts } from '../formats/judged-file.ts';
 import type { ExampleFamily } from '../formats/objectives/format.ts';
 import { type ObjectiveName, objectiveFormat } from '../formats/objectives/objectives.ts';
 import { Problems } from '../formats/problems.ts';
@@ -26,8 +27,19 @@ export async function datasetProblem(
   if (judged?.adapter !== undefined)
     return exampleError(param, `The file "${file.id}" is an adapter, and has no examples`, 'A job starts from it with start_from.');
   if (judged === null) return null;
-  const family = param === 'evaluation_file' || param === 'retention_file' ? 'supervised' : objectiveFormat(objective).examples;
-  const its: ExampleFamily = judged.examples.preference > 0 ? 'preference' : 'supervised';
-  if (its === family) return null;
-  return exampleError(param, `The file "${file.id}" has ${namedFamily(its).many}, from which the method does not learn`, otherMethod(its, family));
+  const isAnswered = param === 'evaluation_file' || param === 'retention_file';
+  const families = isAnswered ? (['supervised'] as const) : objectiveFormat(objective).examples;
+  const its = familyOfCounts(judged.examples);
+  if (families.includes(its)) return null;
+  return exampleError(
+    param,
+    `The file "${file.id}" has ${namedFamily(its).many}, from which the method does not learn`,
+    otherMethod(its, families[0]),
+  );
+}
+
+/** The family of a file's examples, all of which are of one. */
+function familyOfCounts({ preference, labelled = 0 }: ExampleCounts): ExampleFamily {
+  if (preference > 0) return 'preference';
+  return labelled > 0 ? 'labelled' : 'supervised';
 }

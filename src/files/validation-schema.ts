@@ -24,6 +24,7 @@ const ExampleCounts = Type.Object(
     completion: Type.Integer(),
     preference: Type.Integer(),
     text: Type.Optional(Type.Integer({ description: 'Plain texts; missing if there are none.' })),
+    labelled: Type.Optional(Type.Integer({ description: 'Prompts and completions with a label; missing if there are none.' })),
   },
   { title: 'ExampleCounts' },
 );

@@ -1,5 +1,6 @@
 /** What hyperparameters contradict: each other, the method, or the number of examples. */
 import { type Hyperparameters, MAX_EPOCHS, type ResolvedHyperparameters, rateOfMultiplier, stepsOf, warmupSteps } from './hyperparameters.ts';
+import { comparesAnswers } from './objectives/format.ts';
 import { type ObjectiveName, objectiveFormat } from './objectives/objectives.ts';
 import { explicit } from './or-auto.ts';
 import { Refusal } from './refusal.ts';
@@ -19,7 +20,7 @@ export function checkHyperparameters(
 ): void {
   const format = objectiveFormat(objective);
   format.check(requested, param);
-  if (format.examples === 'preference' && virtualTokens(tuning) > 0)
+  if (comparesAnswers(format) && virtualTokens(tuning) > 0)
     throw new Refusal('invalid_value', `the method "${objective}" compares answers, which tuning.type "${tuning.type}" cannot do yet`, {
       param: 'tuning.type',
       hint: 'Use "lora", or another tuning that adds no tokens.',

@@ -1,12 +1,13 @@
 /** The families of examples: how a line of each is recognised and read. Only this file looks a family up by its name. */
 import type { At } from './chat-message.ts';
 import { parseSupervised, type TrainingExample } from './examples.ts';
-import type { ExampleFamily } from './objectives/format.ts';
+import { isLabelled, type LabelledExample, parseLabelled } from './labelled.ts';
+import type { ExampleFamily, ObjectiveFormat } from './objectives/format.ts';
 import { objectivesFor } from './objectives/objectives.ts';
 import { isPreference, type PreferenceExample, parsePreference } from './preference.ts';
 import { isRecord } from './record.ts';
 
-export type AnyExample = TrainingExample | PreferenceExample;
+export type AnyExample = TrainingExample | PreferenceExample | LabelledExample;
 
 interface Family {
   /** For messages. */
@@ -30,25 +31,37 @@ const FAMILIES: Readonly<Record<ExampleFamily, Family>> = {
     instead: 'preference pairs',
     parse: (value, at) => parsePreference(value as Record<string, unknown>, at),
   },
+  labelled: {
+    one: 'a labelled answer',
+    many: 'labelled answers',
+    instead: 'labelled answers',
+    parse: (value, at) => parseLabelled(value as Record<string, unknown>, at),
+  },
 };
 
 export const namedFamily = (family: ExampleFamily): Pick<Family, 'one' | 'many'> => FAMILIES[family];
 
 /** @returns the family whose keys a line has; without any of them it counts as supervised, whose parser says what is wrong with it */
-const familyOfLine = (value: unknown): ExampleFamily => (isRecord(value) && isPreference(value) ? 'preference' : 'supervised');
+function familyOfLine(value: unknown): ExampleFamily {
+  if (!isRecord(value)) return 'supervised';
+  if (isPreference(value)) return 'preference';
+  return isLabelled(value) ? 'labelled' : 'supervised';
+}
 
-export const familyOf = ({ kind }: AnyExample): ExampleFamily => (kind === 'preference' ? 'preference' : 'supervised');
+export const familyOf = ({ kind }: AnyExample): ExampleFamily => (kind === 'preference' || kind === 'labelled' ? kind : 'supervised');
 
 /** Reads a line of any family. @throws ExampleRefusal */
 export function parseAny(value: unknown, at: At): AnyExample {
   return FAMILIES[familyOfLine(value)].parse(value, at);
 }
 
-/** Reads a line of one family. @throws ExampleRefusal, which for a line of another family names the methods that learn from it */
-export function parseOf(family: ExampleFamily, value: unknown, at: At): AnyExample {
+/** Reads a line of one of some families. @throws ExampleRefusal, which for a line of another family names the methods that learn from it */
+export function parseOf(families: ObjectiveFormat['examples'], value: unknown, at: At): AnyExample {
   const its = familyOfLine(value);
-  if (its === family || !isRecord(value) || !isWhole(value, its)) return FAMILIES[family].parse(value, at);
-  throw at.fail(`${at.name} is ${FAMILIES[its].one}, but the method learns from ${FAMILIES[family].many}`, otherMethod(its, family));
+  if (families.includes(its)) return FAMILIES[its].parse(value, at);
+  const [wanted] = families;
+  if (!isRecord(value) || !isWhole(value, its)) return FAMILIES[wanted].parse(value, at);
+  throw at.fail(`${at.name} is ${FAMILIES[its].one}, but the method learns from ${FAMILIES[wanted].many}`, otherMethod(its, wanted));
 }
 
 /** @param has what the file has. @param wanted what the method of the job learns from. @returns what to do */
@@ -59,4 +72,4 @@ export const otherMethod = (has: ExampleFamily, wanted: ExampleFamily): string =
 
 /** Whether a line has enough keys of a family to be one of it, and not a damaged line of another. */
 const isWhole = (value: Record<string, unknown>, family: ExampleFamily): boolean =>
-  family === 'preference' || ['messages', 'completion', 'text'].some((key) => key in value);
+  family !== 'supervised' || ['messages', 'completion', 'text'].some((key) => key in value);

@@ -171,9 +171,10 @@ export function resolveHyperparameters(
   facts: { examples: number; modelMaxLength: number; tuning: ResolvedTuning; objective?: ObjectiveName; fastestPrecision(): Precision },
 ): ResolvedHyperparameters {
   const { tuning, objective = 'supervised' } = facts;
+  const format = objectiveFormat(objective);
   const base = rateOfMultiplier(tuning, objective);
   const longest = facts.modelMaxLength - virtualTokens(tuning);
-  const batchSize = explicit(requested.batch_size) ?? Math.min(16, Math.max(1, Math.round(facts.examples / 50)));
+  const batchSize = explicit(requested.batch_size) ?? Math.min(16, Math.max(format.minBatchSize ?? 1, Math.round(facts.examples / 50)));
   const stepsPerEpoch = Math.ceil(facts.examples / batchSize);
   const { max_steps: maxSteps } = requested;
   const epochsOfMaxSteps = maxSteps && Math.ceil(maxSteps / stepsPerEpoch);
@@ -203,7 +204,7 @@ export function resolveHyperparameters(
     precision: explicit(requested.precision) ?? facts.fastestPrecision(),
     gradient_checkpointing: requested.gradient_checkpointing ?? false,
     ...onlyAsked(requested),
-    ...objectiveFormat(objective).resolve(requested),
+    ...format.resolve(requested),
   };
 }
 

@@ -42,6 +42,8 @@ export interface ExampleCounts {
   preference: number;
   /** Plain texts; absent if there are none. */
   text?: number;
+  /** Prompts and completions with a label; absent if there are none. */
+  labelled?: number;
 }
 
 export interface JudgedFile {

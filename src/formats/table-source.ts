@@ -8,7 +8,7 @@ export const isFileFormat = (text: string): text is FileFormat => (FILE_FORMATS 
 /** The keys of an example that a column can become. */
 export const COLUMN_TARGETS = [
   ...['messages', 'prompt', 'completion', 'tools', 'chat_template_kwargs'],
-  ...['input', 'preferred_output', 'non_preferred_output', 'chosen', 'rejected'],
+  ...['input', 'preferred_output', 'non_preferred_output', 'chosen', 'rejected', 'label'],
 ] as readonly string[];
 
 /** Longest name of a column. */

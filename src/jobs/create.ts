@@ -7,6 +7,7 @@ import { checkHyperparameters } from '../formats/check-hyperparameters.ts';
 import type { ExampleFile } from '../formats/example-refusal.ts';
 import type { Hyperparameters } from '../formats/hyperparameters.ts';
 import type { JsonObject } from '../formats/json-value.ts';
+import { comparesAnswers } from '../formats/objectives/format.ts';
 import { isObjective, OBJECTIVE_NAMES, type ObjectiveName, objectiveFormat } from '../formats/objectives/objectives.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { shown } from '../formats/shown.ts';
@@ -109,8 +110,8 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
     evaluations: body.evaluations?.map(({ name }) => name) ?? [],
     hasValidation: body.validation_file != null,
   });
-  if (body.evaluations?.length && body.evaluation_file == null && objectiveFormat(objective).examples !== 'supervised')
-    throw new Refusal('missing_required_parameter', 'evaluations needs examples with an answer, and the validation file holds preference pairs', {
+  if (body.evaluations?.length && body.evaluation_file == null && comparesAnswers(objectiveFormat(objective)))
+    throw new Refusal('missing_required_parameter', 'evaluations needs examples with an answer, and the validation file holds answers to compare', {
       param: 'evaluation_file',
       hint: 'Give it an evaluation_file of conversations, or prompts and completions.',
     });

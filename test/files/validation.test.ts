@@ -79,6 +79,9 @@ describe('an uploaded dataset', () => {
       { ...PAIR, preferred_output: CHAT.messages.slice(0, 1) },
       { message: 1, field: 'role', hint: /assistant/ },
     ],
+    ['a label that is text', { ...COMPLETION, label: 'good' }, { message: null, field: 'label', hint: /true or false/ }],
+    ['an empty labelled answer', { ...COMPLETION, completion: '', label: true }, { message: null, field: 'completion', hint: /./ }],
+    ['a labelled answer among supervised examples', { ...COMPLETION, label: false }, { message: null, field: null, hint: /file of their own/ }],
     ['a preference pair among supervised examples', PAIR, { message: null, field: null, hint: /file of their own/ }],
   ] as [string, unknown, { message: number | null; field: string | null; hint: RegExp }][])(
     'with %s › is in error, with the line, the message, the field and what to do',
@@ -112,6 +115,18 @@ describe('an uploaded dataset', () => {
       status: 400,
       param: 'training_file',
       message: expect.stringContaining('preference pairs'),
+    });
+  });
+
+  it('of labelled answers › is processed and counted, and named to a job by another method', async () => {
+    const { id, status } = await judged(jsonLines({ ...COMPLETION, label: true }, { ...COMPLETION, label: false }));
+    expect(status).toBe('processed');
+    expect((await validation(id)).examples).toEqual({ chat: 0, completion: 0, preference: 0, labelled: 2 });
+    const body = { model: 'graft-tiny', training_file: id, method: { type: 'dpo' } };
+    expect(refusal(await service.post('/v1/fine_tuning/jobs', body))).toMatchObject({
+      status: 400,
+      param: 'training_file',
+      message: expect.stringMatching(/labelled answers.*Use the method "kto"/),
     });
   });
 

@@ -11,6 +11,13 @@ export const pairs = (count: number, from = 0): string =>
     return `${JSON.stringify({ input, preferred_output: output('one two three'), non_preferred_output: output('two one') })}\n`;
   }).join('');
 
+/** Labelled answers, as KTO learns from them: every other one is bad. */
+export const labelled = (count: number): string =>
+  Array.from({ length: count }, (_, index) => {
+    const label = index % 2 === 0;
+    return `${JSON.stringify({ prompt: `Question ${index}? `, completion: label ? 'one two three' : 'two one', label })}\n`;
+  }).join('');
+
 export const example = (question: string, answer: string, more: object = {}): string =>
   `${JSON.stringify({
     messages: [

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseHeader, parseHeaderLength } from '../../src/formats/safetensors.ts';
 import { unpackTar } from '../unpack-tar.ts';
 import { type Api, connect, type JobObject } from './api.ts';
-import { pairs, sameAnswer } from './dataset.ts';
+import { labelled, pairs, sameAnswer } from './dataset.ts';
 import { JOURNEY_KEY, makeHome, startService, until } from './service.ts';
 
 let home: Awaited<ReturnType<typeof makeHome>>;
@@ -148,9 +148,13 @@ describe("jobs that learn from preference pairs, by OpenAI's client", () => {
     expect(proof).toMatchObject({ passed: true, loss: { measured_on: 'validation_file' } });
   });
 
-  it.each(['orpo', 'simpo'])('with %s › succeed, and show its settings', async (type) => {
+  it.each([
+    ['orpo', pairs(8)],
+    ['simpo', pairs(8)],
+    ['kto', labelled(8)],
+  ])('with %s › succeed, and show its settings', async (type, data) => {
     const hyperparameters = { n_epochs: 1, batch_size: 4, learning_rate: 5e-3 };
-    const created = await api.create({ model: 'tiny', training_file: await upload(pairs(8)), method: { type, [type]: { hyperparameters } } });
+    const created = await api.create({ model: 'tiny', training_file: await upload(data), method: { type, [type]: { hyperparameters } } });
     const job = await api.over(created.id);
     expect(job).toMatchObject({ status: 'succeeded', error: null, method: { type, [type]: { hyperparameters: { beta: expect.any(Number) } } } });
   });

@@ -94,11 +94,11 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
       examples: examples.length,
       tokens,
       longest_tokens: examples[0]?.inputIds.length ?? 0,
-      passes: passes.map(({ rows, length }) => ({ rows, length })),
+      passes: passes.learned.map(({ rows, length }) => ({ rows, length })),
     },
     tokens_per_second: tokens / step,
     seconds: { first_step: firstStep, step, checkpoint, ...parts, total: Object.values(parts).reduce((sum, part) => sum + part, 0) },
-    memory: memoryOf(run, passes),
+    memory: memoryOf(run, [...passes.learned, ...passes.prior]),
     delivered_bytes: deliveredBytes,
     checkpoint_bytes: checkpointBytes,
   };

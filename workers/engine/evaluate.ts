@@ -1,9 +1,9 @@
 /** How well a model predicts examples, without training on them. */
-import type { Example } from './data/batch.ts';
+import type { Batch, Example } from './data/batch.ts';
 import { microBatches } from './data/batches.ts';
-import type { ExampleStore } from './data/example-store.ts';
+import { type ExampleStore, mapped } from './data/example-store.ts';
 import { packingOf } from './data/packing.ts';
-import { addSums, type Metrics, NO_SUMS } from './objectives/objective.ts';
+import { addSums, type Metrics, NO_SUMS, type Sums } from './objectives/objective.ts';
 import type { TunedModel } from './tuning/tuned-model.ts';
 
 /** Lets messages, timers and signals be handled between passes. */
@@ -14,13 +14,24 @@ export const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => se
  * @returns the objective's metrics over all examples, of which a few are in memory at a time
  */
 export async function evaluate(model: TunedModel, examples: ExampleStore, onBatch?: () => void | Promise<void>): Promise<Metrics> {
+  const { prior, metrics } = model.objective;
+  const totals = prior?.totals(await sumsOver(model, mapped(examples, prior.of), { onBatch }));
+  return metrics(await sumsOver(model, examples, { totals, onBatch }));
+}
+
+interface OverOptions {
+  totals?: Batch['totals'];
+  onBatch: (() => void | Promise<void>) | undefined;
+}
+
+async function sumsOver(model: TunedModel, examples: ExampleStore, { totals, onBatch }: OverOptions): Promise<Sums> {
   let sums = NO_SUMS;
   for (const batch of microBatches(examples, packingOf(model))) {
-    sums = addSums(sums, model.evaluate(batch));
+    sums = addSums(sums, model.evaluate(totals === undefined ? batch : { ...batch, totals }));
     await onBatch?.();
     await yieldToEventLoop();
   }
-  return model.objective.metrics(sums);
+  return sums;
 }
 
 /**

@@ -24,7 +24,7 @@ export interface RunData {
   close(): void;
 }
 
-type Resolved = Pick<DatasetOptions, 'vocabSize' | 'maxLengthTokens' | 'truncation' | 'incompleteTurns' | 'multiTurn' | 'family'>;
+type Resolved = Pick<DatasetOptions, 'vocabSize' | 'maxLengthTokens' | 'truncation' | 'incompleteTurns' | 'multiTurn' | 'families'>;
 
 /** @returns a warning if the job gives the chat template variables that it does not read */
 function unreadKwargs(template: ChatTemplate | null): string[] {

@@ -13,6 +13,7 @@ import { BestModel, checkMetric } from './best-model.ts';
 import { openForTraining } from './compiled/open-model.ts';
 import { PREPARATION_PARTS, type PreparationPart, type Prepared, type ResumedState, type TrainOptions } from './contract.ts';
 import type { Dataset } from './data/dataset.ts';
+import { mismatchFiles } from './data/mismatched.ts';
 import { overlapWarning } from './data/receipt.ts';
 import { jobTemplateSha256 } from './data/template/job-template.ts';
 import { saveChatTemplate } from './io/chat-template-file.ts';
@@ -70,7 +71,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const watch = new Stopwatch(PREPARATION_PARTS);
   const tuning = resolveTuning(options.tuning);
   const { objective = 'supervised' } = options;
-  const { examples: family } = objectiveFormat(objective);
+  const { examples: families } = objectiveFormat(objective);
   checkHyperparameters(options.hyperparameters, { param: 'hyperparameters', tuning, objective });
   const evaluations = evaluationsOf(options);
   checkBestModel(options.hyperparameters, { param: 'hyperparameters', evaluations, hasValidation: options.validationFile !== undefined });
@@ -96,7 +97,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   const startedOn = resumed && new Date(resumed.today);
   const data = await prepareData(
     options,
-    { vocabSize: config.vocabSize, maxLengthTokens, truncation, incompleteTurns, multiTurn, family },
+    { vocabSize: config.vocabSize, maxLengthTokens, truncation, incompleteTurns, multiTurn, families },
     startedOn,
   );
   try {
@@ -125,6 +126,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
   const { training, validation, receipt, today } = data;
   const { perEpoch: stepsPerEpoch, total: totalSteps } = stepsOf(hyperparameters, training.examples.length);
   const objective = objectiveOf(options.objective ?? 'supervised', hyperparameters);
+  if (objective.prior !== undefined) mismatchFiles(data, { ...hyperparameters, seed });
   const watched = watchedMetric(hyperparameters, evaluationsOf(options));
   if (watched !== null && isOnValidation(watched)) checkMetric(watched.name, objective);
   // Before the weights are read, because a mistake in a prompt should not wait for them.
@@ -181,7 +183,12 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     resumed: restored,
     trainableParameters: model.trainableParameters,
     totalParameters: model.totalParameters,
-    warnings: [...data.warnings, ...modelWarnings(config, model.config), ...hyperparameterWarnings(options.hyperparameters, hyperparameters)],
+    warnings: [
+      ...data.warnings,
+      ...modelWarnings(config, model.config),
+      ...hyperparameterWarnings(options.hyperparameters, hyperparameters),
+      ...(objective.warnings?.(training.examples) ?? []),
+    ],
     versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },
     seconds: watch.seconds,
   };

@@ -18,8 +18,6 @@ interface ReferenceOptions {
   signal: AbortSignal | undefined;
 }
 
-/** Of each pair. */
-const ANSWERS = 2;
 /** Log-probabilities of a file's answers, by example. */
 const SETS = ['training', 'validation'] as const;
 const NAMES = { training: REFERENCE_OF_TRAINING, validation: 'reference.validation' } as const;
@@ -35,9 +33,13 @@ export async function computeReferences(run: Run, options: ReferenceOptions): Pr
 
 /** One example a pass, so that its numbers do not depend on which examples are beside it. */
 async function referencesOf(model: LearningModel, examples: ExampleStore, { onPass, signal }: ReferenceOptions): Promise<Float32Array> {
-  const reference = new Float32Array(ANSWERS * examples.length);
+  const perExample = referencesPerExample(model);
+  const reference = new Float32Array(perExample * examples.length);
   for (let index = 0; index < examples.length; index++) {
-    for (const batch of passesOfOne(model, examples.read(index))) reference.set(model.referenceOf(batch)!, ANSWERS * index);
+    const example = examples.read(index);
+    const compared = model.objective.prior === undefined ? [example] : [example, model.objective.prior.of(example)];
+    const values = compared.flatMap((one) => [...passesOfOne(model, one)].flatMap((batch) => [...model.referenceOf(batch)!]));
+    reference.set(values, perExample * index);
     await onPass?.();
     await yieldToEventLoop();
     signal?.throwIfAborted();
@@ -46,6 +48,8 @@ async function referencesOf(model: LearningModel, examples: ExampleStore, { onPa
 }
 
 const passesOfOne = (model: LearningModel, example: Example) => microBatches(inMemory([example]), packingOf(model));
+
+const referencesPerExample = ({ objective }: Pick<LearningModel, 'objective'>): number => objective.referencesPerExample ?? 0;
 
 /** @returns a run's references as tensors of its checkpoints, by name */
 export function referenceTensors(run: Pick<Run, (typeof SETS)[number]>): Map<string, TensorValues> {
@@ -58,9 +62,9 @@ export function referenceTensors(run: Pick<Run, (typeof SETS)[number]>): Map<str
 }
 
 /** Gives a run's examples the references that a checkpoint holds. @param read a tensor of the checkpoint */
-export function restoreReferences(run: Pick<Run, (typeof SETS)[number]>, read: (name: string, length: number) => Float32Array): void {
+export function restoreReferences(run: Pick<Run, 'model' | (typeof SETS)[number]>, read: (name: string, length: number) => Float32Array): void {
   for (const set of SETS) {
     const examples = run[set]?.examples;
-    if (examples !== undefined) examples.reference = read(NAMES[set], ANSWERS * examples.length);
+    if (examples !== undefined) examples.reference = read(NAMES[set], referencesPerExample(run.model) * examples.length);
   }
 }

@@ -40,7 +40,7 @@ interface Restored extends Pick<Run, 'training' | 'validation'> {
  */
 export async function restore(dir: string, { model, state, training, validation }: Restored): Promise<ResumedState> {
   restoreTensors(dir, { model, steps: state.updates ?? state.step });
-  if (model.outgrowsReference) restoreReferences({ training, validation }, (name, length) => readTensor(dir, name, [length]));
+  if (model.outgrowsReference) restoreReferences({ model, training, validation }, (name, length) => readTensor(dir, name, [length]));
   const recorded = state.sampleLoss ?? null;
   if (recorded === null) return { step: state.step, loss: null };
   const reloaded = await sampleLoss(model, training.examples);

@@ -28,16 +28,24 @@ interface Taken {
 }
 
 /** The passes of a step. */
-export function passesOf(model: Pick<LearningModel, 'config' | 'tuning' | 'objective'>, examples: readonly Example[]): Batch[] {
-  const totals = model.objective.totals?.(examples);
-  return Array.from(microBatches(inMemory(examples), packingOf(model)), (batch) => (totals === undefined ? batch : { ...batch, totals }));
+interface Passes {
+  /** Those that it learns from. */
+  learned: Batch[];
+  /** Those that are computed before, for the objective's `prior`. */
+  prior: Batch[];
 }
 
-export async function takeStep(
-  model: LearningModel,
-  passes: readonly Batch[],
-  { step, seed, learningRate, maxNorm, problemOf }: StepOptions,
-): Promise<Taken> {
+export function passesOf(model: Pick<LearningModel, 'config' | 'tuning' | 'objective'>, examples: readonly Example[]): Passes {
+  const { totals: totalsOf, prior } = model.objective;
+  const packed = (of: readonly Example[]): Batch[] => [...microBatches(inMemory(of), packingOf(model))];
+  const totals = totalsOf?.(examples);
+  return {
+    learned: packed(examples).map((batch) => (totals === undefined ? batch : { ...batch, totals })),
+    prior: prior === undefined ? [] : packed(examples.map((example) => prior.of(example))),
+  };
+}
+
+export async function takeStep(model: LearningModel, passes: Passes, { step, seed, learningRate, maxNorm, problemOf }: StepOptions): Promise<Taken> {
   const sums = await accumulate(model, passes, { seed, step });
   const metrics = model.objective.metrics(sums);
   const problem = problemOf(metrics.loss);
@@ -50,10 +58,17 @@ export async function takeStep(
 }
 
 /** Runs a step's passes. Sums over supervised tokens, so that neither padding nor the split into passes matters. */
-async function accumulate(model: LearningModel, passes: readonly Batch[], { seed, step }: { seed: number; step: number }): Promise<Sums> {
+async function accumulate(model: LearningModel, { learned, prior }: Passes, { seed, step }: { seed: number; step: number }): Promise<Sums> {
+  let before = NO_SUMS;
+  for (const batch of prior) {
+    before = addSums(before, model.evaluate(batch));
+    await yieldToEventLoop();
+  }
+  const more = model.objective.prior?.totals(before);
   let sums = NO_SUMS;
-  for (const [microBatch, batch] of passes.entries()) {
-    sums = addSums(sums, model.accumulate(batch, { seed, step, microBatch }));
+  for (const [microBatch, batch] of learned.entries()) {
+    const totals = { ...batch.totals, ...more };
+    sums = addSums(sums, model.accumulate({ ...batch, totals }, { seed, step, microBatch }));
     await yieldToEventLoop();
   }
   return sums;

@@ -45,7 +45,7 @@ export async function trainPrepared(
   const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
   const { startStep } = run.facts;
   const schedule = scheduleOf(run);
-  const indicesOf = stepIndices(training.examples, { batchSize, seed });
+  const indicesOf = stepIndices(training.examples, { batchSize, seed, sameEachEpoch: model.objective.prior !== undefined });
   const measuresBest = bestModel !== null && isOnValidation(bestModel.watched);
   const startedMs = performance.now();
   let trainedTokens = resumed?.trainedTokens ?? 0;

@@ -50,7 +50,7 @@ export interface ResolvedDpo {
 }
 
 export const dpoFormat: ObjectiveFormat<DpoHyperparameters, ResolvedDpo> = {
-  examples: 'preference',
+  examples: ['preference'],
   learningRateScale: PREFERENCE_RATE_SCALE,
   properties: DpoHyperparameters.properties,
   resolve: ({ beta, loss_type = 'sigmoid', label_smoothing = 0, rpo_alpha = 0 }) => ({

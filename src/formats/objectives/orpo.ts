@@ -20,7 +20,7 @@ export interface ResolvedOrpo {
 }
 
 export const orpoFormat: ObjectiveFormat<Static<typeof OrpoHyperparameters>, ResolvedOrpo> = {
-  examples: 'preference',
+  examples: ['preference'],
   learningRateScale: PREFERENCE_RATE_SCALE,
   properties: OrpoHyperparameters.properties,
   resolve: ({ beta }) => ({ beta: explicit(beta) ?? AUTO_BETA }),

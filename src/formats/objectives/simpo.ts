@@ -41,7 +41,7 @@ export interface ResolvedSimpo {
 }
 
 export const simpoFormat: ObjectiveFormat<Static<typeof SimpoHyperparameters>, ResolvedSimpo> = {
-  examples: 'preference',
+  examples: ['preference'],
   learningRateScale: PREFERENCE_RATE_SCALE,
   properties: SimpoHyperparameters.properties,
   resolve: ({ beta, simpo_gamma = DEFAULT_GAMMA, cpo_alpha = 0, label_smoothing = 0 }) => ({

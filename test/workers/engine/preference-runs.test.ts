@@ -13,11 +13,11 @@ import { train, trainPrepared } from '../../../workers/engine/train.ts';
 
 interface TrlRuns {
   steps: number;
-  pairs: number;
   runs: {
     objective: ObjectiveName;
     model: string;
     tuning: 'full' | 'lora';
+    data: 'pairs' | 'labelled';
     adapter: string | null;
     settings: Hyperparameters;
     reported: Record<string, number[]>;
@@ -25,7 +25,9 @@ interface TrlRuns {
   }[];
 }
 
-const { steps, pairs, runs } = readReference<TrlRuns>('preference', 'runs.json');
+const { steps, runs } = readReference<TrlRuns>('preference', 'runs.json');
+/** More than the examples of a file: every step is on all of them. */
+const WHOLE_FILE = 16;
 /** Of what is a mean over pairs or tokens, in nats; of a sum over an answer's tokens; and of the gradients' norm. */
 const TOLERANCE = 2e-5;
 const TOLERANCE_OF_SUMS = 2e-4;
@@ -39,18 +41,21 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-function optionsOf(name: string, { model, objective, settings }: Pick<TrlRuns['runs'][number], 'model' | 'objective' | 'settings'>): TrainOptions {
+type Asked = Pick<TrlRuns['runs'][number], 'model' | 'objective' | 'settings' | 'data'>;
+
+function optionsOf(name: string, { model, objective, settings, data }: Asked): TrainOptions {
+  const fileOf = (set: string) => referencePath('preference', `${data === 'labelled' ? 'labelled-' : ''}${set}.jsonl`);
   const modelDir = join(dir, name);
   cpSync(referencePath(model, 'model'), modelDir, { recursive: true });
   cpSync(referencePath('training', 'tokenizer'), modelDir, { recursive: true });
   return {
     modelDir,
-    trainingFile: referencePath('preference', 'training.jsonl'),
-    validationFile: referencePath('preference', 'validation.jsonl'),
+    trainingFile: fileOf('training'),
+    validationFile: fileOf('validation'),
     outputDir: join(modelDir, 'out'),
     objective,
     tuning: { type: 'full' },
-    hyperparameters: { ...settings, n_epochs: steps, batch_size: pairs, precision: 'f32' },
+    hyperparameters: { ...settings, n_epochs: steps, batch_size: WHOLE_FILE, precision: 'f32' },
     seed: 1,
   };
 }
@@ -82,12 +87,18 @@ describe.each(runs.map((run, index) => ({ ...run, index })))('$objective of $mod
 });
 
 describe('a run that is resumed', () => {
-  it.each(['lora', 'full'] as const)('in the middle, with %s › writes the bytes of one that was not', async (tuning) => {
-    const options = optionsOf(`resumed-${tuning}`, { model: 'cases/llama-gqa-tied', objective: 'dpo', settings: { learning_rate: 1e-3 } });
+  it.each([
+    ['dpo', 'lora'],
+    ['dpo', 'full'],
+    ['kto', 'full'],
+  ] as const)('in the middle, by %s with %s › writes the bytes of one that was not', async (objective, tuning) => {
+    const name = `${objective}-${tuning}`;
+    const data = objective === 'kto' ? 'labelled' : 'pairs';
+    const options = optionsOf(`resumed-${name}`, { model: 'cases/llama-gqa-tied', objective, settings: { learning_rate: 1e-3 }, data });
     options.tuning = tuning === 'full' ? { type: 'full' } : { type: 'lora', r: 2 };
     options.hyperparameters = { ...options.hyperparameters, batch_size: 4, n_epochs: 2 };
-    const whole = await train({ ...options, outputDir: join(dir, `${tuning}-whole`), checkpointsDir: join(dir, `${tuning}-checkpoints`) });
-    const again = await train({ ...options, outputDir: join(dir, `${tuning}-again`), resumeFrom: join(dir, `${tuning}-checkpoints`, '2') });
+    const whole = await train({ ...options, outputDir: join(dir, `${name}-whole`), checkpointsDir: join(dir, `${name}-checkpoints`) });
+    const again = await train({ ...options, outputDir: join(dir, `${name}-again`), resumeFrom: join(dir, `${name}-checkpoints`, '2') });
     expect(again.steps).toBe(4);
     for (const name of whole.files)
       expect(readFileSync(join(again.outputDir, name)).equals(readFileSync(join(whole.outputDir, name))), name).toBe(true);

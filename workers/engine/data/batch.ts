@@ -2,12 +2,14 @@
 export interface Example {
   /** Token ids, unpadded. */
   inputIds: Int32Array;
-  /** Weight of each token in the loss, as the target of the position before it; 0 for context. Same length. */
+  /** Weight of each token in the loss, as the target of the position before it; 0 for context, negative in an answer labelled as bad. Same length. */
   lossWeights: Float32Array;
   /** Where independent sequences begin in inputIds, from 0 on; none sees another. Missing when the example is one sequence. */
   starts?: Int32Array;
   /** Log-probability of each sequence's answer under the reference model, if it was computed before training. */
   reference?: Float32Array;
+  /** Its prompt with the answer of another example, where the objective compares with that too. */
+  mismatched?: Example;
 }
 
 /** Rows of examples, padded on the right. Plain arrays: the model makes the tensors. */

@@ -25,12 +25,12 @@ export function stepExamples(examples: ExampleStore, options: { batchSize: numbe
  */
 export function stepIndices(
   examples: Pick<ExampleStore, 'length'>,
-  { batchSize, seed }: { batchSize: number; seed: number },
+  { batchSize, seed, sameEachEpoch = false }: { batchSize: number; seed: number; sameEachEpoch?: boolean },
 ): (step: number) => Uint32Array {
   const stepsPerEpoch = Math.ceil(examples.length / batchSize);
   let made: { epoch: number; order: Uint32Array } | null = null;
   return (step) => {
-    const epoch = Math.floor(step / stepsPerEpoch);
+    const epoch = sameEachEpoch ? 0 : Math.floor(step / stepsPerEpoch);
     if (made?.epoch !== epoch) made = { epoch, order: epochOrder(examples.length, { seed, epoch }) };
     const first = (step % stepsPerEpoch) * batchSize;
     return made.order.subarray(first, first + batchSize);

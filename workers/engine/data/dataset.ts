@@ -7,7 +7,7 @@ import { ExampleKeys } from '../../../src/formats/example-keys.ts';
 import { type ExampleFile, exampleError } from '../../../src/formats/example-refusal.ts';
 import { readExamples } from '../../../src/formats/examples.ts';
 import { hashed } from '../../../src/formats/hashing.ts';
-import type { ExampleFamily } from '../../../src/formats/objectives/format.ts';
+import type { ObjectiveFormat } from '../../../src/formats/objectives/format.ts';
 import { Problems } from '../../../src/formats/problems.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
@@ -57,7 +57,7 @@ export interface DatasetOptions {
   maxLengthTokens: number;
   truncation: Truncation;
   /** What the objective learns from; default: supervised examples. */
-  family?: ExampleFamily;
+  families?: ObjectiveFormat['examples'];
   /** What happens to an example with a turn of which the chat template leaves out a part; default: error. */
   incompleteTurns?: 'error' | 'drop';
   /** Whether each turn to learn of a conversation is an example; default: whole conversations are. */
@@ -96,7 +96,7 @@ export async function tokenizeFile(path: string, options: DatasetOptions): Promi
 }
 
 async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetOptions): Promise<ReadDataset> {
-  const { param, tokenizer, template, maxLengthTokens, truncation, family = 'supervised', signal } = options;
+  const { param, tokenizer, template, maxLengthTokens, truncation, families = ['supervised'], signal } = options;
   const { size: bytesTotal } = await stat(path);
   const hash = createHash('sha256');
   const bytes = new CountedBytes(hashed(createReadStream(path), hash));
@@ -105,8 +105,14 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
   const lengths = new Problems(param);
   const tally = new Tally();
   const keys = new ExampleKeys(template?.keys);
-  const making = { knownShapes: new Set<string>(), maxLengthTokens, cutsTexts: truncation === 'error', splitsTurns: options.multiTurn === 'split' };
-  const read = readExamples(bytes, param, { keys, parse: (value, at) => parseOf(family, value, at) });
+  const making = {
+    knownShapes: new Set<string>(),
+    maxLengthTokens,
+    cutsTexts: truncation === 'error',
+    splitsTurns: options.multiTurn === 'split',
+    splitsPairs: families.includes('labelled'),
+  };
+  const read = readExamples(bytes, param, { keys, parse: (value, at) => parseOf(families, value, at) });
   const started = lookAhead(read, ({ example }) => examplesOfLine(example, tokenizer, template, making), {
     most: EXAMPLES_AT_ONCE,
     span: { most: BYTES_AT_ONCE, at: () => bytes.count },
@@ -131,7 +137,7 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
       tally.notices.add(lineNumber, whole.notices);
       const tokens = longestSequence(whole);
       if (tokens > maxLengthTokens) tally.tooLong.add(lineNumber);
-      const kept = shorten(whole, { maxLengthTokens, truncation, together: family === 'preference' });
+      const kept = shorten(whole, { maxLengthTokens, truncation, together: families[0] === 'preference' });
       if (kept === 'too long') {
         lengths.note(tooLong(lineNumber, tokens, options));
       } else if (kept === null) {

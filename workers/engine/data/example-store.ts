@@ -19,6 +19,16 @@ export function inMemory(examples: readonly Example[]): ExampleStore {
   };
 }
 
+/** Makes each example when it is read. */
+export function mapped(examples: ExampleStore, make: (example: Example) => Example): ExampleStore {
+  const read = (index: number): Example => make(examples.read(index));
+  return {
+    length: examples.length,
+    read,
+    lengths: () => Uint32Array.from({ length: examples.length }, (_, index) => read(index).inputIds.length),
+  };
+}
+
 /** @returns the first examples, at most `count` */
 export const firstExamples = (examples: ExampleStore, count: number): Example[] =>
   Array.from({ length: Math.min(count, examples.length) }, (_, index) => examples.read(index));

@@ -2,6 +2,7 @@
 import type { AnyExample } from '../../../src/formats/example-families.ts';
 import type { ChatExample, TextExample } from '../../../src/formats/examples.ts';
 import type { TokenizedExample } from './completion.ts';
+import { answersOfPair, tokenizeLabelled } from './labelled.ts';
 import { tokenizePair } from './preference.ts';
 import { joinSequences } from './sequences.ts';
 import { type SupervisionOptions, tokenizeExample } from './supervision.ts';
@@ -15,6 +16,8 @@ export interface LineOptions extends SupervisionOptions {
   cutsTexts: boolean;
   /** Whether each turn of a conversation is an example. */
   splitsTurns: boolean;
+  /** Whether the answers of a preference pair are examples of their own. */
+  splitsPairs: boolean;
 }
 
 /** What became of a line. */
@@ -31,7 +34,12 @@ export async function examplesOfLine(
   template: ChatTemplate | null,
   options: LineOptions,
 ): Promise<LineExamples> {
-  if (example.kind === 'preference') return { examples: [await tokenizePair(example, tokenizer, template, options)], made: null };
+  if (example.kind === 'labelled') return { examples: [await tokenizeLabelled(example, tokenizer, template, options)], made: null };
+  if (example.kind === 'preference') {
+    if (!options.splitsPairs) return { examples: [await tokenizePair(example, tokenizer, template, options)], made: null };
+    const answers = answersOfPair(example).map((answer) => tokenizeLabelled(answer, tokenizer, template, options));
+    return { examples: await Promise.all(answers), made: null };
+  }
   if (example.kind === 'text' && options.cutsTexts) return cutText(example, tokenizer, options);
   const turns = example.kind === 'chat' && options.splitsTurns ? turnsOf(example) : [example];
   const examples: TokenizedExample[] = [];

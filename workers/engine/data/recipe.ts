@@ -15,7 +15,7 @@ const EXTENSIONS = ['.json', '.jinja', '.model', '.txt', '.tiktoken'];
 /** @returns SHA-256, hex, of all but the file of examples and the date that chat templates see */
 export async function recipeOf(
   options: TrainOptions,
-  resolved: Pick<DatasetOptions, 'vocabSize' | 'maxLengthTokens' | 'truncation' | 'incompleteTurns' | 'multiTurn' | 'family'>,
+  resolved: Pick<DatasetOptions, 'vocabSize' | 'maxLengthTokens' | 'truncation' | 'incompleteTurns' | 'multiTurn' | 'families'>,
 ): Promise<string> {
   // What does not decide tokens is named, so that an option of tomorrow counts until someone knows better.
   const { trainingFile, validationFile, outputDir, checkpointsDir, tokensDir, resumeFrom, answers, machineFile, signal, report, ...rest } = options;

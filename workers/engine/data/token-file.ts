@@ -87,8 +87,13 @@ export class TokenWriter {
 
 export class TokenFile implements ExampleStore {
   readonly length: number;
-  /** [examples · 2] log-probabilities of each example's two answers before training, which `read` gives with it; null: none were computed. */
+  /**
+   * Log-probabilities before training, as many for each example: of its own sequences, then of its mismatched one. `read` gives them with it; null: none
+   * were computed.
+   */
   reference: Float32Array | null = null;
+  /** Makes `Example.mismatched`, which `read` gives with each example; null: there is none. */
+  mismatched: ((example: Example, index: number) => Example) | null = null;
   readonly #files: { records: number; index: number };
   readonly #idBytes: IdBytes;
   /** The end of the record before and the entry. */
@@ -110,6 +115,18 @@ export class TokenFile implements ExampleStore {
   }
 
   read(index: number): Example {
+    const example = this.stored(index);
+    const mismatched = this.mismatched?.(example, index);
+    if (this.reference === null) return mismatched === undefined ? example : { ...example, mismatched };
+    const perExample = this.reference.length / this.length;
+    const reference = this.reference.subarray(perExample * index, perExample * (index + 1));
+    if (mismatched === undefined) return { ...example, reference };
+    const own = example.starts?.length ?? 1;
+    return { ...example, reference: reference.subarray(0, own), mismatched: { ...mismatched, reference: reference.subarray(own) } };
+  }
+
+  /** @returns the example as it is in the file, without what `read` gives with it */
+  stored(index: number): Example {
     const entries = this.#entries;
     // The entry before says where the record begins.
     if (index === 0) entries.fill(0);
@@ -121,8 +138,7 @@ export class TokenFile implements ExampleStore {
     if (words > this.#record.length) this.#record = new Uint32Array(2 * words);
     const record = this.#record.subarray(0, words);
     readAt(this.#files.records, bytesOf(record), start);
-    const example = decodeRecord(record, this.#idBytes);
-    return this.reference === null ? example : { ...example, reference: this.reference.subarray(2 * index, 2 * index + 2) };
+    return decodeRecord(record, this.#idBytes);
   }
 
   /** @returns the line of the file that an example is from, from 1 */

@@ -11,6 +11,7 @@ export function dpo(settings: ResolvedDpo): Objective {
   return {
     name: 'dpo',
     together: true,
+    referencesPerExample: 2,
     totals: (examples) => totalsOfPairs(examples, 'answer'),
 
     feeds: (context) => ({ ...answerFeeds(context), reference: { dtype: 'float32', shape: ['pairs', 2] } }),

@@ -1,6 +1,7 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ObjectiveName } from '../../../src/formats/objectives/objectives.ts';
 import type { Batch, Example } from '../data/batch.ts';
+import type { ExampleStore } from '../data/example-store.ts';
 import type { Decoder, TokenGrid } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { type Scalar, type Tensor, tf } from '../tensorflow/tensorflow.ts';
@@ -66,12 +67,26 @@ export interface Objective {
   readonly name: ObjectiveName;
   /** Whether all sequences of an example have to be in one pass, with `Batch.sequences`; absent: no. */
   readonly together?: boolean;
+  /** @returns what the user should know of the training examples, in whole sentences */
+  warnings?(examples: ExampleStore): string[];
   /** @returns `Batch.totals` of a step; absent: none are needed */
   totals?(examples: readonly Example[]): Readonly<Record<string, number>>;
   /**
    * Computes `Batch.reference`, with which the model is compared, from the same feeds: [examples, sequences of each]. Absent: it is compared with nothing.
    */
   reference?(forward: Forward, fed: Readonly<Record<string, Tensor>>): Tensor;
+  /** How many numbers `reference` has for an example and what `prior` makes of it. */
+  readonly referencesPerExample?: number;
+  /**
+   * Totals of a step that have to be computed, on other examples, before its passes and without gradients. As those depend on which examples are in a step
+   * together, every epoch then has the same steps. Absent: there are none.
+   */
+  readonly prior?: {
+    /** @returns what is computed for an example of the step */
+    of(example: Example): Example;
+    /** @returns further `Batch.totals` of the step */
+    totals(sums: Sums): Readonly<Record<string, number>>;
+  };
   /** Types of its feeds besides the tokens themselves. */
   feeds(context: ObjectiveContext): Readonly<Record<string, FeedType>>;
   /** @returns null if the batch contains nothing to learn */

@@ -1,7 +1,7 @@
 /** What all preference objectives report, under TRL's names. */
-import { type Scalar, type Tensor, type Tensor1D, tf } from '../tensorflow/tensorflow.ts';
+import { type Tensor, type Tensor1D, tf } from '../tensorflow/tensorflow.ts';
 import type { Answers } from './answers.ts';
-import type { Sums } from './objective.ts';
+import type { ComputedSums, Sums } from './objective.ts';
 
 interface Reported {
   policy: Answers;
@@ -17,20 +17,27 @@ export const scaled = ({ chosen, rejected }: Reported['rewards'], beta: number):
   rejected: tf.mul(rejected, beta),
 });
 
-export function preferenceSums({ policy, rewards, preference }: Reported, { withGradient }: { withGradient: boolean }): Record<string, Scalar> {
-  const sums = tf.tidy(() => ({
-    preference: tf.clone(preference),
-    nll: tf.clone(policy.nll),
-    correct: tf.clone(policy.correct),
-    chosen_rewards: tf.sum(rewards.chosen),
-    rejected_rewards: tf.sum(rewards.rejected),
-    accurate: tf.sum(tf.cast(tf.greater(rewards.chosen, rewards.rejected), 'float32')),
-    chosen_logps: tf.sum(policy.chosen),
-    rejected_logps: tf.sum(policy.rejected),
-  })) as Record<string, Scalar>;
+/** @returns sums that the caller of `Objective.compute` owns */
+export function owned(compute: () => Record<string, Tensor>, { withGradient }: { withGradient: boolean }): ComputedSums['others'] {
+  const sums = tf.tidy(compute) as ComputedSums['others'];
   if (withGradient) for (const sum of Object.values(sums)) tf.keep(sum);
   return sums;
 }
+
+export const preferenceSums = ({ policy, rewards, preference }: Reported, options: { withGradient: boolean }): ComputedSums['others'] =>
+  owned(
+    () => ({
+      preference: tf.clone(preference),
+      nll: tf.clone(policy.nll),
+      correct: tf.clone(policy.correct),
+      chosen_rewards: tf.sum(rewards.chosen),
+      rejected_rewards: tf.sum(rewards.rejected),
+      accurate: tf.sum(tf.cast(tf.greater(rewards.chosen, rewards.rejected), 'float32')),
+      chosen_logps: tf.sum(policy.chosen),
+      rejected_logps: tf.sum(policy.rejected),
+    }),
+    options,
+  );
 
 /** Means over pairs, and over tokens of the preferred answers. */
 export function preferenceMetrics(sums: Sums): Record<string, number> {

@@ -100,4 +100,4 @@ export function sumsOfSequences(values: Tensor1D, sequences: Tensor1D, count: nu
 }
 
 /** @returns [tokens], each token's value of its sequence */
-const ofSequences = (values: Tensor1D, sequences: Tensor1D): Tensor1D => tf.reshape(gatherRows(tf.reshape(values, [-1, 1]), sequences), [-1]);
+export const ofSequences = (values: Tensor1D, sequences: Tensor1D): Tensor1D => tf.reshape(gatherRows(tf.reshape(values, [-1, 1]), sequences), [-1]);

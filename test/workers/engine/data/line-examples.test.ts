@@ -33,6 +33,31 @@ async function read(lines: object[], given: Partial<DatasetOptions> = {}) {
 const user = (content: string) => ({ role: 'user', content });
 const assistant = (content: string, weight?: number) => ({ role: 'assistant', content, ...(weight !== undefined && { weight }) });
 
+describe('an answer for KTO', () => {
+  it('has the tokens of its completion, with a negative weight if it is bad; a pair is two of them', async () => {
+    const families = ['labelled', 'preference'] as const;
+    const prompt = [user('a tree')];
+    const completion = [assistant('a graft')];
+    const { examples: imitated } = await read([{ prompt, completion }]);
+    const { examples, lineOf } = await read(
+      [
+        { prompt, completion, label: true },
+        { prompt, completion, label: false },
+        { prompt, chosen: completion, rejected: [assistant('a garden')] },
+      ],
+      { families },
+    );
+    const [{ inputIds, lossWeights }] = imitated as [(typeof imitated)[number]];
+    expect(examples.slice(0, 3)).toEqual([
+      { inputIds, lossWeights },
+      { inputIds, lossWeights: lossWeights.map((weight) => (weight === 0 ? 0 : -weight)) },
+      { inputIds, lossWeights },
+    ]);
+    expect(Math.min(...examples[3]!.lossWeights)).toBe(-1);
+    expect(lineOf).toEqual([1, 2, 3, 3]);
+  });
+});
+
 describe('a plain text', () => {
   it('is learned whole, its end too, and cut into pieces that together learn each token once', async () => {
     const text = 'the garden has a tree and a graft '.repeat(5);
