@@ -6,15 +6,21 @@
 
 /** Plots of what every job has, in the order in which people look at them; the rest follows, each by itself. */
 const PLOTS = [
-  { title: 'Loss', unit: 'nats per token', names: { train_loss: 'training', valid_loss: 'validation batch', full_valid_loss: 'validation file' } },
+  { title: 'Loss', unit: 'nats per token', preferenceUnit: 'per example', names: kinds('loss') },
   {
     title: 'Accuracy',
     unit: 'share of tokens',
-    names: {
-      train_mean_token_accuracy: 'training',
-      valid_mean_token_accuracy: 'validation batch',
-      full_valid_mean_token_accuracy: 'validation file',
-    },
+    names: kinds('mean_token_accuracy'),
+  },
+  { title: 'Preference accuracy', unit: 'share of pairs', names: kinds('rewards/accuracies') },
+  { title: 'Reward margin', unit: 'better − worse', names: kinds('rewards/margins') },
+  {
+    title: 'Rewards',
+    names: { 'train_rewards/chosen': 'better answers', 'train_rewards/rejected': 'worse answers' },
+  },
+  {
+    title: 'Log-probability',
+    names: { 'train_logps/chosen': 'better answers', 'train_logps/rejected': 'worse answers' },
   },
   { title: 'Learning rate', isExact: true, names: { learning_rate: 'of AdamW' } },
   { title: 'Gradient norm', names: { grad_norm: 'before clipping' } },
@@ -23,6 +29,11 @@ const PLOTS = [
 ];
 /** They count, and say nothing as a curve. */
 const COUNTS = ['epoch', 'tokens', 'supervised_tokens', 'seconds', 'answer_seconds', 'memory_bytes', 'peak_memory_bytes'];
+
+/** A metric wherever it is measured, with what it is called there. @param {string} name @returns {Record<string, string>} */
+function kinds(name) {
+  return { [`train_${name}`]: 'training', [`valid_${name}`]: 'validation batch', [`full_valid_${name}`]: 'validation file' };
+}
 
 /** The metrics of a step, with what follows from them. @param {Record<string, number>} metrics @returns {Record<string, number>} */
 export function withRates(metrics) {
@@ -44,8 +55,10 @@ export function curvesOf(rows) {
     const values = all.map((metrics) => metrics[name] ?? null);
     return { label, values, isSparse: values.filter((value) => value !== null).length < values.length };
   };
-  const known = PLOTS.map(({ names, ...plot }) => ({
+  const isOfPreferences = present.has('train_rewards/margins');
+  const known = PLOTS.map(({ names, preferenceUnit, unit, ...plot }) => ({
     ...plot,
+    ...(unit !== undefined && { unit: isOfPreferences ? (preferenceUnit ?? unit) : unit }),
     steps,
     lines: Object.entries(names).flatMap(([name, label]) => (present.has(name) ? [line(name, label)] : [])),
   }));

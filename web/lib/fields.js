@@ -8,6 +8,7 @@
  * }} Field
  */
 /** @typedef {{ type: string, label: string, hint: string, fields: readonly Field[] }} Kind */
+/** What the lines of a dataset are. @typedef {'supervised' | 'preference' | 'labelled'} Family */
 
 /** @type {Field} */
 const VIRTUAL_TOKENS = { name: 'num_virtual_tokens', label: 'Virtual tokens', hint: 'Before each text.', placeholder: '20' };
@@ -46,8 +47,59 @@ export const METHODS = [
   { type: 'bitfit', label: 'BitFit', hint: 'Trains the biases, if the model has any. The result is a whole model.', fields: [] },
 ];
 
-/** What it learns from the examples: `method`, with the hyperparameters that it alone has. The form asks only if there is a choice. @type {readonly Kind[]} */
-export const OBJECTIVES = [{ type: 'supervised', label: 'Supervised', hint: 'Learns to write the answers of the file.', fields: [] }];
+/** @type {Field} */
+const SMOOTHING = { name: 'label_smoothing', label: 'Label smoothing', hint: 'Chance that a preference is the wrong way round.', placeholder: '0' };
+
+/**
+ * What it learns from the examples: `method`, with the hyperparameters that it alone has. `examples`: what the lines of its files are.
+ * @type {readonly (Kind & { examples: readonly Family[] })[]}
+ */
+export const OBJECTIVES = [
+  { type: 'supervised', label: 'Supervised', hint: 'Learns to write the answers of the file.', examples: ['supervised'], fields: [] },
+  {
+    type: 'dpo',
+    label: 'DPO',
+    hint: 'Learns which of two answers is the better one, held to the model that it starts from.',
+    examples: ['preference'],
+    fields: [
+      { name: 'beta', label: 'Beta', hint: 'How strongly it is held.', placeholder: '0.1' },
+      { name: 'loss_type', label: 'Loss', hint: 'sigmoid is DPO as published.', options: ['sigmoid', 'ipo', 'hinge'] },
+      SMOOTHING,
+      { name: 'rpo_alpha', label: 'RPO alpha', hint: "Weight of the better answer's own loss.", placeholder: '0' },
+    ],
+  },
+  {
+    type: 'orpo',
+    label: 'ORPO',
+    hint: 'Learns the better answers, and which answers are better, at once.',
+    examples: ['preference'],
+    fields: [{ name: 'beta', label: 'Beta', hint: 'Weight of the odds ratio.', placeholder: '0.1' }],
+  },
+  {
+    type: 'simpo',
+    label: 'SimPO',
+    hint: 'Learns to prefer the better answer per token, without the model that it starts from.',
+    examples: ['preference'],
+    fields: [
+      { name: 'beta', label: 'Beta', hint: 'Scale of what is compared.', placeholder: '2' },
+      { name: 'simpo_gamma', label: 'Gamma', hint: 'How far the better answer should be ahead.', placeholder: '0.5' },
+      { name: 'cpo_alpha', label: 'CPO alpha', hint: "Weight of the better answer's own loss.", placeholder: '0' },
+      SMOOTHING,
+    ],
+  },
+  {
+    type: 'kto',
+    label: 'KTO',
+    hint: 'Learns from answers that are each called good or bad, or from pairs.',
+    examples: ['labelled', 'preference'],
+    fields: [
+      { name: 'beta', label: 'Beta', hint: 'How strongly it is held to the model that it starts from.', placeholder: '0.1' },
+      { name: 'loss_type', label: 'Loss', hint: 'kto is KTO as published.', options: ['kto', 'apo_zero_unpaired'] },
+      { name: 'desirable_weight', label: 'Weight of good answers', placeholder: '1' },
+      { name: 'undesirable_weight', label: 'Weight of bad answers', placeholder: '1' },
+    ],
+  },
+];
 
 /** @type {readonly Field[]} */
 export const MAIN_FIELDS = [

@@ -52,7 +52,7 @@ export function DropZone({ label, onUploaded }) {
         sending === null
           ? html`
             <p>Drop a file here, or <button type="button" onClick=${() => input.current?.click()}>choose ${label}</button></p>
-            <p class="small quiet">JSON Lines with chat messages or prompt and completion; CSV and Parquet work as well. At most 512 MB.</p>`
+            <p class="small quiet">JSON Lines with chat messages, with prompt and completion, or with two answers of which one is better; CSV and Parquet work as well. At most 512 MB.</p>`
           : html`<p role="status">Uploading ${sending.name}: ${Math.round(100 * sending.share)} %</p><progress max="1" value=${sending.share} aria-label="Upload"></progress>`
       }
       ${problem && html`<p class="note is-error" role="alert">${problem}</p>`}
@@ -61,8 +61,8 @@ export function DropZone({ label, onUploaded }) {
     </div>`;
 }
 
-/** What the validator found in a dataset, by line. @param {{ id: string }} props */
-export function Findings({ id }) {
+/** What the validator found in a dataset, by line. @param {{ id: string, problemOf?: (found: FileValidation) => string }} props `problemOf`: what else is wrong with it, for whoever shows it */
+export function Findings({ id, problemOf = () => '' }) {
   const validation = useResource(
     async (signal) => {
       const found = /** @type {FileValidation} */ (await get(`/files/${encodeURIComponent(id)}/validation`, { signal }));
@@ -71,13 +71,14 @@ export function Findings({ id }) {
     },
     [id],
   );
-  return html`<${Resource} of=${validation} rows=${1}>${(/** @type {FileValidation} */ found) => html`<${Found} found=${found} />`}<//>`;
+  return html`<${Resource} of=${validation} rows=${1}>${(/** @type {FileValidation} */ found) => html`<${Found} found=${found} problem=${problemOf(found)} />`}<//>`;
 }
 
-/** @param {{ found: FileValidation }} props */
-const Found = ({ found }) => html`
+/** @param {{ found: FileValidation, problem: string }} props */
+const Found = ({ found, problem }) => html`
   <div class="stack-tight" role="status">
     <div class="row"><${Status} status=${found.status} />${found.examples !== null && html`<span>${counts(found)}</span>`}</div>
+    ${problem && html`<p class="note is-warn">${problem}</p>`}
     ${found.warnings.map((warning) => html`<p class="note is-warn small">${warning}</p>`)}
     ${
       found.problems.length > 0 &&

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
-import { sameAnswer } from '../../journey/dataset.ts';
+import { pairs, sameAnswer } from '../../journey/dataset.ts';
 import { SLOW_MS, type Walk } from './walk.ts';
 
 /** From a file that is dropped to what its job would need, and what a job was asked. */
@@ -29,6 +29,22 @@ export function walkData(walk: () => Walk): void {
     const peak = Number((measured.memory.peak_bytes / 1e6).toPrecision(3));
     const report = () => page.getByRole('main').textContent();
     await expect.poll(report, { timeout: SLOW_MS }).toMatch(new RegExp(`peak\\s*${peak} MB[\\s\\S]*Steps\\s*${measured.total_steps}\\D`));
+  });
+
+  it('says that pairs of answers need another objective, and draws what DPO measures of them', { timeout: 2 * SLOW_MS }, async () => {
+    const page = await walk().open('new');
+    await drop(page, 'pairs.jsonl', pairs(8));
+    await page.getByText('Choose DPO, ORPO, SimPO, or KTO as the objective').waitFor();
+    await page.getByRole('radio', { name: /^DPO/ }).check();
+    await page.getByText('Choose DPO,').waitFor({ state: 'detached' });
+    await page.getByRole('textbox', { name: 'Beta' }).fill('0.2');
+    await page.getByRole('textbox', { name: 'Epochs' }).fill('1');
+    const code = await page.getByRole('region', { name: 'the job in curl' }).textContent();
+    expect(JSON.parse(/-d '([\s\S]*)'$/.exec(code!)![1]!).method).toEqual({ type: 'dpo', dpo: { hyperparameters: { n_epochs: 1, beta: 0.2 } } });
+    await page.getByRole('button', { name: 'Create the job' }).click();
+    await page.getByRole('img', { name: /^Preference accuracy\. training: [\d.]+ at step 1/ }).waitFor();
+    await page.getByRole('img', { name: /^Reward margin\. training: / }).waitFor();
+    await page.getByText('share of pairs').waitFor();
   });
 
   it('shows answers and scores before training beside the newest, and copies the questions to a job like it', { timeout: SLOW_MS }, async () => {

@@ -1,10 +1,12 @@
 import { useState } from 'preact/hooks';
 import { bytes } from '../../lib/format.js';
 import { html } from '../../lib/html.js';
+import { unsuited } from '../../lib/suited.js';
 import { DropZone, Findings } from '../../parts/dataset.js';
 
 /** @typedef {import('../../api/types.d.ts').StoredFile} StoredFile */
 /** @typedef {import('../../lib/draft.js').Draft} Draft */
+/** @typedef {import('../../api/types.d.ts').FileValidation} FileValidation */
 
 /** @param {{ draft: Draft, change: (change: Partial<Draft>) => void, files: StoredFile[], onUploaded: (file: StoredFile) => void }} props */
 export function DataFields({ draft, change, files, onUploaded }) {
@@ -14,18 +16,19 @@ export function DataFields({ draft, change, files, onUploaded }) {
     onUploaded(file);
     change({ [name]: file.id });
   };
+  const problemOf = (/** @type {FileValidation} */ found) => unsuited(found, draft.objective);
   return html`
     <section class="card">
       <h2>1. Data</h2>
       <${FileField} id="training" label="Training file" value=${draft.training_file} files=${files} onChange=${(/** @type {string} */ id) => change({ training_file: id })} />
       <${DropZone} label="a training file" onUploaded=${take('training_file')} />
-      ${draft.training_file !== '' && html`<${Findings} id=${draft.training_file} />`}
+      ${draft.training_file !== '' && html`<${Findings} id=${draft.training_file} problemOf=${problemOf} />`}
       ${
         isValidating
           ? html`
             <${FileField} id="validation" label="Validation file" value=${draft.validation_file} files=${files} onChange=${(/** @type {string} */ id) => change({ validation_file: id })} />
             <${DropZone} label="a validation file" onUploaded=${take('validation_file')} />
-            ${draft.validation_file !== '' && html`<${Findings} id=${draft.validation_file} />`}`
+            ${draft.validation_file !== '' && html`<${Findings} id=${draft.validation_file} problemOf=${problemOf} />`}`
           : html`<div><button type="button" onClick=${() => setValidating(true)}>Add a validation file</button> <span class="small quiet">Shows whether the model learns more than the file by heart.</span></div>`
       }
     </section>`;

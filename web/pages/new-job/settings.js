@@ -40,7 +40,12 @@ function Choices({ name, label, kinds, value, onChoose }) {
 
 /** @param {Props} props */
 export function MethodFields({ draft, change, param }) {
-  const { objective, type, tuning } = draft;
+  const { objective, type, tuning, hyperparameters } = draft;
+  /** Settings of the same name mean something else to another objective. @param {string} chosen */
+  const chooseObjective = (chosen) => {
+    const kept = Object.entries(hyperparameters).filter(([name]) => !fieldsOf(OBJECTIVES, objective).some((field) => field.name === name));
+    change({ objective: chosen, hyperparameters: Object.fromEntries(kept) });
+  };
   const fields = fieldsOf(METHODS, type);
   return html`
     <fieldset class="card">
@@ -53,10 +58,8 @@ export function MethodFields({ draft, change, param }) {
           ${fields.map((field) => html`<${Setting} key=${field.name} id=${field.name} field=${field} value=${tuning[field.name] ?? ''} isWrong=${isNamed(param, field.name)} onInput=${(/** @type {string} */ value) => change({ tuning: { ...tuning, [field.name]: value } })} />`)}
         </div>`
       }
-      ${
-        (OBJECTIVES.length > 1 || objective !== OBJECTIVES[0]?.type) &&
-        html`<${Choices} name="objective" label="Objective" kinds=${OBJECTIVES} value=${objective} onChoose=${(/** @type {string} */ objective) => change({ objective })} />`
-      }
+      <h3>Objective</h3>
+      <${Choices} name="objective" label="Objective" kinds=${OBJECTIVES} value=${objective} onChoose=${chooseObjective} />
     </fieldset>`;
 }
 
