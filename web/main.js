@@ -12,6 +12,8 @@ import { JobsPage } from './pages/jobs.js';
 import { ModelsPage } from './pages/models.js';
 import { NewJobPage } from './pages/new-job.js';
 import { SignInPage } from './pages/sign-in.js';
+import { SweepPage } from './pages/sweep.js';
+import { SweepsPage } from './pages/sweeps.js';
 import { WorkersPage } from './pages/workers.js';
 import { Shell } from './parts/shell.js';
 import { Empty } from './parts/state.js';
@@ -30,6 +32,7 @@ function page({ place, id, part, query }) {
   if (place === 'new')
     return html`<${NewJobPage} key=${query.toString()} from=${query.get('from')} file=${query.get('file')} model=${query.get('model')} />`;
   if (place === 'compare') return html`<${ComparePage} ids=${query.get('jobs')?.split(',').filter(Boolean) ?? []} />`;
+  if (place === 'sweeps') return id === undefined ? html`<${SweepsPage} />` : html`<${SweepPage} key=${id} id=${id} />`;
   if (place === 'models') return html`<${ModelsPage} />`;
   if (place === 'chat') return html`<${ChatPage} key=${query.get('model')} model=${query.get('model')} />`;
   if (place === 'exports') return html`<${ExportsPage} key=${query.get('model')} model=${query.get('model')} />`;

@@ -9,6 +9,7 @@ import { barriersOn, complaintsOf, findChromium, openBrowser } from './browser.t
 import { walkChat } from './walk/chat.ts';
 import { walkData } from './walk/data.ts';
 import { walkExports } from './walk/exports.ts';
+import { walkSweeps } from './walk/sweeps.ts';
 import { SLOW_MS, type Walk } from './walk/walk.ts';
 
 const executablePath = findChromium();
@@ -78,6 +79,7 @@ describe.skipIf(executablePath === null)('the dashboard in Chromium', () => {
   walkChat(walk);
   walkData(walk);
   walkExports(walk);
+  walkSweeps(walk);
 
   it('asks for a key once, and says what is wrong with one', { timeout: SLOW_MS }, async () => {
     const page = await open('models', { key: null });

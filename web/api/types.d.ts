@@ -21,6 +21,7 @@ export interface Job {
   suffix: string | null;
   seed: number;
   priority: number;
+  sweep_id: string | null;
   dry_run: boolean;
   status: Status;
   waiting_for: string | null;
@@ -40,6 +41,37 @@ export interface Job {
   method: { type: string } & { [objective: string]: unknown };
   tuning: { type: string } & Record<string, unknown>;
   [more: string]: unknown;
+}
+
+/** What a job of a sweep has in place of what all have, and what became of it. */
+export interface Trial {
+  index: number;
+  values: Record<string, unknown>;
+  job_id: string | null;
+  fine_tuned_model: string | null;
+  status: string;
+  step: number | null;
+  total_steps: number | null;
+  metric: { step: number; value: number } | null;
+  error: { message: string } | null;
+}
+
+export interface Sweep {
+  id: string;
+  created_at: number;
+  finished_at: number | null;
+  name: string | null;
+  status: string;
+  base: Record<string, unknown>;
+  search: { strategy: string; parameters: Record<string, unknown> };
+  budget: { steps?: number; tokens?: number } | null;
+  metric: string;
+  mode: 'min' | 'max';
+  jobs: { total: number; created: number; ended: number; succeeded: number };
+  waiting_for: string | null;
+  rungs: { step: number; kept: number[]; stopped: { index: number; value: number | null }[] }[];
+  winner: { index: number; job_id: string; value: number } | null;
+  reason: string | null;
 }
 
 export interface EventLine {

@@ -9,8 +9,8 @@ const TYPED = ['model', 'training_file', 'validation_file', 'suffix', 'seed', 'm
 /** What fits on a line of its own. */
 const WIDTH = 80;
 
-/** @param {string} url of the service @param {Request} request */
-export const asCurl = (url, request) => `curl ${url}/v1/fine_tuning/jobs \\
+/** @param {string} url of the service @param {Request} request @param {string} [path] of what is created */
+export const asCurl = (url, request, path = '/fine_tuning/jobs') => `curl ${url}/v1${path} \\
   -H "Authorization: Bearer $GRAFT_API_KEY" \\
   -H "Content-Type: application/json" \\
   -d '${JSON.stringify(request, null, 2).replaceAll("'", "'\\''")}'`;

@@ -1,43 +1,20 @@
-import { useMemo, useRef, useState } from 'preact/hooks';
+import { useState } from 'preact/hooks';
 import { get } from '../api/client.js';
 import { useResource } from '../api/use-resource.js';
-import { overlaid, titleOf, withRates } from '../lib/curves.js';
+import { titleOf } from '../lib/curves.js';
 import { html } from '../lib/html.js';
 import { go, link } from '../lib/route.js';
-import { Chart } from '../parts/chart.js';
 import { Head } from '../parts/shell.js';
 import { Empty, Resource } from '../parts/state.js';
-import { hasEnded, jobName, Status } from '../parts/status.js';
-import { CurveControls } from './job/curves.js';
-import { loadSteps } from './job/live.js';
+import { jobName, Status } from '../parts/status.js';
+import { MOST, Overlay, useRuns } from './compare/overlay.js';
 
 /** @typedef {import('../api/types.d.ts').Job} Job */
 /** @typedef {import('../api/types.d.ts').StepMetrics} StepMetrics */
-/** @typedef {{ job: Job, rows: StepMetrics[] }} Run */
+/** @typedef {import('./compare/overlay.js').Run} Run */
 
-const POLL_MS = 4_000;
 const OFFERED = 50;
-/** As many colours as there are. */
-const MOST = 6;
 const FIRST_METRICS = ['train_loss', 'full_valid_loss'];
-
-/** What is read of each job is kept: a page that is open for hours asks only for what has come since. @param {string[]} ids */
-function useRuns(ids) {
-  const known = useRef(/** @type {Map<string, Run>} */ (new Map()));
-  return useResource((signal) => Promise.all(ids.map((id) => continued(id, { known: known.current, signal }))), [ids.join()], { everyMs: POLL_MS });
-}
-
-/** @param {string} id @param {{ known: Map<string, Run>, signal: AbortSignal }} options @returns {Promise<Run>} */
-async function continued(id, { known, signal }) {
-  const before = known.get(id);
-  // The job first: if it has ended by then, these are all of its steps.
-  const job = /** @type {Job} */ (await get(`/fine_tuning/jobs/${encodeURIComponent(id)}`, { signal }));
-  const isComplete = before !== undefined && hasEnded(before.job) && before.job.status === job.status;
-  const fresh = isComplete ? [] : await loadSteps(id, { after: before?.rows.at(-1)?.step ?? 0, signal });
-  const run = { job, rows: fresh.length === 0 && before ? before.rows : [...(before?.rows ?? []), ...fresh] };
-  known.set(id, run);
-  return run;
-}
 
 /** @param {{ ids: string[] }} props */
 export function ComparePage({ ids }) {
@@ -73,29 +50,9 @@ export function ComparePage({ ids }) {
 const labelOf = (job) => `${jobName(job)} (${job.id.slice(-4)})`;
 
 /** @param {{ runs: Run[] }} props */
-function Comparison({ runs }) {
-  const names = useMemo(
-    () => [...new Set(runs.flatMap(({ rows }) => rows.flatMap(({ metrics }) => Object.keys(withRates(metrics)))))].sort(),
-    [runs],
-  );
-  const [shown, setShown] = useState(FIRST_METRICS);
-  const [smoothing, setSmoothing] = useState(0);
-  const [isLog, setLog] = useState(false);
-  const labelled = runs.map(({ job, rows }) => ({ label: labelOf(job), rows }));
-  return html`
-    <div class="row">
-      <${CurveControls} smoothing=${smoothing} isLog=${isLog} onSmoothing=${setSmoothing} onLog=${setLog} />
-      <label class="check small">Add a curve
-        <select value="" onChange=${(/** @type {any} */ { currentTarget }) => setShown([...new Set([...shown, currentTarget.value])])}>
-          <option value="">Choose …</option>${names.filter((name) => !shown.includes(name)).map((name) => html`<option value=${name}>${titleOf(name)}</option>`)}
-        </select>
-      </label>
-    </div>
-    <div class="charts">
-      ${shown.filter((name) => names.includes(name)).map((name) => html`<${Chart} key=${name} curve=${overlaid(labelled, name)} smoothing=${smoothing} isLog=${isLog} syncKey="compare" />`)}
-    </div>
-    <${Differences} runs=${runs} />`;
-}
+const Comparison = ({ runs }) => html`
+  <${Overlay} runs=${runs.map(({ job, rows }) => ({ label: labelOf(job), rows }))} first=${FIRST_METRICS} />
+  <${Differences} runs=${runs} />`;
 
 /** @param {Job} job @returns {Record<string, string>} */
 const fieldsOf = (job) => {

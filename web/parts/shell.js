@@ -10,6 +10,7 @@ const PLACES = /** @type {const} */ ([
   ['jobs', 'Jobs'],
   ['new', 'New job'],
   ['compare', 'Compare'],
+  ['sweeps', 'Sweeps'],
   ['models', 'Models'],
   ['chat', 'Chat'],
   ['exports', 'Exports'],

@@ -1,0 +1,59 @@
+import { get } from '../api/client.js';
+import { useResource } from '../api/use-resource.js';
+import { asCurl } from '../lib/as-code.js';
+import { ago, short } from '../lib/format.js';
+import { html } from '../lib/html.js';
+import { link } from '../lib/route.js';
+import { EXAMPLE, fieldName, sweepName } from '../lib/sweeps.js';
+import { Code } from '../parts/code.js';
+import { Head } from '../parts/shell.js';
+import { Empty, Resource } from '../parts/state.js';
+import { Status } from '../parts/status.js';
+
+/** @typedef {import('../api/types.d.ts').Sweep} Sweep */
+/** @typedef {import('../api/types.d.ts').List<Sweep>} SweepList */
+
+const SHOWN = 100;
+const POLL_MS = 5_000;
+
+export function SweepsPage() {
+  const sweeps = useResource((signal) => /** @type {Promise<SweepList>} */ (get(`/fine_tuning/sweeps?limit=${SHOWN}`, { signal })), [], {
+    everyMs: POLL_MS,
+  });
+  return html`
+    <${Head} title="Sweeps" note="The same job with different settings: which of them is the best?" />
+    <${Resource} of=${sweeps} rows=${2}>
+      ${(/** @type {SweepList} */ { data, has_more: hasMore }) =>
+        data.length === 0
+          ? html`<${Empty} title="No sweeps yet"><p>A program or the command line creates one, and this page shows how it goes.</p><//>`
+          : html`
+              <div class="table-box">
+                <table class="cards">
+                  <caption class="unseen">Sweeps, newest first</caption>
+                  <thead><tr>${['Sweep', 'State', 'Jobs', 'Best', 'Created'].map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+                  <tbody>${data.map((sweep) => html`<${Row} key=${sweep.id} sweep=${sweep} />`)}</tbody>
+                </table>
+              </div>
+              ${hasMore && html`<p class="quiet">The newest ${SHOWN}.</p>`}`}
+    <//>
+    <details class="card-plain">
+      <summary>How to create one</summary>
+      <p><code>base</code> is the body of a job, as the form for a new job shows it; <code>search</code> says what the jobs differ in. <code>graft sweep create</code> does the same.</p>
+      <${Code} text=${asCurl(new URL('.', document.baseURI).href.replace(/\/$/, ''), EXAMPLE, '/fine_tuning/sweeps')} label="a sweep in curl" />
+    </details>`;
+}
+
+/** @param {{ sweep: Sweep }} props */
+const Row = ({ sweep }) => html`
+  <tr>
+    <th scope="row" class="wide">
+      <span class="job-name">
+        <a href=${link('sweeps', sweep.id)}>${sweepName(sweep)}</a>
+        <span class="small quiet wrap">${sweep.search.strategy.replaceAll('_', ' ')} · ${Object.keys(sweep.search.parameters).map(fieldName).join(', ')}</span>
+      </span>
+    </th>
+    <td><${Status} status=${sweep.status} /></td>
+    <td class="number">${sweep.jobs.ended} of ${sweep.jobs.total} have ended</td>
+    <td class="number">${sweep.winner === null ? '–' : short(sweep.winner.value)}</td>
+    <td class="small quiet">${ago(sweep.created_at)}</td>
+  </tr>`;
