@@ -17,6 +17,9 @@ export const MAX_EPOCHS = 50;
 /** Far beyond any model's own limit, which applies as well. */
 const MAX_LENGTH_TOKENS = 2 ** 24;
 
+/** Far beyond the paper's 15: noise as large as the embeddings themselves. */
+const MAX_NOISE_ALPHA = 1000;
+
 /** OpenAI's three, and the names of Hugging Face's `TrainingArguments` / `SFTConfig` for the rest. */
 export const Hyperparameters = Type.Object(
   {
@@ -88,6 +91,13 @@ export const Hyperparameters = Type.Object(
         description: 'Recomputes each block in the backward pass instead of keeping it: less memory, a third more arithmetic.',
       }),
     ),
+    neftune_noise_alpha: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: MAX_NOISE_ALPHA,
+        description: 'Adds noise to the embeddings of each training step, up to alpha / √(tokens · hidden size) (NEFTune); the paper uses 5 to 15.',
+      }),
+    ),
     ...bestModelFields,
     ...badStepFields,
   },
@@ -123,6 +133,7 @@ export interface ResolvedHyperparameters extends BestModelFields, BadStepFields 
   save_steps: number;
   precision: Precision;
   gradient_checkpointing: boolean;
+  neftune_noise_alpha?: number;
 }
 
 export const saveTotalLimit = ({ save_total_limit: limit }: Hyperparameters): number => explicit(limit) ?? AUTO_SAVE_TOTAL_LIMIT;
@@ -214,6 +225,7 @@ function onlyAsked(requested: Hyperparameters): Partial<ResolvedHyperparameters>
     'max_steps',
     'lr_scheduler_kwargs',
     'multi_turn',
+    'neftune_noise_alpha',
     ...Object.keys(bestModelFields),
     ...Object.keys(badStepFields),
   ] as (keyof Hyperparameters)[];

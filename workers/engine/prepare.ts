@@ -153,6 +153,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     weightDecay: hyperparameters.weight_decay,
     precision: hyperparameters.precision,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
+    noiseAlpha: hyperparameters.neftune_noise_alpha,
     recorded: () => watch.lap('graph'),
   });
   watch.lap('weights');

@@ -7,6 +7,7 @@ import { allLogits, type LogitsAt, nextTokenLogits, nextTokens } from '../model/
 import { NO_SUMS, type Objective, type Sums } from '../objectives/objective.ts';
 import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
+import { noiseScales } from '../tuning/embedding-noise.ts';
 import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
 import type { LearningModel, LogitsOptions, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { updateScalars } from './adamw-update.ts';
@@ -189,6 +190,12 @@ export class CompiledModel implements LearningModel {
     this.#session.dispose();
   }
 
+  #randomFeeds(batch: Batch, position: DropoutPosition): Record<string, Tensor> {
+    const key = { [FEEDS.dropoutKey]: dropoutKey(position) };
+    const { noiseAlpha: alpha } = this.#mustLearn();
+    return alpha === undefined ? key : { ...key, [FEEDS.noiseScales]: tf.tensor1d(noiseScales(batch, { alpha, ...this.config })) };
+  }
+
   #mustLearn(): Learning {
     if (this.#recorded.learning === null) throw new Error('this model was opened for inference');
     return this.#recorded.learning;
@@ -233,8 +240,7 @@ export class CompiledModel implements LearningModel {
     return tf.tidy(() => {
       const fed = passFeeds(this.objective, reference === null ? batch : { ...batch, reference }, this.#recorded.context);
       if (fed === null) return NO_SUMS;
-      const dropout: Record<string, Tensor> = position === undefined ? {} : { [FEEDS.dropoutKey]: dropoutKey(position) };
-      const feeds = { ...fed.tensors, ...dropout };
+      const feeds = { ...fed.tensors, ...(position && this.#randomFeeds(batch, position)) };
       const values = this.#session.run(feeds, Object.values(sums)).map((tensor) => tensor.dataSync()[0]!);
       const computed = Object.fromEntries(Object.keys(sums).map((name, index) => [name, values[index]!]));
       return { ...fed.known, ...computed };

@@ -23,6 +23,8 @@ interface TrainingChoices {
   precision?: Precision;
   /** Less memory, more arithmetic; default false. */
   gradientCheckpointing?: boolean;
+  /** NEFTune's α; default: no noise. */
+  noiseAlpha?: number | undefined;
   /** Called when the graph is recorded, before the weights are read. */
   recorded?: () => void;
 }
@@ -55,13 +57,11 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     weightDecay,
     precision = 'f32',
     gradientCheckpointing = false,
+    noiseAlpha,
     recorded,
   } = choices;
-  return open(
-    modelDir,
-    { tuning, objective, seed, initialTokens, continuesAdapter, precision, heldIn: precision, learning: { weightDecay, gradientCheckpointing } },
-    recorded,
-  );
+  const learning = { weightDecay, gradientCheckpointing, noiseAlpha };
+  return open(modelDir, { tuning, objective, seed, initialTokens, continuesAdapter, precision, heldIn: precision, learning }, recorded);
 }
 
 /**

@@ -17,6 +17,7 @@ export const FEEDS = {
   segments: 'segments',
   frequencies: (index: number) => `frequencies_${index}`,
   dropoutKey: 'dropout_key',
+  noiseScales: 'noise_scales',
   /** The positions whose logits are computed, and their number. */
   logitPositions: 'logit_positions',
   logitCount: 'logit_count',
@@ -30,6 +31,8 @@ export interface PassFeeds {
   grid: TokenGrid;
   /** [2] int32 */
   dropoutKey: Tensor1D;
+  /** [rows · length], of the noise on embeddings */
+  noiseScales: Tensor1D;
   /** [logit_count] int32 into [rows · length] */
   logitPositions: Tensor1D;
   /** The objective's inputs, by its names. */
@@ -63,6 +66,7 @@ export function declareFeeds(recorder: Recorder, { objective, fixedSizes, ...con
       frequencies: new Map(frequencies),
     },
     dropoutKey: recorder.feed(FEEDS.dropoutKey, 'int32', [2]) as Tensor1D,
+    noiseScales: recorder.feed(FEEDS.noiseScales, 'float32', [rows * length]) as Tensor1D,
     logitPositions: recorder.feed(FEEDS.logitPositions, 'int32', [logitCount]) as Tensor1D,
     objectiveInputs: Object.fromEntries(
       feeds.map(([name, { dtype, shape }]) => {

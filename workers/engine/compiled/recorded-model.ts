@@ -8,6 +8,7 @@ import type { Parameters } from '../model/parameters.ts';
 import type { Objective, ObjectiveContext } from '../objectives/objective.ts';
 import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import { withEmbeddingNoise } from '../tuning/embedding-noise.ts';
 import { methodOf } from '../tuning/methods.ts';
 import { byName, type Trained, untuned, variable } from '../tuning/trained.ts';
 import { type RecordedUpdate, recordUpdate, type TrainedVariables } from './adamw-update.ts';
@@ -36,7 +37,7 @@ export interface ModelChoices {
   /** Precision in which frozen matrices are held. */
   heldIn: Precision;
   /** null for inference: the model has no gradients and no moments. */
-  learning: { weightDecay: number; gradientCheckpointing?: boolean } | null;
+  learning: { weightDecay: number; gradientCheckpointing?: boolean; noiseAlpha?: number | undefined } | null;
 }
 
 /** Tensors that one variable of the session holds together. */
@@ -54,6 +55,8 @@ export interface Learning {
   pass: RecordedPass['sums'];
   update: RecordedUpdate;
   weightDecay: number;
+  /** NEFTune's α; undefined: there is no noise. */
+  noiseAlpha: number | undefined;
 }
 
 export interface RecordedModel {
@@ -139,14 +142,17 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   const logits = recordLogits(recorder, feeds, { config, parameters: parameters() });
   let training: Learning | null = null;
   if (learning !== null) {
-    const { weightDecay, gradientCheckpointing: checkpointing = false } = learning;
-    const options = { config, objective, parameters: parameters(feeds.dropoutKey), trainable, checkpointing };
+    const { weightDecay, gradientCheckpointing: checkpointing = false, noiseAlpha } = learning;
+    const { dropoutKey: key, noiseScales: scales } = feeds;
+    const noiseless = parameters(key);
+    const inTraining = noiseAlpha === undefined ? noiseless : withEmbeddingNoise(noiseless, { scales, key });
+    const options = { config, objective, parameters: inTraining, trainable, checkpointing };
     const { sums, gradients } = recordPass(recorder, feeds, options);
     const additionNodes = trained.map(({ slab, learning }) => addTo(recorder, learning!.gradients, { slab, gradients }));
     const loss = graph.add('Identity', { T: FLOAT }, [sums['loss']!], [sums['loss']!], { name: 'training', after: additionNodes, stateful: true })
       .outputs[0]!;
     const states = trained.map(({ learning }) => learning!);
-    training = { pass: { ...sums, loss }, update: recordUpdate(recorder, states, { weightDecay }), weightDecay };
+    training = { pass: { ...sums, loss }, update: recordUpdate(recorder, states, { weightDecay }), weightDecay, noiseAlpha };
   }
 
   const added = new Map([...additions, ...constants].map(([name, variable]) => [name, variable.dataSync<'float32'>()]));

@@ -12,6 +12,7 @@ import { softCapped } from '../objectives/cross-entropy.ts';
 import { type ComputedSums, type FedBatch, type Forward, fedTensors, NO_SUMS, type ObjectiveContext, type Sums } from '../objectives/objective.ts';
 import { supervised } from '../objectives/supervised.ts';
 import { type Scalar, type Tensor, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import { noiseScales, withEmbeddingNoise } from '../tuning/embedding-noise.ts';
 import { methodOf, readAdapterTuning, withAdapter } from '../tuning/methods.ts';
 import { type DropoutPosition, dropoutKey, type Trained, untuned, variable } from '../tuning/trained.ts';
 import type { LogitsOptions, TensorValues, TunedModel } from '../tuning/tuned-model.ts';
@@ -24,16 +25,25 @@ export interface EagerModel extends TunedModel {
   allLogits(inputIds: Int32Array): Float32Array;
 }
 
+interface EagerTraining {
+  modelDir: string;
+  tuning: ResolvedTuning;
+  seed: number;
+  /** NEFTune's α; default: no noise. */
+  noiseAlpha?: number;
+}
+
 /**
  * A base model that is ready for tuning.
  * @param options.seed of the initial values
  * @throws Refusal `unsupported_architecture`, `corrupt_model_file`, or any refusal by the method
  */
-export function openEagerForTraining({ modelDir, tuning, seed }: { modelDir: string; tuning: ResolvedTuning; seed: number }): EagerModel {
+export function openEagerForTraining({ modelDir, tuning, seed, noiseAlpha }: EagerTraining): EagerModel {
   const method = methodOf(tuning);
   return open(modelDir, tuning, (weights, config) => {
     for (const [name, weight] of weights) if (method.trainsWeight(name, { config, tuning })) weights.set(name, variable(weight));
-    return method.join(weights, { config, tuning, seed });
+    const trained = method.join(weights, { config, tuning, seed });
+    return noiseAlpha === undefined ? trained : { ...trained, noiseAlpha };
   });
 }
 
@@ -47,7 +57,8 @@ export function openEagerForInference({ modelDir, adapterDir }: { modelDir: stri
   return withAdapter(openEagerForTraining({ modelDir, tuning, seed: 0 }), tuning, adapterDir);
 }
 
-type Join = (weights: Map<string, Tensor>, config: ModelConfig) => Trained;
+type Joined = Trained & Pick<EagerTraining, 'noiseAlpha'>;
+type Join = (weights: Map<string, Tensor>, config: ModelConfig) => Joined;
 
 function open(modelDir: string, tuning: ResolvedTuning | null, join: Join): EagerModel {
   const { config, weights } = loadWeights(modelDir, readModelConfig(modelDir));
@@ -72,7 +83,7 @@ interface Parts {
   config: ModelConfig;
   tuning: ResolvedTuning | null;
   weights: ReadonlyMap<string, Tensor>;
-  trained: Trained;
+  trained: Joined;
 }
 
 class DecoderWithTuning implements EagerModel {
@@ -84,7 +95,7 @@ class DecoderWithTuning implements EagerModel {
   readonly totalParameters: number;
   readonly #context: ObjectiveContext;
   readonly #decoder: Decoder;
-  readonly #trained: Trained;
+  readonly #trained: Joined;
   readonly #tensors: ReadonlySet<Tensor>;
   readonly #logits: LogitsAt = (content, positions) =>
     tf.tidy(() => {
@@ -129,7 +140,10 @@ class DecoderWithTuning implements EagerModel {
       return { sums: NO_SUMS, gradients };
     }
     const key = dropoutKey(position);
-    const parameters = this.#trained.parameters(key);
+    const { noiseAlpha: alpha } = this.#trained;
+    const scales = tf.tensor1d(alpha === undefined ? [] : noiseScales(batch, { alpha, ...this.config }));
+    const noiseless = this.#trained.parameters(key);
+    const parameters = alpha === undefined ? noiseless : withEmbeddingNoise(noiseless, { scales, key });
     let others: ComputedSums['others'] = {};
     const { value, grads } = tf.variableGrads(() => {
       const sums = this.#compute(batch, fed, parameters, true);
@@ -138,7 +152,7 @@ class DecoderWithTuning implements EagerModel {
     }, [...this.trainable.values()]);
     for (const [name, variable] of this.trainable) gradients.set(name, grads[variable.name]!);
     const sums = { ...fed.known, ...read({ loss: value, ...others }) } as Sums;
-    tf.dispose([value, others, key]);
+    tf.dispose([value, others, key, scales]);
     return { sums, gradients };
   }
 

@@ -92,8 +92,9 @@ export class Decoder {
     const found = lookUp(table, ids as Tensor1D, { trained: table instanceof tf.Variable, paddingId });
     const updated: Tensor2D = parameters.embeddingUpdate === undefined ? found : tf.add(found, parameters.embeddingUpdate(inputIds));
     const scaled: Tensor2D = embeddingScale === 1 ? updated : tf.mul(updated, embeddingScale);
-    // As in transformers, whose embedding module scales what it looks up.
-    const x = virtual === undefined ? scaled : withVirtualRows(scaled, virtual, virtualNumbers(inputIds, vocabSize));
+    // As in transformers, whose embedding module scales what it looks up; NEFTune adds its noise to the module's output.
+    const noisy: Tensor2D = parameters.embeddingNoise === undefined ? scaled : tf.add(scaled, parameters.embeddingNoise(scaled));
+    const x = virtual === undefined ? noisy : withVirtualRows(noisy, virtual, virtualNumbers(inputIds, vocabSize));
     if (names.positions === null) return x;
     const positions = parameters.weight(`${names.positions}.weight`) as Tensor2D;
     return tf.add(x, lookUp(positions, tf.reshape(places, inputIds.shape), { trained: positions instanceof tf.Variable }));

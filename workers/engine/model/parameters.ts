@@ -30,4 +30,10 @@ export interface Parameters {
    * @returns [tokens, hidden]
    */
   embeddingUpdate?(ids: Tensor1D): Tensor2D;
+  /**
+   * Noise for the embeddings of tokens, after they are scaled.
+   * @param x [tokens, hidden]
+   * @returns [tokens, hidden]
+   */
+  embeddingNoise?(x: Tensor2D): Tensor2D;
 }

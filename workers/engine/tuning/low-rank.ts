@@ -24,7 +24,7 @@ export function byScaling(pairs: readonly Factors[], reduce: (alike: readonly Fa
 }
 
 /** A different key for each module; the sum wraps around. */
-const keyOfModule = (key: Tensor1D, module: string): Tensor1D => tf.add(key, tf.tensor1d([0, hashName(module) | 0], 'int32'));
+export const keyOfModule = (key: Tensor1D, module: string): Tensor1D => tf.add(key, tf.tensor1d([0, hashName(module) | 0], 'int32'));
 
 export interface Dropout {
   rate: number;
