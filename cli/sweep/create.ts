@@ -1,45 +1,59 @@
 import { quantity } from '../../src/formats/quantity.ts';
 import type { Context } from '../context.ts';
 import { usageFailure } from '../exit-code.ts';
-import { withUploads } from '../jobs/files.ts';
-import { addTypes, assign, type JobFlags, requestOf } from '../jobs/request.ts';
-import type { Job } from '../types.ts';
-import { axesOf, combinations, drawn, nameOf } from './combinations.ts';
-import { jobsOf, RUN_KEY, SWEEP_KEY } from './jobs.ts';
+import { uploaded, withUploads } from '../jobs/files.ts';
+import { FILE_FIELDS, isFileId, type JobFlags, requestOf } from '../jobs/request.ts';
+import { parametersOf } from './axes.ts';
+import { followSweep } from './show.ts';
+import type { Sweep } from './sweep.ts';
 
 export interface SweepOptions extends JobFlags {
   vary: string[];
   sample?: number;
+  halving?: number;
+  eta?: number;
+  budget?: [string, string];
+  metric?: string;
+  mode?: string;
+  follow?: boolean;
 }
 
-/** A larger sweep is more likely a mistake. */
-const MAX_JOBS = 100;
-/** What a value of metadata may have. */
-const MAX_NAME = 512;
-
-export async function createSweep(name: string, options: SweepOptions, { service: connect, output }: Context): Promise<void> {
-  const request = await requestOf(options);
-  const all = combinations(axesOf(options.vary, request));
-  const chosen = options.sample === undefined ? all : drawn(all, options.sample);
-  if (chosen.length > MAX_JOBS)
-    throw usageFailure(`These are ${chosen.length} combinations; a sweep has at most ${MAX_JOBS} jobs`, 'Draw some of them with --sample.');
-  const service = await connect();
-  const shared = await withUploads(request, { service, output });
-  const there = new Set((await jobsOf(name, service)).map(({ metadata }) => metadata?.[RUN_KEY]));
-  const created: Job[] = [];
-  for (const combination of chosen) {
-    const run = nameOf(combination).slice(0, MAX_NAME);
-    if (there.has(run)) continue;
-    const body = structuredClone(shared);
-    for (const { path, value } of combination) assign(body, path, value);
-    addTypes(body);
-    assign(body, `metadata.${SWEEP_KEY}`, name);
-    assign(body, `metadata.${RUN_KEY}`, run);
-    const job = await service.client.post<Job>('/fine_tuning/jobs', { body: await withUploads(body, { service, output }) });
-    created.push(job);
-    output.note(`${job.id}: ${run}`);
+export async function createSweep(name: string, options: SweepOptions, context: Context): Promise<void> {
+  const { output } = context;
+  const base = await requestOf(options);
+  const parameters = parametersOf(options.vary);
+  const search = searchOf(options);
+  const service = await context.service();
+  for (const field of FILE_FIELDS) {
+    const values = parameters[field];
+    if (Array.isArray(values))
+      parameters[field] = await Promise.all(
+        values.map((value) => (typeof value === 'string' && !isFileId(value) ? uploaded(value, { service, output }) : value)),
+      );
   }
-  const text = `${quantity(created.length, 'job')} created${created.length < chosen.length ? `, ${chosen.length - created.length} were there` : ''}`;
-  output.result({ sweep: name, jobs: created }, text);
-  output.note(output.tint('dim', `Watch them: graft sweep follow ${name}`));
+  const { budget, metric, mode } = options;
+  const body = {
+    name,
+    base: await withUploads(base, { service, output }),
+    search: { ...search, parameters },
+    // One seed for what is drawn, and for the jobs.
+    ...(typeof base['seed'] === 'number' && { seed: base['seed'] }),
+    ...(budget !== undefined && { budget: { [budget[0]]: Number(budget[1]) } }),
+    ...(metric !== undefined && { metric }),
+    ...(mode !== undefined && { mode }),
+  };
+  const sweep = await service.client.post<Sweep>('/fine_tuning/sweeps', { body });
+  if (options.follow) {
+    output.note(`${sweep.id} is created, with ${quantity(sweep.jobs.total, 'job')}`);
+    return followSweep(sweep.id, context);
+  }
+  output.result(sweep, sweep.id);
+  output.note(output.tint('dim', `${quantity(sweep.jobs.total, 'job')}. Watch them: graft sweep follow ${sweep.id}`));
+}
+
+function searchOf({ sample, halving, eta }: SweepOptions): Record<string, unknown> {
+  if (eta !== undefined && halving === undefined) throw usageFailure('--eta is of successive halving', 'Give --halving too.');
+  const n = sample !== undefined && { n: sample };
+  if (halving === undefined) return { strategy: n === false ? 'grid' : 'random', ...n };
+  return { strategy: 'successive_halving', min_steps: halving, ...(eta !== undefined && { eta }), ...n };
 }

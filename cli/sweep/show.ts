@@ -1,84 +1,102 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../context.ts';
-import { EXIT, Failure } from '../exit-code.ts';
+import { EXIT } from '../exit-code.ts';
 import { isPassing } from '../reported.ts';
 import type { Service } from '../service.ts';
-import { clipped, safeLine, table } from '../terminal/text.ts';
-import { type Checkpoint, hasEnded, type Job, type List } from '../types.ts';
-import { jobsOf, RUN_KEY } from './jobs.ts';
+import { time } from '../terminal/amounts.ts';
+import { clipped, fields, type Paint, safeLine, table } from '../terminal/text.ts';
+import type { List } from '../types.ts';
+import { valuesText } from './axes.ts';
+import { idOf, type Sweep, type SweepWithTrials, sweepPath, type Trial } from './sweep.ts';
 
-export interface ShowOptions {
-  metric: string;
-  higher?: boolean;
-}
-
-/** How often the jobs are read while they are waited for. */
+/** How often a sweep is read while it is waited for. */
 const LOOK_EVERY_MS = 2_000;
 
-interface Ranked {
-  job: Job;
-  run: string;
-  /** The best of its checkpoints; null before there is one. */
-  best: { value: number; step: number } | null;
+const plain: Paint = (_style, text) => text;
+
+export async function listSweeps({ limit }: { limit: number }, { service, output }: Context): Promise<void> {
+  const { client } = await service();
+  const list = await client.get<List<Sweep>>('/fine_tuning/sweeps', { query: { limit } });
+  const rows = list.data.map(({ id, created_at: created, status, jobs, name }) => [
+    id,
+    time(created),
+    status,
+    `${jobs.ended}/${jobs.total}`,
+    safeLine(name ?? ''),
+  ]);
+  const text = rows.length === 0 ? 'There are no sweeps. Make one: graft sweep create --help' : table(LIST_HEADER, rows, output.paint);
+  output.result(list, list.has_more ? `${text}\n${output.paint('dim', 'There are more: --limit shows them.')}` : text);
 }
 
-/** With `wait`, sets the exit code to 1 if a job did not succeed. */
-export async function showSweep(name: string, options: ShowOptions & { wait: boolean }, { service: connect, output }: Context): Promise<void> {
+const LIST_HEADER = ['ID', 'CREATED', 'STATUS', 'ENDED', 'NAME'];
+
+export async function showSweep(name: string, { service: connect, output }: Context): Promise<void> {
   const service = await connect();
-  const live = options.wait ? output.live() : null;
-  let ranked = await rank(name, options, service);
-  if (ranked.length === 0) throw new Failure(`There is no sweep "${name}"`, { hint: 'graft sweep create makes one.' });
-  const text = (paint: typeof output.paint) => tableOf(ranked, options.metric, paint);
+  const sweep = await read(await idOf(name, service), service);
+  output.result(sweep, sweepText(sweep, output.paint));
+}
+
+/** Waits until the sweep has ended, and shows it. Sets the exit code by how it ended. */
+export async function followSweep(name: string, { service: connect, output }: Context): Promise<void> {
+  const service = await connect();
+  const id = await idOf(name, service);
+  const live = output.live();
+  const onInterrupt = () => {
+    live?.clear();
+    output.note(`No longer watching. The sweep runs on: \`graft sweep follow ${id}\` watches it again, \`graft sweep cancel ${id}\` ends it.`);
+    process.exit(EXIT.interrupted);
+  };
+  process.once('SIGINT', onInterrupt);
+  let sweep = await read(id, service);
+  let told = -1;
   try {
-    while (options.wait && ranked.some(({ job }) => !hasEnded(job))) {
-      live?.draw(
-        text((_style, plain) => plain)
-          .split('\n')
-          .map((line) => clipped(line, output.columns)),
-      );
+    while (sweep.status === 'running') {
+      const lines = sweepText(sweep, plain).split('\n');
+      live?.draw(lines.map((line) => clipped(line, output.columns)));
+      if (live === null && sweep.jobs.ended !== told) output.note(`${sweep.jobs.ended} of ${sweep.jobs.total} jobs have ended`);
+      told = sweep.jobs.ended;
       await delay(LOOK_EVERY_MS);
-      ranked = await rank(name, options, service).catch((error: unknown) => {
-        if (isPassing(error)) return ranked; // it is asked again
+      sweep = await read(id, service).catch((error: unknown) => {
+        if (isPassing(error)) return sweep; // it is asked again
         throw error;
       });
     }
   } finally {
     live?.clear();
+    process.off('SIGINT', onInterrupt);
   }
-  const results = ranked.map(({ job, run, best }) => ({ job: job.id, run, status: job.status, fine_tuned_model: job.fine_tuned_model, best }));
-  output.result({ sweep: name, metric: options.metric, runs: results }, text(output.paint));
-  if (options.wait && ranked.some(({ job }) => job.status !== 'succeeded')) process.exitCode = EXIT.failed;
+  output.result(sweep, sweepText(sweep, output.paint));
+  if (sweep.status !== 'succeeded') process.exitCode = EXIT.failed;
 }
 
-async function rank(name: string, { metric, higher = false }: ShowOptions, service: Service): Promise<Ranked[]> {
-  const jobs = await jobsOf(name, service);
-  const ranked: Ranked[] = [];
-  for (const job of jobs) ranked.push({ job, run: job.metadata?.[RUN_KEY] ?? '', best: await bestOf(job, { metric, higher }, service) });
-  const sign = higher ? -1 : 1;
-  const order = ({ best }: Ranked) => (best === null ? Number.POSITIVE_INFINITY : sign * best.value);
-  return ranked.sort((a, b) => order(a) - order(b) || (a.run < b.run ? -1 : 1));
-}
+const read = (id: string, { client }: Service): Promise<SweepWithTrials> => client.get<SweepWithTrials>(sweepPath(id));
 
-async function bestOf(job: Job, { metric, higher }: { metric: string; higher: boolean }, { client }: Service): Promise<Ranked['best']> {
-  if (job.step === null) return null;
-  const { data } = await client.get<List<Checkpoint>>(`/fine_tuning/jobs/${job.id}/checkpoints`, { query: { limit: 100 } });
-  let best: Ranked['best'] = null;
-  for (const { step_number: step, metrics } of data) {
-    const value = metrics[metric];
-    if (typeof value === 'number' && (best === null || (higher ? value > best.value : value < best.value))) best = { value, step };
-  }
-  return best;
-}
-
-const tableOf = (ranked: readonly Ranked[], metric: string, paint: Context['output']['paint']): string =>
-  table(
-    ['RUN', 'STATUS', 'STEP', metric.toUpperCase(), 'JOB'],
-    ranked.map(({ job, run, best }) => [
-      safeLine(run),
-      job.status,
-      job.total_steps === null ? '' : `${job.step ?? 0}/${job.total_steps}`,
-      best === null ? '' : `${best.value.toFixed(4)} at ${best.step}`,
-      job.id,
-    ]),
+function sweepText(sweep: SweepWithTrials, paint: Paint): string {
+  const { id, name, status, jobs, metric, mode, waiting_for: waiting, reason, winner, trials } = sweep;
+  const facts = fields(
+    [
+      ['sweep', name === null ? id : `${name} (${id})`],
+      ['status', `${status}, ${jobs.ended} of ${jobs.total} jobs have ended`],
+      ['compared by', `${metric}, the ${mode === 'max' ? 'highest' : 'lowest'}`],
+      ['waits for', waiting],
+      ['winner', winner?.job_id],
+      ['reason', reason],
+    ],
     paint,
   );
+  const rows = ranked(trials, mode).map(({ index, values, status: state, step, total_steps: total, metric: value, job_id: job, error }) => [
+    `${index === winner?.index ? '*' : ' '} ${safeLine(valuesText(values))}`,
+    state,
+    total === null ? '' : `${step ?? 0}/${total}`,
+    value === null ? '' : `${value.value.toFixed(4)} at ${value.step}`,
+    job ?? safeLine(error?.message ?? ''),
+  ]);
+  return `${facts}\n\n${table(['  VALUES', 'STATUS', 'STEP', metric.toUpperCase(), 'JOB'], rows, paint)}`;
+}
+
+/** The best first, then those that have no value yet. */
+function ranked(trials: readonly Trial[], mode: Sweep['mode']): Trial[] {
+  const sign = mode === 'max' ? -1 : 1;
+  const order = ({ metric }: Trial) => (metric === null ? Number.POSITIVE_INFINITY : sign * metric.value);
+  return trials.toSorted((a, b) => order(a) - order(b) || a.index - b.index);
+}

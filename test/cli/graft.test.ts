@@ -205,31 +205,38 @@ describe('jobs', () => {
 });
 
 describe('sweep', () => {
-  it('creates a job for each combination, once, and cancels them', async () => {
+  it('has the service create a job for each combination, and is found by its name', async () => {
     await writeFile(join(cwd, 'swept.jsonl'), line('one') + line('two'));
-    const args = [
-      'sweep',
-      'create',
-      'rates',
-      '--model',
-      'graft-tiny',
-      '--training-file',
-      'swept.jsonl',
-      '--vary',
-      'learning_rate=1e-4,2e-4',
-      '--vary',
-      'r=4,8',
-    ];
-    const { jobs } = await graftJson<{ jobs: { hyperparameters: object; tuning: object }[] }>(...args);
-    expect(jobs.map(({ hyperparameters, tuning }) => ({ ...hyperparameters, ...tuning }))).toMatchObject([
-      { learning_rate: 1e-4, r: 4 },
-      { learning_rate: 1e-4, r: 8 },
-      { learning_rate: 2e-4, r: 4 },
-      { learning_rate: 2e-4, r: 8 },
-    ]);
-    expect(await graftJson(...args)).toMatchObject({ jobs: [] });
-    expect(await graft('sweep', 'show', 'rates')).toMatch(/learning_rate=0\.0002 r=8 +validating_files/);
-    expect(await graft('sweep', 'cancel', 'rates')).toBe('4 jobs cancelled');
+    const job = ['--model', 'graft-tiny', '--training-file', 'swept.jsonl', '--metric', 'train_loss', '--seed', '7'];
+    const vary = ['--vary', 'learning_rate=1e-4,2e-4', '--vary', 'r=4,8'];
+    const { id, seed } = await graftJson<{ id: string; seed: number }>('sweep', 'create', 'rates', ...job, ...vary);
+    expect(seed).toBe(7);
+    const { trials, search } = await graftJson<{ trials: { values: object }[]; search: object }>('sweep', 'show', 'rates');
+    expect(search).toEqual({ strategy: 'grid', parameters: { 'hyperparameters.learning_rate': [1e-4, 2e-4], 'tuning.r': [4, 8] } });
+    const values = (rate: number, r: number) => ({ 'hyperparameters.learning_rate': rate, 'tuning.r': r });
+    expect(trials.map((trial) => trial.values)).toEqual([values(1e-4, 4), values(1e-4, 8), values(2e-4, 4), values(2e-4, 8)]);
+    expect(await graft('sweep', 'show', id)).toMatch(/r=8 learning_rate=0\.0002 +(pending|validating_files)/);
+    expect(await graft('sweep', 'list')).toMatch(new RegExp(`${id} .* running +0/4 +rates`));
+    expect(await graft('sweep', 'cancel', 'rates')).toBe(`${id} is cancelled`);
+    // It has ended, so there is nothing to wait for; and it has no winner.
+    expect(await runGraft(['sweep', 'follow', 'rates', '--json'], signedIn)).toMatchObject({ code: 1, stderr: '' });
+    expect(await graft('sweep', 'delete', 'rates')).toBe(`${id} is deleted`);
+    expect(await runGraft(['sweep', 'show', 'rates'], signedIn)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('There is no sweep "rates"'),
+    });
+  });
+
+  it('draws values of ranges, for successive halving', async () => {
+    const job = ['--model', 'graft-tiny', '--training-file', 'swept.jsonl', '--metric', 'train_loss'];
+    const { id, search } = await graftJson<{ id: string; search: object }>(
+      ...['sweep', 'create', 'wide', ...job, '--vary', 'learning_rate=1e-5..1e-2:log', '--vary', 'r=4..64:integer'],
+      ...['--sample', '4', '--halving', '2', '--eta', '2'],
+    );
+    const parameters = { 'hyperparameters.learning_rate': { min: 1e-5, max: 1e-2, scale: 'log' }, 'tuning.r': { min: 4, max: 64, type: 'integer' } };
+    expect(search).toEqual({ strategy: 'successive_halving', min_steps: 2, eta: 2, n: 4, parameters });
+    await graft('sweep', 'delete', id);
+    expect(await runGraft(['sweep', 'create', 'bad', ...job, '--vary', 'r=4,8', '--eta', '2'], signedIn)).toMatchObject({ code: 2 });
   });
 });
 

@@ -1,0 +1,55 @@
+/** What the jobs of a sweep differ in: `search.parameters` of the request. */
+import { usageFailure } from '../exit-code.ts';
+import { parseYaml } from '../jobs/request.ts';
+
+interface Range {
+  min: number;
+  max: number;
+  scale?: 'log';
+  type?: 'integer';
+}
+
+/** Fields of PEFT's that may be named without `tuning.`. */
+const TUNING = ['r', 'lora_alpha', 'lora_dropout', 'use_rslora', 'use_dora', 'target_modules'];
+/** Fields of the request itself. */
+const OWN = ['model', 'seed', 'training_file', 'validation_file', 'priority', 'tuning', 'method'];
+/** `1e-5..1e-2:log` */
+const RANGE = /^([^.:]+(?:\.\d[^.:]*)?)\.\.([^:]+)((?::(?:log|integer))*)$/;
+
+/** @param texts `field=value,value` or `field=min..max`. @throws Failure */
+export const parametersOf = (texts: readonly string[]): Record<string, unknown[] | Range> => Object.fromEntries(texts.map(parameterOf));
+
+function parameterOf(text: string): [string, unknown[] | Range] {
+  const at = text.indexOf('=');
+  const name = text.slice(0, Math.max(0, at));
+  const given = text.slice(at + 1);
+  const range = RANGE.exec(given);
+  if (range !== null) return [pathOf(name), rangeOf(range, text)];
+  const values = given.split(',').filter((value) => value !== '');
+  if (name === '' || values.length === 0)
+    throw usageFailure(`--vary ${text} is not FIELD=VALUE,VALUE or FIELD=MIN..MAX`, 'As in --vary learning_rate=1e-4,2e-4.');
+  return [pathOf(name), values.map((value) => parseYaml(value, `--vary ${name}`))];
+}
+
+function rangeOf([, least, most, options]: RegExpExecArray, text: string): Range {
+  const [min, max] = [Number(least), Number(most)];
+  if (!Number.isFinite(min) || !Number.isFinite(max))
+    throw usageFailure(`--vary ${text} is not a range of numbers`, 'As in --vary learning_rate=1e-5..1e-2:log.');
+  return {
+    min,
+    max,
+    ...(options!.includes(':log') && { scale: 'log' as const }),
+    ...(options!.includes(':integer') && { type: 'integer' as const }),
+  };
+}
+
+function pathOf(name: string): string {
+  if (name.includes('.') || OWN.includes(name)) return name;
+  return `${TUNING.includes(name) ? 'tuning' : 'hyperparameters'}.${name}`;
+}
+
+/** `learning_rate=0.0001 r=8` */
+export const valuesText = (values: Record<string, unknown>): string =>
+  Object.entries(values)
+    .map(([path, value]) => `${path.split('.').at(-1)}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ');
