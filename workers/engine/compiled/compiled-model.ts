@@ -10,27 +10,20 @@ import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { noiseScales } from '../tuning/embedding-noise.ts';
 import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
 import type { LearningModel, LogitsOptions, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
-import { updateScalars } from './adamw-update.ts';
 import { fetchesOf, runsOf } from './fetches.ts';
+import { Learner, zeroedState } from './learner.ts';
 import { FEEDS, logitFeeds, passFeeds, passSizes } from './pass-feeds.ts';
-import { type HeldSlab, type Learning, type ModelChoices, type RecordedModel, recordModel } from './recorded-model.ts';
+import { type Learning, type ModelChoices, type RecordedModel, recordModel } from './recorded-model.ts';
 import type { RecordedPass } from './recorded-pass.ts';
-import type { Output } from './recording/graph.ts';
 import { fuseRows } from './rewriting/fuse.ts';
+import { assignSlabs, valuesOf } from './session/held-slabs.ts';
 import { profile, type TimedOperation } from './session/profile.ts';
-import { GraphSession, uploaded } from './session/session.ts';
-import { asGiven, givenClass } from './session/session-variable.ts';
-import { fetchSlabs } from './session/slab-values.ts';
-import { contentOf, type Fill, reader } from './slab.ts';
+import { GraphSession } from './session/session.ts';
+import { type Fill, reader } from './slab.ts';
 
 export interface CompileOptions extends ModelChoices {
   /** Writes a weight of the base model into the array that holds it. */
   readWeight: Fill;
-}
-
-/** A slab, and the function that fills it. */
-interface FilledSlab extends HeldSlab {
-  fill: Fill;
 }
 
 export class CompiledModel implements LearningModel {
@@ -42,11 +35,11 @@ export class CompiledModel implements LearningModel {
   readonly totalParameters: number;
   readonly #recorded: RecordedModel;
   readonly #session: GraphSession;
+  readonly #learner: Learner;
   readonly #logitsAt: LogitsAt = (content, positions) =>
     tf.tidy(() =>
       this.#session.run(logitFeeds(content, positions, this.config), [this.#recorded.logits])[0]!.dataSync<'float32'>(),
     ) as unknown as Float32Array;
-  #steps = 0;
 
   constructor({ readWeight, ...choices }: CompileOptions) {
     const recorded = recordModel(choices);
@@ -60,6 +53,7 @@ export class CompiledModel implements LearningModel {
     this.#recorded = recorded;
     if (!backend.isUsingGpuDevice) fuseRows(recorder.graph, runsOf(recorded));
     this.#session = new GraphSession(recorder.graph, fetchesOf(recorded));
+    this.#learner = new Learner(this.#session, { trained, trainable: recorded.trainable, optimizer: recorded.learning });
     const read = reader(weightShapes(choices.config), readWeight);
     const fill: Fill = (name, held) => {
       const own = added.get(name);
@@ -67,9 +61,10 @@ export class CompiledModel implements LearningModel {
       else held.set(initial(name, read) ?? own);
     };
     try {
-      this.#assign(
+      assignSlabs(
+        this.#session,
         [...frozen, ...constant, ...trained].map((held) => ({ ...held, fill })),
-        trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m.zeroed, learning.v.zeroed, learning.gradients.zeroed])),
+        zeroedState(trained),
       );
     } catch (error) {
       this.#session.dispose();
@@ -78,7 +73,7 @@ export class CompiledModel implements LearningModel {
   }
 
   get steps(): number {
-    return this.#steps;
+    return this.#learner.steps;
   }
 
   get outgrowsReference(): boolean {
@@ -103,23 +98,11 @@ export class CompiledModel implements LearningModel {
   }
 
   update(step: Update): number {
-    const { update, weightDecay } = this.#mustLearn();
-    const norm = this.#runScalars({ one_over_weight: 1 / step.weight }, update.norm);
-    if (!Number.isFinite(norm)) {
-      this.discard();
-      return norm;
-    }
-    this.#steps += 1;
-    return this.#runScalars(updateScalars({ ...step, norm, t: this.#steps }, weightDecay), update.step);
+    return this.#learner.update(step);
   }
 
   discard(): void {
-    tf.dispose(
-      this.#session.run(
-        {},
-        this.#recorded.trained.map(({ learning }) => learning!.gradients.zeroed),
-      ),
-    );
+    this.#learner.discard();
   }
 
   /** Times each operation of a training pass, which also adds its gradients, as `accumulate` does. */
@@ -145,45 +128,32 @@ export class CompiledModel implements LearningModel {
   }
 
   read(): Map<string, TensorValues> {
-    const values = this.#valuesOf(this.#recorded.trained);
-    return new Map([...this.trainable].map(([name, { shape }]) => [name, { shape, data: values.get(name)! }]));
+    return this.#learner.read();
   }
 
   constants(): Map<string, TensorValues> {
     const { constant } = this.#recorded;
-    const values = this.#valuesOf(constant);
+    const values = valuesOf(this.#session, constant);
     return new Map(constant.flatMap(({ slab }) => slab.parts.map(({ name, shape }) => [name, { shape, data: values.get(name)! }])));
   }
 
   assign(values: ReadonlyMap<string, Float32Array>): void {
     const fill: Fill = (name, held) => held.set(values.get(name)!);
     const constant = this.#recorded.constant.filter(({ slab }) => slab.parts.every(({ name }) => values.has(name)));
-    this.#assign([...this.#recorded.trained, ...constant].map((held) => ({ ...held, fill })));
+    assignSlabs(this.#session, [...this.#learner.filledWith((name) => values.get(name)!), ...constant.map((held) => ({ ...held, fill }))]);
   }
 
   moments(): Map<string, MomentValues> {
-    this.#mustLearn();
-    const [m, v] = fetchSlabs(
-      this.#session,
-      this.#recorded.trained.map(({ slab, learning }) => [slab, [learning!.m, learning!.v]]),
-    );
-    return new Map([...this.trainable.keys()].map((name) => [name, { m: m!.get(name)!, v: v!.get(name)! }]));
+    return this.#learner.moments();
   }
 
   /** Sum of the loss's gradients since the last update, by parameter. */
   gradients(): Map<string, Float32Array> {
-    this.#mustLearn();
-    return this.#valuesOf(this.#recorded.trained.map(({ slab, learning }) => ({ slab, variable: learning!.gradients })));
+    return this.#learner.gradients();
   }
 
   restore(steps: number, parameters: ReadonlyMap<string, Float32Array>, moments: ReadonlyMap<string, MomentValues>): void {
-    this.#mustLearn();
-    this.#assign([
-      ...this.#filledWith((name) => parameters.get(name)!),
-      ...this.#filledWith((name) => moments.get(name)!.m, 'm'),
-      ...this.#filledWith((name) => moments.get(name)!.v, 'v'),
-    ]);
-    this.#steps = steps;
+    this.#learner.restore(steps, parameters, moments);
   }
 
   dispose(): void {
@@ -199,40 +169,6 @@ export class CompiledModel implements LearningModel {
   #mustLearn(): Learning {
     if (this.#recorded.learning === null) throw new Error('this model was opened for inference');
     return this.#recorded.learning;
-  }
-
-  /** @param part the moment to fill instead of the parameters */
-  #filledWith(valuesOf: (name: string) => Float32Array, part?: 'm' | 'v'): FilledSlab[] {
-    const fill: Fill = (name, held) => held.set(valuesOf(name));
-    return this.#recorded.trained.map(({ slab, variable, learning }) => ({ slab, variable: part === undefined ? variable : learning![part], fill }));
-  }
-
-  #assign(slabs: readonly FilledSlab[], alsoFetched: readonly Output[] = []): void {
-    tf.tidy(() => {
-      const feeds = slabs.map(({ slab, variable, fill }) => {
-        const content = contentOf(slab, fill, givenClass(variable));
-        return [`${variable.name}/given`, uploaded(asGiven(variable, content))];
-      });
-      this.#session.run(Object.fromEntries(feeds), [...slabs.map(({ variable }) => variable.assigned), ...alsoFetched]);
-    });
-  }
-
-  /** @returns the values of the slabs' parts, by name */
-  #valuesOf(held: readonly HeldSlab[]): Map<string, Float32Array> {
-    if (held.length === 0) return new Map();
-    const [values] = fetchSlabs(
-      this.#session,
-      held.map(({ slab, variable }) => [slab, [variable]]),
-    );
-    return values!;
-  }
-
-  /** @returns the value of an output that depends on the session's variables and some numbers */
-  #runScalars(scalars: Readonly<Record<string, number>>, output: Output): number {
-    return tf.tidy(() => {
-      const feeds = Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, tf.scalar(value)]));
-      return this.#session.run(feeds, [output])[0]!.dataSync()[0]!;
-    }) as unknown as number;
   }
 
   #pass(batch: Batch, sums: RecordedPass['sums'], position?: DropoutPosition): Sums {

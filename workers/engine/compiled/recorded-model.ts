@@ -11,11 +11,13 @@ import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '..
 import { withEmbeddingNoise } from '../tuning/embedding-noise.ts';
 import { methodOf } from '../tuning/methods.ts';
 import { byName, type Trained, untuned, variable } from '../tuning/trained.ts';
-import { type RecordedUpdate, recordUpdate, type TrainedVariables } from './adamw-update.ts';
+import { recordUpdate, type TrainedVariables } from './adamw-update.ts';
+import type { RecordedOptimizer, TrainedSlab } from './learner.ts';
 import { declareFeeds } from './pass-feeds.ts';
 import { type RecordedPass, recordLogits, recordPass, recordReference } from './recorded-pass.ts';
 import { type Attribute, DType, type Graph, type Output } from './recording/graph.ts';
 import { Recorder } from './recording/recorder.ts';
+import type { HeldSlab } from './session/held-slabs.ts';
 import { type SessionVariable, sessionVariable } from './session/session-variable.ts';
 import { join, type Slab, type SlabPart, slabsOf, split, VECTORS } from './slab.ts';
 
@@ -40,21 +42,8 @@ export interface ModelChoices {
   learning: { weightDecay: number; gradientCheckpointing?: boolean; noiseAlpha?: number | undefined } | null;
 }
 
-/** Tensors that one variable of the session holds together. */
-export interface HeldSlab {
-  slab: Slab;
-  variable: SessionVariable;
-}
-
-/** A trained slab, with its optimizer state. */
-export interface TrainedSlab extends HeldSlab {
-  learning: TrainedVariables | null;
-}
-
-export interface Learning {
+export interface Learning extends RecordedOptimizer {
   pass: RecordedPass['sums'];
-  update: RecordedUpdate;
-  weightDecay: number;
   /** NEFTune's α; undefined: there is no noise. */
   noiseAlpha: number | undefined;
 }

@@ -1,0 +1,131 @@
+/** What is trained in a session: parameters, the sums of their gradients and the state of their optimizer, together and by name. */
+import { tf } from '../tensorflow/tensorflow.ts';
+import type { MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
+import { type RecordedUpdate, type TrainedVariables, updateScalars } from './adamw-update.ts';
+import type { Output } from './recording/graph.ts';
+import { assignSlabs, type FilledSlab, fetchSlabs, type HeldSlab, valuesOf } from './session/held-slabs.ts';
+import type { GraphSession } from './session/session.ts';
+import type { Fill } from './slab.ts';
+
+/** A trained slab, with its optimizer state. */
+export interface TrainedSlab extends HeldSlab {
+  learning: TrainedVariables | null;
+}
+
+/** AdamW for some slabs. */
+export interface RecordedOptimizer {
+  update: RecordedUpdate;
+  weightDecay: number;
+}
+
+export interface LearnerParts {
+  trained: readonly TrainedSlab[];
+  /** Shapes of what is trained, sorted by name. */
+  trainable: ReadonlyMap<string, { readonly shape: readonly number[] }>;
+  /** null for inference: there are no gradients and no moments. */
+  optimizer: RecordedOptimizer | null;
+}
+
+export class Learner {
+  readonly #session: GraphSession;
+  readonly #parts: LearnerParts;
+  #steps = 0;
+
+  constructor(session: GraphSession, parts: LearnerParts) {
+    this.#session = session;
+    this.#parts = parts;
+  }
+
+  /** Number of updates so far. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** As `LearningModel.update`. */
+  update(step: Update): number {
+    const norm = this.norm(step.weight);
+    if (!Number.isFinite(norm)) {
+      this.discard();
+      return norm;
+    }
+    const { update, weightDecay } = this.#mustLearn();
+    this.#steps += 1;
+    return this.#runScalars(updateScalars({ ...step, norm, t: this.#steps }, weightDecay), update.step);
+  }
+
+  /** @returns the norm of the gradients' mean. @param weight what their sum is divided by */
+  norm(weight: number): number {
+    return this.#runScalars({ one_over_weight: 1 / weight }, this.#mustLearn().update.norm);
+  }
+
+  /** Forgets the gradients since the last update. */
+  discard(): void {
+    tf.dispose(
+      this.#session.run(
+        {},
+        this.#parts.trained.map(({ learning }) => learning!.gradients.zeroed),
+      ),
+    );
+  }
+
+  read(): Map<string, TensorValues> {
+    const values = valuesOf(this.#session, this.#parts.trained);
+    return new Map([...this.#parts.trainable].map(([name, { shape }]) => [name, { shape, data: values.get(name)! }]));
+  }
+
+  /** @param read a parameter's values, by its name. @returns the slabs of all parameters, to be assigned */
+  filledWith(read: (name: string) => Float32Array): FilledSlab[] {
+    return this.#filled(read);
+  }
+
+  moments(): Map<string, MomentValues> {
+    this.#mustLearn();
+    const [m, v] = fetchSlabs(
+      this.#session,
+      this.#parts.trained.map(({ slab, learning }) => [slab, [learning!.m, learning!.v]]),
+    );
+    return new Map([...this.#parts.trainable.keys()].map((name) => [name, { m: m!.get(name)!, v: v!.get(name)! }]));
+  }
+
+  /** Sum of the loss's gradients since the last update, by parameter. */
+  gradients(): Map<string, Float32Array> {
+    this.#mustLearn();
+    return valuesOf(
+      this.#session,
+      this.#parts.trained.map(({ slab, learning }) => ({ slab, variable: learning!.gradients })),
+    );
+  }
+
+  restore(steps: number, parameters: ReadonlyMap<string, Float32Array>, moments: ReadonlyMap<string, MomentValues>): void {
+    this.#mustLearn();
+    assignSlabs(this.#session, [
+      ...this.#filled((name) => parameters.get(name)!),
+      ...this.#filled((name) => moments.get(name)!.m, 'm'),
+      ...this.#filled((name) => moments.get(name)!.v, 'v'),
+    ]);
+    this.#steps = steps;
+  }
+
+  #mustLearn(): RecordedOptimizer {
+    if (this.#parts.optimizer === null) throw new Error('this model was opened for inference');
+    return this.#parts.optimizer;
+  }
+
+  /** @param part the moment to fill instead of the parameters */
+  #filled(read: (name: string) => Float32Array, part?: 'm' | 'v'): FilledSlab[] {
+    const fill: Fill = (name, held) => held.set(read(name));
+    return this.#parts.trained.map(({ slab, variable, learning }) => ({ slab, variable: part === undefined ? variable : learning![part], fill }));
+  }
+
+  /** @returns the value of an output that depends on the session's variables and some numbers */
+  #runScalars(scalars: Readonly<Record<string, number>>, output: Output): number {
+    return tf.tidy(() => {
+      const feeds = Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, tf.scalar(value)]));
+      return this.#session.run(feeds, [output])[0]!.dataSync()[0]!;
+    }) as unknown as number;
+  }
+}
+
+/** What sets new slabs to zero when it is fetched: moments and gradients. */
+export const zeroedState = (trained: readonly TrainedSlab[]): Output[] =>
+  trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m.zeroed, learning.v.zeroed, learning.gradients.zeroed]));
