@@ -10,7 +10,7 @@ import { type ResolvedTuning, resolveTuning, trainedShapes, virtualTokens } from
 import { type Answers, openAnswers, prepareQuestions } from './answers/answers.ts';
 import { BadSteps } from './bad-steps.ts';
 import { BestModel, checkMetric } from './best-model.ts';
-import { openForTraining } from './compiled/open-model.ts';
+import { openForTraining, type TrainingChoices } from './compiled/open-model.ts';
 import { PREPARATION_PARTS, type PreparationPart, type Prepared, type ResumedState, type TrainOptions } from './contract.ts';
 import type { Dataset } from './data/dataset.ts';
 import { mismatchFiles } from './data/mismatched.ts';
@@ -63,11 +63,15 @@ export interface Run {
   dispose(): void;
 }
 
+/** Opens the model of a run. */
+export type OpenModel = (choices: TrainingChoices) => LearningModel | Promise<LearningModel>;
+
 /**
  * Data first, weights last: a mistake in a file is reported before gigabytes are read.
+ * @param open for runs that share a base; default: a model of the run's own
  * @throws Refusal for invalid options, data or model files
  */
-export async function prepare(options: TrainOptions): Promise<Run> {
+export async function prepare(options: TrainOptions, open: OpenModel = openForTraining): Promise<Run> {
   const watch = new Stopwatch(PREPARATION_PARTS);
   const tuning = resolveTuning(options.tuning);
   const { objective = 'supervised' } = options;
@@ -103,7 +107,7 @@ export async function prepare(options: TrainOptions): Promise<Run> {
   try {
     const hyperparameters = resolve(data.training.examples.length);
     checkLength(hyperparameters, data.training.examples.length);
-    return await prepareModel(options, { data, hyperparameters, tuning, resumed, config, watch });
+    return await prepareModel(options, { data, hyperparameters, tuning, resumed, config, watch, open });
   } catch (error) {
     data.close();
     throw error;
@@ -119,9 +123,10 @@ interface Parts {
   resumed: TrainerState | null;
   config: ModelConfig;
   watch: Stopwatch<PreparationPart>;
+  open: OpenModel;
 }
 
-async function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, resumed, config, watch }: Parts): Promise<Run> {
+async function prepareModel(options: TrainOptions, { data, hyperparameters, tuning, resumed, config, watch, open }: Parts): Promise<Run> {
   const { modelDir, seed } = options;
   const { training, validation, receipt, today } = data;
   const { perEpoch: stepsPerEpoch, total: totalSteps } = stepsOf(hyperparameters, training.examples.length);
@@ -143,7 +148,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
 
   options.signal?.throwIfAborted();
   watch.lap('data');
-  const model = openForTraining({
+  const model = await open({
     modelDir,
     tuning,
     objective,

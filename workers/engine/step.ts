@@ -68,7 +68,7 @@ async function accumulate(model: LearningModel, { learned, prior }: Passes, { se
   let sums = NO_SUMS;
   for (const [microBatch, batch] of learned.entries()) {
     const totals = { ...batch.totals, ...more };
-    sums = addSums(sums, model.accumulate({ ...batch, totals }, { seed, step, microBatch }));
+    sums = addSums(sums, await model.accumulate({ ...batch, totals }, { seed, step, microBatch }));
     await yieldToEventLoop();
   }
   return sums;

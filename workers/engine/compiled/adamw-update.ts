@@ -56,14 +56,27 @@ export function updateScalars(
   };
 }
 
-/** @param options.weightDecay λ; 0 adds nothing to the step */
-export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariables[], { weightDecay }: { weightDecay: number }): RecordedUpdate {
+/** The scalars that every update of a graph is fed. */
+export type UpdateFeeds = Record<(typeof UPDATE_FEEDS)[number], Scalar>;
+
+export const declareUpdateFeeds = (recorder: Recorder): UpdateFeeds =>
+  Object.fromEntries(UPDATE_FEEDS.map((name) => [name, recorder.feed(name, 'float32', [])])) as UpdateFeeds;
+
+interface UpdateOptions {
+  /** λ; 0 adds nothing to the step. */
+  weightDecay: number;
+  /** Of the node; unique in the graph. */
+  name: string;
+}
+
+export function recordUpdate(
+  recorder: Recorder,
+  feeds: UpdateFeeds,
+  trained: readonly TrainedVariables[],
+  { weightDecay, name }: UpdateOptions,
+): RecordedUpdate {
   const { graph } = recorder;
   const decaying = weightDecay === 0 ? [] : trained.filter(({ decays }) => decays);
-  const feeds = Object.fromEntries(UPDATE_FEEDS.map((name) => [name, recorder.feed(name, 'float32', [])])) as Record<
-    (typeof UPDATE_FEEDS)[number],
-    Scalar
-  >;
   const sums = trained.map(({ gradients }) => recorder.tensor(gradients.value));
   const parameters = decaying.map(({ parameter }) => recorder.tensor(parameter.value));
   let norm: Output | undefined;
@@ -100,6 +113,6 @@ export function recordUpdate(recorder: Recorder, trained: readonly TrainedVariab
     resets.push(graph.add('AssignVariableOp', { dtype: FLOAT }, [gradients.handle, zeros], [], { ...stateful, after: [step] }));
   }
   const fed = recorder.outputOf(feeds.norm);
-  const step = graph.add('Identity', { T: FLOAT }, [fed], [fed], { name: 'update', after: resets, stateful: true }).outputs[0]!;
+  const step = graph.add('Identity', { T: FLOAT }, [fed], [fed], { name, after: resets, stateful: true }).outputs[0]!;
   return { norm: norm!, step };
 }

@@ -6,9 +6,13 @@ import { openWeights, readModelConfig } from '../model/weights.ts';
 import type { Objective } from '../objectives/objective.ts';
 import { supervised } from '../objectives/supervised.ts';
 import { readAdapterTuning, withAdapter } from '../tuning/methods.ts';
+import type { LearningModel } from '../tuning/tuned-model.ts';
 import { CompiledModel, type CompileOptions } from './compiled-model.ts';
+import { Member } from './together/member.ts';
+import type { MemberChoices } from './together/recorded-members.ts';
+import { SharedBase } from './together/shared-base.ts';
 
-interface TrainingChoices {
+export interface TrainingChoices {
   modelDir: string;
   tuning: ResolvedTuning;
   /** Default: supervised. */
@@ -65,6 +69,20 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
 }
 
 /**
+ * Fresh adapters of several runs on one base, which they share.
+ * @param choices of each run; equal but for tuning, seed and weight decay
+ * @throws as `openForTraining`
+ */
+export function openTogether(choices: readonly [TrainingChoices, ...TrainingChoices[]], members: readonly MemberChoices[]): LearningModel[] {
+  const [{ modelDir, objective = supervised, precision = 'f32', gradientCheckpointing = false }] = choices;
+  const recorded = () => {
+    for (const run of choices) run.recorded?.();
+  };
+  const base = withWeights(modelDir, recorded, (weights) => new SharedBase({ ...weights, objective, members, precision, gradientCheckpointing }));
+  return members.map(({ tuning }, number) => new Member(base, number, tuning));
+}
+
+/**
  * A base model alone, or with a PEFT adapter.
  * @throws Refusal `unsupported_adapter`, and those of `openForTraining`
  */
@@ -76,7 +94,15 @@ export function openForInference(choices: InferenceChoices): CompiledModel {
   return withAdapter(open(modelDir, { ...shared, tuning }), tuning, adapterDir);
 }
 
-function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'readWeight'>, recorded?: () => void): CompiledModel {
+const open = (modelDir: string, rest: Omit<CompileOptions, 'config' | 'readWeight'>, recorded?: () => void): CompiledModel =>
+  withWeights(modelDir, recorded, (weights) => new CompiledModel({ ...weights, ...rest }));
+
+/** @param recorded called before the first weight is read */
+function withWeights<T>(
+  modelDir: string,
+  recorded: (() => void) | undefined,
+  create: (weights: Pick<CompileOptions, 'config' | 'readWeight'>) => T,
+): T {
   const weights = openWeights(modelDir, readModelConfig(modelDir));
   let reading = false;
   const readWeight: CompileOptions['readWeight'] = (name, held) => {
@@ -85,7 +111,7 @@ function open(modelDir: string, rest: Omit<CompileOptions, 'config' | 'readWeigh
     weights.readInto(name, held);
   };
   try {
-    return new CompiledModel({ config: weights.config, readWeight, ...rest });
+    return create({ config: weights.config, readWeight });
   } finally {
     weights.close();
   }

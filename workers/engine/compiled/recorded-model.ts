@@ -6,20 +6,30 @@ import { usedHeadWeight, weightShapes } from '../../../src/formats/module-shapes
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Parameters } from '../model/parameters.ts';
 import type { Objective, ObjectiveContext } from '../objectives/objective.ts';
-import { decays } from '../optim/weight-decay.ts';
-import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import { type Tensor1D, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import { withEmbeddingNoise } from '../tuning/embedding-noise.ts';
 import { methodOf } from '../tuning/methods.ts';
 import { byName, type Trained, untuned, variable } from '../tuning/trained.ts';
-import { recordUpdate, type TrainedVariables } from './adamw-update.ts';
+import { declareUpdateFeeds, recordUpdate } from './adamw-update.ts';
 import type { RecordedOptimizer, TrainedSlab } from './learner.ts';
 import { declareFeeds } from './pass-feeds.ts';
 import { type RecordedPass, recordLogits, recordPass, recordReference } from './recorded-pass.ts';
-import { type Attribute, DType, type Graph, type Output } from './recording/graph.ts';
+import {
+  addTo,
+  fixedSizes,
+  holdAdded,
+  holdFrozen,
+  holdSlabs,
+  rateFactorOf,
+  type Shapes,
+  sizeOf,
+  tensorsIn,
+  trainedVariables,
+} from './recorded-slabs.ts';
+import { type Attribute, DType, type Output } from './recording/graph.ts';
 import { Recorder } from './recording/recorder.ts';
 import type { HeldSlab } from './session/held-slabs.ts';
-import { type SessionVariable, sessionVariable } from './session/session-variable.ts';
-import { join, type Slab, type SlabPart, slabsOf, split, VECTORS } from './slab.ts';
+import type { SlabPart } from './slab.ts';
 
 const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 
@@ -70,9 +80,6 @@ export interface RecordedModel {
   learning: Learning | null;
 }
 
-type HeldType = typeof DType.float32 | typeof DType.bfloat16;
-type Shapes = readonly (readonly [string, readonly number[]])[];
-
 export function recordModel(choices: ModelChoices): RecordedModel {
   const { config, tuning, objective, seed, initialTokens, continuesAdapter = false, precision, heldIn, learning } = choices;
   const recorder = new Recorder(precision);
@@ -83,13 +90,9 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   const isTrained = ([name]: readonly [string, unknown]): boolean =>
     method !== null && tuning !== null && method.trainsWeight(name, { config, tuning });
   const [frozenShapes, trainedShapes] = [shapes.filter((weight) => !isTrained(weight)), shapes.filter(isTrained)];
-  const hold = (of: Shapes, prefix: string, typeOf: (slab: Slab) => HeldType = () => DType.float32): HeldSlab[] =>
-    slabsOf(of, blocks).map((slab) => ({
-      slab,
-      variable: sessionVariable(graph, `${prefix}/${slab.name}`, slab.shape, { dtype: typeOf(slab) }),
-    }));
+  const hold = (of: Shapes, prefix: string): HeldSlab[] => holdSlabs(graph, of, { prefix, blocks });
 
-  const frozen = hold(frozenShapes, 'frozen', ({ name }) => (heldIn === 'bf16' && name !== VECTORS ? DType.bfloat16 : DType.float32));
+  const frozen = holdFrozen(graph, frozenShapes, { blocks, heldIn });
   const trainedBase = hold(trainedShapes, 'trained');
   const weights = tensorsIn(recorder, [...frozen, ...trainedBase]); // names and shapes without values
   recorder.record(() => {
@@ -101,16 +104,8 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   const parameters = (key?: Tensor1D): Parameters => joined.parameters(key);
   const additions = [...trainable].filter(([name]) => !weights.has(name));
   const addedShapes: Shapes = additions.map(([name, { shape }]) => [name, shape]);
-  const factorOf = (name: string, shape: readonly number[]): number =>
-    method?.rateFactor === undefined || tuning === null ? 1 : method.rateFactor(name, { shape, tuning });
-  // A slab is updated as a whole, at one rate.
-  const factors = new Set(addedShapes.map(([name, shape]) => factorOf(name, shape)));
-  const addedSlabs = [...factors].flatMap((factor) =>
-    hold(
-      addedShapes.filter(([name, shape]) => factorOf(name, shape) === factor),
-      factor === 1 ? 'added' : `added-${factor}`,
-    ),
-  );
+  const factorOf = (name: string, shape: readonly number[]): number => (tuning === null ? 1 : rateFactorOf(tuning, name, shape));
+  const addedSlabs = holdAdded(graph, addedShapes, { prefix: 'added', blocks, factorOf });
   const addedTensors = tensorsIn(recorder, addedSlabs);
   for (const [name, tensor] of addedTensors) recorder.bind(trainable.get(name)!, recorder.outputOf(tensor));
   const constantShapes: Shapes = [...constants].map(([name, { shape }]) => [name, shape]);
@@ -141,7 +136,12 @@ export function recordModel(choices: ModelChoices): RecordedModel {
     const loss = graph.add('Identity', { T: FLOAT }, [sums['loss']!], [sums['loss']!], { name: 'training', after: additionNodes, stateful: true })
       .outputs[0]!;
     const states = trained.map(({ learning }) => learning!);
-    training = { pass: { ...sums, loss }, update: recordUpdate(recorder, states, { weightDecay }), weightDecay, noiseAlpha };
+    training = {
+      pass: { ...sums, loss },
+      update: recordUpdate(recorder, declareUpdateFeeds(recorder), states, { weightDecay, name: 'update' }),
+      weightDecay,
+      noiseAlpha,
+    };
   }
 
   const added = new Map([...additions, ...constants].map(([name, variable]) => [name, variable.dataSync<'float32'>()]));
@@ -165,42 +165,3 @@ export function recordModel(choices: ModelChoices): RecordedModel {
     learning: training,
   };
 }
-
-function trainedVariables(graph: Graph, { slab, variable: parameter }: HeldSlab, rateFactor: number): TrainedVariables {
-  const make = (part: string) => sessionVariable(graph, `${parameter.name}/${part}`, slab.shape);
-  // A slab holds either matrices or vectors, of the base or of what a method adds.
-  const everyDecays = slab.parts.every(({ name, shape }) => decays(shape, name));
-  return { parameter, m: make('m'), v: make('v'), gradients: make('gradients'), decays: everyDecays, rateFactor };
-}
-
-/** @returns recorded tensors for all parts of the slabs, by name; owned by the caller */
-export function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<string, Tensor> {
-  const parts = held.flatMap(({ slab, variable }) => {
-    const whole = recorder.tensor(variable.value) as Tensor2D;
-    return Object.entries(recorder.record(() => tf.tidy(() => Object.fromEntries(split(whole, slab)))));
-  });
-  return new Map(parts);
-}
-
-/** Every size in a model's tensors; the primes of sizes that vary must divide none of them. */
-export function fixedSizes({ heads, kvHeads, headSize }: ModelConfig, held: readonly HeldSlab[]): number[] {
-  const slabSizes = held.flatMap(({ slab: { shape, parts } }) => [
-    ...shape,
-    parts.length,
-    ...parts.flatMap((part) => [...part.shape, part.size, part.rows]),
-  ]);
-  return [...slabSizes, heads, kvHeads, heads / kvHeads, headSize];
-}
-
-/** @returns the node that adds a pass's gradients to the sum of a slab */
-function addTo(recorder: Recorder, { handle }: SessionVariable, { slab, gradients }: { slab: Slab; gradients: ReadonlyMap<string, Output> }) {
-  let joined: Output | undefined;
-  recorder.record(() =>
-    tf.tidy(() => {
-      joined = recorder.outputOf(join(slab, (name) => recorder.tensor(gradients.get(name)!)));
-    }),
-  );
-  return recorder.graph.add('AssignAddVariableOp', { dtype: FLOAT }, [handle, joined!], [], { stateful: true });
-}
-
-const sizeOf = (shapes: Shapes): number => shapes.reduce((sum, [, shape]) => sum + shape.reduce((product, length) => product * length, 1), 0);

@@ -4,7 +4,7 @@ import { Decoder } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { softCapped } from '../objectives/cross-entropy.ts';
 import type { ComputedSums, Forward, Objective } from '../objectives/objective.ts';
-import { type Scalar, type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import { type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import type { PassFeeds } from './pass-feeds.ts';
 import type { Output } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
@@ -13,6 +13,8 @@ import { recompute } from './rewriting/recompute.ts';
 export interface RecordedPass {
   /** `loss`, then the other sums that the objective computes. */
   sums: Readonly<Record<string, Output>>;
+  /** `ComputedSums.tokens`; empty unless they are wanted. */
+  tokens: Readonly<Record<string, Output>>;
   /** Gradients of the loss, by parameter; empty if nothing is trained. */
   gradients: ReadonlyMap<string, Output>;
 }
@@ -25,33 +27,35 @@ interface PassOptions {
   trainable: ReadonlyMap<string, Variable>;
   /** Whether the backward pass computes a block's activations again instead of keeping them. */
   checkpointing?: boolean;
+  /** Whether what each token adds to the sums is wanted. */
+  perToken?: boolean;
 }
 
 export function recordPass(recorder: Recorder, feeds: PassFeeds, options: PassOptions): RecordedPass {
-  const { config, objective, parameters, trainable, checkpointing = false } = options;
+  const { config, objective, parameters, trainable, checkpointing = false, perToken = false } = options;
   const forward: Forward = { config, decoder: new Decoder(config), grid: feeds.grid, parameters };
-  const compute = () => objective.compute(forward, feeds.objectiveInputs, { withGradient: trainable.size > 0 });
-  const outputsOf = (loss: Scalar, others: ComputedSums['others']): Record<string, Output> =>
-    Object.fromEntries(Object.entries({ loss, ...others }).map(([name, sum]) => [name, recorder.outputOf(sum)]));
+  const compute = () => objective.compute(forward, feeds.objectiveInputs, { withGradient: trainable.size > 0, perToken });
+  const outputsOf = (tensors: Record<string, Tensor>): Record<string, Output> =>
+    Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, recorder.outputOf(tensor)]));
   let pass: RecordedPass | undefined;
   let begin = 0;
   recorder.record(() =>
     tf.tidy(() => {
       if (trainable.size === 0) {
-        const { loss, others } = compute();
-        pass = { sums: outputsOf(loss, others), gradients: new Map() };
+        const { loss, others, tokens = {} } = compute();
+        pass = { sums: outputsOf({ loss, ...others }), tokens: outputsOf(tokens), gradients: new Map() };
         return;
       }
-      let others: ComputedSums['others'] = {};
+      let kept: Required<Omit<ComputedSums, 'loss'>> = { others: {}, tokens: {} };
       const { value, grads } = tf.variableGrads(() => {
-        const sums = compute();
-        others = sums.others;
+        const { loss, others, tokens = {} } = compute();
+        kept = { others, tokens };
         begin = recorder.graph.nodes.length;
-        return sums.loss;
+        return loss;
       }, [...trainable.values()]);
       const gradients = new Map([...trainable].map(([name, variable]) => [name, recorder.outputOf(grads[variable.name] as Tensor)]));
-      pass = { sums: outputsOf(value, others), gradients };
-      tf.dispose(others); // they outlive the tidy
+      pass = { sums: outputsOf({ loss: value, ...kept.others }), tokens: outputsOf(kept.tokens), gradients };
+      tf.dispose(kept); // they outlive the tidy
     }),
   );
   if (trainable.size > 0) {

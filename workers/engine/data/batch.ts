@@ -32,6 +32,8 @@ export interface Batch {
   sequences?: Int32Array;
   /** [sequences]; log-probability of each answer under the reference model, if it was computed before training. */
   reference?: Float32Array;
+  /** The sequences that each row holds, in order. Missing where the arrays were not laid out from sequences. */
+  contents?: readonly (readonly Example[])[];
   /** Of the whole step that the pass belongs to, for an objective that needs means over a step's tokens. */
   totals?: Readonly<Record<string, number>>;
 }

@@ -157,6 +157,7 @@ export function layOut(rows: readonly (readonly Example[])[], length = longestRo
     lossWeights: new Float32Array(size),
     positions: new Int32Array(size),
     segments: new Int32Array(size).fill(PADDING_SEGMENT),
+    contents: rows,
     ...(units !== undefined && { sequences: new Int32Array(size).fill(PADDING_SEGMENT) }),
     ...(references?.every((reference) => reference !== undefined) && { reference: Float32Array.from(references.flatMap((values) => [...values])) }),
   };

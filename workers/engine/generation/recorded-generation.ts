@@ -3,7 +3,7 @@ import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { linearLayers, weightShapes } from '../../../src/formats/module-shapes.ts';
 import { primesDividingNone } from '../compiled/pass-feeds.ts';
-import { fixedSizes, tensorsIn } from '../compiled/recorded-model.ts';
+import { fixedSizes, tensorsIn } from '../compiled/recorded-slabs.ts';
 import { DType, type Graph, type Output } from '../compiled/recording/graph.ts';
 import { Recorder } from '../compiled/recording/recorder.ts';
 import { fuseRows } from '../compiled/rewriting/fuse.ts';

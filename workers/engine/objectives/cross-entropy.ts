@@ -29,7 +29,17 @@ interface CrossEntropyOptions {
   withGradient: boolean;
   /** The model's cap on its logits. */
   softCap?: number | null;
+  /** Whether what each token adds to the sums is wanted too. */
+  perToken?: boolean;
 }
+
+/** What each supervised token adds to the sums. A type alias: tf.tidy takes no interface. */
+export type TokenSums = {
+  /** [supervised], its weighted loss */
+  losses: Tensor1D;
+  /** [supervised] int32, 1 where the target has the largest logit */
+  correct: Tensor1D;
+};
 
 // A type alias: tf.tidy takes no interface.
 export type CrossEntropy = {
@@ -37,6 +47,8 @@ export type CrossEntropy = {
   loss: Scalar;
   /** int32, the number of tokens whose target has the largest logit. */
   correct: Scalar;
+  /** Only if `perToken`. */
+  tokens?: TokenSums;
 };
 
 /**
@@ -48,7 +60,7 @@ export function crossEntropy(predictions: Predictions, options: CrossEntropyOpti
   return within('head', () => losses(predictions, options));
 }
 
-function losses(predictions: Predictions, { withGradient, softCap = null }: CrossEntropyOptions): CrossEntropy {
+function losses(predictions: Predictions, { withGradient, softCap = null, perToken = false }: CrossEntropyOptions): CrossEntropy {
   const { states, head } = predictions;
   if (!withGradient) {
     return tf.tidy(() => {
@@ -57,11 +69,13 @@ function losses(predictions: Predictions, { withGradient, softCap = null }: Cros
         (part) => summed(part, head, softCap),
         ({ loss }) => loss,
       );
-      return { loss: tf.addN(parts.map(({ loss }) => loss)), correct: tf.addN(parts.map(({ correct }) => correct)) };
+      const sums = { loss: tf.addN(parts.map(({ loss }) => loss)), correct: tf.addN(parts.map(({ correct }) => correct)) };
+      return perToken ? { ...sums, tokens: joinedTokens(parts) } : sums;
     });
   }
   const trained = isTrained(head);
   let correct: Scalar | undefined;
+  let tokens: TokenSums | undefined;
   const loss = differentiable<Scalar>(trained ? [states, head] : [states], () => {
     const gradients = (part: Part): PartialGradients => {
       const { P, slope, ...sums } = summed(part, head, softCap);
@@ -69,14 +83,23 @@ function losses(predictions: Predictions, { withGradient, softCap = null }: Cros
     };
     const parts = inOrder(split(predictions), gradients, ({ dStates, dHead }) => dHead[0] ?? dStates);
     correct = tf.keep(tf.addN(parts.map((part) => part.correct)));
+    if (perToken) {
+      const { losses, correct } = joinedTokens(parts);
+      tokens = { losses: tf.keep(losses), correct: tf.keep(correct) };
+    }
     return {
       value: tf.addN(parts.map((part) => part.loss)),
       saved: joinedGradients(parts, predictions, trained),
       gradient: (dy, saved) => saved.map((gradient) => tf.mul(gradient, dy)),
     };
   });
-  return { loss, correct: correct! };
+  return tokens === undefined ? { loss, correct: correct! } : { loss, correct: correct!, tokens };
 }
+
+const joinedTokens = (parts: readonly { tokens: TokenSums }[]): TokenSums => ({
+  losses: tf.concat(parts.map(({ tokens }) => tokens.losses)),
+  correct: tf.concat(parts.map(({ tokens }) => tokens.correct)),
+});
 
 /** Computes each part after the previous one has finished, so that their logits are never in memory together. */
 export function inOrder<T extends Record<string, unknown>>(parts: readonly Part[], compute: (part: Part) => T, last: (result: T) => Tensor): T[] {
@@ -95,7 +118,7 @@ export type StateGradients = {
   dHead: Tensor2D[];
 };
 
-type PartialGradients = CrossEntropy & StateGradients;
+type PartialGradients = Required<CrossEntropy> & StateGradients;
 
 export function partialGradients(part: Part, { P, slope }: Pick<PartTokens, 'P' | 'slope'>, head: Tensor2D, trained: boolean): StateGradients {
   const dLogits = slope === null ? P : tf.mul(P, slope.everywhere); // the −1 at the targets is added below
@@ -139,11 +162,12 @@ export type PartTokens = {
   slope: { everywhere: Tensor2D; atTargets: Tensor2D } | null;
 };
 
-type PartSums = CrossEntropy & Pick<PartTokens, 'P' | 'slope'>;
+type PartSums = Required<CrossEntropy> & Pick<PartTokens, 'P' | 'slope'>;
 
 function summed(part: Part, head: Tensor2D, softCap: number | null): PartSums {
   const { losses, best, P, slope } = tokensOf(part, head, softCap);
-  return { loss: tf.sum(tf.mul(losses, part.weights)) as Scalar, correct: tf.sum(tf.cast(best, 'int32')) as Scalar, P, slope };
+  const tokens: TokenSums = { losses: tf.mul(losses, part.weights), correct: tf.cast(best, 'int32') };
+  return { loss: tf.sum(tokens.losses) as Scalar, correct: tf.sum(tokens.correct) as Scalar, tokens, P, slope };
 }
 
 /**

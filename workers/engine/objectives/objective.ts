@@ -4,7 +4,7 @@ import type { Batch, Example } from '../data/batch.ts';
 import type { ExampleStore } from '../data/example-store.ts';
 import type { Decoder, TokenGrid } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
-import { type Scalar, type Tensor, tf } from '../tensorflow/tensorflow.ts';
+import { type Scalar, type Tensor, type Tensor1D, tf } from '../tensorflow/tensorflow.ts';
 
 /**
  * Numbers summed over a batch, by name; sums of several batches can be added. Every objective has `loss`, which is minimised, and `weight`: the loss
@@ -58,9 +58,18 @@ export interface Forward {
 export type ComputedSums = {
   /** `Sums.loss`, differentiable. */
   loss: Scalar;
-  /** The other computed sums, by name. With a gradient they outlive a tidy: the caller owns them. */
+  /** The other computed sums, by name. With a gradient they outlive a tidy: the caller owns them, and the tokens. */
   others: Record<string, Scalar>;
+  /** What each learned token adds to the sums, by their names, in the order of the feeds; only if `perToken`. */
+  tokens?: Record<string, Tensor1D>;
 };
+
+export interface ComputeOptions {
+  /** Whether the loss will be differentiated. */
+  withGradient: boolean;
+  /** Whether what each token adds to the sums is wanted; an objective without `sumsOf` does not know it. */
+  perToken?: boolean;
+}
 
 /** What training minimises: the feeds of a batch, the computation and its metrics. `objectives.ts` lists the objectives. */
 export interface Objective {
@@ -91,8 +100,13 @@ export interface Objective {
   feeds(context: ObjectiveContext): Readonly<Record<string, FeedType>>;
   /** @returns null if the batch contains nothing to learn */
   feed(batch: Batch, context: ObjectiveContext): FedBatch | null;
-  /** @param fed tensors by the names in `feeds`. @param options.withGradient whether the loss will be differentiated */
-  compute(forward: Forward, fed: Readonly<Record<string, Tensor>>, options: { withGradient: boolean }): ComputedSums;
+  /** @param fed tensors by the names in `feeds` */
+  compute(forward: Forward, fed: Readonly<Record<string, Tensor>>, options: ComputeOptions): ComputedSums;
+  /**
+   * Sums of some of a batch's tokens. Absent: the sums of a batch cannot be told apart.
+   * @param tokens what each learned token adds, by name, as `compute` gives it. @param isOne whether the token at a position of the grid is one of them
+   */
+  sumsOf?(fed: FedBatch, tokens: Readonly<Record<string, ArrayLike<number>>>, isOne: (position: number) => boolean): Sums;
   /** @returns metrics by name, without the prefix for what was measured (`train_`, `valid_`, `full_valid_`) */
   metrics(sums: Sums): Metrics;
 }

@@ -27,12 +27,26 @@ export const supervised: Objective = {
     };
   },
 
-  compute({ config, decoder, grid, parameters }, fed, { withGradient }) {
+  compute({ config, decoder, grid, parameters }, fed, { withGradient, perToken }) {
     const { positions, targets, weights, part_sizes: sizes } = fed as Record<string, Tensor1D>;
     const states = decoder.statesAt(grid, positions!, parameters);
     const predictions = { states, head: decoder.head(parameters), targets: targets!, weights: weights!, partSizes: sizes! };
-    const { loss, correct } = crossEntropy(predictions, { withGradient, softCap: config.logitSoftCap });
-    return { loss, others: { correct } };
+    const { loss, correct, tokens } = crossEntropy(predictions, { withGradient, softCap: config.logitSoftCap, ...(perToken && { perToken }) });
+    const sums = { loss, others: { correct } };
+    return tokens === undefined ? sums : { ...sums, tokens: { loss: tokens.losses, correct: tokens.correct } };
+  },
+
+  sumsOf({ values }, tokens, isOne) {
+    const { positions, weights } = values;
+    const sums = { loss: 0, weight: 0, targets: 0, correct: 0 };
+    for (const [index, position] of positions!.entries()) {
+      if (!isOne(position)) continue;
+      sums.loss += tokens['loss']![index]!;
+      sums.correct += tokens['correct']![index]!;
+      sums.weight += weights![index]!;
+      sums.targets += 1;
+    }
+    return sums;
   },
 
   metrics: ({ loss, weight, correct, targets }) => ({ loss: loss / weight, mean_token_accuracy: correct! / targets! }),

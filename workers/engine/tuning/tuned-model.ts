@@ -65,8 +65,8 @@ export interface LearningModel extends TunedModel {
   referenceOf(batch: Batch): Float32Array | null;
   /** Number of updates so far, on which AdamW's bias corrections depend. */
   readonly steps: number;
-  /** Runs a training pass and adds its gradients to those since the last update. */
-  accumulate(batch: Batch, position: DropoutPosition): Sums;
+  /** Runs a training pass and adds its gradients to those since the last update. A model that shares its base waits for others. */
+  accumulate(batch: Batch, position: DropoutPosition): Sums | Promise<Sums>;
   /**
    * Takes one step of AdamW with the clipped mean of the gradients.
    * @returns their norm before clipping; NaN or infinite if any gradient is, and then the step is not taken and the gradients are forgotten

@@ -1,0 +1,103 @@
+/** The slabs of a model that is being recorded: their variables in the session, and their tensors for the code that is recorded. */
+import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
+import { decays } from '../optim/weight-decay.ts';
+import { type Tensor, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+import { methodOf } from '../tuning/methods.ts';
+import type { TrainedVariables } from './adamw-update.ts';
+import { type Attribute, DType, type Graph, type Output } from './recording/graph.ts';
+import type { Recorder } from './recording/recorder.ts';
+import type { HeldSlab } from './session/held-slabs.ts';
+import { type SessionVariable, sessionVariable } from './session/session-variable.ts';
+import { join, type Slab, slabsOf, split, VECTORS } from './slab.ts';
+
+const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
+
+/** Shapes of tensors, by name. */
+export type Shapes = readonly (readonly [string, readonly number[]])[];
+
+interface HoldOptions {
+  prefix: string;
+  /** `ModelConfig.names.blocks` */
+  blocks: string;
+  typeOf?(slab: Slab): typeof DType.float32 | typeof DType.bfloat16;
+}
+
+/** Adds variables for tensors. */
+export function holdSlabs(graph: Graph, shapes: Shapes, { prefix, blocks, typeOf = () => DType.float32 }: HoldOptions): HeldSlab[] {
+  return slabsOf(shapes, blocks).map((slab) => ({
+    slab,
+    variable: sessionVariable(graph, `${prefix}/${slab.name}`, slab.shape, { dtype: typeOf(slab) }),
+  }));
+}
+
+/** @param options.heldIn precision of the matrices; vectors are held in f32 */
+export const holdFrozen = (graph: Graph, shapes: Shapes, { blocks, heldIn }: { blocks: string; heldIn: Precision }): HeldSlab[] =>
+  holdSlabs(graph, shapes, {
+    prefix: 'frozen',
+    blocks,
+    typeOf: ({ name }) => (heldIn === 'bf16' && name !== VECTORS ? DType.bfloat16 : DType.float32),
+  });
+
+/** What the learning rate of a trained tensor is multiplied by. */
+export const rateFactorOf = (tuning: ResolvedTuning, name: string, shape: readonly number[]): number =>
+  methodOf(tuning).rateFactor?.(name, { shape, tuning }) ?? 1;
+
+interface AddedOptions {
+  prefix: string;
+  blocks: string;
+  factorOf(name: string, shape: readonly number[]): number;
+}
+
+/** Adds variables for what a method adds. A slab is updated as a whole, at one rate. */
+export function holdAdded(graph: Graph, shapes: Shapes, { prefix, blocks, factorOf }: AddedOptions): HeldSlab[] {
+  const factors = new Set(shapes.map(([name, shape]) => factorOf(name, shape)));
+  return [...factors].flatMap((factor) =>
+    holdSlabs(
+      graph,
+      shapes.filter(([name, shape]) => factorOf(name, shape) === factor),
+      { prefix: factor === 1 ? prefix : `${prefix}-${factor}`, blocks },
+    ),
+  );
+}
+
+/** Adds the state of a slab's optimizer. */
+export function trainedVariables(graph: Graph, { slab, variable: parameter }: HeldSlab, rateFactor: number): TrainedVariables {
+  const make = (part: string) => sessionVariable(graph, `${parameter.name}/${part}`, slab.shape);
+  // A slab holds either matrices or vectors, of the base or of what a method adds.
+  const everyDecays = slab.parts.every(({ name, shape }) => decays(shape, name));
+  return { parameter, m: make('m'), v: make('v'), gradients: make('gradients'), decays: everyDecays, rateFactor };
+}
+
+/** @returns recorded tensors for all parts of the slabs, by name; owned by the caller */
+export function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<string, Tensor> {
+  const parts = held.flatMap(({ slab, variable }) => {
+    const whole = recorder.tensor(variable.value) as Tensor2D;
+    return Object.entries(recorder.record(() => tf.tidy(() => Object.fromEntries(split(whole, slab)))));
+  });
+  return new Map(parts);
+}
+
+/** Every size in a model's tensors; the primes of sizes that vary must divide none of them. */
+export function fixedSizes({ heads, kvHeads, headSize }: ModelConfig, held: readonly HeldSlab[]): number[] {
+  const slabSizes = held.flatMap(({ slab: { shape, parts } }) => [
+    ...shape,
+    parts.length,
+    ...parts.flatMap((part) => [...part.shape, part.size, part.rows]),
+  ]);
+  return [...slabSizes, heads, kvHeads, heads / kvHeads, headSize];
+}
+
+/** @returns the node that adds a pass's gradients to the sum of a slab */
+export function addTo(recorder: Recorder, { handle }: SessionVariable, { slab, gradients }: { slab: Slab; gradients: ReadonlyMap<string, Output> }) {
+  let joined: Output | undefined;
+  recorder.record(() =>
+    tf.tidy(() => {
+      joined = recorder.outputOf(join(slab, (name) => recorder.tensor(gradients.get(name)!)));
+    }),
+  );
+  return recorder.graph.add('AssignAddVariableOp', { dtype: FLOAT }, [handle, joined!], [], { stateful: true });
+}
+
+export const sizeOf = (shapes: Shapes): number => shapes.reduce((sum, [, shape]) => sum + shape.reduce((product, length) => product * length, 1), 0);

@@ -1,0 +1,89 @@
+/** Where runs that may share a base wait for each other, because the base is opened once for all of them. */
+
+import { readModelConfig } from '../../model/weights.ts';
+import { methodOf } from '../../tuning/methods.ts';
+import type { LearningModel } from '../../tuning/tuned-model.ts';
+import { openForTraining, openTogether, type TrainingChoices } from '../open-model.ts';
+import type { MemberChoices } from './recorded-members.ts';
+
+interface Seat {
+  choices: TrainingChoices;
+  settle: { resolve(model: LearningModel): void; reject(error: unknown): void };
+}
+
+export class Gathering {
+  /** The runs that are still to come. */
+  #expected: number;
+  readonly #seats = new Map<number, Seat>();
+
+  /** @param runs how many */
+  constructor(runs: number) {
+    this.#expected = runs;
+  }
+
+  /**
+   * Waits until all runs have come or have left, then opens what they asked for: those that fit together are members of one base.
+   * @param run its number, from 0; the order of numbers is that of the members
+   * @throws the signal's reason when it is aborted, and what `openForTraining` throws
+   */
+  async open(run: number, choices: TrainingChoices, signal?: AbortSignal): Promise<LearningModel> {
+    const opened = new Promise<LearningModel>((resolve, reject) => {
+      this.#seats.set(run, { choices, settle: { resolve, reject } });
+    });
+    const onAbort = () => {
+      this.#seats.get(run)?.settle.reject(signal!.reason);
+      this.#seats.delete(run);
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    this.leave();
+    return opened.finally(() => signal?.removeEventListener('abort', onAbort));
+  }
+
+  /** Says that one of the runs will not come, or has come. */
+  leave(): void {
+    this.#expected -= 1;
+    if (this.#expected === 0) this.#open();
+  }
+
+  #open(): void {
+    const seats = [...this.#seats].sort(([one], [other]) => one - other).map(([, seat]) => seat);
+    this.#seats.clear();
+    for (const together of alike(seats)) {
+      try {
+        const models = opened(together.map(({ choices }) => choices));
+        for (const [index, { settle }] of together.entries()) settle.resolve(models[index]!);
+      } catch (error) {
+        for (const { settle } of together) settle.reject(error);
+      }
+    }
+  }
+}
+
+/** @returns the seats of each base */
+function alike(seats: readonly Seat[]): Seat[][] {
+  const groups = new Map<string, Seat[]>();
+  for (const [index, seat] of seats.entries()) {
+    const key = sharedBy(seat.choices) ?? `alone ${index}`;
+    groups.set(key, [...(groups.get(key) ?? []), seat]);
+  }
+  return [...groups.values()];
+}
+
+function opened(choices: readonly TrainingChoices[]): LearningModel[] {
+  const members = choices.map(memberOf).filter((member) => member !== null);
+  return choices.length === 1 ? choices.map(openForTraining) : openTogether(choices as [TrainingChoices], members);
+}
+
+/**
+ * @returns what runs that share a base have in common; null for one that shares none: it trains other than A and B beside layers, has dropout or noise, or has
+ *   an objective whose sums cannot be told apart
+ */
+function sharedBy(choices: TrainingChoices): string | null {
+  const { modelDir, tuning, objective, precision = 'f32', gradientCheckpointing = false, noiseAlpha } = choices;
+  if (noiseAlpha !== undefined || memberOf(choices) === null || (objective !== undefined && objective.sumsOf === undefined)) return null;
+  const isAlike = methodOf(tuning).adapter!.isPerRow(tuning, readModelConfig(modelDir));
+  return isAlike ? JSON.stringify([modelDir, precision, gradientCheckpointing, objective?.name ?? 'supervised']) : null;
+}
+
+const memberOf = ({ tuning, seed, weightDecay }: TrainingChoices): MemberChoices | null =>
+  tuning.type === 'lora' && tuning.lora_dropout === 0 ? { tuning, seed, weightDecay } : null;

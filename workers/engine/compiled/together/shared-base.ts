@@ -1,0 +1,169 @@
+/** One base model that several runs train their adapters on. The session of one graph holds the only copy of its weights. */
+import type { ModelConfig } from '../../../../src/formats/model-config.ts';
+import type { Batch, Example } from '../../data/batch.ts';
+import { microBatches } from '../../data/batches.ts';
+import { inMemory } from '../../data/example-store.ts';
+import { packingOf } from '../../data/packing.ts';
+import type { GridContent } from '../../model/token-grid.ts';
+import { addSums, NO_SUMS, type Sums } from '../../objectives/objective.ts';
+import { backend } from '../../tensorflow/backend.ts';
+import { tf } from '../../tensorflow/tensorflow.ts';
+import { Learner, zeroedState } from '../learner.ts';
+import { logitFeeds, passFeeds } from '../pass-feeds.ts';
+import { fuseRows } from '../rewriting/fuse.ts';
+import { assignSlabs } from '../session/held-slabs.ts';
+import { GraphSession } from '../session/session.ts';
+import type { Fill } from '../slab.ts';
+import { OWNERS, type RecordedMembers, recordMembers, type SharedChoices } from './recorded-members.ts';
+import { Rounds, type Waiting } from './rounds.ts';
+
+/** The owner of padding. */
+const NOBODY = -1;
+
+type Pass = Waiting<Batch, Sums>;
+
+export interface SharedBaseOptions extends SharedChoices {
+  /** Writes a weight of the base model into the array that holds it. */
+  readWeight: Fill;
+}
+
+export class SharedBase {
+  readonly config: ModelConfig;
+  readonly objective: SharedChoices['objective'];
+  readonly learners: readonly Learner[];
+  readonly recorded: RecordedMembers;
+  readonly #session: GraphSession;
+  readonly #rounds = new Rounds<Batch, Sums>((waiting) => this.#computeTogether(waiting));
+  readonly #users: Set<number>;
+
+  constructor({ readWeight, ...choices }: SharedBaseOptions) {
+    const recorded = recordMembers(choices);
+    const { graph, frozen, members } = recorded;
+    this.config = choices.config;
+    this.objective = choices.objective;
+    this.recorded = recorded;
+    this.#users = new Set(members.keys());
+    if (!backend.isUsingGpuDevice) fuseRows(graph, runsOf(recorded));
+    this.#session = new GraphSession(graph, fetchesOf(recorded));
+    this.learners = members.map((parts) => new Learner(this.#session, parts));
+    try {
+      const added = members.flatMap(({ trained, initial }) => {
+        const fill: Fill = (name, held) => held.set(initial.get(name)!);
+        return trained.map((held) => ({ ...held, fill }));
+      });
+      const zeroed = members.flatMap(({ trained }) => zeroedState(trained));
+      assignSlabs(this.#session, [...frozen.map((held) => ({ ...held, fill: readWeight })), ...added], zeroed);
+    } catch (error) {
+      this.#session.dispose();
+      throw error;
+    }
+  }
+
+  assign(member: number, values: ReadonlyMap<string, Float32Array>): void {
+    assignSlabs(
+      this.#session,
+      this.learners[member]!.filledWith((name) => values.get(name)!),
+    );
+  }
+
+  evaluate(member: number, batch: Batch): Sums {
+    return this.#run(batch, new Int32Array(batch.rows * batch.length).fill(member), 'evaluation').get(member) ?? NO_SUMS;
+  }
+
+  /** Runs a training pass alone and adds its gradients. */
+  accumulateAlone(member: number, batch: Batch): Sums {
+    return this.#run(batch, new Int32Array(batch.rows * batch.length).fill(member), 'training').get(member) ?? NO_SUMS;
+  }
+
+  /** The same in a round with other members' passes. */
+  accumulate(member: number, batch: Batch): Promise<Sums> {
+    return this.#rounds.next(member, batch);
+  }
+
+  away(member: number): void {
+    this.#rounds.away(member);
+  }
+
+  active(): void {
+    this.#rounds.active();
+  }
+
+  /** @returns [positions, vocab], row-major. @param positions in [rows · length] */
+  logitsAt(member: number, content: GridContent, positions: Int32Array): Float32Array {
+    return tf.tidy(() => {
+      const owners = tf.fill([content.rows * content.length], member, 'int32');
+      const feeds = { ...logitFeeds(content, positions, this.config), [OWNERS]: owners };
+      return this.#session.run(feeds, [this.recorded.logits])[0]!.dataSync<'float32'>();
+    }) as unknown as Float32Array;
+  }
+
+  /** Frees the base when the last member leaves. */
+  leave(member: number): void {
+    this.#rounds.away(member);
+    if (this.#users.delete(member) && this.#users.size === 0) this.#session.dispose();
+  }
+
+  /** The sequences of all passes are packed anew, so that they fill as few passes as possible. */
+  #computeTogether(waiting: readonly Pass[]): void {
+    try {
+      const sums = new Map<number, Sums>();
+      for (const { batch, owners } of packedTogether(waiting, this))
+        for (const [member, ofPass] of this.#run(batch, owners, 'training')) sums.set(member, addSums(sums.get(member) ?? NO_SUMS, ofPass));
+      for (const { member, settle } of waiting) settle.resolve(sums.get(member) ?? NO_SUMS);
+    } catch (error) {
+      for (const { settle } of waiting) settle.reject(error);
+    }
+  }
+
+  /** @param owners [rows · length], of each token. @returns the sums of each member's tokens */
+  #run(batch: Batch, owners: Int32Array, kind: 'evaluation' | 'training'): Map<number, Sums> {
+    const { context } = this.recorded;
+    const { sums, tokens } = this.recorded[kind];
+    const fed = this.objective.feed(batch, context);
+    if (fed === null) return new Map();
+    const [, ...values] = tf.tidy(() => {
+      const feeds = { ...passFeeds(this.objective, batch, context)!.tensors, [OWNERS]: tf.tensor1d(owners, 'int32') };
+      return this.#session.run(feeds, [sums['loss']!, ...Object.values(tokens)]).map((tensor) => tensor.dataSync());
+    }) as unknown as ArrayLike<number>[];
+    const perToken = Object.fromEntries(Object.keys(tokens).map((name, index) => [name, values[index]!]));
+    const members = [...new Set(owners)].filter((member) => member !== NOBODY);
+    return new Map(members.map((member) => [member, this.objective.sumsOf!(fed, perToken, (position) => owners[position] === member)]));
+  }
+}
+
+/** @returns passes that hold the sequences of all, with the owner of each of their tokens */
+function* packedTogether(waiting: readonly Pass[], model: Pick<SharedBase, 'config' | 'objective'>): Generator<{ batch: Batch; owners: Int32Array }> {
+  const ownerOf = new Map<Example, number>();
+  for (const { member, work } of waiting) for (const sequence of work.contents!.flat()) ownerOf.set(sequence, member);
+  const [only] = waiting;
+  const batches = waiting.length === 1 ? [only!.work] : microBatches(inMemory([...ownerOf.keys()]), packingOf({ ...model, tuning: null }));
+  for (const batch of batches) yield { batch, owners: ownersIn(batch, ownerOf) };
+}
+
+function ownersIn({ rows, length, contents }: Batch, ownerOf: ReadonlyMap<Example, number>): Int32Array {
+  const owners = new Int32Array(rows * length).fill(NOBODY);
+  for (const [row, sequences] of contents!.entries()) {
+    let at = row * length;
+    for (const sequence of sequences) {
+      owners.fill(ownerOf.get(sequence)!, at, at + sequence.inputIds.length);
+      at += sequence.inputIds.length;
+    }
+  }
+  return owners;
+}
+
+function runsOf({ evaluation, logits, training, members }: RecordedMembers) {
+  const passes = [evaluation, training].map(({ sums, tokens }) => [sums['loss']!, ...Object.values(tokens)]);
+  return [...passes, [logits], ...members.flatMap(({ optimizer }) => [[optimizer!.update.norm], [optimizer!.update.step]])];
+}
+
+function fetchesOf(recorded: RecordedMembers) {
+  const { frozen, members } = recorded;
+  const trained = members.flatMap((member) => member.trained);
+  const state = trained.flatMap(({ learning }) => [learning!.m, learning!.v, learning!.gradients]);
+  return [
+    ...runsOf(recorded).flat(),
+    ...[...frozen, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]),
+    ...state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]),
+  ];
+}
