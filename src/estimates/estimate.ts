@@ -11,6 +11,7 @@ import { PASS_TOKENS, paddedLength } from '../formats/pass-size.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { layOutTensors } from '../formats/safetensors.ts';
 import { storedDtype } from '../formats/stored-dtype.ts';
+import { mergesFirst, nothingToMerge } from '../formats/tuning/merge-first.ts';
 import { deliveredBy, deliveredShapes, type ResolvedTuning, resolveTuning, virtualTokens } from '../formats/tuning/tuning.ts';
 import { parseHubName } from '../hub/hub-name.ts';
 import { TUNED_PREFIX } from '../ids.ts';
@@ -70,7 +71,9 @@ async function chosen(
   if (model.startsWith(TUNED_PREFIX) && fileId != null) throw alsoTuned();
   if (model.startsWith(TUNED_PREFIX)) return continuedFrom(project, { name: model, tuning }, services);
   const modelRevision = await commitOfModel(model, services);
-  if (fileId == null) return { model, modelRevision, tuning: resolveTuning(tuning) };
+  const wanted = resolveTuning(tuning);
+  if (fileId == null && mergesFirst(wanted)) throw nothingToMerge();
+  if (fileId == null) return { model, modelRevision, tuning: wanted };
   const { tuning: continued } = await fromUploaded(project, { fileId, model, modelRevision, tuning }, services);
   return { model, modelRevision, tuning: resolveTuning(continued) };
 }

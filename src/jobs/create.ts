@@ -11,6 +11,7 @@ import { comparesAnswers } from '../formats/objectives/format.ts';
 import { isObjective, OBJECTIVE_NAMES, type ObjectiveName, objectiveFormat } from '../formats/objectives/objectives.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { shown } from '../formats/shown.ts';
+import { mergesFirst, nothingToMerge } from '../formats/tuning/merge-first.ts';
 import { checkTuning, resolveTuning } from '../formats/tuning/tuning.ts';
 import { newJobId, TUNED_PREFIX } from '../ids.ts';
 import { ownerOfModel } from '../permissions/shared.ts';
@@ -87,6 +88,7 @@ export async function acceptJob(principal: Principal, { body, bodyText }: Pick<R
 }
 
 async function baseModel(owner: string, { model, start_from: fileId, tuning }: CreateJob, services: Needs): Promise<Partial<NewJob>> {
+  if (fileId == null && mergesFirst(resolveTuning(tuning))) throw nothingToMerge();
   const modelRevision = await commitOfModel(model, services);
   return { modelRevision, ...(fileId != null && (await fromUploaded(owner, { fileId, model, modelRevision, tuning }, services))) };
 }

@@ -4,6 +4,7 @@ import { parseModelConfig } from '../formats/parse-model-config.ts';
 import { MAX_PROBLEMS } from '../formats/problems.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { continuation } from '../formats/tuning/continuation.ts';
+import { mergesFirst, mergingFirst } from '../formats/tuning/merge-first.ts';
 import { deliveredShapes, type ResolvedTuning, resolveTuning, type Tuning } from '../formats/tuning/tuning.ts';
 import { tuningOfAdapter, type UploadedAdapter } from '../formats/uploaded-adapter.ts';
 import { announcedName } from '../hub/hub-name.ts';
@@ -44,10 +45,11 @@ export async function fromUploaded(
   const wanted = tuning === undefined ? its : resolveTuning(tuning);
   // A directory names the layers, where a request may say `all-linear`: that they are the same shows in the names of the tensors.
   const comparable = 'target_modules' in its && 'target_modules' in wanted ? { ...its, target_modules: wanted.target_modules } : its;
-  if (continuation(comparable as ResolvedTuning, wanted) === null) throw otherTuning(fileId, its);
+  const joined = mergesFirst(wanted) ? mergingFirst(wanted, comparable as ResolvedTuning) : wanted;
+  if (joined === wanted && continuation(comparable as ResolvedTuning, wanted) === null) throw otherTuning(fileId, its);
   await requireBase(adapter, { named, tuning: its }, services);
   const stored = { name: fileId, folder: '', files: adapter.files, tar: storageKey };
-  return { tuning: wanted, startFrom: { name: fileId, jobId: null, base: null, adapter: stored } };
+  return { tuning: joined, startFrom: { name: fileId, jobId: null, base: null, adapter: stored } };
 }
 
 async function findAdapter(owner: string, id: string, { files, validations }: Needs): Promise<{ adapter: UploadedAdapter; storageKey: string }> {

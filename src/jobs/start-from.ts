@@ -1,5 +1,6 @@
 import { Refusal } from '../formats/refusal.ts';
 import { continuation } from '../formats/tuning/continuation.ts';
+import { mergesFirst, mergingFirst, nothingToMerge } from '../formats/tuning/merge-first.ts';
 import { continuedTuning, deliveredBy, type ResolvedTuning, resolveTuning, type Tuning } from '../formats/tuning/tuning.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
@@ -29,9 +30,12 @@ export async function continuedFrom(
   const { model, modelRevision, chatTemplate, chatTemplateKwargs, startFrom } = source;
   const its = continuedTuning(resolveTuning(source.tuning));
   const wanted = tuning === undefined ? its : resolveTuning(tuning);
-  const of = { model, modelRevision, chatTemplate, chatTemplateKwargs, tuning: wanted };
-  if (deliveredBy(its.type) === 'model') return { ...of, startFrom: { name, jobId: source.id, base: stored, adapter: null } };
-  if (continuation(its, wanted) === null)
+  const isModel = deliveredBy(its.type) === 'model';
+  if (isModel && mergesFirst(wanted)) throw nothingToMerge();
+  const joined = mergesFirst(wanted) ? mergingFirst(wanted, its) : wanted;
+  const of = { model, modelRevision, chatTemplate, chatTemplateKwargs, tuning: joined };
+  if (isModel) return { ...of, startFrom: { name, jobId: source.id, base: stored, adapter: null } };
+  if (joined === wanted && continuation(its, wanted) === null)
     throw otherTuning(name, its, ` To train another kind of adapter, name its base model "${source.startFrom?.base?.name ?? model}".`);
   return { ...of, startFrom: { name, jobId: source.id, base: startFrom?.base ?? null, adapter: stored } };
 }
@@ -40,7 +44,7 @@ export async function continuedFrom(
 export const otherTuning = (name: string, its: ResolvedTuning, more = ''): Refusal =>
   new Refusal('tuning_mismatch', `"${name}" is an adapter, which can only be continued with the tuning that it has, or a larger rank`, {
     param: 'tuning',
-    hint: `Leave tuning out, or ask for ${JSON.stringify(its)}; lora_dropout may differ, and r be larger.${more}`,
+    hint: `Leave tuning out, or ask for ${JSON.stringify(its)}; lora_dropout may differ, and r be larger; with merge_first, a new LoRA is trained on it.${more}`,
   });
 
 async function findTuned(owner: string, name: string, services: Needs): Promise<{ source: Job; stored: StoredModel }> {

@@ -6,6 +6,7 @@ import { hyperparameterWarnings, type ResolvedHyperparameters, resolveHyperparam
 import type { ModelConfig } from '../../src/formats/model-config.ts';
 import { objectiveFormat } from '../../src/formats/objectives/objectives.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
+import { mergesFirst, mergingFirst } from '../../src/formats/tuning/merge-first.ts';
 import { type ResolvedTuning, resolveTuning, trainedShapes, virtualTokens } from '../../src/formats/tuning/tuning.ts';
 import { type Answers, openAnswers, prepareQuestions } from './answers/answers.ts';
 import { BadSteps } from './bad-steps.ts';
@@ -29,7 +30,7 @@ import { startFromAdapter } from './start-from.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { versions } from './tensorflow/tensorflow.ts';
 import type { TunedBase } from './tuning/method.ts';
-import { methodOf } from './tuning/methods.ts';
+import { methodOf, readAdapterTuning } from './tuning/methods.ts';
 import type { LearningModel } from './tuning/tuned-model.ts';
 import { GRAFT_VERSION } from './version.ts';
 
@@ -73,7 +74,7 @@ export type OpenModel = (choices: TrainingChoices) => LearningModel | Promise<Le
  */
 export async function prepare(options: TrainOptions, open: OpenModel = openForTraining): Promise<Run> {
   const watch = new Stopwatch(PREPARATION_PARTS);
-  const tuning = resolveTuning(options.tuning);
+  const tuning = tuningOf(options);
   const { objective = 'supervised' } = options;
   const { examples: families } = objectiveFormat(objective);
   checkHyperparameters(options.hyperparameters, { param: 'hyperparameters', tuning, objective });
@@ -112,6 +113,14 @@ export async function prepare(options: TrainOptions, open: OpenModel = openForTr
     data.close();
     throw error;
   }
+}
+
+/** What counts as merged is read from the adapter that the run starts from, unless the caller knows it. */
+function tuningOf({ tuning: asked, startFrom }: TrainOptions): ResolvedTuning {
+  const tuning = resolveTuning(asked);
+  if (!mergesFirst(tuning) || startFrom === undefined) return tuning;
+  const its = readAdapterTuning(startFrom);
+  return mergingFirst(tuning, its.type === 'lora' ? { ...its, target_modules: tuning.target_modules } : its);
 }
 
 const evaluationsOf = ({ answers }: TrainOptions): string[] => answers?.evaluations.map(({ name }) => name) ?? [];

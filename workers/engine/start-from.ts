@@ -5,8 +5,10 @@ import { continuation } from '../../src/formats/tuning/continuation.ts';
 import type { ResolvedLora } from '../../src/formats/tuning/lora-fields.ts';
 import { loraLayers } from '../../src/formats/tuning/lora-layers.ts';
 import { isDecomposed } from '../../src/formats/tuning/lora-refusals.ts';
+import { mergingFirst } from '../../src/formats/tuning/merge-first.ts';
 import type { ResolvedTuning } from '../../src/formats/tuning/tuning.ts';
 import { loadLarger } from './tuning/larger-rank.ts';
+import { loadMerged } from './tuning/merged-adapter.ts';
 import { methodOf, readAdapterTuning } from './tuning/methods.ts';
 import type { TunedModel } from './tuning/tuned-model.ts';
 
@@ -36,6 +38,11 @@ export function startFromAdapter(model: TunedModel, { dir, tuning }: { dir: stri
         hint: 'Leave it out.',
       },
     );
+  if (tuning.merge_first !== undefined) {
+    mergingFirst(tuning, { ...written, target_modules: tuning.target_modules }); // refuses what cannot be one LoRA
+    loadMerged(model, dir);
+    return;
+  }
   const layersOf = (lora: ResolvedLora) => loraLayers(model.config, lora);
   const scalingOf = (lora: ResolvedLora): number => [...layersOf(lora).values()][0]!.scaling;
   // A directory names the layers, where a run may say `all-linear`: that they are the same shows in the names of the tensors.

@@ -11,8 +11,10 @@ import type { ResolvedTuning } from './tuning.ts';
 export function continuation(its: ResolvedTuning, wanted: ResolvedTuning): 'same' | 'larger' | null {
   if (isEqual(untrained(its), untrained(wanted))) return 'same';
   if (its.type !== 'lora' || wanted.type !== 'lora' || wanted.r < its.r || !isPlain(its) || !isPlain(wanted)) return null;
-  return isEqual(its.target_modules, wanted.target_modules) ? 'larger' : null;
+  return hasEqualTargets(its, wanted) ? 'larger' : null;
 }
+
+export const hasEqualTargets = (a: ResolvedLora, b: ResolvedLora): boolean => isEqual(a.target_modules, b.target_modules);
 
 const isEqual = (a: unknown, b: unknown): boolean => sortedText(a) === sortedText(b);
 const sortedText = (value: unknown): string => jsonText(toJsonValue(value), { sorted: true });
@@ -30,8 +32,10 @@ const PLAIN: readonly string[] = [
   'use_rslora',
   'init_lora_weights',
   'loraplus_lr_ratio',
+  'merge_first',
 ];
 
 const UNSET: readonly unknown[] = [undefined, null, false, 'none'];
 
-const isPlain = (tuning: ResolvedLora): boolean => Object.entries(tuning).every(([field, value]) => PLAIN.includes(field) || UNSET.includes(value));
+export const isPlain = (tuning: ResolvedLora): boolean =>
+  Object.entries(tuning).every(([field, value]) => PLAIN.includes(field) || UNSET.includes(value));

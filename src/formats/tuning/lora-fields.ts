@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox';
 import { MAX_PATTERN_LENGTH } from './python-pattern.ts';
 
 /** Largest rank accepted: above it an adapter stops being small and full fine-tuning is the better choice. */
-const MAX_RANK = 256;
+export const MAX_RANK = 256;
 const MAX_ALPHA = 4096;
 /** Entries of a list or a pattern map: more than a model has kinds of layers. */
 export const MAX_NAMES = 64;
@@ -22,6 +22,12 @@ const BlocksName = Type.String({ pattern: '^[\\w.]{1,64}$' });
 const Index = Type.Integer({ minimum: 0, maximum: MAX_BLOCKS - 1 });
 const Rank = Type.Integer({ minimum: 1, maximum: MAX_RANK });
 const Alpha = Type.Number({ exclusiveMinimum: 0, maximum: MAX_ALPHA });
+
+const MergedLora = Type.Object(
+  { r: Rank, lora_alpha: Alpha, use_rslora: Type.Boolean() },
+  { additionalProperties: false, title: 'MergedLora', description: 'Rank and scaling of the adapter that the job starts from.' },
+);
+export type MergedLora = Static<typeof MergedLora>;
 
 /** LoRA (Hu et al. 2021), with the names and meanings of PEFT's `LoraConfig`. */
 export const LoraTuning = Type.Object(
@@ -103,6 +109,13 @@ export const LoraTuning = Type.Object(
         description: 'The learning rate of B, biases and norms, divided by that of A (LoRA+, Hayou et al. 2024).',
       }),
     ),
+    merge_first: Type.Optional(
+      Type.Union([Type.Boolean(), MergedLora], {
+        default: false,
+        description:
+          'Trains a new adapter on the base with the adapter that the job starts from merged into it; both are delivered as one, for the base as it is. The job shows what was merged in place of true.',
+      }),
+    ),
   },
   { additionalProperties: false, title: 'LoraTuning' },
 );
@@ -114,7 +127,7 @@ export type ResolvedLora = Required<Pick<LoraTuning, Always>> & Omit<LoraTuning,
 
 type Beyond = Omit<LoraTuning, Always>;
 /** The defaults of those fields beyond plain LoRA that have one. */
-const DEFAULTS: Beyond = { init_lora_weights: true, use_dora: false, bias: 'none', loraplus_lr_ratio: 1 };
+const DEFAULTS: Beyond = { init_lora_weights: true, use_dora: false, bias: 'none', loraplus_lr_ratio: 1, merge_first: false };
 
 /** @returns those that say something */
 export const said = (fields: Beyond): Beyond =>

@@ -29,6 +29,7 @@ export function checkFields(tuning: ResolvedLora): void {
       `bias "${bias}" and modules_to_save do not go together`,
       'PEFT saves the biases of saved modules twice, as trained and as they were. Leave one of them out.',
     );
+  checkMergeFirst(tuning);
   if (!isDecomposed(tuning)) return;
   const initialised = `init_lora_weights "${initial}"`;
   if (tuning.use_dora === true)
@@ -48,11 +49,26 @@ export function checkFields(tuning: ResolvedLora): void {
     );
 }
 
+/** The merged part is trained beside the new one, and is delivered with it as one LoRA. */
+function checkMergeFirst(tuning: ResolvedLora): void {
+  if (tuning.merge_first === undefined) return;
+  if (tuning.lora_dropout > 0)
+    refuse('lora_dropout', 'merge_first is trained without dropout, which would drop parts of what is merged', 'Set lora_dropout to 0.');
+  if (isDecomposed(tuning))
+    refuse('init_lora_weights', `init_lora_weights "${tuning.init_lora_weights}" and merge_first do not go together`, 'Leave one of them out.');
+  const others = ['use_dora', 'bias', 'modules_to_save', 'rank_pattern', 'alpha_pattern', 'exclude_modules', 'layers_to_transform'] as const;
+  const other = others.find((field) => ![undefined, false, 'none'].includes(tuning[field] as never));
+  if (other !== undefined) refuse(other, `${other} and merge_first do not go together`, 'Leave one of them out.');
+}
+
 /** @returns the adapted layers. @throws Refusal naming the first field that does not go with the others, or with the model */
 export function checkLora(config: ModelConfig, tuning: ResolvedLora): Map<string, LoraLayer> {
   checkFields(tuning);
   const layers = loraLayers(config, tuning);
   checkHeadAndEmbedding(layers, { config, tuning });
+  const special = [...layers].find(([, { kind }]) => kind !== 'linear')?.[0];
+  if (tuning.merge_first !== undefined && special !== undefined)
+    refuse('merge_first', `merge_first adapts the linear layers of the blocks, and not ${special}`, 'Leave it out of target_modules.');
   const { init_lora_weights: initial = true } = tuning;
   const initialised = `init_lora_weights "${initial}"`;
   for (const [module, { r, out, in: input }] of layers) {

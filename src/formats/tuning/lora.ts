@@ -2,9 +2,10 @@ import type { ModelConfig } from '../model-config.ts';
 import { weightShapes } from '../module-shapes.ts';
 import type { TuningFormat } from './format.ts';
 import { ALL_LINEAR, LoraTuning, type ResolvedLora, said } from './lora-fields.ts';
-import type { LoraLayer } from './lora-layers.ts';
+import { type LoraLayer, rankRule } from './lora-layers.ts';
 import { checkFields, checkLora, isDecomposed } from './lora-refusals.ts';
 import { trainedWeights } from './lora-weights.ts';
+import { mergedOf } from './merge-first.ts';
 
 export const loraFormat: TuningFormat<LoraTuning, ResolvedLora> = {
   type: 'lora',
@@ -45,33 +46,58 @@ function loraShapes(config: ModelConfig, tuning: ResolvedLora): Map<string, numb
   return shapes;
 }
 
+/** The rank of both, and the scaling of what was trained. */
+function withMerged(trained: ResolvedLora): ResolvedLora {
+  const { merge_first: _, init_lora_weights: __, ...tuning } = trained;
+  const r = tuning.r + (mergedOf(trained)?.r ?? 0);
+  const growth = r / tuning.r;
+  return { ...tuning, r, lora_alpha: tuning.lora_alpha * (tuning.use_rslora ? Math.sqrt(growth) : growth) };
+}
+
 /** Name of what an update begins with, which is in no file. */
 export const beginName = (module: string, matrix: 'A' | 'B'): string => `base_model.model.${module}.lora_begin_${matrix}.weight`;
 
-/** What an update begins with if that is taken from the base: of the shapes of A and B. */
+/** Frozen matrices A₀ and B₀ beside a layer's own: the update is s·(B·A + factor·B₀·A₀). */
+interface Begin {
+  /** Rank of A₀ and B₀. */
+  r: number;
+  factor: number;
+}
+
+/** @returns what is frozen beside a layer of a rank and scaling; null if nothing is. @throws Refusal if that is not known yet */
+export function beginOf(tuning: ResolvedLora, { r, scaling }: Pick<LoraLayer, 'r' | 'scaling'>): Begin | null {
+  if (isDecomposed(tuning)) return { r, factor: -1 }; // parts of the base, from which the update is measured
+  const merged = mergedOf(tuning);
+  return merged && { r: merged.r, factor: rankRule(merged, null)('').scaling / scaling };
+}
+
+/** Shapes of what is frozen beside the layers' own matrices. */
 function beginShapes(config: ModelConfig, tuning: ResolvedLora): Map<string, number[]> {
-  if (!isDecomposed(tuning)) return new Map();
   const layers = [...checkLora(config, tuning)];
   return new Map(
-    layers.flatMap(([module, { out, in: input, r }]): [string, number[]][] => [
-      [beginName(module, 'A'), [r, input]],
-      [beginName(module, 'B'), [out, r]],
-    ]),
+    layers.flatMap(([module, layer]): [string, number[]][] => {
+      const begin = beginOf(tuning, layer);
+      if (begin === null) return [];
+      return [
+        [beginName(module, 'A'), [begin.r, layer.in]],
+        [beginName(module, 'B'), [layer.out, begin.r]],
+      ];
+    }),
   );
 }
 
 /** What the first products give; with DoRA also the sums that its gains are multiplied with. A head is changed before the pass. */
 function keptElements(config: ModelConfig, tuning: ResolvedLora): number {
   const layers = [...checkLora(config, tuning).values()].filter(({ kind }) => kind !== 'head');
-  const ranks = isDecomposed(tuning) ? 2 : 1;
-  return layers.reduce((sum, { r, out }) => sum + ranks * r + (tuning.use_dora === true ? out : 0), 0);
+  return layers.reduce((sum, layer) => sum + layer.r + (beginOf(tuning, layer)?.r ?? 0) + (tuning.use_dora === true ? layer.out : 0), 0);
 }
 
 /**
  * The tuning of what is delivered. What was begun with parts of the base, A₀ and B₀, is delivered as [A; A₀] and [B, −B₀], which fits the base as it is:
- * PEFT's conversion, with twice the rank and the same scaling.
+ * PEFT's conversion, with twice the rank and the same scaling. What was trained on a merged adapter is delivered with it, in the same way.
  */
 export function deliveredLora(tuning: ResolvedLora): ResolvedLora {
+  if (tuning.merge_first !== undefined) return withMerged(tuning);
   if (!isDecomposed(tuning)) return tuning;
   const { init_lora_weights: _, rank_pattern: ranks, alpha_pattern: alphas, ...rest } = tuning;
   const alphaFactor = tuning.use_rslora ? Math.SQRT2 : 2;

@@ -99,6 +99,19 @@ describe('a job on a tuned model', () => {
     expect((await jobs.get(id, '/proof')).json()).toMatchObject({ object: expect.any(String) });
   });
 
+  it('with merge_first › trains a new adapter on it, and delivers both as one, which can be continued in turn', async () => {
+    const tuning = { type: 'lora', r: 2, lora_alpha: 4, merge_first: true };
+    const merged = await succeeded({ ...once, model: adapter.model, tuning });
+    expect(merged.job.tuning).toMatchObject({ r: 2, merge_first: { r: 4, lora_alpha: 8, use_rslora: false } });
+    expect(Math.abs((await firstLoss(merged.id)) - (await lossOf(adapter.id)))).toBeLessThan(1e-4);
+    expect((await jobs.get(merged.id, '/adapter/adapter_config.json')).json()).toMatchObject({ r: 6, lora_alpha: 12 });
+    const onThat = await succeeded({ ...once, model: merged.model, tuning: undefined });
+    expect(onThat.job.tuning).toMatchObject({ r: 6, lora_alpha: 12 });
+    expect(Math.abs((await firstLoss(onThat.id)) - (await lossOf(merged.id)))).toBeLessThan(1e-4);
+    const create = { training_file: await jobs.service.upload(sameAnswer(2)), model: 'graft-tiny', tuning };
+    expect(refusal(await jobs.service.post('/v1/fine_tuning/jobs', create))).toMatchObject({ status: 400, param: 'tuning.merge_first' });
+  });
+
   it('that is a checkpoint › continues from that step', async () => {
     const checkpoints = (await jobs.get(adapter.id, '/checkpoints')).json().data;
     const first = checkpoints.at(-1);

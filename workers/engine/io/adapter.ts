@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
-import { deliveredLora } from '../../../src/formats/tuning/lora.ts';
+import { beginOf, deliveredLora } from '../../../src/formats/tuning/lora.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
 import { lastParts, loraLayers } from '../../../src/formats/tuning/lora-layers.ts';
 import { trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
@@ -56,35 +56,38 @@ export function readAdapterConfig(dir: string): ResolvedLora {
   return parseAdapterConfig(readJson(path, ADAPTER_DIRECTORY_HINT), path);
 }
 
-/** @returns what is trained under PEFT's names; the update of a decomposed base as one of twice the rank */
+/** @returns what is trained under PEFT's names, with what is frozen beside it as one update */
 function adapterTensors(model: Pick<TunedModel, 'config' | 'read' | 'constants'>, tuning: ResolvedLora): Map<string, TensorValues> {
   const weights = trainedWeights(model.config, tuning);
   const constants = model.constants();
+  const [layer] = loraLayers(model.config, tuning).values(); // what is frozen beside one layer is so beside all, with one factor
+  const factor = beginOf(tuning, layer!)?.factor ?? 1;
   const tensors = new Map<string, TensorValues>();
   for (const [name, values] of model.read()) {
     const begin = constants.get(name.replace(/\.lora_([AB])\./, '.lora_begin_$1.'));
     const isB = name.includes('.lora_B.');
-    tensors.set(weights.get(name) ?? name, begin === undefined ? values : isB ? besideNegative(values, begin) : above(values, begin));
+    tensors.set(weights.get(name) ?? name, begin === undefined ? values : isB ? beside(values, begin, factor) : above(values, begin));
   }
   return tensors;
 }
 
 /** [A; A₀] */
 function above({ shape: [r, input], data }: TensorValues, begin: TensorValues): TensorValues {
-  const joined = new Float32Array(2 * data.length);
+  const joined = new Float32Array(data.length + begin.data.length);
   joined.set(data);
   joined.set(begin.data, data.length);
-  return { shape: [2 * r!, input!], data: joined };
+  return { shape: [r! + begin.shape[0]!, input!], data: joined };
 }
 
-/** [B, −B₀] */
-function besideNegative({ shape: [out, r], data }: TensorValues, begin: TensorValues): TensorValues {
-  const joined = new Float32Array(2 * data.length);
+/** [B, factor·B₀] */
+function beside({ shape: [out, r], data }: TensorValues, { shape: [, r0], data: begin }: TensorValues, factor: number): TensorValues {
+  const columns = r! + r0!;
+  const joined = new Float32Array(out! * columns);
   for (let row = 0; row < out!; row++) {
-    joined.set(data.subarray(row * r!, (row + 1) * r!), 2 * row * r!);
-    for (let column = 0; column < r!; column++) joined[(2 * row + 1) * r! + column] = -begin.data[row * r! + column]!;
+    joined.set(data.subarray(row * r!, (row + 1) * r!), row * columns);
+    for (let column = 0; column < r0!; column++) joined[row * columns + r! + column] = factor * begin[row * r0! + column]!;
   }
-  return { shape: [out!, 2 * r!], data: joined };
+  return { shape: [out!, columns], data: joined };
 }
 
 /** PEFT saves the base's own matrix with an adapted head or embedding, in case it had been resized. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { headWeight } from '../../../src/formats/module-shapes.ts';
-import { beginName, deliveredLora, magnitudeName, peftName } from '../../../src/formats/tuning/lora.ts';
+import { beginName, beginOf, deliveredLora, magnitudeName, peftName } from '../../../src/formats/tuning/lora.ts';
 import type { ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
 import type { LoraLayer } from '../../../src/formats/tuning/lora-layers.ts';
 import { checkLora, isDecomposed } from '../../../src/formats/tuning/lora-refusals.ts';
@@ -26,8 +26,8 @@ interface LoraPair extends Pick<LoraLayer, 'kind' | 'scaling'> {
   A: Variable;
   /** [out, r]; zero at first unless the initialisation says otherwise, so that a new adapter changes nothing */
   B: Variable;
-  /** [r, in] and [out, r]: what the update begins with if that is taken from the base, and so what it is measured from. */
-  begin: { A: Variable; B: Variable } | null;
+  /** [r₀, in] and [out, r₀], frozen beside A and B: what the update is measured from, or an adapter that counts as merged. */
+  begin: { A: Variable; B: Variable; factor: number } | null;
   /** [out], DoRA's */
   magnitude: Variable | null;
 }
@@ -48,8 +48,8 @@ export const lora: Method<ResolvedLora> = {
 
 /** Whether all that is trained is added to the base as a product. */
 function isAdded(tuning: ResolvedLora): boolean {
-  const { use_dora: dora = false, bias = 'none', modules_to_save: saved } = tuning;
-  return !dora && !isDecomposed(tuning) && bias === 'none' && saved === undefined;
+  const { use_dora: dora = false, bias = 'none', modules_to_save: saved, merge_first: merged } = tuning;
+  return !dora && !isDecomposed(tuning) && merged === undefined && bias === 'none' && saved === undefined;
 }
 
 function isPerRow(tuning: ResolvedLora, config: ModelConfig): boolean {
@@ -72,7 +72,8 @@ function joinPairs(weights: ReadonlyMap<string, Tensor>, { config, tuning, seed 
     const initial = initialMatrices(module, layer, { tuning, seed });
     const [A, B] = [variable(initial.A), variable(initial.B)];
     trainable.set(peftName(module, 'A', kind), A).set(peftName(module, 'B', kind), B);
-    const begin = isDecomposed(tuning) ? { A: held(A), B: held(B) } : null;
+    const frozen = beginOf(tuning, layer);
+    const begin = frozen && { A: held([frozen.r, layer.in]), B: held([layer.out, frozen.r]), factor: frozen.factor };
     if (begin !== null) constant.set(beginName(module, 'A'), begin.A).set(beginName(module, 'B'), begin.B);
     const magnitude = tuning.use_dora === true ? variable(tf.zeros([layer.out])) : null;
     if (magnitude !== null) trainable.set(magnitudeName(module), magnitude);
@@ -125,18 +126,22 @@ function joinPairs(weights: ReadonlyMap<string, Tensor>, { config, tuning, seed 
   };
 }
 
-const held = ({ shape }: Variable): Variable => {
+const held = (shape: [number, number]): Variable => {
   const zeros = tf.zeros(shape);
   const made = tf.variable(zeros, false);
   zeros.dispose();
   return made;
 };
 
-/** The update is s·(B·A − B₀·A₀), which is one of twice the rank. */
+/** The update is s·(B·A + factor·B₀·A₀), which is one of the rank r + r₀. */
 function factorsOf({ A, B, begin, scaling }: LoraPair): Factors {
   const [a, b] = [A, B] as unknown as [Tensor2D, Tensor2D];
   if (begin === null) return { A: a, B: b, scaling };
-  return { A: tf.concat([a, begin.A as unknown as Tensor2D], 0), B: tf.concat([b, tf.neg(begin.B as unknown as Tensor2D)], 1), scaling };
+  return {
+    A: tf.concat([a, begin.A as unknown as Tensor2D], 0),
+    B: tf.concat([b, tf.mul(begin.B as unknown as Tensor2D, begin.factor)], 1),
+    scaling,
+  };
 }
 
 /** W + s·B·A, [out, in] */
