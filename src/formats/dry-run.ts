@@ -1,6 +1,7 @@
 /** What a dry run measured: two real optimizer steps on the largest batch that the job can have, and one checkpoint, of which nothing is kept. */
 import { type Static, Type } from 'typebox';
 import { count } from './count.ts';
+import { LearningRates } from './learning-rate-finder.ts';
 import { MemoryEstimate } from './memory-estimate.ts';
 import { nullable } from './nullable.ts';
 
@@ -62,6 +63,7 @@ export const DryRun = Type.Object(
     memory: DryRunMemory,
     delivered_bytes: count("Size of the adapter's (or the model's) weights on disk."),
     checkpoint_bytes: count('Size of a checkpoint.'),
+    learning_rates: Type.Optional(LearningRates),
   },
   { title: 'DryRun' },
 );

@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { type BadStepFields, badStepFields } from './bad-steps.ts';
 import { type BestModelFields, bestModelFields } from './best-model.ts';
 import { defined } from './defined.ts';
+import { FINDER_STEPS } from './learning-rate-finder.ts';
 import { type ObjectiveName, objectiveFormat } from './objectives/objectives.ts';
 import { explicit, orAuto } from './or-auto.ts';
 import { SchedulerKwargs, SchedulerType } from './schedule.ts';
@@ -91,6 +92,12 @@ export const Hyperparameters = Type.Object(
         description: 'Recomputes each block in the backward pass instead of keeping it: less memory, a third more arithmetic.',
       }),
     ),
+    learning_rate_finder: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: `Only with dry_run: takes up to ${FINDER_STEPS} further steps at growing learning rates and suggests one, as fastai's lr_find does.`,
+      }),
+    ),
     neftune_noise_alpha: Type.Optional(
       Type.Number({
         exclusiveMinimum: 0,
@@ -134,6 +141,7 @@ export interface ResolvedHyperparameters extends BestModelFields, BadStepFields 
   precision: Precision;
   gradient_checkpointing: boolean;
   neftune_noise_alpha?: number;
+  learning_rate_finder?: boolean;
 }
 
 export const saveTotalLimit = ({ save_total_limit: limit }: Hyperparameters): number => explicit(limit) ?? AUTO_SAVE_TOTAL_LIMIT;
@@ -226,6 +234,7 @@ function onlyAsked(requested: Hyperparameters): Partial<ResolvedHyperparameters>
     'lr_scheduler_kwargs',
     'multi_turn',
     'neftune_noise_alpha',
+    'learning_rate_finder',
     ...Object.keys(bestModelFields),
     ...Object.keys(badStepFields),
   ] as (keyof Hyperparameters)[];

@@ -112,6 +112,11 @@ function newJob(body: CreateJob, kwargs: JsonObject | null): NewJob {
     evaluations: body.evaluations?.map(({ name }) => name) ?? [],
     hasValidation: body.validation_file != null,
   });
+  if (hyperparameters.learning_rate_finder && body.dry_run !== true)
+    throw new Refusal('invalid_value', 'learning_rate_finder is given, but the job is no dry run', {
+      param: `${hyperparametersParam(body)}.learning_rate_finder`,
+      hint: 'Add dry_run: true, and create the job with the suggested learning_rate afterwards.',
+    });
   if (body.evaluations?.length && body.evaluation_file == null && comparesAnswers(objectiveFormat(objective)))
     throw new Refusal('missing_required_parameter', 'evaluations needs examples with an answer, and the validation file holds answers to compare', {
       param: 'evaluation_file',

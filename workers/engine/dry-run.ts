@@ -10,10 +10,12 @@ import type { TrainOptions } from './contract.ts';
 import { type Batch, type Example, supervisedTokens, tokensIn } from './data/batch.ts';
 import { byLength, inMemory } from './data/example-store.ts';
 import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
+import { findLearningRate, remembered } from './find-learning-rate.ts';
 import { DELIVERABLE } from './io/checkpoint.ts';
 import { processMemory } from './machine/process-memory.ts';
 import { learningRate } from './optim/schedule.ts';
 import type { Run } from './prepare.ts';
+import { computeReferences } from './references.ts';
 import { saveCheckpoint } from './save-checkpoint.ts';
 import { passesOf, takeStep } from './step.ts';
 import { backend } from './tensorflow/backend.ts';
@@ -36,6 +38,11 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
   const { model, training, hyperparameters, tuning, facts, totalSteps } = run;
   await report?.prepared?.(facts);
   signal?.throwIfAborted();
+
+  // Before anything is trained, because it needs the model that training begins with.
+  const finds = hyperparameters.learning_rate_finder === true;
+  if (finds) await computeReferences(run, { onPass: report?.evaluating, signal });
+  const restore = finds ? remembered(model) : null;
 
   // Two steps on the longest examples: no step has more tokens, and no pass more than the largest of theirs or PASS_TOKENS.
   const examples: Example[] = byLength(training.examples, hyperparameters.batch_size).next().value ?? [];
@@ -74,6 +81,9 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
   const deliveredBytes = weightFiles.reduce((sum, path) => sum + statSync(path).size, 0);
   rmSync(dir, { recursive: true, force: true });
 
+  const memory = memoryOf(run, [...passes.learned, ...passes.prior]);
+  restore?.();
+  const learningRates = finds ? await findLearningRate(run, { seed, signal, report }) : null;
   const totalTokens = Math.round((facts.training.tokens * totalSteps) / run.stepsPerEpoch);
   const parts = {
     preparation: Object.values(facts.seconds).reduce((sum, part) => sum + part, 0),
@@ -98,9 +108,10 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
     },
     tokens_per_second: tokens / step,
     seconds: { first_step: firstStep, step, checkpoint, ...parts, total: Object.values(parts).reduce((sum, part) => sum + part, 0) },
-    memory: memoryOf(run, [...passes.learned, ...passes.prior]),
+    memory,
     delivered_bytes: deliveredBytes,
     checkpoint_bytes: checkpointBytes,
+    ...(learningRates !== null && { learning_rates: learningRates }),
   };
 }
 

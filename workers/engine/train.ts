@@ -3,6 +3,7 @@
 import { isOnValidation } from '../../src/formats/best-model.ts';
 import { warmupSteps } from '../../src/formats/hyperparameters.ts';
 import { type Metrics, measuredOn } from '../../src/formats/metrics.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import { answerMetrics } from './answers/answers.ts';
 import { PausedAtStep, type RunNotice, type StepReport, type TrainOptions, type TrainResult } from './contract.ts';
 import { supervisedTokens, tokensIn } from './data/batch.ts';
@@ -43,6 +44,11 @@ export async function trainPrepared(
 ): Promise<TrainResult> {
   const { model, training, validation, hyperparameters, stepsPerEpoch, totalSteps, resumed, answers, bestModel, badSteps } = run;
   const { batch_size: batchSize, max_grad_norm: maxNorm, eval_steps: evalSteps, save_steps: saveSteps } = hyperparameters;
+  if (hyperparameters.learning_rate_finder)
+    throw new Refusal('invalid_value', 'learning_rate_finder suggests a learning rate and trains nothing', {
+      param: 'hyperparameters.learning_rate_finder',
+      hint: 'Use a dry run, or leave it out.',
+    });
   const { startStep } = run.facts;
   const schedule = scheduleOf(run);
   const indicesOf = stepIndices(training.examples, { batchSize, seed, sameEachEpoch: model.objective.prior !== undefined });

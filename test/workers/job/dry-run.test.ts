@@ -5,6 +5,7 @@ import { referencePath } from '../../../reference/fixtures.ts';
 import { sweepExpired } from '../../../src/housekeeping/retention.ts';
 import { DEFAULT_PROJECT } from '../../../src/ids.ts';
 import { keys } from '../../../src/object-store/keys.ts';
+import { sameAnswer } from '../../journey/dataset.ts';
 import { refusal } from '../../running-service.ts';
 import { superviseJobs, WEIGHTS } from './supervised-jobs.ts';
 
@@ -49,6 +50,31 @@ describe('a dry run', () => {
     expect(await jobs.service.services.objectStore.list(keys.job(id))).toEqual([]);
     const models = (await jobs.service.inject({ url: '/v1/models' })).json().data as { job_id?: string }[];
     expect(models.map((model) => model.job_id)).not.toContain(id);
+  });
+
+  it('with learning_rate_finder › suggests a rate from up to 100 further steps; a job that trains refuses it', async () => {
+    const hyperparameters = { n_epochs: 1, batch_size: 4, learning_rate_finder: true, precision: 'f32' };
+    const id = await jobs.makeJob({ dry_run: true, hyperparameters });
+    await jobs.supervise(id);
+    expect(await retrieve(id)).toMatchObject({ status: 'succeeded', fine_tuned_model: null });
+    const { learning_rates: found } = (await jobs.get(id, '/dry_run')).json();
+    const { steps, suggested, ended_because } = found;
+    expect(steps.length).toBeLessThanOrEqual(100);
+    expect(steps.length).toBeGreaterThan(60);
+    expect(steps[0].learning_rate).toBe(1e-7);
+    expect(['all_steps', 'diverged']).toContain(ended_because);
+    // At the smallest rates nothing is learned; at the suggested one the loss falls.
+    const at = (rate: number) => steps.findIndex(({ learning_rate }: { learning_rate: number }) => learning_rate >= rate);
+    expect(suggested).toBeGreaterThan(1e-5);
+    expect(suggested).toBeLessThan(1);
+    const lowest = Math.min(...steps.map(({ smoothed_loss }: { smoothed_loss: number }) => smoothed_loss));
+    expect(steps[at(suggested)].smoothed_loss).toBeGreaterThan(lowest);
+    expect(lowest).toBeLessThan(steps[0].smoothed_loss - 0.1);
+    const training_file = await jobs.service.upload(sameAnswer(4));
+    expect(refusal(await jobs.service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file, hyperparameters }))).toMatchObject({
+      status: 400,
+      param: 'hyperparameters.learning_rate_finder',
+    });
   });
 
   it('tells no webhook endpoint, as other jobs do', async () => {

@@ -13,8 +13,15 @@ const WINDOW = 64;
 /** Row length at which attention doubles the cost of a token, for models of usual size. */
 const ROW_DOUBLING_COST = 1536;
 
+interface StepOptions {
+  batchSize: number;
+  seed: number;
+  /** Whether every epoch has the steps of the first; default: each has an order of its own. */
+  sameEachEpoch?: boolean;
+}
+
 /** @returns the examples of an optimizer step, counted from 0 */
-export function stepExamples(examples: ExampleStore, options: { batchSize: number; seed: number }): (step: number) => Example[] {
+export function stepExamples(examples: ExampleStore, options: StepOptions): (step: number) => Example[] {
   const indicesOf = stepIndices(examples, options);
   return (step) => Array.from(indicesOf(step), (index) => examples.read(index));
 }
@@ -25,7 +32,7 @@ export function stepExamples(examples: ExampleStore, options: { batchSize: numbe
  */
 export function stepIndices(
   examples: Pick<ExampleStore, 'length'>,
-  { batchSize, seed, sameEachEpoch = false }: { batchSize: number; seed: number; sameEachEpoch?: boolean },
+  { batchSize, seed, sameEachEpoch = false }: StepOptions,
 ): (step: number) => Uint32Array {
   const stepsPerEpoch = Math.ceil(examples.length / batchSize);
   let made: { epoch: number; order: Uint32Array } | null = null;
