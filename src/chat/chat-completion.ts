@@ -4,6 +4,7 @@ import { type JsonObject, type JsonValue, parseJsonValue } from '../formats/json
 import { Refusal } from '../formats/refusal.ts';
 import { reservedKwarg } from '../formats/template-kwargs.ts';
 import { newChatCompletionId } from '../ids.ts';
+import { jsonSchemaOf } from './answer-format.ts';
 import { type Begun, headOf, sum, usageOf, type Written, written } from './ask.ts';
 import type { ChatCompletion, ChatCompletionChunk, CreateChatCompletion } from './chat-schema.ts';
 import type { ChosenLogprob, Generation, TokenLogprob } from './messages.ts';
@@ -31,13 +32,14 @@ export function chatGeneration(body: CreateChatCompletion, bodyText: string): Om
     });
   const form = formOf(bodyText);
   const text = (key: string): string | null => (form.get(key) == null ? null : jsonText(form.get(key)!));
+  const hasTools = body.tool_choice !== 'none' && (body.tools ?? []).length > 0;
   return {
     id: newChatCompletionId(),
     prompts: [
       {
         kind: 'conversation',
         messages: jsonText((form.get('messages') as JsonObject[]).map(forTemplate)),
-        tools: body.tool_choice === 'none' || (body.tools ?? []).length === 0 ? null : text('tools'),
+        tools: hasTools ? text('tools') : null,
         templateKwargs: text('chat_template_kwargs'),
       },
     ],
@@ -47,6 +49,7 @@ export function chatGeneration(body: CreateChatCompletion, bodyText: string): Om
     maxTokens: most ?? older ?? null,
     stop: stopOf(body.stop),
     logprobs: logprobs === true ? (top ?? 0) : null,
+    jsonSchema: jsonSchemaOf(body.response_format, { param: 'response_format', hasTools }),
   };
 }
 

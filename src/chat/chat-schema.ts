@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { nullable } from '../formats/nullable.ts';
 import { literals, oneOf } from '../formats/one-of.ts';
+import { ChatFormat } from './answer-format.ts';
 import { callerFields, completionFields, MAX_TOP_LOGPROBS, MaxTokens, only, optional } from './request-fields.ts';
 
 /** A longer conversation is taken for a mistake, as in a dataset. */
@@ -64,12 +65,7 @@ export const CreateChatCompletion = Type.Object(
     tools: optional(Type.Array(Tool, { maxItems: MAX_TOOLS, description: "Given to the model's chat template." })),
     tool_choice: toolChoice,
     chat_template_kwargs: optional(Type.Object({}, { description: 'Variables for the chat template. Not of OpenAI.' })),
-    response_format: optional(
-      Type.Object(
-        { type: Type.Literal('text', { description: 'JSON mode is not supported.' }) },
-        { additionalProperties: false, title: 'TextFormat' },
-      ),
-    ),
+    response_format: optional(ChatFormat),
     modalities: optional(Type.Array(Type.Literal('text'))),
     store: only(false, 'Answers are not kept.'),
   },

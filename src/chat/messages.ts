@@ -43,6 +43,8 @@ export interface Generation {
   stop: string[];
   /** Number of most probable tokens told beside each one; null tells no probabilities. */
   logprobs: number | null;
+  /** A JSON Schema that each answer conforms to; null, or left out by an older version, leaves them free. */
+  jsonSchema?: string | null;
   /** The request's field that holds the prompt, for errors. */
   promptParam: string;
 }

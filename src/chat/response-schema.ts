@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { nullable } from '../formats/nullable.ts';
 import { literals, oneOf } from '../formats/one-of.ts';
+import { ResponseFormat } from './answer-format.ts';
 import { MAX_MESSAGES, MAX_TOOLS, toolChoice } from './chat-schema.ts';
 import { callerFields, MAX_TOP_LOGPROBS, MaxTokens, Model, only, optional, samplingFields } from './request-fields.ts';
 
@@ -67,9 +68,7 @@ export const CreateResponse = Type.Object(
     text: optional(
       Type.Object(
         {
-          format: optional(
-            Type.Object({ type: Type.Literal('text', { description: 'JSON mode is not supported.' }) }, { additionalProperties: false }),
-          ),
+          format: optional(ResponseFormat),
         },
         { additionalProperties: false, title: 'ResponseTextOptions' },
       ),
@@ -145,7 +144,7 @@ export const ResponseObject = Type.Object(
     reasoning: Type.Object({ effort: Type.Null(), summary: Type.Null() }, { title: 'ResponseReasoning' }),
     store: Type.Literal(false),
     temperature: Type.Number(),
-    text: Type.Object({ format: Type.Object({ type: Type.Literal('text') }, { title: 'ResponseTextFormat' }) }, { title: 'ResponseText' }),
+    text: Type.Object({ format: ResponseFormat }, { title: 'ResponseText' }),
     tool_choice: Type.String(),
     tools: Type.Array(
       Type.Object(

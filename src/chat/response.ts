@@ -4,6 +4,7 @@ import { toJsonValue } from '../formats/json-value.ts';
 import { Refusal } from '../formats/refusal.ts';
 import { unixSeconds } from '../formats/unix-seconds.ts';
 import { newFunctionCallId, newMessageId, newResponseId } from '../ids.ts';
+import { jsonSchemaOf } from './answer-format.ts';
 import { type Begun, usageOf, written } from './ask.ts';
 import { logprobView } from './chat-completion.ts';
 import type { ChosenLogprob, Generation } from './messages.ts';
@@ -36,6 +37,7 @@ export function responseGeneration(body: CreateResponse): Omit<Generation, 'mode
     maxTokens: body.max_output_tokens ?? null,
     stop: [],
     logprobs: wantsLogprobs ? (body.top_logprobs ?? 0) : null,
+    jsonSchema: jsonSchemaOf(body.text?.format, { param: 'text.format', hasTools: tools.length > 0 }),
   };
 }
 
@@ -119,7 +121,7 @@ export function responseView(body: CreateResponse, { id, model }: Generation, be
     reasoning: { effort: null, summary: null },
     store: false,
     temperature: body.temperature ?? 1,
-    text: { format: { type: 'text' } },
+    text: { format: body.text?.format ?? { type: 'text' } },
     tool_choice: body.tool_choice ?? 'auto',
     tools: (body.tools ?? []).map(({ type, name, description = null, parameters = null, strict = null }) => ({
       type,

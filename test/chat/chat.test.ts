@@ -130,6 +130,41 @@ describe('a tuned model', () => {
   });
 });
 
+describe('JSON', () => {
+  const schema = {
+    type: 'object',
+    properties: { city: { enum: ['Paris', 'Berlin'] }, is_capital: { type: 'boolean' } },
+    required: ['city', 'is_capital'],
+    additionalProperties: false,
+  };
+  const conforming = { city: expect.stringMatching(/^(Paris|Berlin)$/), is_capital: expect.any(Boolean) };
+
+  it('conforms to the schema that a request has, whole and piece by piece, as answers beside it do not', async () => {
+    const { client } = service;
+    const format = { type: 'json_schema' as const, json_schema: { name: 'capital', strict: true, schema } };
+    const [free, whole, streamed, random, response] = await Promise.all([
+      client.chat.completions.create(asked),
+      client.chat.completions.create({ ...asked, response_format: format }),
+      client.chat.completions.stream({ ...asked, response_format: format }).finalContent(),
+      client.chat.completions.create({ ...asked, temperature: 0.7, seed: 1, n: 3, response_format: format }),
+      client.responses.create({ model: 'graft-tiny', input: 'Paris?', text: { format: { type: 'json_schema', name: 'a', schema } } }),
+    ]);
+    expect(free.choices[0]!.message.content).toBe('The capital of France is Paris.');
+    expect(JSON.parse(whole.choices[0]!.message.content!)).toEqual(conforming);
+    expect(whole.choices[0]!.finish_reason).toBe('stop');
+    expect(streamed).toBe(whole.choices[0]!.message.content);
+    for (const { message } of random.choices) expect(JSON.parse(message.content!)).toEqual(conforming);
+    expect(JSON.parse(response.output_text)).toEqual(conforming);
+    expect(response.text?.format).toEqual({ type: 'json_schema', name: 'a', schema });
+  });
+
+  it('is any object in JSON mode, and cut where the answer is', async () => {
+    const object = { ...asked, response_format: { type: 'json_object' as const } };
+    const [cut] = (await service.client.chat.completions.create({ ...object, max_tokens: 2 })).choices;
+    expect([cut!.message.content![0], cut!.finish_reason]).toEqual(['{', 'length']);
+  });
+});
+
 describe('a request', () => {
   it('that cannot be answered says why', async () => {
     const refused = async (body: object) => refusal(await service.post('/v1/chat/completions', { ...asked, model: 'tiny', ...body }));
@@ -139,7 +174,24 @@ describe('a request', () => {
     expect(await refused({ max_tokens: 401 })).toMatchObject({ status: 400, param: 'max_tokens', message: expect.stringContaining('at most 400') });
     expect(await refused({ frequency_penalty: 1 })).toMatchObject({ status: 400, param: 'frequency_penalty' });
     expect(await refused({ reasoning_effort: 'low' })).toMatchObject({ status: 400, param: 'reasoning_effort' });
-    expect(await refused({ response_format: { type: 'json_object' } })).toMatchObject({ status: 400, param: 'response_format.type' });
+    const format = (schema: object, strict = false) => ({ response_format: { type: 'json_schema', json_schema: { name: 'a', schema, strict } } });
+    const place = 'response_format.json_schema.schema';
+    const bounded = { type: 'object', properties: { age: { type: 'integer', minimum: 0 } }, required: ['age'] };
+    expect(await refused(format(bounded))).toMatchObject({
+      status: 400,
+      param: `${place}.properties.age`,
+      message: expect.stringContaining('"minimum"'),
+    });
+    expect(await refused(format({ type: 'object', properties: { a: { type: 'null' } } }, true))).toMatchObject({
+      status: 400,
+      param: `${place}.required`,
+    });
+    const endless = { type: 'object', properties: { a: { $ref: '#/$defs/b' } }, $defs: { b: { anyOf: [{ $ref: '#/$defs/b' }] } } };
+    expect(await refused(format(endless))).toMatchObject({ status: 400, param: `${place}.properties.a.$ref` });
+    const quoted = { type: 'object', properties: { 'a"b': { type: 'null' } } };
+    expect(await refused(format(quoted))).toMatchObject({ status: 400, param: `${place}.properties` });
+    const tools = [{ type: 'function', function: { name: 'a' } }];
+    expect(await refused({ response_format: { type: 'json_object' }, tools })).toMatchObject({ status: 400, param: 'response_format' });
     expect(await refused({ tool_choice: 'required' })).toMatchObject({ status: 400, param: 'tool_choice' });
     expect(await refused({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] })).toMatchObject({ status: 400 });
   });

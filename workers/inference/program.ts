@@ -59,7 +59,7 @@ interface Running {
 }
 
 async function generate(generation: LocalGeneration, { model, reply, signal }: Running): Promise<void> {
-  const { prompts, answers, sampling, logprobs, stop, maxTokens } = generation;
+  const { prompts, answers, sampling, logprobs, stop, maxTokens, jsonSchema = null } = generation;
   const tokens = await Promise.all(prompts.map((prompt) => tokensOf(prompt, model, generation)));
   for (const each of tokens) requireRoom(each, model, generation);
   signal.throwIfAborted();
@@ -76,6 +76,7 @@ async function generate(generation: LocalGeneration, { model, reply, signal }: R
       maxTokens,
       stop,
       logprobs,
+      jsonSchema,
     };
     const { finishReason, tokenIds } = await model.generate(request, {
       signal,

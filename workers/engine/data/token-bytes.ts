@@ -26,6 +26,7 @@ function decoderKinds(decoder: unknown): string[] {
 }
 
 let byteOfCharacter: Map<string, number> | null = null;
+let characterOfByte: Map<number, string> | null = null;
 
 /** @returns the bytes that the characters stand for; a token with other characters, which is an added one, is text */
 function fromByteLevel(token: string): Uint8Array {
@@ -37,6 +38,14 @@ function fromByteLevel(token: string): Uint8Array {
     bytes.push(byte);
   }
   return Uint8Array.from(bytes);
+}
+
+/** @returns the bytes as a byte-level vocabulary writes them, a character each */
+export function byteLevelText(bytes: Uint8Array): string {
+  characterOfByte ??= new Map([...byteLevelAlphabet()].map(([character, byte]) => [byte, character]));
+  let text = '';
+  for (const byte of bytes) text += characterOfByte.get(byte)!;
+  return text;
 }
 
 /** GPT-2's characters for bytes: printable ones for themselves, and from U+0100 on those for the others, in order. */

@@ -39,10 +39,22 @@ export interface GenerationRequest extends Sampling {
   stop: readonly string[];
   /** Number of most probable tokens reported beside each chosen one; null reports no probabilities. */
   logprobs: number | null;
+  /** A JSON Schema, as JSON text, that the answer conforms to, unless it is cut; null leaves the answer free. */
+  jsonSchema: string | null;
 }
 
 /** All of a request but what to continue: the most probable token each time, and nothing reported beside the text. */
-export const GREEDY = { temperature: 0, topP: 1, topK: 0, minP: 0, logitBias: new Map<number, number>(), seed: 0, stop: [], logprobs: null } as const;
+export const GREEDY = {
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  logitBias: new Map<number, number>(),
+  seed: 0,
+  stop: [],
+  logprobs: null,
+  jsonSchema: null,
+} as const;
 
 /** A token's natural logarithm of probability, before temperature and filters. */
 export interface TokenProbability {

@@ -9,6 +9,7 @@ import { ChatTemplate } from '../data/template/chat-template.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { rotariesOf } from '../model/token-grid.ts';
 import { backend } from '../tensorflow/backend.ts';
+import { type AnswerGrammar, AnswerGrammars } from './answer-grammar.ts';
 import { CachedPasses } from './cached-passes.ts';
 import type { ConversationOptions, GeneratedPiece, GeneratedText, GenerationModel, GenerationModelOptions, GenerationRequest } from './contract.ts';
 import { type HeldAdapter, Schedule } from './schedule.ts';
@@ -38,6 +39,12 @@ interface ModelParts {
   passes: TokenPasses;
 }
 
+interface Generating {
+  onPiece: ((piece: GeneratedPiece) => void) | undefined;
+  signal: AbortSignal | undefined;
+  grammar: AnswerGrammar | null;
+}
+
 class Model implements GenerationModel {
   readonly contextTokens: number;
   readonly vocabularySize: number;
@@ -45,6 +52,7 @@ class Model implements GenerationModel {
   readonly #template: ChatTemplate | null;
   readonly #passes: TokenPasses;
   readonly #schedule: Schedule;
+  readonly #grammars: AnswerGrammars;
   readonly #adapters = new Map<string, NamedAdapter>();
 
   constructor({ contextTokens, slots = DEFAULT_SLOTS }: GenerationModelOptions, { tokenizer, template, passes }: ModelParts) {
@@ -55,6 +63,7 @@ class Model implements GenerationModel {
     this.#template = template;
     this.#passes = passes;
     this.#schedule = new Schedule(passes, slots);
+    this.#grammars = new AnswerGrammars(tokenizer, this.vocabularySize);
   }
 
   async addAdapter(name: string, adapterDir: string): Promise<void> {
@@ -96,10 +105,19 @@ class Model implements GenerationModel {
     request: GenerationRequest,
     { onPiece, signal }: { onPiece?: (piece: GeneratedPiece) => void; signal?: AbortSignal } = {},
   ): Promise<GeneratedText> {
+    const grammar = request.jsonSchema === null ? null : await this.#grammars.begin(request.jsonSchema);
+    try {
+      return await this.#generated(request, { onPiece, signal, grammar });
+    } finally {
+      grammar?.dispose();
+    }
+  }
+
+  #generated(request: GenerationRequest, { onPiece, signal, grammar }: Generating): Promise<GeneratedText> {
     const adapter = request.adapter === null ? null : this.#named(request.adapter);
     const { vocabularySize } = this;
     const contextTokens = this.contextTokens - (adapter === null ? 0 : this.#passes.virtualTokens(adapter.number));
-    const sequence = new Sequence(request, { tokenizer: this.#tokenizer, contextTokens, vocabularySize, onPiece });
+    const sequence = new Sequence(request, { tokenizer: this.#tokenizer, contextTokens, vocabularySize, grammar, onPiece });
     return this.#schedule.add(sequence, { adapter, signal });
   }
 

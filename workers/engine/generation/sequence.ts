@@ -1,6 +1,7 @@
 /** One request that is being answered: takes the logits after its last token, again and again, until its answer is complete. */
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
+import type { AnswerGrammar } from './answer-grammar.ts';
 import { AnswerText } from './answer-text.ts';
 import type { ChosenProbability, GeneratedPiece, GeneratedText, GenerationRequest, TokenProbability } from './contract.ts';
 import { type LogProbability, logProbabilities } from './log-probabilities.ts';
@@ -11,6 +12,8 @@ interface SequenceOptions {
   vocabularySize: number;
   /** Most tokens, those of the prompt included. */
   contextTokens: number;
+  /** What the answer must conform to. */
+  grammar?: AnswerGrammar | null;
   onPiece?: ((piece: GeneratedPiece) => void) | undefined;
 }
 
@@ -52,15 +55,17 @@ export class Sequence {
    * @param logits [vocab], after the last of `tokens`
    */
   async take(logits: Float32Array): Promise<void> {
-    const { tokenizer, contextTokens } = this.#options;
+    const { tokenizer, contextTokens, grammar = null } = this.#options;
     const { prompt, maxTokens, logprobs } = this.request;
-    const id = chooseToken(logits, this.request, this.#random);
+    const id = chooseToken(grammar === null ? logits : await grammar.allowed(logits), this.request, this.#random);
     if (tokenizer.stopTokenIds.has(id)) return this.#end('stop');
+    grammar?.accept(id);
     this.tokens.push(id);
     const probability = logprobs === null ? null : await this.#described(logProbabilities(logits, id, logprobs));
     const { piece, stopped } = await this.#answer.push(id, probability);
     this.#give(piece);
     if (stopped) this.#finishReason = 'stop';
+    else if (grammar?.isComplete) await this.#end('stop');
     else if (this.tokens.length >= Math.min(prompt.length + maxTokens, contextTokens)) await this.#end('length');
   }
 
