@@ -18,6 +18,8 @@ interface TrlRuns {
     model: string;
     tuning: 'full' | 'lora';
     data: 'pairs' | 'labelled';
+    /** null: every step is on the whole file. */
+    batch: number | null;
     adapter: string | null;
     settings: Hyperparameters;
     reported: Record<string, number[]>;
@@ -26,7 +28,7 @@ interface TrlRuns {
 }
 
 const { steps, runs } = readReference<TrlRuns>('preference', 'runs.json');
-/** More than the examples of a file: every step is on all of them. */
+/** More than the examples of a file. */
 const WHOLE_FILE = 16;
 /** Of what is a mean over pairs or tokens, in nats; of a sum over an answer's tokens; and of the gradients' norm. */
 const TOLERANCE = 2e-5;
@@ -41,9 +43,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-type Asked = Pick<TrlRuns['runs'][number], 'model' | 'objective' | 'settings' | 'data'>;
+type Asked = Pick<TrlRuns['runs'][number], 'model' | 'objective' | 'settings' | 'data' | 'batch'>;
 
-function optionsOf(name: string, { model, objective, settings, data }: Asked): TrainOptions {
+function optionsOf(name: string, { model, objective, settings, data, batch }: Asked): TrainOptions {
   const fileOf = (set: string) => referencePath('preference', `${data === 'labelled' ? 'labelled-' : ''}${set}.jsonl`);
   const modelDir = join(dir, name);
   cpSync(referencePath(model, 'model'), modelDir, { recursive: true });
@@ -55,7 +57,7 @@ function optionsOf(name: string, { model, objective, settings, data }: Asked): T
     outputDir: join(modelDir, 'out'),
     objective,
     tuning: { type: 'full' },
-    hyperparameters: { ...settings, n_epochs: steps, batch_size: WHOLE_FILE, precision: 'f32' },
+    hyperparameters: { ...settings, max_steps: steps, batch_size: batch ?? WHOLE_FILE, precision: 'f32' },
     seed: 1,
   };
 }
@@ -94,9 +96,9 @@ describe('a run that is resumed', () => {
   ] as const)('in the middle, by %s with %s › writes the bytes of one that was not', async (objective, tuning) => {
     const name = `${objective}-${tuning}`;
     const data = objective === 'kto' ? 'labelled' : 'pairs';
-    const options = optionsOf(`resumed-${name}`, { model: 'cases/llama-gqa-tied', objective, settings: { learning_rate: 1e-3 }, data });
+    const options = optionsOf(`resumed-${name}`, { model: 'cases/llama-gqa-tied', objective, settings: { learning_rate: 1e-3 }, data, batch: 4 });
     options.tuning = tuning === 'full' ? { type: 'full' } : { type: 'lora', r: 2 };
-    options.hyperparameters = { ...options.hyperparameters, batch_size: 4, n_epochs: 2 };
+    options.hyperparameters = { ...options.hyperparameters, max_steps: 4 };
     const whole = await train({ ...options, outputDir: join(dir, `${name}-whole`), checkpointsDir: join(dir, `${name}-checkpoints`) });
     const again = await train({ ...options, outputDir: join(dir, `${name}-again`), resumeFrom: join(dir, `${name}-checkpoints`, '2') });
     expect(again.steps).toBe(4);
