@@ -6,8 +6,7 @@ import { hyperparameterWarnings, type ResolvedHyperparameters, resolveHyperparam
 import type { ModelConfig } from '../../src/formats/model-config.ts';
 import { objectiveFormat } from '../../src/formats/objectives/objectives.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import { mergesFirst, mergingFirst } from '../../src/formats/tuning/merge-first.ts';
-import { type ResolvedTuning, resolveTuning, trainedShapes, virtualTokens } from '../../src/formats/tuning/tuning.ts';
+import { type ResolvedTuning, trainedShapes, virtualTokens } from '../../src/formats/tuning/tuning.ts';
 import { type Answers, openAnswers, prepareQuestions } from './answers/answers.ts';
 import { BadSteps } from './bad-steps.ts';
 import { BestModel, checkMetric } from './best-model.ts';
@@ -26,11 +25,11 @@ import { objectiveOf } from './objectives/objectives.ts';
 import { prepareData, type RunData } from './prepare-data.ts';
 import { basePredictions, type Predictions } from './proof/base-predictions.ts';
 import { earlierBest, restore } from './resume.ts';
-import { startFromAdapter } from './start-from.ts';
+import { startFromAdapter, tuningOf } from './start-from.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { versions } from './tensorflow/tensorflow.ts';
 import type { TunedBase } from './tuning/method.ts';
-import { methodOf, readAdapterTuning } from './tuning/methods.ts';
+import { methodOf } from './tuning/methods.ts';
 import type { LearningModel } from './tuning/tuned-model.ts';
 import { GRAFT_VERSION } from './version.ts';
 
@@ -113,14 +112,6 @@ export async function prepare(options: TrainOptions, open: OpenModel = openForTr
     data.close();
     throw error;
   }
-}
-
-/** What counts as merged is read from the adapter that the run starts from, unless the caller knows it. */
-function tuningOf({ tuning: asked, startFrom }: TrainOptions): ResolvedTuning {
-  const tuning = resolveTuning(asked);
-  if (!mergesFirst(tuning) || startFrom === undefined) return tuning;
-  const its = readAdapterTuning(startFrom);
-  return mergingFirst(tuning, its.type === 'lora' ? { ...its, target_modules: tuning.target_modules } : its);
 }
 
 const evaluationsOf = ({ answers }: TrainOptions): string[] => answers?.evaluations.map(({ name }) => name) ?? [];

@@ -5,12 +5,21 @@ import { continuation } from '../../src/formats/tuning/continuation.ts';
 import type { ResolvedLora } from '../../src/formats/tuning/lora-fields.ts';
 import { loraLayers } from '../../src/formats/tuning/lora-layers.ts';
 import { isDecomposed } from '../../src/formats/tuning/lora-refusals.ts';
-import { mergingFirst } from '../../src/formats/tuning/merge-first.ts';
-import type { ResolvedTuning } from '../../src/formats/tuning/tuning.ts';
+import { mergesFirst, mergingFirst } from '../../src/formats/tuning/merge-first.ts';
+import { type ResolvedTuning, resolveTuning } from '../../src/formats/tuning/tuning.ts';
+import type { TrainOptions } from './contract.ts';
 import { loadLarger } from './tuning/larger-rank.ts';
 import { loadMerged } from './tuning/merged-adapter.ts';
 import { methodOf, readAdapterTuning } from './tuning/methods.ts';
 import type { TunedModel } from './tuning/tuned-model.ts';
+
+/** The tuning of a run. What counts as merged is read from the adapter that it starts from, unless the caller knows it. */
+export function tuningOf({ tuning: asked, startFrom }: Pick<TrainOptions, 'tuning' | 'startFrom'>): ResolvedTuning {
+  const tuning = resolveTuning(asked);
+  if (!mergesFirst(tuning) || startFrom === undefined) return tuning;
+  const its = readAdapterTuning(startFrom);
+  return mergingFirst(tuning, its.type === 'lora' ? { ...its, target_modules: tuning.target_modules } : its);
+}
 
 /**
  * Sets the trained parameters to those of an adapter directory.
