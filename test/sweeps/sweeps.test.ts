@@ -93,6 +93,14 @@ describe('a grid', () => {
     expect(await found(sweep.id)).toMatchObject({ status: 'failed', winner: null, trials: [{ error: { code: 'out_of_memory' } }] });
   });
 
+  it('over what only a method that compares answers has › sets it in that method', async () => {
+    const kto = { ...base, training_file: await service.upload('{"prompt":"a","completion":"b","label":true}\n'), method: { type: 'kto' } };
+    const parameters = { 'hyperparameters.beta': [0.2, 0.4], 'hyperparameters.desirable_weight': [2] };
+    const sweep = await made({ base: { ...kto, validation_file: kto.training_file }, search: { strategy: 'grid', parameters } });
+    const methods = (await jobsOf(sweep.id)).map(({ method }) => method);
+    expect(methods.reverse()).toMatchObject([0.2, 0.4].map((beta) => ({ type: 'kto', kto: { hyperparameters: { beta, desirable_weight: 2 } } })));
+  });
+
   it('of whole tunings and of their fields applies the shorter path first', async () => {
     const parameters = { tuning: [{ type: 'lora', lora_alpha: 5 }], 'tuning.r': [3] };
     const [job] = await jobsOf((await made({ search: { strategy: 'grid', parameters } })).id);
