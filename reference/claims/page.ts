@@ -23,13 +23,13 @@ interface PageParts {
 const HEAD = ['method', 'learning rate', 'trained', 'peak memory', 'step', 'delivered', 'accuracy', 'forgetting', '‖ΔW‖ / ‖W‖'];
 
 function rowOf(row: MeasuredRow): string[] {
-  const { name, learningRate, isLargestRate, runs, step } = row;
+  const { name, learningRate, isAtEdge, runs, step } = row;
   const { trained, total, deliveredBytes } = runs[0]!;
   const of = (pick: (run: (typeof runs)[number]) => number): number[] => runs.map(pick);
   const norms = runs.flatMap(({ change }) => (change?.relative_norm == null ? [] : [change.relative_norm]));
   return [
     name,
-    `${Number(learningRate.toPrecision(3))}${isLargestRate ? '*' : ''}`,
+    `${Number(learningRate.toPrecision(3))}${isAtEdge ? '*' : ''}`,
     percent(trained / total, 2),
     mebibytes(mean(of(({ peakBytes }) => peakBytes))),
     `${step.ratio.toFixed(2)} ×`,
@@ -115,7 +115,7 @@ ${table(HEAD, [untrained, ...rows.map(rowOf)])}
 - **accuracy**: how many tokens of the answers are the most probable one, on ${extent.examples.measured} conversations about subjects that no training conversation is about. **forgetting**: how much the loss rises
   on ${on === 'retention_file' ? general : 'texts that the base writes itself'}, from ${nats(before)} nats per token. Mean over the seeds, with the smallest and the largest.
 - **‖ΔW‖ / ‖W‖**: the Frobenius norm of the change, as a part of that of the weights that change.
-${impossible.length === 0 ? '' : `- Not trained: ${impossible.join('; ')}.\n`}${rows.some(({ isLargestRate }) => isLargestRate) ? '- \\* The largest learning rate that was tried was the best.\n' : ''}
+${impossible.length === 0 ? '' : `- Not trained: ${impossible.join('; ')}.\n`}${rows.some(({ isAtEdge }) => isAtEdge) ? '- \\*: the smallest or the largest learning rate that was tried was the best.\n' : ''}
 ![Accuracy by the share of trained parameters](claims/accuracy.svg)
 
 ![What was forgotten by what was learned, of all runs and learning rates](claims/forgetting.svg)

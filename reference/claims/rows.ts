@@ -28,7 +28,7 @@ export const WHOLE: Extent = {
   ranks: [1, 2, 4, 8, 16, 64],
   others: TUNING_TYPES.filter((type) => type !== 'full' && type !== 'lora').map((type) => ({ type })),
   seeds: [1, 2, 3],
-  steps: 180,
+  steps: 150,
   examples: { training: 240, choosing: 48, measured: 96, general: 96 },
   rateFactors: [1, 4, 16, 64],
   timedSteps: 15,

@@ -12,8 +12,8 @@ import type { MeasuredBase, RunRequest, TrainedRun } from './train.ts';
 
 export interface MeasuredRow extends Row {
   learningRate: number;
-  /** Whether a larger rate was not tried although this was the best so far. */
-  isLargestRate: boolean;
+  /** Whether it is the smallest or the largest rate that was tried. */
+  isAtEdge: boolean;
   /** One a seed. */
   runs: TrainedRun[];
   /** All rates that were tried with the first seed, the chosen one among them. */
@@ -54,30 +54,32 @@ interface TrainedRow extends Omit<MeasuredRow, 'overlaps' | 'step'> {
 function trainedRow(row: Row, { task, extent, results }: Context): TrainedRow {
   const base = baseLearningRate(row.tuning.type);
   const hyperparameters = { max_steps: extent.steps, batch_size: BATCH_SIZE, precision: 'f32', eval_steps: extent.steps } as const;
-  const at = (seed: number, factor: number) => {
+  const at = (seed: number, factor: number): Tried | null => {
     const settings = { ...hyperparameters, learning_rate: base * factor };
     const key = `${row.name}, seed ${seed}, learning rate ×${factor}: ${JSON.stringify([row.tuning, settings])} ${task.hash}`;
     const outputDir = join(results.folder, 'runs', `${row.name}-${seed}-${factor}`.replaceAll(/[^\w.]+/g, '-'));
     const options = { modelDir: task.modelDir, trainingFile: task.training, validationFile: task.choosing, outputDir, tuning: row.tuning };
-    const run = results.of<TrainedRun>(key, 'train.ts', requestOf(task, { ...options, hyperparameters: settings, seed }));
+    const run = results.of<TrainedRun | null>(key, 'train.ts', requestOf(task, { ...options, hyperparameters: settings, seed }));
     const files: TunedFiles =
       deliveredBy(row.tuning.type) === 'model' ? { modelDir: outputDir, adapterDir: null } : { modelDir: task.modelDir, adapterDir: outputDir };
-    return { run, key, files, factor };
+    return run && { run, key, files, factor };
   };
   const [first, ...others] = extent.seeds as [number, ...number[]];
-  const tried: ReturnType<typeof at>[] = [];
+  const tried: Tried[] = [];
   for (const factor of extent.rateFactors) {
-    const before = best(tried);
-    if (tried.length > 1 && before !== tried.at(-1)) break;
-    tried.push(at(first, factor));
+    if (tried.length > 1 && best(tried).factor !== tried.at(-1)!.factor) break;
+    const one = at(first, factor);
+    if (one === null) break; // larger rates diverge too
+    tried.push(one);
   }
-  const chosen = best(tried)!;
+  const chosen = best(tried);
   for (const { files } of tried) if (files !== chosen.files) rmSync(files.adapterDir ?? files.modelDir, { recursive: true, force: true });
-  const all = [chosen, ...others.map((seed) => at(seed, chosen.factor))];
+  const all = [chosen, ...others.flatMap((seed) => at(seed, chosen.factor) ?? [])];
+  if (all.length < extent.seeds.length) throw new Error(`${row.name} diverged with the learning rate that was the best with another seed`);
   return {
     ...row,
     learningRate: base * chosen.factor,
-    isLargestRate: extent.rateFactors.length > 1 && chosen.factor === extent.rateFactors.at(-1),
+    isAtEdge: tried.length > 1 && [tried[0], tried.at(-1)].includes(chosen),
     runs: all.map(({ run }) => run),
     tried: tried.map(({ run }) => run),
     files: all.map(({ files }) => files),
@@ -85,8 +87,19 @@ function trainedRow(row: Row, { task, extent, results }: Context): TrainedRow {
   };
 }
 
-const best = <T extends { run: TrainedRun }>(tried: readonly T[]): T | undefined =>
-  tried.toSorted((a, b) => a.run.choosingLoss - b.run.choosingLoss)[0];
+interface Tried {
+  run: TrainedRun;
+  key: string;
+  files: TunedFiles;
+  factor: number;
+}
+
+/** @throws Error if even the smallest learning rate diverged */
+function best(tried: readonly Tried[]): Tried {
+  const [first] = tried.toSorted((a, b) => a.run.choosingLoss - b.run.choosingLoss);
+  if (first === undefined) throw new Error('training diverged with the smallest learning rate');
+  return first;
+}
 
 function requestOf({ modelDir, measured, general }: Task, options: RunRequest['options']): RunRequest {
   return { options, modelDir, measuredFile: measured, generalFile: general };

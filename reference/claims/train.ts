@@ -1,7 +1,8 @@
-/** One run in a process of its own, so that its memory is its own: `node train.ts REQUEST.json` prints a `TrainedRun` as JSON. */
+/** One run in a process of its own, so that its memory is its own: `node train.ts REQUEST.json` prints a `TrainedRun` as JSON, or null if it diverged. */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Change, Forgetting } from '../../src/formats/analysis.ts';
+import { Refusal } from '../../src/formats/refusal.ts';
 import { deliveredBy } from '../../src/formats/tuning/tuning.ts';
 import { analyse } from '../../workers/engine/analysis/analyse.ts';
 import { openForInference } from '../../workers/engine/compiled/open-model.ts';
@@ -42,14 +43,20 @@ async function measureBase(): Promise<MeasuredBase> {
   return { ...measured, peakBytes: processMemory().peak };
 }
 
-async function trainAndMeasure(run: NonNullable<RunRequest['options']>): Promise<TrainedRun> {
+async function trainAndMeasure(run: NonNullable<RunRequest['options']>): Promise<TrainedRun | null> {
   let prepared: Prepared | undefined;
   const report = {
     prepared(facts: Prepared) {
       prepared = facts;
     },
   };
-  const { last, files } = await train({ ...run, report });
+  const result = await train({ ...run, report }).catch((error: unknown) => {
+    if (error instanceof Refusal && error.code === 'training_diverged') return null;
+    throw error;
+  });
+  const choosingLoss = result?.last.metrics['full_valid_loss'];
+  if (result === null || !Number.isFinite(choosingLoss)) return null;
+  const { last, files } = result;
   const { trainableParameters: trained, totalParameters: total, tuning, hyperparameters } = prepared!;
   const peakBytes = last.metrics['peak_memory_bytes']!;
   const { outputDir, seed } = run;
@@ -67,7 +74,7 @@ async function trainAndMeasure(run: NonNullable<RunRequest['options']>): Promise
   });
   const weightFiles = files.filter((file) => file.endsWith('.safetensors'));
   const deliveredBytes = weightFiles.reduce((sum, file) => sum + statSync(join(outputDir, file)).size, 0);
-  return { trained, total, peakBytes, deliveredBytes, choosingLoss: last.metrics['full_valid_loss']!, ...measured, forgetting, change };
+  return { trained, total, peakBytes, deliveredBytes, choosingLoss: choosingLoss!, ...measured, forgetting, change };
 }
 
 async function accuracyOf(files: { modelDir: string; adapterDir?: string }): Promise<Pick<TrainedRun, 'accuracy' | 'loss'>> {
