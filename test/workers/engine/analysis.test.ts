@@ -122,6 +122,7 @@ describe('analysis of a run', () => {
 
     const { forgetting } = await analyse(options);
     expect(forgetting).toMatchObject({ measured_on: 'samples', examples: 32 });
+    expect(forgetting.tokens).toBeGreaterThan(32 * 100); // of 127 each, less what ends texts
     expect(forgetting.rise).toBeGreaterThan(0); // nothing predicts what the base wrote as the base does
     expect((await analyse(options)).forgetting).toEqual(forgetting);
   });

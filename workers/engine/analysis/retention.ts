@@ -4,7 +4,7 @@ import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { isRecord } from '../../../src/formats/record.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
-import type { Example } from '../data/batch.ts';
+import { type Example, supervisedTokens } from '../data/batch.ts';
 import { readDataset } from '../data/dataset.ts';
 import { firstExamples } from '../data/example-store.ts';
 import { ChatTemplate } from '../data/template/chat-template.ts';
@@ -15,6 +15,7 @@ import { openGenerationModel } from '../generation/generation-model.ts';
 import { readJson } from '../io/files.ts';
 import { MODEL_DIRECTORY_HINT } from '../io/weight-files.ts';
 import { readModelConfig } from '../model/weights.ts';
+import { hashWords } from '../tuning/random.ts';
 
 /** As many as a loss needs to be known to some thousandths of a nat; each is evaluated twice. */
 const MAX_EXAMPLES = 512;
@@ -68,14 +69,30 @@ export async function samplesOfBase({ modelDir, maxLengthTokens, precision, seed
   const tokenizer = await Tokenizer.open(modelDir);
   const prompt = await beginningOf(modelDir, tokenizer);
   if (prompt.length === 0) throw noSamples('neither its tokenizer nor its configuration names a token that begins or ends a text');
-  const model = await openGenerationModel({ modelDir, precision, contextTokens: Math.min(prompt.length + SAMPLE_TOKENS, maxLengthTokens) });
+  const contextTokens = Math.min(prompt.length + SAMPLE_TOKENS, maxLengthTokens);
+  const [end] = (await tokenizer.encode(tokenizer.eosToken, { addSpecialTokens: false })).ids;
+  const model = await openGenerationModel({ modelDir, precision, contextTokens });
+  const options = { onPiece: () => void working?.(), ...(signal && { signal }) };
+
+  /** Where the base ends a text early, it begins the next one: a chat model's turns are short. What ends a text does not count. */
+  async function written(sample: number): Promise<Example> {
+    const ids = [...prompt];
+    const lossWeights = ids.map(() => 0);
+    while (ids.length < contextTokens) {
+      const request = { ...GREEDY, temperature: 1, adapter: null, prompt: Int32Array.from(ids), maxTokens: SAMPLE_TOKENS };
+      const { tokenIds, finishReason } = await model.generate({ ...request, seed: hashWords(seed, sample, ids.length) }, options);
+      ids.push(...tokenIds);
+      lossWeights.push(...tokenIds.map(() => 1));
+      if (finishReason === 'length' || end === undefined) break;
+      ids.push(end);
+      lossWeights.push(0);
+    }
+    return { inputIds: Int32Array.from(ids), lossWeights: Float32Array.from(lossWeights) };
+  }
+
   try {
-    const drawn = { ...GREEDY, temperature: 1, adapter: null, prompt, maxTokens: SAMPLE_TOKENS };
-    const options = { onPiece: () => void working?.(), ...(signal && { signal }) };
-    const texts = await Promise.all(
-      Array.from({ length: SAMPLES }, (_, index) => model.generate({ ...drawn, seed: seed * SAMPLES + index }, options)),
-    );
-    const examples = texts.filter(({ tokenIds }) => tokenIds.length > 0).map(({ tokenIds }) => continued(prompt, tokenIds));
+    const texts = await Promise.all(Array.from({ length: SAMPLES }, (_, sample) => written(sample)));
+    const examples = texts.filter((text) => supervisedTokens(text) > 0);
     if (examples.length === 0) throw noSamples('it ends every text at once');
     return examples;
   } finally {
@@ -97,9 +114,3 @@ const noSamples = (why: string): Refusal =>
     param: 'retention_file',
     hint: 'Give the job a retention_file of what the model must not forget.',
   });
-
-/** A text of which all but the prompt counts in the loss. */
-function continued(prompt: Int32Array, tokenIds: readonly number[]): Example {
-  const lossWeights = new Float32Array(prompt.length + tokenIds.length).fill(1, prompt.length);
-  return { inputIds: Int32Array.from([...prompt, ...tokenIds]), lossWeights };
-}
