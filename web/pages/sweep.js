@@ -90,8 +90,10 @@ const Facts = ({ sweep: { status, waiting_for: waiting, reason, metric, mode, se
   <section class="card" aria-label="State">
     <div class="row">
       <span role="status"><${Status} status=${status} /></span>
-      <progress max=${jobs.total} value=${jobs.ended} aria-label="Jobs that have ended"></progress>
-      <span class="small quiet number">${jobs.ended} of ${jobs.total} jobs have ended</span>
+      <div class="job-progress">
+        <progress max=${jobs.total} value=${jobs.ended} aria-label="Jobs that have ended"></progress>
+        <span class="small quiet number">${jobs.ended} of ${jobs.total} jobs have ended</span>
+      </div>
     </div>
     ${reason && html`<p class="wrap">${reason}</p>`}
     ${waiting && html`<p class="quiet">The next job waits: ${waiting}</p>`}
@@ -135,7 +137,7 @@ function Trials({ sweep, trials }) {
               const isWinner = trial.index === sweep.winner?.index;
               const { index, values, job_id: job, status, step, total_steps: total, metric, error } = trial;
               return html`
-                <tr key=${index} class=${isWinner ? 'differs' : ''}>
+                <tr key=${index} class=${isWinner ? 'is-best' : ''}>
                   <th scope="row">${job === null ? index : html`<a href=${link('jobs', job)}>${index}</a>`}${isWinner && html` <strong class="small">winner</strong>`}</th>
                   ${paths.map((path) => html`<td class="wrap">${shownValue(values[path])}</td>`)}
                   <td><${Status} status=${status} />${error && html`<div class="small wrap">${error.message}</div>`}</td>

@@ -38,6 +38,8 @@ export function walkSweeps(walk: () => Walk): void {
     );
     await page.getByRole('img', { name: plot }).waitFor();
     expect(await barriersOn(page)).toEqual([]);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    expect(await barriersOn(page, ['color-contrast'])).toEqual([]);
     await page.getByRole('button', { name: 'Delete' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete the sweep' }).click();
     await page.getByRole('heading', { name: 'No sweeps yet' }).waitFor();
