@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildApp } from '../../src/app.ts';
 import { DEFAULT_PROJECT } from '../../src/ids.ts';
+import { storeTunedModel } from '../exports/tuned-model.ts';
 import { newJob } from '../jobs/new-job.ts';
 import { API_KEY, type RunningService, runService } from '../running-service.ts';
 import { runGraft, startGraft } from './run-graft.ts';
@@ -237,6 +238,17 @@ describe('sweep', () => {
     expect(search).toEqual({ strategy: 'successive_halving', min_steps: 2, eta: 2, n: 4, parameters });
     await graft('sweep', 'delete', id);
     expect(await runGraft(['sweep', 'create', 'bad', ...job, '--vary', 'r=4,8', '--eta', '2'], signedIn)).toMatchObject({ code: 2 });
+  });
+});
+
+describe('export', () => {
+  it('is created, shown with what happened to it, and cancelled', async () => {
+    const { model } = await storeTunedModel(service);
+    const id = await graft('export', 'create', model, '--format', 'gguf', '--no-wait');
+    expect(await graft('export', 'cancel', id)).toBe(`${id} is cancelled`);
+    expect(await graft('export', 'show', id)).toMatch(
+      /status +cancelled.*\nEvents\n[^\n]*Created export of [^\n]*\n[^\n]*The export has been cancelled$/s,
+    );
   });
 });
 
