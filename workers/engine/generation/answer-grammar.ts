@@ -44,7 +44,7 @@ export class AnswerGrammars {
       this.#compiler = null;
       this.#compiled.clear();
       forgetXgrammar();
-      throw new Refusal('invalid_value', 'The JSON Schema cannot be compiled', { param: 'response_format', hint: 'Make it simpler.' });
+      throw new Refusal('invalid_value', 'The JSON Schema cannot be compiled', { hint: 'Make it simpler.' });
     }
   }
 
