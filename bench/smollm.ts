@@ -2,7 +2,10 @@
 import type { Precision } from '../src/formats/hyperparameters.ts';
 import { weightShapes } from '../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
+import type { ResolvedLora } from '../src/formats/tuning/lora-fields.ts';
 import { CompiledModel, type CompileOptions } from '../workers/engine/compiled/compiled-model.ts';
+import { Member } from '../workers/engine/compiled/together/member.ts';
+import { SharedBase } from '../workers/engine/compiled/together/shared-base.ts';
 import { convertInto } from '../workers/engine/io/float-formats.ts';
 import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
 import { supervised } from '../workers/engine/objectives/supervised.ts';
@@ -41,10 +44,28 @@ type BenchOptions = Pick<CompileOptions, 'tuning' | 'precision' | 'learning'> & 
 /** @param modelDir a Hugging Face directory; undefined for random weights */
 export function openBenchModel(modelDir: string | undefined, { shape = SMOLLM2_135M, ...options }: BenchOptions): CompiledModel {
   const common = { ...options, objective: supervised, heldIn: options.precision, seed: 0 };
-  if (modelDir === undefined) return new CompiledModel({ ...common, ...randomModel(shape) });
+  return withWeights(modelDir, shape, (weights) => new CompiledModel({ ...common, ...weights }));
+}
+
+interface JobsOptions {
+  shape?: Shape;
+  tuning: ResolvedLora;
+  precision: Precision;
+}
+
+/** Adapters of several jobs on one base. */
+export function openBenchJobs(modelDir: string | undefined, count: number, { shape = SMOLLM2_135M, tuning, precision }: JobsOptions): Member[] {
+  const members = Array.from({ length: count }, (_, seed) => ({ tuning, seed, weightDecay: 0.01 }));
+  const common = { objective: supervised, members, precision, gradientCheckpointing: false };
+  const base = withWeights(modelDir, shape, (weights) => new SharedBase({ ...common, ...weights }));
+  return members.map((_, number) => new Member(base, number, tuning));
+}
+
+function withWeights<T>(modelDir: string | undefined, shape: Shape, create: (weights: Pick<CompileOptions, 'config' | 'readWeight'>) => T): T {
+  if (modelDir === undefined) return create(randomModel(shape));
   const stored = openWeights(modelDir, readModelConfig(modelDir));
   try {
-    return new CompiledModel({ ...common, config: stored.config, readWeight: stored.readInto });
+    return create({ config: stored.config, readWeight: stored.readInto });
   } finally {
     stored.close();
   }
