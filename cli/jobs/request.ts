@@ -72,14 +72,14 @@ function withFlags(request: Request, flags: JobFlags): Request {
 }
 
 /** Where the request has its hyperparameters: in OpenAI's older place if it uses that one, because it may have them in one place alone. */
-export function hyperparametersPath(request: Request): string {
+function hyperparametersPath(request: Request): string {
   if ('hyperparameters' in request) return 'hyperparameters';
   const type = isRecord(request['method']) ? request['method']['type'] : undefined;
   return `method.${typeof type === 'string' ? type : 'supervised'}.hyperparameters`;
 }
 
 /** What is set inside of `method` or `tuning` needs a type beside it; it is the service's own default. */
-export function addTypes({ method, tuning }: Request): void {
+function addTypes({ method, tuning }: Request): void {
   if (isRecord(method)) method['type'] ??= 'supervised';
   if (isRecord(tuning)) tuning['type'] ??= 'lora';
 }
@@ -94,7 +94,7 @@ function assignment(text: string): [string, unknown] {
 }
 
 /** Sets `a.b.c`. @throws Failure if a part of the way is a value */
-export function assign(request: Request, path: string, value: unknown): void {
+function assign(request: Request, path: string, value: unknown): void {
   const keys = path.split('.');
   const last = keys.pop()!;
   let inside = request;

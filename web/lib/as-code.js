@@ -1,4 +1,4 @@
-/** A request to create a job, as a program would send it. Pure. */
+/** A request to create a job or a sweep, as a program would send it. Pure. */
 import { isRawNumber } from './written.js';
 
 /** @typedef {Record<string, unknown>} Request */

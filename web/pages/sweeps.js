@@ -4,6 +4,7 @@ import { asCurl } from '../lib/as-code.js';
 import { ago, short } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { link } from '../lib/route.js';
+import { serviceUrl } from '../lib/service-url.js';
 import { EXAMPLE, fieldName, sweepName } from '../lib/sweeps.js';
 import { Code } from '../parts/code.js';
 import { Head } from '../parts/shell.js';
@@ -39,7 +40,7 @@ export function SweepsPage() {
     <details class="card-plain">
       <summary>How to create one</summary>
       <p><code>base</code> is the body of a job, as the form for a new job shows it; <code>search</code> says what the jobs differ in. <code>graft sweep create</code> does the same.</p>
-      <${Code} text=${asCurl(new URL('.', document.baseURI).href.replace(/\/$/, ''), EXAMPLE, '/fine_tuning/sweeps')} label="a sweep in curl" />
+      <${Code} text=${asCurl(serviceUrl(), EXAMPLE, '/fine_tuning/sweeps')} label="a sweep in curl" />
     </details>`;
 }
 

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
 import { asCurl, asNode, asPython } from '../../lib/as-code.js';
 import { html } from '../../lib/html.js';
+import { serviceUrl } from '../../lib/service-url.js';
 import { Code } from '../../parts/code.js';
 
 const LANGUAGES = /** @type {const} */ ([
@@ -13,7 +14,6 @@ const LANGUAGES = /** @type {const} */ ([
 export function AsCode({ request }) {
   const [chosen, setChosen] = useState('curl');
   const write = LANGUAGES.find(([name]) => name === chosen)?.[1] ?? asCurl;
-  const url = new URL('.', document.baseURI).href.replace(/\/$/, '');
   return html`
     <section class="card">
       <div class="card-head">
@@ -22,6 +22,6 @@ export function AsCode({ request }) {
           ${LANGUAGES.map(([name]) => html`<button type="button" aria-pressed=${name === chosen} onClick=${() => setChosen(name)}>${name}</button>`)}
         </div>
       </div>
-      <${Code} text=${write(url, request)} label=${`the job in ${chosen}`} />
+      <${Code} text=${write(serviceUrl(), request)} label=${`the job in ${chosen}`} />
     </section>`;
 }
