@@ -1,6 +1,6 @@
 /** What has been computed, a line of JSON each, so that a report that was interrupted repeats nothing. */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { lastLineOf } from '../../bench/program.ts';
 
 const SHOWN_OF_KEY = 100;
@@ -30,7 +30,6 @@ export class Results {
     if (!this.#known.has(key)) {
       console.error(`${key.slice(0, SHOWN_OF_KEY)} …`);
       const path = join(this.folder, 'request.json');
-      mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, JSON.stringify(request));
       const printed = lastLineOf(['node', '--expose-gc', '--import', 'tsx', join(import.meta.dirname, program), path]);
       const value = JSON.parse(printed) as unknown;

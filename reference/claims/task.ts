@@ -1,5 +1,5 @@
 /** The base, in f32, and the files of the task that it learns. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pirateDataset, toJsonLines } from '../../scripts/demo/pirate-dataset.ts';
 import { conversations } from '../../scripts/graft-tiny/conversations.ts';
@@ -39,7 +39,6 @@ export async function makeTask(folder: string, { model, data }: Given, { example
   // A fully tuned model is stored as its base is: in 16 bits, rounding would hide what has changed.
   if (!existsSync(join(modelDir, CONFIG_FILE)))
     await exportHuggingFace({ modelDir: model ?? GRAFT_TINY, adapterDir: null }, modelDir, { dtype: 'F32', progress: async () => {} });
-  mkdirSync(folder, { recursive: true });
   const write = (name: string, content: string): string => {
     writeFileSync(join(folder, name), content);
     return join(folder, name);
