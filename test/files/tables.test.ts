@@ -147,7 +147,7 @@ describe('a Parquet table', () => {
 describe('an upload that says what cannot be', () => {
   it.each([
     ['another format', 'a.csv', { format: 'xlsx' }, { param: 'format' }],
-    ['a key that no example has', 'a.csv', { 'mapping[label]': 'a' }, { param: 'mapping[label]', code: 'unknown_parameter' }],
+    ['a key that no example has', 'a.csv', { 'mapping[answer]': 'a' }, { param: 'mapping[answer]', code: 'unknown_parameter' }],
     ['a mapping of JSON Lines', 'a.jsonl', { 'mapping[prompt]': 'a' }, { param: 'mapping' }],
     ['a format of what is stored as it is', 'a.csv', { purpose: 'user_data', format: 'csv' }, { param: 'format' }],
   ])('%s › is refused', async (_name, filename, fields, expected) => {
