@@ -95,7 +95,7 @@ const head = [
   'together',
   'of processes side by side',
 ];
-const printed = `${table(head, rows)}\n\nExamples of ${length} tokens, rank ${rank}, ${precision}, SmolLM2-135M's shape; ${thisMachine()}; medians of ${options.rounds} rounds.`;
+const printed = `${table(head, rows)}\n\nExamples of ${length} tokens, rank ${rank}, ${precision}, SmolLM2-135M's shape; ${thisMachine()}; ${Number(options.rounds) === 1 ? 'one round' : `medians of ${options.rounds} rounds`}.`;
 console.log(printed);
 if (options.write) writeResult('multi', printed);
 console.log(JSON.stringify({ bench: 'multi', machine: thisMachine(), precision, length: Number(length), rank: Number(rank), results }));
