@@ -174,12 +174,12 @@ export class CompiledModel implements LearningModel {
   #pass(batch: Batch, sums: RecordedPass['sums'], position?: DropoutPosition): Sums {
     const reference = batch.reference ?? this.referenceOf(batch);
     return tf.tidy(() => {
-      const fed = passFeeds(this.objective, reference === null ? batch : { ...batch, reference }, this.#recorded.context);
-      if (fed === null) return NO_SUMS;
-      const feeds = { ...fed.tensors, ...(position && this.#randomFeeds(batch, position)) };
+      const pass = passFeeds(this.objective, reference === null ? batch : { ...batch, reference }, this.#recorded.context);
+      if (pass === null) return NO_SUMS;
+      const feeds = { ...pass.tensors, ...(position && this.#randomFeeds(batch, position)) };
       const values = this.#session.run(feeds, Object.values(sums)).map((tensor) => tensor.dataSync()[0]!);
       const computed = Object.fromEntries(Object.keys(sums).map((name, index) => [name, values[index]!]));
-      return { ...fed.known, ...computed };
+      return { ...pass.fed.known, ...computed };
     }) as unknown as Sums;
   }
 }

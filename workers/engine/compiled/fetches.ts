@@ -1,6 +1,8 @@
 /** What the runs of a recorded model fetch. */
+import type { TrainedSlab } from './learner.ts';
 import type { RecordedModel } from './recorded-model.ts';
 import type { Output } from './recording/graph.ts';
+import type { HeldSlab } from './session/held-slabs.ts';
 
 /** The fetches of each kind of run. */
 export function runsOf({ evaluation, reference, logits, learning }: RecordedModel): Output[][] {
@@ -9,10 +11,14 @@ export function runsOf({ evaluation, reference, logits, learning }: RecordedMode
 }
 
 /** Everything that any run fetches. */
-export function fetchesOf(recorded: RecordedModel): Output[] {
-  const { frozen, constant, trained } = recorded;
-  const weights = [...frozen, ...constant, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
+export const fetchesOf = (recorded: RecordedModel): Output[] => [
+  ...runsOf(recorded).flat(),
+  ...stateFetches([...recorded.frozen, ...recorded.constant], recorded.trained),
+];
+
+/** What reads and sets a session's variables. */
+export function stateFetches(untrained: readonly HeldSlab[], trained: readonly TrainedSlab[]): Output[] {
+  const weights = [...untrained, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
   const state = trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m, learning.v, learning.gradients]));
-  const stateOutputs = state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]);
-  return [...runsOf(recorded).flat(), ...weights, ...stateOutputs];
+  return [...weights, ...state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed])];
 }

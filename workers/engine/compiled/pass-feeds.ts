@@ -91,14 +91,10 @@ export function gridFeeds(content: GridContent, config: ModelConfig): Record<str
   };
 }
 
-/** @returns what a pass is fed, and the sums that are known already; null if the batch has nothing to learn */
-export function passFeeds(
-  objective: Objective,
-  batch: Batch,
-  context: ObjectiveContext,
-): { tensors: Record<string, Tensor>; known: FedBatch['known'] } | null {
+/** @returns what a pass is fed, as tensors and as the objective gave it; null if the batch has nothing to learn */
+export function passFeeds(objective: Objective, batch: Batch, context: ObjectiveContext): { tensors: Record<string, Tensor>; fed: FedBatch } | null {
   const fed = objective.feed(batch, context);
-  return fed && { tensors: { ...gridFeeds(batch, context.config), ...objectiveFeeds(objective, fed, context) }, known: fed.known };
+  return fed && { tensors: { ...gridFeeds(batch, context.config), ...objectiveFeeds(objective, fed, context) }, fed };
 }
 
 /** @param positions in [rows · length] of the tokens after which logits are wanted */

@@ -20,18 +20,16 @@ import {
   holdAdded,
   holdFrozen,
   holdSlabs,
+  lossWithGradients,
   rateFactorOf,
   type Shapes,
   sizeOf,
   tensorsIn,
   trainedVariables,
 } from './recorded-slabs.ts';
-import { type Attribute, DType, type Output } from './recording/graph.ts';
+import type { Output } from './recording/graph.ts';
 import { Recorder } from './recording/recorder.ts';
 import type { HeldSlab } from './session/held-slabs.ts';
-import type { SlabPart } from './slab.ts';
-
-const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 
 export interface ModelChoices {
   config: ModelConfig;
@@ -112,10 +110,9 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   const constant = hold(constantShapes, 'constant');
   const constantTensors = tensorsIn(recorder, constant);
   for (const [name, tensor] of constantTensors) recorder.bind(constants.get(name)!, recorder.outputOf(tensor));
-  const trained = [...trainedBase, ...addedSlabs].map((held): TrainedSlab => {
-    const [{ name, shape }] = held.slab.parts as [SlabPart];
-    return { ...held, learning: learning && trainedVariables(graph, held, factorOf(name, shape)) };
-  });
+  const trained = [...trainedBase, ...addedSlabs].map(
+    (held): TrainedSlab => ({ ...held, learning: learning && trainedVariables(graph, held, factorOf) }),
+  );
 
   const context: ObjectiveContext = { config, trainsHead: isTrained([usedHeadWeight(config), undefined]) || joined.changesHead === true };
   const feeds = declareFeeds(recorder, { ...context, objective, fixedSizes: fixedSizes(config, [...frozen, ...constant, ...trained]) });
@@ -133,8 +130,7 @@ export function recordModel(choices: ModelChoices): RecordedModel {
     const options = { config, objective, parameters: inTraining, trainable, checkpointing };
     const { sums, gradients } = recordPass(recorder, feeds, options);
     const additionNodes = trained.map(({ slab, learning }) => addTo(recorder, learning!.gradients, { slab, gradients }));
-    const loss = graph.add('Identity', { T: FLOAT }, [sums['loss']!], [sums['loss']!], { name: 'training', after: additionNodes, stateful: true })
-      .outputs[0]!;
+    const loss = lossWithGradients(graph, sums['loss']!, additionNodes);
     const states = trained.map(({ learning }) => learning!);
     training = {
       pass: { ...sums, loss },

@@ -6,11 +6,11 @@ import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import { methodOf } from '../tuning/methods.ts';
 import type { TrainedVariables } from './adamw-update.ts';
-import { type Attribute, DType, type Graph, type Output } from './recording/graph.ts';
+import { type Attribute, DType, type Graph, type GraphNode, type Output } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
 import type { HeldSlab } from './session/held-slabs.ts';
 import { type SessionVariable, sessionVariable } from './session/session-variable.ts';
-import { join, type Slab, slabsOf, split, VECTORS } from './slab.ts';
+import { join, type Slab, type SlabPart, slabsOf, split, VECTORS } from './slab.ts';
 
 const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 
@@ -63,11 +63,12 @@ export function holdAdded(graph: Graph, shapes: Shapes, { prefix, blocks, factor
 }
 
 /** Adds the state of a slab's optimizer. */
-export function trainedVariables(graph: Graph, { slab, variable: parameter }: HeldSlab, rateFactor: number): TrainedVariables {
+export function trainedVariables(graph: Graph, { slab, variable: parameter }: HeldSlab, factorOf: AddedOptions['factorOf']): TrainedVariables {
   const make = (part: string) => sessionVariable(graph, `${parameter.name}/${part}`, slab.shape);
-  // A slab holds either matrices or vectors, of the base or of what a method adds.
+  // A slab holds either matrices or vectors, of the base or of what a method adds, which all learn at one rate.
   const everyDecays = slab.parts.every(({ name, shape }) => decays(shape, name));
-  return { parameter, m: make('m'), v: make('v'), gradients: make('gradients'), decays: everyDecays, rateFactor };
+  const [{ name, shape }] = slab.parts as readonly [SlabPart];
+  return { parameter, m: make('m'), v: make('v'), gradients: make('gradients'), decays: everyDecays, rateFactor: factorOf(name, shape) };
 }
 
 /** @returns recorded tensors for all parts of the slabs, by name; owned by the caller */
@@ -99,5 +100,9 @@ export function addTo(recorder: Recorder, { handle }: SessionVariable, { slab, g
   );
   return recorder.graph.add('AssignAddVariableOp', { dtype: FLOAT }, [handle, joined!], [], { stateful: true });
 }
+
+/** @returns a pass's loss, whose fetching also adds its gradients. @param additions the nodes of `addTo` */
+export const lossWithGradients = (graph: Graph, loss: Output, additions: GraphNode[]): Output =>
+  graph.add('Identity', { T: FLOAT }, [loss], [loss], { name: 'training', after: additions, stateful: true }).outputs[0]!;
 
 export const sizeOf = (shapes: Shapes): number => shapes.reduce((sum, [, shape]) => sum + shape.reduce((product, length) => product * length, 1), 0);

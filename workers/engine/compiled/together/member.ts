@@ -51,14 +51,14 @@ export class Member implements LearningModel {
 
   evaluate(batch: Batch): Sums {
     this.#base.away(this.#number);
-    return this.#base.evaluate(this.#number, batch);
+    return this.#base.runAlone(this.#number, batch, 'evaluation');
   }
 
   /** Another member's infinite number must not become this one's: what is not finite is computed again alone. */
   async accumulate(batch: Batch): Promise<Sums> {
     this.#passes.push(batch);
     const sums = await this.#base.accumulate(this.#number, batch);
-    return Number.isFinite(sums.loss) ? sums : this.#base.evaluate(this.#number, batch);
+    return Number.isFinite(sums.loss) ? sums : this.#base.runAlone(this.#number, batch, 'evaluation');
   }
 
   update(update: Update): number {
@@ -107,6 +107,6 @@ export class Member implements LearningModel {
 
   #accumulateAlone(): void {
     this.#learner.discard();
-    for (const batch of this.#passes) this.#base.accumulateAlone(this.#number, batch);
+    for (const batch of this.#passes) this.#base.runAlone(this.#number, batch, 'training');
   }
 }

@@ -9,13 +9,21 @@ import { declareUpdateFeeds, recordUpdate } from '../adamw-update.ts';
 import type { LearnerParts, TrainedSlab } from '../learner.ts';
 import { declareFeeds } from '../pass-feeds.ts';
 import { type RecordedPass, recordLogits, recordPass } from '../recorded-pass.ts';
-import { addTo, fixedSizes, holdAdded, holdFrozen, rateFactorOf, type Shapes, sizeOf, tensorsIn, trainedVariables } from '../recorded-slabs.ts';
-import { type Attribute, DType, type Graph, type Output } from '../recording/graph.ts';
+import {
+  addTo,
+  fixedSizes,
+  holdAdded,
+  holdFrozen,
+  lossWithGradients,
+  rateFactorOf,
+  type Shapes,
+  sizeOf,
+  tensorsIn,
+  trainedVariables,
+} from '../recorded-slabs.ts';
+import type { Graph, Output } from '../recording/graph.ts';
 import { Recorder } from '../recording/recorder.ts';
 import type { HeldSlab } from '../session/held-slabs.ts';
-import type { SlabPart } from '../slab.ts';
-
-const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 
 /** [rows · length] int32: the member that each token belongs to. */
 export const OWNERS = 'owners';
@@ -65,10 +73,9 @@ export function recordMembers({ config, objective, members, precision, gradientC
     const { tuning } = members[member]!;
     const added: Shapes = [...trainable].map(([name, { shape }]) => [name, shape]);
     const factorOf = (name: string, shape: readonly number[]): number => rateFactorOf(tuning, name, shape);
-    const trained = holdAdded(graph, added, { prefix: `member-${member}`, blocks, factorOf }).map((slab): TrainedSlab => {
-      const [{ name, shape }] = slab.slab.parts as readonly [SlabPart];
-      return { ...slab, learning: trainedVariables(graph, slab, factorOf(name, shape)) };
-    });
+    const trained = holdAdded(graph, added, { prefix: `member-${member}`, blocks, factorOf }).map(
+      (slab): TrainedSlab => ({ ...slab, learning: trainedVariables(graph, slab, factorOf) }),
+    );
     const tensors = tensorsIn(recorder, trained);
     for (const [name, tensor] of tensors) recorder.bind(trainable.get(name)!, recorder.outputOf(tensor));
     return { trained, tensors, size: sizeOf(added) };
@@ -92,8 +99,7 @@ export function recordMembers({ config, objective, members, precision, gradientC
     const own = new Map([...joined.trainable[member]!.keys()].map((name) => [name, gradients.get(nameOf(member, name))!]));
     return trained.map(({ slab, learning }) => addTo(recorder, learning!.gradients, { slab, gradients: own }));
   });
-  const loss = graph.add('Identity', { T: FLOAT }, [sums['loss']!], [sums['loss']!], { name: 'training', after: additions, stateful: true })
-    .outputs[0]!;
+  const loss = lossWithGradients(graph, sums['loss']!, additions);
 
   const updateFeeds = declareUpdateFeeds(recorder);
   const recorded = held.map(({ trained, size }, member): RecordedMember => {

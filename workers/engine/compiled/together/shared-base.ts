@@ -8,6 +8,7 @@ import type { GridContent } from '../../model/token-grid.ts';
 import { addSums, NO_SUMS, type Sums } from '../../objectives/objective.ts';
 import { backend } from '../../tensorflow/backend.ts';
 import { tf } from '../../tensorflow/tensorflow.ts';
+import { stateFetches } from '../fetches.ts';
 import { Learner, zeroedState } from '../learner.ts';
 import { logitFeeds, passFeeds } from '../pass-feeds.ts';
 import { fuseRows } from '../rewriting/fuse.ts';
@@ -21,6 +22,7 @@ import { Rounds, type Waiting } from './rounds.ts';
 const NOBODY = -1;
 
 type Pass = Waiting<Batch, Sums>;
+type Kind = 'evaluation' | 'training';
 
 export interface SharedBaseOptions extends SharedChoices {
   /** Writes a weight of the base model into the array that holds it. */
@@ -66,16 +68,12 @@ export class SharedBase {
     );
   }
 
-  evaluate(member: number, batch: Batch): Sums {
-    return this.#run(batch, new Int32Array(batch.rows * batch.length).fill(member), 'evaluation').get(member) ?? NO_SUMS;
+  /** Runs a pass of one member alone; one of training adds its gradients. */
+  runAlone(member: number, batch: Batch, kind: Kind): Sums {
+    return this.#run(batch, new Int32Array(batch.rows * batch.length).fill(member), kind).get(member) ?? NO_SUMS;
   }
 
-  /** Runs a training pass alone and adds its gradients. */
-  accumulateAlone(member: number, batch: Batch): Sums {
-    return this.#run(batch, new Int32Array(batch.rows * batch.length).fill(member), 'training').get(member) ?? NO_SUMS;
-  }
-
-  /** The same in a round with other members' passes. */
+  /** Runs a training pass in a round with other members' and adds its gradients. */
   accumulate(member: number, batch: Batch): Promise<Sums> {
     return this.#rounds.next(member, batch);
   }
@@ -116,18 +114,23 @@ export class SharedBase {
   }
 
   /** @param owners [rows · length], of each token. @returns the sums of each member's tokens */
-  #run(batch: Batch, owners: Int32Array, kind: 'evaluation' | 'training'): Map<number, Sums> {
-    const { context } = this.recorded;
+  #run(batch: Batch, owners: Int32Array, kind: Kind): Map<number, Sums> {
     const { sums, tokens } = this.recorded[kind];
-    const fed = this.objective.feed(batch, context);
-    if (fed === null) return new Map();
-    const [, ...values] = tf.tidy(() => {
-      const feeds = { ...passFeeds(this.objective, batch, context)!.tensors, [OWNERS]: tf.tensor1d(owners, 'int32') };
-      return this.#session.run(feeds, [sums['loss']!, ...Object.values(tokens)]).map((tensor) => tensor.dataSync());
-    }) as unknown as ArrayLike<number>[];
-    const perToken = Object.fromEntries(Object.keys(tokens).map((name, index) => [name, values[index]!]));
-    const members = [...new Set(owners)].filter((member) => member !== NOBODY);
-    return new Map(members.map((member) => [member, this.objective.sumsOf!(fed, perToken, (position) => owners[position] === member)]));
+    const ofMembers = new Map<number, Sums>();
+    tf.tidy(() => {
+      const pass = passFeeds(this.objective, batch, this.recorded.context);
+      if (pass === null) return;
+      const feeds = { ...pass.tensors, [OWNERS]: tf.tensor1d(owners, 'int32') };
+      const [, ...values] = this.#session.run(feeds, [sums['loss']!, ...Object.values(tokens)]).map((tensor) => tensor.dataSync());
+      const perToken = Object.fromEntries(Object.keys(tokens).map((name, index) => [name, values[index]!]));
+      for (const member of new Set(owners))
+        if (member !== NOBODY)
+          ofMembers.set(
+            member,
+            this.objective.sumsOf!(pass.fed, perToken, (position) => owners[position] === member),
+          );
+    });
+    return ofMembers;
   }
 }
 
@@ -157,13 +160,10 @@ function runsOf({ evaluation, logits, training, members }: RecordedMembers) {
   return [...passes, [logits], ...members.flatMap(({ optimizer }) => [[optimizer!.update.norm], [optimizer!.update.step]])];
 }
 
-function fetchesOf(recorded: RecordedMembers) {
-  const { frozen, members } = recorded;
-  const trained = members.flatMap((member) => member.trained);
-  const state = trained.flatMap(({ learning }) => [learning!.m, learning!.v, learning!.gradients]);
-  return [
-    ...runsOf(recorded).flat(),
-    ...[...frozen, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]),
-    ...state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed]),
-  ];
-}
+const fetchesOf = (recorded: RecordedMembers) => [
+  ...runsOf(recorded).flat(),
+  ...stateFetches(
+    recorded.frozen,
+    recorded.members.flatMap(({ trained }) => trained),
+  ),
+];
