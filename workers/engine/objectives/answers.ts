@@ -5,17 +5,13 @@ import { sequencesIn } from '../data/sequences.ts';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import { partSizes } from './cross-entropy.ts';
 import type { FedBatch, FeedType, Forward, ObjectiveContext } from './objective.ts';
-import { sumsOfSequences, tokenLogProbabilities } from './token-log-probabilities.ts';
+import { fedLogProbabilities, sumsOfSequences, tokenFeeds } from './token-log-probabilities.ts';
 
 /** Answers of a pair: the preferred one, then the other. */
 const ANSWERS = 2;
 
 export const answerFeeds = (context: ObjectiveContext): Record<string, FeedType> => ({
-  positions: { dtype: 'int32', shape: ['targets'] },
-  targets: { dtype: 'int32', shape: ['targets'] },
-  part_sizes: { dtype: 'int32', shape: [headParts(context.trainsHead)] },
-  /** The answer that each token belongs to. */
-  sequences: { dtype: 'int32', shape: ['targets'] },
+  ...tokenFeeds(context),
   /** 1 for a token of an answer, 0 for one of a prompt. */
   answered: { dtype: 'float32', shape: ['targets'] },
   /** 1 for a token that is learned by cross-entropy too. */
@@ -95,15 +91,9 @@ export interface Answers {
   correct: Tensor;
 }
 
-export function answers(
-  { config, decoder, grid, parameters }: Forward,
-  fed: Readonly<Record<string, Tensor>>,
-  options: { withGradient: boolean },
-): Answers {
-  const { positions, targets, sequences, answered, imitated, part_sizes: sizes, lengths, imitated_share: share } = fed as Record<string, Tensor1D>;
-  const states = decoder.statesAt(grid, positions!, parameters);
-  const predictions = { states, head: decoder.head(parameters), targets: targets!, partSizes: sizes! };
-  const { logProbabilities, correct } = tokenLogProbabilities(predictions, { ...options, softCap: config.logitSoftCap });
+export function answers(forward: Forward, fed: Readonly<Record<string, Tensor>>, options: { withGradient: boolean }): Answers {
+  const { sequences, answered, imitated, lengths, imitated_share: share } = fed as Record<string, Tensor1D>;
+  const { logProbabilities, correct } = fedLogProbabilities(forward, fed, options);
   const sums = sumsOfSequences(tf.mul(logProbabilities, answered!), sequences!, ANSWERS * lengths!.shape[0]);
   const both: Tensor2D = tf.reshape(sums, [-1, ANSWERS]);
   const [chosen, rejected] = columns(both);

@@ -8,7 +8,7 @@ import { partSizes } from './cross-entropy.ts';
 import type { Forward, Objective } from './objective.ts';
 import { owned } from './preference.ts';
 import { supervisedPositions } from './supervised-positions.ts';
-import { ofSequences, sumsOfSequences, tokenLogProbabilities } from './token-log-probabilities.ts';
+import { fedLogProbabilities, ofSequences, sumsOfSequences, tokenFeeds } from './token-log-probabilities.ts';
 
 /**
  * An answer's reward is β·r, with r = log π(y|x) − log π_ref(y|x). Its loss is 1 − σ(±β(r − KL)), where − is for a bad answer. KL is the mean r of the step's
@@ -30,11 +30,7 @@ export function kto(settings: ResolvedKto): Objective {
     }),
 
     feeds: (context) => ({
-      positions: { dtype: 'int32', shape: ['targets'] },
-      targets: { dtype: 'int32', shape: ['targets'] },
-      part_sizes: { dtype: 'int32', shape: [headParts(context.trainsHead)] },
-      /** The answer that each token belongs to. */
-      sequences: { dtype: 'int32', shape: ['targets'] },
+      ...tokenFeeds(context),
       /** 1 for a good answer, 0 for a bad one. */
       good: { dtype: 'float32', shape: ['answers'] },
       reference: { dtype: 'float32', shape: ['answers'] },
@@ -125,17 +121,11 @@ function countLabels(examples: ExampleStore): { good: number; bad: number } {
 
 /** @returns the log-probability of each answer, [answers], and whether each of their tokens has the largest logit, [targets] */
 function answersIn(
-  { config, decoder, grid, parameters }: Forward,
+  forward: Forward,
   fed: Readonly<Record<string, Tensor>>,
   options: { withGradient: boolean },
 ): { logps: Tensor1D; correct: Tensor1D } {
-  const { positions, targets, sequences, part_sizes: sizes, good } = fed as Record<string, Tensor1D>;
-  const predictions = {
-    states: decoder.statesAt(grid, positions!, parameters),
-    head: decoder.head(parameters),
-    targets: targets!,
-    partSizes: sizes!,
-  };
-  const { logProbabilities, correct } = tokenLogProbabilities(predictions, { ...options, softCap: config.logitSoftCap });
+  const { sequences, good } = fed as Record<string, Tensor1D>;
+  const { logProbabilities, correct } = fedLogProbabilities(forward, fed, options);
   return { logps: sumsOfSequences(logProbabilities, sequences!, good!.shape[0]), correct };
 }

@@ -1,4 +1,5 @@
 /** log softmax(h·Wᵀ)[target] of each token for itself, for objectives that compare whole answers. The logits exist a part at a time. */
+import { headParts } from '../../../src/formats/pass-size.ts';
 import { differentiable, isTrained } from '../tensorflow/differentiable.ts';
 import { gatherRows } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
@@ -14,6 +15,7 @@ import {
   split,
   tokensOf,
 } from './cross-entropy.ts';
+import type { FeedType, Forward, ObjectiveContext } from './objective.ts';
 
 // A type alias: tf.tidy takes no interface.
 export type TokenLogProbabilities = {
@@ -22,6 +24,27 @@ export type TokenLogProbabilities = {
   /** [tokens] 1 where the target has the largest logit, else 0; with a gradient the caller owns it */
   correct: Tensor1D;
 };
+
+/** What objectives that compare whole answers are fed of their tokens. */
+export const tokenFeeds = (context: ObjectiveContext): Record<string, FeedType> => ({
+  positions: { dtype: 'int32', shape: ['targets'] },
+  targets: { dtype: 'int32', shape: ['targets'] },
+  part_sizes: { dtype: 'int32', shape: [headParts(context.trainsHead)] },
+  /** The answer that each token belongs to. */
+  sequences: { dtype: 'int32', shape: ['targets'] },
+});
+
+/** @param fed the tensors of `tokenFeeds` */
+export function fedLogProbabilities(
+  { config, decoder, grid, parameters }: Forward,
+  fed: Readonly<Record<string, Tensor>>,
+  options: Pick<Options, 'withGradient'>,
+): TokenLogProbabilities {
+  const { positions, targets, part_sizes: sizes } = fed as Record<string, Tensor1D>;
+  const states = decoder.statesAt(grid, positions!, parameters);
+  const predictions = { states, head: decoder.head(parameters), targets: targets!, partSizes: sizes! };
+  return tokenLogProbabilities(predictions, { ...options, softCap: config.logitSoftCap });
+}
 
 interface Options {
   /** Whether the log-probabilities will be differentiated. */
