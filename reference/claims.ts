@@ -61,7 +61,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** @throws Error for a number that is none, and for a plot without its lines or points */
+/** @throws Error for a value that is not a finite number, and for a plot without its lines or points */
 function requireWhole(text: string, plots: Record<Plot, string>): void {
   for (const [name, content] of Object.entries({ 'the page': text, ...plots })) {
     if (/\b(NaN|undefined|Infinity)\b/.test(content)) throw new Error(`${name} has a value that is no number`);

@@ -35,7 +35,7 @@ const PAGE = 100;
 
 export const sweepPath = (id: string): string => `/fine_tuning/sweeps/${encodeURIComponent(id)}`;
 
-/** @param sweep  its id, or its name: the newest sweep of that name. @throws Failure if there is none */
+/** @param sweep  its id, or its name: the newest sweep of that name. @throws Failure if no sweep has it */
 export async function idOf(sweep: string, { client }: Service): Promise<string> {
   if (ID.test(sweep)) return sweep;
   for (let after: string | undefined; ; ) {

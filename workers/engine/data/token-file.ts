@@ -92,7 +92,7 @@ export class TokenFile implements ExampleStore {
    * were computed.
    */
   reference: Float32Array | null = null;
-  /** Makes `Example.mismatched`, which `read` gives with each example; null: there is none. */
+  /** Makes `Example.mismatched`, which `read` gives with each example; null where examples have none. */
   mismatched: ((example: Example, index: number) => Example) | null = null;
   readonly #files: { records: number; index: number };
   readonly #idBytes: IdBytes;
