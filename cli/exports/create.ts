@@ -1,12 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../context.ts';
-import { EXIT, Failure } from '../exit-code.ts';
-import { isPassing } from '../reported.ts';
-import type { Service } from '../service.ts';
+import { Failure } from '../exit-code.ts';
 import { bytes } from '../terminal/amounts.ts';
 import { bar } from '../terminal/bar.ts';
-import { clipped, safeLine } from '../terminal/text.ts';
+import { safeLine } from '../terminal/text.ts';
 import { hasEnded } from '../types.ts';
+import { untilOver } from '../watch.ts';
 import { saveFiles } from './download.ts';
 import type { Export } from './export.ts';
 
@@ -33,7 +31,17 @@ export async function createExport(
   });
   if (!wait) return output.result(created, created.id);
   output.note(`${created.id} is created`);
-  const made = await untilOver(created, { service, output });
+  const made = await untilOver<Export>(
+    {
+      first: created,
+      read: () => service.client.get<Export>(`/exports/${encodeURIComponent(created.id)}`),
+      isOver: hasEnded,
+      lines: (state) => [progressText(state)],
+      interrupted: `No longer waiting. The export continues: \`graft export show ${created.id}\`, \`graft export cancel ${created.id}\`.`,
+      everyMs: LOOK_EVERY_MS,
+    },
+    { output },
+  );
   if (made.status !== 'succeeded')
     throw new Failure(
       `The export ${made.id} ${made.status === 'failed' ? 'failed' : `is ${made.status}`}${made.error === null ? '' : `: ${made.error.message}`}`,
@@ -47,31 +55,6 @@ export async function createExport(
 function hubOf(repository: string, { revision, public: isPublic }: Pick<CreateOptions, 'revision' | 'public'>) {
   const token = process.env['HF_TOKEN'];
   return { repo_id: repository, ...(revision !== undefined && { revision }), ...(isPublic && { private: false }), ...(token && { token }) };
-}
-
-async function untilOver(created: Export, { service: { client }, output }: { service: Service; output: Context['output'] }): Promise<Export> {
-  const live = output.live();
-  const onInterrupt = () => {
-    live?.clear();
-    output.note(`No longer waiting. The export continues: \`graft export show ${created.id}\`, \`graft export cancel ${created.id}\`.`);
-    process.exit(EXIT.interrupted);
-  };
-  process.once('SIGINT', onInterrupt);
-  let last = created;
-  try {
-    while (!hasEnded(last)) {
-      live?.draw([clipped(progressText(last), output.columns)]);
-      await delay(LOOK_EVERY_MS);
-      last = await client.get<Export>(`/exports/${encodeURIComponent(created.id)}`).catch((error: unknown) => {
-        if (isPassing(error)) return last; // it is asked again
-        throw error;
-      });
-    }
-    return last;
-  } finally {
-    live?.clear();
-    process.off('SIGINT', onInterrupt);
-  }
 }
 
 function progressText({ status, progress }: Export): string {

@@ -1,11 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit-code.ts';
-import { isPassing } from '../reported.ts';
 import type { Service } from '../service.ts';
 import { time } from '../terminal/amounts.ts';
-import { clipped, fields, type Paint, safeLine, table } from '../terminal/text.ts';
+import { fields, type Paint, safeLine, table } from '../terminal/text.ts';
 import type { List } from '../types.ts';
+import { untilOver } from '../watch.ts';
 import { valuesText } from './axes.ts';
 import { idOf, type Sweep, type SweepWithTrials, sweepPath, type Trial } from './sweep.ts';
 
@@ -40,31 +39,22 @@ export async function showSweep(name: string, { service: connect, output }: Cont
 export async function followSweep(name: string, { service: connect, output }: Context): Promise<void> {
   const service = await connect();
   const id = await idOf(name, service);
-  const live = output.live();
-  const onInterrupt = () => {
-    live?.clear();
-    output.note(`No longer watching. The sweep runs on: \`graft sweep follow ${id}\` watches it again, \`graft sweep cancel ${id}\` ends it.`);
-    process.exit(EXIT.interrupted);
-  };
-  process.once('SIGINT', onInterrupt);
-  let sweep = await read(id, service);
   let told = -1;
-  try {
-    while (sweep.status === 'running') {
-      const lines = sweepText(sweep, plain).split('\n');
-      live?.draw(lines.map((line) => clipped(line, output.columns)));
-      if (live === null && sweep.jobs.ended !== told) output.note(`${sweep.jobs.ended} of ${sweep.jobs.total} jobs have ended`);
-      told = sweep.jobs.ended;
-      await delay(LOOK_EVERY_MS);
-      sweep = await read(id, service).catch((error: unknown) => {
-        if (isPassing(error)) return sweep; // it is asked again
-        throw error;
-      });
-    }
-  } finally {
-    live?.clear();
-    process.off('SIGINT', onInterrupt);
-  }
+  const sweep = await untilOver(
+    {
+      first: await read(id, service),
+      read: () => read(id, service),
+      isOver: ({ status }) => status !== 'running',
+      lines: (state) => sweepText(state, plain).split('\n'),
+      told({ jobs: { ended, total } }) {
+        if (ended !== told) output.note(`${ended} of ${total} jobs have ended`);
+        told = ended;
+      },
+      interrupted: `No longer watching. The sweep runs on: \`graft sweep follow ${id}\` watches it again, \`graft sweep cancel ${id}\` ends it.`,
+      everyMs: LOOK_EVERY_MS,
+    },
+    { output },
+  );
   output.result(sweep, sweepText(sweep, output.paint));
   if (sweep.status !== 'succeeded') process.exitCode = EXIT.failed;
 }
