@@ -32,6 +32,34 @@ export interface EventSource {
   newestNews(id: string, limit: number): Promise<News>;
 }
 
+/** A record of events, with the state of what they are of. */
+interface EventRecord<Status, Event> {
+  news(id: string, options: { after: bigint; limit: number }): Promise<{ status: Status; events: readonly Event[] }>;
+  newestNews(id: string, limit: number): Promise<{ status: Status; events: readonly Event[] }>;
+}
+
+interface Shown<Status, Event> {
+  /** An event as the API shows it. */
+  view(event: Event): { id: string; type: string };
+  /** Whether no further events come in this state. */
+  isOver(status: Status): boolean;
+}
+
+/** @returns what the feeds read of a record */
+export function eventSource<Status, Event extends { seq: bigint }>(
+  record: EventRecord<Status, Event>,
+  { view, isOver }: Shown<Status, Event>,
+): EventSource {
+  const asNews = ({ status, events }: { status: Status; events: readonly Event[] }): News => ({
+    frames: events.map((event) => frameOf(event, view(event))),
+    isOver: isOver(status),
+  });
+  return {
+    news: async (id, options) => asNews(await record.news(id, options)),
+    newestNews: async (id, limit) => asNews(await record.newestNews(id, limit)),
+  };
+}
+
 export interface News {
   frames: Frame[];
   /** Whether the subject had ended, or was gone, before the events were read: then none are missing. */

@@ -1,10 +1,9 @@
 import type { Readable } from 'node:stream';
 import type { Principal } from '../accounts/principal.ts';
-import { type EventSource, frameOf } from '../event-streams/feeds.ts';
+import { eventSource } from '../event-streams/feeds.ts';
 import { type From, streamEvents } from '../event-streams/stream.ts';
 import type { Services } from '../services.ts';
-import type { ExportNews, ExportRecord } from './event-store.ts';
-import { UNFINISHED } from './export.ts';
+import { type ExportStatus, UNFINISHED } from './export.ts';
 import { exportEventView } from './schema.ts';
 
 /** An export's events after the given one as server-sent events. @throws Refusal */
@@ -15,15 +14,6 @@ export function followExport(
   from: From,
 ): Promise<Readable> {
   const seqOf = (eventId: string) => exportRecord.seqOfEvent(project, id, eventId);
-  return streamEvents({ feeds, source: sourceOf(exportRecord), id, noun: 'export', seqOf }, from);
+  const isOver = (status: ExportStatus | null) => !UNFINISHED.some((unfinished) => unfinished === status);
+  return streamEvents({ feeds, source: eventSource(exportRecord, { view: exportEventView, isOver }), id, noun: 'export', seqOf }, from);
 }
-
-const sourceOf = (exportRecord: ExportRecord): EventSource => ({
-  news: async (id, options) => asFrames(await exportRecord.news(id, options)),
-  newestNews: async (id, limit) => asFrames(await exportRecord.newestNews(id, limit)),
-});
-
-const asFrames = ({ status, events }: ExportNews) => ({
-  frames: events.map((event) => frameOf(event, exportEventView(event))),
-  isOver: !UNFINISHED.some((unfinished) => unfinished === status),
-});
