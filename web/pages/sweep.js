@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
 import { get, post, remove } from '../api/client.js';
 import { useResource } from '../api/use-resource.js';
-import { announce } from '../lib/announce.js';
 import { titleOf } from '../lib/curves.js';
+import { useDoing } from '../lib/doing.js';
 import { short, time } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { go, link } from '../lib/route.js';
@@ -51,17 +51,12 @@ const plotted = (best) =>
 /** @param {{ sweep: WithTrials, onChange: () => void }} props */
 function Actions({ sweep, onChange }) {
   const { id } = sweep;
-  const [isBusy, setBusy] = useState(false);
+  const [isBusy, run] = useDoing();
   const [isDeleting, setDeleting] = useState(false);
   const [keepsWinner, setKeepsWinner] = useState(true);
   /** @param {() => Promise<unknown>} action @param {string} done */
   const doing = async (action, done) => {
-    setBusy(true);
-    await action().then(
-      () => announce(done),
-      (error) => announce(error.message, { isError: true }),
-    );
-    setBusy(false);
+    await run(action, done);
     setDeleting(false);
   };
   const cancel = async () => {

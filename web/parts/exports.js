@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { get, post, remove } from '../api/client.js';
 import { useResource } from '../api/use-resource.js';
 import { announce } from '../lib/announce.js';
+import { useDoing } from '../lib/doing.js';
 import { FORMATS, formatLabel, isUnderWay } from '../lib/exports.js';
 import { ago, bytes, time } from '../lib/format.js';
 import { html } from '../lib/html.js';
@@ -89,17 +90,12 @@ export const Exports = ({ exports, none }) => html`
 /** @param {{ one: Export, onChange: () => void }} props */
 function One({ one, onChange }) {
   const [isDeleting, setDeleting] = useState(false);
-  const [isBusy, setBusy] = useState(false);
+  const [isBusy, run] = useDoing();
   const { id, model, format, dtype, status, files, warnings } = one;
   const name = `${formatLabel(format)}${dtype ? ` · ${dtype}` : ''}`;
   /** @param {() => Promise<unknown>} action @param {string} done */
   const doing = async (action, done) => {
-    setBusy(true);
-    await action().then(
-      () => announce(done),
-      (error) => announce(error.message, { isError: true }),
-    );
-    setBusy(false);
+    await run(action, done);
     setDeleting(false);
     onChange();
   };
