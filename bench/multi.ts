@@ -3,10 +3,8 @@
  * process against the same jobs one after the other, for 2, 4 and 8 jobs of small and large batches. Each round measures every point beside the job alone,
  * in processes of their own; the medians of the rounds are printed as a table, with ratios, and as one JSON line.
  */
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { median } from './measures.ts';
+import { measured, median } from './measures.ts';
 import { table, thisMachine, writeResult } from './results-page.ts';
 
 const { values: options } = parseArgs({
@@ -34,14 +32,7 @@ interface Measured {
   peakMemoryMb: number;
 }
 
-function measure(jobs: number, rows: number): Measured {
-  const point = Object.entries({ jobs, rows, length, rank, steps, precision }).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const program = join(import.meta.dirname, 'multi-round.ts');
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', program, ...point], { encoding: 'utf8' });
-  if (status !== 0)
-    throw new Error(`${program} ${point.join(' ')} failed (${signal ?? `exit status ${status}`}): ${stderr.trim().split('\n').at(-1)}`);
-  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Measured;
-}
+const measure = (jobs: number, rows: number): Measured => measured<Measured>('multi-round.ts', { jobs, rows, length, rank, steps, precision });
 
 interface Point {
   rows: number;

@@ -4,11 +4,11 @@
  * bench/scale.svg, for which it first makes the peers' Python environment; with --only it draws only if --plot names a file. Each round measures all
  * points in turn, and the medians of the rounds are printed: with several rounds, the drift of a shared machine does not look like growth.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pythonEnvironment } from '../reference/python/environment.ts';
-import { median } from './measures.ts';
+import { measured, median } from './measures.ts';
 import { table, thisMachine, writeResult } from './results-page.ts';
 import { SHAPES, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';
 
@@ -52,19 +52,8 @@ function chosenAxes(only: string | undefined): Axis[] {
   return [only as Axis];
 }
 
-/** Runs in its own process, because peak memory is counted per process and never falls. */
-function measure({ shape, length, rank }: Point): Measured {
-  const point = Object.entries({ shape, length, rank, rows: 1, steps: options.steps, precision }).flatMap(([name, value]) => [
-    `--${name}`,
-    String(value),
-  ]);
-  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'step.ts'), ...point], {
-    encoding: 'utf8',
-  });
-  const reason = /^\w*Error: .*$/m.exec(stderr)?.[0] ?? stderr.trim().split('\n').at(-1);
-  if (status !== 0) throw new Error(`bench/step.ts ${point.join(' ')} failed (${signal ?? `exit status ${status}`}): ${reason}`);
-  return JSON.parse(stdout.trim().split('\n').at(-1)!) as Measured;
-}
+const measure = ({ shape, length, rank }: Point): Measured =>
+  measured<Measured>('step.ts', { shape, length, rank, rows: 1, steps: options.steps, precision });
 
 /** Measures each point once per round, although the shared one is on all axes. @returns medians by the points' keys */
 function measureAll(points: readonly Point[]): Map<string, Measured> {
@@ -93,8 +82,8 @@ const plot = options.plot ?? (options.only === undefined ? join(import.meta.dirn
 // Made before measuring, so that a machine that cannot make it fails at once.
 const python = plot === null ? null : await pythonEnvironment({ extraRequirements: join(import.meta.dirname, 'peers/requirements.txt') });
 
-const measured = measureAll(axes.flatMap((axis) => AXES[axis]));
-const points = Object.fromEntries(axes.map((axis) => [axis, AXES[axis].map((point) => ({ ...point, ...measured.get(keyOf(point))! }))]));
+const medians = measureAll(axes.flatMap((axis) => AXES[axis]));
+const points = Object.fromEntries(axes.map((axis) => [axis, AXES[axis].map((point) => ({ ...point, ...medians.get(keyOf(point))! }))]));
 const rows = Object.entries(points).flatMap(([axis, along]) => along.map((point) => row(axis, point)));
 const printed = table(['varied', 'parameters', 'length', 'rank', 's/step', 'tokens/s', 'peak memory', 'of the matmul peak'], rows);
 console.log(printed);
