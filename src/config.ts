@@ -54,6 +54,8 @@ export interface Config {
   trainingWrapper: readonly string[];
   /** Whether training processes get namespaces of their own where the system allows it. */
   confineTraining: boolean;
+  /** How many jobs may train beside each other on one copy of their base; 1: each alone. */
+  jobsTogether: number;
   chat: ChatConfig;
   monitoring: MonitoringConfig;
   integrations: IntegrationsConfig;
@@ -158,6 +160,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     confineTraining: !['false', '0'].includes(env['CONFINE_TRAINING'] ?? ''),
     trainingWrapper: (env['TRAINING_WRAPPER'] ?? '').split(/\s+/).filter((word) => word !== ''),
     trainingMemoryBytes: memoryLimit('TRAINING_MEMORY_LIMIT', env, problems),
+    jobsTogether: integer('TRAIN_TOGETHER', 4, [1, 16]),
     chat: Object.freeze({
       requests: integer('CHAT_REQUESTS', 32, [0, 10_000]),
       maxTokens: integer('CHAT_MAX_TOKENS', 4_096, [1, 1_000_000]),

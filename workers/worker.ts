@@ -15,8 +15,9 @@ import { openFileHashes } from './engine/io/base-model-files.ts';
 import { runExports } from './export/run-exports.ts';
 import { answerRequests } from './inference/answer-requests.ts';
 import { baseModelOf } from './job/base-model.ts';
+import { openBeside } from './job/beside.ts';
 import { removeAbandonedFolders, workerFolder } from './job/folder.ts';
-import { superviseJob } from './job/supervise.ts';
+import { superviseJob } from './job/take-job.ts';
 import { removeTokensOfEndedJobs } from './job/tokens.ts';
 import { takeTurns } from './job/turns.ts';
 import { openPlaces, type PlacesOptions } from './placement/places.ts';
@@ -83,6 +84,7 @@ export async function startWorker(services: Services, { devices, inferencePrefix
   });
 
   const baseModelFiles = openFileHashes();
+  const beside = openBeside({ services, workerId: id, freeSlots: places.free, log });
   const supervise = (jobId: string) =>
     superviseJob(jobId, {
       services,
@@ -90,6 +92,7 @@ export async function startWorker(services: Services, { devices, inferencePrefix
       workDir,
       modelDir: baseModels.dirOf,
       baseModelFiles,
+      beside,
       async takePlace(job) {
         const place = await places.take(slotsOf(job));
         if (place !== null) await inference?.makeRoom(place.devices);

@@ -21,6 +21,7 @@ import { analysisOf, askedOf } from './asked.ts';
 import { commitOfModel } from './base-model.ts';
 import { integrationWarnings, requireIntegrations } from './integrations.ts';
 import type { Job, NewJob } from './job.ts';
+import { mayShareBase } from './may-share-base.ts';
 import { type CreateJob, isSuffix, MAX_SEED, SUFFIX_RULE } from './schema.ts';
 import { continuedFrom } from './start-from.ts';
 import { alsoTuned, fromUploaded } from './start-from-file.ts';
@@ -34,6 +35,8 @@ interface Request {
   claim: string | undefined;
   /** Whether the job is one of a sweep. */
   ofSweep?: OfSweep;
+  /** Whether whoever asks for it chose its seed; default: if the body has one. */
+  isSeeded?: boolean;
 }
 
 type Needs = Pick<
@@ -45,10 +48,21 @@ type Needs = Pick<
  * Creates a job, or immediately refuses whatever can be recognised as wrong without reading the data.
  * @throws Refusal; TrialTaken for a job of a sweep that another process has created
  */
-export async function createJob(principal: Principal, { body, bodyText, claim, ofSweep }: Request, services: Needs): Promise<Job> {
+export async function createJob(
+  principal: Principal,
+  { body, bodyText, claim, ofSweep, isSeeded = body.seed != null }: Request,
+  services: Needs,
+): Promise<Job> {
   const { jobs, queue, tracing, log } = services;
   const requested = await acceptJob(principal, { body, bodyText }, services);
-  const accepted = { ...requested, ...ofSweep, traceParent: tracing.current(), ...(claim !== undefined && { idempotencyKey: claim }) };
+  const shares = mayShareBase(requested, { isSeeded, isContinued: requested.startFrom != null });
+  const accepted = {
+    ...requested,
+    ...ofSweep,
+    mayShareBase: shares,
+    traceParent: tracing.current(),
+    ...(claim !== undefined && { idempotencyKey: claim }),
+  };
   const { job } = await jobs.create(principal.project, accepted, [
     { level: 'info', message: `Created fine-tuning job: ${requested.id}` },
     ...(requested.startFrom != null ? [{ level: 'info', message: `Starting from: ${requested.startFrom.name}` } as const] : []),

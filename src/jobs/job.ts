@@ -83,6 +83,8 @@ export interface Job {
   priority: number;
   /** Only measures what the job would need: it delivers nothing, and is removed soon after it has ended. */
   dryRun: boolean;
+  /** Whether a worker may train it beside others on one copy of their base. */
+  mayShareBase: boolean;
   /** What is minimised: OpenAI's `method.type`. */
   objective: ObjectiveName;
   /** As requested, with the objective's own. */
@@ -180,6 +182,7 @@ export type NewJob = Pick<
       | 'integrations'
       | 'priority'
       | 'dryRun'
+      | 'mayShareBase'
       | 'modelRevision'
       | 'startFrom'
       | 'chatTemplate'

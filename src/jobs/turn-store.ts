@@ -1,6 +1,8 @@
 import { fullProjects, unlessFull } from '../accounts/quota-store.ts';
 import type { Database, Transaction } from '../database/client.ts';
+import { databaseTime } from '../database/time.ts';
 import { untilAnswered } from '../database/until-answered.ts';
+import { WORKER_TIMEOUT_MS } from '../models/store.ts';
 import type { DemandedModel } from './demand-store.ts';
 import type { Job } from './job.ts';
 import { asJob, isDue } from './row-store.ts';
@@ -40,6 +42,25 @@ export function openTurnStore(db: Database) {
           turns.number NULLS FIRST, created_at, id
         LIMIT 1`;
       return next ?? null;
+    },
+
+    /**
+     * Jobs that a worker may take to train beside one that it has just taken: of its project, on its base, not begun yet. None while another project waits,
+     * which would wait longer, and none for which another worker or slot is free.
+     * @param free how many jobs this worker's machine could take besides
+     */
+    async findBeside({ id, owner, model, modelRevision, priority, workerId }: Job, { limit, free }: { limit: number; free: number }): Promise<Job[]> {
+      const alive = new Date((await databaseTime(db)).getTime() - WORKER_TIMEOUT_MS);
+      const idle = await db.$queryRaw<unknown[]>`
+        SELECT id FROM workers WHERE heartbeat_at > ${alive} AND id <> ${workerId} AND NOT EXISTS (SELECT FROM jobs WHERE jobs.worker_id = workers.id)`;
+      const found = await db.$queryRaw<{ id: string }[]>`
+        SELECT id FROM jobs
+        WHERE ${isDue} AND id <> ${id} AND owner = ${owner} AND attempt = 0 AND priority = ${priority} AND may_share_base
+          AND model = ${model} AND model_revision IS NOT DISTINCT FROM ${modelRevision}
+          AND NOT EXISTS (SELECT FROM jobs AS others WHERE ${isDue} AND owner <> ${owner})
+        ORDER BY created_at, id LIMIT ${limit + idle.length + free}`;
+      const ids = found.slice(0, Math.max(0, Math.min(limit, found.length - idle.length - free))).map((row) => row.id);
+      return (await db.job.findMany({ where: { id: { in: ids } }, orderBy: [{ createdAt: 'asc' }, { id: 'asc' }] })).map(asJob);
     },
 
     /**

@@ -71,7 +71,8 @@ async function createJobs(sweep: Sweep, request: SweepRequest, services: Advance
     const ofSweep = { sweepId: sweep.id, sweepIndex: index, pauseAtStep };
     try {
       const body = JSON.parse(bodyText) as CreateJob;
-      await createJob({ organization: sweep.organization, project: sweep.owner }, { body, bodyText, claim: undefined, ofSweep }, services);
+      const asked = { body, bodyText, claim: undefined, ofSweep, isSeeded: request.base.seed != null };
+      await createJob({ organization: sweep.organization, project: sweep.owner }, asked, services);
     } catch (error) {
       if (error instanceof TrialTaken) return; // another process creates them
       if (!(error instanceof Refusal)) throw error;

@@ -9,6 +9,7 @@ import type { Metrics } from '../../src/formats/metrics.ts';
 import type { ObjectiveName } from '../../src/formats/objectives/objectives.ts';
 import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import type { ResolvedTuning, Tuning } from '../../src/formats/tuning/tuning.ts';
+import type { Pace } from './compiled/together/pace.ts';
 
 /** What the model is asked between steps. */
 export interface AnswerOptions {
@@ -89,6 +90,8 @@ export interface TrainReport {
   /** The data is tokenised and the model open; the first step comes next. */
   prepared?(facts: Prepared): void | Promise<void>;
   step?(report: StepReport): void | Promise<void>;
+  /** It has been measured whether it pays to share passes with the runs on the same base. */
+  paced?(pace: Pace): void | Promise<void>;
   /** A batch of an evaluation is done. */
   evaluating?(): void | Promise<void>;
   /** The model has been asked; called before the step is reported, and for the model that training starts with before the first step. */

@@ -160,6 +160,8 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
     noiseAlpha: hyperparameters.neftune_noise_alpha,
     recorded: () => watch.lap('graph'),
+    // In the middle of a pass: whoever cannot be told now will not be told of the step either.
+    paced: (pace) => void Promise.resolve(options.report?.paced?.(pace)).catch(() => {}),
   });
   watch.lap('weights');
   let base: Predictions;

@@ -24,10 +24,13 @@ interface Ending {
   log: Logger;
 }
 
-/** Gives the job back when it was paused or the worker stops; the next worker resumes it from the newest checkpoint. */
-export async function giveBack({ services, job, log }: Ending): Promise<void> {
+/**
+ * Gives the job back, by default because it was paused or the worker stops; the next worker resumes it from the newest checkpoint.
+ * @param why a sentence without its full stop
+ */
+export async function giveBack({ services, job, log }: Ending, why = 'The worker stops'): Promise<void> {
   const newest = await services.jobRecord.newestCheckpoint(job.id);
-  const events: NewEvent[] = [{ level: 'info', message: `The worker stops; another one resumes the job ${startingFrom(newest)}` }];
+  const events: NewEvent[] = [{ level: 'info', message: `${why}; the job will be resumed ${startingFrom(newest)}` }];
   if ((await services.jobs.move(job.id, 'requeue', { attempt: job.attempt, events })) === null) await letGo({ services, job });
   log.info('job given back');
 }

@@ -5,6 +5,7 @@ import type { Job, NewEvent } from '../../src/jobs/job.ts';
 import { keys } from '../../src/object-store/keys.ts';
 import type { ReportKind, Reports } from '../../src/reports/store.ts';
 import type { Services } from '../../src/services.ts';
+import type { Pace } from '../engine/compiled/together/pace.ts';
 import type { CheckpointReport, DatasetFacts, Prepared } from '../engine/contract.ts';
 import { JobLost } from './endings.ts';
 import type { JobFolder } from './folder.ts';
@@ -20,6 +21,15 @@ export async function saveReport<Kind extends ReportKind>(
   report: Reports[Kind],
 ): Promise<void> {
   if (!(await reports.put(attempt, kind, report))) throw new JobLost();
+}
+
+/** What the user is told about training beside other jobs. */
+export function paceMessage({ runs, speed, isShared }: Pace): string {
+  const others = quantity(runs - 1, 'other job');
+  const times = `${speed.toFixed(2)} times as fast as one after the other`;
+  return isShared
+    ? `Trains beside ${others} on one copy of the base model, in passes that they share: ${times}`
+    : `Trains beside ${others} on one copy of the base model, one after the other: passes that they share would be ${times}`;
 }
 
 /** Tells the user what no other record tells. @throws JobLost */

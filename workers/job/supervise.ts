@@ -1,14 +1,13 @@
-/** One job from the queue to its end: claim, fetch, train in a separate process, record, deliver; and cancellation, shutdown and crashes. */
+/** One job from its claim to its end: fetch, train in a separate process, record, deliver; and cancellation, shutdown and crashes. */
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job } from '../../src/jobs/job.ts';
-import { namingFailures } from '../../src/object-store/failures.ts';
-import type { Place } from '../placement/places.ts';
+import type { Seat } from '../placement/shared-place.ts';
 import { TrainingProcessDied } from '../process/died.ts';
 import type { ForkedTraining } from '../process/forked.ts';
 import { analyseDelivered } from './analysis.ts';
 import { recordAnswers } from './answers.ts';
-import { hubModelDir, isAvailable } from './base-model.ts';
+import { hubModelDir } from './base-model.ts';
 import { fetchNewestCheckpoint, isUnusable, type LoadedCheckpoint, setAsideLoaded } from './checkpoint.ts';
 import { countCrashes } from './crashes.ts';
 import { deliver } from './delivery.ts';
@@ -20,52 +19,27 @@ import { openJournal } from './journal.ts';
 import { type JobLineage, openLineage } from './lineage.ts';
 import { requireBack } from './outage.ts';
 import { type DatasetSizes, preparationProgress } from './preparation.ts';
-import { addEvent, recordPrepared, saveReport, storeProgress } from './progress.ts';
+import { addEvent, paceMessage, recordPrepared, saveReport, storeProgress } from './progress.ts';
 import { certifyResumes, type ResumeCertificates } from './resumes.ts';
 import { endAttempt, PATIENCE_MS, patiently, persistently } from './setbacks.ts';
 import { fetchAdapterToContinue, fetchTunedBase } from './start-from.ts';
 import type { Supervision } from './supervision.ts';
 import { timeOfSteps } from './time-of-steps.ts';
 import { removeTokensOfEndedJobs } from './tokens.ts';
-import { partOfJob, traceTraining, traceWait } from './traces.ts';
+import { partOfJob, traceTraining } from './traces.ts';
 import { type JobWatch, watchJob } from './watch.ts';
+
+const TRAINS_ALONE = 'It trains alone from now on';
 
 /** How long a stopping worker waits for the current step and its checkpoint. */
 const STOP_GRACE_MS = 30_000;
 /** The same for a paused job. Nobody is waiting for the worker to end, and a step of a large model may take minutes. */
 const PAUSE_GRACE_MS = 600_000;
 
-/**
- * Takes the job if it is still available, this machine has (or may download) its base model, and the worker has enough slots. Returns when the job
- * has ended, was given back or was lost.
- * @returns whether it took the job, or why it did not
- * @throws errors of the database before the job is taken
- */
-export async function superviseJob(jobId: string, supervision: Supervision): Promise<'taken' | 'no_base_model' | 'not_available'> {
-  const { services, workerId, modelDir, stopping } = supervision;
-  const log = supervision.log.child({ jobId });
-  const offered = await services.jobs.findAny(jobId);
-  if (offered === null || stopping.aborted) return 'not_available';
-  const localDir = modelDir(offered);
-  if (localDir === null && !isAvailable(offered, supervision)) return 'no_base_model'; // a worker that has the model will be woken
-  const place = await supervision.takePlace(offered);
-  if (place === null) return 'not_available'; // a worker that has the slots will be woken
-  try {
-    const job = await services.jobs.claim(jobId, workerId);
-    if (job === null) return 'not_available';
-    log.info({ attempt: job.attempt, model: job.model }, 'job taken');
-    const objectStore = namingFailures(services.objectStore);
-    traceWait(job, supervision);
-    await carryOut(job, localDir, { ...supervision, services: { ...services, objectStore }, place, log });
-    return 'taken';
-  } finally {
-    place.leave();
-  }
-}
+export type Placed = Supervision & { place: Seat };
 
-type Placed = Supervision & { place: Place };
-
-async function carryOut(job: Job, localDir: string | null, placed: Placed): Promise<void> {
+/** Carries out one attempt of a job that the worker has taken. Returns when the job has ended, was given back or was lost. */
+export async function carryOut(job: Job, localDir: string | null, placed: Placed): Promise<void> {
   const { services, log } = placed;
   const whenReached = { stopping: placed.stopping, log };
   const rows = await persistently(() => services.jobRecord.metrics(job.id), whenReached);
@@ -128,6 +102,7 @@ async function trainUntilOver(run: Run): Promise<void> {
     // An earlier attempt was lost before it could say so, or the job's user has resumed it.
     else if (job.pauseAtStep !== null && loaded.checkpoint.step >= job.pauseAtStep) return pauseToCompare(run, loaded.checkpoint.step);
     const training = run.place.takeProcess(log);
+    if (training === null) return giveBack(run, TRAINS_ALONE);
     try {
       return await train(run, training, loaded);
     } catch (error) {
@@ -187,6 +162,10 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
           journal.step(answer.report);
           watch.progress(answer.report);
           break;
+        case 'paced':
+          run.beside?.paced(job, answer.pace);
+          await addEvent(services, job, { level: 'info', message: paceMessage(answer.pace), data: { ...answer.pace } });
+          break;
         case 'answered':
           await recordAnswers(services, job, answer.report);
           break;
@@ -220,6 +199,8 @@ async function train(run: Run, training: ForkedTraining, loaded: LoadedCheckpoin
           break;
         case 'stopped':
           throw new StoppedByWorker();
+        case 'late':
+          return await giveBack(run, 'The jobs beside it have begun without it');
         case 'failed':
           throw failure(answer.error, training, log);
       }

@@ -4,6 +4,7 @@ import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import type { Place } from '../placement/places.ts';
+import type { Beside } from './beside.ts';
 
 export interface Supervision {
   services: Pick<
@@ -19,6 +20,8 @@ export interface Supervision {
   baseModelFiles(modelDir: string): Promise<HashedFile[]>;
   /** Waits for the slots that a job asks for. @returns null if this worker has too few, or is stopping */
   takePlace(job: Job): Promise<Place | null>;
+  /** Which jobs train beside each other; without it, each trains alone. */
+  beside?: Beside;
   /** Aborted when the worker stops: jobs go back to the queue. */
   stopping: AbortSignal;
   /** For how long a job keeps its slot while what it made cannot be stored; default: a minute. */

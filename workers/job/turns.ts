@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { DemandedModel } from '../../src/jobs/demand-store.ts';
 import type { JobStore } from '../../src/jobs/store.ts';
-import type { superviseJob } from './supervise.ts';
+import type { superviseJob } from './take-job.ts';
 
 interface Turns {
   jobs: Pick<JobStore, 'findNext'>;

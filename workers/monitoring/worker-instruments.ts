@@ -77,21 +77,24 @@ export function openWorkerInstruments({ registry }: Pick<Instruments, 'registry'
     }
   }
 
+  const countedTraining = (training: ForkedTraining): ForkedTraining => ({
+    ...training,
+    train: (options) => counted(training.train(options)),
+    dryRun: (options) => counted(training.dryRun(options)),
+    share: (runs) => training.share(runs).map(countedTraining),
+  });
+
   return {
     /** @returns the same process, whose work is counted */
     observe(training: ForkedTraining): ForkedTraining {
       forgetEnded();
       processes.add(training);
-      return {
-        ...training,
-        train: (options) => counted(training.train(options)),
-        dryRun: (options) => counted(training.dryRun(options)),
-      };
+      return countedTraining(training);
     },
   };
 }
 
-const isOutcome = (answer: string): boolean => ['done', 'measured', 'stopped', 'paused', 'failed'].includes(answer);
+const isOutcome = (answer: string): boolean => ['done', 'measured', 'stopped', 'paused', 'late', 'failed'].includes(answer);
 
 /** With the processes that it has started: what confines it may be one that waits. @returns 0 where Linux's /proc is not, or the process has just ended */
 async function residentBytes(pid: number | string | undefined): Promise<number> {

@@ -12,7 +12,7 @@ export interface Place {
   /** Call when the job's last step is done. Its process is still needed until its files are delivered and proven. */
   trained(): void;
   /** Call when the job's processes have ended: frees its slots. */
-  leave(): void;
+  leave(): void | Promise<void>;
 }
 
 export interface Places {
@@ -23,6 +23,8 @@ export interface Places {
   readonly maxJobs: number;
   /** Waits for this many slots. @returns null if this machine has fewer, or the worker is stopping */
   take(slots: number): Promise<Place | null>;
+  /** How many slots no job has. */
+  free(): number;
   /** A GPU on which no job trains; null if all are taken, or this machine has only its CPU. */
   idleDevice(): Device;
   /** Ends the processes that have no job. */
@@ -72,6 +74,8 @@ export function openPlaces({ devices, trainingEnvironment: environment, stopping
         },
       };
     },
+
+    free: () => pool.free().length,
 
     idleDevice: () => pool.free()[0]?.device ?? null,
 

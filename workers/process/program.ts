@@ -3,14 +3,16 @@
  * A run blocks the event loop, may use up the memory, and may crash: that is why it has a process to itself.
  */
 import { analyse } from '../engine/analysis/analyse.ts';
+import { CameLate, Gathering } from '../engine/compiled/together/gathering.ts';
 import { PausedAtStep, type TrainReport, type TrainResult } from '../engine/contract.ts';
 import { dryRun } from '../engine/dry-run.ts';
 import { prepare, type Run } from '../engine/prepare.ts';
 import { prove } from '../engine/proof/prove.ts';
 import { tf, versions } from '../engine/tensorflow/tensorflow.ts';
 import { trainPrepared } from '../engine/train.ts';
+import { prepareBeside } from '../engine/train-together.ts';
 import { asTrainingError } from './errors.ts';
-import type { Answer, Command, Ready } from './messages.ts';
+import type { Answer, Command, Ready, Together } from './messages.ts';
 import { endOnlyWithParent } from './parent-death.ts';
 import type { ProcessTraces } from './traces.ts';
 
@@ -22,18 +24,28 @@ type TrainCommand = Extract<Command, { command: 'train' }>;
 type DryRunCommand = Extract<Command, { command: 'dry_run' }>;
 type VerifyCommand = Extract<Command, { command: 'verify' }>;
 type AnalyseCommand = Extract<Command, { command: 'analyse' }>;
+type LeaveCommand = Extract<Command, { command: 'leave' }>;
 
 /** What `stop` aborts, by command id. A `stop` that comes before `train`, or after it, stops the command that follows. */
 const stops = new Map<string, AbortController>();
 /** Finished runs by command id. `verify` compares their files and frees the model; `analyse` needs no more than what was chosen. */
 const trained = new Map<string, { run: Run; options: TrainCommand['options']; result: TrainResult }>();
 
-/** The trace that the job belongs to; null if it is not traced. */
-let opening: Promise<{ tracing: ProcessTraces; parent: string } | null> = Promise.resolve(null);
+/** Commands that are being carried out, by id. */
+const working = new Map<string, Promise<void>>();
+
+/** The traces that jobs belong to, by command id; none of a job that is not traced. */
+const traces = new Map<string, Promise<{ tracing: ProcessTraces; parent: string }>>();
+
+/** How long a run waits for those beside it: one may have much more data to read. */
+const GATHER_MS = 60_000;
+/** Where the runs meet that share this process; null before the first has come. */
+let gathering: Gathering | null = null;
 
 process.on('message', (command: Command) => {
   if (command.command === 'stop') stopOf(command.id).abort(new Stopped());
-  else void answer(command);
+  else if (command.command === 'leave') void leave(command);
+  else working.set(command.id, answer(command));
 });
 
 function stopOf(id: string): AbortController {
@@ -42,7 +54,7 @@ function stopOf(id: string): AbortController {
   return stop;
 }
 
-async function answer(command: Exclude<Command, { command: 'stop' }>): Promise<void> {
+async function answer(command: Exclude<Command, { command: 'stop' | 'leave' }>): Promise<void> {
   const { id } = command;
   const { signal } = stopOf(id);
   try {
@@ -60,6 +72,10 @@ async function answer(command: Exclude<Command, { command: 'stop' }>): Promise<v
       await send({ id, answer: 'paused', step: error.step });
       return;
     }
+    if (error instanceof CameLate) {
+      await send({ id, answer: 'late' });
+      return;
+    }
     const failure = asTrainingError(error);
     if (failure.code === 'internal_error') console.error(error);
     await send({ id, answer: 'failed', error: failure });
@@ -75,29 +91,36 @@ const reportOf = (id: string): TrainReport => ({
   step: (report) => send({ id, answer: 'step', report }),
   evaluating: evaluatingReport(id),
   answered: (report) => send({ id, answer: 'answered', report }),
+  paced: (pace) => send({ id, answer: 'paced', pace }),
   writing: () => send({ id, answer: 'working', at: 'writing' }),
   checkpoint: (checkpoint) => send({ id, answer: 'checkpoint', checkpoint }),
 });
 
-async function trace({ traceParent, serviceName }: TraceCommand): Promise<void> {
-  opening = import('./traces.ts').then(({ openProcessTraces }) => ({ tracing: openProcessTraces(serviceName), parent: traceParent }));
+async function trace({ id, traceParent, serviceName }: TraceCommand): Promise<void> {
+  const opening = import('./traces.ts').then(({ openProcessTraces }) => ({ tracing: openProcessTraces(serviceName), parent: traceParent }));
+  traces.set(id, opening);
   await opening;
 }
 
 /** Carries out a part of a command, as a span of the job's trace if it has one. */
 async function part<T>(id: string, name: string, work: () => Promise<T>): Promise<T> {
-  const traces = await opening;
-  if (traces === null) return work();
+  const opened = await traces.get(id);
+  if (opened === undefined) return work();
   try {
-    return await traces.tracing.within(name, { parent: traces.parent }, work);
+    return await opened.tracing.within(name, { parent: opened.parent }, work);
   } finally {
-    await send({ id, answer: 'spans', spans: traces.tracing.taken() });
+    await send({ id, answer: 'spans', spans: opened.tracing.taken() });
   }
 }
 
-async function trainJob({ id, options }: TrainCommand, signal: AbortSignal): Promise<void> {
+const gatheringOf = ({ runs }: Together): Gathering => (gathering ??= new Gathering(runs, { longestWaitMs: GATHER_MS, measures: true }));
+
+async function trainJob({ id, options, together }: TrainCommand, signal: AbortSignal): Promise<void> {
   const report = reportOf(id);
-  const run = await part(id, 'prepare', () => prepare({ ...options, signal, report }));
+  const given = { ...options, signal, report };
+  const run = await part(id, 'prepare', () =>
+    together === null ? prepare(given) : prepareBeside(given, { gathering: gatheringOf(together), number: together.run }),
+  );
   try {
     const result = await part(id, 'train', () => trainPrepared(run, { ...options, signal, report }));
     trained.set(id, { run, options, result });
@@ -106,6 +129,16 @@ async function trainJob({ id, options }: TrainCommand, signal: AbortSignal): Pro
     run.dispose();
     throw error;
   }
+}
+
+async function leave({ id, together }: LeaveCommand): Promise<void> {
+  const work = working.get(id);
+  if (work === undefined) gatheringOf(together).leave();
+  stopOf(id).abort(new Stopped());
+  await work;
+  trained.get(id)?.run.dispose();
+  for (const map of [trained, stops, working, traces]) map.delete(id);
+  await send({ id, answer: 'left' });
 }
 
 async function measureJob({ id, options }: DryRunCommand, signal: AbortSignal): Promise<void> {

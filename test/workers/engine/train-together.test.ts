@@ -1,9 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { largestDifference } from '../../../reference/fixtures.ts';
+import type { Pace } from '../../../workers/engine/compiled/together/pace.ts';
 import type { StepReport, TrainOptions } from '../../../workers/engine/contract.ts';
 import { readSafetensors } from '../../../workers/engine/io/safetensors.ts';
 import { tf } from '../../../workers/engine/tensorflow/tensorflow.ts';
@@ -133,6 +135,26 @@ describe('trainTogether', () => {
     expect(ended.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected', 'fulfilled', 'fulfilled']);
     const reasons = ended.map((end) => (end.status === 'rejected' ? (end.reason as Error).message : null));
     expect(reasons).toEqual(['the file is empty', 'cancelled', 'its report failed', null, null]);
+    await train(alone.options);
+    await expectAlike(beside, alone);
+  });
+
+  it('where measuring decides whether passes are shared › gives the same numbers, and says what it has measured', async () => {
+    const paces: Pace[] = [];
+    const [one, alone] = [await recorded('measured', { report: { paced: (pace) => void paces.push(pace) } }), await recorded('not measured', {})];
+    const other = await recorded('measured too', { seed: 9 });
+    await trainTogether([one.options, other.options], { measures: true });
+    expect(paces).toEqual([{ runs: 2, speed: expect.closeTo(1, -1), isShared: expect.any(Boolean) }]);
+    await train(alone.options);
+    await expectAlike(one, alone);
+  });
+
+  it('begins without a run that takes too long to prepare', async () => {
+    const slow = await recorded('slow', { report: { receipt: () => delay(500) } });
+    const [beside, alone] = [await recorded('punctual', {}), await recorded('punctual alone', {})];
+    const [late, punctual] = await trainTogether([slow.options, beside.options], { longestWaitMs: 1 });
+    expect(late).toMatchObject({ status: 'rejected', reason: { name: 'CameLate' } });
+    expect(punctual!.status).toBe('fulfilled');
     await train(alone.options);
     await expectAlike(beside, alone);
   });

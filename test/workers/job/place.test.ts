@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { superviseJob } from '../../../workers/job/supervise.ts';
 import type { Supervision } from '../../../workers/job/supervision.ts';
+import { superviseJob } from '../../../workers/job/take-job.ts';
 import { type RunningService, runService } from '../../running-service.ts';
 
 let service: RunningService;

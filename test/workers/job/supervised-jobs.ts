@@ -8,8 +8,8 @@ import { trainingEnvironment } from '../../../src/config.ts';
 import { keys } from '../../../src/object-store/keys.ts';
 import type { ObjectStore } from '../../../src/object-store/object-store.ts';
 import { openFileHashes } from '../../../workers/engine/io/base-model-files.ts';
-import { superviseJob } from '../../../workers/job/supervise.ts';
 import type { Supervision } from '../../../workers/job/supervision.ts';
+import { superviseJob } from '../../../workers/job/take-job.ts';
 import type { Place } from '../../../workers/placement/places.ts';
 import { type ForkedTraining, type ForkOptions, forkTraining } from '../../../workers/process/forked.ts';
 import { sameAnswer } from '../../journey/dataset.ts';
@@ -20,7 +20,8 @@ export const WEIGHTS = 'adapter_model.safetensors';
 
 /** What goes differently than in an undisturbed run. */
 type Disturbances = Partial<
-  Pick<Supervision, 'stopping' | 'patienceMs' | 'modelDir'> & Pick<Place, 'takeProcess' | 'trained'> & { services: Partial<Supervision['services']> }
+  Pick<Supervision, 'stopping' | 'patienceMs' | 'modelDir' | 'beside' | 'workerId'> &
+    Pick<Place, 'takeProcess' | 'trained'> & { services: Partial<Supervision['services']> }
 >;
 
 /**
@@ -64,7 +65,9 @@ export async function superviseJobs(settings: Record<string, string> = {}) {
       ...('method' in fields ? {} : { hyperparameters }),
       ...fields,
     };
-    return (await service.post('/v1/fine_tuning/jobs', body)).json<{ id: string }>().id;
+    const made = await service.post('/v1/fine_tuning/jobs', body);
+    if (made.statusCode !== 200) throw new Error(`no job was made: ${made.body}`);
+    return made.json<{ id: string }>().id;
   }
 
   const get = (jobId: string, path = '') => service.inject({ url: `/v1/fine_tuning/jobs/${jobId}${path}` });

@@ -9,6 +9,7 @@ import { readAdapterTuning, withAdapter } from '../tuning/methods.ts';
 import type { LearningModel } from '../tuning/tuned-model.ts';
 import { CompiledModel, type CompileOptions } from './compiled-model.ts';
 import { Member } from './together/member.ts';
+import type { Pace } from './together/pace.ts';
 import type { MemberChoices } from './together/recorded-members.ts';
 import { SharedBase } from './together/shared-base.ts';
 
@@ -31,6 +32,8 @@ export interface TrainingChoices {
   noiseAlpha?: number | undefined;
   /** Called when the graph is recorded, before the weights are read. */
   recorded?: () => void;
+  /** Called when it is known whether it pays to share passes with the runs on the same base. */
+  paced?: (pace: Pace) => void;
 }
 
 interface InferenceChoices {
@@ -71,14 +74,22 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
 /**
  * Fresh adapters of several runs on one base, which they share.
  * @param choices of each run; equal but for tuning, seed and weight decay
+ * @param options.measures whether they share passes only while measuring says that it pays
  * @throws as `openForTraining`
  */
-export function openTogether(choices: readonly [TrainingChoices, ...TrainingChoices[]], members: readonly MemberChoices[]): LearningModel[] {
+export function openTogether(
+  choices: readonly [TrainingChoices, ...TrainingChoices[]],
+  { members, measures }: { members: readonly MemberChoices[]; measures: boolean },
+): LearningModel[] {
   const [{ modelDir, objective = supervised, precision = 'f32', gradientCheckpointing = false }] = choices;
   const recorded = () => {
     for (const run of choices) run.recorded?.();
   };
-  const base = withWeights(modelDir, recorded, (weights) => new SharedBase({ ...weights, objective, members, precision, gradientCheckpointing }));
+  const paced = (pace: Pace) => {
+    for (const run of choices) run.paced?.(pace);
+  };
+  const shared = { objective, members, precision, gradientCheckpointing, ...(measures && { paced }) };
+  const base = withWeights(modelDir, recorded, (weights) => new SharedBase({ ...weights, ...shared }));
   return members.map(({ tuning }, number) => new Member(base, number, tuning));
 }
 

@@ -11,22 +11,44 @@ interface Seat {
   settle: { resolve(model: LearningModel): void; reject(error: unknown): void };
 }
 
+/** The others have begun without this run, which took longer to prepare. */
+export class CameLate extends Error {
+  override readonly name = 'CameLate';
+  constructor() {
+    super('the other runs have begun without this one');
+  }
+}
+
+export interface GatheringOptions {
+  /** How long the first run that is prepared waits for others; default: until all have come or left. */
+  longestWaitMs?: number;
+  /** Whether runs share passes only while measuring says that it pays; default: always. */
+  measures?: boolean;
+}
+
 export class Gathering {
   /** The runs that are still to come. */
   #expected: number;
+  readonly #options: GatheringOptions;
   readonly #seats = new Map<number, Seat>();
+  #timer: NodeJS.Timeout | undefined;
+  #hasOpened = false;
 
   /** @param runs how many */
-  constructor(runs: number) {
+  constructor(runs: number, options: GatheringOptions = {}) {
     this.#expected = runs;
+    this.#options = options;
   }
 
   /**
    * Waits until all runs have come or have left, then opens what they asked for: those that fit together are members of one base.
    * @param run its number, from 0; the order of numbers is that of the members
-   * @throws the signal's reason when it is aborted, and what `openForTraining` throws
+   * @throws the signal's reason when it is aborted, CameLate, and what `openForTraining` throws
    */
   async open(run: number, choices: TrainingChoices, signal?: AbortSignal): Promise<LearningModel> {
+    if (this.#hasOpened) throw new CameLate();
+    const { longestWaitMs } = this.#options;
+    if (longestWaitMs !== undefined) this.#timer ??= setTimeout(() => this.#open(), longestWaitMs);
     const opened = new Promise<LearningModel>((resolve, reject) => {
       this.#seats.set(run, { choices, settle: { resolve, reject } });
     });
@@ -42,15 +64,20 @@ export class Gathering {
   /** Says that one of the runs will not come, or has come. */
   leave(): void {
     this.#expected -= 1;
-    if (this.#expected === 0) this.#open();
+    if (this.#expected === 0 && !this.#hasOpened) this.#open();
   }
 
   #open(): void {
+    clearTimeout(this.#timer);
+    this.#hasOpened = true;
     const seats = [...this.#seats].sort(([one], [other]) => one - other).map(([, seat]) => seat);
     this.#seats.clear();
     for (const together of alike(seats)) {
       try {
-        const models = opened(together.map(({ choices }) => choices));
+        const models = opened(
+          together.map(({ choices }) => choices),
+          this.#options.measures ?? false,
+        );
         for (const [index, { settle }] of together.entries()) settle.resolve(models[index]!);
       } catch (error) {
         for (const { settle } of together) settle.reject(error);
@@ -69,9 +96,9 @@ function alike(seats: readonly Seat[]): Seat[][] {
   return [...groups.values()];
 }
 
-function opened(choices: readonly TrainingChoices[]): LearningModel[] {
+function opened(choices: readonly TrainingChoices[], measures: boolean): LearningModel[] {
   const members = choices.map(memberOf).filter((member) => member !== null);
-  return choices.length === 1 ? choices.map(openForTraining) : openTogether(choices as [TrainingChoices], members);
+  return choices.length === 1 ? choices.map(openForTraining) : openTogether(choices as [TrainingChoices], { members, measures });
 }
 
 /**

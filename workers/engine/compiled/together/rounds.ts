@@ -29,7 +29,7 @@ export class Rounds<Work, Result> {
     this.#stepping.add(member);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ member, work, settle: { resolve, reject } });
-      this.#late ??= setTimeout(() => this.#begin(), LONGEST_WAIT_MS);
+      this.#late ??= setTimeout(() => this.#beginLate(), LONGEST_WAIT_MS);
       this.active();
       this.#beginIfComplete();
     });
@@ -47,6 +47,13 @@ export class Rounds<Work, Result> {
 
   #beginIfComplete(): void {
     if (this.#waiting.length > 0 && this.#waiting.length >= this.#stepping.size) this.#soon ??= setImmediate(() => this.#begin());
+  }
+
+  /** Whoever is missing is not waited for again until it comes by itself. */
+  #beginLate(): void {
+    this.#stepping.clear();
+    for (const { member } of this.#waiting) this.#stepping.add(member);
+    this.#begin();
   }
 
   #begin(): void {

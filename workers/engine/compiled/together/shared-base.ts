@@ -15,6 +15,7 @@ import { fuseRows } from '../rewriting/fuse.ts';
 import { assignSlabs } from '../session/held-slabs.ts';
 import { GraphSession } from '../session/session.ts';
 import type { Fill } from '../slab.ts';
+import { type Pace, PaceFinder } from './pace.ts';
 import { OWNERS, type RecordedMembers, recordMembers, type SharedChoices } from './recorded-members.ts';
 import { Rounds, type Waiting } from './rounds.ts';
 
@@ -27,6 +28,8 @@ type Kind = 'evaluation' | 'training';
 export interface SharedBaseOptions extends SharedChoices {
   /** Writes a weight of the base model into the array that holds it. */
   readWeight: Fill;
+  /** Called when it is known whether it pays to share passes; without it they are shared. */
+  paced?: (pace: Pace) => void;
 }
 
 export class SharedBase {
@@ -35,16 +38,18 @@ export class SharedBase {
   readonly learners: readonly Learner[];
   readonly recorded: RecordedMembers;
   readonly #session: GraphSession;
-  readonly #rounds = new Rounds<Batch, Sums>((waiting) => this.#computeTogether(waiting));
+  readonly #rounds = new Rounds<Batch, Sums>((waiting) => this.#compute(waiting));
   readonly #users: Set<number>;
+  readonly #pace: PaceFinder | null;
 
-  constructor({ readWeight, ...choices }: SharedBaseOptions) {
+  constructor({ readWeight, paced, ...choices }: SharedBaseOptions) {
     const recorded = recordMembers(choices);
     const { graph, frozen, members } = recorded;
     this.config = choices.config;
     this.objective = choices.objective;
     this.recorded = recorded;
     this.#users = new Set(members.keys());
+    this.#pace = paced === undefined ? null : new PaceFinder(paced);
     if (!backend.isUsingGpuDevice) fuseRows(graph, runsOf(recorded));
     this.#session = new GraphSession(graph, fetchesOf(recorded));
     this.learners = members.map((parts) => new Learner(this.#session, parts));
@@ -101,8 +106,19 @@ export class SharedBase {
     if (this.#users.delete(member) && this.#users.size === 0) this.#session.dispose();
   }
 
+  /** Rounds of fewer than all runs, as when one evaluates, tell nothing about the pace. */
+  #compute(waiting: readonly Pass[]): void {
+    const isMeasured = this.#pace !== null && waiting.length > 1 && waiting.length === this.#users.size;
+    const way = this.#pace?.next(this.#users.size) ?? 'shared';
+    const startedMs = performance.now();
+    if (way === 'shared') this.#computeShared(waiting);
+    else for (const pass of waiting) this.#computeShared([pass]);
+    const tokens = waiting.reduce((sum, { work }) => sum + tokensOf(work), 0);
+    if (isMeasured) this.#pace!.took(way, { seconds: (performance.now() - startedMs) / 1000, tokens });
+  }
+
   /** The sequences of all passes are packed anew, so that they fill as few passes as possible. */
-  #computeTogether(waiting: readonly Pass[]): void {
+  #computeShared(waiting: readonly Pass[]): void {
     try {
       const sums = new Map<number, Sums>();
       for (const { batch, owners } of packedTogether(waiting, this))
@@ -142,6 +158,8 @@ function* packedTogether(waiting: readonly Pass[], model: Pick<SharedBase, 'conf
   const batches = waiting.length === 1 ? [only!.work] : microBatches(inMemory([...ownerOf.keys()]), packingOf({ ...model, tuning: null }));
   for (const batch of batches) yield { batch, owners: ownersIn(batch, ownerOf) };
 }
+
+const tokensOf = ({ contents }: Batch): number => contents!.flat().reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 
 function ownersIn({ rows, length, contents }: Batch, ownerOf: ReadonlyMap<Example, number>): Int32Array {
   const owners = new Int32Array(rows * length).fill(NOBODY);
