@@ -8,7 +8,7 @@ import type { Services } from '../../src/services.ts';
 import { JobLost } from './endings.ts';
 import type { JobFolder } from './folder.ts';
 import { DELIVERABLE } from './lineage.ts';
-import { DamagedFile, downloadDirectory, downloadFiles } from './stored-directory.ts';
+import { checkFiles, DamagedFile, downloadDirectory, downloadFiles } from './stored-directory.ts';
 
 /** A checkpoint's state on this machine. */
 export interface LoadedCheckpoint {
@@ -62,7 +62,7 @@ async function setAside(checkpoint: Checkpoint, problem: string, { services: { j
   if (!(await jobRecord.rejectCheckpoint(job, { step, problem, event: { level: 'warn', message, data } }))) throw new JobLost();
 }
 
-/** Only the state is read: the deliverable beside it is made from it again. */
+/** Only the state is kept: the deliverable beside it is made from it again, but users download it, so a damaged one is not left as it is. */
 async function fetchState(checkpoint: Checkpoint, { services: { objectStore }, folder }: Needs): Promise<LoadedCheckpoint> {
   const { folder: prefix } = checkpoint;
   const dir = folder.checkpoint(checkpoint.step);
@@ -71,7 +71,9 @@ async function fetchState(checkpoint: Checkpoint, { services: { objectStore }, f
     if ((await downloadDirectory(objectStore, prefix, dir)) === 0) throw new DamagedFile('it is no longer in storage');
     return { checkpoint, dir, files: [] };
   }
-  const files = checkpoint.files.filter(({ name }) => !name.startsWith(`${DELIVERABLE}/`));
+  const isDelivered = ({ name }: HashedFile): boolean => name.startsWith(`${DELIVERABLE}/`);
+  const files = checkpoint.files.filter((file) => !isDelivered(file));
   await downloadFiles(objectStore, { prefix, files, dir });
+  await checkFiles(objectStore, { prefix, files: checkpoint.files.filter(isDelivered) });
   return { checkpoint, dir, files };
 }

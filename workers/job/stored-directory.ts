@@ -65,26 +65,51 @@ export class DamagedFile extends Error {
   override readonly name = 'DamagedFile';
 }
 
+interface Stored {
+  /** Ends in `/`. */
+  prefix: string;
+  files: readonly HashedFile[];
+}
+
 /**
  * Downloads these files, and compares the size and the hash of each with what was recorded when it was uploaded.
- * @param stored.prefix ends in `/`
  * @throws DamagedFile; errors of the store
  */
-export async function downloadFiles(
-  objectStore: ObjectStore,
-  { prefix, files, dir }: { prefix: string; files: readonly HashedFile[]; dir: string },
-): Promise<void> {
-  for (const { name, bytes, sha256 } of files) {
-    const path = join(dir, name);
-    await fetchObject(objectStore, prefix + name, path).catch((error) => {
-      throw error instanceof ObjectNotFound ? new DamagedFile(`${name} is no longer in storage`) : error;
+export async function downloadFiles(objectStore: ObjectStore, { prefix, files, dir }: Stored & { dir: string }): Promise<void> {
+  for (const file of files) {
+    const path = join(dir, file.name);
+    await fetchObject(objectStore, prefix + file.name, path).catch((error) => {
+      throw damageOf(error, file);
     });
     // Hashed as it is on this disk, which is what the training process reads.
     const { size } = await stat(path);
-    if (size !== bytes) throw new DamagedFile(`${name} came back with ${size} bytes; ${bytes} were stored`);
-    const found = await hashFile(path);
-    if (found !== sha256) throw new DamagedFile(`${name} came back with different content (sha256 ${found}; ${sha256} was stored)`);
+    compare(file, { bytes: size, sha256: await hashFile(path) });
   }
+}
+
+/**
+ * Compares these files in the same way, without keeping them.
+ * @throws DamagedFile; errors of the store
+ */
+export async function checkFiles(objectStore: ObjectStore, { prefix, files }: Stored): Promise<void> {
+  for (const file of files) {
+    const hash = createHash('sha256');
+    let bytes = 0;
+    try {
+      for await (const chunk of hashed(await objectStore.get(prefix + file.name), hash)) bytes += (chunk as Buffer).length;
+    } catch (error) {
+      throw damageOf(error, file);
+    }
+    compare(file, { bytes, sha256: hash.digest('hex') });
+  }
+}
+
+const damageOf = (error: unknown, { name }: HashedFile): unknown =>
+  error instanceof ObjectNotFound ? new DamagedFile(`${name} is no longer in storage`) : error;
+
+function compare({ name, bytes, sha256 }: HashedFile, found: Pick<HashedFile, 'bytes' | 'sha256'>): void {
+  if (found.bytes !== bytes) throw new DamagedFile(`${name} came back with ${found.bytes} bytes; ${bytes} were stored`);
+  if (found.sha256 !== sha256) throw new DamagedFile(`${name} came back with different content (sha256 ${found.sha256}; ${sha256} was stored)`);
 }
 
 /** @returns how many files there were */

@@ -90,6 +90,18 @@ describe('a job that resumes', () => {
     expect(await checkpointSteps(id)).toEqual([4, 3, 2, 1]);
   });
 
+  it('and finds damage in what its newest checkpoint delivers › makes that checkpoint again, so that it can be downloaded', async () => {
+    const id = await interrupted();
+    await damage(id, 3, 'adapter/adapter_model.safetensors', flipped);
+    await jobs.supervise(id);
+    await expectSameAdapter(id);
+    expect(await warnings(id)).toContainEqual(
+      expect.stringMatching(/at step 3 .* adapter\/adapter_model\.safetensors came back with different content .* from the checkpoint at step 2$/),
+    );
+    expect((await jobs.get(id, '/checkpoints/3/adapter')).statusCode).toBe(200);
+    expect((await jobs.service.services.jobRecord.newestCheckpoint(id, { before: 4 }))!.problem).toBeNull();
+  });
+
   it('and finds a newest checkpoint that is cut, one without a file, and a third without its hashes and unreadable › begins again', async () => {
     const id = await interrupted();
     await damage(id, 3, TENSORS, cut);
