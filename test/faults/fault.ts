@@ -15,6 +15,8 @@ export interface Fault {
   length?: Length;
   /** Jobs that are created at once, all disturbed; 1 if it does not say. */
   jobs?: number;
+  /** Whether jobs may train beside each other; if it does not say, each trains alone. */
+  beside?: boolean;
   /** Workers that the service runs; 1 if it does not say. */
   workers?: number;
   /** A try or two of it run in `npm test`. */

@@ -21,6 +21,13 @@ export const trainingData = (): string =>
     return `${JSON.stringify({ messages })}\n`;
   }).join('');
 
+/** Of a job that may train beside others: it has no seed and no dropout, so that there is no undisturbed run to compare its bytes with. */
+export const besideBody = (trainingFile: string, length: Length): object => ({
+  ...jobBody(trainingFile, length),
+  seed: null,
+  tuning: { type: 'lora', r: 4 },
+});
+
 export const jobBody = (trainingFile: string, length: Length): object => ({
   model: BASE_MODEL,
   training_file: trainingFile,

@@ -56,7 +56,7 @@ export async function runSoak({ minutes, seed, print }: { minutes: number; seed:
     await undisturbed('warm-up');
     const wanted = await undisturbed('undisturbed');
     const deadline = Date.now() + minutes * 60_000;
-    const options = { service, api, truth, random, trainingFile, length: 'short' as const, jobs: 1, undisturbed: wanted };
+    const options = { service, api, truth, random, trainingFile, length: 'short' as const, jobs: 1, beside: false, undisturbed: wanted };
     while (Date.now() < deadline) {
       const fault: Fault | null = random.below(4) === 0 ? null : random.pick(chosen);
       const disturbance = fault === null ? { disturb: async (_: Try) => {} } : await fault.open(home);

@@ -4,7 +4,7 @@ import type { Random } from '../random.ts';
 import type { Api } from './api.ts';
 import type { Disturbance, Try } from './fault.ts';
 import { checkSucceeded, type Findings } from './invariants.ts';
-import { jobBody, type Length, stepsOf } from './jobs.ts';
+import { besideBody, jobBody, type Length, stepsOf } from './jobs.ts';
 import type { Service } from './service.ts';
 import type { JobState, Truth } from './truth.ts';
 
@@ -35,15 +35,18 @@ interface TryOptions {
   trainingFile: string;
   length: Length;
   jobs: number;
+  beside: boolean;
   undisturbed: Undisturbed;
   key: string;
 }
 
 export async function runTry(disturbance: Disturbance, options: TryOptions): Promise<Outcome> {
   const { service, api, truth, random, undisturbed, length } = options;
+  const body = options.beside ? besideBody : jobBody;
+  const weights = options.beside ? null : undisturbed.weights;
   const jobIds: string[] = [];
   for (let index = 0; index < options.jobs; index++)
-    jobIds.push((await api.create(jobBody(options.trainingFile, length), `${options.key}-${index}`)).id);
+    jobIds.push((await api.create(body(options.trainingFile, length), `${options.key}-${index}`)).id);
   const jobId = jobIds[0]!;
   let continued: Promise<number | null> | null = null;
   const one: Try = {
@@ -65,7 +68,7 @@ export async function runTry(disturbance: Disturbance, options: TryOptions): Pro
   const findings: Findings[] = [];
   for (const id of jobIds) {
     await untilEnded(id, truth);
-    const check = disturbance.check ?? ((job: string) => checkSucceeded(job, { weights: undisturbed.weights, steps: stepsOf(length) }, options));
+    const check = disturbance.check ?? ((job: string) => checkSucceeded(job, { weights, steps: stepsOf(length) }, options));
     findings.push(await check(id, one));
   }
   const orphans = await orphansOf(service);

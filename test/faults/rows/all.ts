@@ -1,4 +1,5 @@
 import type { Fault } from '../fault.ts';
+import { besideFaults } from './beside.ts';
 import { checkpointFaults } from './checkpoints.ts';
 import { loadFaults } from './load.ts';
 import { processFaults } from './processes.ts';
@@ -7,4 +8,12 @@ import { storageFaults } from './storage.ts';
 import { userFaults } from './users.ts';
 
 /** The rows of the table, in its order. */
-export const faults: readonly Fault[] = [...processFaults, ...serverFaults, ...checkpointFaults, ...storageFaults, ...userFaults, ...loadFaults];
+export const faults: readonly Fault[] = [
+  ...processFaults,
+  ...serverFaults,
+  ...checkpointFaults,
+  ...storageFaults,
+  ...userFaults,
+  ...loadFaults,
+  ...besideFaults,
+];
