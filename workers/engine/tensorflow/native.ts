@@ -165,13 +165,39 @@ export function adapterRowsKernel(x: Tensor2D, adapters: Tensor1D, ys: readonly 
 /** Largest number of columns, the ranks of several layers together, for which the kernels for products with narrow matrices are faster. */
 export const LARGEST_THIN_RANK = 64;
 
+/** To whom tokens and the columns of a rank belong. A token is multiplied with its owner's columns alone, and results in all others are 0. */
+export interface Owners {
+  /** [tokens] int32 */
+  ofTokens: Tensor1D;
+  ofColumns: readonly number[];
+}
+
+const ownerInputs = ({ ofTokens, ofColumns }: Owners): Tensor[] => [ofTokens, tf.tensor1d([...ofColumns], 'int32')];
+
+const ownProduct = (form: string, matrices: readonly Tensor2D[], transposed: boolean, owners: Owners): Tensor2D => {
+  const attributes = [{ name: 'transposed', type: TF_ATTR_BOOL, value: transposed }];
+  return tf.tidy(() => backend.executeSingleOutput(form, attributes, [...matrices, ...ownerInputs(owners)]) as Tensor2D);
+};
+
+/** x·Aᵀ (kernels/thin-products.cc); only if `ownKernels()`, as the others. @param x [tokens, in] @param A [r, in] @returns [tokens, r] */
+export const ownReductionKernel = (x: Tensor2D, A: Tensor2D, owners: Owners): Tensor2D => ownProduct('GraftRankReduce', [x, A], false, owners);
+
+/** H·T, or H·Tᵀ. @param H [tokens, r] @param T [r, out], or [out, r] if `transposed` @returns [tokens, out] */
+export const ownUpdateKernel = (H: Tensor2D, T: Tensor2D, { transposed, ...owners }: Owners & { transposed: boolean }): Tensor2D =>
+  ownProduct('GraftRankUpdate', [H, T], transposed, owners);
+
+/** Hᵀx. @param H [tokens, r] @param x [tokens, in] @returns [r, in] */
+export const ownOuterKernel = (H: Tensor2D, x: Tensor2D, owners: Owners): Tensor2D => ownProduct('GraftRankOuter', [H, x], false, owners);
+
 /**
  * dy·B and dyᵀH in one pass over dy (kernels/thin-products.cc); only if `ownKernels()`.
  * @param dy [tokens, out]
- * @param H  [tokens, r], r ≤ LARGEST_THIN_RANK
+ * @param H  [tokens, r], r ≤ LARGEST_THIN_RANK where columns have no owners
  * @param B  [out, r]
  * @returns  [tokens, r] and [out, r]
  */
-export function expansionGradientKernel(dy: Tensor2D, H: Tensor2D, B: Tensor2D): [Tensor2D, Tensor2D] {
-  return backend.executeMultipleOutputs('GraftExpansionGradient', [float('T')], [dy, H, B], 2) as [Tensor2D, Tensor2D];
+export function expansionGradientKernel(dy: Tensor2D, H: Tensor2D, B: Tensor2D, owners?: Owners): [Tensor2D, Tensor2D] {
+  const inputs = owners === undefined ? [] : ownerInputs(owners);
+  const attributes = [float('T'), { name: 'N', type: TF_ATTR_INT, value: inputs.length }];
+  return tf.tidy(() => backend.executeMultipleOutputs('GraftExpansionGradient', attributes, [dy, H, B, ...inputs], 2) as [Tensor2D, Tensor2D]);
 }

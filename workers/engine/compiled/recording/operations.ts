@@ -25,8 +25,8 @@ export interface Operation {
   /** Its results hold each moved element exactly once, so that casting the inputs costs no more than casting the results. */
   permutes?: boolean;
 
-  /** What thin-products.ts takes it for when it looks for products with narrow matrices. */
-  thin?: 'product' | 'sum';
+  /** What thin-products.ts takes it for: something that may contain a product with a narrow matrix, or the form of one. */
+  thin?: 'product' | 'sum' | 'update' | 'reduce' | 'outer';
 
   /** It takes about as long as reading its inputs. */
   cheap?: boolean | ((node: GraphNode) => boolean);
@@ -133,9 +133,9 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   GraftAttention: { results: shapes.attention, products: [0, 1, 2], flops: flops.attention(2) },
   GraftAttentionGradient: { results: shapes.attentionGradient, products: [0, 1, 2, 5], flops: flops.attention(5) },
   GraftExpansionGradient: { results: shapes.expansionGradient, products: [0], flops: flops.expansionGradient },
-  GraftRankUpdate: { flops: flops.rankProduct },
-  GraftRankReduce: { flops: flops.rankProduct },
-  GraftRankOuter: { flops: flops.outerProduct },
+  GraftRankUpdate: { thin: 'update', flops: flops.rankProduct },
+  GraftRankReduce: { thin: 'reduce', flops: flops.rankProduct },
+  GraftRankOuter: { thin: 'outer', flops: flops.outerProduct },
   GraftFusedRows: {},
   GraftRowProducts: { results: shapes.rowProducts, takesAnyFloat: true, flops: flops.rowProducts },
   GraftCachedAttention: { results: shapes.same },
