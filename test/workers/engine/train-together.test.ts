@@ -119,6 +119,22 @@ describe('trainTogether', () => {
     expect(largestDifference(valid[0]!, valid[1]!)).toBeLessThan(TOLERANCE);
   });
 
+  it('gives each of eight runs with other ranks in the same layers the numbers that it has alone', async () => {
+    const run = (number: number): Partial<TrainOptions> => ({
+      tuning: { type: 'lora', r: 2 + number, target_modules: ['q_proj', 'k_proj', 'v_proj', 'o_proj'] },
+      hyperparameters: { ...F32, n_epochs: 1, batch_size: 4, learning_rate: 0.003 },
+      seed: number,
+    });
+    const beside = await Promise.all(Array.from({ length: 8 }, (_, number) => recorded(`${number} of eight`, run(number))));
+    const ended = await trainTogether(beside.map(({ options }) => options));
+    expect(ended.map(({ status }) => status)).toEqual(beside.map(() => 'fulfilled'));
+    for (const number of [0, 4, 7]) {
+      const alone = await recorded(`${number} alone`, run(number));
+      await train(alone.options);
+      await expectAlike(beside[number]!, alone);
+    }
+  });
+
   it('lets the others be where one cannot begin, stops or fails in the middle', async () => {
     const failing = async (done: StepReport) => {
       if (done.step === 3) throw new Error('its report failed');

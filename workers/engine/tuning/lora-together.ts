@@ -8,6 +8,7 @@ import type { ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
 import { checkLora } from '../../../src/formats/tuning/lora-refusals.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
+import { type Owners, ownKernels, ownOuterKernel, ownReductionKernel, ownUpdateKernel } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import { initialMatrices } from './lora-initial.ts';
@@ -53,16 +54,17 @@ export function joinAdapters(weights: ReadonlyMap<string, Tensor>, config: Model
   return {
     trainable,
     parameters(owners) {
-      const owned = ownership(owners);
       const linears = (modules: readonly string[], x: Tensor2D): Tensor2D[] => {
         const frozen = plain.linears(modules, x);
         const tuned = modules.filter((module) => pairs.has(module));
         if (tuned.length === 0) return frozen;
         const ofModules = tuned.map((module) => pairs.get(module)!);
-        const reductions = within(modules[0]!, () => reducedOf(x, ofModules, owned));
+        const reductions = within(modules[0]!, () => reducedOf(x, ofModules, owners));
         return modules.map((module, index) => {
           const at = tuned.indexOf(module);
-          return at === -1 ? frozen[index]! : within(module, () => expanded(frozen[index]!, reductions[at]!, joinedB(ofModules[at]!)));
+          if (at === -1) return frozen[index]!;
+          const own = ownKernels() ? { ofTokens: owners, ofColumns: columnsOf(ofModules[at]!, ({ member }) => member) } : undefined;
+          return within(module, () => expanded(frozen[index]!, reductions[at]!, joinedB(ofModules[at]!), own));
         });
       };
       return { weight: plain.weight, linear: (module, x) => linears([module], x)[0]!, linears };
@@ -70,20 +72,9 @@ export function joinAdapters(weights: ReadonlyMap<string, Tensor>, config: Model
   };
 }
 
-type Owned = (columns: readonly number[]) => Tensor2D;
-
-/** @returns a function from the member of each column to [tokens, columns] bool: whether the token is of that member. Each is made once per pass */
-function ownership(owners: Tensor1D): Owned {
-  const made = new Map<string, Tensor2D>();
-  return (columns) => {
-    const key = columns.join();
-    const known = made.get(key);
-    if (known !== undefined) return known;
-    const owned = tf.equal(tf.reshape(owners, [-1, 1]), tf.tensor2d([...columns], [1, columns.length], 'int32')) as Tensor2D;
-    made.set(key, owned);
-    return owned;
-  };
-}
+/** @returns a number for each column of the pairs' joined update */
+const columnsOf = (pairs: readonly Pair[], of: (pair: Pair) => number): number[] =>
+  pairs.flatMap((pair) => Array.from({ length: pair.rank }, () => of(pair)));
 
 /** [out, all ranks] */
 const joinedB = (pairs: readonly Pair[]): Tensor2D =>
@@ -95,30 +86,34 @@ const joinedB = (pairs: readonly Pair[]): Tensor2D =>
       );
 
 /**
- * H = s·xAᵀ where the token is the column's, and 0 elsewhere. dx = (s·dH)·A and dA = (s·dH)ᵀx of the same tokens. The others are chosen rather than multiplied
- * by 0, so that one member's infinity is no other's NaN.
+ * H = s·xAᵀ where the token is the column's, and 0 elsewhere. dx = (s·dH)·A and dA = (s·dH)ᵀx of the same tokens.
  * @param x       [tokens, in]
  * @param modules the pairs of each layer
+ * @param owners  [tokens]
  * @returns [tokens, all ranks of the layer] for each
  */
-function reducedOf(x: Tensor2D, modules: readonly (readonly Pair[])[], owned: Owned): Tensor2D[] {
+function reducedOf(x: Tensor2D, modules: readonly (readonly Pair[])[], owners: Tensor1D): Tensor2D[] {
   const pairs = modules.flat();
-  const columns = (of: (pair: Pair) => number): number[] => pairs.flatMap((pair) => Array.from({ length: pair.rank }, () => of(pair)));
-  const mine = owned(columns(({ member }) => member));
-  const scaling = tf.tensor2d(
-    columns((pair) => pair.scaling),
-    [1, mine.shape[1]],
-  );
+  const own: Owners = { ofTokens: owners, ofColumns: columnsOf(pairs, ({ member }) => member) };
+  const scalings = columnsOf(pairs, ({ scaling }) => scaling);
+  const scaled = (H: Tensor2D): Tensor2D => tf.mul(H, tf.tensor2d(scalings, [1, scalings.length]));
   const A = pairs.length === 1 ? (pairs[0]!.A as unknown as Tensor2D) : tf.concat(pairs.map((pair) => pair.A as unknown as Tensor2D));
-  const chosen = (H: Tensor2D, mine: Tensor, scaling: Tensor): Tensor2D => tf.where(mine, tf.mul(H, scaling), tf.zerosLike(H));
   const H = differentiable<Tensor2D>([x, A], () => ({
-    value: chosen(tf.matMul(x, A, false, true), mine, scaling),
-    saved: [x, A, mine, scaling],
-    gradient(dH, [x, A, mine, scaling]) {
-      const ofOwn = chosen(dH, mine!, scaling!);
-      return [tf.matMul(ofOwn, A as Tensor2D), tf.matMul(ofOwn, x as Tensor2D, true, false)];
+    value: scaled(ownKernels() ? ownReductionKernel(x, A, own) : chosen(tf.matMul(x, A, false, true), own)),
+    saved: [x, A],
+    gradient(dH, [x, A]) {
+      const ofOwn = scaled(ownKernels() ? dH : chosen(dH, own));
+      return ownKernels()
+        ? [ownUpdateKernel(ofOwn, A as Tensor2D, { ...own, transposed: false }), ownOuterKernel(ofOwn, x as Tensor2D, own)]
+        : [tf.matMul(ofOwn, A as Tensor2D), tf.matMul(ofOwn, x as Tensor2D, true, false)];
     },
   }));
   const ranks = modules.map((ofModule) => ofModule.reduce((sum, { rank }) => sum + rank, 0));
   return modules.length === 1 ? [H] : tf.split(H, ranks, 1);
+}
+
+/** @returns H with 0 in others' columns: chosen rather than multiplied by 0, so that one member's infinity is no other's NaN */
+function chosen(H: Tensor2D, { ofTokens, ofColumns }: Owners): Tensor2D {
+  const isOwn = tf.equal(tf.reshape(ofTokens, [-1, 1]), tf.tensor2d([...ofColumns], [1, ofColumns.length], 'int32'));
+  return tf.where(isOwn, H, tf.zerosLike(H));
 }

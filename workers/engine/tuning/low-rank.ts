@@ -1,6 +1,6 @@
 /** The two products of a low-rank update, with their gradients. */
 import { differentiable } from '../tensorflow/differentiable.ts';
-import { expansionGradientKernel, LARGEST_THIN_RANK, ownKernels, statelessUniform } from '../tensorflow/native.ts';
+import { expansionGradientKernel, LARGEST_THIN_RANK, type Owners, ownKernels, ownUpdateKernel, statelessUniform } from '../tensorflow/native.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import { hashName } from './random.ts';
 
@@ -73,15 +73,17 @@ export function reduced(x: Tensor2D, pairs: readonly Factors[], dropout?: Dropou
 
 /**
  * The second product: y + H·Bᵀ. dH = dy·B, dB = dyᵀH.
- * @param y [tokens, out]
- * @param H [tokens, r]
+ * @param y      [tokens, out]
+ * @param H      [tokens, r]
+ * @param owners of the tokens and of the columns of H and B; only if `ownKernels()`
  */
-export function expanded(y: Tensor2D, H: Tensor2D, B: Tensor2D): Tensor2D {
+export function expanded(y: Tensor2D, H: Tensor2D, B: Tensor2D, owners?: Owners): Tensor2D {
   return differentiable<Tensor2D>([y, H, B], () => ({
-    value: tf.add(y, tf.matMul(H, B, false, true)),
+    value: tf.add(y, owners === undefined ? tf.matMul(H, B, false, true) : ownUpdateKernel(H, B, { ...owners, transposed: true })),
     saved: [H, B],
     gradient(dy, [H, B]) {
-      if (ownKernels() && H!.shape[1]! <= LARGEST_THIN_RANK) return [tf.clone(dy), ...expansionGradientKernel(dy, H as Tensor2D, B as Tensor2D)];
+      if (owners !== undefined || (ownKernels() && H!.shape[1]! <= LARGEST_THIN_RANK))
+        return [tf.clone(dy), ...expansionGradientKernel(dy, H as Tensor2D, B as Tensor2D, owners)];
       return [tf.clone(dy), tf.matMul(dy, B as Tensor2D), tf.matMul(dy, H as Tensor2D, true, false)];
     },
   }));
