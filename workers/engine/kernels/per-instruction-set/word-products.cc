@@ -117,15 +117,17 @@ constexpr int kWidest = 4, kRowsFor[] = {0, 16, 8, 8, 4};
 constexpr int kWidest = 2, kRowsFor[] = {0, 8, 4};
 #endif
 
-template <class Format, class Element, int vectors>
-inline void multiply_columns(const WordProduct &product, int64_t begin, int64_t end) {
-  constexpr int rows = kRowsFor[vectors];
-  int64_t row = 0;
-  // Row by row, which is the order of memory.
+// Row by row, which is the order of memory. The last rows are computed in ever smaller blocks.
+template <class Format, class Element, int rows, int vectors>
+inline void multiply_rows(const WordProduct &product, int64_t row, int64_t begin, int64_t end) {
   for (; row + rows <= product.rows; row += rows)
     for (int64_t column = begin; column < end; column += vectors * kLanes) block<Format, Element, rows, vectors>(product, row, column);
-  for (; row < product.rows; row++)
-    for (int64_t column = begin; column < end; column += vectors * kLanes) block<Format, Element, 1, vectors>(product, row, column);
+  if constexpr (rows > 1) multiply_rows<Format, Element, rows / 2, vectors>(product, row, begin, end);
+}
+
+template <class Format, class Element, int vectors>
+inline void multiply_columns(const WordProduct &product, int64_t begin, int64_t end) {
+  multiply_rows<Format, Element, kRowsFor[vectors], vectors>(product, 0, begin, end);
 }
 
 template <class Format, class Element>
