@@ -25,7 +25,7 @@ export async function superviseJob(jobId: string, supervision: Supervision): Pro
   try {
     jobs = await claimJobs(jobId, localDir, supervision);
   } finally {
-    if (jobs.length === 0) await place.leave();
+    if (jobs.length === 0) place.leave();
   }
   if (jobs.length === 0) return 'not_available';
   const seats = jobs.length === 1 ? [place] : sharePlace(place, jobs.length, supervision.log);

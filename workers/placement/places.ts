@@ -12,7 +12,7 @@ export interface Place {
   /** Call when the job's last step is done. Its process is still needed until its files are delivered and proven. */
   trained(): void;
   /** Call when the job's processes have ended: frees its slots. */
-  leave(): void | Promise<void>;
+  leave(): void;
 }
 
 export interface Places {

@@ -4,9 +4,11 @@ import type { ForkedTraining } from '../process/forked.ts';
 import type { Place } from './places.ts';
 
 /** A place that jobs may share. */
-export interface Seat extends Omit<Place, 'takeProcess'> {
+export interface Seat extends Omit<Place, 'takeProcess' | 'leave'> {
   /** As a place's; null once the process that is shared has been taken: whoever needs another one trains alone. */
   takeProcess(jobLog: Logger): ForkedTraining | null;
+  /** Resolves when the seat's run has ended. */
+  leave(): void | Promise<void>;
 }
 
 /**
@@ -46,7 +48,7 @@ export function sharePlace(place: Place, jobs: number, log: Logger): Seat[] {
         if (runs !== null) await runs[seat]!.kill();
         trained(seat);
         seated.delete(seat);
-        if (seated.size === 0) await place.leave();
+        if (seated.size === 0) place.leave();
       },
     };
   });

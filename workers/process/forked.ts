@@ -95,10 +95,12 @@ function openRun(process: RunProcess, seat: { shared: Shared; run: number } | nu
   const send = (command: Command) => child.send(command);
   const together = seat && { runs: seat.shared.runs, run: seat.run };
   let traced: { send(): void; forward(spans: readonly SentSpan[]): void } | null = null;
+  const isDead = !child.process.connected; // a spare that ended just now
   // Listens from the start, so that no message is lost. `disconnect` comes after the last one.
   const messages = on(child.process, 'message', { close: ['disconnect'] });
   const current = activity(patience, () => child.process.pid !== undefined && isStopped(child.process.pid));
   let killing: Promise<void> | null = null;
+  const hasLeft = (): boolean => killing !== null && seat !== null;
 
   /** Its answers up to the one that ends the command. @param begin sends the command; default: it has been sent */
   async function* answers(begin?: () => void): AsyncGenerator<Answer> {
@@ -110,11 +112,10 @@ function openRun(process: RunProcess, seat: { shared: Shared; run: number } | nu
           begin();
         }
       }
-      while (child.process.connected || !isGone()) {
+      while (!isDead) {
         const waitingMs = performance.now();
         const { value, done } = (await current.within(messages.next())) as IteratorResult<[Ready | Answer], undefined>;
-        if (done === true) break;
-        if (killing !== null && seat !== null) throw new TrainingProcessDied('an order to leave it');
+        if (done === true || hasLeft()) break;
         const [message] = value;
         // A sign of another run is one of the process: it works on one after the other.
         if (message.answer === 'ready' || message.id !== id) continue;
@@ -129,6 +130,7 @@ function openRun(process: RunProcess, seat: { shared: Shared; run: number } | nu
       if (error instanceof TrainingProcessDied) throw error;
       // An error event of the child. How it ended says more.
     }
+    if (hasLeft()) throw new TrainingProcessDied('an order to leave it');
     const how = await gone;
     throw died(how, await child.lastWords());
   }
@@ -152,6 +154,7 @@ function openRun(process: RunProcess, seat: { shared: Shared; run: number } | nu
     });
     send({ id, command: 'leave', together: { runs: shared.runs, run } });
     await Promise.race([over, gone]);
+    await messages.return?.();
   }
 
   return {
@@ -181,6 +184,8 @@ function openRun(process: RunProcess, seat: { shared: Shared; run: number } | nu
       return killing;
     },
     share(runs) {
+      void messages.return?.(); // it would keep what the runs are told
+      child.process.setMaxListeners(0); // each run has its own
       const shared = { runs, left: new Set(Array(runs).keys()) };
       return [...shared.left].map((run) => openRun(process, { shared, run }));
     },

@@ -1,62 +1,67 @@
 /** Jobs that train beside each other in one process. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { ask } from '../ask.ts';
 import { type Fault, plain, type Try } from '../fault.ts';
 import { checkSucceeded } from '../invariants.ts';
 import { stepsOf } from '../jobs.ts';
-import { signal } from '../processes.ts';
+import { type FoundProcess, signal } from '../processes.ts';
 
-/** The first job is taken before the others are there, and trains alone; then the others are taken together. */
+/** The worker takes the first job, with those that are there by then, and the others together once it is free. */
 const JOBS = 5;
 const BEGIN_TIMEOUT_MS = 240_000;
 
-/** Waits until the jobs train beside each other, and then some more. @returns the process @throws Error if they do not */
-async function sharedProcess({ service, truth, random, jobIds }: Try): Promise<{ pid: number; parent: number } | null> {
-  const beside = jobIds.slice(1);
-  for (const deadline = Date.now() + BEGIN_TIMEOUT_MS; ; await delay(100)) {
-    const steps = await Promise.all(beside.map(async (id) => (await truth.job(id)).lastStep));
-    if (steps.every((step) => step > 0)) break;
-    if (Date.now() > deadline) throw new Error('the jobs do not begin');
+/** Waits until jobs train beside each other, and then some more. @throws Error if they do not */
+async function sideBySide({ service, truth, random, jobIds }: Try): Promise<{ training: FoundProcess | null; jobs: string[] }> {
+  for (const deadline = Date.now() + BEGIN_TIMEOUT_MS; Date.now() < deadline; await delay(100)) {
+    const states = await Promise.all(jobIds.map(async (id) => ({ id, ...(await truth.job(id)) })));
+    const training = states.filter(({ status, lastStep }) => status === 'running' && lastStep > 0).map(({ id }) => id);
+    const shared = training.map(service.trainingPid).find((pid, index, pids) => pids.indexOf(pid) < index);
+    if (shared === undefined) continue;
+    const jobs = training.filter((id) => service.trainingPid(id) === shared);
+    await delay(2_000 * random.next());
+    return { training: service.processes('training').find(({ pid }) => pid === shared) ?? null, jobs };
   }
-  const pids = new Set(beside.map((id) => service.trainingPid(id)));
-  if (pids.size !== 1) throw new Error(`the jobs have ${pids.size} processes instead of one`);
-  await delay(2_000 * random.next());
-  return service.processes('training').find(({ pid }) => pids.has(pid)) ?? null;
+  throw new Error('no jobs train beside each other');
 }
 
 const OPTIONS = { jobs: JOBS, beside: true, length: 'long' } as const;
 
 export const besideFaults: readonly Fault[] = [
   plain(
-    'process of four jobs side by side killed',
+    'process of jobs side by side killed',
     async (one) => {
-      const training = await sharedProcess(one);
+      const { training } = await sideBySide(one);
       if (training !== null) signal(training.pid, 'SIGKILL');
     },
     OPTIONS,
   ),
 
   plain(
-    'worker of four jobs side by side killed',
+    'worker of jobs side by side killed',
     async (one) => {
-      const training = await sharedProcess(one);
+      const { training } = await sideBySide(one);
       if (training !== null) signal(training.parent, 'SIGKILL');
     },
     OPTIONS,
   ),
 
   {
-    name: 'one of four jobs side by side cancelled',
+    name: 'one of the jobs side by side cancelled',
     ...OPTIONS,
-    open: () => ({
-      async disturb(one) {
-        await sharedProcess(one);
-        await one.api.ask('POST', `/fine_tuning/jobs/${one.jobIds[2]}/cancel`).catch(() => {});
-      },
-      async check(id, one) {
-        const { status } = await one.truth.job(id);
-        if (id === one.jobIds[2] && status === 'cancelled') return { lost: false, wrongBytes: false, irregular: [] };
-        return checkSucceeded(id, { weights: null, steps: stepsOf('long') }, one);
-      },
-    }),
+    open() {
+      let cancelled: string | undefined;
+      return {
+        async disturb(one) {
+          const { jobs } = await sideBySide(one);
+          const chosen = one.random.pick(jobs);
+          cancelled = (await ask(one.api, chosen, 'cancel')) ? chosen : undefined;
+        },
+        async check(id, one) {
+          const { status } = await one.truth.job(id);
+          if (id === cancelled) return { lost: status !== 'cancelled', wrongBytes: false, irregular: [] };
+          return checkSucceeded(id, { weights: null, steps: stepsOf('long') }, one);
+        },
+      };
+    },
   },
 ];

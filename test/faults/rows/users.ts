@@ -3,6 +3,7 @@ import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Refused } from '../api.ts';
+import { ask } from '../ask.ts';
 import { type Fault, plain, type Try } from '../fault.ts';
 import type { Findings } from '../invariants.ts';
 import { signal } from '../processes.ts';
@@ -23,17 +24,6 @@ async function recorded({ truth, jobId }: Try): Promise<Recorded> {
   return { steps: recordedSteps, checkpoints, events };
 }
 
-/** @returns whether the service did it; false: the job had ended, or was in a state in which it is refused */
-async function ask({ api, jobId }: Try, action: string): Promise<boolean> {
-  try {
-    await api.ask('POST', `/fine_tuning/jobs/${jobId}/${action}`);
-    return true;
-  } catch (error) {
-    if (error instanceof Refused && error.status < 500 && error.status !== 404) return false;
-    throw error;
-  }
-}
-
 const cancelled: Fault = {
   name: 'cancelled',
   open() {
@@ -42,7 +32,7 @@ const cancelled: Fault = {
       async disturb(one) {
         await one.untilRandomMoment();
         const startedMs = performance.now();
-        if (!(await ask(one, 'cancel'))) return;
+        if (!(await ask(one.api, one.jobId, 'cancel'))) return;
         answered.set(one.jobId, { afterMs: performance.now() - startedMs, recorded: await recorded(one) });
       },
       async check(id, one): Promise<Findings> {
@@ -104,9 +94,9 @@ export const userFaults: readonly Fault[] = [
   plain('paused and resumed three times', async (one) => {
     for (let pause = 0; pause < 3; pause++) {
       await delay((one.random.next() * 4_000) / (pause + 1));
-      if (!(await ask(one, 'pause'))) return;
+      if (!(await ask(one.api, one.jobId, 'pause'))) return;
       await delay(one.random.next() * 2_000);
-      await ask(one, 'resume');
+      await ask(one.api, one.jobId, 'resume');
     }
   }),
 
