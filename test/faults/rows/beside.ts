@@ -13,18 +13,21 @@ const BEGIN_TIMEOUT_MS = 240_000;
 /** Waits until jobs train beside each other, and then some more. @throws Error if they do not */
 async function sideBySide({ service, truth, random, jobIds }: Try): Promise<{ training: FoundProcess | null; jobs: string[] }> {
   for (const deadline = Date.now() + BEGIN_TIMEOUT_MS; Date.now() < deadline; await delay(100)) {
-    const states = await Promise.all(jobIds.map(async (id) => ({ id, ...(await truth.job(id)) })));
-    const training = states.filter(({ status, lastStep }) => status === 'running' && lastStep > 0).map(({ id }) => id);
+    const training: string[] = [];
+    for (const id of jobIds) {
+      const { status, lastStep } = await truth.job(id);
+      if (status === 'running' && lastStep > 0) training.push(id);
+    }
     const shared = training.map(service.trainingPid).find((pid, index, pids) => pids.indexOf(pid) < index);
     if (shared === undefined) continue;
     const jobs = training.filter((id) => service.trainingPid(id) === shared);
-    await delay(2_000 * random.next());
+    await delay(500 * random.next());
     return { training: service.processes('training').find(({ pid }) => pid === shared) ?? null, jobs };
   }
   throw new Error('no jobs train beside each other');
 }
 
-const OPTIONS = { jobs: JOBS, beside: true, length: 'long' } as const;
+const OPTIONS = { jobs: JOBS, beside: true } as const;
 
 export const besideFaults: readonly Fault[] = [
   plain(
@@ -59,7 +62,7 @@ export const besideFaults: readonly Fault[] = [
         async check(id, one) {
           const { status } = await one.truth.job(id);
           if (id === cancelled) return { lost: status !== 'cancelled', wrongBytes: false, irregular: [] };
-          return checkSucceeded(id, { weights: null, steps: stepsOf('long') }, one);
+          return checkSucceeded(id, { weights: null, steps: stepsOf('short') }, one);
         },
       };
     },
