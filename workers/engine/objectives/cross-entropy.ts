@@ -102,11 +102,15 @@ const joinedTokens = (parts: readonly { tokens: TokenSums }[]): TokenSums => ({
 });
 
 /** Computes each part after the previous one has finished, so that their logits are never in memory together. */
-export function inOrder<T extends Record<string, unknown>>(parts: readonly Part[], compute: (part: Part) => T, last: (result: T) => Tensor): T[] {
+export function inOrder<Of extends Pick<Part, 'states'>, T extends Record<string, unknown>>(
+  parts: readonly Of[],
+  compute: (part: Of) => T,
+  last: (result: T) => Tensor,
+): T[] {
   const results: T[] = [];
   for (const { states, ...rest } of parts) {
     const before = results.at(-1);
-    results.push(tf.tidy(() => compute({ states: after(states, before && last(before)), ...rest }) as never) as T);
+    results.push(tf.tidy(() => compute({ ...rest, states: after(states, before && last(before)) } as unknown as Of) as never) as T);
   }
   return results;
 }

@@ -1,6 +1,6 @@
 /** TensorFlow kernels that tfjs has no function for, called through its backend. The gradient tape misses them: call them inside `differentiable`. */
 import { backend, type OpAttribute } from './backend.ts';
-import { type Tensor, type Tensor1D, type Tensor2D, tf } from './tensorflow.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, tf } from './tensorflow.ts';
 
 const { TF_ATTR_TYPE, TF_ATTR_INT, TF_ATTR_BOOL, TF_FLOAT, TF_INT32 } = backend.binding;
 const float = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: TF_FLOAT });
@@ -14,6 +14,7 @@ export const instructionSet = (): string => tf.tidy(() => backend.executeSingleO
 
 const GATHER = [float('Tparams'), int('Tindices'), int('Taxis')];
 const ROLL = [float('T'), int('Tshift'), int('Taxis')];
+const SCATTER = [float('T'), int('Tindices')];
 const STATELESS_UNIFORM = [float('dtype'), int('T'), int('Tseed')];
 
 /**
@@ -60,17 +61,27 @@ export function rollLastAxis<T extends Tensor>(x: T, shift: number): T {
  * @param columns [n] int32
  * @returns       [n]
  */
-export function elementsAt(x: Tensor2D, columns: Tensor1D): Tensor1D {
-  return tf.tidy(() => {
-    const indices = tf.reshape(columns, [-1, 1]);
-    const gathered = backend.executeSingleOutput(
-      'GatherV2',
-      [...GATHER, { name: 'batch_dims', type: TF_ATTR_INT, value: 1 }],
-      [x, indices, tf.scalar(1, 'int32')],
-    );
-    return tf.reshape(gathered, [-1]);
-  });
+export const elementsAt = (x: Tensor2D, columns: Tensor1D): Tensor1D => tf.tidy(() => tf.reshape(columnsAt(x, tf.reshape(columns, [-1, 1])), [-1]));
+
+/**
+ * Some elements of each row.
+ * @param x       [n, columns]
+ * @param columns [n, k] int32
+ * @returns       [n, k]
+ */
+export function columnsAt(x: Tensor2D, columns: Tensor2D): Tensor2D {
+  const attributes = [...GATHER, { name: 'batch_dims', type: TF_ATTR_INT, value: 1 }];
+  return tf.tidy(() => backend.executeSingleOutput('GatherV2', attributes, [x, columns, tf.scalar(1, 'int32')]) as Tensor2D);
 }
+
+/**
+ * x less some values.
+ * @param x      [n, columns]
+ * @param places [n, k, 2] int32, a row and a column for each value
+ * @param values [n, k]; those of one place are all subtracted
+ */
+export const subtractAt = (x: Tensor2D, places: Tensor3D, values: Tensor2D): Tensor2D =>
+  backend.executeSingleOutput('TensorScatterSub', SCATTER, [x, places, values]) as Tensor2D;
 
 /**
  * Numbers in [0, 1) that depend only on the seed and the shape.

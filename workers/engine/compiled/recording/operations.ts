@@ -107,6 +107,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ArgMax: { results: shapes.argMax, rows: rows.reduction('argmax') },
   Softmax: { ...likeInput, rows: rows.softmax },
   Roll: { ...likeInput, rows: rows.roll },
+  TensorScatterSub: { results: shapes.same },
   UnsortedSegmentSum: { results: shapes.summedBySegment, shapedBy: [2] },
 
   // Moves

@@ -10,6 +10,7 @@ import {
   rollLastAxis,
   rowProductsKernel,
   statelessUniform,
+  subtractAt,
 } from '../../../../../workers/engine/tensorflow/native.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, tf } from '../../../../../workers/engine/tensorflow/tensorflow.ts';
 
@@ -77,6 +78,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   ArgMax: example((x) => tf.argMax(x, 1)),
   Softmax: example((x) => tf.softmax(tf.mul(x, 100))),
   Roll: example((x) => rollLastAxis(x, 2)),
+  TensorScatterSub: example((x) => subtractAt(x, tf.fill([x.shape[0], 1, 2], 3, 'int32') as Tensor3D, tf.ones([x.shape[0], 1]))),
   UnsortedSegmentSum: example((x, w) => tf.unsortedSegmentSum(w, integers(0, 1, 0, 3, 2, 6), x.shape[0])),
   Identity: example((x) => checkpoint(x)),
   Reshape: example((x) => tf.reshape(x, [x.shape[0] * 2, 3])),
