@@ -1,3 +1,5 @@
+import type { Teacher } from './teacher.ts';
+
 /** One tokenised example. */
 export interface Example {
   /** Token ids, unpadded. */
@@ -8,6 +10,8 @@ export interface Example {
   starts?: Int32Array;
   /** Log-probability of each sequence's answer under the reference model, if it was computed before training. */
   reference?: Float32Array;
+  /** What a teacher thinks of its tokens, where the objective learns from one. */
+  teacher?: Teacher;
   /** Its prompt with the answer of another example, where the objective compares with that too. */
   mismatched?: Example;
 }
@@ -32,6 +36,8 @@ export interface Batch {
   sequences?: Int32Array;
   /** [sequences]; log-probability of each answer under the reference model, if it was computed before training. */
   reference?: Float32Array;
+  /** What a teacher thinks of its tokens, at their places in [rows, length]. Missing where no example has one. */
+  teacher?: Teacher;
   /** The sequences that each row holds, in order. Missing where the arrays were not laid out from sequences. */
   contents?: readonly (readonly Example[])[];
   /** Of the whole step that the pass belongs to, for an objective that needs means over a step's tokens. */

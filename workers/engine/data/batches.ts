@@ -4,6 +4,7 @@ import { type Batch, type Example, tokensIn } from './batch.ts';
 import { byLength, type ExampleStore } from './example-store.ts';
 import { sequencesIn } from './sequences.ts';
 import { epochOrder } from './shuffle.ts';
+import { joinTeachers } from './teacher.ts';
 import { type VirtualTokens, withVirtualTokens } from './virtual-tokens.ts';
 
 /** The segment of padding, unlike any example's. */
@@ -168,13 +169,15 @@ export function layOut(rows: readonly (readonly Example[])[], length = longestRo
     ...(units !== undefined && { sequences: new Int32Array(size).fill(PADDING_SEGMENT) }),
     ...(references?.every((reference) => reference !== undefined) && { reference: Float32Array.from(references.flatMap((values) => [...values])) }),
   };
+  const teachers: Parameters<typeof joinTeachers>[0][number][] = [];
   for (const [row, members] of rows.entries()) {
     let at = row * length;
     for (const [segment, sequence] of members.entries()) {
-      const { inputIds, lossWeights } = sequence;
+      const { inputIds, lossWeights, teacher } = sequence;
       const end = at + inputIds.length;
       batch.inputIds.set(inputIds, at);
       batch.lossWeights.set(lossWeights, at);
+      if (teacher) teachers.push({ teacher, offset: at });
       batch.lossWeights[at] = 0; // nothing predicts an example's first token
       batch.segments.fill(segment, at, end);
       batch.sequences?.fill(numbers.get(sequence)!, at, end);
@@ -182,7 +185,7 @@ export function layOut(rows: readonly (readonly Example[])[], length = longestRo
       at = end;
     }
   }
-  return batch;
+  return teachers.length === 0 ? batch : { ...batch, teacher: joinTeachers(teachers) };
 }
 
 const longestRow = (rows: readonly (readonly Example[])[]): number => Math.max(...rows.map((members) => paddedLength(tokensIn(members))));

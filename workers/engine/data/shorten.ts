@@ -1,5 +1,5 @@
 import type { Example } from './batch.ts';
-import { joinSequences, longestSequence, sequencesIn } from './sequences.ts';
+import { joinSequences, longestSequence, sequencesIn, tokensWithin } from './sequences.ts';
 
 export type Truncation = 'error' | 'right' | 'left' | 'drop';
 
@@ -18,10 +18,11 @@ export function shorten(example: Example, { maxLengthTokens, truncation, togethe
   if (longestSequence(example) <= maxLengthTokens) return example;
   if (truncation === 'error') return 'too long';
   if (truncation === 'drop') return null;
-  const cut = sequencesIn(example).map(({ inputIds, lossWeights }) => {
-    const { length } = inputIds;
-    const [start, end] = truncation === 'right' ? [0, maxLengthTokens] : [Math.max(0, length - maxLengthTokens), length];
-    return { inputIds: inputIds.slice(start, end), lossWeights: lossWeights.slice(start, end) };
+  const cut = sequencesIn(example).map((sequence) => {
+    const { length } = sequence.inputIds;
+    const kept =
+      truncation === 'right' ? tokensWithin(sequence, 0, maxLengthTokens) : tokensWithin(sequence, Math.max(0, length - maxLengthTokens), length);
+    return { ...kept, inputIds: kept.inputIds.slice(), lossWeights: kept.lossWeights.slice() }; // of their own, for they are changed
   });
   // A sequence that lost all of its answer teaches nothing. The token that predicted a sequence's first one may have been cut off.
   const kept = cut.filter(({ lossWeights }) => lossWeights.some((weight, index) => index > 0 && weight !== 0));

@@ -1,5 +1,6 @@
 /** Virtual tokens, which prompt and prefix tuning put before each text. Their ids follow the vocabulary's, so that the decoder knows them. */
 import type { Example } from './batch.ts';
+import { joinTeachers } from './teacher.ts';
 
 export interface VirtualTokens {
   count: number;
@@ -19,5 +20,6 @@ export function withVirtualIds(ids: Int32Array, { count, firstId }: VirtualToken
 export function withVirtualTokens(sequence: Example, virtual: VirtualTokens): Example {
   const lossWeights = new Float32Array(virtual.count + sequence.lossWeights.length);
   lossWeights.set(sequence.lossWeights, virtual.count);
-  return { ...sequence, inputIds: withVirtualIds(sequence.inputIds, virtual), lossWeights };
+  const teacher = sequence.teacher && joinTeachers([{ teacher: sequence.teacher, offset: virtual.count }]);
+  return { ...sequence, inputIds: withVirtualIds(sequence.inputIds, virtual), lossWeights, ...(teacher && { teacher }) };
 }

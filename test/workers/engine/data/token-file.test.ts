@@ -7,6 +7,7 @@ import { countRepeats, countShared } from '../../../../workers/engine/data/diges
 import { type IdBytes, idBytesFor } from '../../../../workers/engine/data/example-record.ts';
 import { byLength, inMemory } from '../../../../workers/engine/data/example-store.ts';
 import { splitMix32 } from '../../../../workers/engine/data/shuffle.ts';
+import { teacherOf } from '../../../../workers/engine/data/teacher.ts';
 import { TokenFile, TokenWriter } from '../../../../workers/engine/data/token-file.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'graft-token-file-'));
@@ -32,9 +33,12 @@ const example = (ids: number[], weights: number[] = ids.map((_, index) => Number
 
 /** Each example's whole content, as text that is quick to compare. */
 const contents = (examples: readonly Example[]) =>
-  examples.map(({ inputIds, lossWeights, starts }) => `${inputIds.join()} | ${lossWeights.join()} | ${starts?.join() ?? 'none'}`);
+  examples.map(({ inputIds, lossWeights, starts, teacher }) => {
+    const listed = teacher && [teacher.at, teacher.counts, teacher.ids, teacher.logProbabilities].map((values) => values.join()).join(' / ');
+    return `${inputIds.join()} | ${lossWeights.join()} | ${starts?.join() ?? 'none'} | ${listed ?? 'none'}`;
+  });
 
-/** Examples of 1 to 400 tokens with ids below `vocabSize`, a third of them with weights that are neither 0 nor 1, a third with starts. */
+/** Examples of 1 to 400 tokens with ids below `vocabSize`, a third of them with weights that are neither 0 nor 1, a third with starts, a fifth with a teacher. */
 function mixture(count: number, vocabSize: number): Example[] {
   const random = splitMix32(vocabSize);
   const below = (limit: number) => Math.floor(random() * limit);
@@ -45,7 +49,12 @@ function mixture(count: number, vocabSize: number): Example[] {
       ids,
       ids.map(() => (index % 3 === 0 ? below(5) / 4 : Number(random() < 0.5))),
     );
-    return index % 3 === 1 ? { ...one, starts: Int32Array.from({ length: below(4) }, (_, at) => at * 7) } : one;
+    const started = index % 3 === 1 ? { ...one, starts: Int32Array.from({ length: below(4) }, (_, at) => at * 7) } : one;
+    if (index % 5 !== 0) return started;
+    const taught = ids.flatMap((id, at) =>
+      at % 2 === 0 ? [] : [{ at, ids: [id, below(vocabSize)], logProbabilities: [-random(), Number.NEGATIVE_INFINITY] }],
+    );
+    return { ...started, teacher: teacherOf(taught) };
   });
 }
 
