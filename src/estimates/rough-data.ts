@@ -46,7 +46,7 @@ export async function roughData(
   return { examples: Math.round(read.examples * whole), tokens: Math.round(read.tokens * whole), longestTokens: read.longestTokens };
 }
 
-/** Of all its texts; roles are part of what the template adds. */
+/** Of all its texts; roles are part of what the template adds, and a teacher's log-probabilities are no text. */
 function roughTokens(example: unknown): number {
   let characters = 0;
   let messages = 0;
@@ -55,7 +55,7 @@ function roughTokens(example: unknown): number {
     if (typeof value === 'string') characters += value.length;
     else if (Array.isArray(value)) waiting.push(...value);
     else if (isRecord(value)) {
-      const { role, ...texts } = value;
+      const { role, logprobs: _, ...texts } = value;
       if (role !== undefined) messages += 1;
       waiting.push(...Object.values(texts));
     }

@@ -28,7 +28,7 @@ export async function datasetProblem(
     return exampleError(param, `The file "${file.id}" is an adapter, and has no examples`, 'A job starts from it with start_from.');
   if (judged === null) return null;
   const isAnswered = param === 'evaluation_file' || param === 'retention_file';
-  const families = isAnswered ? (['supervised'] as const) : objectiveFormat(objective).examples;
+  const families = objectiveFormat(isAnswered ? 'supervised' : objective).examples;
   const its = familyOfCounts(judged.examples);
   if (families.includes(its)) return null;
   return exampleError(
@@ -39,7 +39,8 @@ export async function datasetProblem(
 }
 
 /** The family of a file's examples, all of which are of one. */
-function familyOfCounts({ preference, labelled = 0 }: ExampleCounts): ExampleFamily {
+function familyOfCounts({ preference, labelled = 0, distilled = 0 }: ExampleCounts): ExampleFamily {
   if (preference > 0) return 'preference';
-  return labelled > 0 ? 'labelled' : 'supervised';
+  if (labelled > 0) return 'labelled';
+  return distilled > 0 ? 'distilled' : 'supervised';
 }

@@ -25,6 +25,7 @@ const ExampleCounts = Type.Object(
     preference: Type.Integer(),
     text: Type.Optional(Type.Integer({ description: 'Plain texts; missing if there are none.' })),
     labelled: Type.Optional(Type.Integer({ description: 'Prompts and completions with a label; missing if there are none.' })),
+    distilled: Type.Optional(Type.Integer({ description: "Conversations with a teacher's log-probabilities; missing if there are none." })),
   },
   { title: 'ExampleCounts' },
 );

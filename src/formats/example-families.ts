@@ -1,5 +1,6 @@
 /** The families of examples: how a line of each is recognised and read. Only this file looks a family up by its name. */
 import type { At } from './chat-message.ts';
+import { type DistilledExample, isDistilled, parseDistilled } from './distilled.ts';
 import { parseSupervised, type TrainingExample } from './examples.ts';
 import { isLabelled, type LabelledExample, parseLabelled } from './labelled.ts';
 import type { ExampleFamily, ObjectiveFormat } from './objectives/format.ts';
@@ -7,7 +8,7 @@ import { objectivesFor } from './objectives/objectives.ts';
 import { isPreference, type PreferenceExample, parsePreference } from './preference.ts';
 import { isRecord } from './record.ts';
 
-export type AnyExample = TrainingExample | PreferenceExample | LabelledExample;
+export type AnyExample = TrainingExample | DistilledExample | PreferenceExample | LabelledExample;
 
 interface Family {
   /** For messages. */
@@ -24,6 +25,12 @@ const FAMILIES: Readonly<Record<ExampleFamily, Family>> = {
     many: 'supervised examples',
     instead: 'conversations, prompts and completions, or texts',
     parse: parseSupervised,
+  },
+  distilled: {
+    one: "a conversation with a teacher's log-probabilities",
+    many: "conversations with a teacher's log-probabilities",
+    instead: 'conversations whose answers have the "logprobs" of their teacher',
+    parse: parseDistilled,
   },
   preference: {
     one: 'a preference pair',
@@ -45,10 +52,12 @@ export const namedFamily = (family: ExampleFamily): Pick<Family, 'one' | 'many'>
 function familyOfLine(value: unknown): ExampleFamily {
   if (!isRecord(value)) return 'supervised';
   if (isPreference(value)) return 'preference';
-  return isLabelled(value) ? 'labelled' : 'supervised';
+  if (isLabelled(value)) return 'labelled';
+  return isDistilled(value) ? 'distilled' : 'supervised';
 }
 
-export const familyOf = ({ kind }: AnyExample): ExampleFamily => (kind === 'preference' || kind === 'labelled' ? kind : 'supervised');
+export const familyOf = ({ kind }: AnyExample): ExampleFamily =>
+  kind === 'preference' || kind === 'labelled' || kind === 'distilled' ? kind : 'supervised';
 
 /** Reads a line of any family. @throws ExampleRefusal */
 export function parseAny(value: unknown, at: At): AnyExample {
@@ -58,8 +67,9 @@ export function parseAny(value: unknown, at: At): AnyExample {
 /** Reads a line of one of some families. @throws ExampleRefusal, which for a line of another family names the methods that learn from it */
 export function parseOf(families: ObjectiveFormat['examples'], value: unknown, at: At): AnyExample {
   const its = familyOfLine(value);
-  if (families.includes(its)) return FAMILIES[its].parse(value, at);
   const [wanted] = families;
+  if (its === 'distilled' && wanted !== its) at.keys.count('message', 'logprobs', at.line);
+  if (families.includes(its)) return FAMILIES[its].parse(value, at);
   if (!isRecord(value) || !isWhole(value, its)) return FAMILIES[wanted].parse(value, at);
   throw at.fail(`${at.name} is ${FAMILIES[its].one}, but the method learns from ${FAMILIES[wanted].many}`, otherMethod(its, wanted));
 }

@@ -44,6 +44,8 @@ export interface ExampleCounts {
   text?: number;
   /** Prompts and completions with a label; absent if there are none. */
   labelled?: number;
+  /** Conversations with a teacher's log-probabilities; absent if there are none. */
+  distilled?: number;
 }
 
 export interface JudgedFile {

@@ -53,7 +53,7 @@ const REQUEST_PARAMETERS = [
 /** Known keys that change nothing. */
 export const UNUSED: { readonly [owner in keyof typeof USED]: ReadonlySet<string> } = {
   example: new Set(REQUEST_PARAMETERS),
-  message: new Set(['name', 'tool_call_id', 'annotations', 'status', 'phase']),
+  message: new Set(['name', 'tool_call_id', 'annotations', 'status', 'phase', 'logprobs']),
   part: new Set(['annotations', 'cache_control']),
 };
 

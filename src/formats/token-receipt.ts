@@ -12,10 +12,13 @@ const Span = Type.Object({
   ),
 });
 
+const TEACHER_TOKENS = "How many of those trained on have a teacher's log-probabilities; missing where none was asked for.";
+
 const Sample = Type.Object({
   line: Type.Integer({ minimum: 1, description: 'Line of the file, from 1.' }),
   tokens: count('Tokens of the example as it is trained on.'),
   supervised_tokens: count('How many of them are trained on.'),
+  teacher_tokens: Type.Optional(count(TEACHER_TOKENS)),
   shown_tokens: count('How many of them the spans cover, from the first on.'),
   spans: Type.Array(Span, {
     description: 'The decoded tokens, special ones included. Joined they are what the model reads, up to a span that starts a further text.',
@@ -29,6 +32,7 @@ export const FileReceipt = Type.Object(
     examples: count('Examples used for training (or validation), after truncation.'),
     tokens: count('Tokens of these examples.'),
     supervised_tokens: count('How many of them are trained on.'),
+    teacher_tokens: Type.Optional(count(TEACHER_TOKENS)),
     longest: Type.Object({ tokens: count('Tokens before truncation.'), line: Type.Integer({ minimum: 1 }) }),
     too_long: Type.Object(
       {

@@ -50,7 +50,8 @@ export const Method = Type.Unsafe<{ type: (typeof METHOD_TYPES)[number]; reinfor
   Type.Object(
     {
       type: oneOf(METHOD_TYPES, {
-        description: 'What is minimised: `supervised` imitates answers; the others compare answers. `reinforcement` is not supported.',
+        description:
+          'What is minimised: `supervised` imitates answers; `distillation` also imitates how probable a teacher found their tokens; the others compare answers. `reinforcement` is not supported.',
       }),
       ...Object.fromEntries(OBJECTIVE_NAMES.map((name) => [name, Type.Optional(settingsOf(hyperparametersFor(name)))])),
       reinforcement: Type.Optional(Type.Unknown({ description: 'Not supported.' })),

@@ -33,6 +33,9 @@ const PAIR = {
   preferred_output: [{ role: 'assistant', content: 'b' }],
   non_preferred_output: [{ role: 'assistant', content: 'c' }],
 };
+const taught = (logprob: number) => ({
+  messages: [CHAT.messages[0], { ...CHAT.messages[1], logprobs: { content: [{ token: 'b', logprob, bytes: null, top_logprobs: [] }] } }],
+});
 const jsonLines = (...values: unknown[]): string => values.map((value) => `${typeof value === 'string' ? value : JSON.stringify(value)}\n`).join('');
 
 const judged = async (content: string | Buffer): Promise<FileObject> => {
@@ -82,6 +85,8 @@ describe('an uploaded dataset', () => {
     ['a label that is text', { ...COMPLETION, label: 'good' }, { message: null, field: 'label', hint: /true or false/ }],
     ['an empty labelled answer', { ...COMPLETION, completion: '', label: true }, { message: null, field: 'completion', hint: /./ }],
     ['a labelled answer among supervised examples', { ...COMPLETION, label: false }, { message: null, field: null, hint: /file of their own/ }],
+    ["a teacher's positive log-probability", taught(0.5), { message: 2, field: 'logprobs', hint: /natural logarithm/ }],
+    ["a teacher's log-probabilities among supervised examples", taught(-0.5), { message: null, field: null, hint: /file of their own/ }],
     ['a preference pair among supervised examples', PAIR, { message: null, field: null, hint: /file of their own/ }],
   ] as [string, unknown, { message: number | null; field: string | null; hint: RegExp }][])(
     'with %s › is in error, with the line, the message, the field and what to do',
@@ -128,6 +133,15 @@ describe('an uploaded dataset', () => {
       param: 'training_file',
       message: expect.stringMatching(/labelled answers.*Use the method "kto"/),
     });
+  });
+
+  it("of conversations with a teacher's log-probabilities › is processed and counted, and taken by supervised jobs too", async () => {
+    const { id, status } = await judged(jsonLines(taught(-0.5), taught(-1)));
+    expect(status).toBe('processed');
+    expect((await validation(id)).examples).toEqual({ chat: 0, completion: 0, preference: 0, distilled: 2 });
+    const jobBy = (type: string) => service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file: id, method: { type } });
+    expect(refusal(await jobBy('dpo'))).toMatchObject({ message: expect.stringMatching(/Use the method "supervised" or "distillation"/) });
+    for (const type of ['supervised', 'distillation']) expect((await jobBy(type)).statusCode, type).toBe(200);
   });
 
   it('with keys of messages that a chat template may read › is processed, with a warning that names them', async () => {

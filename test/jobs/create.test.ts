@@ -84,6 +84,16 @@ describe('create', () => {
     ['hyperparameters in both places', { ...hyperparameters({}), hyperparameters: {} }, { param: 'hyperparameters' }],
     ['an unsupported method', { method: { type: 'reinforcement', reinforcement: {} } }, { code: 'unsupported_method', param: 'method.type' }],
     ['KTO one answer at a time', { method: { type: 'kto', kto: { hyperparameters: { batch_size: 1 } } } }, { message: /estimates a divergence/ }],
+    [
+      'distillation of nothing',
+      { method: { type: 'distillation', distillation: { hyperparameters: { kd_alpha: 0, kd_ce_alpha: 0 } } } },
+      { param: 'method.distillation.hyperparameters.kd_alpha', message: /both 0/ },
+    ],
+    [
+      'a temperature of 0',
+      { method: { type: 'distillation', distillation: { hyperparameters: { kd_temperature: 0 } } } },
+      { param: 'method.distillation.hyperparameters.kd_temperature' },
+    ],
     ['a beta of 0', { method: { type: 'dpo', dpo: { hyperparameters: { beta: 0 } } } }, { message: /beta.*(> 0|more than 0|larger|greater)/ }],
     ['an empty suffix', { suffix: '' }, { param: 'suffix', message: /^suffix is empty\. Give it a value/ }],
     ['a colon in the suffix', { suffix: 'a:b' }, { param: 'suffix', message: /^suffix is "a:b"\. Becomes part of/ }],

@@ -18,6 +18,18 @@ export const labelled = (count: number): string =>
     return `${JSON.stringify({ prompt: `Question ${index}? `, completion: label ? 'one two three' : 'two one', label })}\n`;
   }).join('');
 
+/** The tokens of "one two three" in the tokenizer of the tiny model. */
+const TOKENS = ['o', 'ne', ' t', 'w', 'o', ' t', 'h', 're', 'e'];
+
+/** Conversations with the log-probabilities of a teacher. */
+export const distilled = (count: number): string => {
+  const content = TOKENS.map((token) => {
+    const chosen = { token, logprob: -0.25, bytes: [...Buffer.from(token)] };
+    return { ...chosen, top_logprobs: [chosen, { token: '.', logprob: -2, bytes: null }] };
+  });
+  return Array.from({ length: count }, (_, index) => example(`Question ${index}?`, 'one two three', { logprobs: { content } })).join('');
+};
+
 export const example = (question: string, answer: string, more: object = {}): string =>
   `${JSON.stringify({
     messages: [

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseHeader, parseHeaderLength } from '../../src/formats/safetensors.ts';
 import { unpackTar } from '../unpack-tar.ts';
 import { type Api, connect, type JobObject } from './api.ts';
-import { labelled, pairs, sameAnswer } from './dataset.ts';
+import { distilled, labelled, pairs, sameAnswer } from './dataset.ts';
 import { JOURNEY_KEY, makeHome, startService, until } from './service.ts';
 
 let home: Awaited<ReturnType<typeof makeHome>>;
@@ -118,7 +118,7 @@ describe('a full fine-tuning job over HTTP', () => {
   });
 });
 
-describe("jobs that learn from preference pairs, by OpenAI's client", () => {
+describe("jobs by other methods, by OpenAI's client", () => {
   const client = () => new OpenAI({ baseURL: service.url, apiKey: JOURNEY_KEY });
   const upload = async (content: string) => (await client().files.create({ file: new File([content], 'pairs.jsonl'), purpose: 'fine-tune' })).id;
 
@@ -149,14 +149,15 @@ describe("jobs that learn from preference pairs, by OpenAI's client", () => {
   });
 
   it.each([
-    ['orpo', pairs(8)],
-    ['simpo', pairs(8)],
-    ['kto', labelled(8)],
-  ])('with %s › succeed, and show its settings', async (type, data) => {
+    ['orpo', pairs(8), { beta: 0.1 }],
+    ['simpo', pairs(8), { beta: 2 }],
+    ['kto', labelled(8), { beta: 0.1 }],
+    ['distillation', distilled(8), { kd_alpha: 0.9, kd_ce_alpha: 0.1, kd_temperature: 1 }],
+  ])('with %s › succeed, and show its settings', async (type, data, defaults) => {
     const hyperparameters = { n_epochs: 1, batch_size: 4, learning_rate: 5e-3 };
     const created = await api.create({ model: 'tiny', training_file: await upload(data), method: { type, [type]: { hyperparameters } } });
     const job = await api.over(created.id);
-    expect(job).toMatchObject({ status: 'succeeded', error: null, method: { type, [type]: { hyperparameters: { beta: expect.any(Number) } } } });
+    expect(job).toMatchObject({ status: 'succeeded', error: null, method: { type, [type]: { hyperparameters: defaults } } });
   });
 
   it('on a file for another method › are refused with the one to use', async () => {

@@ -1,7 +1,10 @@
 import type { Type } from 'typebox';
 
-/** What a line of a dataset may be: something to imitate, two answers of which one is better, or one answer that is good or bad. A file has lines of one kind. */
-export type ExampleFamily = 'supervised' | 'preference' | 'labelled';
+/**
+ * What a line of a dataset may be: something to imitate, the same with a teacher's log-probabilities, two answers of which one is better, or one answer that is
+ * good or bad. A file has lines of one kind.
+ */
+export type ExampleFamily = 'supervised' | 'distilled' | 'preference' | 'labelled';
 
 /** What both the service and the engine know about an objective. */
 export interface ObjectiveFormat<Requested extends object = object, Resolved extends object = object> {
@@ -20,4 +23,4 @@ export interface ObjectiveFormat<Requested extends object = object, Resolved ext
 }
 
 /** Whether it compares answers with each other, or with those of another model, instead of imitating them. */
-export const comparesAnswers = ({ examples }: ObjectiveFormat): boolean => !examples.includes('supervised');
+export const comparesAnswers = ({ examples }: ObjectiveFormat): boolean => !examples.includes('supervised') && !examples.includes('distilled');

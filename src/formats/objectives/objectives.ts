@@ -1,4 +1,5 @@
 /** What a job may minimise: OpenAI's `method.type`. The engine's part of each is in `workers/engine/objectives`. */
+import { distillationFormat } from './distillation.ts';
 import { dpoFormat } from './dpo.ts';
 import type { ExampleFamily, ObjectiveFormat } from './format.ts';
 import { ktoFormat } from './kto.ts';
@@ -6,7 +7,14 @@ import { orpoFormat } from './orpo.ts';
 import { simpoFormat } from './simpo.ts';
 import { supervisedFormat } from './supervised.ts';
 
-const FORMATS = { supervised: supervisedFormat, dpo: dpoFormat, orpo: orpoFormat, simpo: simpoFormat, kto: ktoFormat };
+const FORMATS = {
+  supervised: supervisedFormat,
+  distillation: distillationFormat,
+  dpo: dpoFormat,
+  orpo: orpoFormat,
+  simpo: simpoFormat,
+  kto: ktoFormat,
+};
 
 export type ObjectiveName = keyof typeof FORMATS;
 export const OBJECTIVE_NAMES = Object.keys(FORMATS) as ObjectiveName[];

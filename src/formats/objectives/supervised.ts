@@ -1,7 +1,7 @@
 import type { ObjectiveFormat } from './format.ts';
 
 export const supervisedFormat: ObjectiveFormat = {
-  examples: ['supervised'],
+  examples: ['supervised', 'distilled'],
   learningRateScale: 1,
   properties: {},
   resolve: () => ({}),

@@ -7,8 +7,9 @@ import { checkTurns, IncompleteTurn, type TurnTexts } from './incomplete-turns.t
 import type { Notice } from './notices.ts';
 import { joinSequences } from './sequences.ts';
 import { codePointSlicer, inCodePoints, type Span, tokensOfSpans } from './span-mask.ts';
+import { joinTeachers, type Teacher } from './teacher.ts';
+import { teacherOfTurn } from './teacher-tokens.ts';
 import type { Rendering } from './template/chat-template.ts';
-import type { Tokenizer } from './tokenizer.ts';
 import { sequencesOf } from './turn-sequences.ts';
 import { type ConversationOptions, marksTurns, renderMessages, renderTurns } from './turns.ts';
 
@@ -19,6 +20,8 @@ interface Lesson {
   spans: Span[];
   /** Weight of each span in the loss. */
   weights: number[];
+  /** The message that each span is of; empty where the template's marks do not say. */
+  messages: number[];
   /** Whether the template marked the spans; otherwise they are whole turns. */
   marked: boolean;
 }
@@ -35,12 +38,12 @@ export class UnmatchedWeights extends Error {
   readonly hint = 'Set multi_turn to "split": each turn is then an example that ends with it.';
 }
 
-/** @throws TemplateRefusal, IncompleteTurn, UnmatchedWeights */
+/** @throws TemplateRefusal, IncompleteTurn, UnmatchedWeights, OtherTokens */
 export async function tokenizeConversation(example: ChatExample, options: ConversationOptions): Promise<TokenizedExample> {
   const { lessons, notices, texts } = lessonsOf(example, options);
   const rendered = (messages: ChatMessage[]) => lessonsOf({ ...example, messages }, options).texts;
   checkTurns(example.messages, texts, { known: options.knownShapes, rendered });
-  const sequences = await Promise.all(lessons.map((lesson) => encode(lesson, options.tokenizer)));
+  const sequences = await Promise.all(lessons.map((lesson) => encode(lesson, options)));
   return { ...joinSequences(sequences), notices: [...notices, ...sequences.flatMap((sequence) => sequence.notices)] };
 }
 
@@ -65,6 +68,7 @@ function lessonsByTurn(example: ChatExample, { template, tokenizer }: Conversati
       text,
       spans: learned.map((_, index) => [places[2 * index]!, places[2 * index + 1]!]),
       weights: learned.map(({ message }) => example.messages[message]!.weight),
+      messages: learned.map(({ message }) => message),
       marked: false,
     };
   });
@@ -73,10 +77,7 @@ function lessonsByTurn(example: ChatExample, { template, tokenizer }: Conversati
 
 function lessonsByMarks({ messages }: ChatExample, { text, generated }: Rendering): Lessons {
   const turns = [...messages.keys()].filter((index) => messages[index]!.role === 'assistant');
-  const learned = markedSpans(
-    turns.map((turn) => messages[turn]!),
-    generated,
-  );
+  const learned = markedSpans(messages, turns, generated);
   // What the template leaves unmarked on purpose is not learned, but it is written.
   const slice = codePointSlicer(text);
   const apart = turns.length === generated.length;
@@ -87,25 +88,42 @@ function lessonsByMarks({ messages }: ChatExample, { text, generated }: Renderin
 }
 
 /** @param generated must have one span per assistant message where their weights differ, unless only the last is learned */
-function markedSpans(turns: readonly ChatMessage[], generated: Span[]): Pick<Lesson, 'spans' | 'weights'> {
-  if (turns.every(({ weight }) => weight === 1)) return { spans: generated, weights: generated.map(() => 1) };
+function markedSpans(messages: readonly ChatMessage[], turns: readonly number[], generated: Span[]): Pick<Lesson, 'spans' | 'weights' | 'messages'> {
+  const weightOf = (turn: number) => messages[turn]!.weight;
+  const isMatched = turns.length === generated.length;
+  if (turns.every((turn) => weightOf(turn) === 1))
+    return { spans: generated, weights: generated.map(() => 1), messages: isMatched ? [...turns] : [] };
   const last = turns.at(-1);
-  const onlyLast = last !== undefined && turns.every((turn) => turn === last || turn.weight === 0);
-  if (onlyLast && last.weight !== 0 && generated.length > 0) return { spans: generated.slice(-1), weights: [last.weight] };
-  if (turns.length !== generated.length)
-    throw new UnmatchedWeights(
-      `has ${turns.length} assistant messages, but the chat template marks ${generated.length}, so their weights cannot be matched`,
-    );
-  const learned = [...turns.keys()].filter((index) => turns[index]!.weight !== 0);
-  return { spans: learned.map((index) => generated[index]!), weights: learned.map((index) => turns[index]!.weight) };
+  const onlyLast = last !== undefined && turns.every((turn) => turn === last || weightOf(turn) === 0);
+  if (onlyLast && weightOf(last) !== 0 && generated.length > 0) return { spans: generated.slice(-1), weights: [weightOf(last)], messages: [last] };
+  if (!isMatched) throw unmatched(turns, generated, 'weights');
+  const learned = [...turns.keys()].filter((index) => weightOf(turns[index]!) !== 0);
+  return {
+    spans: learned.map((index) => generated[index]!),
+    weights: learned.map((index) => weightOf(turns[index]!)),
+    messages: learned.map((index) => turns[index]!),
+  };
 }
 
-async function encode({ text, spans, weights, marked }: Lesson, tokenizer: Tokenizer): Promise<Example & { notices: Notice[] }> {
+const unmatched = (turns: readonly unknown[], spans: readonly Span[], what: string): UnmatchedWeights =>
+  new UnmatchedWeights(`has ${turns.length} assistant messages, but the chat template marks ${spans.length}, so their ${what} cannot be matched`);
+
+async function encode(
+  { text, spans, weights, messages, marked }: Lesson,
+  { tokenizer, teacher }: Pick<ConversationOptions, 'tokenizer' | 'teacher'>,
+): Promise<Example & { notices: Notice[] }> {
   const encoded = await tokenizer.encode(text, { addSpecialTokens: false });
   const { ids, offsets } = encoded;
   const slice = codePointSlicer(text);
   const lossWeights = new Float32Array(ids.length);
   const notices: Notice[] = [];
+  const taught: Teacher[] = [];
+  if (teacher !== undefined && messages.length < spans.length)
+    throw unmatched(
+      teacher.filter((tokens) => tokens !== null),
+      spans,
+      'log-probabilities',
+    );
   for (const [index, tokens] of tokensOfSpans(encoded, spans).entries()) {
     if (tokens === null) continue;
     let [from, to] = tokens;
@@ -119,6 +137,16 @@ async function encode({ text, spans, weights, marked }: Lesson, tokenizer: Token
     if (isMarked && !marked) to = end;
     if (!isMarked && (!marked || index === spans.length - 1)) notices.push({ kind: 'no_end_of_turn' });
     lossWeights.fill(weights[index]!, from, to);
+    const written = teacher?.[messages[index]!];
+    if (written == null) continue;
+    const found = await teacherOfTurn({ ids, tokens: [from, to], message: messages[index]! + 1 }, written, tokenizer);
+    taught.push(found.teacher);
+    notices.push(...found.notices);
   }
-  return { inputIds: ids, lossWeights, notices };
+  return {
+    inputIds: ids,
+    lossWeights,
+    ...(taught.length > 0 && { teacher: joinTeachers(taught.map((teacher) => ({ teacher, offset: 0 }))) }),
+    notices,
+  };
 }

@@ -8,6 +8,7 @@ import { type ExampleFile, exampleError } from '../../../src/formats/example-ref
 import { readExamples } from '../../../src/formats/examples.ts';
 import { hashed } from '../../../src/formats/hashing.ts';
 import type { ObjectiveFormat } from '../../../src/formats/objectives/format.ts';
+import { objectiveFormat } from '../../../src/formats/objectives/objectives.ts';
 import { Problems } from '../../../src/formats/problems.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { FileReceipt } from '../../../src/formats/token-receipt.ts';
@@ -24,6 +25,7 @@ import { progressReporter } from './reading-progress.ts';
 import { longestSequence } from './sequences.ts';
 import { shorten, type Truncation } from './shorten.ts';
 import { Tally } from './tally.ts';
+import { OtherTokens } from './teacher-tokens.ts';
 import type { ChatTemplate } from './template/chat-template.ts';
 import { type TokenFile, type TokenFileContent, TokenWriter } from './token-file.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -96,7 +98,7 @@ export async function tokenizeFile(path: string, options: DatasetOptions): Promi
 }
 
 async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetOptions): Promise<ReadDataset> {
-  const { param, tokenizer, template, maxLengthTokens, truncation, families = ['supervised'], signal } = options;
+  const { param, tokenizer, template, maxLengthTokens, truncation, families = objectiveFormat('supervised').examples, signal } = options;
   const { size: bytesTotal } = await stat(path);
   const hash = createHash('sha256');
   const bytes = new CountedBytes(hashed(createReadStream(path), hash));
@@ -110,6 +112,7 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
     maxLengthTokens,
     cutsTexts: truncation === 'error',
     splitsTurns: options.multiTurn === 'split',
+    learnsFromTeacher: families[0] === 'distilled',
     splitsPairs: families.includes('labelled'),
   };
   const read = readExamples(bytes, param, { keys, parse: (value, at) => parseOf(families, value, at) });
@@ -162,7 +165,7 @@ async function tokenizeInto(writer: TokenWriter, path: string, options: DatasetO
 }
 
 const hintOf = (error: unknown): string | undefined =>
-  error instanceof IncompleteTurn || error instanceof UnmatchedWeights ? error.hint : undefined;
+  error instanceof IncompleteTurn || error instanceof UnmatchedWeights || error instanceof OtherTokens ? error.hint : undefined;
 
 function tooLong(lineNumber: number, tokens: number, { param, maxLengthTokens }: DatasetOptions): Refusal {
   return exampleError(

@@ -16,6 +16,8 @@ export interface LineOptions extends SupervisionOptions {
   cutsTexts: boolean;
   /** Whether each turn of a conversation is an example. */
   splitsTurns: boolean;
+  /** Whether what a teacher thinks of tokens is learned too; otherwise such a conversation is learned like any other. */
+  learnsFromTeacher: boolean;
   /** Whether the answers of a preference pair are examples of their own. */
   splitsPairs: boolean;
 }
@@ -41,9 +43,12 @@ export async function examplesOfLine(
     return { examples: await Promise.all(answers), made: null };
   }
   if (example.kind === 'text' && options.cutsTexts) return cutText(example, tokenizer, options);
-  const turns = example.kind === 'chat' && options.splitsTurns ? turnsOf(example) : [example];
+  const isDistilled = example.kind === 'distilled';
+  const whole = isDistilled ? example.conversation : example;
+  const turns = whole.kind === 'chat' && options.splitsTurns ? turnsOf(whole) : [whole];
+  const supervision = { ...options, ...(isDistilled && options.learnsFromTeacher && { teacher: example.teacher }) };
   const examples: TokenizedExample[] = [];
-  for (const turn of turns) examples.push(await tokenizeExample(turn, tokenizer, template, options));
+  for (const turn of turns) examples.push(await tokenizeExample(turn, tokenizer, template, supervision));
   return { examples, made: turns.length > 1 ? 'turns' : null };
 }
 

@@ -15,6 +15,8 @@ const SENTENCES = {
     `${examples} with a turn whose reasoning the chat template leaves out even of the turn itself; the content is trained as it is in the file, between the template's beginning and end of the turn; ${first}`,
   no_end_of_turn: (examples, first) =>
     `${examples} with a turn after which the chat template writes no end-of-turn token, or leaves it unmarked, so the model may not learn to stop; ${first}. Let the template end a turn with a special token, inside {% generation %} if it has that`,
+  teacher_unknown: (examples, first, detail) =>
+    `${examples} whose teacher also thought of tokens that the model's tokenizer does not have, such as ${detail}; they are left out of its distribution; ${first}. Use a teacher with the tokenizer of the model, and a server that gives the bytes of its tokens`,
   no_eos: (examples, first) =>
     `${examples} after which the model may never stop, because none of its files names an eos token; ${first}. Set eos_token in tokenizer_config.json, or eos_token_id in generation_config.json or config.json`,
 } as const satisfies Record<string, (examples: string, first: string, detail: string) => string>;

@@ -33,6 +33,7 @@ export class Tally {
   #examples = 0;
   #tokens = 0;
   #supervisedTokens = 0;
+  #teacherTokens = 0;
   #cutToNothing = 0;
   readonly #made = { texts: 0, pieces: 0, conversations: 0, turns: 0 };
   #longest = { tokens: 0, line: 1 };
@@ -59,6 +60,7 @@ export class Tally {
     this.#examples += 1;
     this.#tokens += example.inputIds.length;
     this.#supervisedTokens += supervisedTokens(example);
+    this.#teacherTokens += teacherTokens(example);
     if (this.#samples.length < SAMPLES) this.#samples.push({ line, example });
   }
 
@@ -98,13 +100,18 @@ export class Tally {
     };
   }
 
+  #taught(tokens: number): { teacher_tokens?: number } {
+    return this.#teacherTokens === 0 ? {} : { teacher_tokens: tokens };
+  }
+
   async receipt(sha256: string, tokenizer: Tokenizer): Promise<FileReceipt> {
     const { tooLong, unsupervised } = this;
     const samples: FileReceipt['samples'] = [];
     for (const { line, example } of this.#samples) {
       const tokens = example.inputIds.length;
       const spans = await decodeSpans(example, tokenizer, SAMPLE_TOKENS);
-      samples.push({ line, tokens, supervised_tokens: supervisedTokens(example), shown_tokens: Math.min(tokens, SAMPLE_TOKENS), spans });
+      const counts = { tokens, supervised_tokens: supervisedTokens(example), ...this.#taught(teacherTokens(example)) };
+      samples.push({ line, ...counts, shown_tokens: Math.min(tokens, SAMPLE_TOKENS), spans });
     }
     return {
       sha256,
@@ -112,6 +119,7 @@ export class Tally {
       examples: this.#examples,
       tokens: this.#tokens,
       supervised_tokens: this.#supervisedTokens,
+      ...this.#taught(this.#teacherTokens),
       longest: this.#longest,
       too_long: { examples: tooLong.count, truncated: this.truncated, dropped: this.dropped, lines: tooLong.first },
       nothing_to_learn: { examples: unsupervised.count, after_truncation: this.#cutToNothing, lines: unsupervised.first },
@@ -121,6 +129,9 @@ export class Tally {
     };
   }
 }
+
+/** @returns how many of its tokens count in the loss and have a teacher */
+const teacherTokens = ({ lossWeights, teacher }: Example): number => teacher?.at.filter((at) => lossWeights[at] !== 0).length ?? 0;
 
 /** A count of lines, and the first of them by number. */
 class NamedLines {

@@ -19,6 +19,26 @@ export function tokenBytes(token: string, decoder: unknown): Uint8Array | null {
   return kinds.includes('ByteFallback') || kinds.includes('Metaspace') ? utf8.encode(token.replaceAll(SPACE_MARK, ' ')) : null;
 }
 
+/** @returns the ids of a vocabulary by their bytes, as `bytesKey` writes them. Where a byte has a token of its own besides a fallback, that one counts. */
+export function idsByBytes(vocabulary: Readonly<Record<string, number>>, decoder: unknown): Map<string, number> {
+  const ids = new Map<string, number>();
+  const add = (tokens: [string, number][]): void => {
+    for (const [token, id] of tokens) {
+      const key = bytesKey(tokenBytes(token, decoder) ?? utf8.encode(token));
+      if (!ids.has(key)) ids.set(key, id);
+    }
+  };
+  const tokens = Object.entries(vocabulary);
+  add(tokens.filter(([token]) => !FALLBACK.test(token)));
+  add(tokens.filter(([token]) => FALLBACK.test(token)));
+  return ids;
+}
+
+/** Whether decoding drops the space before the first token of a text, as SentencePiece does. */
+export const dropsFirstSpace = (decoder: unknown): boolean => decoderKinds(decoder).some((kind) => kind === 'Metaspace' || kind === 'Strip');
+
+export const bytesKey = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
+
 function decoderKinds(decoder: unknown): string[] {
   if (!isRecord(decoder)) return [];
   const { type, decoders } = decoder;

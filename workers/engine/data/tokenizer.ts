@@ -5,7 +5,7 @@ import { CONFIG_FILE, GENERATION_CONFIG_FILE } from '../../../src/formats/model-
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { openPythonTokenizer, type PythonTokenizer } from './python-tokenizer/python-tokenizer.ts';
 import { withinTime } from './time-limit.ts';
-import { tokenBytes } from './token-bytes.ts';
+import { bytesKey, dropsFirstSpace, idsByBytes, tokenBytes } from './token-bytes.ts';
 
 export interface Encoded {
   ids: Int32Array;
@@ -54,6 +54,7 @@ export class Tokenizer {
   }
 
   readonly #addedIds: ReadonlySet<number>;
+  #idsByBytes: Map<string, number> | null = null;
 
   /** @throws Refusal when a file of the directory is missing or cannot be read, or when Python would refuse it */
   static async open(modelDir: string): Promise<Tokenizer> {
@@ -124,6 +125,17 @@ export class Tokenizer {
     const token = core.idToToken(id);
     if (token === null) return new Uint8Array();
     return tokenBytes(token, decoder) ?? new TextEncoder().encode(await core.decode([id], false));
+  }
+
+  /** Whether decoding drops the space before a text. */
+  get dropsFirstSpace(): boolean {
+    return dropsFirstSpace(this.python.decoder);
+  }
+
+  /** @returns the token that stands for these bytes; null if the tokenizer has none */
+  idOf(bytes: Uint8Array): number | null {
+    this.#idsByBytes ??= idsByBytes(this.python.core.getVocab(true), this.python.decoder);
+    return this.#idsByBytes.get(bytesKey(bytes)) ?? null;
   }
 
   /** @returns the place, or if an added token of the text lies across it, that token's beginning; in UTF-16 units */

@@ -1,4 +1,5 @@
 /** What a chat template without marks writes for each turn of the assistant: the rendering before the turn and the one that ends with it. */
+import type { DistilledExample } from '../../../src/formats/distilled.ts';
 import type { ChatExample, ChatMessage } from '../../../src/formats/examples.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { Rendered } from './template/beginnings.ts';
@@ -26,6 +27,8 @@ export interface ConversationOptions {
   tokenizer: Tokenizer;
   /** Shapes of turns that the template is known to write whole; added to. */
   knownShapes: Set<string>;
+  /** What a teacher thought of each message. */
+  teacher?: DistilledExample['teacher'] | undefined;
 }
 
 /** @throws TemplateRefusal with the template's own message, Refusal for a template that takes too long */
