@@ -122,7 +122,7 @@ export interface FileProblem {
 export interface FileValidation {
   status: 'uploaded' | 'processed' | 'error';
   lines: number | null;
-  examples: { chat: number; completion: number; preference: number; text?: number; labelled?: number } | null;
+  examples: { chat: number; completion: number; preference: number; text?: number; labelled?: number; distilled?: number } | null;
   problem_count: number | null;
   problems: FileProblem[];
   warnings: string[];

@@ -12,6 +12,8 @@ const PLOTS = [
     unit: 'share of tokens',
     names: kinds('mean_token_accuracy'),
   },
+  { title: 'Divergence from the teacher', unit: 'nats per token', names: kinds('kd_loss') },
+  { title: 'Cross-entropy', unit: 'nats per token', names: kinds('ce_loss') },
   { title: 'Preference accuracy', unit: 'share of pairs', names: kinds('rewards/accuracies') },
   { title: 'Reward margin', unit: 'better − worse', names: kinds('rewards/margins') },
   {

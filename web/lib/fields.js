@@ -8,7 +8,7 @@
  * }} Field
  */
 /** @typedef {{ type: string, label: string, hint: string, fields: readonly Field[] }} Kind */
-/** What the lines of a dataset are. @typedef {'supervised' | 'preference' | 'labelled'} Family */
+/** What the lines of a dataset are. @typedef {'supervised' | 'distilled' | 'preference' | 'labelled'} Family */
 
 /** @type {Field} */
 const VIRTUAL_TOKENS = { name: 'num_virtual_tokens', label: 'Virtual tokens', hint: 'Before each text.', placeholder: '20' };
@@ -55,7 +55,18 @@ const SMOOTHING = { name: 'label_smoothing', label: 'Label smoothing', hint: 'Ch
  * @type {readonly (Kind & { examples: readonly Family[] })[]}
  */
 export const OBJECTIVES = [
-  { type: 'supervised', label: 'Supervised', hint: 'Learns to write the answers of the file.', examples: ['supervised'], fields: [] },
+  { type: 'supervised', label: 'Supervised', hint: 'Learns to write the answers of the file.', examples: ['supervised', 'distilled'], fields: [] },
+  {
+    type: 'distillation',
+    label: 'Distillation',
+    hint: 'Learns how probable a teacher found the tokens of its answers, and others in their place.',
+    examples: ['distilled'],
+    fields: [
+      { name: 'kd_alpha', label: 'Weight of the teacher', placeholder: '0.9' },
+      { name: 'kd_ce_alpha', label: 'Weight of the tokens themselves', placeholder: '0.1' },
+      { name: 'kd_temperature', label: 'Temperature', hint: 'Above 1, less probable tokens count more.', placeholder: '1' },
+    ],
+  },
   {
     type: 'dpo',
     label: 'DPO',

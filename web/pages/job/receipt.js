@@ -22,6 +22,7 @@ const FileReceipt = ({ title, file }) => html`
       <div><dt>Examples</dt><dd>${number(file.examples)} of ${number(file.lines)}</dd></div>
       <div><dt>Tokens</dt><dd>${number(file.tokens)}</dd></div>
       <div><dt>Learned</dt><dd>${number(file.supervised_tokens)} (${share(file.supervised_tokens, file.tokens)})</dd></div>
+      ${file.teacher_tokens !== undefined && html`<div><dt>With a teacher</dt><dd>${number(file.teacher_tokens)} (${share(file.teacher_tokens, file.supervised_tokens)} of learned)</dd></div>`}
       <div><dt>Longest example</dt><dd>${quantity(file.longest.tokens, 'token')}, line ${file.longest.line}</dd></div>
       <div><dt>Truncated</dt><dd>${number(file.too_long.truncated)}</dd></div>
       <div><dt>Dropped</dt><dd>${number(file.too_long.dropped + file.nothing_to_learn.examples)}</dd></div>
