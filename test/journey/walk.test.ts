@@ -1,6 +1,7 @@
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseHeader, parseHeaderLength } from '../../src/formats/safetensors.ts';
+import type { TokenReceipt } from '../../src/formats/token-receipt.ts';
 import { unpackTar } from '../unpack-tar.ts';
 import { type Api, connect, type JobObject } from './api.ts';
 import { distilled, labelled, pairs, sameAnswer } from './dataset.ts';
@@ -158,6 +159,29 @@ describe("jobs by other methods, by OpenAI's client", () => {
     const created = await api.create({ model: 'tiny', training_file: await upload(data), method: { type, [type]: { hyperparameters } } });
     const job = await api.over(created.id);
     expect(job).toMatchObject({ status: 'succeeded', error: null, method: { type, [type]: { hyperparameters: defaults } } });
+  });
+
+  it('with the log-probabilities that the service itself gives with its answers › distil their model', async () => {
+    const model = 'graft-tiny';
+    const asked = { model, temperature: 0, max_completion_tokens: 12, logprobs: true, top_logprobs: 5 };
+    const lines = await Promise.all(
+      ['Hello', 'Count to ten.', 'What is a tree?'].map(async (content) => {
+        const user = { role: 'user' as const, content };
+        const { choices } = await client().chat.completions.create({ ...asked, messages: [user] });
+        const { message, logprobs } = choices[0]!;
+        return { messages: [user, { role: message.role, content: message.content, logprobs }] };
+      }),
+    );
+    const training_file = await upload(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const hyperparameters = { n_epochs: 1, batch_size: 3 };
+    const created = await api.create({ model, training_file, method: { type: 'distillation', distillation: { hyperparameters } } });
+    expect(await api.over(created.id)).toMatchObject({ status: 'succeeded', error: null });
+    const tokens = lines.flatMap(({ messages }) => messages.flatMap((message) => ('logprobs' in message ? message.logprobs!.content! : [])));
+    const { training } = await api.report<TokenReceipt>(created.id, 'receipt');
+    expect(training).toMatchObject({ examples: 3, teacher_tokens: tokens.length });
+    // The teacher is the student: they differ by what is beyond the five tokens alone.
+    const { data } = (await api.events(created.id)).find(({ type }) => type === 'metrics')!;
+    expect(data!['train_kd_loss']).toBeLessThan(data!['train_ce_loss']! / 2);
   });
 
   it('on a file for another method › are refused with the one to use', async () => {
