@@ -11,16 +11,25 @@ export type BodyPart =
 /** The limit of most file systems. */
 export const MAX_FILENAME_LENGTH = 255;
 
+/** How often a parser that reads nothing is looked at; after two such looks in a row it is given up. */
+const LOOK_EVERY_MS = 1_000;
+
 /**
- * Converts the parts of @fastify/multipart.
+ * Converts the parts of @fastify/multipart. The content of a file is read before the next part is asked for.
  * @param unnamed the name of a file that has none
  * @throws Refusal for a body that is not multipart as its type says
  */
 export async function* multipartParts(request: FastifyRequest, unnamed: string): AsyncGenerator<BodyPart> {
   const parts = request.parts();
+  let isStuck = false;
   try {
     for (;;) {
-      const { value: part, done } = await parts.next().catch(throwBroken);
+      const next = parts.next().catch(throwBroken);
+      const stuck = untilStuck(request.raw);
+      const reached = await Promise.race([next, stuck.reached]).finally(stuck.stop);
+      isStuck = reached === null;
+      if (reached === null) throwBroken(new Error('a part of it cannot be read'));
+      const { value: part, done } = reached;
       if (done === true) return;
       if (part.type === 'field') yield { type: 'field', name: part.fieldname, value: String(part.value) };
       else {
@@ -29,8 +38,28 @@ export async function* multipartParts(request: FastifyRequest, unnamed: string):
       }
     }
   } finally {
-    await parts.return?.(undefined);
+    const returned = parts.return?.(undefined);
+    // One that is stuck never returns.
+    if (isStuck) request.raw.unpipe().resume();
+    else await returned;
   }
+}
+
+/**
+ * After a long part that it leaves out, because its headers are broken, busboy may wait for ever: its buffer counts as full, and nobody empties it. Nothing else
+ * holds up the body while the next part is waited for.
+ */
+function untilStuck(body: Readable): { reached: Promise<null>; stop(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const reached = new Promise<null>((resolve) => {
+    let wasPaused = false;
+    timer = setInterval(() => {
+      const isPaused = body.isPaused();
+      if (isPaused && wasPaused) resolve(null);
+      wasPaused = isPaused;
+    }, LOOK_EVERY_MS);
+  });
+  return { reached, stop: () => clearInterval(timer) };
 }
 
 const contentOf = (file: Readable): Readable =>

@@ -44,6 +44,10 @@ describe('a multipart body', () => {
     ['without a boundary in its type', `--b\r\n${file}\r\n\r\nx\r\n--b--\r\n`, 'multipart/form-data'],
     ['of another boundary', `--c\r\n${file}\r\n\r\nx\r\n--c--\r\n`],
     ['with a malformed header', '--b\r\n\0\0\0: \0\r\n\r\nx\r\n--b--\r\n'],
+    [
+      'with a malformed header of a part that is longer than a buffer',
+      `--b\r\nno header\r\n\r\n${'x'.repeat(100_000)}\r\n--b\r\n${file}\r\n\r\nx\r\n--b--\r\n`,
+    ],
     ['that is empty', ''],
     ['of many files', `${`--b\r\n${file}\r\n\r\nx\r\n`.repeat(20)}--b--\r\n`],
     ['of many fields', `${'--b\r\ncontent-disposition: form-data; name="f"\r\n\r\nx\r\n'.repeat(500)}--b--\r\n`],
