@@ -75,7 +75,7 @@ describe('a conversation with logprobs', () => {
     ['NaN', JSON.stringify(withToken(chosen)).replace('-0.25', 'NaN'), /JSON/],
     ['an infinite logprob', JSON.stringify(withToken(chosen)).replace('-0.25', '-1e999'), /"logprob" that is -Infinity/],
     ['a positive logprob', withToken({ ...chosen, logprob: 0.5 }), /has the logprob 0\.5.*0 or less/],
-    ['bytes that are none', withToken({ ...chosen, bytes: [256] }), /"bytes" that are \[256\]/],
+    ['bytes above 255', withToken({ ...chosen, bytes: [256] }), /"bytes" that are \[256\]/],
     ['alternatives that are no array', withToken({ ...chosen, top_logprobs: {} }), /"top_logprobs" that is \{\}/],
     [
       'a bad alternative',

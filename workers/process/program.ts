@@ -1,6 +1,6 @@
 /**
  * The training process: paths in, paths out. It has no database, queue, storage or credentials, and talks to its parent through messages.ts.
- * A run blocks the event loop, may use up the memory, and may crash: that is why it has a process to itself.
+ * A run blocks the event loop, may use up the memory, and may crash: that is why it is not in the worker's own process.
  */
 import { analyse } from '../engine/analysis/analyse.ts';
 import { CameLate, Gathering } from '../engine/compiled/together/gathering.ts';
@@ -116,13 +116,12 @@ async function part<T>(id: string, name: string, work: () => Promise<T>): Promis
 const gatheringOf = ({ runs }: Together): Gathering => (gathering ??= new Gathering(runs, { longestWaitMs: GATHER_MS, measures: true }));
 
 async function trainJob({ id, options, together }: TrainCommand, signal: AbortSignal): Promise<void> {
-  const report = reportOf(id);
-  const given = { ...options, signal, report };
+  const given = { ...options, signal, report: reportOf(id) };
   const run = await part(id, 'prepare', () =>
     together === null ? prepare(given) : prepareBeside(given, { gathering: gatheringOf(together), number: together.run }),
   );
   try {
-    const result = await part(id, 'train', () => trainPrepared(run, { ...options, signal, report }));
+    const result = await part(id, 'train', () => trainPrepared(run, given));
     trained.set(id, { run, options, result });
     await send({ id, answer: 'done', result });
   } catch (error) {

@@ -29,24 +29,20 @@ async function sideBySide({ service, truth, random, jobIds }: Try): Promise<{ tr
 
 const OPTIONS = { jobs: JOBS, beside: true } as const;
 
-export const besideFaults: readonly Fault[] = [
+/** @param victim which process is killed */
+const killed = (name: string, victim: (training: FoundProcess) => number): Fault =>
   plain(
-    'process of jobs side by side killed',
+    name,
     async (one) => {
       const { training } = await sideBySide(one);
-      if (training !== null) signal(training.pid, 'SIGKILL');
+      if (training !== null) signal(victim(training), 'SIGKILL');
     },
     OPTIONS,
-  ),
+  );
 
-  plain(
-    'worker of jobs side by side killed',
-    async (one) => {
-      const { training } = await sideBySide(one);
-      if (training !== null) signal(training.parent, 'SIGKILL');
-    },
-    OPTIONS,
-  ),
+export const besideFaults: readonly Fault[] = [
+  killed('process of jobs side by side killed', ({ pid }) => pid),
+  killed('worker of jobs side by side killed', ({ parent }) => parent),
 
   {
     name: 'one of the jobs side by side cancelled',

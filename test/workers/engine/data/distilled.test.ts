@@ -95,7 +95,7 @@ describe('a conversation with the log-probabilities of a teacher', () => {
     expect(examples[0]!.teacher!.at).toEqual(whole[0]!.teacher!.at);
   });
 
-  it('leaves out alternatives that the vocabulary does not have, and says so; -9999 is none', async () => {
+  it('leaves out alternatives that the vocabulary does not have, and says so; -9999 counts as a probability of 0', async () => {
     const answer = await taught('garden');
     answer.logprobs.content[0]!.top_logprobs.push({ token: 'Unbekannt', logprob: -3, bytes: null }, { token: '.', logprob: -9999, bytes: null });
     const { examples, facts } = await read([{ messages: [user('a'), answer] }]);
