@@ -28,7 +28,7 @@ export interface StoredFile {
 }
 
 export type NewFile = Pick<StoredFile, 'id' | 'filename' | 'purpose' | 'sizeBytes' | 'sha256' | 'storageKey'> &
-  Partial<Pick<StoredFile, 'expiresAt' | 'status' | 'statusDetails'>> & {
+  Partial<Pick<StoredFile, 'createdAt' | 'expiresAt' | 'status' | 'statusDetails'>> & {
     /** What the upload says of a table. */
     source?: TableSource;
   };

@@ -8,7 +8,7 @@ import type { BodyPart } from '../http/multipart.ts';
 import { newFileId } from '../ids.ts';
 import { keys } from '../object-store/keys.ts';
 import type { Services } from '../services.ts';
-import { fileExpiry, MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS } from './expiry.ts';
+import { fileTimes, MAX_EXPIRY_SECONDS, MIN_EXPIRY_SECONDS } from './expiry.ts';
 import { isUploadPurpose, statusAtFirst, UPLOAD_PURPOSES, type UploadPurpose } from './purpose.ts';
 import { FileUpload, MAX_FILE_BYTES } from './schema.ts';
 import type { StoredFile } from './store.ts';
@@ -49,8 +49,8 @@ export async function receiveUpload(
       throw new Refusal('invalid_value', 'The upload has more than one file', { param: 'file', hint: 'Upload each file separately.' });
     if (file.sizeBytes === 0) throw new Refusal('invalid_value', `The file ${file.filename} is empty`, { param: 'file' });
     const { purpose, expiresAfterSeconds, source } = checkFields(fields, file.filename);
-    const expiresAt = fileExpiry(expiresAfterSeconds, config.retention.filesDays);
-    const created = await files.create(project, { ...file, purpose, status: statusAtFirst(purpose), source, expiresAt });
+    const times = fileTimes(expiresAfterSeconds, config.retention.filesDays);
+    const created = await files.create(project, { ...file, purpose, status: statusAtFirst(purpose), source, ...times });
     validator.wake();
     return created;
   } catch (error) {

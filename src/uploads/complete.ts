@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { fileExpiry } from '../files/expiry.ts';
+import { fileTimes } from '../files/expiry.ts';
 import { statusAtFirst } from '../files/purpose.ts';
 import type { StoredFile } from '../files/store.ts';
 import { hashed } from '../formats/hashing.ts';
@@ -37,11 +37,11 @@ export async function completeUpload(upload: Upload, { part_ids: partIds, md5 }:
   try {
     const sha256 = await assemble(upload, parts, { storageKey, md5, objectStore });
     const { filename, purpose, sizeBytes, source } = upload;
-    const expiresAt = fileExpiry(upload.fileExpiresSeconds, config.retention.filesDays);
+    const times = fileTimes(upload.fileExpiresSeconds, config.retention.filesDays);
     const content = { id, storageKey, sizeBytes, sha256 };
     const file = await uploads.complete(upload, {
       partIds,
-      file: { ...content, filename, purpose, status: statusAtFirst(purpose), source, expiresAt },
+      file: { ...content, filename, purpose, status: statusAtFirst(purpose), source, ...times },
     });
     if (file === null) throw new EndedMeanwhile();
     services.validator.wake();

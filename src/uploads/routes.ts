@@ -49,9 +49,10 @@ export const uploadRoutes: FastifyPluginAsyncTypebox<Services> = async (app, ser
       const source = { ...(format && { format }), ...(mapping && { mapping }) };
       checkSource(source, { purpose, filename });
       await quotas.requireRoomForFile(principal.project, sizeBytes);
-      const expiresAt = new Date(Date.now() + UPLOAD_LIFETIME_MS);
+      const createdAt = new Date();
+      const expiresAt = new Date(createdAt.getTime() + UPLOAD_LIFETIME_MS);
       const fileExpiresSeconds = expires_after?.seconds ?? null;
-      const upload = { id: newUploadId(), filename, mimeType, purpose, sizeBytes, fileExpiresSeconds, source, expiresAt };
+      const upload = { id: newUploadId(), filename, mimeType, purpose, sizeBytes, fileExpiresSeconds, source, createdAt, expiresAt };
       return uploadView(await uploads.create(principal.project, upload), null);
     },
   );

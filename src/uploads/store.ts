@@ -34,7 +34,10 @@ export interface UploadPart {
   createdAt: Date;
 }
 
-export type NewUpload = Pick<Upload, 'id' | 'filename' | 'mimeType' | 'purpose' | 'sizeBytes' | 'fileExpiresSeconds' | 'source' | 'expiresAt'>;
+export type NewUpload = Pick<
+  Upload,
+  'id' | 'filename' | 'mimeType' | 'purpose' | 'sizeBytes' | 'fileExpiresSeconds' | 'source' | 'createdAt' | 'expiresAt'
+>;
 
 export const statusNow = ({ status, expiresAt }: Upload): Upload['status'] | 'expired' =>
   status === 'pending' && expiresAt <= new Date() ? 'expired' : status;

@@ -127,7 +127,7 @@ describe('upload', () => {
       ['expires_after[seconds]', '3600'],
     ]);
     const file = response.json();
-    expect(file.expires_at - file.created_at).toBeGreaterThanOrEqual(3599);
+    expect(file.expires_at - file.created_at).toBe(3600);
   });
 });
 

@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Resumes } from '../../../src/formats/resumes.ts';
 import { superviseJobs } from './supervised-jobs.ts';
 
@@ -8,6 +8,10 @@ let undisturbed: Buffer;
 beforeAll(async () => {
   jobs = await superviseJobs();
   undisturbed = await jobs.undisturbed();
+});
+afterEach(({ task }) => {
+  const errors = jobs.errors.splice(0);
+  if (task.result?.state === 'fail') console.error(errors.join(''));
 });
 afterAll(() => jobs?.close());
 

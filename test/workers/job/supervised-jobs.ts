@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
 import { trainingEnvironment } from '../../../src/config.ts';
 import { keys } from '../../../src/object-store/keys.ts';
 import type { ObjectStore } from '../../../src/object-store/object-store.ts';
@@ -33,6 +34,8 @@ export async function superviseJobs(settings: Record<string, string> = {}) {
   const workDir = await mkdtemp(join(tmpdir(), 'graft-supervisor-'));
   const trainingFile = await service.upload(sameAnswer(8));
   const processes: ForkedTraining[] = [];
+  const errors: string[] = [];
+  const log = pino({ level: 'error' }, { write: (line: string) => errors.push(line) });
 
   function fork(options: Partial<ForkOptions> = {}): ForkedTraining {
     const training = forkTraining({ env: trainingEnvironment(), ...options });
@@ -50,7 +53,7 @@ export async function superviseJobs(settings: Record<string, string> = {}) {
       baseModelFiles: openFileHashes(),
       takePlace: async () => ({ devices: [null], takeProcess, trained, leave: () => {} }),
       stopping: new AbortController().signal,
-      log: service.services.log,
+      log,
       ...rest,
     });
   }
@@ -75,6 +78,8 @@ export async function superviseJobs(settings: Record<string, string> = {}) {
 
   return {
     service,
+    /** What the workers logged as errors. */
+    errors,
     makeJob,
     supervise,
     get,
