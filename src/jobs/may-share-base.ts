@@ -1,3 +1,4 @@
+import { isAdded } from '../formats/tuning/lora.ts';
 import type { NewJob } from './job.ts';
 
 /** What a request for a job has beside what the job shows. */
@@ -17,7 +18,5 @@ export function mayShareBase(
   { isSeeded, isContinued }: Asked,
 ): boolean {
   if (isSeeded || isContinued || dryRun || objective !== 'supervised' || hyperparameters.neftune_noise_alpha != null) return false;
-  if (tuning.type !== 'lora' || (tuning.lora_dropout ?? 0) > 0) return false;
-  const { use_dora: dora = false, bias = 'none', modules_to_save: saved, init_lora_weights: initial = true } = tuning;
-  return !dora && bias === 'none' && saved === undefined && [true, false, 'gaussian'].includes(initial);
+  return tuning.type === 'lora' && (tuning.lora_dropout ?? 0) === 0 && isAdded(tuning);
 }

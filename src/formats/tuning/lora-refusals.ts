@@ -9,7 +9,7 @@ import { trainedWeights } from './lora-weights.ts';
 const MAX_DECOMPOSED_RANK = 128;
 
 /** Whether the initial values are taken from the base, which then lacks those parts while it is trained. */
-export const isDecomposed = ({ init_lora_weights: initial }: Pick<ResolvedLora, 'init_lora_weights'>): boolean =>
+export const isDecomposed = ({ init_lora_weights: initial }: Partial<Pick<ResolvedLora, 'init_lora_weights'>>): boolean =>
   typeof initial === 'string' && (initial.startsWith('pissa') || initial === 'olora');
 
 /** @throws Refusal `unsupported_tuning` naming the field that does not go with the others */

@@ -24,6 +24,12 @@ export const loraFormat: TuningFormat<LoraTuning, ResolvedLora> = {
   exports: ['alone', 'merged'],
 };
 
+/** Whether all that is trained is added to the base as a product. */
+export function isAdded(tuning: Partial<ResolvedLora>): boolean {
+  const { use_dora: dora = false, bias = 'none', modules_to_save: saved, merge_first: merged } = tuning;
+  return !dora && !isDecomposed(tuning) && merged === undefined && bias === 'none' && saved === undefined;
+}
+
 /** PEFT's names of what an adapted layer has in `adapter_model.safetensors`. */
 export const peftName = (module: string, matrix: 'A' | 'B', kind: LoraLayer['kind'] = 'linear'): string =>
   `base_model.model.${module}.${kind === 'embedding' ? `lora_embedding_${matrix}` : `lora_${matrix}.weight`}`;

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { headWeight } from '../../../src/formats/module-shapes.ts';
-import { beginName, beginOf, deliveredLora, magnitudeName, peftName } from '../../../src/formats/tuning/lora.ts';
+import { beginName, beginOf, deliveredLora, isAdded, magnitudeName, peftName } from '../../../src/formats/tuning/lora.ts';
 import type { ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
 import type { LoraLayer } from '../../../src/formats/tuning/lora-layers.ts';
-import { checkLora, isDecomposed } from '../../../src/formats/tuning/lora-refusals.ts';
+import { checkLora } from '../../../src/formats/tuning/lora-refusals.ts';
 import { trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
 import { loadLoraAdapter, readAdapterConfig, saveAdapter } from '../io/adapter.ts';
 import { lookUp } from '../model/embedding.ts';
@@ -45,12 +45,6 @@ export const lora: Method<ResolvedLora> = {
   },
   adapter: { readTuning: readAdapterConfig, isBaseAtZero: isAdded, isPerRow, load: loadLoraAdapter },
 };
-
-/** Whether all that is trained is added to the base as a product. */
-function isAdded(tuning: ResolvedLora): boolean {
-  const { use_dora: dora = false, bias = 'none', modules_to_save: saved, merge_first: merged } = tuning;
-  return !dora && !isDecomposed(tuning) && merged === undefined && bias === 'none' && saved === undefined;
-}
 
 function isPerRow(tuning: ResolvedLora, config: ModelConfig): boolean {
   return isAdded(tuning) && [...checkLora(config, tuning).values()].every(({ kind }) => kind === 'linear');
