@@ -4,6 +4,7 @@
  * Every position is learned, as in the peer's program.
  */
 import { parseArgs } from 'node:util';
+import { softmaxLayers } from '../src/formats/mixers.ts';
 import { linearLayers } from '../src/formats/module-shapes.ts';
 import { resolveTuning } from '../src/formats/tuning/tuning.ts';
 import { layOut } from '../workers/engine/data/batches.ts';
@@ -39,7 +40,7 @@ function usefulFlops(): number {
   const adapters = options.method === 'lora' ? 6 * layers.reduce((sum, { in: input, out }) => sum + rank * (input + out), 0) : 0;
   const passes = options.method === 'lora' ? 4 : 6;
   const learned = (length - 1) / length;
-  const attention = 6 * config.attention.layers.length * config.heads * config.headSize * (length + 1);
+  const attention = 6 * softmaxLayers(config).length * config.heads * config.headSize * (length + 1);
   return tokens * (passes * linears + adapters + passes * config.hiddenSize * config.vocabSize * learned + attention);
 }
 

@@ -37,6 +37,7 @@ export const FAMILIES: readonly Family[] = [
   },
   { name: 'Qwen 2 and 2.5, with and without windows', fixtures: families('qwen2', 'qwen2-sliding'), tokenizers: ['qwen'], templates: ['qwen2.5'] },
   { name: 'Qwen 3', fixtures: families('qwen3'), tokenizers: ['qwen'], templates: ['qwen3'] },
+  { name: 'Qwen 3.5, delta nets and gated attention', fixtures: families('qwen3.5'), tokenizers: ['qwen'], templates: [] },
   { name: 'Gemma', fixtures: families('gemma'), tokenizers: ['gemma'], templates: ['gemma2'] },
   { name: 'Gemma 2', fixtures: families('gemma2'), tokenizers: ['gemma'], templates: ['gemma2'] },
   { name: 'Gemma 3, plain and stretched', fixtures: families('gemma3', 'gemma3-scaled'), tokenizers: ['gemma'], templates: ['gemma3'] },

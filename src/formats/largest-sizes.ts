@@ -10,10 +10,14 @@ const TOKENS = 2 ** 27;
 /** By the fields' names in every family. */
 export const LARGEST: Readonly<Record<string, number>> = {
   ...{ num_hidden_layers: LAYERS, n_layer: LAYERS, max_window_layers: LAYERS, no_rope_layer_interval: LAYERS, sliding_window_pattern: LAYERS },
+  full_attention_interval: LAYERS,
   ...{ hidden_size: WIDTH, n_embd: WIDTH, head_dim: WIDTH },
   // An MLP is usually four times as wide as the model, in a few models eight or sixteen times.
   ...{ intermediate_size: 16 * WIDTH, n_inner: 16 * WIDTH },
   ...{ num_attention_heads: HEADS, num_key_value_heads: HEADS, n_head: HEADS },
+  ...{ linear_num_key_heads: HEADS, linear_num_value_heads: HEADS, linear_key_head_dim: WIDTH, linear_value_head_dim: WIDTH },
+  // A convolution of so many tokens would be as long as a sentence.
+  linear_conv_kernel_dim: 64,
   vocab_size: 2 ** 22,
   ...{ max_position_embeddings: TOKENS, n_positions: TOKENS, original_max_position_embeddings: TOKENS },
 };

@@ -5,7 +5,8 @@
 import { type Static, Type } from 'typebox';
 import { count } from './count.ts';
 import type { Precision } from './hyperparameters.ts';
-import type { ModelConfig } from './model-config.ts';
+import { mixedSize } from './mixers.ts';
+import type { Mixer, ModelConfig } from './model-config.ts';
 import { usedHeadWeight, weightShapes } from './module-shapes.ts';
 import { headParts, tokensOfHeadPart } from './pass-size.ts';
 import { constantShapes, keptElements, type ResolvedTuning, trainedShapes } from './tuning/tuning.ts';
@@ -113,7 +114,7 @@ function activationBytes(
   { config, precision, gradientCheckpointing, pass }: EstimatedRun,
   { trainsNorms, kept }: { trainsNorms: boolean; kept: number },
 ): number {
-  const { layers, hiddenSize, intermediateSize, heads, kvHeads, headSize, names, parallelResidual } = config;
+  const { layers, hiddenSize, intermediateSize, mixers, names, parallelResidual } = config;
   if (gradientCheckpointing) return pass.tokens * F32_BYTES * hiddenSize * (layers + 1); // the hidden states between blocks
   const product = HELD_BYTES[precision];
   // Products give bf16, and norms f32; where a norm is not trained, the product before it is kept instead.
@@ -121,10 +122,21 @@ function activationBytes(
   const isGated = !('up' in names.mlp) || 'gate' in names.mlp;
   // Without a gate, the sum of a product and its adapter goes into the activation as it is, in f32.
   const mlp = (isGated ? 2 * product : trainsNorms ? product : F32_BYTES) * intermediateSize;
-  const attention = 2 * (heads + kvHeads) * headSize; // queries, keys, values and what comes of them
   const norms = (parallelResidual ? 1 : 2) * hiddenSize;
-  const ofBlock = mlp + product * attention + normed * norms + F32_BYTES * heads; // and a logarithm for each head
-  return pass.tokens * (layers * ofBlock + F32_BYTES * kept);
+  const ofMixers = mixers.reduce((sum, mixer) => sum + mixerBytes(mixer, config, product), 0);
+  return pass.tokens * (layers * (mlp + normed * norms) + ofMixers + F32_BYTES * kept);
+}
+
+/** @param product bytes of an element that a product gives */
+function mixerBytes(mixer: Mixer, { heads, kvHeads, headSize, attention }: ModelConfig, product: number): number {
+  if (mixer.kind === 'attention') {
+    const gates = attention.outputGate ? heads * headSize : 0;
+    // Queries, keys, values and what comes of them; and a logarithm for each head.
+    return product * (2 * (heads + kvHeads) * headSize + gates) + F32_BYTES * heads;
+  }
+  const values = mixer.valueHeads * mixer.valueSize;
+  // All projections; and in f32 the results of the delta rule and the errors that it learned from.
+  return product * (mixedSize(mixer) + values + 2 * mixer.valueHeads) + F32_BYTES * 2 * values;
 }
 
 /** @returns the ranks of all adapted layers: what their first products give for each token */

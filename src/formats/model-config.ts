@@ -11,12 +11,29 @@ export interface NormConfig {
   offset: 0 | 1;
 }
 
-/** What may differ between the attention layers of one model. */
-export interface LayerAttention {
+/** Softmax attention, and what may differ between the layers of one model that have it. */
+export interface SoftmaxAttention {
+  kind: 'attention';
   /** How many positions each attends to, itself included; null: all up to itself. */
   windowTokens: number | null;
   rotary: Rotary | null;
 }
+
+/** A gated delta net (Yang et al. 2024) behind a causal convolution: linear attention, whose state has a fixed size. */
+export interface DeltaNet {
+  kind: 'delta_net';
+  /** valueHeads / keyHeads value heads share a query and a key. */
+  keyHeads: number;
+  valueHeads: number;
+  /** Of each head. */
+  keySize: number;
+  valueSize: number;
+  /** How many tokens the convolution sees, the current one included. */
+  convolutionTokens: number;
+}
+
+/** How a layer mixes its tokens. */
+export type Mixer = SoftmaxAttention | DeltaNet;
 
 export interface AttentionConfig {
   /** Whether the projections to queries, keys and values have a bias. */
@@ -28,7 +45,25 @@ export interface AttentionConfig {
   scale: number;
   /** c in c·tanh(scores / c). */
   softCap: number | null;
-  layers: LayerAttention[];
+  /** The query matrix also gives a gate for each head, after its query: its result is multiplied by σ(gate). */
+  outputGate: boolean;
+}
+
+/** Module and parameter names of a delta net. */
+export interface DeltaNetNames {
+  module: string;
+  /** To all queries, then keys, then values. */
+  mixed: string;
+  /** To the gates of its output; to β; to what the decay is computed from. */
+  gate: string;
+  beta: string;
+  decay: string;
+  convolution: string;
+  /** Parameters. */
+  decayBias: string;
+  decayLog: string;
+  norm: string;
+  output: string;
 }
 
 /** Module names in the checkpoint; those inside a block follow `{blocks}.{i}.`. */
@@ -45,6 +80,8 @@ export interface ModuleNames {
   norms: { beforeAttention: string | null; afterAttention: string | null; beforeMlp: string | null; afterMlp: string | null };
   /** Three matrices, or one that holds all queries, then keys, then values (`parts`), or the three of each head in turn (`heads`). */
   attention: { module: string; output: string } & ({ query: string; key: string; value: string } | { fused: string; order: 'parts' | 'heads' });
+  /** Null where no layer has one. */
+  deltaNet: DeltaNetNames | null;
   /** down(act(gate)·up), with gate and up separate or in one matrix; or down(act(up)). */
   mlp: { down: string } & ({ gate: string; up: string } | { gateAndUp: string } | { up: string });
 }
@@ -65,6 +102,8 @@ export interface ModelConfig {
   /** Factor on the token embeddings. */
   embeddingScale: number;
   attention: AttentionConfig;
+  /** One for each layer. */
+  mixers: Mixer[];
   mlp: { activation: Activation; bias: boolean };
   /** The token whose embedding gets no gradient as an input, as in transformers (`padding_idx`); null if there is no such token. */
   paddingId: number | null;

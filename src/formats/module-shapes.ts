@@ -1,5 +1,6 @@
 /** Names and shapes of a model's weights, from its configuration alone. */
-import type { ModelConfig } from './model-config.ts';
+import { mixedSize } from './mixers.ts';
+import type { DeltaNet, DeltaNetNames, ModelConfig } from './model-config.ts';
 
 interface LinearLayer {
   out: number;
@@ -12,23 +13,36 @@ export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
   const { hiddenSize: hidden, intermediateSize, heads, kvHeads, headSize, attention, mlp, names } = config;
   const [queries, keys] = [heads * headSize, kvHeads * headSize];
   const layers = new Map<string, LinearLayer>();
-  for (let i = 0; i < config.layers; i++) {
+  for (const [i, mixer] of config.mixers.entries()) {
     const add = (name: string, layer: LinearLayer) => layers.set(`${names.blocks}.${i}.${name}`, layer);
     const { inputBias, outputBias } = attention;
-    if ('fused' in names.attention) {
+    if (mixer.kind === 'delta_net') {
+      for (const [name, sizes] of Object.entries(deltaNetLayers(mixer, names.deltaNet!, hidden))) add(name, { ...sizes, bias: false });
+    } else if ('fused' in names.attention) {
       add(names.attention.fused, { out: queries + 2 * keys, in: hidden, bias: inputBias });
     } else {
-      add(names.attention.query, { out: queries, in: hidden, bias: inputBias });
+      add(names.attention.query, { out: attention.outputGate ? 2 * queries : queries, in: hidden, bias: inputBias });
       add(names.attention.key, { out: keys, in: hidden, bias: inputBias });
       add(names.attention.value, { out: keys, in: hidden, bias: inputBias });
     }
-    add(names.attention.output, { out: hidden, in: queries, bias: outputBias });
+    if (mixer.kind === 'attention') add(names.attention.output, { out: hidden, in: queries, bias: outputBias });
     if ('gateAndUp' in names.mlp) add(names.mlp.gateAndUp, { out: 2 * intermediateSize, in: hidden, bias: mlp.bias });
     if ('gate' in names.mlp) add(names.mlp.gate, { out: intermediateSize, in: hidden, bias: mlp.bias });
     if ('up' in names.mlp) add(names.mlp.up, { out: intermediateSize, in: hidden, bias: mlp.bias });
     add(names.mlp.down, { out: hidden, in: intermediateSize, bias: mlp.bias });
   }
   return layers;
+}
+
+function deltaNetLayers(mixer: DeltaNet, names: DeltaNetNames, hidden: number): Record<string, Omit<LinearLayer, 'bias'>> {
+  const values = mixer.valueHeads * mixer.valueSize;
+  return {
+    [names.mixed]: { out: mixedSize(mixer), in: hidden },
+    [names.gate]: { out: values, in: hidden },
+    [names.beta]: { out: mixer.valueHeads, in: hidden },
+    [names.decay]: { out: mixer.valueHeads, in: hidden },
+    [names.output]: { out: hidden, in: values },
+  };
 }
 
 /** Every weight's name and shape in the checkpoint. */
@@ -43,9 +57,16 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
   if (names.positions !== null) shapes.set(`${names.positions}.weight`, [maxPositionTokens, hiddenSize]);
   addNorm(names.finalNorm, hiddenSize);
   if (!config.tiedHead) shapes.set(`${names.head}.weight`, [vocabSize, hiddenSize]);
-  for (let i = 0; i < config.layers; i++) {
+  for (const [i, mixer] of config.mixers.entries()) {
     const block = `${names.blocks}.${i}`;
     for (const name of Object.values(names.norms)) if (name !== null) addNorm(`${block}.${name}`, hiddenSize);
+    if (mixer.kind === 'delta_net') {
+      const { convolution, decayBias, decayLog, norm } = names.deltaNet!;
+      shapes.set(`${block}.${convolution}.weight`, [mixedSize(mixer), 1, mixer.convolutionTokens]);
+      shapes.set(`${block}.${decayBias}`, [mixer.valueHeads]).set(`${block}.${decayLog}`, [mixer.valueHeads]);
+      shapes.set(`${block}.${norm}.weight`, [mixer.valueSize]);
+      continue;
+    }
     if (attention.queryKeyNorm === null) continue;
     const sizes = attention.queryKeyNorm === 'all-heads' ? [heads * headSize, kvHeads * headSize] : [headSize, headSize];
     addNorm(`${block}.${names.attention.module}.q_norm`, sizes[0]!);

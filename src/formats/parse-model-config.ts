@@ -3,6 +3,7 @@ import type { Family } from './families/family.ts';
 import { gemma, gemma2, gemma3 } from './families/gemma.ts';
 import { gpt2, gptNeox } from './families/gpt.ts';
 import { llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3 } from './families/llama.ts';
+import { qwen35 } from './families/qwen35.ts';
 import type { ModelConfig } from './model-config.ts';
 import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
@@ -10,7 +11,21 @@ import { shown } from './shown.ts';
 
 /** Families by `model_type`. */
 const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
-  Object.entries({ llama, smollm3, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text: gemma3, phi3, olmo2, gpt2, gpt_neox: gptNeox }),
+  Object.entries({
+    llama,
+    smollm3,
+    mistral,
+    qwen2,
+    qwen3,
+    gemma,
+    gemma2,
+    gemma3_text: gemma3,
+    qwen3_5_text: qwen35,
+    phi3,
+    olmo2,
+    gpt2,
+    gpt_neox: gptNeox,
+  }),
 );
 
 /** Whether the decoder supports models of this `model_type`. */

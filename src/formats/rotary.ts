@@ -39,6 +39,8 @@ export interface RotaryDefaults {
   partial?: { field: string; fallback: number };
   /** Of a family whose files have the original context outside: what it is without the field. */
   original?: { fallback: number };
+  /** Of a family whose files share the frequencies out over a picture's axes. A text's positions are the same on all of them. */
+  sections?: boolean;
   /** These layers' entry in `rope_parameters`, in a family that has one per kind of layer. */
   layerType?: LayerType;
 }
@@ -69,6 +71,7 @@ export function readRotary(fields: ConfigFields, defaults: RotaryDefaults): Rota
   const scaling = rope === null ? null : readScaling(fields, rope, { ...defaults, dimensions });
   if (partial === undefined && scaling !== null && share !== 1)
     fields.unsupported(`partial_rotary_factor is ${share} with scaled rotary positions, which transformers cannot run in this family`);
+  if (defaults.sections) for (const field of ['mrope_section', 'mrope_interleaved']) rope?.value(field);
   rope?.refuseUnread();
   return { theta, dimensions, scaling };
 }

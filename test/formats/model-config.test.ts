@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { softmaxLayers } from '../../src/formats/mixers.ts';
 import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
+import { resolveTuning, trainedShapes } from '../../src/formats/tuning/tuning.ts';
 import { refusal } from '../refusal.ts';
 
 const llama = {
@@ -33,7 +35,7 @@ describe('parseModelConfig', () => {
       vocabSize: 384,
       maxPositionTokens: 128,
       norm: { kind: 'rms', epsilon: 1e-5, offset: 0 },
-      attention: { inputBias: false, outputBias: false, queryKeyNorm: null, scale: 0.25, softCap: null },
+      attention: { inputBias: false, outputBias: false, queryKeyNorm: null, scale: 0.25, softCap: null, outputGate: false },
       mlp: { activation: 'silu', bias: false },
       tiedHead: true,
       inputFirst: false,
@@ -41,18 +43,20 @@ describe('parseModelConfig', () => {
       eosTokenIds: [2, 3],
       padTokenId: null,
     });
-    expect(config.attention.layers).toEqual(new Array(2).fill({ windowTokens: null, rotary: { theta: 5e5, dimensions: 16, scaling: null } }));
+    expect(config.mixers).toEqual(
+      new Array(2).fill({ kind: 'attention', windowTokens: null, rotary: { theta: 5e5, dimensions: 16, scaling: null } }),
+    );
   });
 
   it('reads the format of transformers 5', () => {
     const config = parseModelConfig({ ...llama, rope_parameters: { rope_theta: 1e6, rope_type: 'default' }, head_dim: 32, dtype: 'float32' }, WHERE);
     expect(config.headSize).toBe(32);
-    expect(config.attention.layers[1]!.rotary).toEqual({ theta: 1e6, dimensions: 32, scaling: null });
+    expect(softmaxLayers(config)[1]!.rotary).toEqual({ theta: 1e6, dimensions: 32, scaling: null });
   });
 
   it("reads Llama 3.1's scaled positions", () => {
     const rope_scaling = { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 };
-    const { layers } = parseModelConfig({ ...llama, rope_theta: 5e5, rope_scaling }, WHERE).attention;
+    const layers = softmaxLayers(parseModelConfig({ ...llama, rope_theta: 5e5, rope_scaling }, WHERE));
     expect(layers[0]!.rotary!.scaling).toEqual({
       type: 'llama3',
       factor: 8,
@@ -88,7 +92,7 @@ describe('parseModelConfig', () => {
     const config = parseModelConfig(gemma3, WHERE);
     expect(config.ignored.sort()).toEqual(['attn_logit_softcapping 50', 'partial_rotary_factor 0.5']);
     expect(config.attention.softCap).toBeNull();
-    expect(config.attention.layers[0]!.rotary!.dimensions).toBe(16);
+    expect(softmaxLayers(config)[0]!.rotary!.dimensions).toBe(16);
     expect(parseModelConfig({ ...llama, partial_rotary_factor: 1 }, WHERE).ignored).toEqual([]);
   });
 
@@ -96,5 +100,36 @@ describe('parseModelConfig', () => {
     const error = refusal(() => parse({ hidden_size: undefined, vocab_size: -1, num_key_value_heads: 3 }));
     expect(error.code).toBe('corrupt_model_file');
     for (const field of ['hidden_size', 'vocab_size', 'num_key_value_heads']) expect(error.message).toContain(field);
+  });
+});
+
+describe('parseModelConfig › of Qwen 3.5', () => {
+  const qwen35 = { ...llama, model_type: 'qwen3_5_text', num_hidden_layers: 8, linear_num_key_heads: 2, linear_num_value_heads: 4 };
+
+  it('without layer_types › has softmax attention in every fourth layer, and delta nets in all others', () => {
+    const kinds = parseModelConfig(qwen35, WHERE).mixers.map(({ kind }) => kind);
+    expect(kinds.flatMap((kind, layer) => (kind === 'attention' ? [layer] : []))).toEqual([3, 7]);
+    const [first] = parseModelConfig({ ...qwen35, full_attention_interval: 2 }, WHERE).mixers;
+    expect(first).toEqual({ kind: 'delta_net', keyHeads: 2, valueHeads: 4, keySize: 128, valueSize: 128, convolutionTokens: 4 });
+  });
+
+  it.each([
+    ['a kind of layer that it does not have', { layer_types: Array(8).fill('sliding_attention') }, /layer_types has "sliding_attention"/],
+    ['another activation, which its convolutions would have too', { hidden_act: 'gelu' }, /hidden_act is "gelu"/],
+    [
+      'value heads that key heads cannot share',
+      { linear_num_value_heads: 3 },
+      /linear_num_value_heads \(3\) is not a multiple of linear_num_key_heads \(2\)/,
+    ],
+    ['a convolution without end', { linear_conv_kernel_dim: 1e6 }, /linear_conv_kernel_dim is 1000000/],
+    ['too few kinds', { layer_types: ['full_attention'] }, /layer_types is \["full_attention"\], not a list of 8/],
+  ])('with %s › is refused by name', (_, change, message) => {
+    expect(refusal(() => parseModelConfig({ ...qwen35, ...change }, WHERE)).message).toMatch(message);
+  });
+
+  it('with prefix tuning › is refused, because a delta net has no keys and values', () => {
+    const config = parseModelConfig(qwen35, WHERE);
+    const error = refusal(() => trainedShapes(config, resolveTuning({ type: 'prefix' })));
+    expect(error).toMatchObject({ code: 'unsupported_tuning', param: 'tuning.type' });
   });
 });

@@ -1,5 +1,5 @@
 import type { ConfigFields } from '../config-fields.ts';
-import type { Activation, LayerAttention, ModelConfig } from '../model-config.ts';
+import type { Activation, ModelConfig, SoftmaxAttention } from '../model-config.ts';
 import type { Rotary } from '../rotary.ts';
 import { shown } from '../shown.ts';
 
@@ -47,8 +47,8 @@ export function withAttentionBias(config: ModelConfig, bias: boolean): ModelConf
 }
 
 /** The same attention in every layer. */
-export const everyLayer = (layers: number, rotary: Rotary | null, windowTokens: number | null = null): LayerAttention[] =>
-  Array.from({ length: layers }, () => ({ windowTokens, rotary }));
+export const everyLayer = (layers: number, rotary: Rotary | null, windowTokens: number | null = null): SoftmaxAttention[] =>
+  Array.from({ length: layers }, () => ({ kind: 'attention', windowTokens, rotary }));
 
 /**
  * Each layer's window, null for full attention: as `layer_types` says, otherwise by the family's rule.

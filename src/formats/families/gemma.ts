@@ -34,7 +34,7 @@ export const gemma: Family = (fields) =>
     }),
   );
 
-interface Gemma2Differences extends Required<Pick<Differences, 'maxPositionTokens' | 'attentionLayers'>> {
+interface Gemma2Differences extends Required<Pick<Differences, 'maxPositionTokens' | 'mixers'>> {
   /** The caps of a file without the fields; `ignored` if transformers does not apply one whatever the file says. */
   softCaps: { scores: number | 'ignored'; logits: number | null };
 }
@@ -69,11 +69,11 @@ export const gemma2: Family = (fields) =>
   gemma2Like(fields, {
     maxPositionTokens: 8192,
     softCaps: { scores: 50, logits: 30 },
-    attentionLayers({ layers, rotary }) {
+    mixers({ layers, rotary }) {
       const rope = rotary();
       const window = fields.positiveOrOff('sliding_window', 4096);
       const windows = layerWindows(fields, layers, { window, rule: (layer) => (layer + 1) % 2 !== 0 });
-      return windows.map((windowTokens) => ({ windowTokens, rotary: rope }));
+      return windows.map((windowTokens) => ({ kind: 'attention', windowTokens, rotary: rope }));
     },
   });
 
@@ -83,13 +83,13 @@ export const gemma3: Family = (fields) => {
   const config = gemma2Like(fields, {
     maxPositionTokens: 131_072,
     softCaps: { scores: 'ignored', logits: null },
-    attentionLayers({ layers, headSize, maxPositionTokens }) {
+    mixers({ layers, headSize, maxPositionTokens }) {
       const sizes = { headSize, maxPositionTokens };
       const global = readRotary(fields, { ...sizes, theta: 1_000_000, layerType: 'full_attention' });
       const local = readRotary(fields, { ...sizes, theta: 10_000, thetaField: 'rope_local_base_freq', layerType: 'sliding_attention' });
       const window = fields.positiveOrOff('sliding_window', 4096);
       const windows = layerWindows(fields, layers, { window, rule: (layer) => (layer + 1) % period !== 0 });
-      return windows.map((windowTokens) => ({ windowTokens, rotary: windowTokens === null ? global : local }));
+      return windows.map((windowTokens) => ({ kind: 'attention', windowTokens, rotary: windowTokens === null ? global : local }));
     },
   });
   return { ...config, attention: { ...config.attention, queryKeyNorm: 'head' } };

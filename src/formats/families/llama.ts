@@ -1,6 +1,6 @@
 /** Llama, and the families that differ from it only a little. */
 import type { ConfigFields } from '../config-fields.ts';
-import type { Activation, LayerAttention, ModelConfig, ModuleNames } from '../model-config.ts';
+import type { Activation, Mixer, ModelConfig, ModuleNames } from '../model-config.ts';
 import { type Rotary, type RotaryDefaults, readRotary } from '../rotary.ts';
 import { ACTIVATIONS, commonParts, everyLayer, type Family, layerWindows, paddingId, withAttentionBias } from './family.ts';
 
@@ -19,6 +19,7 @@ export const LLAMA_NAMES: ModuleNames = {
     value: 'self_attn.v_proj',
     output: 'self_attn.o_proj',
   },
+  deltaNet: null,
   mlp: { gate: 'mlp.gate_proj', up: 'mlp.up_proj', down: 'mlp.down_proj' },
 };
 
@@ -36,7 +37,7 @@ export interface Differences {
   tiedHead?: boolean;
   activation?: { field: string; table: Readonly<Record<string, Activation>>; fallback: string };
   /** By default, every layer has full attention and the same rotary positions. */
-  attentionLayers?(given: { layers: number; headSize: number; maxPositionTokens: number; rotary(): Rotary }): LayerAttention[];
+  mixers?(given: { layers: number; headSize: number; maxPositionTokens: number; rotary(): Rotary }): Mixer[];
 }
 
 export function llamaLike(fields: ConfigFields, family: Differences = {}): ModelConfig {
@@ -69,8 +70,9 @@ export function llamaLike(fields: ConfigFields, family: Differences = {}): Model
       queryKeyNorm: null,
       scale: 1 / Math.sqrt(headSize),
       softCap: null,
-      layers: family.attentionLayers?.(given) ?? everyLayer(layers, rotary()),
+      outputGate: false,
     },
+    mixers: family.mixers?.(given) ?? everyLayer(layers, rotary()),
     mlp: { activation: fields.choice(activation.field, activation.table, activation.fallback), bias: false },
     paddingId: paddingId(fields, { vocabSize, fallback: family.padTokenId ?? null }),
     parallelResidual: false,
@@ -96,7 +98,7 @@ export const smollm3: Family = (fields) => {
     maxPositionTokens: 32_768,
     theta: 2_000_000,
     tiedHead: true,
-    attentionLayers({ layers, rotary }) {
+    mixers({ layers, rotary }) {
       const rope = rotary();
       const given = fields.value('no_rope_layers') !== undefined;
       const flags = given ? fields.numbers('no_rope_layers', layers, { more: true }) : null; // 1: has rotary positions
@@ -104,7 +106,7 @@ export const smollm3: Family = (fields) => {
       const [on, window] = [fields.flag('use_sliding_window'), fields.positiveOrOff('sliding_window', null)];
       // `layer_types` has its way whatever `use_sliding_window` says.
       const windows = layerWindows(fields, layers, { window, rule: (layer) => on && window !== null && !hasRope(layer) });
-      return windows.map((windowTokens, layer) => ({ windowTokens, rotary: hasRope(layer) ? rope : null }));
+      return windows.map((windowTokens, layer) => ({ kind: 'attention', windowTokens, rotary: hasRope(layer) ? rope : null }));
     },
   });
   return withMlpBias(withAttentionBias(config, fields.flag('attention_bias')), fields.flag('mlp_bias'));
@@ -114,7 +116,7 @@ export const mistral: Family = (fields) =>
   llamaLike(fields, {
     kvHeads: 8,
     maxPositionTokens: 131_072,
-    attentionLayers: ({ layers, rotary }) => everyLayer(layers, rotary(), fields.positiveOrOff('sliding_window', 4096)),
+    mixers: ({ layers, rotary }) => everyLayer(layers, rotary(), fields.positiveOrOff('sliding_window', 4096)),
   });
 
 function qwenLike(fields: ConfigFields, differences: Differences): ModelConfig {
@@ -122,12 +124,12 @@ function qwenLike(fields: ConfigFields, differences: Differences): ModelConfig {
   return llamaLike(fields, {
     kvHeads: 32,
     maxPositionTokens: 32_768,
-    attentionLayers({ layers, rotary }) {
+    mixers({ layers, rotary }) {
       const rope = rotary();
       const [on, given] = [fields.flag('use_sliding_window'), fields.positiveOrOff('sliding_window', 4096)];
       const window = on ? given : null;
       const windows = layerWindows(fields, layers, { window, rule: (layer) => window !== null && layer >= first });
-      return windows.map((windowTokens) => ({ windowTokens, rotary: rope }));
+      return windows.map((windowTokens) => ({ kind: 'attention', windowTokens, rotary: rope }));
     },
     ...differences,
   });
@@ -152,7 +154,7 @@ export const phi3: Family = (fields) => ({
     padTokenId: 32_000,
     maxPositionTokens: 4096,
     rotary: { partial: { field: 'partial_rotary_factor', fallback: 1 }, original: { fallback: 4096 } },
-    attentionLayers: ({ layers, rotary }) => everyLayer(layers, rotary(), fields.positiveOrOff('sliding_window', null)),
+    mixers: ({ layers, rotary }) => everyLayer(layers, rotary(), fields.positiveOrOff('sliding_window', null)),
   }),
   names: {
     ...LLAMA_NAMES,

@@ -1,5 +1,6 @@
 /** The slabs of a model that is being recorded: their variables in the session, and their tensors for the code that is recorded. */
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import { isDeltaNet } from '../../../src/formats/mixers.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import { decays } from '../optim/weight-decay.ts';
@@ -10,7 +11,7 @@ import { type Attribute, DType, type Graph, type GraphNode, type Output } from '
 import type { Recorder } from './recording/recorder.ts';
 import type { HeldSlab } from './session/held-slabs.ts';
 import { type SessionVariable, sessionVariable } from './session/session-variable.ts';
-import { join, type Slab, type SlabPart, slabsOf, split, VECTORS } from './slab.ts';
+import { holdsVectors, join, type Slab, type SlabPart, slabsOf, split } from './slab.ts';
 
 const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 
@@ -37,7 +38,7 @@ export const holdFrozen = (graph: Graph, shapes: Shapes, { blocks, heldIn }: { b
   holdSlabs(graph, shapes, {
     prefix: 'frozen',
     blocks,
-    typeOf: ({ name }) => (heldIn === 'bf16' && name !== VECTORS ? DType.bfloat16 : DType.float32),
+    typeOf: (slab) => (heldIn === 'bf16' && !holdsVectors(slab) ? DType.bfloat16 : DType.float32),
   });
 
 /** What the learning rate of a trained tensor is multiplied by. */
@@ -81,13 +82,14 @@ export function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<st
 }
 
 /** Every size in a model's tensors; the primes of sizes that vary must divide none of them. */
-export function fixedSizes({ heads, kvHeads, headSize }: ModelConfig, held: readonly HeldSlab[]): number[] {
+export function fixedSizes({ heads, kvHeads, headSize, mixers }: ModelConfig, held: readonly HeldSlab[]): number[] {
   const slabSizes = held.flatMap(({ slab: { shape, parts } }) => [
     ...shape,
     parts.length,
     ...parts.flatMap((part) => [...part.shape, part.size, part.rows]),
   ]);
-  return [...slabSizes, heads, kvHeads, heads / kvHeads, headSize];
+  const ofDeltaNets = mixers.filter(isDeltaNet).flatMap(({ keyHeads, valueHeads, keySize, valueSize }) => [keyHeads, valueHeads, keySize, valueSize]);
+  return [...slabSizes, heads, kvHeads, heads / kvHeads, headSize, ...new Set(ofDeltaNets)];
 }
 
 /** @returns the node that adds a pass's gradients to the sum of a slab */

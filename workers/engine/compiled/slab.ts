@@ -1,12 +1,13 @@
 /** Joins many tensors into one, so that a graph holds, updates and returns a few large tensors instead of hundreds of small ones. */
 import type { HeldFloats } from '../io/float-formats.ts';
+import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
 /** Elements of a row: 128 bytes in f32, 64 in bf16. TensorFlow splits rows with this alignment without copying them. */
 const COLUMNS = 32;
 
-/** Name of the slab that holds the norms and biases of all blocks. */
-export const VECTORS = 'vectors';
+/** Names of the slabs that hold the vectors of all blocks: norms and biases, and those that weight decay applies to. */
+const [VECTORS, DECAYING_VECTORS] = ['vectors', 'decaying-vectors'];
 
 export interface SlabPart {
   name: string;
@@ -24,14 +25,17 @@ export interface Slab {
   shape: readonly [number, number];
 }
 
+/** Vectors are held in f32 whatever the precision. */
+export const holdsVectors = ({ parts }: Slab): boolean => parts.every(({ shape }) => shape.length === 1);
+
 /**
- * One slab for the matrices of each decoder block, one for the matrices outside blocks, and one for all vectors.
+ * One slab for the matrices of each decoder block, one for the matrices outside blocks, and one for all vectors that are updated alike.
  * @param shapes of the tensors, by name; those of a block contain `{blocks}.{i}.`
  */
 export function slabsOf(shapes: Iterable<readonly [string, readonly number[]]>, blocks: string): Slab[] {
   const grouped = new Map<string, [string, readonly number[]][]>();
   for (const [name, shape] of shapes) {
-    const group = shape.length === 1 ? VECTORS : blockOf(name, blocks);
+    const group = shape.length > 1 ? blockOf(name, blocks) : decays(shape, name) ? DECAYING_VECTORS : VECTORS;
     grouped.set(group, [...(grouped.get(group) ?? []), [name, shape]]);
   }
   return [...grouped].map(([name, members]) => {

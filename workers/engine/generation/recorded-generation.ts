@@ -9,7 +9,7 @@ import { Recorder } from '../compiled/recording/recorder.ts';
 import { fuseRows } from '../compiled/rewriting/fuse.ts';
 import type { HeldSlab } from '../compiled/session/held-slabs.ts';
 import { sessionVariable } from '../compiled/session/session-variable.ts';
-import { slabsOf, VECTORS } from '../compiled/slab.ts';
+import { holdsVectors, slabsOf } from '../compiled/slab.ts';
 import { Decoder, type TokenGrid } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { dependsOnLength } from '../model/rope.ts';
@@ -62,7 +62,7 @@ export function recordGeneration({ config, precision, heldIn }: GenerationChoice
   const recorder = new Recorder(precision);
   const { graph } = recorder;
   const frozen = slabsOf(weightShapes(config), config.names.blocks).map((slab): HeldSlab => {
-    const dtype = slab.name !== VECTORS && slab.parts.every(({ name }) => heldIn(name) === 'bf16') ? DType.bfloat16 : DType.float32;
+    const dtype = !holdsVectors(slab) && slab.parts.every(({ name }) => heldIn(name) === 'bf16') ? DType.bfloat16 : DType.float32;
     return { slab, variable: sessionVariable(graph, `frozen/${slab.name}`, slab.shape, { dtype }) };
   });
   const weights = tensorsIn(recorder, frozen);

@@ -9,6 +9,7 @@
 #include "kernel.h"
 #include "key-value-cache.h"
 #include "parallel.h"
+#include "recurrent-states.h"
 #include "tensorflow/core/framework/op.h"
 #include "unknown-shapes.h"
 #include "words.h"
@@ -148,9 +149,15 @@ class CacheRelease : public Kernel {
   void Compute(tf::OpKernelContext *context) override {
     KeyValueCache *cache = nullptr;
     OP_REQUIRES_OK(context, KeyValueCache::of_session(context, &cache));
+    RecurrentStates *states = nullptr;
     tf::core::ScopedUnref unref(cache);
+    OP_REQUIRES_OK(context, RecurrentStates::of_session(context, &states));
+    tf::core::ScopedUnref unref_states(states);
     const auto slots = context->input(0).flat<int32_t>();
-    for (int64_t i = 0; i < slots.size(); i++) cache->release(slots(i));
+    for (int64_t i = 0; i < slots.size(); i++) {
+      cache->release(slots(i));
+      states->release(slots(i));
+    }
     context->set_output(0, context->input(0));
   }
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "per-instruction-set/delta-steps.h"
 #include "per-instruction-set/row-products.h"
 #include "per-instruction-set/tile-operations.h"
 #include "per-instruction-set/word-products.h"
@@ -15,6 +16,7 @@ struct InstructionSet {
   const TileOperations &tile_operations;
   const WordProducts &word_products;
   const RowProducts &row_products;
+  const DeltaSteps &delta_steps;
 };
 
 const InstructionSet &instruction_set();

@@ -1,8 +1,9 @@
 import type { Activation } from '../../../src/formats/model-config.ts';
+import { differentiable } from '../tensorflow/differentiable.ts';
 import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
 /** An elementwise function, and its derivative computed from its value and the tensors kept. */
-export interface ElementwiseFunction {
+interface ElementwiseFunction {
   apply(x: Tensor2D): { value: Tensor2D; kept: Tensor2D[] };
   derivative(value: Tensor2D, kept: Tensor2D[]): Tensor2D;
 }
@@ -10,7 +11,14 @@ export interface ElementwiseFunction {
 const ROOT_2_OVER_PI = Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;
 
-export const ACTIVATIONS: Readonly<Record<Activation, ElementwiseFunction>> = {
+type Gate = Activation | 'sigmoid';
+
+const FUNCTIONS: Readonly<Record<Gate, ElementwiseFunction>> = {
+  /** σ = 1 / (1 + e⁻ˣ); its derivative σ·(1 − σ). */
+  sigmoid: {
+    apply: (x) => ({ value: tf.sigmoid(x), kept: [] }),
+    derivative: (y) => tf.mul(y, tf.sub(1, y)),
+  },
   /** x·σ, σ = 1 / (1 + e⁻ˣ); its derivative σ·(1 + x·(1 − σ)) = y + σ·(1 − y). */
   silu: {
     apply(x) {
@@ -44,3 +52,32 @@ export const ACTIVATIONS: Readonly<Record<Activation, ElementwiseFunction>> = {
     },
   },
 };
+
+/**
+ * f(g)·x. Its gradient: dx = dy·f(g), dg = dy·x·f′(g).
+ * @param x, gate [tokens, size]
+ */
+export function gatedBy(x: Tensor2D, gate: Tensor2D, activation: Gate): Tensor2D {
+  const f = FUNCTIONS[activation];
+  return differentiable<Tensor2D>([gate, x], () => {
+    const { value, kept } = f.apply(gate);
+    return {
+      value: tf.mul(value, x),
+      saved: [x, value, ...kept],
+      gradient: (dy, [x, value, ...kept]) => [tf.mul(tf.mul(dy, x!), f.derivative(value as Tensor2D, kept as Tensor2D[])), tf.mul(dy, value!)],
+    };
+  });
+}
+
+/** f(x). @param x [tokens, size] */
+export function activated(x: Tensor2D, activation: Activation): Tensor2D {
+  const f = FUNCTIONS[activation];
+  return differentiable<Tensor2D>([x], () => {
+    const { value, kept } = f.apply(x);
+    return {
+      value,
+      saved: [value, ...kept],
+      gradient: (dy, [value, ...kept]) => [tf.mul(dy, f.derivative(value as Tensor2D, kept as Tensor2D[]))],
+    };
+  });
+}

@@ -2,6 +2,7 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { attentionGradientKernel, attentionKernel, cachedAttentionKernel, ownKernels } from '../tensorflow/native.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
+import { gatedBy } from './activation.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
 import { type RotaryTables, rotate, rotateGradient } from './rope.ts';
@@ -71,7 +72,7 @@ type Heads = Pick<ModelConfig, 'heads' | 'kvHeads' | 'headSize'> & Pick<ModelCon
  */
 export function attention(x: Tensor2D, block: string, { config, parameters, pass, layer }: Attended): Tensor2D {
   const { names, attention, heads, kvHeads, headSize } = config;
-  const [q, k, v] = queriesKeysValues(x, block, config, parameters);
+  const [q, k, v, gate] = queriesKeysValues(x, block, config, parameters);
   const normed = (x: Tensor2D, name: string): Tensor2D => {
     if (attention.queryKeyNorm === null) return x;
     const module = `${block}.${names.attention.module}.${name}`;
@@ -83,7 +84,8 @@ export function attention(x: Tensor2D, block: string, { config, parameters, pass
   const projections = withPrefix({ q: normed(q, 'q_norm'), k: normed(k, 'k_norm'), v }, { parameters, pass, layer });
   const sizes = { heads, kvHeads, headSize, scale, softCap };
   const attended = pass.slots === null ? attend(projections, sizes, pass) : cachedAttend(projections, sizes, { ...pass, slots: pass.slots, layer });
-  return parameters.linear(`${block}.${names.attention.output}`, attended);
+  const gated = gate === undefined ? attended : gatedBy(attended, gate, 'sigmoid');
+  return parameters.linear(`${block}.${names.attention.output}`, gated);
 }
 
 /** Puts the keys and values of virtual tokens in the place of theirs. */
@@ -93,13 +95,17 @@ function withPrefix({ q, k, v }: Projections, { parameters, pass: { virtual }, l
   return { q, k: withVirtualRows(k, keys, virtual), v: withVirtualRows(v, values, virtual) };
 }
 
-/** @returns [tokens, heads · headSize] and twice [tokens, kvHeads · headSize] */
-function queriesKeysValues(x: Tensor2D, block: string, config: ModelConfig, parameters: Parameters): [Tensor2D, Tensor2D, Tensor2D] {
+/** @returns [tokens, heads · headSize], twice [tokens, kvHeads · headSize], and the output's gates [tokens, heads · headSize] if it has any */
+function queriesKeysValues(x: Tensor2D, block: string, config: ModelConfig, parameters: Parameters): [Tensor2D, Tensor2D, Tensor2D, Tensor2D?] {
   const { heads, kvHeads, headSize } = config;
   const names = config.names.attention;
   if (!('fused' in names)) {
     const modules = [names.query, names.key, names.value].map((name) => `${block}.${name}`);
-    return parameters.linears(modules, x) as [Tensor2D, Tensor2D, Tensor2D];
+    const [q, k, v] = parameters.linears(modules, x) as [Tensor2D, Tensor2D, Tensor2D];
+    if (!config.attention.outputGate) return [q, k, v];
+    const [queries, gates] = tf.split(tf.reshape(q, [-1, 2 * headSize]) as Tensor2D, 2, 1); // [tokens · heads, headSize] each
+    const ofTokens = (part: Tensor): Tensor2D => tf.reshape(part, [-1, heads * headSize]);
+    return [ofTokens(queries!), k, v, ofTokens(gates!)];
   }
   const all = parameters.linear(`${block}.${names.fused}`, x);
   if (names.order === 'parts') {

@@ -1,5 +1,6 @@
 /** The decoder-only transformer of all families, as a function of its configuration and weights. */
-import type { LayerAttention, ModelConfig } from '../../../src/formats/model-config.ts';
+import { softmaxLayers } from '../../../src/formats/mixers.ts';
+import type { ModelConfig, SoftmaxAttention } from '../../../src/formats/model-config.ts';
 import { usedHeadWeight } from '../../../src/formats/module-shapes.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
@@ -7,6 +8,7 @@ import { checkpoint } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 import { type AttentionPass, attention, attentionMask, type TokenPlaces } from './attention.ts';
+import { deltaNet } from './delta-net.ts';
 import { lookUp } from './embedding.ts';
 import { mlp } from './mlp.ts';
 import { norm } from './norm.ts';
@@ -45,13 +47,16 @@ export class Decoder {
     const normed = (x: Tensor2D, block: string, name: string | null): Tensor2D =>
       name === null ? x : norm(x, `${block}.${name}`, { config: config.norm, parameters });
     let x = this.#embed(grid, parameters);
-    for (const [i, layer] of config.attention.layers.entries()) {
+    for (const [i, mixer] of config.mixers.entries()) {
       const block = `${blocks}.${i}`;
       x = kept(x);
-      const pass = passOf(layer);
-      const attended = within(`${block}.${config.names.attention.module}`, () =>
-        attention(normed(x, block, norms.beforeAttention), block, { config, parameters, pass, layer: i }),
-      );
+      const input = () => normed(x, block, norms.beforeAttention);
+      const attended =
+        mixer.kind === 'attention'
+          ? within(`${block}.${config.names.attention.module}`, () =>
+              attention(input(), block, { config, parameters, pass: passOf(mixer), layer: i }),
+            )
+          : within(`${block}.${config.names.deltaNet!.module}`, () => deltaNet(input(), block, { config, parameters, mixer, grid, layer: i }));
       const afterAttention = tf.add(x, normed(attended, block, norms.afterAttention)) as Tensor2D;
       const mlpInput = config.parallelResidual ? x : afterAttention;
       const mlpOutput = within(`${block}.mlp`, () => mlp(normed(mlpInput, block, norms.beforeMlp), block, { config, parameters }));
@@ -101,7 +106,7 @@ export class Decoder {
   }
 
   /** The mask and the rotary tables of each kind of layer, made once per pass. */
-  #passes(grid: TokenGrid, { virtualKeysAndValues }: Parameters): (layer: LayerAttention) => AttentionPass {
+  #passes(grid: TokenGrid, { virtualKeysAndValues }: Parameters): (layer: SoftmaxAttention) => AttentionPass {
     const [rows, length] = grid.positions.shape;
     const masks = new Map<number | null, Tensor4D>();
     // What stands in for their keys is rotated already.
@@ -113,7 +118,7 @@ export class Decoder {
       }),
     );
     const passes = new Map<string, AttentionPass>();
-    const rotaries = [...new Set(this.#config.attention.layers.map(({ rotary }) => rotary))];
+    const rotaries = [...new Set(softmaxLayers(this.#config).map(({ rotary }) => rotary))];
     return ({ windowTokens, rotary }) => {
       const kind = `${windowTokens} ${rotaries.indexOf(rotary)}`;
       const made = passes.get(kind);

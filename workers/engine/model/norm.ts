@@ -69,3 +69,21 @@ function layerNorm(x: Tensor2D, { w, b, epsilon, trained }: Normalisation & { b:
     };
   });
 }
+
+/**
+ * x · r, r = 1 / √(Σx² + ε): rows of length 1. With y the result: dx = r·(dy − y·Σ dy·y).
+ * @param x [rows, size]
+ */
+export function unitLength(x: Tensor2D, epsilon: number): Tensor2D {
+  return differentiable<Tensor2D>([x], () => {
+    const r = tf.rsqrt(tf.add(tf.sum(tf.square(x), 1, true), epsilon)); // [rows, 1]
+    return {
+      value: tf.mul(x, r),
+      saved: [x, r],
+      gradient(dy, [x, r]) {
+        const y = tf.mul(x!, r!);
+        return [tf.mul(tf.sub(dy, tf.mul(y, tf.sum(tf.mul(dy, y), 1, true))), r!)];
+      },
+    };
+  });
+}

@@ -1,3 +1,4 @@
+import { softmaxLayers } from '../../../src/formats/mixers.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
@@ -17,15 +18,19 @@ export interface GridContent {
 }
 
 /** The distinct rotary embeddings of a model's layers. */
-export const rotariesOf = ({ attention }: Pick<ModelConfig, 'attention'>): Rotary[] => [
-  ...new Set(attention.layers.map(({ rotary }) => rotary).filter((rotary) => rotary !== null)),
+export const rotariesOf = (config: Pick<ModelConfig, 'mixers'>): Rotary[] => [
+  ...new Set(
+    softmaxLayers(config)
+      .map(({ rotary }) => rotary)
+      .filter((rotary) => rotary !== null),
+  ),
 ];
 
 /** Rows longer than this may hold only one example. */
-export const rowLimit = (config: Pick<ModelConfig, 'attention'>): number => Math.min(...rotariesOf(config).map(sharedRowLimit));
+export const rowLimit = (config: Pick<ModelConfig, 'mixers'>): number => Math.min(...rotariesOf(config).map(sharedRowLimit));
 
 /** The tensors of one pass, owned by the caller. */
-export function tokenGrid(content: GridContent, config: Pick<ModelConfig, 'attention'>): TokenGrid {
+export function tokenGrid(content: GridContent, config: Pick<ModelConfig, 'mixers'>): TokenGrid {
   const { rows, length, inputIds, positions, segments } = content;
   const alongRow = positions ?? Int32Array.from(inputIds, (_, index) => index % length);
   return {

@@ -9,6 +9,9 @@ const int = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: T
 /** Whether the code is being recorded into a graph for a CPU, for which the engine has its own kernels (kernels/). */
 export const ownKernels = (): boolean => backend.binding.recording !== undefined && !backend.isUsingGpuDevice;
 
+/** Whether the code is being recorded into a graph. */
+export const isRecorded = (): boolean => backend.binding.recording !== undefined;
+
 /** @returns the instruction set that the engine's own kernels run with: `baseline`, `avx2`, `avx512`, `avx512_bf16` or `amx` */
 export const instructionSet = (): string => tf.tidy(() => backend.executeSingleOutput('GraftInstructionSet', [], []).dataSync<'string'>()[0]!);
 
@@ -50,10 +53,12 @@ export function gatherRows(table: Tensor2D, ids: Tensor1D): Tensor2D {
   return tf.tidy(() => backend.executeSingleOutput('GatherV2', GATHER, [table, ids, tf.scalar(0, 'int32')]) as Tensor2D);
 }
 
-/** @returns x with its last axis rotated by `shift`: elements shifted off the end return at the front */
-export function rollLastAxis<T extends Tensor>(x: T, shift: number): T {
-  return tf.tidy(() => backend.executeSingleOutput('Roll', ROLL, [x, tf.scalar(shift, 'int32'), tf.scalar(x.rank - 1, 'int32')]) as T);
+/** @returns x with an axis rotated by `shift`: elements shifted off the end return at the front */
+export function rollAxis<T extends Tensor>(x: T, { shift, axis }: { shift: number; axis: number }): T {
+  return tf.tidy(() => backend.executeSingleOutput('Roll', ROLL, [x, tf.scalar(shift, 'int32'), tf.scalar(axis, 'int32')]) as T);
 }
+
+export const rollLastAxis = <T extends Tensor>(x: T, shift: number): T => rollAxis(x, { shift, axis: x.rank - 1 });
 
 /**
  * One element of each row.
@@ -142,6 +147,35 @@ export function cachedAttentionKernel(
   const attributes = [...attentionAttributes(options).filter(({ name }) => name !== 'T'), { name: 'layer', type: TF_ATTR_INT, value: layer }];
   return backend.executeSingleOutput('GraftCachedAttention', attributes, [q, k, v, slots, positions]);
 }
+
+/**
+ * The delta rule of `deltaRule` (kernels/delta-rule.cc), only while recording. It runs on the CPU.
+ * @param inputs q, k, v, g, β and positions, as `deltaRule` takes them
+ * @returns o, and v − Sᵀk for each token, both like v
+ */
+export const deltaRuleKernel = (inputs: [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]): [Tensor, Tensor] =>
+  backend.executeMultipleOutputs('GraftDeltaRule', [], inputs, 2) as [Tensor, Tensor];
+
+/** @param inputs those of `deltaRuleKernel`, the v − Sᵀk that it returned and the gradient of o. @returns the gradients of q, k, v, g and β */
+export const deltaRuleGradientKernel = (inputs: Tensor[]): Tensor[] => backend.executeMultipleOutputs('GraftDeltaRuleGradient', [], inputs, 5);
+
+const ofLayer = (layer: number): OpAttribute[] => [{ name: 'layer', type: TF_ATTR_INT, value: layer }];
+
+/**
+ * The delta rule for tokens whose texts' states are in the session's cache, where they are updated (kernels/cached-delta-net.cc).
+ * @param inputs q, k, v, g, β of [tokens, 1, …], slots [tokens] int32 and positions [tokens] int32
+ * @returns like v
+ */
+export const cachedDeltaRuleKernel = (inputs: Tensor[], { layer }: { layer: number }): Tensor =>
+  backend.executeSingleOutput('GraftCachedDeltaRule', ofLayer(layer), inputs);
+
+/**
+ * The sums of a causal convolution for tokens whose texts' last inputs are in the session's cache, where they are replaced.
+ * @param inputs x [tokens, channels], w [channels, K], slots and positions as in `cachedDeltaRuleKernel`
+ * @returns [tokens, channels]
+ */
+export const cachedConvolutionKernel = (inputs: Tensor[], { layer }: { layer: number }): Tensor =>
+  backend.executeSingleOutput('GraftCachedConvolution', ofLayer(layer), inputs);
 
 /**
  * x·Wᵀ for few rows, which are each computed the same whatever rows are beside them (kernels/row-products.cc); only if `ownKernels()`.

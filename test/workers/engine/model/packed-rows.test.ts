@@ -47,28 +47,31 @@ function measure(model: EagerModel, batch: Batch) {
   return { sums, values };
 }
 
-describe.each(['llama-yarn-rope', 'mistral', 'gemma2', 'gpt2', 'gpt-neox', 'phi3-partial'])('a row of several examples › for %s', (name) => {
-  it("gives the sum of its examples' losses and gradients", () => {
-    const where = ['families', name] as const;
-    const adapterDir = referencePath(...where, 'adapters', 'all-linear', 'adapter');
-    const model = openEagerForInference({ modelDir: referencePath(...where, 'model'), adapterDir });
-    try {
-      const parts = examples(model.config.vocabSize);
-      const each = parts.map((part) => measure(model, alone(part)));
-      const packed = measure(model, together(parts));
-      const sum = (pick: (one: (typeof each)[number]) => number) => each.reduce((total, one) => total + pick(one), 0);
-      const apart = each.reduce((total, one) => addSums(total, one.sums), NO_SUMS);
-      expect({ ...packed.sums, loss: 0 }).toEqual({ ...apart, loss: 0 });
-      expect(Math.abs(packed.sums.loss / apart.loss - 1)).toBeLessThan(1e-6);
-      for (const [parameter, got] of packed.values) {
-        const wanted = got.map((_, index) => sum((one) => one.values.get(parameter)![index]!));
-        expect(largestDifference(got, wanted) / largest(wanted), parameter).toBeLessThan(1e-5);
+describe.each(['llama-yarn-rope', 'mistral', 'gemma2', 'gpt2', 'gpt-neox', 'phi3-partial', 'qwen3.5'])(
+  'a row of several examples › for %s',
+  (name) => {
+    it("gives the sum of its examples' losses and gradients", () => {
+      const where = ['families', name] as const;
+      const adapterDir = referencePath(...where, 'adapters', 'all-linear', 'adapter');
+      const model = openEagerForInference({ modelDir: referencePath(...where, 'model'), adapterDir });
+      try {
+        const parts = examples(model.config.vocabSize);
+        const each = parts.map((part) => measure(model, alone(part)));
+        const packed = measure(model, together(parts));
+        const sum = (pick: (one: (typeof each)[number]) => number) => each.reduce((total, one) => total + pick(one), 0);
+        const apart = each.reduce((total, one) => addSums(total, one.sums), NO_SUMS);
+        expect({ ...packed.sums, loss: 0 }).toEqual({ ...apart, loss: 0 });
+        expect(Math.abs(packed.sums.loss / apart.loss - 1)).toBeLessThan(1e-6);
+        for (const [parameter, got] of packed.values) {
+          const wanted = got.map((_, index) => sum((one) => one.values.get(parameter)![index]!));
+          expect(largestDifference(got, wanted) / largest(wanted), parameter).toBeLessThan(1e-5);
+        }
+      } finally {
+        model.dispose();
       }
-    } finally {
-      model.dispose();
-    }
-  });
-});
+    });
+  },
+);
 
 /** Lengths on both sides of the original context, 16; two of the short ones share a row. */
 const ROWS = [[23], [17], [9, 7], [40], [16]];

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { softmaxLayers } from '../../../../src/formats/mixers.ts';
 import { parseModelConfig } from '../../../../src/formats/parse-model-config.ts';
 import { rotaryFrequencies } from '../../../../workers/engine/model/rope.ts';
 
@@ -34,7 +35,7 @@ describe('rotaryFrequencies', () => {
       ],
     ],
   ])('of %j are those of transformers', (rope, wanted) => {
-    const got = rotaryFrequencies(config(rope).attention.layers[0]!.rotary!);
+    const got = rotaryFrequencies(softmaxLayers(config(rope))[0]!.rotary!);
     expect(got).toHaveLength(wanted.length);
     for (const [i, frequency] of wanted.entries()) expect(Math.abs(got[i]! / frequency - 1)).toBeLessThan(1e-6);
   });

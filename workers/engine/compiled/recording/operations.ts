@@ -77,6 +77,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   Sigmoid: { ...likeInput, rows: rows.elementwise('sigmoid') },
   Log: likeInput,
   Erf: likeInput,
+  Softplus: likeInput,
   Cos: likeInput,
   Sin: likeInput,
   Cast: { results: shapes.cast, cheap: true, rows: rows.cast },
@@ -133,6 +134,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   // The engine's own kernels
   GraftAttention: { results: shapes.attention, products: [0, 1, 2], flops: flops.attention(2) },
   GraftAttentionGradient: { results: shapes.attentionGradient, products: [0, 1, 2, 5], flops: flops.attention(5) },
+  GraftDeltaRule: { results: shapes.deltaRule },
+  GraftDeltaRuleGradient: { results: shapes.deltaRuleGradient },
+  GraftCachedDeltaRule: { results: shapes.likeThird },
+  GraftCachedConvolution: { results: shapes.same },
   GraftExpansionGradient: { results: shapes.expansionGradient, products: [0], flops: flops.expansionGradient },
   GraftRankUpdate: { thin: 'update', flops: flops.rankProduct },
   GraftRankReduce: { thin: 'reduce', flops: flops.rankProduct },

@@ -80,6 +80,13 @@ export const attention: ShapeRule = ([q]) => [q!, { dtype: DType.float32, shape:
 
 export const attentionGradient: ShapeRule = ([q, k, v]) => [q!, k!, v!];
 
+/** The result, and the errors that it learned from, both like v. */
+export const deltaRule: ShapeRule = ([, , v]) => [v!, v!].map(({ dtype, shape }) => ({ dtype, shape }));
+
+export const deltaRuleGradient: ShapeRule = (inputs) => inputs.slice(0, 5).map(({ dtype, shape }) => ({ dtype, shape }));
+
+export const likeThird: ShapeRule = ([, , x]) => [{ dtype: x!.dtype, shape: x!.shape }];
+
 export const expansionGradient: ShapeRule = ([, h, b]) => [h!, b!].map(({ shape }) => ({ dtype: DType.float32, shape }));
 
 /** Products of the first input with each of the others, which are transposed. */

@@ -1,4 +1,5 @@
 /** Which models llama.cpp can run as they are, under which of its names, and with which hyperparameters. */
+import { softmaxLayers } from '../../../../src/formats/mixers.ts';
 import type { ModelConfig } from '../../../../src/formats/model-config.ts';
 import { Refusal } from '../../../../src/formats/refusal.ts';
 import type { MetadataValue } from './file.ts';
@@ -43,8 +44,8 @@ const ownScale = ({ attention, headSize }: ModelConfig) =>
   Math.abs(attention.scale * Math.sqrt(headSize) - 1) > 1e-6 && `its attention is scaled by ${attention.scale}, not by 1 / √${headSize}`;
 
 /** Transformers rotates every layer but each fourth one, or those that the file names. */
-const everyFourthRests = ({ attention }: ModelConfig) =>
-  attention.layers.some(({ rotary }, layer) => (rotary !== null) !== ((layer + 1) % 4 !== 0)) &&
+const everyFourthRests = (config: ModelConfig) =>
+  softmaxLayers(config).some(({ rotary }, layer) => (rotary !== null) !== ((layer + 1) % 4 !== 0)) &&
   'layers without rotary positions are not every fourth one';
 
 /** By `model_type`. */
@@ -142,8 +143,8 @@ function commonHyperparameters(config: ModelConfig, contextTokens: number): [str
  * A family without windows in llama.cpp is the same model up to the window's length.
  * @param period in a family with windows, every layer has one but those whose number is a multiple of it
  */
-function windowsOf({ attention: { layers } }: ModelConfig, period: number | undefined) {
-  const windows = layers.map(({ windowTokens }) => windowTokens);
+function windowsOf(config: ModelConfig, period: number | undefined) {
+  const windows = softmaxLayers(config).map(({ windowTokens }) => windowTokens);
   const smallest = Math.min(...windows.map((window) => window ?? Number.POSITIVE_INFINITY));
   const unlimited = { contextTokens: Number.POSITIVE_INFINITY, values: [] as [string, MetadataValue][], problems: [] as string[] };
   if (period === undefined) return { ...unlimited, contextTokens: smallest };

@@ -1,4 +1,5 @@
 /** Rotary positions as llama.cpp takes them. */
+import { softmaxLayers } from '../../../../src/formats/mixers.ts';
 import type { ModelConfig } from '../../../../src/formats/model-config.ts';
 import type { RopeScaling, Rotary } from '../../../../src/formats/rotary.ts';
 import { rotaryFrequencies } from '../../model/rope.ts';
@@ -14,9 +15,9 @@ interface RotaryHyperparameters {
 }
 
 /** @param architecture llama.cpp's name */
-export function rotaryHyperparameters({ attention }: ModelConfig, architecture: string): RotaryHyperparameters {
+export function rotaryHyperparameters(config: ModelConfig, architecture: string): RotaryHyperparameters {
   const result: RotaryHyperparameters = { values: [], factors: new Map(), contextTokens: Number.POSITIVE_INFINITY, problems: [] };
-  const withRotary = attention.layers.filter((layer) => layer.rotary !== null);
+  const withRotary = softmaxLayers(config).filter((layer) => layer.rotary !== null);
   const full = (withRotary.find(({ windowTokens }) => windowTokens === null) ?? withRotary[0])?.rotary;
   if (full === null || full === undefined) return result;
   result.values.push(['rope.dimension_count', { u32: full.dimensions }], ['rope.freq_base', { f32: full.theta }]);

@@ -4,7 +4,11 @@ import {
   attentionGradientKernel,
   attentionKernel,
   cachedAttentionKernel,
+  cachedConvolutionKernel,
+  cachedDeltaRuleKernel,
   checkpoint,
+  deltaRuleGradientKernel,
+  deltaRuleKernel,
   elementsAt,
   expansionGradientKernel,
   rollLastAxis,
@@ -35,6 +39,12 @@ const attentionInputs = (x: Tensor2D): [Tensor, Tensor, Tensor, Tensor] => {
   const q = tf.reshape(x, [1, x.shape[0], 2, 3]);
   return [q, q, q, tf.fill([1, x.shape[0]], 0, 'int32')];
 };
+/** Queries and keys [1, tokens, 1 head, 6], values [1, tokens, 2 heads, 3], decays and β of the heads, and positions in texts of one token. */
+const deltaInputs = (x: Tensor2D): [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor] => {
+  const q = tf.reshape(x, [1, x.shape[0], 1, 6]);
+  const ofHeads = tf.reshape(tf.neg(tf.slice(x, [0, 0], [x.shape[0], 2])), [1, x.shape[0], 2]);
+  return [q, q, tf.reshape(x, [1, x.shape[0], 2, 3]), ofHeads, ofHeads, tf.fill([1, x.shape[0]], 0, 'int32')];
+};
 /** The same number for each row. */
 const ofRows = (x: Tensor2D, value: number) => tf.fill([x.shape[0]], value, 'int32') as Tensor1D;
 const ATTENTION = { scale: 0.5, softCap: null, windowTokens: null };
@@ -50,6 +60,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   Sigmoid: example((x) => tf.sigmoid(x)),
   Log: example((x) => tf.log(x)),
   Erf: example((x) => tf.erf(x)),
+  Softplus: example((x) => tf.softplus(x)),
   Cos: example((x) => tf.cos(x)),
   Sin: example((x) => tf.sin(x)),
   Cast: example((x) => tf.cast(tf.sub(x, 0.5), 'bool')),
@@ -115,5 +126,15 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     const q = tf.reshape(x, [x.shape[0], 2, 3]);
     return cachedAttentionKernel([q, q, q, ofRows(x, 0), ofRows(x, 0)], { ...ATTENTION, layer: 0 });
   }),
+  GraftDeltaRule: example((x) => deltaRuleKernel(deltaInputs(x))),
+  GraftDeltaRuleGradient: example((x) => {
+    const inputs = deltaInputs(x);
+    return deltaRuleGradientKernel([...inputs, ...deltaRuleKernel(inputs)]);
+  }),
+  GraftCachedDeltaRule: example((x) => {
+    const [q, k, v, g, beta] = deltaInputs(x).map((input) => tf.reshape(input, [x.shape[0], 1, ...input.shape.slice(2)]));
+    return cachedDeltaRuleKernel([q!, k!, v!, g!, beta!, ofRows(x, 0), ofRows(x, 0)], { layer: 0 });
+  }),
+  GraftCachedConvolution: example((x) => cachedConvolutionKernel([x, tf.ones([6, 3]), ofRows(x, 0), ofRows(x, 0)], { layer: 0 })),
   GraftAdapterRows: example((x, w) => adapterRowsKernel(x, ofRows(x, -1), [x, tf.matMul(x, w)], 0)),
 };
