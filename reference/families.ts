@@ -35,6 +35,8 @@ export const FAMILIES: readonly Family[] = [
     tokenizers: ['mistral'],
     templates: ['mistral-v0.3', 'zephyr'],
   },
+  { name: 'Ministral 3', fixtures: families('ministral3'), tokenizers: ['mistral'], templates: [] },
+  { name: 'Granite 3', fixtures: families('granite'), tokenizers: [], templates: [] },
   { name: 'Qwen 2 and 2.5, with and without windows', fixtures: families('qwen2', 'qwen2-sliding'), tokenizers: ['qwen'], templates: ['qwen2.5'] },
   { name: 'Qwen 3', fixtures: families('qwen3'), tokenizers: ['qwen'], templates: ['qwen3'] },
   { name: 'Qwen 3.5, delta nets and gated attention', fixtures: families('qwen3.5'), tokenizers: ['qwen'], templates: [] },
@@ -48,6 +50,9 @@ export const FAMILIES: readonly Family[] = [
     templates: ['phi3'],
   },
   { name: 'OLMo 2', fixtures: families('olmo2'), tokenizers: ['llama3'], templates: ['olmo2'] },
+  { name: 'OLMo 3, windows beside YaRN', fixtures: families('olmo3'), tokenizers: ['llama3'], templates: [] },
+  { name: 'GLM 4', fixtures: families('glm4'), tokenizers: [], templates: [] },
+  { name: 'LFM2, short convolutions', fixtures: families('lfm2'), tokenizers: [], templates: [] },
   { name: 'GPT-2', fixtures: families('gpt2'), tokenizers: ['gpt2'], templates: [] },
   {
     name: 'GPT-NeoX and Pythia, parallel and sequential',

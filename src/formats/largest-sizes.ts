@@ -17,7 +17,8 @@ export const LARGEST: Readonly<Record<string, number>> = {
   ...{ num_attention_heads: HEADS, num_key_value_heads: HEADS, n_head: HEADS },
   ...{ linear_num_key_heads: HEADS, linear_num_value_heads: HEADS, linear_key_head_dim: WIDTH, linear_value_head_dim: WIDTH },
   // A convolution of so many tokens would be as long as a sentence.
-  linear_conv_kernel_dim: 64,
+  ...{ linear_conv_kernel_dim: 64, conv_L_cache: 64 },
+  ...{ block_ff_dim: 16 * WIDTH, block_multiple_of: WIDTH },
   vocab_size: 2 ** 22,
   ...{ max_position_embeddings: TOKENS, n_positions: TOKENS, original_max_position_embeddings: TOKENS },
 };

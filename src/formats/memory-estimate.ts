@@ -128,12 +128,13 @@ function activationBytes(
 }
 
 /** @param product bytes of an element that a product gives */
-function mixerBytes(mixer: Mixer, { heads, kvHeads, headSize, attention }: ModelConfig, product: number): number {
+function mixerBytes(mixer: Mixer, { heads, kvHeads, headSize, hiddenSize, attention }: ModelConfig, product: number): number {
   if (mixer.kind === 'attention') {
     const gates = attention.outputGate ? heads * headSize : 0;
     // Queries, keys, values and what comes of them; and a logarithm for each head.
     return product * (2 * (heads + kvHeads) * headSize + gates) + F32_BYTES * heads;
   }
+  if (mixer.kind === 'short_convolution') return product * 3 * hiddenSize;
   const values = mixer.valueHeads * mixer.valueSize;
   // All projections; and in f32 the results of the delta rule and the errors that it learned from.
   return product * (mixedSize(mixer) + values + 2 * mixer.valueHeads) + F32_BYTES * 2 * values;

@@ -7,11 +7,16 @@ export const isDeltaNet = (mixer: Mixer): mixer is DeltaNet => mixer.kind === 'd
 
 /** The layers with softmax attention, which alone have keys and values for every token. */
 export const softmaxLayers = ({ mixers }: Mixers): SoftmaxAttention[] => mixers.filter(isSoftmax);
-export const deltaNets = ({ mixers }: Mixers): DeltaNet[] => mixers.filter(isDeltaNet);
 
 /** Width of what a delta net's convolution goes over: queries, keys and values. */
 export const mixedSize = ({ keyHeads, keySize, valueHeads, valueSize }: DeltaNet): number => 2 * keyHeads * keySize + valueHeads * valueSize;
 
-/** Elements of what a delta net keeps of a text that is continued. */
-export const stateSize = (mixer: DeltaNet): number =>
-  mixer.valueHeads * mixer.valueSize * mixer.keySize + (mixer.convolutionTokens - 1) * mixedSize(mixer);
+/** How many elements the layers without softmax attention keep of a text that is continued, whatever its length. */
+export const stateSize = ({ mixers, hiddenSize }: Mixers & Pick<ModelConfig, 'hiddenSize'>): number =>
+  mixers
+    .filter((mixer) => !isSoftmax(mixer))
+    .reduce((sum, mixer) => {
+      const channels = isDeltaNet(mixer) ? mixedSize(mixer) : hiddenSize;
+      const ofHeads = isDeltaNet(mixer) ? mixer.valueHeads * mixer.valueSize * mixer.keySize : 0;
+      return sum + ofHeads + (mixer.convolutionTokens - 1) * channels;
+    }, 0);

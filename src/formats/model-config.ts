@@ -32,8 +32,17 @@ export interface DeltaNet {
   convolutionTokens: number;
 }
 
+/** A causal convolution between two gates (LFM2): out(C · conv(B · x)). It sees a few tokens only. */
+export interface ShortConvolution {
+  kind: 'short_convolution';
+  /** How many tokens it sees, the current one included. */
+  convolutionTokens: number;
+  /** Whether its matrices and the convolution have a bias. */
+  bias: boolean;
+}
+
 /** How a layer mixes its tokens. */
-export type Mixer = SoftmaxAttention | DeltaNet;
+export type Mixer = SoftmaxAttention | DeltaNet | ShortConvolution;
 
 export interface AttentionConfig {
   /** Whether the projections to queries, keys and values have a bias. */
@@ -79,9 +88,14 @@ export interface ModuleNames {
   /** In order of application; null where the family has none. */
   norms: { beforeAttention: string | null; afterAttention: string | null; beforeMlp: string | null; afterMlp: string | null };
   /** Three matrices, or one that holds all queries, then keys, then values (`parts`), or the three of each head in turn (`heads`). */
-  attention: { module: string; output: string } & ({ query: string; key: string; value: string } | { fused: string; order: 'parts' | 'heads' });
+  attention: { module: string; output: string; norms: { query: string; key: string } | null } & (
+    | { query: string; key: string; value: string }
+    | { fused: string; order: 'parts' | 'heads' }
+  );
   /** Null where no layer has one. */
   deltaNet: DeltaNetNames | null;
+  /** To B, C and x in one matrix, the convolution, and from them. Null where no layer has one. */
+  shortConvolution: { module: string; input: string; convolution: string; output: string } | null;
   /** down(act(gate)·up), with gate and up separate or in one matrix; or down(act(up)). */
   mlp: { down: string } & ({ gate: string; up: string } | { gateAndUp: string } | { up: string });
 }
@@ -101,6 +115,10 @@ export interface ModelConfig {
   norm: NormConfig;
   /** Factor on the token embeddings. */
   embeddingScale: number;
+  /** Factor on what attention and MLP add to their input. */
+  residualScale: number;
+  /** Factor on the logits, before a cap. */
+  logitScale: number;
   attention: AttentionConfig;
   /** One for each layer. */
   mixers: Mixer[];

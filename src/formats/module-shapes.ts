@@ -18,6 +18,10 @@ export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
     const { inputBias, outputBias } = attention;
     if (mixer.kind === 'delta_net') {
       for (const [name, sizes] of Object.entries(deltaNetLayers(mixer, names.deltaNet!, hidden))) add(name, { ...sizes, bias: false });
+    } else if (mixer.kind === 'short_convolution') {
+      const { input, output } = names.shortConvolution!;
+      add(input, { out: 3 * hidden, in: hidden, bias: mixer.bias });
+      add(output, { out: hidden, in: hidden, bias: mixer.bias });
     } else if ('fused' in names.attention) {
       add(names.attention.fused, { out: queries + 2 * keys, in: hidden, bias: inputBias });
     } else {
@@ -67,10 +71,16 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
       shapes.set(`${block}.${norm}.weight`, [mixer.valueSize]);
       continue;
     }
+    if (mixer.kind === 'short_convolution') {
+      const { convolution } = names.shortConvolution!;
+      shapes.set(`${block}.${convolution}.weight`, [hiddenSize, 1, mixer.convolutionTokens]);
+      if (mixer.bias) shapes.set(`${block}.${convolution}.bias`, [hiddenSize]);
+      continue;
+    }
     if (attention.queryKeyNorm === null) continue;
     const sizes = attention.queryKeyNorm === 'all-heads' ? [heads * headSize, kvHeads * headSize] : [headSize, headSize];
-    addNorm(`${block}.${names.attention.module}.q_norm`, sizes[0]!);
-    addNorm(`${block}.${names.attention.module}.k_norm`, sizes[1]!);
+    addNorm(`${block}.${names.attention.norms!.query}`, sizes[0]!);
+    addNorm(`${block}.${names.attention.norms!.key}`, sizes[1]!);
   }
   for (const [module, { out, in: into, bias }] of linearLayers(config)) {
     shapes.set(`${module}.weight`, inputFirst ? [into, out] : [out, into]);

@@ -1,8 +1,11 @@
 import { ConfigFields } from './config-fields.ts';
 import type { Family } from './families/family.ts';
 import { gemma, gemma2, gemma3 } from './families/gemma.ts';
+import { glm4 } from './families/glm.ts';
 import { gpt2, gptNeox } from './families/gpt.ts';
-import { llama, mistral, olmo2, phi3, qwen2, qwen3, smollm3 } from './families/llama.ts';
+import { lfm2 } from './families/lfm2.ts';
+import { granite, llama, ministral, ministral3, mistral, phi3, qwen2, qwen3, smollm3 } from './families/llama.ts';
+import { olmo2, olmo3 } from './families/olmo.ts';
 import { qwen35 } from './families/qwen35.ts';
 import type { ModelConfig } from './model-config.ts';
 import { isRecord } from './record.ts';
@@ -12,19 +15,8 @@ import { shown } from './shown.ts';
 /** Families by `model_type`. */
 const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
   Object.entries({
-    llama,
-    smollm3,
-    mistral,
-    qwen2,
-    qwen3,
-    gemma,
-    gemma2,
-    gemma3_text: gemma3,
-    qwen3_5_text: qwen35,
-    phi3,
-    olmo2,
-    gpt2,
-    gpt_neox: gptNeox,
+    ...{ llama, smollm3, mistral, ministral, ministral3, granite, qwen2, qwen3, qwen3_5_text: qwen35 },
+    ...{ gemma, gemma2, gemma3_text: gemma3, phi3, olmo2, olmo3, glm4, lfm2, gpt2, gpt_neox: gptNeox },
   }),
 );
 

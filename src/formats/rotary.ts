@@ -27,20 +27,30 @@ export interface Rotary {
   /** How many of a head's elements are rotated, from the first; even. */
   dimensions: number;
   scaling: RopeScaling | null;
+  /** Pairs are neighbours, (x[2i], x[2i + 1]), not (x[i], x[i + dimensions / 2]). */
+  interleaved?: true;
+  /** Queries are multiplied by 1 + beta·log(1 + ⌊position / originalMaxPositionTokens⌋), as in Llama 4. */
+  queryScale?: { beta: number; originalMaxPositionTokens: number };
 }
 
 export interface RotaryDefaults {
   headSize: number;
   maxPositionTokens: number;
   theta: number;
-  /** Field name of transformers 4. */
-  thetaField?: string;
+  /** Field name of transformers 4; null if it had none. */
+  thetaField?: string | null;
+  /** `Rotary.interleaved` */
+  interleaved?: true;
+  /** `rope_parameters` of a file without them. */
+  parameters?: Readonly<Record<string, unknown>>;
   /** Of a family that may rotate a share of each head: the field of transformers 4, and the share without it. Other families rotate heads whole. */
   partial?: { field: string; fallback: number };
   /** Of a family whose files have the original context outside: what it is without the field. */
   original?: { fallback: number };
   /** Of a family whose files share the frequencies out over a picture's axes. A text's positions are the same on all of them. */
   sections?: boolean;
+  /** Of a family whose files scale queries: `llama_4_scaling_beta`. */
+  scalesQueries?: boolean;
   /** These layers' entry in `rope_parameters`, in a family that has one per kind of layer. */
   layerType?: LayerType;
 }
@@ -60,9 +70,11 @@ const TYPES = {
 const LONGROPE_TYPES = { default: 'default', longrope: 'longrope', su: 'longrope', yarn: 'longrope' } as const;
 
 export function readRotary(fields: ConfigFields, defaults: RotaryDefaults): Rotary {
-  const { headSize, thetaField = 'rope_theta', partial, layerType } = defaults;
-  const rope = layerType === undefined ? ropeOfModel(fields) : ropeOfLayers(fields, layerType);
-  const theta = rope?.value('rope_theta') === undefined ? fields.positive(thetaField, defaults.theta) : rope.positive('rope_theta');
+  const { headSize, thetaField = 'rope_theta', partial, layerType, interleaved, parameters } = defaults;
+  const given = layerType === undefined ? ropeOfModel(fields) : ropeOfLayers(fields, layerType);
+  const rope = given ?? (parameters === undefined ? null : fields.derived('rope_parameters.', parameters));
+  const ofFile = () => (thetaField === null ? defaults.theta : fields.positive(thetaField, defaults.theta));
+  const theta = rope?.value('rope_theta') === undefined ? ofFile() : rope.positive('rope_theta');
   const share = readShare(fields, rope, partial);
   const dimensions = partial === undefined ? headSize : Math.trunc(headSize * share);
   if (dimensions % 2 !== 0 || dimensions < 2 || dimensions > headSize) {
@@ -72,8 +84,17 @@ export function readRotary(fields: ConfigFields, defaults: RotaryDefaults): Rota
   if (partial === undefined && scaling !== null && share !== 1)
     fields.unsupported(`partial_rotary_factor is ${share} with scaled rotary positions, which transformers cannot run in this family`);
   if (defaults.sections) for (const field of ['mrope_section', 'mrope_interleaved']) rope?.value(field);
+  const queryScale = defaults.scalesQueries && rope !== null ? readQueryScale(rope, scaling) : null;
   rope?.refuseUnread();
-  return { theta, dimensions, scaling };
+  return { theta, dimensions, scaling, ...(interleaved && { interleaved }), ...(queryScale && { queryScale }) };
+}
+
+function readQueryScale(rope: ConfigFields, scaling: RopeScaling | null): Rotary['queryScale'] | null {
+  rope.value('max_position_embeddings'); // which the configuration has outside too
+  if (rope.value('llama_4_scaling_beta') === undefined) return null;
+  const beta = rope.positive('llama_4_scaling_beta');
+  const original = scaling !== null && 'originalMaxPositionTokens' in scaling ? scaling.originalMaxPositionTokens : null;
+  return { beta, originalMaxPositionTokens: original ?? rope.natural('original_max_position_embeddings') };
 }
 
 /** The `rope_scaling` of transformers 4, which takes precedence, or the `rope_parameters` of 5. */

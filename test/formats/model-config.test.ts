@@ -103,10 +103,10 @@ describe('parseModelConfig', () => {
   });
 });
 
-describe('parseModelConfig › of Qwen 3.5', () => {
+describe('parseModelConfig › of newer families', () => {
   const qwen35 = { ...llama, model_type: 'qwen3_5_text', num_hidden_layers: 8, linear_num_key_heads: 2, linear_num_value_heads: 4 };
 
-  it('without layer_types › has softmax attention in every fourth layer, and delta nets in all others', () => {
+  it('of Qwen 3.5 without layer_types › has softmax attention in every fourth layer, and delta nets in all others', () => {
     const kinds = parseModelConfig(qwen35, WHERE).mixers.map(({ kind }) => kind);
     expect(kinds.flatMap((kind, layer) => (kind === 'attention' ? [layer] : []))).toEqual([3, 7]);
     const [first] = parseModelConfig({ ...qwen35, full_attention_interval: 2 }, WHERE).mixers;
@@ -123,11 +123,46 @@ describe('parseModelConfig › of Qwen 3.5', () => {
     ],
     ['a convolution without end', { linear_conv_kernel_dim: 1e6 }, /linear_conv_kernel_dim is 1000000/],
     ['too few kinds', { layer_types: ['full_attention'] }, /layer_types is \["full_attention"\], not a list of 8/],
-  ])('with %s › is refused by name', (_, change, message) => {
+  ])('of Qwen 3.5 with %s › is refused by name', (_, change, message) => {
     expect(refusal(() => parseModelConfig({ ...qwen35, ...change }, WHERE)).message).toMatch(message);
   });
 
-  it('with prefix tuning › is refused, because a delta net has no keys and values', () => {
+  it.each([
+    [
+      'OLMo 3 without layer_types › has windows in all but every fourth layer',
+      { model_type: 'olmo3', num_hidden_layers: 4 },
+      [4096, 4096, 4096, null],
+    ],
+    ['Ministral without layer_types › has a window in every layer', { model_type: 'ministral', sliding_window: 64 }, [64, 64]],
+    ['Ministral without a window › has none', { model_type: 'ministral', sliding_window: null }, [null, null]],
+  ])('of %s', (_, change, windows) => {
+    expect(softmaxLayers(parseModelConfig({ ...llama, ...change }, WHERE)).map(({ windowTokens }) => windowTokens)).toEqual(windows);
+  });
+
+  it("of Ministral 3 without rope_parameters › has transformers' YaRN, and queries that grow after 16,384 tokens", () => {
+    const [layer] = softmaxLayers(parseModelConfig({ ...llama, model_type: 'ministral3' }, WHERE));
+    expect(layer!.rotary).toMatchObject({
+      theta: 1e6,
+      scaling: { type: 'yarn', factor: 16, originalMaxPositionTokens: 16_384, attentionFactor: 1 },
+      queryScale: { beta: 0.1, originalMaxPositionTokens: 16_384 },
+    });
+  });
+
+  it.each([
+    ['without a width of its own', {}, 2816],
+    ['with the field of the first releases', { block_ff_dim: 6656 }, 4608],
+    ['with a factor', { block_ffn_dim_multiplier: 1.5 }, 4096],
+    ['with the width as it is', { block_auto_adjust_ff_dim: false }, 4096],
+  ])('of LFM2 %s › has an MLP of the width that transformers computes', (_, change, size) => {
+    expect(parseModelConfig({ ...llama, model_type: 'lfm2', intermediate_size: 4096, ...change }, WHERE).intermediateSize).toBe(size);
+  });
+
+  it('of LFM2 with a kind of layer that it does not have › is refused by name', () => {
+    const change = { model_type: 'lfm2', layer_types: ['conv', 'sliding_attention'] };
+    expect(refusal(() => parseModelConfig({ ...llama, ...change }, WHERE)).message).toMatch(/layer_types has "sliding_attention"/);
+  });
+
+  it('of Qwen 3.5 with prefix tuning › is refused, because delta nets have no keys and values', () => {
     const config = parseModelConfig(qwen35, WHERE);
     const error = refusal(() => trainedShapes(config, resolveTuning({ type: 'prefix' })));
     expect(error).toMatchObject({ code: 'unsupported_tuning', param: 'tuning.type' });

@@ -46,6 +46,11 @@ export function withAttentionBias(config: ModelConfig, bias: boolean): ModelConf
   return { ...config, attention: { ...config.attention, inputBias: bias, outputBias: bias } };
 }
 
+/** Sets a bias on queries, keys and values, or on none. */
+export function withInputBias(config: ModelConfig, bias: boolean): ModelConfig {
+  return { ...config, attention: { ...config.attention, inputBias: bias } };
+}
+
 /** The same attention in every layer. */
 export const everyLayer = (layers: number, rotary: Rotary | null, windowTokens: number | null = null): SoftmaxAttention[] =>
   Array.from({ length: layers }, () => ({ kind: 'attention', windowTokens, rotary }));

@@ -2,7 +2,7 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { Activation, Mixer, ModelConfig, ModuleNames } from '../model-config.ts';
 import { type Rotary, type RotaryDefaults, readRotary } from '../rotary.ts';
-import { ACTIVATIONS, commonParts, everyLayer, type Family, layerWindows, paddingId, withAttentionBias } from './family.ts';
+import { ACTIVATIONS, commonParts, everyLayer, type Family, layerWindows, paddingId, withAttentionBias, withInputBias } from './family.ts';
 
 export const LLAMA_NAMES: ModuleNames = {
   prefix: 'model.',
@@ -14,18 +14,21 @@ export const LLAMA_NAMES: ModuleNames = {
   norms: { beforeAttention: 'input_layernorm', afterAttention: null, beforeMlp: 'post_attention_layernorm', afterMlp: null },
   attention: {
     module: 'self_attn',
+    norms: { query: 'self_attn.q_norm', key: 'self_attn.k_norm' },
     query: 'self_attn.q_proj',
     key: 'self_attn.k_proj',
     value: 'self_attn.v_proj',
     output: 'self_attn.o_proj',
   },
   deltaNet: null,
+  shortConvolution: null,
   mlp: { gate: 'mlp.gate_proj', up: 'mlp.up_proj', down: 'mlp.down_proj' },
 };
 
 /** A family's differences from Llama that matter while its fields are read. */
 export interface Differences {
   epsilon?: number;
+  epsilonField?: string;
   headSize?: number;
   kvHeads?: number;
   maxPositionTokens?: number;
@@ -33,7 +36,7 @@ export interface Differences {
   padTokenId?: number;
   theta?: number;
   /** What else its rotary positions differ in. */
-  rotary?: Pick<RotaryDefaults, 'partial' | 'original'>;
+  rotary?: Pick<RotaryDefaults, 'partial' | 'original' | 'interleaved' | 'scalesQueries' | 'parameters'>;
   tiedHead?: boolean;
   activation?: { field: string; table: Readonly<Record<string, Activation>>; fallback: string };
   /** By default, every layer has full attention and the same rotary positions. */
@@ -62,8 +65,10 @@ export function llamaLike(fields: ConfigFields, family: Differences = {}): Model
     intermediateSize: fields.natural('intermediate_size'),
     vocabSize,
     maxPositionTokens,
-    norm: { kind: 'rms', epsilon: fields.positive('rms_norm_eps', family.epsilon ?? 1e-6), offset: 0 },
+    norm: { kind: 'rms', epsilon: fields.positive(family.epsilonField ?? 'rms_norm_eps', family.epsilon ?? 1e-6), offset: 0 },
     embeddingScale: 1,
+    residualScale: 1,
+    logitScale: 1,
     attention: {
       inputBias: false,
       outputBias: false,
@@ -119,6 +124,49 @@ export const mistral: Family = (fields) =>
     mixers: ({ layers, rotary }) => everyLayer(layers, rotary(), fields.positiveOrOff('sliding_window', 4096)),
   });
 
+/** A window in the layers that `layer_types` names; without it, in all or none. */
+export const ministral: Family = (fields) =>
+  llamaLike(fields, {
+    kvHeads: 8,
+    maxPositionTokens: 131_072,
+    mixers({ layers, rotary }) {
+      const rope = rotary();
+      const window = fields.positiveOrOff('sliding_window', 4096);
+      const windows = layerWindows(fields, layers, { window, rule: () => window !== null });
+      return windows.map((windowTokens) => ({ kind: 'attention', windowTokens, rotary: rope }));
+    },
+  });
+
+/** Ministral 3 and the text model of Mistral 3 since December 2025: queries grow with their position. */
+export const ministral3: Family = (fields) =>
+  llamaLike(fields, {
+    epsilon: 1e-5,
+    headSize: 128,
+    kvHeads: 8,
+    padTokenId: 11,
+    maxPositionTokens: 262_144,
+    theta: 1_000_000,
+    rotary: { scalesQueries: true, parameters: MINISTRAL_ROPE },
+    mixers: ({ layers, rotary }) => everyLayer(layers, rotary(), fields.positiveOrOff('sliding_window', null)),
+  });
+
+const MINISTRAL_ROPE = {
+  ...{ type: 'yarn', rope_theta: 1_000_000, factor: 16, original_max_position_embeddings: 16_384, beta_fast: 32, beta_slow: 1 },
+  ...{ mscale: 1, mscale_all_dim: 1, llama_4_scaling_beta: 0.1 },
+};
+
+/** Llama with factors on embeddings, scores, residuals and logits. */
+export const granite: Family = (fields) => {
+  const config = llama(fields);
+  return {
+    ...config,
+    embeddingScale: fields.positive('embedding_multiplier', 1),
+    residualScale: fields.positive('residual_multiplier', 1),
+    logitScale: 1 / fields.positive('logits_scaling', 1),
+    attention: { ...config.attention, scale: fields.positive('attention_multiplier', 1) },
+  };
+};
+
 function qwenLike(fields: ConfigFields, differences: Differences): ModelConfig {
   const first = fields.value('max_window_layers') === 0 ? 0 : fields.natural('max_window_layers', 28);
   return llamaLike(fields, {
@@ -138,7 +186,7 @@ function qwenLike(fields: ConfigFields, differences: Differences): ModelConfig {
 /** Qwen 2 and 2.5: biases on queries, keys and values. */
 export const qwen2: Family = (fields) => {
   const config = qwenLike(fields, {});
-  return { ...config, attention: { ...config.attention, inputBias: true } };
+  return withInputBias(config, true);
 };
 
 /** Norms on the queries and keys of each head. */
@@ -158,17 +206,7 @@ export const phi3: Family = (fields) => ({
   }),
   names: {
     ...LLAMA_NAMES,
-    attention: { module: 'self_attn', fused: 'self_attn.qkv_proj', order: 'parts', output: 'self_attn.o_proj' },
+    attention: { module: 'self_attn', norms: null, fused: 'self_attn.qkv_proj', order: 'parts', output: 'self_attn.o_proj' },
     mlp: { gateAndUp: 'mlp.gate_up_proj', down: 'mlp.down_proj' },
   },
 });
-
-/** Norms after attention and MLP instead of before, and on the queries and keys of all heads together. */
-export const olmo2: Family = (fields) => {
-  const config = llamaLike(fields, { epsilon: 1e-5, padTokenId: 1 });
-  const norms = { beforeAttention: null, afterAttention: 'post_attention_layernorm', beforeMlp: null, afterMlp: 'post_feedforward_layernorm' };
-  return withAttentionBias(
-    { ...config, attention: { ...config.attention, queryKeyNorm: 'all-heads' }, names: { ...LLAMA_NAMES, norms } },
-    fields.flag('attention_bias'),
-  );
-};

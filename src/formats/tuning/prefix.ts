@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { deltaNets } from '../mixers.ts';
+import { isSoftmax } from '../mixers.ts';
 import type { ModelConfig } from '../model-config.ts';
 import { Refusal } from '../refusal.ts';
 import type { TuningFormat } from './format.ts';
@@ -21,9 +21,9 @@ export type PrefixTuning = Static<typeof PrefixTuning>;
 export type ResolvedPrefix = { type: 'prefix'; num_virtual_tokens: number; prefix_projection: false; init_weights?: 'zero' };
 
 /** @throws Refusal if a layer has no keys and values */
-function refuseDeltaNets(config: ModelConfig): void {
-  if (deltaNets(config).length === 0) return;
-  throw new Refusal('unsupported_tuning', 'Prefix tuning trains keys and values of every layer, and the delta nets of this model have none', {
+function requireKeys(config: ModelConfig): void {
+  if (config.mixers.every(isSoftmax)) return;
+  throw new Refusal('unsupported_tuning', 'Prefix tuning trains keys and values of every layer, and some layers of this model have none', {
     param: 'tuning.type',
     hint: 'Use "lora", "prompt" or another method.',
   });
@@ -42,7 +42,7 @@ export const prefixFormat: TuningFormat<PrefixTuning, ResolvedPrefix> = {
   baseLearningRate: 1e-2,
   trainedShapes(config, { num_virtual_tokens: count }) {
     checkRoom(config, count);
-    refuseDeltaNets(config);
+    requireKeys(config);
     return new Map([[PROMPT_EMBEDDINGS, [count, 2 * config.layers * config.kvHeads * config.headSize]]]);
   },
   keptElements: () => 0,

@@ -5,7 +5,7 @@ import { type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tf } from '..
 import { gatedBy } from './activation.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
-import { type RotaryTables, rotate, rotateGradient } from './rope.ts';
+import { type RotaryTables, rotate, rotateGradient, rotateQueries, rotateQueriesGradient, tensorsOf, withTensors } from './rope.ts';
 import { withVirtualRows } from './virtual-rows.ts';
 
 /** Far below any score, yet finite: softmax over a row of −∞ is NaN. */
@@ -73,15 +73,15 @@ type Heads = Pick<ModelConfig, 'heads' | 'kvHeads' | 'headSize'> & Pick<ModelCon
 export function attention(x: Tensor2D, block: string, { config, parameters, pass, layer }: Attended): Tensor2D {
   const { names, attention, heads, kvHeads, headSize } = config;
   const [q, k, v, gate] = queriesKeysValues(x, block, config, parameters);
-  const normed = (x: Tensor2D, name: string): Tensor2D => {
+  const normed = (x: Tensor2D, of: 'query' | 'key'): Tensor2D => {
     if (attention.queryKeyNorm === null) return x;
-    const module = `${block}.${names.attention.module}.${name}`;
+    const module = `${block}.${names.attention.norms![of]}`;
     if (attention.queryKeyNorm === 'all-heads') return norm(x, module, { config: config.norm, parameters });
     const perHead: Tensor2D = tf.reshape(x, [-1, headSize]); // [tokens · heads, headSize]
     return tf.reshape(norm(perHead, module, { config: config.norm, parameters }), x.shape);
   };
   const { scale, softCap } = attention;
-  const projections = withPrefix({ q: normed(q, 'q_norm'), k: normed(k, 'k_norm'), v }, { parameters, pass, layer });
+  const projections = withPrefix({ q: normed(q, 'query'), k: normed(k, 'key'), v }, { parameters, pass, layer });
   const sizes = { heads, kvHeads, headSize, scale, softCap };
   const attended = pass.slots === null ? attend(projections, sizes, pass) : cachedAttend(projections, sizes, { ...pass, slots: pass.slots, layer });
   const gated = gate === undefined ? attended : gatedBy(attended, gate, 'sigmoid');
@@ -149,9 +149,9 @@ function attend(projections: Projections, sizes: Heads, pass: AttentionPass): Te
   const ofHeads = (x: Tensor): Tensor4D => tf.reshape(x, [rows, heads, length, length]);
 
   return differentiable<Tensor2D>([q, k, v], () => {
-    const rotated = (x: Tensor4D): Tensor4D => (rotary === null ? x : rotate(x, rotary));
-    const Q = perHead(tf.mul(rotated(perToken(q, heads)), scale));
-    const K = perHead(rotated(perToken(k, kvHeads)));
+    const [rotatedQ, rotatedK] = rotatedBoth([perToken(q, heads), perToken(k, kvHeads)], rotary);
+    const Q = perHead(tf.mul(rotatedQ, scale));
+    const K = perHead(rotatedK);
     const V = perHead(perToken(v, kvHeads));
     const products = ofHeads(tf.matMul(Q, K, false, true));
     const tanh = softCap === null ? null : tf.tanh(tf.div(products, softCap));
@@ -160,10 +160,9 @@ function attend(projections: Projections, sizes: Heads, pass: AttentionPass): Te
     return {
       value: flat(backToTokens(tf.matMul(ofGroups(P), V), heads), heads),
       // The pass's tables are disposed of before the gradient is taken.
-      saved: [Q, K, V, P, ...(tanh === null ? [] : [tanh]), ...(rotary === null ? [] : [rotary.cos, rotary.sin])],
+      saved: [Q, K, V, P, ...(tanh === null ? [] : [tanh]), ...(rotary === null ? [] : tensorsOf(rotary))],
       gradient(dy, [Q, K, V, P, ...rest]) {
-        const kept = rotary === null ? null : ({ cos: rest.at(-2), sin: rest.at(-1) } as RotaryTables);
-        const back = (x: Tensor4D): Tensor4D => (kept === null ? x : rotateGradient(x, kept));
+        const kept = rotary === null ? null : withTensors(rotary, rest.slice(softCap === null ? 0 : 1));
         const dO = perHead(perToken(dy, heads));
         const dV = tf.matMul(ofGroups(P!), dO, true, false);
         const dP = ofHeads(tf.matMul(dO, V!, false, true));
@@ -171,11 +170,20 @@ function attend(projections: Projections, sizes: Heads, pass: AttentionPass): Te
         const dS = ofGroups(softCap === null ? dScores : tf.mul(dScores, tf.sub(1, tf.square(rest[0]!))));
         const dQ = tf.mul(tf.matMul(dS, K!), scale);
         const dK = tf.matMul(dS, Q!, true, false); // Q carries the scale
-        return [flat(back(backToTokens(dQ, heads)), heads), flat(back(backToTokens(dK, kvHeads)), kvHeads), flat(backToTokens(dV, kvHeads), kvHeads)];
+        const [dq, dk] = rotatedBack([backToTokens(dQ, heads), backToTokens(dK, kvHeads)], kept);
+        return [flat(dq, heads), flat(dk, kvHeads), flat(backToTokens(dV, kvHeads), kvHeads)];
       },
     };
   });
 }
+
+/** Queries and keys, rotated to their positions. */
+const rotatedBoth = ([q, k]: [Tensor4D, Tensor4D], rotary: RotaryTables | null): [Tensor4D, Tensor4D] =>
+  rotary === null ? [q, k] : [rotateQueries(q, rotary), rotate(k, rotary)];
+
+/** The gradients of `rotatedBoth`. */
+const rotatedBack = ([dq, dk]: [Tensor4D, Tensor4D], rotary: RotaryTables | null): [Tensor4D, Tensor4D] =>
+  rotary === null ? [dq, dk] : [rotateQueriesGradient(dq, rotary), rotateGradient(dk, rotary)];
 
 /** The same in one kernel, which never stores the scores, needs no mask and skips what the mask would hide. */
 function fusedAttend({ q, k, v }: Projections, sizes: Heads, { rows, length, rotary, segments, windowTokens }: AttentionPass): Tensor2D {
@@ -184,16 +192,16 @@ function fusedAttend({ q, k, v }: Projections, sizes: Heads, { rows, length, rot
   const perToken = (x: Tensor, count: number): Tensor4D => tf.reshape(x, [rows, length, count, headSize]);
   const flat = (x: Tensor, count: number): Tensor2D => tf.reshape(x, [rows * length, count * headSize]);
   return differentiable<Tensor2D>([q, k, v], () => {
-    const rotated = (x: Tensor4D): Tensor4D => (rotary === null ? x : rotate(x, rotary));
-    const [Q, K, V] = [rotated(perToken(q, heads)), rotated(perToken(k, kvHeads)), perToken(v, kvHeads)];
+    const [Q, K] = rotatedBoth([perToken(q, heads), perToken(k, kvHeads)], rotary);
+    const V = perToken(v, kvHeads);
     const [O, logs] = attentionKernel([Q, K, V, segments], options);
     return {
       value: flat(O, heads),
-      saved: [Q, K, V, segments, logs, ...(rotary === null ? [] : [rotary.cos, rotary.sin])],
-      gradient(dy, [Q, K, V, segments, logs, cos, sin]) {
-        const back = (x: Tensor): Tensor4D => (cos === undefined ? (x as Tensor4D) : rotateGradient(x as Tensor4D, { cos, sin } as RotaryTables));
+      saved: [Q, K, V, segments, logs, ...(rotary === null ? [] : tensorsOf(rotary))],
+      gradient(dy, [Q, K, V, segments, logs, ...tables]) {
         const [dQ, dK, dV] = attentionGradientKernel([Q!, K!, V!, segments!], [logs!, perToken(dy, heads)], options);
-        return [flat(back(dQ), heads), flat(back(dK), kvHeads), flat(dV, kvHeads)];
+        const [dq, dk] = rotatedBack([dQ as Tensor4D, dK as Tensor4D], rotary && withTensors(rotary, tables));
+        return [flat(dq, heads), flat(dk, kvHeads), flat(dV, kvHeads)];
       },
     };
   });
@@ -205,12 +213,14 @@ function cachedAttend(
   { heads, kvHeads, headSize, scale, softCap }: Heads,
   { rows, positions, rotary, slots, windowTokens, layer }: AttentionPass & { slots: Tensor1D; layer: number },
 ): Tensor2D {
-  const rotated = (x: Tensor2D, count: number): Tensor => {
-    const perToken: Tensor4D = tf.reshape(x, [rows, 1, count, headSize]);
-    return tf.reshape(rotary === null ? perToken : rotate(perToken, rotary), [rows, count, headSize]);
-  };
+  const perToken = (x: Tensor2D, count: number): Tensor4D => tf.reshape(x, [rows, 1, count, headSize]);
+  const [rotatedQ, rotatedK] = rotatedBoth([perToken(q, heads), perToken(k, kvHeads)], rotary);
+  const withoutLength = (x: Tensor4D): Tensor => tf.reshape(x, [rows, x.shape[2], headSize]);
   const values = tf.reshape(v, [rows, kvHeads, headSize]);
   const places = tf.reshape(positions, [rows]);
   const options = { scale, softCap, windowTokens, layer };
-  return tf.reshape(cachedAttentionKernel([rotated(q, heads), rotated(k, kvHeads), values, slots, places], options), [rows, heads * headSize]);
+  return tf.reshape(cachedAttentionKernel([withoutLength(rotatedQ), withoutLength(rotatedK), values, slots, places], options), [
+    rows,
+    heads * headSize,
+  ]);
 }

@@ -1,8 +1,8 @@
-import { differentiable, isTrained } from '../tensorflow/differentiable.ts';
+import { differentiable, gradientsFlowInto, isTrained } from '../tensorflow/differentiable.ts';
 import { cachedConvolutionKernel, rollAxis } from '../tensorflow/native.ts';
 import { type Tensor, type Tensor2D, type Tensor3D, tf } from '../tensorflow/tensorflow.ts';
-import { activated } from './activation.ts';
 import type { TokenGrid } from './decoder.ts';
+import type { Parameters } from './parameters.ts';
 
 interface Place {
   grid: TokenGrid;
@@ -10,20 +10,24 @@ interface Place {
   layer: number;
 }
 
+/** The weights of a convolution that goes over each channel alone. @returns [channels, K] */
+export function convolutionWeight(parameters: Parameters, module: string): Tensor2D {
+  const kernel = parameters.weight(`${module}.weight`); // [channels, 1, K]
+  const w = tf.reshape(kernel, [kernel.shape[0]!, kernel.shape[2]!]) as Tensor2D;
+  return isTrained(kernel) ? gradientsFlowInto(w) : w;
+}
+
 /**
- * silu(Σⱼ w[·, K − 1 − j] · x[t − j]): each channel's sum over a token and the K − 1 before it in the same text.
+ * Σⱼ w[·, K − 1 − j] · x[t − j]: each channel's sum over a token and the K − 1 before it in the same text.
  * With d = dy and m the mask of tokens that have one j places before them: dx[t] = Σⱼ w[·, K − 1 − j]·(m·d)[t + j], dw[·, K − 1 − j] = Σ m·d·x[t − j].
  * @param x [tokens, channels]
  * @param w [channels, K]
  * @returns [tokens, channels]
  */
 export function causalConvolution(x: Tensor2D, w: Tensor2D, { grid, layer }: Place): Tensor2D {
-  if (grid.slots !== undefined) {
-    const [tokens] = x.shape;
-    const places = tf.reshape(grid.positions, [tokens]);
-    return activated(cachedConvolutionKernel([x, w, grid.slots, places], { layer }) as Tensor2D, 'silu');
-  }
-  return activated(convolution(x, w, grid), 'silu');
+  if (grid.slots === undefined) return convolution(x, w, grid);
+  const places = tf.reshape(grid.positions, [x.shape[0]]);
+  return cachedConvolutionKernel([x, w, grid.slots, places], { layer }) as Tensor2D;
 }
 
 function convolution(x: Tensor2D, w: Tensor2D, { positions }: TokenGrid): Tensor2D {

@@ -1,6 +1,6 @@
 /** The decoder-only transformer of all families, as a function of its configuration and weights. */
 import { softmaxLayers } from '../../../src/formats/mixers.ts';
-import type { ModelConfig, SoftmaxAttention } from '../../../src/formats/model-config.ts';
+import type { Mixer, ModelConfig, SoftmaxAttention } from '../../../src/formats/model-config.ts';
 import { usedHeadWeight } from '../../../src/formats/module-shapes.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
@@ -14,6 +14,7 @@ import { mlp } from './mlp.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
 import { rotaryTables } from './rope.ts';
+import { shortConvolution } from './short-convolution.ts';
 import { virtualNumbers, withoutRotation, withVirtualRows } from './virtual-rows.ts';
 
 /** Rows of token ids, and the place of each. */
@@ -28,6 +29,11 @@ export interface TokenGrid extends TokenPlaces {
 
 /** Marks hidden states between blocks, from which the backward pass recomputes. */
 const kept = (x: Tensor2D): Tensor2D => differentiable<Tensor2D>([x], () => ({ value: checkpoint(x), saved: [], gradient: (dy) => [tf.clone(dy)] }));
+
+const mixerModule = ({ kind }: Mixer, { names }: ModelConfig): string => {
+  if (kind === 'attention') return names.attention.module;
+  return kind === 'delta_net' ? names.deltaNet!.module : names.shortConvolution!.module;
+};
 
 export class Decoder {
   readonly #config: ModelConfig;
@@ -46,21 +52,23 @@ export class Decoder {
     const passOf = this.#passes(grid, parameters);
     const normed = (x: Tensor2D, block: string, name: string | null): Tensor2D =>
       name === null ? x : norm(x, `${block}.${name}`, { config: config.norm, parameters });
+    const { residualScale } = config;
+    const added = (x: Tensor2D, y: Tensor2D): Tensor2D => tf.add(x, residualScale === 1 ? y : tf.mul(y, residualScale));
     let x = this.#embed(grid, parameters);
     for (const [i, mixer] of config.mixers.entries()) {
       const block = `${blocks}.${i}`;
       x = kept(x);
       const input = () => normed(x, block, norms.beforeAttention);
-      const attended =
-        mixer.kind === 'attention'
-          ? within(`${block}.${config.names.attention.module}`, () =>
-              attention(input(), block, { config, parameters, pass: passOf(mixer), layer: i }),
-            )
-          : within(`${block}.${config.names.deltaNet!.module}`, () => deltaNet(input(), block, { config, parameters, mixer, grid, layer: i }));
-      const afterAttention = tf.add(x, normed(attended, block, norms.afterAttention)) as Tensor2D;
+      const mixed = within(`${block}.${mixerModule(mixer, config)}`, () => {
+        if (mixer.kind === 'attention') return attention(input(), block, { config, parameters, pass: passOf(mixer), layer: i });
+        const place = { config, parameters, grid, layer: i };
+        if (mixer.kind === 'delta_net') return deltaNet(input(), block, { ...place, mixer });
+        return shortConvolution(input(), block, { ...place, mixer });
+      });
+      const afterAttention = added(x, normed(mixed, block, norms.afterAttention));
       const mlpInput = config.parallelResidual ? x : afterAttention;
       const mlpOutput = within(`${block}.mlp`, () => mlp(normed(mlpInput, block, norms.beforeMlp), block, { config, parameters }));
-      x = tf.add(afterAttention, normed(mlpOutput, block, norms.afterMlp));
+      x = added(afterAttention, normed(mlpOutput, block, norms.afterMlp));
     }
     return kept(x);
   }
@@ -85,7 +93,9 @@ export class Decoder {
   }
 
   #finalNorm(x: Tensor2D, parameters: Parameters): Tensor2D {
-    return norm(x, this.#config.names.finalNorm, { config: this.#config.norm, parameters });
+    const { names, norm: config, logitScale } = this.#config;
+    const normed = norm(x, names.finalNorm, { config, parameters });
+    return logitScale === 1 ? normed : tf.mul(normed, logitScale); // the head is linear
   }
 
   #embed({ inputIds, positions: places }: TokenGrid, parameters: Parameters): Tensor2D {

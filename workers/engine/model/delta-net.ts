@@ -1,10 +1,8 @@
 /** The gated delta net (Yang et al. 2024, "Gated Delta Networks"), as Qwen3.5 has it: linear attention whose state learns from its own errors. */
-import { mixedSize } from '../../../src/formats/mixers.ts';
 import type { DeltaNet, ModelConfig } from '../../../src/formats/model-config.ts';
-import { gradientsFlowInto, isTrained } from '../tensorflow/differentiable.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
-import { gatedBy } from './activation.ts';
-import { causalConvolution } from './causal-convolution.ts';
+import { activated, gatedBy } from './activation.ts';
+import { causalConvolution, convolutionWeight } from './causal-convolution.ts';
 import type { TokenGrid } from './decoder.ts';
 import { cachedDeltaRule, deltaRule } from './delta-rule.ts';
 import { logDecay } from './log-decay.ts';
@@ -38,9 +36,7 @@ export function deltaNet(x: Tensor2D, block: string, { config, parameters, mixer
   const [mixed, z, b, a] = parameters.linears(modules, x) as [Tensor2D, Tensor2D, Tensor2D, Tensor2D];
   const parameter = (name: string): Tensor => parameters.weight(`${block}.${name}`);
 
-  const kernel = parameter(`${names.convolution}.weight`);
-  const w = tf.reshape(kernel, [mixedSize(mixer), mixer.convolutionTokens]) as Tensor2D;
-  const convolved = causalConvolution(mixed, isTrained(kernel) ? gradientsFlowInto(w) : w, { grid, layer });
+  const convolved = activated(causalConvolution(mixed, convolutionWeight(parameters, `${block}.${names.convolution}`), { grid, layer }), 'silu');
   const [keys, values] = [keyHeads * keySize, valueHeads * valueSize];
   const [q, k, v] = tf.split(convolved, [keys, keys, values], 1) as [Tensor2D, Tensor2D, Tensor2D];
   const ofHeads = (part: Tensor2D, heads: number, size: number): Tensor4D => tf.reshape(part, [rows, length, heads, size]);

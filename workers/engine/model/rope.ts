@@ -7,9 +7,22 @@ import { type Tensor, type Tensor2D, type Tensor4D, tf } from '../tensorflow/ten
 export type RotaryTables = {
   /** [rows, length, 1, dimensions] */
   cos: Tensor4D;
-  /** [rows, length, 1, dimensions], negative in the first half */
+  /** [rows, length, 1, dimensions], negative for the first of each pair */
   sin: Tensor4D;
+  /** `Rotary.interleaved` */
+  interleaved: boolean;
+  /** What queries are multiplied by, [rows, length, 1, 1]. */
+  queryFactors?: Tensor4D;
 };
+
+/** The tensors of tables, for a gradient that needs them. */
+export const tensorsOf = ({ cos, sin, queryFactors }: RotaryTables): Tensor[] => [cos, sin, ...(queryFactors === undefined ? [] : [queryFactors])];
+
+/** @param tensors of `tensorsOf`, which outlive the tables */
+export function withTensors({ interleaved }: RotaryTables, tensors: Tensor[]): RotaryTables {
+  const [cos, sin, queryFactors] = tensors as [Tensor4D, Tensor4D, Tensor4D?];
+  return { cos, sin, interleaved, ...(queryFactors && { queryFactors }) };
+}
 
 /** Whether the angles depend on the length of the text: with dynamic and LongRoPE scaling. */
 export const dependsOnLength = ({ scaling }: Rotary): boolean => scaling?.type === 'dynamic' || scaling?.type === 'longrope';
@@ -88,21 +101,54 @@ export function rotaryTables(rotary: Rotary, { positions, frequencies }: { posit
     const scaled = (x: Tensor4D): Tensor4D => (factor === 1 ? x : tf.mul(x, factor));
     const cos = scaled(tf.cos(angles));
     const sin = scaled(tf.sin(angles));
-    return { cos: tf.concat([cos, cos], 3), sin: tf.concat([tf.neg(sin), sin], 3) };
+    const interleaved = rotary.interleaved === true;
+    const pair = (first: Tensor4D, second: Tensor4D): Tensor4D => (interleaved ? neighbours(first, second) : tf.concat([first, second], 3));
+    const queryFactors = rotary.queryScale && queryFactorsOf(positions, rotary.queryScale);
+    return { cos: pair(cos, cos), sin: pair(tf.neg(sin), sin), interleaved, ...(queryFactors && { queryFactors }) };
   });
 }
 
+/** @param a, b [rows, length, 1, n]. @returns [rows, length, 1, 2·n], of both in turn */
+function neighbours(a: Tensor4D, b: Tensor4D): Tensor4D {
+  const [rows, length, , n] = a.shape;
+  const parts = [a, b].map((part) => tf.reshape(part, [rows, length, n, 1]));
+  return tf.reshape(tf.concat(parts, 3), [rows, length, 1, 2 * n]);
+}
+
+function queryFactorsOf(positions: Tensor2D, { beta, originalMaxPositionTokens }: NonNullable<Rotary['queryScale']>): Tensor4D {
+  const contexts = tf.cast(tf.cast(tf.div(tf.cast(positions, 'float32'), originalMaxPositionTokens), 'int32'), 'float32');
+  const factors = tf.add(tf.mul(tf.log(tf.add(contexts, 1)), beta), 1);
+  return tf.reshape(factors, [...positions.shape, 1, 1]) as Tensor4D;
+}
+
+/** `rotate` of queries, which some models also scale. */
+export function rotateQueries(x: Tensor4D, tables: RotaryTables): Tensor4D {
+  const rotated = rotate(x, tables);
+  return tables.queryFactors === undefined ? rotated : tf.mul(rotated, tables.queryFactors);
+}
+
+/** The gradient of `rotateQueries`. */
+export const rotateQueriesGradient = (dy: Tensor4D, tables: RotaryTables): Tensor4D =>
+  rotateGradient(tables.queryFactors === undefined ? dy : tf.mul(dy, tables.queryFactors), tables);
+
 /**
- * x·cos + rotateHalf(x)·sin on each head's first elements; the others are unchanged. rotateHalf is a roll by half; its sign is in the table.
+ * x·cos + swapped(x)·sin on each head's first elements; the others are unchanged. `swapped` exchanges the elements of each pair; its sign is in the table.
  * @param x [rows, length, heads, headSize]
  */
-export function rotate(x: Tensor4D, { cos, sin }: RotaryTables): Tensor4D {
-  return onFirstElements(x, cos.shape[3], (part) => tf.add(tf.mul(part, cos), tf.mul(rollLastAxis(part, cos.shape[3] / 2), sin)));
+export function rotate(x: Tensor4D, { cos, sin, interleaved }: RotaryTables): Tensor4D {
+  return onFirstElements(x, cos.shape[3], (part) => tf.add(tf.mul(part, cos), tf.mul(swapped(part, interleaved), sin)));
 }
 
 /** The gradient of `rotate`: the inverse rotation. */
-export function rotateGradient(dy: Tensor4D, { cos, sin }: RotaryTables): Tensor4D {
-  return onFirstElements(dy, cos.shape[3], (part) => tf.add(tf.mul(part, cos), rollLastAxis(tf.mul(part, sin), cos.shape[3] / 2)));
+export function rotateGradient(dy: Tensor4D, { cos, sin, interleaved }: RotaryTables): Tensor4D {
+  return onFirstElements(dy, cos.shape[3], (part) => tf.add(tf.mul(part, cos), swapped(tf.mul(part, sin), interleaved)));
+}
+
+/** A roll by half exchanges halves: of the whole head, or of each two neighbours. */
+function swapped(x: Tensor4D, interleaved: boolean): Tensor4D {
+  const [rows, length, heads, size] = x.shape;
+  if (!interleaved) return rollLastAxis(x, size / 2);
+  return tf.reshape(rollLastAxis(tf.reshape(x, [rows * length, heads, size / 2, 2]) as Tensor4D, 1), [rows, length, heads, size]);
 }
 
 function onFirstElements(x: Tensor4D, count: number, rotation: (x: Tensor4D) => Tensor4D): Tensor4D {

@@ -33,9 +33,9 @@ export function withVirtualRows(x: Tensor2D, rows: Tensor2D, numbers: Tensor1D):
  * Tables that leave virtual tokens as they are.
  * @param numbers [tokens] int32
  */
-export function withoutRotation<T extends RotaryTables>({ cos, sin }: T, numbers: Tensor1D): RotaryTables {
+export function withoutRotation({ cos, sin, ...others }: RotaryTables, numbers: Tensor1D): RotaryTables {
   return tf.tidy(() => {
     const real: Tensor = tf.reshape(tf.cast(tf.less(numbers, 0), 'float32'), [cos.shape[0], cos.shape[1], 1, 1]);
-    return { cos: tf.add(tf.mul(cos, real), tf.sub(1, real)) as Tensor4D, sin: tf.mul(sin, real) as Tensor4D };
+    return { ...others, cos: tf.add(tf.mul(cos, real), tf.sub(1, real)) as Tensor4D, sin: tf.mul(sin, real) as Tensor4D };
   });
 }

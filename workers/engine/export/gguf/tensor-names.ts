@@ -30,8 +30,12 @@ function blockModules({ names }: ModelConfig): Map<string, string> {
   const { attention, mlp, norms } = names;
   const modules = new Map<string, string>([
     [attention.output, 'attn_output'],
-    [`${attention.module}.q_norm`, 'attn_q_norm'],
-    [`${attention.module}.k_norm`, 'attn_k_norm'],
+    ...(attention.norms === null
+      ? []
+      : ([
+          [attention.norms.query, 'attn_q_norm'],
+          [attention.norms.key, 'attn_k_norm'],
+        ] as const)),
     [mlp.down, 'ffn_down'],
   ]);
   if ('fused' in attention) modules.set(attention.fused, 'attn_qkv');
