@@ -12,6 +12,7 @@ const TOOLS = {
   openai: ['openai==3.57.0'],
   'openapi-python-client': ['openapi-python-client==0.29.1'],
   mlflow: ['mlflow==3.17.2'],
+  wandb: ['wandb==0.31.0'],
   // Without setuptools' pkg_resources, which newer ones lack, it does not start.
   tensorboard: ['tensorboard==2.21.0', 'setuptools==80.9.0'],
 } as const satisfies Record<string, readonly [string, ...string[]]>;

@@ -2,21 +2,20 @@
 
 import type { MlflowIntegration } from '../jobs/integrations.ts';
 import type { Job, StepMetric } from '../jobs/job.ts';
-import type { MlflowMetric, RunStatus } from './mlflow.ts';
+import type { IntegrationsConfig } from './config.ts';
+import { type MlflowMetric, openMlflow, type RunStatus } from './mlflow.ts';
+import { beganMs, settingsOf, type Tracker } from './tracker.ts';
 
 /** By which a run is found again that was made just before this process died. */
-export const JOB_TAG = 'graft.job_id';
+const JOB_TAG = 'graft.job_id';
 
-export function startOf(job: Job, { run_name: name, tags = {} }: MlflowIntegration['mlflow']) {
+function startOf(job: Job, { run_name: name, tags = {} }: MlflowIntegration['mlflow']) {
   const own = { [JOB_TAG]: job.id, 'graft.model': job.model, 'mlflow.source.name': 'graft', 'mlflow.user': job.owner };
   return { name: name ?? job.suffix ?? job.id, startMs: beganMs(job), tags: { ...job.metadata, ...tags, ...own } };
 }
 
 /** With names as TOML has them: `tuning.r`. */
-export function paramsOf({ model, seed, tuning, resolved, trainingFileId, validationFileId, totalSteps }: Job): Record<string, string> {
-  const all = { model, seed, training_file: trainingFileId, validation_file: validationFileId, total_steps: totalSteps, ...resolved, tuning };
-  return Object.fromEntries(flat(all));
-}
+const paramsOf = (job: Job): Record<string, string> => Object.fromEntries(flat(settingsOf(job)));
 
 function flat(value: object, prefix = ''): [string, string][] {
   return Object.entries(value).flatMap(([name, each]): [string, string][] => {
@@ -30,7 +29,7 @@ function flat(value: object, prefix = ''): [string, string][] {
  * A step's time is that of the job's start and of the steps before it, whenever it is sent: sent twice, it is the same value to the server.
  * @param elapsedMs of the steps before these
  */
-export function metricsOf(job: Job, steps: readonly StepMetric[], elapsedMs: number): { metrics: MlflowMetric[]; elapsedMs: number } {
+function metricsOf(job: Job, steps: readonly StepMetric[], elapsedMs: number): { metrics: MlflowMetric[]; elapsedMs: number } {
   let elapsed = elapsedMs;
   const metrics = steps.flatMap(({ step, metrics: numbers }) => {
     elapsed += 1000 * (numbers['seconds'] ?? 0);
@@ -43,7 +42,7 @@ export function metricsOf(job: Job, steps: readonly StepMetric[], elapsedMs: num
 const STATUS: Partial<Record<Job['status'], RunStatus>> = { succeeded: 'FINISHED', failed: 'FAILED', cancelled: 'KILLED' };
 
 /** @param publicUrl of the service */
-export function endOf(job: Job, publicUrl: string) {
+function endOf(job: Job, publicUrl: string) {
   const url = `${publicUrl}/v1/fine_tuning/jobs/${job.id}`;
   const made = job.fineTunedModel === null ? '' : `\n\nIt made [${job.fineTunedModel}](${url}/adapter).`;
   const error = job.error === null ? '' : `\n\nIt failed: ${job.error.message}`;
@@ -56,7 +55,36 @@ export function endOf(job: Job, publicUrl: string) {
   };
 }
 
-const beganMs = ({ startedAt, createdAt }: Job): number => (startedAt ?? createdAt).getTime();
-
 /** MLflow takes letters, digits, `_`, `-`, `.`, spaces, `:` and `/`. */
 const mlflowName = (name: string): string => name.replaceAll(/[^\w\-. :/]/g, '_').slice(0, 250);
+
+/** @param everyMs between two attempts. @param publicUrl of the service */
+export function mlflowTracker(
+  server: NonNullable<IntegrationsConfig['mlflow']>,
+  { everyMs, publicUrl }: { everyMs: number; publicUrl: string },
+): Tracker {
+  const mlflow = openMlflow(server);
+  return {
+    name: 'MLflow',
+    everyMs,
+    async begin(job, integration) {
+      const { mlflow: asked } = integration as MlflowIntegration;
+      const experimentId = await mlflow.experiment(asked.experiment_name);
+      // An attempt may have died between making the run and recording it.
+      const found = await mlflow.findRun(experimentId, { key: JOB_TAG, value: job.id });
+      return { runId: found ?? (await mlflow.createRun(experimentId, startOf(job, asked))), url: null };
+    },
+    describe: (runId, job) => mlflow.log(runId, { params: paramsOf(job) }),
+    async steps(runId, job, { steps, run }) {
+      const { metrics, elapsedMs } = metricsOf(job, steps, run.elapsedMs);
+      await mlflow.log(runId, { metrics });
+      return { elapsedMs, latest: run.latest };
+    },
+    async beat() {},
+    async end(runId, job) {
+      const { tags, run } = endOf(job, publicUrl);
+      await mlflow.log(runId, { tags });
+      await mlflow.endRun(runId, run);
+    },
+  };
+}

@@ -1,10 +1,6 @@
 /** What is needed of MLflow's REST API (2.0), which every version since 1.0 has. */
+import { answerOf, TrackerRefusal } from './answer.ts';
 import type { IntegrationsConfig } from './config.ts';
-
-/** For one request, which writes at most a thousand numbers. */
-const TIMEOUT_MS = 20_000;
-/** Of the server's answer to a request that it refuses. */
-const REASON_LENGTH = 300;
 
 /** Most of each in one request. */
 export const BATCH = { metrics: 1_000, params: 100 } as const;
@@ -21,35 +17,13 @@ export interface MlflowMetric {
   step: number;
 }
 
-/** The server took the request for a wrong one: the same again will not help. */
-export class MlflowRefusal extends Error {
-  override readonly name = 'MlflowRefusal';
-  readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
 export type Mlflow = ReturnType<typeof openMlflow>;
 
 export function openMlflow({ trackingUri, authorization }: NonNullable<IntegrationsConfig['mlflow']>) {
   async function ask<T>(method: 'GET' | 'POST', path: string, body: object): Promise<T> {
     const url = new URL(`${trackingUri}/api/2.0/mlflow/${path}`);
     if (method === 'GET') for (const [name, value] of Object.entries(body)) url.searchParams.set(name, String(value));
-    const response = await fetch(url, {
-      method,
-      redirect: 'error', // the credentials are for this server
-      headers: { 'content-type': 'application/json', 'user-agent': 'graft', ...(authorization !== null && { authorization }) },
-      ...(method === 'POST' && { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    const text = await response.text();
-    if (response.ok) return JSON.parse(text) as T;
-    const { error_code: code = '', message = text } = asError(text);
-    const reason = `MLflow answered ${response.status}: ${message.slice(0, REASON_LENGTH)}`;
-    if ([400, 404].includes(response.status)) throw new MlflowRefusal(code, reason);
-    throw new Error(reason);
+    return answerOf<T>(url, { method, authorization, ...(method === 'POST' && { body }), refusals: [400, 404], server: 'MLflow' });
   }
 
   async function findExperiment(name: string): Promise<string | null> {
@@ -57,7 +31,7 @@ export function openMlflow({ trackingUri, authorization }: NonNullable<Integrati
       const { experiment } = await ask<{ experiment: { experiment_id: string } }>('GET', 'experiments/get-by-name', { experiment_name: name });
       return experiment.experiment_id;
     } catch (error) {
-      if (error instanceof MlflowRefusal && error.code === 'RESOURCE_DOES_NOT_EXIST') return null;
+      if (error instanceof TrackerRefusal && error.code === 'RESOURCE_DOES_NOT_EXIST') return null;
       throw error;
     }
   }
@@ -70,7 +44,7 @@ export function openMlflow({ trackingUri, authorization }: NonNullable<Integrati
       try {
         return (await ask<{ experiment_id: string }>('POST', 'experiments/create', { name })).experiment_id;
       } catch (error) {
-        const made = error instanceof MlflowRefusal && error.code === 'RESOURCE_ALREADY_EXISTS' ? await findExperiment(name) : null;
+        const made = error instanceof TrackerRefusal && error.code === 'RESOURCE_ALREADY_EXISTS' ? await findExperiment(name) : null;
         if (made === null) throw error;
         return made;
       }
@@ -117,11 +91,3 @@ interface Logged {
 
 const pairs = (values: Record<string, string>, length: number) =>
   Object.entries(values).map(([key, value]) => ({ key, value: value.slice(0, length) }));
-
-function asError(text: string): { error_code?: string; message?: string } {
-  try {
-    return JSON.parse(text) as { error_code?: string; message?: string };
-  } catch {
-    return {};
-  }
-}

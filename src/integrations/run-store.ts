@@ -1,6 +1,8 @@
 import type { Database } from '../database/client.ts';
 import { databaseTime, now } from '../database/time.ts';
+import type { Prisma } from '../generated/prisma/client.ts';
 import { heldStatuses } from '../jobs/state.ts';
+import type { Integration } from './tracker.ts';
 
 /** An attempt whose process died is made again after this: longer than an attempt takes (see MAX_ROUNDS in sync.ts). */
 const LEASE_SECONDS = 600;
@@ -9,23 +11,28 @@ const LEASE_SECONDS = 600;
 export interface IntegrationRun {
   jobId: string;
   position: number;
+  type: Integration['type'];
   runId: string | null;
   step: number;
   elapsedMs: number;
+  /** The newest value of each number that has been sent, for servers that keep no such list themselves. */
+  latest: Record<string, number> | null;
   attempt: number;
   awaySince: Date | null;
   warnedAt: Date | null;
 }
 
 /** What an attempt may record. */
-export type RunPatch = Partial<Pick<IntegrationRun, 'runId' | 'step' | 'elapsedMs' | 'awaySince' | 'warnedAt'>> & { status?: 'done' | 'given_up' };
+export type RunPatch = Partial<Pick<IntegrationRun, 'runId' | 'step' | 'elapsedMs' | 'latest' | 'awaySince' | 'warnedAt'>> & {
+  status?: 'done' | 'given_up';
+};
 
 export type IntegrationRunStore = ReturnType<typeof openIntegrationRunStore>;
 
 export function openIntegrationRunStore(db: Database) {
   return {
-    /** Takes runs that are due, of jobs that have begun or ended, so that no other process sends to them while an attempt lasts. */
-    async claim(limit: number): Promise<IntegrationRun[]> {
+    /** Takes runs of these kinds that are due, of jobs that have begun or ended, so that no other process sends to them while an attempt lasts. */
+    async claim(types: readonly Integration['type'][], limit: number): Promise<IntegrationRun[]> {
       // A job that had failed has been resumed.
       await db.$executeRaw`
         UPDATE integration_runs SET status = 'pending'
@@ -34,16 +41,18 @@ export function openIntegrationRunStore(db: Database) {
         UPDATE integration_runs SET attempt = attempt + 1, next_attempt_at = ${now} + make_interval(secs => ${LEASE_SECONDS})
         WHERE (job_id, position) IN (
           SELECT runs.job_id, runs.position FROM integration_runs AS runs JOIN jobs ON jobs.id = runs.job_id
-          WHERE runs.status = 'pending' AND runs.next_attempt_at <= ${now} AND (jobs.started_at IS NOT NULL OR jobs.finished_at IS NOT NULL)
+          WHERE runs.status = 'pending' AND runs.type = ANY(${[...types]}) AND runs.next_attempt_at <= ${now} AND (jobs.started_at IS NOT NULL OR jobs.finished_at IS NOT NULL)
           ORDER BY runs.next_attempt_at LIMIT ${limit} FOR UPDATE OF runs SKIP LOCKED
-        ) RETURNING job_id AS "jobId", position, run_id AS "runId", step, elapsed_ms AS "elapsedMs", attempt,
+        ) RETURNING job_id AS "jobId", position, type, run_id AS "runId", step, elapsed_ms AS "elapsedMs", latest, attempt,
           away_since AS "awaySince", warned_at AS "warnedAt"`;
     },
 
     /** @param pauseMs until the next attempt; left out while this one continues. @returns false when a newer attempt has begun */
     async record({ jobId, position, attempt }: IntegrationRun, patch: RunPatch, pauseMs?: number): Promise<boolean> {
       const next = pauseMs === undefined ? {} : { nextAttemptAt: new Date((await databaseTime(db)).getTime() + pauseMs) };
-      const { count } = await db.integrationRun.updateMany({ where: { jobId, position, attempt }, data: { ...patch, ...next } });
+      const { latest, ...others } = patch;
+      const json = latest == null ? {} : { latest: latest as Prisma.InputJsonObject };
+      const { count } = await db.integrationRun.updateMany({ where: { jobId, position, attempt }, data: { ...others, ...json, ...next } });
       return count === 1;
     },
   };

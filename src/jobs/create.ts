@@ -19,7 +19,7 @@ import type { Services } from '../services.ts';
 import type { OfSweep } from '../sweeps/trial-store.ts';
 import { analysisOf, askedOf } from './asked.ts';
 import { commitOfModel } from './base-model.ts';
-import { integrationWarnings, requireIntegrations } from './integrations.ts';
+import { integrationWarnings, requireIntegrations, runsOf } from './integrations.ts';
 import type { Job, NewJob } from './job.ts';
 import { mayShareBase } from './may-share-base.ts';
 import { type CreateJob, isSuffix, MAX_SEED, SUFFIX_RULE } from './schema.ts';
@@ -60,6 +60,7 @@ export async function createJob(
     ...requested,
     ...ofSweep,
     mayShareBase: shares,
+    runs: runsOf(requested.integrations ?? null, services.config.integrations),
     traceParent: tracing.current(),
     ...(claim !== undefined && { idempotencyKey: claim }),
   };
@@ -67,7 +68,7 @@ export async function createJob(
     { level: 'info', message: `Created fine-tuning job: ${requested.id}` },
     ...(requested.startFrom != null ? [{ level: 'info', message: `Starting from: ${requested.startFrom.name}` } as const] : []),
     { level: 'info', message: `Validating training file: ${requested.trainingFileId}` },
-    ...integrationWarnings(requested.integrations ?? null),
+    ...integrationWarnings(requested.integrations ?? null, services.config.integrations),
   ]);
   // The row is what counts: if Redis is unavailable now, the reconciler wakes a worker later.
   const facts = { kind: 'producer', attributes: { 'messaging.system': 'bullmq', 'graft.job_id': job.id } } as const;

@@ -24,8 +24,13 @@ const Wandb = Type.Object(
       { additionalProperties: false },
     ),
   },
-  { additionalProperties: false, title: 'WandbIntegration', description: 'Recorded and shown; nothing is sent to Weights & Biases.' },
+  {
+    additionalProperties: false,
+    title: 'WandbIntegration',
+    description: 'A run in the account whose key the service is set up with; without one it is recorded, and nothing is sent.',
+  },
 );
+export type WandbIntegration = Type.Static<typeof Wandb>;
 
 /** As long as MLflow takes them. */
 const longName = Type.String({ minLength: 1, maxLength: 250 });
@@ -59,10 +64,14 @@ export function requireIntegrations(integrations: Integrations | null, { mlflow 
   });
 }
 
+/** The runs that a job has at tracking servers, by its place in the list. */
+export const runsOf = (integrations: Integrations | null, { wandb }: IntegrationsConfig) =>
+  (integrations ?? []).flatMap(({ type }, position) => (type === 'wandb' && wandb === null ? [] : [{ type, position }]));
+
 /** What the job's reader is told of integrations that do nothing. */
-export const integrationWarnings = (integrations: Integrations | null): NewEvent[] =>
+export const integrationWarnings = (integrations: Integrations | null, { wandb }: IntegrationsConfig): NewEvent[] =>
   (integrations ?? []).flatMap((integration) => {
-    if (integration.type !== 'wandb') return [];
-    const message = `The integration with Weights & Biases is recorded, but this service sends nothing there: the project "${integration.wandb.project}" gets no run. Every step's metrics are in the job's events, in step_metrics.csv and in its file for TensorBoard`;
+    if (integration.type !== 'wandb' || wandb !== null) return [];
+    const message = `The integration with Weights & Biases is recorded, but this service sends nothing there, because whoever runs it has set no WANDB_API_KEY: the project "${integration.wandb.project}" gets no run. Every step's metrics are in the job's events, in step_metrics.csv and in its file for TensorBoard`;
     return [{ level: 'warn', message } as const];
   });

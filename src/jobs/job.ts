@@ -189,7 +189,11 @@ export type NewJob = Pick<
       | 'chatTemplateKwargs'
       | 'traceParent'
     >
-  > & { idempotencyKey?: string };
+  > & {
+    idempotencyKey?: string;
+    /** Runs at tracking servers, which begin with the job. */
+    runs?: readonly { type: string; position: number }[];
+  };
 
 export const eventLevels = ['info', 'warn', 'error'] as const;
 export const eventTypes = ['message', 'metrics', 'sample'] as const;

@@ -38,7 +38,7 @@ export function openJobStore(db: Database) {
      * @returns the job, and whether it is new: a known idempotency key of this owner returns the job created before
      */
     async create(owner: string, job: NewJob, events: NewEvent[] = []): Promise<{ job: Job; created: boolean }> {
-      const { idempotencyKey = null, metadata, integrations, samplePrompts, evaluations, startFrom, ...others } = job;
+      const { idempotencyKey = null, metadata, integrations, samplePrompts, evaluations, startFrom, runs = [], ...others } = job;
       const { objective = 'supervised', chatTemplate, chatTemplateKwargs, ...rest } = others;
       // As text: Postgres would sort the keys of an object.
       const kwargs = chatTemplateKwargs == null ? null : jsonText(chatTemplateKwargs);
@@ -58,7 +58,7 @@ export function openJobStore(db: Database) {
         return await db.$transaction(async (tx) => {
           await requireRoomForJob(tx, owner);
           if (sweepId != null && sweepIndex != null) await takeTrial(tx, owner, { sweepId, sweepIndex });
-          const made = { events: { createMany: { data: rows } }, runs: { createMany: { data: runsOf(integrations ?? null) } } };
+          const made = { events: { createMany: { data: rows } }, runs: { createMany: { data: [...runs] } } };
           return { job: asJob(await tx.job.create({ data: { ...data, ...made } })), created: true };
         });
       } catch (error) {
@@ -151,7 +151,3 @@ export function openJobStore(db: Database) {
 }
 
 const isUniqueViolation = (error: unknown): boolean => error instanceof Prisma.PrismaClientKnownRequestError && error.code === 'P2002';
-
-/** Runs at tracking servers, which begin with the job. */
-const runsOf = (integrations: Job['integrations']) =>
-  (integrations ?? []).flatMap(({ type }, position) => (type === 'mlflow' ? [{ type, position }] : []));

@@ -166,7 +166,7 @@ describe('the database', () => {
     });
     await database.job.create({ data: { id: text('id'), ...textsOfJob, ...jsonOfJob, ...rest } });
     await database.jobEvent.create({ data: { id: text('id'), jobId: text('id'), level: bad, message: bad, type: bad, data: json } });
-    await database.integrationRun.create({ data: { jobId: text('id'), position: 0, type: bad, status: bad, runId: bad } });
+    await database.integrationRun.create({ data: { jobId: text('id'), position: 0, type: bad, status: bad, runId: bad, latest: json } });
     await database.stepMetric.create({ data: { jobId: text('id'), step: 1, metrics: json } });
     await database.checkpoint.create({
       data: { id: text('id'), jobId: text('id'), step: 1, name: bad, folder: bad, metrics: json, files: json, problem: bad },

@@ -1,23 +1,21 @@
 /**
  * `npm run test:integrations`: shows a job to MLflow's own server, which goes away and comes back meanwhile, and reads the run with MLflow's own client.
- * Reads the job's event file with TensorBoard's own package.
+ * Reads the job's event file with TensorBoard's own package. Shows another job to a stand-in for Weights & Biases, which its own client writes to as well.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { pythonTool } from '../../reference/python/tool.ts';
 import { syncIntegrations } from '../../src/integrations/sync.ts';
-import type { Job, StepMetric } from '../../src/jobs/job.ts';
 import { runService } from '../running-service.ts';
 import { mlflowServer } from './mlflow-server.ts';
+import { begunJob, sleepUntilDue, stepsFrom } from './shown-job.ts';
+import { testWandb } from './wandb.ts';
 
 const EXPERIMENT = 'graft/test';
 const STEPS = 150;
-/** More than the pause after one failed attempt, so that the next one is due. */
-const PAUSE_MS = 6_000;
 
 interface Run {
   name: string;
@@ -30,42 +28,24 @@ interface Run {
   history: Record<string, [number, number, number][]>;
 }
 
-/** As a worker records them. */
-const stepsFrom = (first: number, last: number): StepMetric[] =>
-  Array.from({ length: last - first + 1 }, (_, index) => {
-    const step = first + index;
-    return {
-      step,
-      metrics: { train_loss: 4 / step, learning_rate: 1e-4, tokens: 64, seconds: 0.25, ...(step % 50 === 0 && { full_valid_loss: 5 / step }) },
-    };
-  });
-
 const scratch = mkdtempSync(join(tmpdir(), 'graft-integrations-'));
 const [mlflowPython, tensorboardPython] = [await pythonTool('mlflow'), await pythonTool('tensorboard')];
 const server = await mlflowServer(mlflowPython, scratch);
 const service = await runService({ MLFLOW_TRACKING_URI: server.uri, PUBLIC_URL: 'https://graft.example.com' });
-const { services, client } = service;
+const { services } = service;
 const { jobs, jobRecord } = services;
 
 const python = <T>(program: string, script: string, ...args: string[]): T =>
   JSON.parse(execFileSync(program, [join(import.meta.dirname, script), ...args], { encoding: 'utf8', maxBuffer: 2 ** 28 })) as T;
 const runs = () => python<Run[]>(mlflowPython, 'read_runs.py', server.uri, EXPERIMENT);
 const sync = async () => {
-  await delay(PAUSE_MS);
+  await sleepUntilDue();
   await syncIntegrations(services);
 };
 
-async function startedJob(): Promise<Job> {
-  const training_file = await service.upload();
-  const integrations = [{ type: 'mlflow', mlflow: { experiment_name: EXPERIMENT, run_name: 'first', tags: { team: 'tests' } } }];
-  const created = await client.fineTuning.jobs.create({ model: 'graft-tiny', training_file, seed: 7, integrations } as never);
-  const job = (await jobs.claim(created.id, 'worker-test'))!;
-  const resolved = { n_epochs: 3, batch_size: 4, learning_rate: 1e-4 } as never;
-  return (await jobs.begin(job, { read: { patch: { resolved, totalSteps: STEPS } }, start: {} }))!;
-}
-
 try {
-  const job = await startedJob();
+  const integrations = [{ type: 'mlflow', mlflow: { experiment_name: EXPERIMENT, run_name: 'first', tags: { team: 'tests' } } }];
+  const job = await begunJob(service, { integrations, steps: STEPS });
   console.log('the server is away: the job continues');
   await jobRecord.addMetrics(job, stepsFrom(1, 50));
   await sync();
@@ -127,3 +107,4 @@ try {
   await service.close();
   rmSync(scratch, { recursive: true, force: true });
 }
+await testWandb();
