@@ -159,6 +159,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     precision: hyperparameters.precision,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
     noiseAlpha: hyperparameters.neftune_noise_alpha,
+    answers: options.answers !== undefined,
     recorded: () => watch.lap('graph'),
     // In the middle of a pass: whoever cannot be told now will not be told of the step either.
     paced: (pace) => void Promise.resolve(options.report?.paced?.(pace)).catch(() => {}),

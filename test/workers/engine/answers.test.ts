@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { resolveTuning } from '../../../src/formats/tuning/tuning.ts';
 import { continueGreedily } from '../../../workers/engine/answers/continue.ts';
-import { openForInference } from '../../../workers/engine/compiled/open-model.ts';
+import { openForInference, openForTraining } from '../../../workers/engine/compiled/open-model.ts';
 import type { AnswerReport, StepReport, TrainOptions, TrainReport } from '../../../workers/engine/contract.ts';
+import { layOut } from '../../../workers/engine/data/batches.ts';
 import { tf } from '../../../workers/engine/tensorflow/tensorflow.ts';
 import { train } from '../../../workers/engine/train.ts';
 import { sameAnswer } from '../../journey/dataset.ts';
@@ -41,6 +43,41 @@ describe('texts that are continued together', () => {
     const stopped = await continueGreedily(model, [prompts[0]!], { ...options, stopTokenIds: new Set([first!.tokenIds[5]!]) });
     expect(stopped).toEqual([{ tokenIds: first!.tokenIds.slice(0, first!.tokenIds.indexOf(first!.tokenIds[5]!)), finishReason: 'stop' }]);
     model.dispose();
+  });
+});
+
+describe('texts that a model in training continues', () => {
+  it.each([
+    ['a LoRA adapter', 'families/gemma2', { type: 'lora', r: 4 } as const],
+    ['delta nets, whose states are kept', 'families/qwen3.5', { type: 'lora', r: 4 } as const],
+    ['all of its weights', 'families/olmo3', { type: 'full' } as const],
+    ['DoRA', 'cases/llama-gqa-tied', { type: 'lora', r: 4, use_dora: true } as const],
+    ['virtual tokens, which are read again', 'cases/llama-gqa-tied', { type: 'prompt', num_virtual_tokens: 3 } as const],
+  ])('with %s › are those that it gives when it reads them again for each token, and are forgotten', async (_, name, tuning) => {
+    const family = fileURLToPath(new URL(`../../fixtures/reference/${name}/model`, import.meta.url));
+    const open = (answers: boolean) => openForTraining({ modelDir: family, tuning: resolveTuning(tuning), seed: 3, weightDecay: 0, answers });
+    const [remembering, plain] = [open(true), open(false)];
+    expect(plain.textMemory).toBeNull();
+    expect(remembering.textMemory === null).toBe(tuning.type === 'prompt');
+    const batch = layOut([[{ inputIds: Int32Array.from({ length: 12 }, (_, id) => 3 + id), lossWeights: new Float32Array(12).fill(1) }]]);
+    for (const model of [remembering, plain])
+      for (let step = 0; step < 3; step++) {
+        const { weight } = model.accumulate(batch, { seed: 1, step, microBatch: 0 });
+        model.update({ learningRate: 0.01, maxNorm: 0, weight });
+      }
+    // More than are remembered at once, and one that is longer than the context allows to continue far.
+    const prompts = Array.from({ length: 40 }, (_, text) =>
+      Int32Array.from({ length: 2 + (text % 9) }, (_, index) => 3 + ((7 * text + 5 * index) % 90)),
+    );
+    const all = [...prompts, Int32Array.from({ length: 50 }, (_, index) => 3 + (index % 60))];
+    const options = { maxTokens: 30, stopTokenIds: new Set([17]) };
+    const before = tf.memory().numTensors;
+    const got = await continueGreedily(remembering, all, options);
+    expect(tf.memory().numTensors).toBe(before);
+    expect(got).toEqual(await continueGreedily(plain, all, options));
+    expect(await continueGreedily(remembering, all, options)).toEqual(got);
+    remembering.dispose();
+    plain.dispose();
   });
 });
 

@@ -2,7 +2,7 @@
 import { PASS_TOKENS, paddedLength } from '../../../src/formats/pass-size.ts';
 import { virtualTokensOf } from '../data/packing.ts';
 import { yieldToEventLoop } from '../evaluate.ts';
-import type { TunedModel } from '../tuning/tuned-model.ts';
+import type { TextMemory, TunedModel } from '../tuning/tuned-model.ts';
 
 /** The logits of a pass are read back from the session: with a vocabulary of 256,000, 32 MB. */
 const MAX_ROWS = 32;
@@ -24,33 +24,94 @@ interface ContinueOptions {
 
 /** @throws the signal's reason once it is aborted */
 export async function continueGreedily(
-  model: Pick<TunedModel, 'config' | 'tuning' | 'nextTokens'>,
+  model: Pick<TunedModel, 'config' | 'tuning' | 'nextTokens' | 'textMemory'>,
   prompts: readonly Int32Array[],
   { maxTokens, stopTokenIds, onPass, signal }: ContinueOptions,
 ): Promise<Continued[]> {
+  const memory = model.textMemory ?? null;
   const context = model.config.maxPositionTokens - (virtualTokensOf(model)?.count ?? 0);
   const texts = prompts.map((prompt) => ({
     ids: [...prompt],
     promptLength: prompt.length,
     limit: Math.min(prompt.length + maxTokens, context),
-    finishReason: null as Continued['finishReason'] | null,
+    finishReason: null as OpenText['finishReason'],
   }));
-  for (;;) {
-    const open = texts.filter(({ finishReason }) => finishReason === null);
-    if (open.length === 0) break;
-    for (const pass of passes(open)) {
-      signal?.throwIfAborted();
-      const next = model.nextTokens(pass.map(({ ids }) => Int32Array.from(ids)));
-      for (const [row, text] of pass.entries()) {
-        const id = next[row]!;
-        if (stopTokenIds.has(id)) text.finishReason = 'stop';
-        else if (text.ids.push(id) >= text.limit) text.finishReason = 'length';
-      }
-      await onPass?.();
-      await yieldToEventLoop();
+  const take = (text: OpenText, id: number): void => {
+    if (stopTokenIds.has(id)) text.finishReason = 'stop';
+    else if (text.ids.push(id) >= text.limit) text.finishReason = 'length';
+  };
+  const each = async (pass: () => void): Promise<void> => {
+    signal?.throwIfAborted();
+    pass();
+    await onPass?.();
+    await yieldToEventLoop();
+  };
+  const read = (pass: readonly OpenText[]): void => {
+    const next = model.nextTokens(pass.map(({ ids }) => Int32Array.from(ids)));
+    for (const [row, text] of pass.entries()) take(text, next[row]!);
+  };
+  if (memory === null) await readAgain(texts, (pass) => each(() => read(pass)));
+  else await remembering(texts, { memory, take, each });
+  return texts.map(({ ids, promptLength, finishReason }) => ({ tokenIds: ids.slice(promptLength), finishReason: finishReason! }));
+}
+
+interface OpenText {
+  ids: number[];
+  /** Length at which it ends. */
+  limit: number;
+  finishReason: Continued['finishReason'] | null;
+}
+
+const isOpen = ({ finishReason }: OpenText): boolean => finishReason === null;
+
+/** Every pass reads whole texts. */
+async function readAgain(texts: readonly OpenText[], take: (pass: readonly OpenText[]) => Promise<void>): Promise<void> {
+  for (let open = texts.filter(isOpen); open.length > 0; open = open.filter(isOpen)) for (const pass of passes(open)) await take(pass);
+}
+
+interface Remembering {
+  memory: TextMemory;
+  take(text: OpenText, id: number): void;
+  each(pass: () => void): Promise<void>;
+}
+
+/** A pass reads what is new of each text, up to PASS_TOKENS tokens. So many texts are remembered at once as fill a pass when they are whole. */
+async function remembering(texts: readonly OpenText[], { memory, take, each }: Remembering): Promise<void> {
+  for (const group of groups(texts)) {
+    const held = group.map((text, slot) => ({ text, slot, seen: 0 }));
+    try {
+      for (let open = held; open.length > 0; open = open.filter(({ text }) => isOpen(text)))
+        await each(() => {
+          let room = PASS_TOKENS;
+          const pieces = open.flatMap((one) => {
+            const ids = one.text.ids.slice(one.seen, one.seen + room);
+            room -= ids.length;
+            return ids.length === 0 ? [] : [{ one, piece: { slot: one.slot, ids, position: one.seen } }];
+          });
+          const next = memory.next(pieces.map(({ piece }) => piece));
+          for (const [index, { one, piece }] of pieces.entries()) {
+            one.seen += piece.ids.length;
+            if (one.seen === one.text.ids.length) take(one.text, next[index]!);
+          }
+        });
+    } finally {
+      memory.forget(held.map(({ slot }) => slot));
     }
   }
-  return texts.map(({ ids, promptLength, finishReason }) => ({ tokenIds: ids.slice(promptLength), finishReason: finishReason! }));
+}
+
+function groups(texts: readonly OpenText[]): OpenText[][] {
+  const grouped: OpenText[][] = [];
+  let room = 0;
+  for (const text of texts) {
+    if (text.limit > room) {
+      grouped.push([]);
+      room = PASS_TOKENS;
+    }
+    grouped.at(-1)!.push(text);
+    room -= text.limit;
+  }
+  return grouped;
 }
 
 /** Texts that are continued together: as many as a training pass has tokens, or one that is longer, so that memory does not grow. */

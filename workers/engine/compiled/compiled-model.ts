@@ -9,12 +9,13 @@ import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { noiseScales } from '../tuning/embedding-noise.ts';
 import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
-import type { LearningModel, LogitsOptions, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
+import type { LearningModel, LogitsOptions, MomentValues, TensorValues, TextMemory, Update } from '../tuning/tuned-model.ts';
 import { fetchesOf, runsOf } from './fetches.ts';
 import { Learner, zeroedState } from './learner.ts';
 import { FEEDS, logitFeeds, passFeeds, passSizes } from './pass-feeds.ts';
 import { type Learning, type ModelChoices, type RecordedModel, recordModel } from './recorded-model.ts';
 import type { RecordedPass } from './recorded-pass.ts';
+import { openTextMemory } from './recorded-texts.ts';
 import { fuseRows } from './rewriting/fuse.ts';
 import { assignSlabs, valuesOf } from './session/held-slabs.ts';
 import { profile, type TimedOperation } from './session/profile.ts';
@@ -33,6 +34,7 @@ export class CompiledModel implements LearningModel {
   readonly trainable: ReadonlyMap<string, { readonly shape: readonly number[] }>;
   readonly trainableParameters: number;
   readonly totalParameters: number;
+  readonly textMemory: TextMemory | null;
   readonly #recorded: RecordedModel;
   readonly #session: GraphSession;
   readonly #learner: Learner;
@@ -54,6 +56,7 @@ export class CompiledModel implements LearningModel {
     if (!backend.isUsingGpuDevice) fuseRows(recorder.graph, runsOf(recorded));
     this.#session = new GraphSession(recorder.graph, fetchesOf(recorded));
     this.#learner = new Learner(this.#session, { trained, trainable: recorded.trainable, optimizer: recorded.learning });
+    this.textMemory = recorded.texts && openTextMemory(this.#session, recorded.texts, choices.config);
     const read = reader(weightShapes(choices.config), readWeight);
     const fill: Fill = (name, held) => {
       const own = added.get(name);

@@ -5,14 +5,21 @@ import type { Output } from './recording/graph.ts';
 import type { HeldSlab } from './session/held-slabs.ts';
 
 /** The fetches of each kind of run. */
-export function runsOf({ evaluation, reference, logits, learning }: RecordedModel): Output[][] {
+export function runsOf({ evaluation, reference, logits, texts, learning }: RecordedModel): Output[][] {
   const training = learning === null ? [] : [Object.values(learning.pass), [learning.update.norm], [learning.update.step]];
-  return [Object.values(evaluation), ...(reference === null ? [] : [[reference.output]]), [logits], ...training];
+  return [
+    Object.values(evaluation),
+    ...(reference === null ? [] : [[reference.output]]),
+    [logits],
+    ...(texts === null ? [] : [[texts.next]]),
+    ...training,
+  ];
 }
 
 /** Everything that any run fetches. */
 export const fetchesOf = (recorded: RecordedModel): Output[] => [
   ...runsOf(recorded).flat(),
+  ...(recorded.texts === null ? [] : [recorded.texts.release]),
   ...stateFetches([...recorded.frozen, ...recorded.constant], recorded.trained),
 ];
 

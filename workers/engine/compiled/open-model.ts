@@ -30,6 +30,8 @@ export interface TrainingChoices {
   gradientCheckpointing?: boolean;
   /** NEFTune's α; default: no noise. */
   noiseAlpha?: number | undefined;
+  /** Whether it is to continue texts while it is trained; default false. */
+  answers?: boolean;
   /** Called when the graph is recorded, before the weights are read. */
   recorded?: () => void;
   /** Called when it is known whether it pays to share passes with the runs on the same base. */
@@ -65,10 +67,11 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     precision = 'f32',
     gradientCheckpointing = false,
     noiseAlpha,
+    answers = false,
     recorded,
   } = choices;
   const learning = { weightDecay, gradientCheckpointing, noiseAlpha };
-  return open(modelDir, { tuning, objective, seed, initialTokens, continuesAdapter, precision, heldIn: precision, learning }, recorded);
+  return open(modelDir, { tuning, objective, seed, initialTokens, continuesAdapter, precision, heldIn: precision, answers, learning }, recorded);
 }
 
 /**

@@ -28,6 +28,8 @@ export const FEEDS = {
 
 /** The tensors that a pass reads. */
 export interface PassFeeds {
+  /** Placeholders of sizes that vary, by the names of their feeds. */
+  sizes: ReadonlyMap<string, number>;
   grid: TokenGrid;
   /** [2] int32 */
   dropoutKey: Tensor1D;
@@ -43,13 +45,15 @@ interface FeedOptions extends ObjectiveContext {
   objective: Objective;
   /** Every size in the model's tensors. */
   fixedSizes: Iterable<number>;
+  /** Names of further sizes that vary; default: none. */
+  moreSizes?: readonly string[];
 }
 
 /** Declares a pass's feeds. Sizes that vary are recorded as primes that divide none of the model's own sizes. */
-export function declareFeeds(recorder: Recorder, { objective, fixedSizes, ...context }: FeedOptions): PassFeeds {
+export function declareFeeds(recorder: Recorder, { objective, fixedSizes, moreSizes = [], ...context }: FeedOptions): PassFeeds {
   const feeds = Object.entries(objective.feeds(context));
   const objectiveSizes = new Set(feeds.flatMap(([, { shape }]) => shape.filter((size) => typeof size === 'string')));
-  const varying = [FEEDS.rows, FEEDS.length, FEEDS.logitCount, ...[...objectiveSizes].map(FEEDS.objectiveSize)];
+  const varying = [FEEDS.rows, FEEDS.length, FEEDS.logitCount, ...[...objectiveSizes].map(FEEDS.objectiveSize), ...moreSizes];
   const primes = primesDividingNone(fixedSizes, varying.length);
   const sizes = new Map(varying.map((name, index) => [name, primes[index]!]));
   for (const [name, prime] of sizes) recorder.size(name, prime);
@@ -59,6 +63,7 @@ export function declareFeeds(recorder: Recorder, { objective, fixedSizes, ...con
     return [rotary, recorder.feed(FEEDS.frequencies(index), 'float32', dependsOnLength(rotary) ? [rows, ofRow] : [ofRow])] as const;
   });
   return {
+    sizes,
     grid: {
       inputIds: recorder.feed(FEEDS.inputIds, 'int32', [rows * length]) as Tensor1D,
       positions: recorder.feed(FEEDS.positions, 'int32', [rows, length]) as Tensor2D,

@@ -27,6 +27,7 @@ import {
   tensorsIn,
   trainedVariables,
 } from './recorded-slabs.ts';
+import { type RecordedTexts, recordTexts, remembersTexts, TEXT_SIZES } from './recorded-texts.ts';
 import type { Output } from './recording/graph.ts';
 import { Recorder } from './recording/recorder.ts';
 import type { HeldSlab } from './session/held-slabs.ts';
@@ -46,6 +47,8 @@ export interface ModelChoices {
   precision: Precision;
   /** Precision in which frozen matrices are held. */
   heldIn: Precision;
+  /** Whether it is to continue texts; default false. */
+  answers?: boolean;
   /** null for inference: the model has no gradients and no moments. */
   learning: { weightDecay: number; gradientCheckpointing?: boolean; noiseAlpha?: number | undefined } | null;
 }
@@ -75,11 +78,13 @@ export interface RecordedModel {
   /** The objective's `reference`; null if it has none. */
   reference: { output: Output; ofBase: boolean } | null;
   logits: Output;
+  /** null where it is not to continue texts, or has to read them again for each token. */
+  texts: RecordedTexts | null;
   learning: Learning | null;
 }
 
 export function recordModel(choices: ModelChoices): RecordedModel {
-  const { config, tuning, objective, seed, initialTokens, continuesAdapter = false, precision, heldIn, learning } = choices;
+  const { config, tuning, objective, seed, initialTokens, continuesAdapter = false, precision, heldIn, answers = false, learning } = choices;
   const recorder = new Recorder(precision);
   const { graph } = recorder;
   const { blocks } = config.names;
@@ -115,12 +120,19 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   );
 
   const context: ObjectiveContext = { config, trainsHead: isTrained([usedHeadWeight(config), undefined]) || joined.changesHead === true };
-  const feeds = declareFeeds(recorder, { ...context, objective, fixedSizes: fixedSizes(config, [...frozen, ...constant, ...trained]) });
+  const remembers = answers && remembersTexts(config, tuning);
+  const feeds = declareFeeds(recorder, {
+    ...context,
+    objective,
+    fixedSizes: fixedSizes(config, [...frozen, ...constant, ...trained]),
+    ...(remembers && { moreSizes: TEXT_SIZES }),
+  });
   const evaluation = recordPass(recorder, feeds, { config, objective, parameters: parameters(), trainable: new Map() }).sums;
   const ofBase = trainedShapes.length === 0 && !continuesAdapter;
   const comparedWith = ofBase ? untuned(weights, config).parameters() : parameters();
   const reference = recordReference(recorder, feeds, { config, objective, parameters: comparedWith });
   const logits = recordLogits(recorder, feeds, { config, parameters: parameters() });
+  const texts = remembers ? recordTexts(recorder, { config, parameters: parameters(), sizes: feeds.sizes }) : null;
   let training: Learning | null = null;
   if (learning !== null) {
     const { weightDecay, gradientCheckpointing: checkpointing = false, noiseAlpha } = learning;
@@ -158,6 +170,7 @@ export function recordModel(choices: ModelChoices): RecordedModel {
     evaluation,
     reference: reference && { output: reference, ofBase },
     logits,
+    texts,
     learning: training,
   };
 }

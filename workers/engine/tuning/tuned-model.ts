@@ -16,6 +16,22 @@ export interface LogitsOptions {
   withoutVirtualTokens?: boolean;
 }
 
+/** More of a text whose earlier tokens are remembered. */
+export interface TextPiece {
+  /** Names the text until it is forgotten. */
+  slot: number;
+  ids: readonly number[];
+  /** Of the first of them in the text. */
+  position: number;
+}
+
+/** Texts that a model continues without reading them again. */
+export interface TextMemory {
+  /** @returns the most probable token after each piece */
+  next(pieces: readonly TextPiece[]): Int32Array;
+  forget(slots: readonly number[]): void;
+}
+
 export interface TunedModel {
   readonly config: ModelConfig;
   /** null for the base model alone. */
@@ -34,6 +50,8 @@ export interface TunedModel {
   nextTokenLogits(inputIds: Int32Array, options?: LogitsOptions): Float32Array;
   /** @returns the most probable token after each of the texts, which are computed in one pass */
   nextTokens(texts: readonly Int32Array[]): Int32Array;
+  /** Absent where texts have to be read again for each token. */
+  readonly textMemory?: TextMemory | null;
   /** Current values of the trained parameters, by name. */
   read(): Map<string, TensorValues>;
   /** Values of what the method added without training it, by name. */
