@@ -2,7 +2,7 @@ import { html } from '../lib/html.js';
 
 /**
  * A labelled field with its hint, or with what is wrong with it.
- * @typedef {{ id: string, label: string, hint?: string | undefined, value: string, isWrong?: boolean, problem?: string, onInput: (value: string) => void }} FieldProps
+ * @typedef {{ id: string, label: string, hint?: string | undefined, value: string, problem?: string, onInput: (value: string) => void }} FieldProps
  */
 
 /** @param {FieldProps & { placeholder?: string | undefined, isNumber?: boolean }} props */
@@ -32,10 +32,10 @@ const Labelled = ({ id, label, hint, problem = '', children }) => html`
   </div>`;
 
 /** @param {FieldProps} props */
-const attributes = ({ id, hint, value, isWrong = false, problem = '', onInput }) => ({
+const attributes = ({ id, hint, value, problem = '', onInput }) => ({
   id,
   value,
-  'aria-invalid': isWrong || problem !== '',
+  'aria-invalid': problem !== '',
   'aria-describedby': hint || problem !== '' ? `${id}-hint` : null,
   onInput: (/** @type {any} */ { currentTarget }) => onInput(currentTarget.value),
 });

@@ -3,13 +3,14 @@ import { fieldsOf, hyperparameterFields } from '../../lib/draft.js';
 import { MAIN_FIELDS, METHODS, MORE_FIELDS, OBJECTIVES, PRESETS } from '../../lib/fields.js';
 import { html } from '../../lib/html.js';
 import { AreaField, SelectField, TextField } from '../../parts/field.js';
+import { refusalOf } from '../../parts/refused.js';
 
 /** @typedef {import('../../lib/draft.js').Draft} Draft */
 /** @typedef {import('../../lib/fields.js').Field} Field */
 /** @typedef {import('../../lib/fields.js').Kind} Kind */
-/** `param`: what a refusal named. @typedef {{ draft: Draft, change: (change: Partial<Draft>) => void, param: string | null }} Props */
+/** @typedef {{ draft: Draft, change: (change: Partial<Draft>) => void, refused: import('../../parts/refused.js').Refused | null }} Props */
 
-/** One setting, by what it takes. @param {{ field: Field, id: string, value: string, isWrong?: boolean, problem?: string, onInput: (value: string) => void }} props */
+/** One setting, by what it takes. @param {{ field: Field, id: string, value: string, problem?: string, onInput: (value: string) => void }} props */
 export function Setting({ field: { label, hint, placeholder = 'auto', options, isList, isLines, isJson, isText, initial }, ...props }) {
   const shown = { ...props, label, hint };
   if (isJson || isLines) return html`<${AreaField} ...${shown} rows=${3} isCode=${isJson} />`;
@@ -17,9 +18,6 @@ export function Setting({ field: { label, hint, placeholder = 'auto', options, i
   const choices = options.map((option) => /** @type {const} */ ([option, option.replaceAll('_', ' ')]));
   return html`<${SelectField} ...${shown} options=${initial === undefined ? [['', 'auto'], ...choices] : choices} />`;
 }
-
-/** @param {string | null} param @param {string} name */
-const isNamed = (param, name) => param?.split('.').at(-1) === name;
 
 /** Kinds to choose from; one that is not known here is that of a copied job. @param {{ name: string, label: string, kinds: readonly Kind[], value: string, onChoose: (type: string) => void }} props */
 function Choices({ name, label, kinds, value, onChoose }) {
@@ -39,7 +37,7 @@ function Choices({ name, label, kinds, value, onChoose }) {
 }
 
 /** @param {Props} props */
-export function MethodFields({ draft, change, param }) {
+export function MethodFields({ draft, change, refused }) {
   const { objective, type, tuning, hyperparameters } = draft;
   /** Settings of the same name mean something else to another objective. @param {string} chosen */
   const chooseObjective = (chosen) => {
@@ -55,7 +53,7 @@ export function MethodFields({ draft, change, param }) {
         fields.length > 0 &&
         html`
         <div class="fields">
-          ${fields.map((field) => html`<${Setting} key=${field.name} id=${field.name} field=${field} value=${tuning[field.name] ?? ''} isWrong=${isNamed(param, field.name)} onInput=${(/** @type {string} */ value) => change({ tuning: { ...tuning, [field.name]: value } })} />`)}
+          ${fields.map((field) => html`<${Setting} key=${field.name} id=${field.name} field=${field} value=${tuning[field.name] ?? ''} problem=${refusalOf(refused, field.name)} onInput=${(/** @type {string} */ value) => change({ tuning: { ...tuning, [field.name]: value } })} />`)}
         </div>`
       }
       <h3>Objective</h3>
@@ -64,16 +62,16 @@ export function MethodFields({ draft, change, param }) {
 }
 
 /** @param {Props} props */
-export function SettingFields({ draft, change, param }) {
+export function SettingFields({ draft, change, refused }) {
   const [preset, setPreset] = useState('auto');
   const { hyperparameters, beside } = draft;
   const shared = [...MAIN_FIELDS, ...MORE_FIELDS];
   const ofObjective = hyperparameterFields(draft.objective).filter((field) => !shared.includes(field));
   const hyperparameter = (/** @type {Field} */ field) => html`
-    <${Setting} key=${field.name} id=${field.name} field=${field} value=${hyperparameters[field.name] ?? ''} isWrong=${isNamed(param, field.name)}
+    <${Setting} key=${field.name} id=${field.name} field=${field} value=${hyperparameters[field.name] ?? ''} problem=${refusalOf(refused, field.name)}
       onInput=${(/** @type {string} */ value) => change({ hyperparameters: { ...hyperparameters, [field.name]: value } })} />`;
   const own = (/** @type {Field} */ field) => html`
-    <${Setting} id=${field.name} field=${field} value=${beside[field.name] ?? ''} isWrong=${isNamed(param, field.name)}
+    <${Setting} id=${field.name} field=${field} value=${beside[field.name] ?? ''} problem=${refusalOf(refused, field.name)}
       onInput=${(/** @type {string} */ value) => change({ beside: { ...beside, [field.name]: value } })} />`;
   return html`
     <section class="card">
@@ -94,14 +92,14 @@ export function SettingFields({ draft, change, param }) {
         ${[...MAIN_FIELDS, ...ofObjective].map(hyperparameter)}
         ${own({ name: 'suffix', label: 'Name', hint: 'Part of the tuned model’s name.', isText: true })}
       </div>
-      <details>
+      <details open=${[...MORE_FIELDS.map(({ name }) => name), 'seed', 'priority', 'chat_template_kwargs'].some((name) => refusalOf(refused, name) !== '')}>
         <summary>More settings</summary>
         <div class="fields">
           ${MORE_FIELDS.map(hyperparameter)}
           ${own({ name: 'seed', label: 'Seed', hint: 'The same seed gives the same adapter.', placeholder: 'random' })}
           ${own({ name: 'priority', label: 'Priority', hint: '-10 to 10; higher goes first.', placeholder: '0' })}
           <${AreaField} id="chat_template_kwargs" label="Variables of the chat template" hint='As JSON: {"enable_thinking": false}' isCode value=${draft.chat_template_kwargs}
-            isWrong=${isNamed(param, 'chat_template_kwargs')} onInput=${(/** @type {string} */ value) => change({ chat_template_kwargs: value })} />
+            problem=${refusalOf(refused, 'chat_template_kwargs')} onInput=${(/** @type {string} */ value) => change({ chat_template_kwargs: value })} />
         </div>
       </details>
     </section>`;
