@@ -77,9 +77,10 @@ const HELP = `
 Fields are those of the request (tuning.use_rslora), or, shorter: learning_rate and every other
 hyperparameter, r, lora_alpha. A range is written MIN..MAX, with :log if it is drawn evenly in its
 logarithm and :integer for whole numbers; it needs --sample. Sweeps are named by their id, or by
-their name: the newest of that name.
+their name: the newest of that name. Values that have commas themselves are written as in YAML.
 
 Examples:
   $ graft sweep create rates -f job.yaml --vary learning_rate=1e-4,2e-4,5e-4 --vary r=8,16
   $ graft sweep create wide -f job.yaml --vary learning_rate=1e-5..1e-2:log --sample 9 --halving 20
+  $ graft sweep create methods -f job.yaml --vary 'tuning={type: lora, r: 8},{type: full}'
   $ graft sweep follow rates`;

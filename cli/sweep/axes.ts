@@ -16,6 +16,9 @@ const OWN = ['model', 'seed', 'training_file', 'validation_file', 'priority', 't
 /** `1e-5..1e-2:log` */
 const RANGE = /^([^.:]+(?:\.\d[^.:]*)?)\.\.([^:]+)((?::(?:log|integer))*)$/;
 
+/** Values that may have commas in them: lists, objects and quoted texts. */
+const NESTED = /[[{"]/;
+
 /** @param texts `field=value,value` or `field=min..max`. @throws Failure */
 export const parametersOf = (texts: readonly string[]): Record<string, unknown[] | Range> => Object.fromEntries(texts.map(parameterOf));
 
@@ -25,10 +28,18 @@ function parameterOf(text: string): [string, unknown[] | Range] {
   const given = text.slice(at + 1);
   const range = RANGE.exec(given);
   if (range !== null) return [pathOf(name), rangeOf(range, text)];
-  const values = given.split(',').filter((value) => value !== '');
+  const values = valuesOf(given, `--vary ${name}`);
   if (name === '' || values.length === 0)
     throw usageFailure(`--vary ${text} is not FIELD=VALUE,VALUE or FIELD=MIN..MAX`, 'As in --vary learning_rate=1e-4,2e-4.');
-  return [pathOf(name), values.map((value) => parseYaml(value, `--vary ${name}`))];
+  return [pathOf(name), values];
+}
+
+function valuesOf(given: string, where: string): unknown[] {
+  if (NESTED.test(given)) return parseYaml(`[${given}]`, where) as unknown[];
+  return given
+    .split(',')
+    .filter((value) => value !== '')
+    .map((value) => parseYaml(value, where));
 }
 
 function rangeOf([, least, most, options]: RegExpExecArray, text: string): Range {

@@ -239,6 +239,15 @@ describe('sweep', () => {
     await graft('sweep', 'delete', id);
     expect(await runGraft(['sweep', 'create', 'bad', ...job, '--vary', 'r=4,8', '--eta', '2'], signedIn)).toMatchObject({ code: 2 });
   });
+
+  it('varies lists and objects, whose commas are their own', async () => {
+    const job = ['--model', 'graft-tiny', '--training-file', 'swept.jsonl', '--metric', 'train_loss'];
+    const vary = ['--vary', 'tuning={type: lora, r: 8},{type: full}'];
+    const { id, search } = await graftJson<{ id: string; search: object }>('sweep', 'create', 'methods', ...job, ...vary);
+    expect(search).toEqual({ strategy: 'grid', parameters: { tuning: [{ type: 'lora', r: 8 }, { type: 'full' }] } });
+    await graft('sweep', 'delete', id);
+    expect(await runGraft(['sweep', 'create', 'bad', ...job, '--vary', 'tuning={type: lora'], signedIn)).toMatchObject({ code: 2 });
+  });
 });
 
 describe('export', () => {
