@@ -151,6 +151,7 @@ async function takeAll(browser: Browser, { url, key, api }: { url: string; key: 
   await take('new-job', `new?file=${train.id}`);
   await take('new-job-dark', `new?file=${train.id}`, dark);
   await take('new-job-phone', `new?file=${train.id}`, PHONE);
+  await take('new-sweep', `sweeps/new?from=${pirate.id}`);
   await take('compare', `compare?jobs=${pirate.id},${careful.id}`);
   await take('receipt', `jobs/${pirate.id}/receipt`, { before: toTabs });
   await take('proof', `jobs/${pirate.id}/proof`, { before: toTabs });

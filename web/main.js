@@ -11,6 +11,7 @@ import { JobPage } from './pages/job.js';
 import { JobsPage } from './pages/jobs.js';
 import { ModelsPage } from './pages/models.js';
 import { NewJobPage } from './pages/new-job.js';
+import { NewSweepPage } from './pages/new-sweep.js';
 import { SignInPage } from './pages/sign-in.js';
 import { SweepPage } from './pages/sweep.js';
 import { SweepsPage } from './pages/sweeps.js';
@@ -32,6 +33,7 @@ function page({ place, id, part, query }) {
   if (place === 'new')
     return html`<${NewJobPage} key=${query.toString()} from=${query.get('from')} file=${query.get('file')} model=${query.get('model')} />`;
   if (place === 'compare') return html`<${ComparePage} ids=${query.get('jobs')?.split(',').filter(Boolean) ?? []} />`;
+  if (place === 'sweeps' && id === 'new') return html`<${NewSweepPage} key=${query.toString()} from=${query.get('from')} />`;
   if (place === 'sweeps') return id === undefined ? html`<${SweepsPage} />` : html`<${SweepPage} key=${id} id=${id} />`;
   if (place === 'models') return html`<${ModelsPage} />`;
   if (place === 'chat') return html`<${ChatPage} key=${query.get('model')} model=${query.get('model')} />`;

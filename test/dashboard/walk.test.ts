@@ -203,6 +203,8 @@ describe.skipIf(executablePath === null)('the dashboard in Chromium', () => {
       ...parts,
       `new?from=${jobId}`,
       `compare?jobs=${jobId}`,
+      'sweeps',
+      'sweeps/new',
       'models',
       'chat',
       'exports',

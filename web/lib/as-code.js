@@ -22,22 +22,43 @@ export function asPython(url, request) {
   const extra = Object.fromEntries(entries.filter(([name]) => !TYPED.includes(name)));
   const lines = typed.map(([name, value]) => `    ${name}=${python(value)},`);
   if (Object.keys(extra).length > 0) lines.push(`    extra_body=${python(extra)},`);
-  return `import os
-from openai import OpenAI
-
-client = OpenAI(base_url="${url}/v1", api_key=os.environ["GRAFT_API_KEY"])
+  return `${pythonClient(url)}
 job = client.fine_tuning.jobs.create(
 ${lines.join('\n')}
 )
 print(job.id)`;
 }
 
-/** @param {string} url @param {Request} request */
-export const asNode = (url, request) => `import OpenAI from 'openai';
+/** OpenAI's clients have no sweeps, and post what they do not know. @param {string} url @param {Request} request */
+export const sweepAsPython = (url, request) => `${pythonClient(url)}
+sweep = client.post(
+    "/fine_tuning/sweeps",
+    cast_to=object,
+    body=${python(request)},
+)
+print(sweep["id"])`;
 
-const client = new OpenAI({ baseURL: '${url}/v1', apiKey: process.env.GRAFT_API_KEY });
+/** @param {string} url */
+const pythonClient = (url) => `import os
+from openai import OpenAI
+
+client = OpenAI(base_url="${url}/v1", api_key=os.environ["GRAFT_API_KEY"])`;
+
+/** @param {string} url @param {Request} request */
+export const asNode = (url, request) => `${nodeClient(url)}
 const job = await client.fineTuning.jobs.create(${JSON.stringify(request, null, 2)});
 console.log(job.id);`;
+
+/** @param {string} url @param {Request} request */
+export const sweepAsNode = (url, request) => `${nodeClient(url)}
+const body = ${JSON.stringify(request, null, 2)};
+const sweep = await client.post('/fine_tuning/sweeps', { body });
+console.log(sweep.id);`;
+
+/** @param {string} url */
+const nodeClient = (url) => `import OpenAI from 'openai';
+
+const client = new OpenAI({ baseURL: '${url}/v1', apiKey: process.env.GRAFT_API_KEY });`;
 
 /** @param {unknown} value @param {string} [indent] @returns {string} */
 function python(value, indent = '    ') {

@@ -2,16 +2,18 @@
 
 /**
  * `isList`: names between commas; `isLines`: one a line; `isJson`: an object; `options`: only these. `initial`: what it has at first.
+ * `drawn`: how a sweep draws it from a range, if not any number evenly.
  * @typedef {{
  *   name: string, label: string, hint?: string, placeholder?: string, initial?: string,
  *   options?: readonly string[], isList?: boolean, isLines?: boolean, isJson?: boolean, isText?: boolean,
+ *   drawn?: 'log' | 'integer',
  * }} Field
  */
 /** @typedef {{ type: string, label: string, hint: string, fields: readonly Field[] }} Kind */
 /** What the lines of a dataset are. @typedef {'supervised' | 'distilled' | 'preference' | 'labelled'} Family */
 
 /** @type {Field} */
-const VIRTUAL_TOKENS = { name: 'num_virtual_tokens', label: 'Virtual tokens', hint: 'Before each text.', placeholder: '20' };
+const VIRTUAL_TOKENS = { name: 'num_virtual_tokens', label: 'Virtual tokens', hint: 'Before each text.', placeholder: '20', drawn: 'integer' };
 /** @type {Field} */
 const FAMILY_LAYERS = {
   name: 'target_modules',
@@ -28,7 +30,7 @@ export const METHODS = [
     label: 'LoRA',
     hint: 'Trains a small adapter beside the model. A file of megabytes.',
     fields: [
-      { name: 'r', label: 'Rank (r)', hint: '1 to 256.', placeholder: '16' },
+      { name: 'r', label: 'Rank (r)', hint: '1 to 256.', placeholder: '16', drawn: 'integer' },
       { name: 'lora_alpha', label: 'Alpha', hint: 'The update is scaled by alpha / r.', placeholder: '2 × r' },
       { name: 'lora_dropout', label: 'Dropout', placeholder: '0' },
       { name: 'target_modules', label: 'Layers', hint: 'Such as q_proj, v_proj.', placeholder: 'all linear', isList: true },
@@ -40,7 +42,7 @@ export const METHODS = [
     type: 'vera',
     label: 'VeRA',
     hint: 'Trains two vectors for each layer, between random matrices.',
-    fields: [{ name: 'r', label: 'Rank (r)', hint: 'Of the random matrices.', placeholder: '256' }, FAMILY_LAYERS],
+    fields: [{ name: 'r', label: 'Rank (r)', hint: 'Of the random matrices.', placeholder: '256', drawn: 'integer' }, FAMILY_LAYERS],
   },
   { type: 'prompt', label: 'Prompt tuning', hint: 'Trains embeddings before each text.', fields: [VIRTUAL_TOKENS] },
   { type: 'prefix', label: 'Prefix tuning', hint: 'Trains keys and values before each text.', fields: [VIRTUAL_TOKENS] },
@@ -114,9 +116,9 @@ export const OBJECTIVES = [
 
 /** @type {readonly Field[]} */
 export const MAIN_FIELDS = [
-  { name: 'n_epochs', label: 'Epochs', hint: 'Passes over the file.' },
-  { name: 'batch_size', label: 'Batch size', hint: 'Examples per step.' },
-  { name: 'learning_rate', label: 'Learning rate', hint: 'Of AdamW, at its peak.' },
+  { name: 'n_epochs', label: 'Epochs', hint: 'Passes over the file.', drawn: 'integer' },
+  { name: 'batch_size', label: 'Batch size', hint: 'Examples per step.', drawn: 'integer' },
+  { name: 'learning_rate', label: 'Learning rate', hint: 'Of AdamW, at its peak.', drawn: 'log' },
 ];
 
 /** @type {readonly Field[]} */
@@ -130,10 +132,10 @@ export const MORE_FIELDS = [
   { name: 'warmup_ratio', label: 'Warm-up', hint: 'Share of the steps.' },
   { name: 'weight_decay', label: 'Weight decay', hint: 'Of matrices.' },
   { name: 'max_grad_norm', label: 'Gradient clip', hint: '0 turns it off.' },
-  { name: 'max_length', label: 'Longest example', hint: 'In tokens.' },
+  { name: 'max_length', label: 'Longest example', hint: 'In tokens.', drawn: 'integer' },
   { name: 'truncation', label: 'Longer ones are', hint: 'error: the job fails.', options: ['error', 'right', 'left', 'drop'] },
-  { name: 'eval_steps', label: 'Evaluate every', hint: 'Steps.' },
-  { name: 'save_steps', label: 'Checkpoint every', hint: 'Steps; 0: each epoch.' },
+  { name: 'eval_steps', label: 'Evaluate every', hint: 'Steps.', drawn: 'integer' },
+  { name: 'save_steps', label: 'Checkpoint every', hint: 'Steps; 0: each epoch.', drawn: 'integer' },
   { name: 'precision', label: 'Precision', hint: 'Of matrix products.', options: ['f32', 'bf16'] },
 ];
 

@@ -27,10 +27,3 @@ export function ranked(trials, mode) {
   const place = (/** @type {Trial} */ { metric }) => (metric === null ? Number.POSITIVE_INFINITY : sign * metric.value);
   return trials.toSorted((a, b) => place(a) - place(b) || a.index - b.index);
 }
-
-/** What to post for a sweep like this. */
-export const EXAMPLE = {
-  name: 'rates-and-ranks',
-  base: { model: 'graft-tiny', training_file: 'file-…', validation_file: 'file-…' },
-  search: { strategy: 'grid', parameters: { 'hyperparameters.learning_rate': [1e-4, 5e-4], 'tuning.r': [4, 16] } },
-};

@@ -16,6 +16,15 @@ const { parse, rawJSON, isRawJSON } = /** @type {{
 const parseJson = (text) =>
   parse(text, (_key, value, context) => (typeof value === 'number' && context?.source !== undefined && rawJSON ? rawJSON(context.source) : value));
 
+/** JSON, or the text itself where it is none. @param {string} text @returns {unknown} */
+export function jsonOrText(text) {
+  try {
+    return parseJson(text);
+  } catch {
+    return text;
+  }
+}
+
 /** A number that parseJson has kept as it was written. @param {unknown} value @returns {value is { rawJSON: string }} */
 export const isRawNumber = (value) => isRawJSON?.(value) === true;
 
@@ -45,8 +54,8 @@ export function valueIn({ isList, isLines, isJson, isText }, text) {
   return isText || Number.isNaN(Number(text)) ? text : Number(text);
 }
 
-/** @param {string} text @param {RegExp} by */
-const split = (text, by) =>
+/** Parts that are not empty. @param {string} text @param {RegExp} by */
+export const split = (text, by) =>
   text
     .split(by)
     .map((part) => part.trim())

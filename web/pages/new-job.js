@@ -3,6 +3,7 @@ import { post } from '../api/client.js';
 import { useResource } from '../api/use-resource.js';
 import { announce } from '../lib/announce.js';
 import { draftOf, emptyDraft, problemOf, requestOf } from '../lib/draft.js';
+import { handOver } from '../lib/handed-over.js';
 import { html } from '../lib/html.js';
 import { go, link } from '../lib/route.js';
 import { Refusal, useSending } from '../parts/refused.js';
@@ -56,6 +57,10 @@ function Form({ models, files, start }) {
           <button class="primary" disabled=${isBusy}>${isBusy ? 'Creating …' : draft.isDry ? 'Create the dry run' : 'Create the job'}</button>
           <label class="check small"><input type="checkbox" checked=${draft.isDry} onChange=${() => change({ isDry: !draft.isDry })} />
             Dry run: two real steps measure memory and time, and nothing is delivered</label>
+          <button type="button" class="plain" onClick=${() => {
+            handOver(draft);
+            go(link('sweeps', 'new'));
+          }}>Make a sweep of this</button>
         </div>
       </form>
       <aside class="stack aside" aria-label="What the job needs">

@@ -1,12 +1,9 @@
 import { get } from '../api/client.js';
 import { useResource } from '../api/use-resource.js';
-import { asCurl } from '../lib/as-code.js';
 import { ago, short } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { link } from '../lib/route.js';
-import { serviceUrl } from '../lib/service-url.js';
-import { EXAMPLE, fieldName, sweepName } from '../lib/sweeps.js';
-import { Code } from '../parts/code.js';
+import { fieldName, sweepName } from '../lib/sweeps.js';
 import { Head } from '../parts/shell.js';
 import { Empty, Resource } from '../parts/state.js';
 import { Status } from '../parts/status.js';
@@ -22,11 +19,11 @@ export function SweepsPage() {
     everyMs: POLL_MS,
   });
   return html`
-    <${Head} title="Sweeps" note="The same job with different settings: which of them is the best?" />
+    <${Head} title="Sweeps" note="The same job with different settings: which of them is the best?"><a class="button primary" href=${link('sweeps', 'new')}>New sweep</a><//>
     <${Resource} of=${sweeps} rows=${2}>
       ${(/** @type {SweepList} */ { data, has_more: hasMore }) =>
         data.length === 0
-          ? html`<${Empty} title="No sweeps yet"><p>A program or the command line creates one, and this page shows how it goes.</p><//>`
+          ? html`<${Empty} title="No sweeps yet"><p>Choose a job and what its copies differ in, and this page shows how they go.</p><//>`
           : html`
               <div class="table-box">
                 <table class="cards">
@@ -36,12 +33,7 @@ export function SweepsPage() {
                 </table>
               </div>
               ${hasMore && html`<p class="quiet">The newest ${SHOWN}.</p>`}`}
-    <//>
-    <details class="card-plain">
-      <summary>How to create one</summary>
-      <p><code>base</code> is the body of a job, as the form for a new job shows it; <code>search</code> says what the jobs differ in. <code>graft sweep create</code> does the same.</p>
-      <${Code} text=${asCurl(serviceUrl(), EXAMPLE, '/fine_tuning/sweeps')} label="a sweep in curl" />
-    </details>`;
+    <//>`;
 }
 
 /** @param {{ sweep: Sweep }} props */

@@ -8,8 +8,8 @@ import { html } from '../../lib/html.js';
 /** People type on; only what they have typed is estimated. */
 const SETTLED_MS = 500;
 
-/** @param {{ request: Record<string, unknown> }} props */
-export function EstimatePanel({ request }) {
+/** @param {{ request: Record<string, unknown>, title?: string }} props */
+export function EstimatePanel({ request, title = 'Estimate' }) {
   const [state, setState] = useState(/** @type {{ estimate: Estimate | null, problem: string }} */ ({ estimate: null, problem: '' }));
   const { training_file: file, ...rest } = request;
   const asked = JSON.stringify(file === '' ? rest : request);
@@ -33,7 +33,7 @@ export function EstimatePanel({ request }) {
   const { estimate, problem } = state;
   return html`
     <section class="card">
-      <h2>Estimate</h2>
+      <h2>${title}</h2>
       ${problem && html`<p class="note is-warn small">${problem}</p>`}
       ${estimate === null ? !problem && html`<p class="quiet">It comes when a model is chosen.</p>` : html`<${Shown} estimate=${estimate} />`}
     </section>`;

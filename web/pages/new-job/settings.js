@@ -20,7 +20,7 @@ export function Setting({ field: { label, hint, placeholder = 'auto', options, i
 }
 
 /** Kinds to choose from; one that is not known here is that of a copied job. @param {{ name: string, label: string, kinds: readonly Kind[], value: string, onChoose: (type: string) => void }} props */
-function Choices({ name, label, kinds, value, onChoose }) {
+export function Choices({ name, label, kinds, value, onChoose }) {
   const known = kinds.some(({ type }) => type === value)
     ? kinds
     : [...kinds, { type: value, label: value, hint: 'As the job that is copied has it.' }];
