@@ -88,7 +88,8 @@ function addCreate(jobs: Command): void {
 }
 
 const CREATE_HELP = `
-A file has the fields of POST /v1/fine_tuning/jobs (docs/jobs.md); paths in it are relative to it:
+A file has the fields of POST /v1/fine_tuning/jobs (docs/jobs.md). training_file, validation_file,
+evaluation_file, retention_file and start_from may be paths too, relative to it, and are uploaded:
 
   model: graft-tiny
   training_file: train.jsonl

@@ -18,11 +18,15 @@ export async function validate(paths: readonly string[], { output }: Context): P
 /** @throws Failure for a file that cannot be judged here */
 export async function validateLocally(path: string): Promise<FileValidation> {
   await requireFile(path);
-  if (isTable(path)) throw usageFailure(`${path} is a table, which is judged by the service alone`, `Upload it: graft files upload ${path}`);
+  const kind = isTable(path) ? 'a table' : isArchive(path) ? 'an archive' : null;
+  if (kind !== null) throw usageFailure(`${path} is ${kind}, which is judged by the service alone`, `Upload it: graft files upload ${path}`);
   return viewOf(await judgeFile(createReadStream(path)));
 }
 
 export const isTable = (path: string): boolean => /\.(csv|parquet)$/i.test(path);
+
+/** Of an adapter's directory. */
+export const isArchive = (path: string): boolean => /\.(tar|tar\.gz|tgz)$/i.test(path);
 
 /** @throws Failure */
 export async function requireFile(path: string): Promise<void> {

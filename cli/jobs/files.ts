@@ -6,7 +6,7 @@ import { hashFile } from '../../src/formats/hashing.ts';
 import type { Context } from '../context.ts';
 import { Failure } from '../exit-code.ts';
 import { judgement, uploadShown } from '../files/judged-upload.ts';
-import { isTable, requireFile, validateLocally } from '../files/validate.ts';
+import { isArchive, isTable, requireFile, validateLocally } from '../files/validate.ts';
 import { validationText } from '../files/validation-text.ts';
 import type { Service } from '../service.ts';
 import type { List } from '../types.ts';
@@ -17,7 +17,7 @@ interface Needs {
   output: Context['output'];
 }
 
-/** Replaces paths by ids: the files are checked here, then uploaded unless the service has them. @throws Failure for a file with problems */
+/** Replaces paths by ids: datasets are checked here, then files are uploaded unless the service has them. @throws Failure for a file with problems */
 export async function withUploads(request: Request, needs: Needs): Promise<Request> {
   const made = { ...request };
   for (const field of FILE_FIELDS) {
@@ -27,13 +27,11 @@ export async function withUploads(request: Request, needs: Needs): Promise<Reque
   return made;
 }
 
-/** @returns the id of the dataset at this path */
+/** @returns the id of the file at this path */
 export async function uploaded(path: string, { service, output }: Needs): Promise<string> {
   await requireFile(path);
   if (!isTable(path)) {
-    const validation = await validateLocally(path);
-    if (validation.status === 'error')
-      throw new Failure(`${path} has problems, so nothing was sent:\n${validationText(path, validation, output.tint)}`);
+    if (!isArchive(path)) await requireNoProblems(path, output);
     const there = await sameFile(path, service);
     if (there !== null) {
       output.note(`${path} is there already: ${there}`);
@@ -47,10 +45,17 @@ export async function uploaded(path: string, { service, output }: Needs): Promis
   return id;
 }
 
+/** @throws Failure */
+async function requireNoProblems(path: string, output: Context['output']): Promise<void> {
+  const validation = await validateLocally(path);
+  if (validation.status === 'error')
+    throw new Failure(`${path} has problems, so nothing was sent:\n${validationText(path, validation, output.tint)}`);
+}
+
 /** As many as a project is likely to have of one size. */
 const MAX_COMPARED = 5;
 
-/** @returns the id of a dataset with the same name and content; null if the service has no such dataset */
+/** @returns the id of a file with the same name and content; null if the service has no such file */
 async function sameFile(path: string, { client, fetch }: Service): Promise<string | null> {
   const { size } = await stat(path);
   const { data } = await client.get<List<FileObject>>('/files', { query: { purpose: 'fine-tune' } });

@@ -27,7 +27,7 @@ export interface JobFlags {
 export type Request = Record<string, unknown>;
 
 /** The fields of a job that name files. */
-export const FILE_FIELDS = ['training_file', 'validation_file'] as const;
+export const FILE_FIELDS = ['training_file', 'validation_file', 'evaluation_file', 'retention_file', 'start_from'] as const;
 
 /** @throws Failure */
 export const requestOf = async (flags: JobFlags): Promise<Request> => withFlags(flags.file === undefined ? {} : await readRequest(flags.file), flags);

@@ -1,6 +1,6 @@
 /** What the jobs of a sweep differ in: `search.parameters` of the request. */
 import { usageFailure } from '../exit-code.ts';
-import { parseYaml } from '../jobs/request.ts';
+import { FILE_FIELDS, parseYaml } from '../jobs/request.ts';
 
 interface Range {
   min: number;
@@ -12,7 +12,7 @@ interface Range {
 /** Fields of PEFT's that may be named without `tuning.`. */
 const TUNING = ['r', 'lora_alpha', 'lora_dropout', 'use_rslora', 'use_dora', 'target_modules'];
 /** Fields of the request itself. */
-const OWN = ['model', 'seed', 'training_file', 'validation_file', 'priority', 'tuning', 'method'];
+const OWN = ['model', 'seed', ...FILE_FIELDS, 'priority', 'tuning', 'method'];
 /** `1e-5..1e-2:log` */
 const RANGE = /^([^.:]+(?:\.\d[^.:]*)?)\.\.([^:]+)((?::(?:log|integer))*)$/;
 

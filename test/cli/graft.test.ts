@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildApp } from '../../src/app.ts';
 import { DEFAULT_PROJECT } from '../../src/ids.ts';
 import { storeTunedModel } from '../exports/tuned-model.ts';
+import { filesOf, PEFT_ADAPTER, tarOfFiles } from '../files/adapter-tar.ts';
 import { newJob } from '../jobs/new-job.ts';
 import { API_KEY, type RunningService, runService } from '../running-service.ts';
 import { runGraft, startGraft } from './run-graft.ts';
@@ -148,6 +149,28 @@ describe('jobs', () => {
     expect(await graft('jobs', 'delete', first.id)).toBe(`${first.id} is deleted`);
   });
 
+  it('create › with paths for every file that a job may have › uploads each, and an adapter in a tar too', async () => {
+    await mkdir(join(cwd, 'data'));
+    const fields = ['training_file', 'validation_file', 'evaluation_file', 'retention_file'];
+    for (const field of fields) await writeFile(join(cwd, 'data', `${field}.jsonl`), line(field) + line('two'));
+    await writeFile(join(cwd, 'data', 'adapter.tar'), await tarOfFiles(filesOf(PEFT_ADAPTER)));
+    const grader = {
+      ...{ type: 'string_check', name: 'equal', operation: 'eq' },
+      ...{ input: '{{sample.output_text}}', reference: '{{item.reference_answer}}' },
+    };
+    const paths = Object.fromEntries(fields.slice(0, 3).map((field) => [field, `${field}.jsonl`]));
+    const request = { model: 'graft-tiny', ...paths, start_from: 'adapter.tar', evaluations: [grader], analysis: true };
+    await writeFile(join(cwd, 'data', 'job.json'), JSON.stringify(request));
+    const args = ['jobs', 'create', '-f', 'data/job.json', '--set', 'retention_file=data/retention_file.jsonl'];
+    const job = await graftJson<Record<string, string>>(...args);
+    const names = { ...Object.fromEntries(fields.map((field) => [field, `${field}.jsonl`])), start_from: 'adapter.tar' };
+    for (const [field, filename] of Object.entries(names))
+      expect(await service.client.files.retrieve(job[field]!), field).toMatchObject({ filename, purpose: 'fine-tune', status: 'processed' });
+    const again = await graftJson<Record<string, string>>(...args);
+    for (const field of Object.keys(names)) expect(again[field], field).toBe(job[field]);
+    for (const { id } of [job, again]) await graft('jobs', 'delete', id!);
+  });
+
   it('create › with a file that has problems › sends nothing', async () => {
     await writeFile(join(cwd, 'broken.jsonl'), '{"messages": []}\n');
     const before = (await service.client.files.list()).data.length;
@@ -226,6 +249,22 @@ describe('sweep', () => {
       code: 1,
       stderr: expect.stringContaining('There is no sweep "rates"'),
     });
+  });
+
+  it('varies a file of the job by paths, which are uploaded', async () => {
+    for (const name of ['one', 'two']) await writeFile(join(cwd, `${name}.jsonl`), line(name));
+    const job = ['--model', 'graft-tiny', '--training-file', 'swept.jsonl', '--metric', 'train_loss', '--set', 'analysis=true'];
+    const vary = ['--vary', 'retention_file=one.jsonl,two.jsonl'];
+    const { id, search } = await graftJson<{ id: string; search: { parameters: Record<string, string[]> } }>(
+      'sweep',
+      'create',
+      'kept',
+      ...job,
+      ...vary,
+    );
+    const files = await Promise.all(search.parameters['retention_file']!.map((file) => service.client.files.retrieve(file)));
+    expect(files.map(({ filename }) => filename)).toEqual(['one.jsonl', 'two.jsonl']);
+    await graft('sweep', 'delete', id);
   });
 
   it('draws values of ranges, for successive halving', async () => {
