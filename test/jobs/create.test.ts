@@ -135,6 +135,31 @@ describe('create', () => {
     ],
     ['an integration without a project', { integrations: [{ type: 'wandb', wandb: {} }] }, { param: 'integrations.0.wandb.project' }],
     [
+      'an integration with an empty project',
+      { integrations: [{ type: 'wandb', wandb: { project: '' } }] },
+      { param: 'integrations.0.wandb.project', message: /^project is empty/ },
+    ],
+    [
+      'a project that Weights & Biases would refuse',
+      { integrations: [{ type: 'wandb', wandb: { project: 'acme/tuning' } }] },
+      { param: 'integrations.0.wandb.project', message: /^project is "acme\/tuning"\. .*entity and project/ },
+    ],
+    [
+      'an entity that Weights & Biases would refuse',
+      { integrations: [{ type: 'wandb', wandb: { project: 'p', entity: 'a:b' } }] },
+      { param: 'integrations.0.wandb.entity', message: /^entity is "a:b"/ },
+    ],
+    [
+      'a tag that is longer than Weights & Biases takes',
+      { integrations: [{ type: 'wandb', wandb: { project: 'p', tags: ['a', 'x'.repeat(65)] } }] },
+      { param: 'integrations.0.wandb.tags.1', message: /has 65 characters; the limit is 64/ },
+    ],
+    [
+      'more tags than anyone reads',
+      { integrations: [{ type: 'wandb', wandb: { project: 'p', tags: Array.from({ length: 51 }, (_, index) => `tag ${index}`) } }] },
+      { param: 'integrations.0.wandb.tags' },
+    ],
+    [
       "an integration's key",
       { integrations: [{ type: 'wandb', wandb: { project: 'p', api_key: 'secret' } }] },
       { code: 'unknown_parameter', param: 'integrations.0.wandb.api_key' },
