@@ -22,6 +22,13 @@ export const JOB = {
   method: { type: 'supervised', supervised: { hyperparameters: {} } },
 };
 
+/** Pairs of answers, as OpenAI has them. */
+const PAIRS = Array.from({ length: 4 }, (_, index) => {
+  const answer = (content: string) => [{ role: 'assistant', content }];
+  const input = { messages: [{ role: 'user', content: `What is ${index} and ${index}?` }] };
+  return `${JSON.stringify({ input, preferred_output: answer(`It is ${2 * index}.`), non_preferred_output: answer('Who knows?') })}\n`;
+}).join('');
+
 export const createJobRows: Row[] = [
   [
     'fineTuning.jobs.create',
@@ -40,6 +47,29 @@ export const createJobRows: Row[] = [
       });
       expectMatch(job, { ...JOB, status: 'validating_files', seed: 7, training_file, validation_file, metadata: { team: 'blue' }, hyperparameters });
       await client.fineTuning.jobs.cancel(job.id);
+    },
+  ],
+  [
+    'fineTuning.jobs.create',
+    'with DPO, to its end',
+    async ({ client, datasetFile, newJob, succeeded }) => {
+      const training_file = await datasetFile(PAIRS);
+      const hyperparameters = { n_epochs: 1, batch_size: 2, beta: 0.2, learning_rate_multiplier: 'auto' } as const;
+      const made = await newJob({ training_file, method: { type: 'dpo', dpo: { hyperparameters } } });
+      const method = { type: 'dpo', dpo: { hyperparameters } };
+      expectMatch(made, { ...JOB, training_file, method });
+      const job = await succeeded(made.id);
+      const resolved = { type: 'dpo', dpo: { hyperparameters: { ...hyperparameters, learning_rate_multiplier: Number } } };
+      expectMatch(job, { ...JOB, training_file, method: resolved, fine_tuned_model: /^ft:graft-tiny:/ });
+      const { data } = await client.fineTuning.jobs.listEvents(job.id, { limit: 100 });
+      const steps = data.filter(({ type }) => type === 'metrics').map((event) => event.data);
+      expectMatch(steps.length, 2); // four pairs in batches of two
+      // Before the first step, the model is its reference: each pair loses ln 2.
+      expectMatch(steps.at(-1), {
+        step: 1,
+        train_loss: (loss: unknown) => Math.abs(Number(loss) - Math.LN2) < 1e-4,
+        'train_rewards/margins': Number,
+      });
     },
   ],
   [

@@ -16,12 +16,12 @@ import { jobRows } from './job-rows.ts';
 import { methodsOf } from './methods.ts';
 import { lastModelRows, modelRows } from './model-rows.ts';
 import { notServedRows } from './not-served-rows.ts';
-import type { Instructions, Job, Package, Row, Setting } from './setting.ts';
+import type { Client, Instructions, Job, Package, Row, Setting } from './setting.ts';
 import { transportRows } from './transport-rows.ts';
 import { uploadRows } from './upload-rows.ts';
 import { endpointRows, webhookRows } from './webhook-rows.ts';
 
-/** How long the one job may take, on a slow machine beside other clients' jobs. */
+/** How long a job may take, on a slow machine beside other clients' jobs. */
 const TRAINED_WITHIN_MS = 300_000;
 const LOOK_EVERY_MS = 500;
 /** A row takes seconds; the first that needs the trained job waits for it. */
@@ -30,8 +30,8 @@ const ROW_MS = TRAINED_WITHIN_MS + 20_000;
 function settingOf(instructions: Instructions, openai: Package): Setting {
   const { baseURL, faultyURL, key, dataset } = instructions;
   const client = new openai.OpenAI({ baseURL, apiKey: key, adminAPIKey: key });
-  const datasetFile = async () => {
-    const { id } = await client.files.create({ file: new File([dataset], 'train.jsonl'), purpose: 'fine-tune' });
+  const datasetFile = async (content = dataset) => {
+    const { id } = await client.files.create({ file: new File([content], 'train.jsonl'), purpose: 'fine-tune' });
     await client.files.waitForProcessing(id, { pollInterval: 200 });
     return id;
   };
@@ -44,6 +44,7 @@ function settingOf(instructions: Instructions, openai: Package): Setting {
     through: (fault, name, options) =>
       new openai.OpenAI({ apiKey: key, adminAPIKey: key, baseURL: `${faultyURL}/${fault}/node-${process.pid}-${name}/v1`, ...options }),
     newJob: async (more) => client.fineTuning.jobs.create({ model: 'graft-tiny', training_file: await datasetFile(), ...more }),
+    succeeded: (id) => succeeded(client, id),
     trained() {
       training ??= train(setting);
       return training;
@@ -55,6 +56,10 @@ function settingOf(instructions: Instructions, openai: Package): Setting {
 async function train({ client, newJob }: Setting): Promise<Job> {
   const method = { type: 'supervised', supervised: { hyperparameters: { n_epochs: 2, batch_size: 4 } } } as const;
   const { id } = await newJob({ suffix: 'conformance', seed: 3, method });
+  return succeeded(client, id);
+}
+
+async function succeeded(client: Client, id: string): Promise<Job> {
   for (const deadline = Date.now() + TRAINED_WITHIN_MS; Date.now() < deadline; await delay(LOOK_EVERY_MS)) {
     const job = await client.fineTuning.jobs.retrieve(id);
     if (job.status === 'succeeded') return job;

@@ -25,11 +25,13 @@ export interface Setting extends Instructions {
   client: Client;
   /** A client whose answers are damaged as the fault's name says, the first one or all; each name has its own first one. */
   through(fault: 'cut' | 'busy' | 'late', name: string, options?: { maxRetries?: number; timeout?: number }): Client;
-  /** @returns the id of a new file with the dataset, once it has been read */
-  datasetFile(): Promise<string>;
+  /** @returns the id of a new file with this content, or with the dataset, once it has been read */
+  datasetFile(content?: string): Promise<string>;
   /** A new job that nobody has waited for. */
   newJob(more?: Partial<OpenAI7.FineTuning.JobCreateParams>): Promise<Job>;
-  /** The one job that trains to its end, posted once for all rows that need it. */
+  /** @returns the job, once it has succeeded. @throws if it fails or takes too long */
+  succeeded(id: string): Promise<Job>;
+  /** The one job that most rows look at: it trains to its end, and is posted once. */
   trained(): Promise<Job>;
 }
 

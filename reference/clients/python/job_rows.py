@@ -1,3 +1,5 @@
+import json
+import math
 import os
 import re
 
@@ -48,6 +50,29 @@ def _(s):
     )
     expect_match(job, {**JOB, **files, "status": "validating_files", "seed": 7, "metadata": {"team": "blue"}, "hyperparameters": hyperparameters})
     s.client.fine_tuning.jobs.cancel(job.id)
+
+
+def pair(number):
+    """Two answers, as OpenAI has them."""
+    answer = lambda content: [{"role": "assistant", "content": content}]
+    asked = {"messages": [{"role": "user", "content": f"What is {number} and {number}?"}]}
+    return json.dumps({"input": asked, "preferred_output": answer(f"It is {2 * number}."), "non_preferred_output": answer("Who knows?")}) + "\n"
+
+
+@row("fineTuning.jobs.create", "with DPO, to its end")
+def _(s):
+    training_file = s.dataset_file("".join(pair(number) for number in range(4)))
+    hyperparameters = {"n_epochs": 1, "batch_size": 2, "beta": 0.2, "learning_rate_multiplier": "auto"}
+    method = {"type": "dpo", "dpo": {"hyperparameters": hyperparameters}}
+    made = s.new_job(training_file=training_file, method=method)
+    expect_match(made, {**JOB, "training_file": training_file, "method": method})
+    job = s.succeeded(made.id)
+    resolved = {"type": "dpo", "dpo": {"hyperparameters": {**hyperparameters, "learning_rate_multiplier": float}}}
+    expect_match(job, {**JOB, "training_file": training_file, "method": resolved, "fine_tuned_model": re.compile("^ft:graft-tiny:")})
+    steps = [event.data for event in s.client.fine_tuning.jobs.list_events(job.id, limit=100).data if event.type == "metrics"]
+    expect_match(len(steps), 2)  # four pairs in batches of two
+    # Before the first step, the model is its reference: each pair loses ln 2.
+    expect_match(steps[-1], {"step": 1, "train_loss": lambda loss: abs(loss - math.log(2)) < 1e-4, "train_rewards/margins": float})
 
 
 @row("fineTuning.jobs.create", "with the deprecated hyperparameters")

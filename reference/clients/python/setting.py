@@ -5,7 +5,7 @@ import time
 
 import openai
 
-# How long the one job may take, on a slow machine beside other clients' jobs.
+# How long a job may take, on a slow machine beside other clients' jobs.
 TRAINED_WITHIN_S = 300
 
 
@@ -25,12 +25,12 @@ class Setting:
         url = f"{self.faulty_url}/{fault}/python-{os.getpid()}-{name}/v1"
         return openai.OpenAI(base_url=url, api_key=self.key, admin_api_key=self.key, **options)
 
-    def upload(self, filename="train.jsonl", **more):
-        return self.client.files.create(file=(filename, self.dataset.encode()), purpose="fine-tune", **more)
+    def upload(self, filename="train.jsonl", content=None, **more):
+        return self.client.files.create(file=(filename, (content or self.dataset).encode()), purpose="fine-tune", **more)
 
-    def dataset_file(self):
-        """The id of a new file with the dataset, once it has been read."""
-        return self.client.files.wait_for_processing(self.upload().id, poll_interval=0.2).id
+    def dataset_file(self, content=None):
+        """The id of a new file with this content, or with the dataset, once it has been read."""
+        return self.client.files.wait_for_processing(self.upload(content=content).id, poll_interval=0.2).id
 
     def new_job(self, **more):
         return self.client.fine_tuning.jobs.create(**{"model": "graft-tiny", "training_file": self.dataset_file(), **more})
@@ -40,19 +40,23 @@ class Setting:
         self._training = self.new_job(suffix="conformance", seed=3, method=method).id
 
     def trained(self):
-        """The one job that trains to its end, posted once for all rows that need it."""
-        deadline = time.monotonic() + TRAINED_WITHIN_S
-        while self._trained is None:
-            job = self.client.fine_tuning.jobs.retrieve(self._training)
-            if job.status == "succeeded":
-                self._trained = job
-            elif job.status in ("failed", "cancelled"):
-                raise RuntimeError(f"the job {job.status}: {job.error and job.error.message}")
-            elif time.monotonic() > deadline:
-                raise RuntimeError(f"the job has not ended after {TRAINED_WITHIN_S} s")
-            else:
-                time.sleep(0.5)
+        """The one job that most rows look at: it trains to its end, and is posted once."""
+        if self._trained is None:
+            self._trained = self.succeeded(self._training)
         return self._trained
+
+    def succeeded(self, job_id):
+        """The job, once it has succeeded."""
+        deadline = time.monotonic() + TRAINED_WITHIN_S
+        while True:
+            job = self.client.fine_tuning.jobs.retrieve(job_id)
+            if job.status == "succeeded":
+                return job
+            if job.status in ("failed", "cancelled"):
+                raise RuntimeError(f"the job {job.status}: {job.error and job.error.message}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the job has not ended after {TRAINED_WITHIN_S} s")
+            time.sleep(0.5)
 
 
 ROWS = []
