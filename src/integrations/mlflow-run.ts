@@ -74,6 +74,7 @@ export function mlflowTracker(
       const found = await mlflow.findRun(experimentId, { key: JOB_TAG, value: job.id });
       return { runId: found ?? (await mlflow.createRun(experimentId, startOf(job, asked))), url: null };
     },
+    reopen: (runId) => mlflow.updateRun(runId, { status: 'RUNNING', endMs: null }),
     describe: (runId, job) => mlflow.log(runId, { params: paramsOf(job) }),
     async steps(runId, job, { steps, run }) {
       const { metrics, elapsedMs } = metricsOf(job, steps, run.elapsedMs);
@@ -84,7 +85,7 @@ export function mlflowTracker(
     async end(runId, job) {
       const { tags, run } = endOf(job, publicUrl);
       await mlflow.log(runId, { tags });
-      await mlflow.endRun(runId, run);
+      await mlflow.updateRun(runId, run);
     },
   };
 }

@@ -77,7 +77,8 @@ export function openMlflow({ trackingUri, authorization }: NonNullable<Integrati
       }
     },
 
-    async endRun(runId: string, { status, endMs }: { status: RunStatus; endMs: number | null }): Promise<void> {
+    /** @param endMs null: as it was */
+    async updateRun(runId: string, { status, endMs }: { status: RunStatus; endMs: number | null }): Promise<void> {
       await ask('POST', 'runs/update', { run_id: runId, status, ...(endMs !== null && { end_time: endMs }) });
     },
   };

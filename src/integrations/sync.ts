@@ -63,6 +63,10 @@ async function send(job: Job, run: IntegrationRun, services: Needs & { tracker: 
   if (integration?.type !== run.type) throw new Error(`the job has no integration ${run.position} of this kind`);
   if (run.runId === null && !(await begin(job, run, { ...services, integration }))) return false;
   const runId = run.runId!;
+  if (run.status === 'resumed') {
+    await tracker.reopen(runId);
+    if (!(await integrationRuns.record(run, { status: 'pending' }))) return false;
+  }
   if (run.step === 0 && job.resolved !== null) await tracker.describe(runId, job, integration);
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const steps = await curves.steps(job.owner, job.id, { afterStep: run.step, every: 1, limit: STEPS_AT_ONCE });

@@ -15,6 +15,8 @@ export interface Tracker {
    * @returns the server's id of it, and where people see it, if that is known
    */
   begin(job: Job, integration: Integration): Promise<{ runId: string; url: string | null }>;
+  /** Says that a run, which may have ended, continues. */
+  reopen(runId: string): Promise<void>;
   /** What the job has resolved; called until the first step has been sent. */
   describe(runId: string, job: Job, integration: Integration): Promise<void>;
   /** @param run what was sent before. @returns what has been sent with these steps, for the next call */

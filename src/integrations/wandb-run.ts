@@ -24,6 +24,9 @@ export function wandbTracker(server: NonNullable<IntegrationsConfig['wandb']>, {
       const run = await wandb.upsert({ entity, project, name: job.id, displayName: name ?? job.suffix ?? job.id, notes, tags });
       return { runId: JSON.stringify(run), url: wandb.urlOf(run) };
     },
+    async reopen(runId) {
+      await wandb.upsert(pathOf(runId));
+    },
     async describe(runId, job) {
       await wandb.upsert({ ...pathOf(runId), config: { ...job.metadata, ...settingsOf(job) } });
     },

@@ -50,7 +50,7 @@ export function openWandb({ baseUrl, authorization }: NonNullable<IntegrationsCo
     post(`files/${[entity, project, name].map(encodeURIComponent).join('/')}/file_stream`, body);
 
   return {
-    /** Makes the run, or changes what is given of it. @returns where it is, with the key's own entity if none was given */
+    /** Makes the run, or changes what is given of it; a run that has ended continues. @returns where it is, with the key's own entity if none was given */
     async upsert({ entity, project, name, displayName, notes, tags, config }: WandbRun): Promise<RunPath> {
       const given = config && JSON.stringify(Object.fromEntries(Object.entries(config).map(([key, value]) => [key, { value }])));
       const variables = { name, project, entity, displayName, notes, tags, config: given };

@@ -3,6 +3,7 @@ import type { Transaction } from '../database/client.ts';
 import { databaseTime } from '../database/time.ts';
 import { parseJsonValue } from '../formats/json-value.ts';
 import { type Job as JobRow, Prisma } from '../generated/prisma/client.ts';
+import { resumeRuns } from '../integrations/run-store.ts';
 import { keys } from '../object-store/keys.ts';
 import { recordJobEnd } from '../webhooks/outbox-store.ts';
 import { eventRows } from './event-rows.ts';
@@ -32,13 +33,14 @@ export async function moveIf(
       ...(name === 'start' && { startedAt: now }),
       ...(name === 'requeue' && { workerId: null, heartbeatAt: null, estimatedFinish: null }),
       ...(to === 'paused' && { estimatedFinish: null }),
-      ...((isFinal(to) || name === 'resume' || name === 'revalidate') && { ...noLosses, ...noWait }),
+      ...((isFinal(to) || isByHand(name)) && { ...noLosses, ...noWait }),
       ...(isFinal(to) && { finishedAt: now, estimatedFinish: null, workerId: null, heartbeatAt: null }),
     },
   });
   if (row === undefined) return null;
   const job = asJob(row);
   await addEvents(tx, job, events);
+  if (isByHand(name)) await resumeRuns(tx, job.id);
   if (isFinal(to) && job.dryRun) return endDryRun(tx, job, now);
   if (isFinal(to)) await recordJobEnd(tx, { owner: job.owner, jobId: job.id, status: to, at: now });
   return job;
@@ -52,6 +54,8 @@ async function endDryRun(tx: Transaction, job: Job, now: Date): Promise<Job> {
   const expiresAt = new Date(now.getTime() + DRY_RUN_KEPT_HOURS * 3_600_000);
   return asJob(await tx.job.update({ where: { id: job.id }, data: { expiresAt } }));
 }
+
+const isByHand = (name: MoveName): boolean => name === 'resume' || name === 'revalidate';
 
 /** Whoever resumes a job by hand gives it all its chances again, at once. */
 const noLosses = { losses: 0, lostAtStep: null };

@@ -90,6 +90,21 @@ try {
   assert.equal(run.tags['graft.adapter_url'], `https://graft.example.com/v1/fine_tuning/jobs/${job.id}/adapter`);
   console.log(`MLflow has ${run.history['train_loss']!.length} steps, each once, with ${Object.keys(run.params).length} parameters`);
 
+  const failing = await begunJob(service, {
+    integrations: [{ type: 'mlflow', mlflow: { experiment_name: EXPERIMENT, run_name: 'second' } }],
+    steps: 2,
+  });
+  await jobRecord.addMetrics(failing, stepsFrom(1, 1));
+  const error = { code: 'worker_lost', message: 'its worker was lost', param: null };
+  await jobs.move(failing.id, 'fail', { attempt: failing.attempt, patch: { error }, events: [] });
+  const statusOfSecond = async () => {
+    await sync();
+    return runs().find(({ name }) => name === 'second')!.status;
+  };
+  assert.equal(await statusOfSecond(), 'FAILED');
+  await service.client.fineTuning.jobs.resume(failing.id);
+  assert.equal(await statusOfSecond(), 'RUNNING', 'the run of a resumed job runs');
+
   const answer = await service.inject({ url: `/v1/fine_tuning/jobs/${job.id}/tensorboard` });
   const name = /filename="(.+)"/.exec(String(answer.headers['content-disposition']))![1]!;
   const folder = join(scratch, 'events');
