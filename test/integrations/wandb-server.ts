@@ -29,7 +29,7 @@ interface Stream {
 
 /**
  * Stands in for W&B's server, of which there is none to run in a test: as much of the interface as its own client uses to write a run, and strict.
- * A request with another key, to an unknown run, or with a gap in its history is refused.
+ * A request with another key, to an unknown run or to one that has ended, or with a gap in its history is refused.
  */
 export async function wandbServer({ key, entity, port = 0 }: { key: string; entity: string; port?: number }) {
   const runs = new Map<string, WandbRunAsStored>();
@@ -51,9 +51,20 @@ export async function wandbServer({ key, entity, port = 0 }: { key: string; enti
     return { upsertBucket: { bucket, inserted: known === undefined } };
   }
 
+  function resumeStatus({ name, project, entity: owner }: Record<string, string | null>) {
+    const run = runs.get(`${owner ?? entity}/${project}/${name}`);
+    if (run === undefined) return { model: null };
+    const bucket = {
+      ...{ id: '5', name, displayName: run.displayName, tags: run.tags, notes: run.notes, config: JSON.stringify(run.config), wandbConfig: null },
+      ...{ historyLineCount: run.history.length, logLineCount: 0, eventsLineCount: 0, eventsTail: '[]' },
+      ...{ historyTail: JSON.stringify(run.history.slice(-1).map((line) => JSON.stringify(line))), summaryMetrics: JSON.stringify(run.summary) },
+    };
+    return { model: { id: '1', name: project, entity: { id: '2', name: owner ?? entity }, bucket } };
+  }
+
   function graphql({ query, variables }: { query: string; variables: Record<string, never> }, origin: string) {
     if (query.includes('upsertBucket')) return upsert(variables);
-    if (query.includes('RunResumeStatus')) return { model: null };
+    if (query.includes('RunResumeStatus')) return resumeStatus(variables);
     if (query.includes('viewer')) return { viewer: { id: '3', entity, username: entity, email: '', flags: '{}', teams: { edges: [] } } };
     if (query.includes('createRunFiles')) {
       const files = (variables as unknown as { files: string[] }).files.map((name) => ({ name, uploadUrl: `${origin}/upload/${name}` }));
@@ -66,6 +77,7 @@ export async function wandbServer({ key, entity, port = 0 }: { key: string; enti
   function stream(path: string, { files = {}, complete, exitcode }: Stream): string | null {
     const run = runs.get(path);
     if (run === undefined) return `there is no run ${path}`;
+    if (run.exitcode !== null) return `the run ${path} has ended, and nobody has resumed it`;
     for (const [name, { offset, content }] of Object.entries(files)) {
       if (!['wandb-history.jsonl', 'wandb-summary.json', 'output.log', 'wandb-events.jsonl'].includes(name)) return `no file ${name} can be streamed`;
       const lines = content.map((line) => JSON.parse(line) as Record<string, unknown>);
