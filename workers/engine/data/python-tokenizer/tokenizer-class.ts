@@ -23,11 +23,13 @@ export type TokenizerClass = RebuiltClass | typeof AS_SERIALIZED;
 const OF_MODEL: Readonly<Record<string, TokenizerClass>> = {
   ...{ gpt2: 'GPT2Tokenizer', gpt_neox: 'GPTNeoXTokenizer', qwen2: 'Qwen2Tokenizer', qwen3: 'Qwen2Tokenizer' },
   ...{ gemma: 'GemmaTokenizer', gemma2: 'GemmaTokenizer', gemma3: 'GemmaTokenizer', gemma3_text: 'GemmaTokenizer' },
-  ...{ mistral: AS_SERIALIZED, phi3: AS_SERIALIZED, olmo2: AS_SERIALIZED },
+  ...{ qwen3_5: 'Qwen3_5Tokenizer', qwen3_5_text: 'Qwen3_5Tokenizer', qwen3_vl: 'Qwen2Tokenizer' },
+  ...{ mistral: AS_SERIALIZED, mistral3: AS_SERIALIZED, ministral: AS_SERIALIZED, ministral3: AS_SERIALIZED, phi3: AS_SERIALIZED },
+  ...{ olmo2: AS_SERIALIZED, olmo3: AS_SERIALIZED, granite: AS_SERIALIZED, glm4: AS_SERIALIZED },
 };
 
 /** `MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS`: what their directories say is not believed. */
-const DISTRUSTED = new Set(['phi3', 'qwen2']);
+const DISTRUSTED = new Set(['phi3', 'qwen2', 'qwen3_5']);
 
 /** Other classes of transformers 5.23, which build a tokenizer that is not built here. A name that transformers does not know means AS_SERIALIZED. */
 const OTHERS = new Set(
