@@ -122,16 +122,25 @@ export interface TensorLayout {
   fileBytes: number;
 }
 
-/** Lays out a file of tensors of one type. */
+interface LayoutOptions {
+  dtype: Dtype;
+  metadata?: Record<string, string>;
+  /** Further tensors, each of a type of its own. */
+  others?: ReadonlyMap<string, { dtype: Dtype; shape: readonly number[] }>;
+}
+
+/** Lays out a file of tensors of one type. With `others`, those of larger elements come first: each begins at a multiple of its elements' size. */
 export function layOutTensors(
   shapes: ReadonlyMap<string, readonly number[]>,
-  { dtype, metadata = PYTORCH }: { dtype: Dtype; metadata?: Record<string, string> },
+  { dtype: common, metadata = PYTORCH, others = new Map() }: LayoutOptions,
 ): TensorLayout {
-  const names = [...shapes.keys()].sort();
+  const entryOf = (name: string) => others.get(name) ?? { dtype: common, shape: shapes.get(name)! };
+  const elementBytes = (name: string): number => ELEMENT_BYTES[entryOf(name).dtype];
+  const names = [...shapes.keys(), ...others.keys()].sort().sort((a, b) => elementBytes(b) - elementBytes(a));
   const entries: Record<string, unknown> = { __metadata__: metadata };
   let end = 0;
   for (const name of names) {
-    const shape = shapes.get(name)!;
+    const { dtype, shape } = entryOf(name);
     const begin = end;
     end += shape.reduce((product, size) => product * size, ELEMENT_BYTES[dtype]);
     entries[name] = { dtype, shape, data_offsets: [begin, end] };

@@ -35,6 +35,8 @@ export interface SafetensorsFile {
    * @throws Error when the tensor is missing, has another size or holds integers
    */
   readInto(name: string, held: HeldFloats, first?: number): number;
+  /** Reads a part of a tensor as it is stored. @param first index of the first byte */
+  readBytesInto(name: string, bytes: Uint8Array, first: number): void;
   close(): void;
 }
 
@@ -54,6 +56,7 @@ export function openSafetensors(path: string): SafetensorsFile {
       header,
       read: (name) => readTensor(file, entryOf(name)),
       readInto: (name, held, first) => readFloatsInto(file, entryOf(name), held, first),
+      readBytesInto: (name, bytes, first) => fill(file, entryOf(name).offset + first, bytes),
       close: () => closeSync(file),
     };
   } catch (error) {
@@ -72,7 +75,18 @@ export function readSafetensors(path: string): Map<string, StoredTensor> {
   }
 }
 
+/** A tensor that is written as it is stored elsewhere. */
+export interface CopiedTensor {
+  dtype: Dtype;
+  shape: readonly number[];
+  byteLength: number;
+  /** @param first index of the first byte */
+  readInto(bytes: Uint8Array, first: number): void;
+}
+
 export interface WriteOptions {
+  /** Tensors beside the others. */
+  copied?: ReadonlyMap<string, CopiedTensor>;
   /** Default `{ format: 'pt' }`, which transformers requires. */
   metadata?: Record<string, string>;
   /** Default F32. */
@@ -85,22 +99,29 @@ export interface WriteOptions {
 export function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>,
-  { metadata = PYTORCH, dtype = 'F32' }: WriteOptions = {},
+  { metadata = PYTORCH, dtype = 'F32', copied = new Map() }: WriteOptions = {},
 ): void {
-  const { names, header } = layOutTensors(new Map([...tensors].map(([name, { shape }]) => [name, shape])), { dtype, metadata });
+  const shapes = new Map([...tensors].map(([name, { shape }]) => [name, shape]));
+  const { names, header } = layOutTensors(shapes, { dtype, metadata, others: copied });
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));
 
   replaceFile(path, (file) => {
     writeBytes(file, length);
     writeBytes(file, header);
-    for (const name of names) writeBytes(file, encodeFloats(tensors.get(name)!.data, dtype));
+    for (const name of names) {
+      const one = copied.get(name);
+      if (one === undefined) writeBytes(file, encodeFloats(tensors.get(name)!.data, dtype));
+      else for (const part of partsOf(one)) writeBytes(file, part);
+    }
   });
 }
 
 export interface TensorReader {
   shapes: ReadonlyMap<string, readonly number[]>;
   read(name: string): Float32Array;
+  /** Tensors beside them. */
+  copied?: ReadonlyMap<string, CopiedTensor>;
 }
 
 /**
@@ -109,10 +130,10 @@ export interface TensorReader {
  */
 export async function writeSafetensorsSlowly(
   path: string,
-  { shapes, read }: TensorReader,
+  { shapes, read, copied = new Map() }: TensorReader,
   { dtype, progress }: { dtype: 'F32' | 'F16' | 'BF16'; progress(bytes: number, total: number): Promise<void> },
 ): Promise<void> {
-  const { names, header, fileBytes } = layOutTensors(shapes, { dtype });
+  const { names, header, fileBytes } = layOutTensors(shapes, { dtype, others: copied });
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(header.length));
   await replaceFileSlowly(path, async (file) => {
@@ -120,9 +141,8 @@ export async function writeSafetensorsSlowly(
     writeBytes(file, header);
     let written = 8 + header.length;
     for (const name of names) {
-      const values = read(name);
-      for (let start = 0; start < values.length; start += ENCODED_ELEMENTS) {
-        const part = encodeFloats(values.subarray(start, start + ENCODED_ELEMENTS), dtype);
+      const one = copied.get(name);
+      for (const part of one === undefined ? encodedParts(read(name), dtype) : partsOf(one)) {
         writeBytes(file, part);
         written += part.byteLength;
       }
@@ -131,8 +151,23 @@ export async function writeSafetensorsSlowly(
   });
 }
 
-/** Encoded at once, so that a large tensor is not in memory twice. */
+/** Encoded or copied at once, so that a large tensor is not in memory twice. */
 const ENCODED_ELEMENTS = 1 << 20;
+const COPIED_BYTES = 1 << 22;
+
+function* encodedParts(values: Float32Array, dtype: 'F32' | 'F16' | 'BF16'): Generator<Uint8Array> {
+  for (let start = 0; start < values.length; start += ENCODED_ELEMENTS) yield encodeFloats(values.subarray(start, start + ENCODED_ELEMENTS), dtype);
+}
+
+/** Each part is overwritten by the next. */
+function* partsOf({ byteLength, readInto }: CopiedTensor): Generator<Uint8Array> {
+  const bytes = new Uint8Array(Math.min(COPIED_BYTES, byteLength));
+  for (let first = 0; first < byteLength; first += bytes.length) {
+    const part = bytes.subarray(0, byteLength - first);
+    readInto(part, first);
+    yield part;
+  }
+}
 
 function readTensor(file: number, { dtype, shape, offset, byteLength }: TensorEntry): StoredTensor {
   const bytes = readBytes(file, offset, byteLength);
