@@ -1,8 +1,4 @@
-/** What a model must not forget: examples of a file, or texts that the base model writes itself. */
-import { join } from 'node:path';
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
-import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
-import { isRecord } from '../../../src/formats/record.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { type Example, supervisedTokens } from '../data/batch.ts';
 import { readDataset } from '../data/dataset.ts';
@@ -12,8 +8,6 @@ import type { JobTemplate } from '../data/template/job-template.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
 import { GREEDY } from '../generation/contract.ts';
 import { openGenerationModel } from '../generation/generation-model.ts';
-import { readJson } from '../io/files.ts';
-import { MODEL_DIRECTORY_HINT } from '../io/weight-files.ts';
 import { readModelConfig } from '../model/weights.ts';
 import { hashWords } from '../tuning/random.ts';
 
@@ -103,9 +97,8 @@ export async function samplesOfBase({ modelDir, maxLengthTokens, precision, seed
 /** @returns the token that begins a text, or else the one that ends the text before; empty if the model names neither */
 async function beginningOf(modelDir: string, tokenizer: Tokenizer): Promise<Int32Array> {
   const named = tokenizer.specialTokens['bos_token'];
-  const config = readJson(join(modelDir, CONFIG_FILE), MODEL_DIRECTORY_HINT);
-  const id = isRecord(config) ? config['bos_token_id'] : null;
-  if (named === undefined && typeof id === 'number') return Int32Array.of(id);
+  const id = readModelConfig(modelDir).bosTokenId;
+  if (named === undefined && id !== null) return Int32Array.of(id);
   return (await tokenizer.encode(named ?? tokenizer.eosToken, { addSpecialTokens: false })).ids;
 }
 
