@@ -47,7 +47,10 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
   const keepsBest = hyperparameters.load_best_model_at_end === true;
   const memory = estimateMemory({ config, tuning, precision, gradientCheckpointing, keepsBest, pass });
   const parameters = countParameters(config, tuning);
-  const dtype = deliveredBy(tuning.type) === 'adapter' ? 'F32' : storedDtype(json);
+  const deliversModel = deliveredBy(tuning.type) === 'model';
+  const dtype = deliversModel ? storedDtype(json) : 'F32';
+  if (deliversModel && config.otherTowers !== undefined)
+    assumptions.push('delivered_bytes: those of the language model; the rest of the model is delivered too, as large as it is in the base');
   return {
     object: 'fine_tuning.estimate',
     model: body.model,

@@ -134,6 +134,11 @@ export interface ModelConfig {
   /** Linear layers' weights are [in, out] in the checkpoint (GPT-2's Conv1D), not [out, in]. */
   inputFirst: boolean;
   names: ModuleNames;
+  /**
+   * Of a multimodal model, whose language model this describes: how the names of its other weights begin, which are neither read nor trained. PEFT and
+   * `transformers` know the whole model, so adapters and delivered models are its.
+   */
+  otherTowers?: readonly string[];
   /** Dropout that config.json requests inside the model, e.g. `resid_pdrop 0.1`. None of it is applied. */
   dropout: string[];
   /** Fields that transformers ignores in this family, and so does the decoder, e.g. `attn_logit_softcapping 50`. */

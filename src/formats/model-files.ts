@@ -21,10 +21,11 @@ export const CHAT_TEMPLATE_FILE = 'chat_template.jinja';
 export const ADDITIONAL_TEMPLATES_DIR = 'additional_chat_templates';
 export const TEMPLATE_EXTENSION = '.jinja';
 
-/** Files that may accompany config and weights: generation defaults, the tokenizer in its several forms, the chat template. */
+/** Files that may accompany config and weights: generation defaults, the tokenizer in its several forms, the chat template, how images are prepared. */
 export const COMPANION_FILES: readonly string[] = [
   ...[GENERATION_CONFIG_FILE, TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE, 'added_tokens.json', ...VOCABULARY_FILES],
   ...['tokenizer.model', CHAT_TEMPLATE_FILE, 'chat_template.json'],
+  ...['preprocessor_config.json', 'processor_config.json', 'video_preprocessor_config.json'],
 ];
 
 export const ADAPTER_CONFIG_FILE = 'adapter_config.json';

@@ -91,7 +91,8 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
 
 /**
  * The names in `weightShapes` of a checkpoint's tensors. Checkpoints saved without their head omit the prefix of all names; GPT-NeoX's head has had
- * two names; of a tied pair, either one is enough. Unknown names stay as they are.
+ * two names; multimodal models once were a language model with a head beside their towers; of a tied pair, either one is enough. Unknown names stay as
+ * they are.
  * @returns the stored name of each
  */
 export function canonicalNames(stored: Iterable<string>, config: ModelConfig): Map<string, string> {
@@ -112,10 +113,17 @@ export const headWeight = ({ names }: ModelConfig): string => `${names.head}.wei
 /** The weight that the head computes with; of a tied pair, the embedding's. */
 export const usedHeadWeight = (config: ModelConfig): string => (config.tiedHead ? `${config.names.embedding}.weight` : headWeight(config));
 
+/** Whether a tensor belongs to another tower of a multimodal model. @param stored its name in the file */
+export const isOfOtherTower = (stored: string, { otherTowers = [] }: ModelConfig): boolean => otherTowers.some((tower) => stored.startsWith(tower));
+
 function canonicalName(stored: string, config: ModelConfig, known: ReadonlyMap<string, unknown>): string {
   const { names } = config;
   if (known.has(stored)) return stored;
   if (stored === 'lm_head.weight') return headWeight(config);
+  if (config.otherTowers !== undefined && stored.startsWith('language_model.')) {
+    const renamed = stored.replace(/^language_model\.(model\.)?/, (_, model) => (model === undefined ? '' : 'model.language_model.'));
+    if (known.has(renamed) || renamed === headWeight(config)) return renamed;
+  }
   const prefixed = `${names.prefix}${stored}`;
   return known.has(prefixed) ? prefixed : stored;
 }

@@ -5,8 +5,10 @@ import { glm4 } from './families/glm.ts';
 import { gpt2, gptNeox } from './families/gpt.ts';
 import { lfm2 } from './families/lfm2.ts';
 import { granite, llama, ministral, ministral3, mistral, phi3, qwen2, qwen3, smollm3 } from './families/llama.ts';
+import { gemma3Whole, mistral3, qwen3VlWhole, qwen35Whole } from './families/multimodal.ts';
 import { olmo2, olmo3 } from './families/olmo.ts';
 import { qwen35 } from './families/qwen35.ts';
+import { MATHS_FIELDS } from './maths-fields.ts';
 import type { ModelConfig } from './model-config.ts';
 import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
@@ -17,32 +19,12 @@ const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
   Object.entries({
     ...{ llama, smollm3, mistral, ministral, ministral3, granite, qwen2, qwen3, qwen3_5_text: qwen35 },
     ...{ gemma, gemma2, gemma3_text: gemma3, phi3, olmo2, olmo3, glm4, lfm2, gpt2, gpt_neox: gptNeox },
+    ...{ gemma3: gemma3Whole, mistral3, qwen3_vl: qwen3VlWhole, qwen3_5: qwen35Whole },
   }),
 );
 
 /** Whether the decoder supports models of this `model_type`. */
 export const isFamily = (modelType: string): boolean => FAMILIES.has(modelType);
-
-/**
- * Fields that change the maths in one family or another. One that is set but not read by the model's own family is refused:
- * transformers would ignore it, but a fork might not, and nobody could tell which was meant.
- */
-const MATHS_FIELDS = [
-  ...['quantization_config', 'per_layer_config', 'rope_interleaved', 'rope_scaling', 'rope_parameters', 'partial_rotary_factor', 'rotary_pct'],
-  ...[
-    'sliding_window',
-    'use_sliding_window',
-    'layer_types',
-    'no_rope_layers',
-    'rope_local_base_freq',
-    'sliding_window_pattern',
-    'attention_chunk_size',
-  ],
-  ...['attention_bias', 'mlp_bias', 'qkv_bias', 'use_bias', 'lm_head_bias', 'use_qk_norm', 'qk_layernorm', 'clip_qkv', 'alibi', 'parallel_attn'],
-  ...['query_pre_attn_scalar', 'attn_logit_softcapping', 'final_logit_softcapping', 'use_parallel_residual', 'use_bidirectional_attention'],
-  ...['scale_attn_by_inverse_layer_idx', 'scale_attn_weights', 'add_cross_attention', 'num_experts', 'num_local_experts', 'n_routed_experts'],
-  ...['embedding_multiplier', 'attention_multiplier', 'residual_multiplier', 'logits_scaling', 'logit_scale', 'hidden_act', 'activation_function'],
-];
 
 /**
  * Reads a `config.json` as transformers 4 and 5 write it.

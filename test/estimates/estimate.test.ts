@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ExpectedLoss, readReference, referencePath } from '../../reference/fixtures.ts';
 import { example } from '../journey/dataset.ts';
 import { describedModel } from '../models/described-model.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
@@ -52,6 +55,18 @@ describe('an estimate', () => {
     expect(memory).toMatchObject({ weights_bytes: 4 * total, adapter_bytes: 0, gradients_bytes: 4 * total, optimizer_bytes: 8 * total });
     expect(delivered).toBeGreaterThan(2 * total);
     expect(delivered).toBeLessThan(2.01 * total);
+  });
+
+  it('of full fine-tuning of a multimodal model › says that the delivered bytes are those of its language model', async () => {
+    const json = readFileSync(join(referencePath('families', 'gemma3-vision', 'model'), 'config.json'), 'utf8');
+    await service.services.models.announce({ id: 'worker-seeing', hostname: 'here', device: 'CPU', memoryBytes: GIB }, [
+      { ...describedModel('seeing'), family: 'gemma3', config: json },
+    ]);
+    const ofFull = await estimate({ model: 'seeing', tuning: { type: 'full' } });
+    expect(ofFull.total_parameters).toBe(readReference<ExpectedLoss>('families', 'gemma3-vision', 'expected.json').parameters);
+    expect(ofFull.assumptions).toContainEqual(expect.stringMatching(/^delivered_bytes: those of the language model/));
+    const ofAdapter = await estimate({ model: 'seeing', tuning: { type: 'lora' } });
+    expect(ofAdapter.assumptions).not.toContainEqual(expect.stringMatching(/^delivered_bytes/));
   });
 
   it('takes less for bf16, gradient checkpointing and short examples', async () => {

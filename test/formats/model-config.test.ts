@@ -168,3 +168,60 @@ describe('parseModelConfig › of newer families', () => {
     expect(error).toMatchObject({ code: 'unsupported_tuning', param: 'tuning.type' });
   });
 });
+
+describe('parseModelConfig › of a multimodal model', () => {
+  const { model_type: _, tie_word_embeddings: __, eos_token_id: ___, ...sizes } = llama;
+  const gemma3 = { model_type: 'gemma3', text_config: { ...sizes, model_type: 'gemma3_text', head_dim: 16 }, vision_config: { hidden_size: 7 } };
+  const inText = (change: Record<string, unknown>) => parseModelConfig({ ...gemma3, text_config: { ...gemma3.text_config, ...change } }, WHERE);
+
+  it('reads its language model, with the names that its modules have in the whole', () => {
+    const alone = parseModelConfig({ ...sizes, model_type: 'gemma3_text', head_dim: 16 }, WHERE);
+    const { names, otherTowers, modelType, ...whole } = parseModelConfig(gemma3, WHERE);
+    expect({ ...whole, names: alone.names, modelType: 'gemma3_text' }).toEqual(alone);
+    expect(modelType).toBe('gemma3');
+    expect(names).toMatchObject({ blocks: 'model.language_model.layers', finalNorm: 'model.language_model.norm', head: 'lm_head' });
+    expect(otherTowers).toContain('vision_tower.');
+  });
+
+  it("fills in transformers' defaults of sizes that published files leave out", () => {
+    const published = { hidden_size: 2560, intermediate_size: 10_240, model_type: 'gemma3_text', num_hidden_layers: 34, sliding_window: 1024 };
+    const config = parseModelConfig({ ...gemma3, text_config: published }, WHERE);
+    expect(config).toMatchObject({ vocabSize: 262_208, heads: 8, kvHeads: 4, headSize: 256, maxPositionTokens: 131_072 });
+  });
+
+  it('takes the outer tie_word_embeddings alone, as transformers does', () => {
+    expect(inText({ tie_word_embeddings: false }).tiedHead).toBe(true);
+    expect(parseModelConfig({ ...gemma3, tie_word_embeddings: false }, WHERE).tiedHead).toBe(false);
+    const qwen3Vl = { model_type: 'qwen3_vl', text_config: { ...sizes, model_type: 'qwen3_vl_text', tie_word_embeddings: true } };
+    expect(parseModelConfig(qwen3Vl, WHERE).tiedHead).toBe(false);
+  });
+
+  it('takes the outer token ids before the inner ones', () => {
+    const text_config = { ...gemma3.text_config, eos_token_id: 1, bos_token_id: 2 };
+    const { eosTokenIds, bosTokenId } = parseModelConfig({ ...gemma3, eos_token_id: [1, 106], text_config }, WHERE);
+    expect({ eosTokenIds, bosTokenId }).toEqual({ eosTokenIds: [1, 106], bosTokenId: 2 });
+  });
+
+  it.each([
+    ['without text_config', { text_config: undefined }, 'corrupt_model_file', 'text_config'],
+    [
+      'with another language model',
+      { text_config: { ...sizes, model_type: 'mamba' } },
+      'unsupported_architecture',
+      'text_config.model_type is "mamba"',
+    ],
+    ['quantised', { quantization_config: { bits: 4 } }, 'unsupported_architecture', 'quantization_config'],
+  ])('%s › is refused by name', (_, change, code, named) => {
+    const error = refusal(() => parseModelConfig({ ...gemma3, ...change }, WHERE));
+    expect(error.code).toBe(code);
+    expect(error.message).toContain(named);
+  });
+
+  it.each([
+    ['experts', { num_experts: 4 }, 'text_config.num_experts'],
+    ['attention in both directions', { use_bidirectional_attention: true }, 'text_config.use_bidirectional_attention'],
+    ['a wrong size', { hidden_size: 'wide' }, 'text_config.hidden_size'],
+  ])('whose language model has %s › is refused by the name of the inner field', (_, change, named) => {
+    expect(refusal(() => inText(change)).message).toContain(named);
+  });
+});

@@ -44,6 +44,12 @@ function savedModules(names: readonly string[], { saved, config }: { saved: read
   return new Map(names.filter((name) => isSaved(moduleOf(name))).map((name) => [name, `base_model.model.${name}`]));
 }
 
+/** @returns the same tuning, with the saved modules of a multimodal model by their whole names: PEFT looks for a name's end in all of its towers */
+export function savingWhole<T extends ResolvedLora>(config: ModelConfig, tuning: T): T {
+  if (config.otherTowers === undefined || tuning.modules_to_save === undefined) return tuning;
+  return { ...tuning, modules_to_save: [...new Set([...trainedWeights(config, tuning).keys()].map(moduleOf))] };
+}
+
 function biases(
   names: readonly string[],
   { bias, adapted }: { bias: 'all' | 'lora_only'; adapted: ReadonlyMap<string, unknown> },

@@ -17,7 +17,13 @@ export async function exportHuggingFace(
   mkdirSync(dir, { recursive: true });
   const weights = openMergedWeights(files);
   try {
-    await writeSafetensorsSlowly(join(dir, WEIGHTS_FILE), weights, { dtype, progress });
+    const nameOf = new Map([...weights.shapes.keys()].map((name) => [weights.deliveredName(name), name]));
+    const tensors = {
+      shapes: new Map([...nameOf].map(([delivered, name]) => [delivered, weights.shapes.get(name)!])),
+      read: (delivered: string) => weights.read(nameOf.get(delivered)!),
+      copied: weights.otherTowers,
+    };
+    await writeSafetensorsSlowly(join(dir, WEIGHTS_FILE), tensors, { dtype, progress });
     const written = saveCompanions(weights.config, dir, { sourceDir: files.modelDir, dtype });
     const source = ownTemplate(files);
     if (source !== null) saveChatTemplate(dir, { files: written, source });

@@ -7,7 +7,7 @@ import type { LoraLayer } from '../../../src/formats/tuning/lora-layers.ts';
 import { checkLora } from '../../../src/formats/tuning/lora-refusals.ts';
 import { trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
 import { readAdapterConfig } from '../io/adapter.ts';
-import { openWeights, readModelConfig } from '../model/weights.ts';
+import { openWeights, readModelConfig, type StoredWeights } from '../model/weights.ts';
 import { adapterProblems } from '../proof/adapter-layout.ts';
 import { openUnless } from '../proof/adapter-shapes.ts';
 import { tf } from '../tensorflow/tensorflow.ts';
@@ -22,7 +22,7 @@ export interface TunedFiles {
   adapterDir: string | null;
 }
 
-export interface MergedWeights {
+export interface MergedWeights extends Pick<StoredWeights, 'deliveredName' | 'otherTowers'> {
   config: ModelConfig;
   /** By the checkpoint's names. */
   shapes: ReadonlyMap<string, readonly number[]>;
@@ -109,6 +109,8 @@ export function openMergedWeights({ modelDir, adapterDir }: TunedFiles): MergedW
     return {
       config,
       shapes,
+      deliveredName: stored.deliveredName,
+      otherTowers: stored.otherTowers,
       read(name) {
         const values = new Float32Array(shapes.get(name)!.reduce((product, size) => product * size, 1));
         stored.readInto(name, values);

@@ -26,9 +26,11 @@ interface CardOptions {
   method?: CardMethod;
   /** The rank of an adapter that was trained with `use_rslora`; null for others. */
   rankStabilised: number | null;
+  /** Whether the base is a multimodal model, of which PEFT by itself would open another part, or none. Default: false. */
+  isMultimodal?: boolean;
 }
 
-export function adapterCard({ name, revision }: Base, { method = LORA, rankStabilised }: CardOptions): string {
+export function adapterCard({ name, revision }: Base, { method = LORA, rankStabilised, isMultimodal = false }: CardOptions): string {
   const onHub = HUB_NAME.test(name);
   const metadata = [...(onHub ? [`base_model: ${name}`] : []), 'library_name: peft', 'pipeline_tag: text-generation', 'tags:', `- ${method.tag}`];
   return `---
@@ -36,7 +38,7 @@ ${metadata.join('\n')}
 ---
 # ${method.name} adapter for ${name}
 
-${onHub ? ofHub({ name, revision }) : ofDirectory(name)}${rankStabilised === null ? '' : inLlamaCpp(rankStabilised)}`;
+${isMultimodal ? ofWhole({ name, revision: onHub ? revision : null }) : onHub ? ofHub({ name, revision }) : ofDirectory(name)}${rankStabilised === null ? '' : inLlamaCpp(rankStabilised)}`;
 }
 
 /** Its converter writes lora_alpha alone, and the library divides it by r, not by √r. */
@@ -67,6 +69,17 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 base = AutoModelForCausalLM.from_pretrained(${JSON.stringify(name)})  # or wherever the same model is now
+model = PeftModel.from_pretrained(base, "path/to/this/directory")
+\`\`\`
+`;
+
+const ofWhole = ({ name, revision }: Base): string => `The base is a model that also takes images. Its language model was tuned; open the whole:
+
+\`\`\`python
+from peft import PeftModel
+from transformers import AutoModelForImageTextToText
+
+base = AutoModelForImageTextToText.from_pretrained(${JSON.stringify(name)}${revision === null ? '' : `, revision="${revision}"`})  # or wherever the same model is now
 model = PeftModel.from_pretrained(base, "path/to/this/directory")
 \`\`\`
 `;

@@ -7,7 +7,7 @@ import { linearLayers } from '../../../src/formats/module-shapes.ts';
 import { isRecord } from '../../../src/formats/record.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { ALL_LINEAR } from '../../../src/formats/tuning/lora-fields.ts';
-import { lastParts } from '../../../src/formats/tuning/lora-layers.ts';
+import { lastParts, targetedModules } from '../../../src/formats/tuning/lora-layers.ts';
 import type { TunedBase } from '../tuning/method.ts';
 import type { TensorValues } from '../tuning/tuned-model.ts';
 import { ADAPTER_DIRECTORY_HINT } from './adapter.ts';
@@ -17,6 +17,8 @@ import { readJson, writeFileWhole } from './files.ts';
 import { writeSafetensors } from './safetensors.ts';
 
 interface WrittenAdapter {
+  /** Of the base. */
+  config: ModelConfig;
   /** By PEFT's names. */
   tensors: ReadonlyMap<string, TensorValues>;
   peftType: string;
@@ -27,7 +29,7 @@ interface WrittenAdapter {
 }
 
 /** Writes an adapter in f32, so that PEFT loads it. @returns the file names written */
-export function writeAdapterFiles(dir: string, { tensors, peftType, fields, base, card }: WrittenAdapter): string[] {
+export function writeAdapterFiles(dir: string, { config: ofBase, tensors, peftType, fields, base, card }: WrittenAdapter): string[] {
   mkdirSync(dir, { recursive: true });
   writeSafetensors(join(dir, ADAPTER_WEIGHTS_FILE), tensors);
   const config: Record<string, unknown> = {
@@ -46,7 +48,7 @@ export function writeAdapterFiles(dir: string, { tensors, peftType, fields, base
       .map((field) => [field, config[field]]),
   ); // as PEFT writes it
   writeFileWhole(join(dir, ADAPTER_CONFIG_FILE), `${JSON.stringify(inOrder, null, 2)}\n`);
-  writeFileWhole(join(dir, CARD_FILE), adapterCard(base, { method: card, rankStabilised: null }));
+  writeFileWhole(join(dir, CARD_FILE), adapterCard(base, { method: card, rankStabilised: null, isMultimodal: ofBase.otherTowers !== undefined }));
   return [CARD_FILE, ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
 }
 
@@ -100,6 +102,12 @@ type Targets = string[] | typeof ALL_LINEAR;
 
 export const isTargets = (value: unknown): value is Targets => value === ALL_LINEAR || isNames(value);
 
-/** @returns `target_modules` as names whose ends PEFT matches */
-export const writtenTargets = (config: ModelConfig, targets: Targets): string[] =>
-  (targets === ALL_LINEAR ? lastParts([...linearLayers(config).keys()]) : [...targets]).sort();
+/**
+ * PEFT matches the end of a name. Of a multimodal model's layers the whole names are written, because it looks for them in all towers.
+ * @returns `target_modules` for adapter_config.json
+ */
+export function writtenTargets(config: ModelConfig, targets: Targets): string[] {
+  const modules = [...linearLayers(config).keys()];
+  const written = targets === ALL_LINEAR ? lastParts(modules) : targets;
+  return (config.otherTowers === undefined ? [...written] : targetedModules(modules, { target_modules: targets })).sort();
+}

@@ -1,13 +1,14 @@
 /** PEFT adapter directories: `adapter_config.json`, `adapter_model.safetensors` and a model card. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { beginOf, deliveredLora } from '../../../src/formats/tuning/lora.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
 import { lastParts, loraLayers } from '../../../src/formats/tuning/lora-layers.ts';
-import { trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
+import { savingWhole, trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
 import type { TensorValues, TunedModel } from '../tuning/tuned-model.ts';
 import { adapterCard, CARD_FILE } from './adapter-card.ts';
 import { adapterConfigJson, parseAdapterConfig } from './adapter-config.ts';
@@ -39,13 +40,19 @@ export function saveAdapter(
   writeSafetensors(join(dir, ADAPTER_WEIGHTS_FILE), adapterTensors(model, tuning));
   const delivered = deliveredLora(tuning);
   const written = adapterConfigJson(
-    { ...delivered, target_modules: targetNames(delivered, [...loraLayers(model.config, tuning).keys()]) },
+    { ...savingWhole(model.config, delivered), target_modules: targetNames(model.config, delivered) },
     { name: baseModelName, revision: baseModelRevision, inputFirst: model.config.inputFirst },
   );
   writeFileWhole(join(dir, ADAPTER_CONFIG_FILE), `${JSON.stringify(written, null, 2)}\n`);
   writeFileWhole(
     join(dir, CARD_FILE),
-    adapterCard({ name: baseModelName, revision: baseModelRevision }, { rankStabilised: delivered.use_rslora ? delivered.r : null }),
+    adapterCard(
+      { name: baseModelName, revision: baseModelRevision },
+      {
+        rankStabilised: delivered.use_rslora ? delivered.r : null,
+        isMultimodal: model.config.otherTowers !== undefined,
+      },
+    ),
   );
   return [CARD_FILE, ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE];
 }
@@ -145,13 +152,13 @@ export function loadAdapter(
 
 /**
  * PEFT matches the end of a name, so `all-linear` is written as the last parts of the layers' names. Other selections are written as whole names: a
- * regular expression may also match modules that are not layers, such as activations, and PEFT would refuse the adapter.
+ * regular expression may also match modules that are not layers, such as activations, and PEFT would refuse the adapter. So is every selection of a
+ * multimodal model's layers, because PEFT looks for a name's end in all of its towers.
  */
-function targetNames(
-  { target_modules: targets, exclude_modules: excluded, layers_to_transform: layers }: ResolvedLora,
-  modules: readonly string[],
-): string[] {
-  const isPlain = excluded === undefined && layers === undefined;
+function targetNames(config: ModelConfig, tuning: ResolvedLora): string[] {
+  const { target_modules: targets, exclude_modules: excluded, layers_to_transform: layers } = tuning;
+  const modules = [...loraLayers(config, tuning).keys()];
+  const isPlain = excluded === undefined && layers === undefined && config.otherTowers === undefined;
   if (isPlain && targets === ALL_LINEAR) return lastParts(modules);
-  return isPlain && typeof targets !== 'string' ? targets : [...modules];
+  return isPlain && typeof targets !== 'string' ? targets : modules;
 }

@@ -23,12 +23,15 @@ export interface SaveModelOptions {
 
 /**
  * Writes a model whose weights were trained, all or some of them, in one safetensors file. A tied head is not written: it is the embedding. If the
- * base's config.json says that the head is tied and its weights say otherwise, the delivered one says so too.
+ * base's config.json says that the head is tied and its weights say otherwise, the delivered one says so too. The other towers of a multimodal model are
+ * copied bit for bit.
  * @returns the file names written
  */
 export function saveModel(model: Pick<TunedModel, 'config' | 'read'>, dir: string, options: SaveModelOptions): string[] {
   mkdirSync(dir, { recursive: true });
-  withAllTensors(model.read(), options.sourceDir, (tensors) => writeSafetensors(join(dir, WEIGHTS_FILE), tensors, options));
+  withAllTensors(model.read(), options.sourceDir, ({ tensors, copied }) =>
+    writeSafetensors(join(dir, WEIGHTS_FILE), tensors, { dtype: options.dtype, copied }),
+  );
   return [WEIGHTS_FILE, ...saveCompanions(model.config, dir, options)].sort();
 }
 

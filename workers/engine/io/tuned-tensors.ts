@@ -2,18 +2,22 @@
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
 import type { TensorValues } from '../tuning/tuned-model.ts';
+import type { CopiedTensor } from './safetensors.ts';
+
+interface AllTensors {
+  /** By their names in the delivered file. */
+  tensors: ReadonlyMap<string, TensorValues>;
+  /** The weights of a multimodal model's other towers. */
+  copied: ReadonlyMap<string, CopiedTensor>;
+}
 
 /** @param use must read the tensors before it returns */
-export function withAllTensors(
-  trained: ReadonlyMap<string, TensorValues>,
-  baseDir: string,
-  use: (tensors: ReadonlyMap<string, TensorValues>) => void,
-): void {
+export function withAllTensors(trained: ReadonlyMap<string, TensorValues>, baseDir: string, use: (all: AllTensors) => void): void {
   const stored = openWeights(baseDir, readModelConfig(baseDir));
   try {
     const tensors = [...weightShapes(stored.config)].map(([name, shape]): [string, TensorValues] => {
       const values = trained.get(name);
-      if (values !== undefined) return [name, values];
+      if (values !== undefined) return [stored.deliveredName(name), values];
       const frozen: TensorValues = {
         shape,
         get data() {
@@ -22,9 +26,9 @@ export function withAllTensors(
           return held;
         },
       };
-      return [name, frozen];
+      return [stored.deliveredName(name), frozen];
     });
-    use(new Map(tensors));
+    use({ tensors: new Map(tensors), copied: stored.otherTowers });
   } finally {
     stored.close();
   }

@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
-import { canonicalNames, headWeight, weightShapes } from '../../../src/formats/module-shapes.ts';
+import { canonicalNames, headWeight, isOfOtherTower, weightShapes } from '../../../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { readJson } from '../io/files.ts';
 import type { HeldFloats } from '../io/float-formats.ts';
 import { notAModel } from '../io/not-a-model.ts';
-import { openSafetensors } from '../io/safetensors.ts';
+import { type CopiedTensor, openSafetensors } from '../io/safetensors.ts';
 import { MODEL_DIRECTORY_HINT, weightFiles } from '../io/weight-files.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { type StoredTensor, sameValues } from './stored-tensor.ts';
@@ -35,6 +35,10 @@ export interface StoredWeights {
   readInto(name: string, held: HeldFloats): void;
   /** Whether a weight is stored as bf16. @param name one of `weightShapes` */
   isBfloat16(name: string): boolean;
+  /** A weight's name in a file that is written as a whole. @param name one of `weightShapes` */
+  deliveredName(name: string): string;
+  /** The weights of a multimodal model's other towers, by their names in the files. */
+  otherTowers: ReadonlyMap<string, CopiedTensor>;
   close(): void;
 }
 
@@ -68,6 +72,9 @@ export function openWeights(modelDir: string, declared: ModelConfig): StoredWeig
         const { file, name: inFile } = weights.get(name)!;
         return file.header.tensors.get(inFile)!.dtype === 'BF16';
       },
+      // transformers writes a multimodal model under the names of its release, and names of two releases may not go together.
+      deliveredName: (name) => (config.otherTowers === undefined ? name : weights.get(name)!.name),
+      otherTowers: new Map([...stored].filter(([name]) => isOfOtherTower(name, config)).map(([name, one]) => [name, copied(one)])),
       close,
     };
   } catch (error) {
@@ -100,6 +107,11 @@ export function loadWeights(modelDir: string, declared: ModelConfig): { config: 
   }
 }
 
+function copied({ file, name }: StoredTensor): CopiedTensor {
+  const { dtype, shape, byteLength } = file.header.tensors.get(name)!;
+  return { dtype, shape, byteLength, readInto: (bytes, first) => file.readBytesInto(name, bytes, first) };
+}
+
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
 
 /** As transformers: a head that differs from the embedding is not tied to it, whatever config.json says. */
@@ -122,7 +134,7 @@ function mismatches(weights: ReadonlyMap<string, StoredTensor>, config: ModelCon
     else if (!isFloat(found)) problems.push(`tensor ${name} is of type ${entry.dtype}; weights are F64, F32, F16 or BF16`);
   }
   for (const name of weights.keys()) {
-    const known = expected.has(name) || COMPUTED.test(name) || (config.tiedHead && name === headWeight(config));
+    const known = expected.has(name) || COMPUTED.test(name) || (config.tiedHead && name === headWeight(config)) || isOfOtherTower(name, config);
     if (!known) problems.push(`tensor ${name} does not belong to this architecture`);
   }
   return problems;

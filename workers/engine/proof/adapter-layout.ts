@@ -1,12 +1,15 @@
 /** Checks that an adapter's file holds what PEFT looks for, according to the base model's files and not the trained model in memory. */
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
+import { canonicalNames } from '../../../src/formats/module-shapes.ts';
 import { magnitudeName } from '../../../src/formats/tuning/lora.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
 import { rankRule, selectionRule } from '../../../src/formats/tuning/lora-layers.ts';
 import { openSafetensors } from '../io/safetensors.ts';
 import { storedShapes } from '../io/weight-files.ts';
+import { readModelConfig } from '../model/weights.ts';
 
 /** PEFT's names: `base_model.model.`, the module's name, then A [r, in] or B [out, r]. */
 const KEY = /^base_model\.model\.(.+)\.lora_([AB])\.weight$/;
@@ -15,7 +18,7 @@ const KEY = /^base_model\.model\.(.+)\.lora_([AB])\.weight$/;
 const ADAPTED = /^base_model\.model\.(.+)\.lora_(?:embedding_)?[AB](?:\.weight)?$/;
 
 /** @returns how an adapter's adapter_config.json differs from what was trained */
-export function configProblems(written: ResolvedLora, trained: ResolvedLora): string[] {
+export function configProblems(written: ResolvedLora, trained: ResolvedLora, { otherTowers }: ModelConfig): string[] {
   const problems: string[] = [];
   for (const field of ['r', 'lora_alpha', 'lora_dropout', 'use_rslora'] as const) {
     if (written[field] !== trained[field])
@@ -27,9 +30,10 @@ export function configProblems(written: ResolvedLora, trained: ResolvedLora): st
         `adapter_config.json says ${field} ${JSON.stringify(written[field])}; the adapter was trained with ${JSON.stringify(trained[field])}`,
       );
   }
-  // A regular expression, and what is selected by layers, is written as the names that it selected, which are compared with the tensors below.
-  const isList = Array.isArray(trained.target_modules) && trained.exclude_modules === undefined && trained.layers_to_transform === undefined;
-  if (isList && [...trained.target_modules].sort().join() !== [...written.target_modules].sort().join())
+  // A regular expression, what is selected by layers, and in a multimodal model everything, is written as the names that it selected, which are compared
+  // with the tensors below.
+  const isPlain = trained.exclude_modules === undefined && trained.layers_to_transform === undefined && otherTowers === undefined;
+  if (isPlain && Array.isArray(trained.target_modules) && [...trained.target_modules].sort().join() !== [...written.target_modules].sort().join())
     problems.push(`adapter_config.json says target_modules ${written.target_modules}; the adapter was trained with ${trained.target_modules}`);
   return problems;
 }
@@ -40,7 +44,7 @@ export function configProblems(written: ResolvedLora, trained: ResolvedLora): st
  */
 export function adapterProblems(adapterDir: string, modelDir: string, config: ResolvedLora): string[] {
   const problems: string[] = [];
-  const stored = storedShapes(modelDir);
+  const stored = shapesInPeft(modelDir);
   const layers = linearLayers(stored);
   const file = openSafetensors(join(adapterDir, ADAPTER_WEIGHTS_FILE));
   file.close();
@@ -79,6 +83,13 @@ export function adapterProblems(adapterDir: string, modelDir: string, config: Re
   for (const layer of layers.keys()) if (isTarget(layer) && !adapted.has(layer)) problems.push(`${layer} is a target module without an adapter`);
   for (const module of matrices.keys()) if (!isTarget(module)) problems.push(`${module} has an adapter but is not a target module`);
   return problems;
+}
+
+/** Shapes of the base's tensors. A multimodal model's are stored under the names of its release, and PEFT sees those that transformers has given them. */
+function shapesInPeft(modelDir: string): Map<string, number[]> {
+  const [stored, config] = [storedShapes(modelDir), readModelConfig(modelDir)];
+  if (config.otherTowers === undefined) return stored;
+  return new Map([...canonicalNames(stored.keys(), config)].map(([name, inFile]) => [name, stored.get(inFile)!]));
 }
 
 /** @returns what is wrong with a tensor that is neither A nor B of a linear layer */

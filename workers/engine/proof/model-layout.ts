@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
-import { canonicalNames, headWeight } from '../../../src/formats/module-shapes.ts';
+import { canonicalNames, headWeight, isOfOtherTower } from '../../../src/formats/module-shapes.ts';
 import { readJson } from '../io/files.ts';
 import { MODEL_DIRECTORY_HINT, storedShapes } from '../io/weight-files.ts';
 import { readModelConfig } from '../model/weights.ts';
@@ -19,9 +19,12 @@ export function modelProblems(deliveredDir: string, modelDir: string): string[] 
   const problems: string[] = [];
   const config = readModelConfig(modelDir);
   // The base may have been saved under shorter names than ours, which transformers also reads.
-  const stored = storedShapes(modelDir);
-  const base = new Map([...canonicalNames(stored.keys(), config)].map(([name, inFile]) => [name, stored.get(inFile)!]));
-  const delivered = storedShapes(deliveredDir);
+  const [base, delivered] = [modelDir, deliveredDir].map((dir) => {
+    const stored = storedShapes(dir);
+    return new Map([...canonicalNames(stored.keys(), config)].map(([name, inFile]) => [name, stored.get(inFile)!]));
+  }) as [Map<string, number[]>, Map<string, number[]>];
+  for (const name of base.keys())
+    if (isOfOtherTower(name, config) && !delivered.has(name)) problems.push(`tensor ${name} of the base model is missing`);
   for (const [name, shape] of delivered) {
     const expected = base.get(name);
     if (expected === undefined) problems.push(`tensor ${name} is not in the base model`);

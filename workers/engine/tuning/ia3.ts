@@ -21,12 +21,19 @@ export const ia3: Method<Ia3Tuning> = {
     const fields = {
       exclude_modules: null,
       fan_in_fan_out: model.config.inputFirst,
-      feedforward_modules: [...feedforward].sort(),
+      feedforward_modules: feedforward.length === 0 ? [] : writtenTargets(model.config, feedforward),
       init_ia3_weights: true,
       modules_to_save: null,
       target_modules: writtenTargets(model.config, targets),
     };
-    return writeAdapterFiles(dir, { tensors: model.read(), peftType: 'IA3', fields, base, card: { name: '(IA)³', tag: 'ia3' } });
+    return writeAdapterFiles(dir, {
+      config: model.config,
+      tensors: model.read(),
+      peftType: 'IA3',
+      fields,
+      base,
+      card: { name: '(IA)³', tag: 'ia3' },
+    });
   },
   // The vectors are ones at first: with zeros the model is not its base.
   adapter: { readTuning, isBaseAtZero: () => false, isPerRow: () => false, load: loadAdapter, openMerge },

@@ -8,9 +8,10 @@ import { beginName, beginOf, deliveredLora, isAdded, magnitudeName, peftName } f
 import type { ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
 import type { LoraLayer } from '../../../src/formats/tuning/lora-layers.ts';
 import { checkLora } from '../../../src/formats/tuning/lora-refusals.ts';
-import { trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
+import { savingWhole, trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
 import { loadLoraAdapter, readAdapterConfig, saveAdapter } from '../io/adapter.ts';
 import { lookUp } from '../model/embedding.ts';
+import { readModelConfig } from '../model/weights.ts';
 import { adapterProblems, configProblems } from '../proof/adapter-layout.ts';
 import { gradientsFlowInto } from '../tensorflow/differentiable.ts';
 import { within } from '../tensorflow/scope.ts';
@@ -41,7 +42,8 @@ export const lora: Method<ResolvedLora> = {
   tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
   layoutProblems(dir, { tuning, modelDir }) {
     const written = readAdapterConfig(dir);
-    return [...configProblems(written, deliveredLora(tuning)), ...adapterProblems(dir, modelDir, written)];
+    const config = readModelConfig(modelDir);
+    return [...configProblems(written, savingWhole(config, deliveredLora(tuning)), config), ...adapterProblems(dir, modelDir, written)];
   },
   adapter: { readTuning: readAdapterConfig, isBaseAtZero: isAdded, isPerRow, load: loadLoraAdapter },
 };

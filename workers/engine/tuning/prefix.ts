@@ -25,6 +25,7 @@ export const prefix: Method<ResolvedPrefix> = {
       prefix_projection: false,
     };
     return writeAdapterFiles(dir, {
+      config: model.config,
       tensors: model.read(),
       peftType: 'PREFIX_TUNING',
       fields,

@@ -40,6 +40,7 @@ export const prompt: Method<ResolvedPrompt> = {
       tokenizer_name_or_path: init === 'TEXT' ? base.name : null, // PEFT wants it together with a text, though it does not read it
     };
     return writeAdapterFiles(dir, {
+      config: model.config,
       tensors: model.read(),
       peftType: 'PROMPT_TUNING',
       fields,

@@ -41,7 +41,7 @@ export const vera: Method<ResolvedVera> = {
       vera_dropout: tuning.vera_dropout,
     };
     const tensors = new Map([...model.read(), ...model.constants()]);
-    return writeAdapterFiles(dir, { tensors, peftType: 'VERA', fields, base, card: { name: 'VeRA', tag: 'vera' } });
+    return writeAdapterFiles(dir, { config: model.config, tensors, peftType: 'VERA', fields, base, card: { name: 'VeRA', tag: 'vera' } });
   },
   adapter: {
     readTuning,

@@ -17,6 +17,12 @@ describe('adapterCard', () => {
     expect(card).toContain('from_pretrained("/models/a \\"b\\"")');
   });
 
+  it('of a multimodal base › opens the whole of it, at its commit', () => {
+    const card = adapterCard(hub, { rankStabilised: null, isMultimodal: true });
+    expect(card).toContain('AutoModelForImageTextToText.from_pretrained("org/base", revision="abc123")');
+    expect(card).not.toContain('CausalLM');
+  });
+
   it('of a rank-stabilised adapter › gives the scale that llama.cpp needs: (α / r)·√r = α / √r', () => {
     expect(adapterCard(hub, { rankStabilised: 16 })).toContain('--lora-scaled adapter.gguf:4`');
   });

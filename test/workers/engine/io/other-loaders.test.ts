@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { referencePath } from '../../../../reference/fixtures.ts';
 import { withModel } from '../../../../reference/measures.ts';
+import { canonicalNames } from '../../../../src/formats/module-shapes.ts';
 import { loraFormat } from '../../../../src/formats/tuning/lora.ts';
 import { openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { openSafetensors } from '../../../../workers/engine/io/safetensors.ts';
+import { readModelConfig } from '../../../../workers/engine/model/weights.ts';
 
 /** The largest `--max-lora-rank` that vLLM accepts, which limits an adapter's rank. */
 const VLLM_LARGEST_RANK = 512;
@@ -47,7 +49,7 @@ describe.each(readdirSync(referencePath('families')))('an adapter for %s', (name
   it('meets the requirements of vLLM: its fields, no saved modules, biases or DoRA, and tensors on the layers it names as targets', () => {
     expect(config).toMatchObject({ r: RANK, lora_alpha: 2 * RANK, bias: 'none', modules_to_save: null, use_dora: false });
     expect(config['r']).toBeLessThanOrEqual(VLLM_LARGEST_RANK);
-    const targets = config['target_modules'] as string[];
+    const targets = (config['target_modules'] as string[]).map((target) => target.split('.').at(-1));
     for (const [tensor, shape] of tensors) {
       const [, module, matrix] = TENSOR.exec(tensor) ?? [];
       expect(targets, tensor).toContain(module?.split('.').at(-1));
@@ -62,7 +64,8 @@ describe.each(readdirSync(referencePath('families')))('an adapter for %s', (name
       base_model_name_or_path: 'org/base',
       alora_invocation_tokens: null,
     });
-    const base = shapesOf(join(modelDir, 'model.safetensors'));
+    const stored = shapesOf(join(modelDir, 'model.safetensors'));
+    const base = new Map([...canonicalNames(stored.keys(), readModelConfig(modelDir))].map(([module, inFile]) => [module, stored.get(inFile)!]));
     const matrices = new Map<string, Set<string>>();
     for (const tensor of tensors.keys()) {
       const [, module, matrix] = TENSOR.exec(tensor) ?? [];
