@@ -6,6 +6,7 @@ import { loraFormat } from '../src/formats/tuning/lora.ts';
 import type { CompiledModel } from '../workers/engine/compiled/compiled-model.ts';
 import { openForInference } from '../workers/engine/compiled/open-model.ts';
 import { openEagerForTraining } from '../workers/engine/eager/eager-model.ts';
+import { exportHuggingFace } from '../workers/engine/export/hugging-face.ts';
 import { saveAdapter } from '../workers/engine/io/adapter.ts';
 import { tf } from '../workers/engine/tensorflow/tensorflow.ts';
 import { uniform } from '../workers/engine/tuning/random.ts';
@@ -78,6 +79,24 @@ export function randomAdapter(scratch: string, family: string, modelDir: string)
     findsBase: false,
     outputDir,
     delivered: 'adapter' as const,
+  };
+  return { ...delivered, ...logits, validationFile: null, validLoss: null };
+}
+
+/** Merges an adapter into its base. @returns a request to check the merged model, with the engine's logits */
+export async function mergedModel(scratch: string, { name, baseModelDir: modelDir, outputDir: adapterDir }: PeftRequest): Promise<PeftRequest> {
+  const outputDir = join(scratch, `${name}-merged`);
+  await exportHuggingFace({ modelDir, adapterDir }, outputDir, { dtype: 'F32', progress: async () => {} });
+  const model = openForInference({ modelDir: outputDir });
+  const logits = writeLogits(model, outputDir);
+  model.dispose();
+  const delivered = {
+    name: `${name}, merged`,
+    baseModelDir: modelDir,
+    baseModelName: BASE_MODEL_NAME,
+    findsBase: false,
+    outputDir,
+    delivered: 'model' as const,
   };
   return { ...delivered, ...logits, validationFile: null, validLoss: null };
 }

@@ -2,12 +2,14 @@
  * `npm run test:peft -- [--write]`: trains with the engine, loads the result with PEFT and transformers, and compares their numbers. --write puts the
  * largest differences into docs/results.md.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isWriting, writeResult } from '../bench/results-page.ts';
+import { readModelConfig } from '../workers/engine/model/weights.ts';
 import { LOSS_TOLERANCE, MIN_CHANGE, type TrainedCase, trainedCases } from './peft-case.ts';
-import { askPython, LOGITS_TOLERANCE, type PeftAnswer, randomAdapter } from './peft-check.ts';
+import { askPython, LOGITS_TOLERANCE, mergedModel, type PeftAnswer, randomAdapter } from './peft-check.ts';
 import { pythonEnvironment } from './python/environment.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -96,7 +98,42 @@ const CASES: TrainedCase[] = [
   { name: 'untied head, LoRA on head and embedding', modelDir: untied, tuning: { ...LORA, target_modules: ['lm_head', 'embed_tokens', 'v_proj'] } },
 ];
 
-/** Families that are not trained: the engine writes an adapter with random values, and PEFT reads it. */
+/** @param folder of the models that reference/peft/make_multimodal.py writes */
+function multimodalCases(folder: string): TrainedCase[] {
+  const [gemma3, qwen35] = [join(folder, 'gemma3'), join(folder, 'qwen3_5')];
+  const fast = { learning_rate: 0.03 };
+  return [
+    { name: 'Gemma 3 with vision, LoRA on q and down', modelDir: gemma3, tuning: { ...LORA, target_modules: ['q_proj', 'down_proj'] } },
+    { name: 'Gemma 3 with vision, full', modelDir: gemma3, tuning: { type: 'full' } },
+    { name: 'Gemma 3 with vision, DoRA with norms', modelDir: gemma3, tuning: { ...LORA, use_dora: true, modules_to_save: ['norm'] } },
+    {
+      name: 'Gemma 3 with vision, (IA)³',
+      modelDir: gemma3,
+      tuning: { type: 'ia3', target_modules: ['k_proj', 'down_proj'], feedforward_modules: ['down_proj'] },
+      hyperparameters: fast,
+    },
+    {
+      name: 'Gemma 3 with vision, prompt tuning',
+      modelDir: gemma3,
+      tuning: { type: 'prompt', num_virtual_tokens: 6 },
+      hyperparameters: { learning_rate: 0.1 },
+    },
+    { name: 'Gemma 3 with vision, prefix tuning', modelDir: gemma3, tuning: { type: 'prefix', num_virtual_tokens: 4 }, hyperparameters: fast },
+    { name: 'Qwen 3.5 with vision, LoRA on all-linear', modelDir: qwen35, tuning: LORA },
+    {
+      name: 'Qwen 3.5 with vision, LoRA on its second block, head and embedding',
+      modelDir: qwen35,
+      tuning: { ...LORA, target_modules: '.*(layers\\.1\\..*_proj|lm_head|embed_tokens)' },
+    },
+    { name: 'Qwen 3.5 with vision, VeRA', modelDir: qwen35, tuning: { type: 'vera', r: 32, target_modules: 'all-linear' } },
+    { name: 'Qwen 3.5 with vision, full', modelDir: qwen35, tuning: { type: 'full' } },
+  ];
+}
+
+/**
+ * Families that are not trained: the engine writes an adapter with random values, and PEFT reads it. Merged into a multimodal model, transformers opens the
+ * whole of it.
+ */
 const FAMILIES_DIR = join(ROOT, 'test/fixtures/reference/families');
 const FAMILIES = readdirSync(FAMILIES_DIR);
 
@@ -119,8 +156,15 @@ async function main(): Promise<number> {
   const python = await pythonEnvironment();
   const scratch = mkdtempSync(join(tmpdir(), 'graft-peft-'));
   try {
-    const requests = await trainedCases(scratch, CASES);
-    for (const family of FAMILIES) requests.push(randomAdapter(scratch, family, join(FAMILIES_DIR, family, 'model')));
+    const folder = join(scratch, 'multimodal');
+    execFileSync(python, [join(import.meta.dirname, 'peft/make_multimodal.py'), folder], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const requests = await trainedCases(scratch, [...CASES, ...multimodalCases(folder)]);
+    for (const family of FAMILIES) {
+      const modelDir = join(FAMILIES_DIR, family, 'model');
+      const adapter = randomAdapter(scratch, family, modelDir);
+      requests.push(adapter);
+      if (readModelConfig(modelDir).otherTowers !== undefined) requests.push(await mergedModel(scratch, adapter));
+    }
     const checked = askPython(python, scratch, requests);
 
     console.log(row(['', 'logits, max |Δ|', 'largest logit', 'Δ by tuning', 'loss, |Δ|', 'loss']));

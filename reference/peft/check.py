@@ -21,10 +21,11 @@ os.environ["TRANSFORMERS_VERBOSITY"] = "warning"
 
 import torch  # noqa: E402
 from peft import AutoPeftModelForCausalLM, PeftConfig, PeftModel  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast  # noqa: E402
+from transformers import AutoTokenizer, PreTrainedTokenizerFast  # noqa: E402
 from transformers.utils import logging as transformers_logging  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "test" / "fixtures" / "reference"))
+from cases import auto_class  # noqa: E402
 from templates import conversation, prompt_completion  # noqa: E402
 
 
@@ -45,7 +46,7 @@ class Complaints(logging.Handler):
 
 
 def base_model(directory: str) -> torch.nn.Module:
-    model, info = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
+    model, info = auto_class(Path(directory)).from_pretrained(directory, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
     problems = {kind: sorted(keys) for kind, keys in info.items() if keys}
     if problems:
         raise AssertionError(f"{directory} does not load cleanly: {problems}")
