@@ -210,6 +210,18 @@ describe('parseModelConfig › of a multimodal model', () => {
       'unsupported_architecture',
       'text_config.model_type is "mamba"',
     ],
+    [
+      'with a language model called constructor',
+      { text_config: { ...sizes, model_type: 'constructor' } },
+      'unsupported_architecture',
+      '"constructor"',
+    ],
+    [
+      'with a language model without a name',
+      { text_config: { ...sizes, model_type: { toString: 1 } } },
+      'unsupported_architecture',
+      'text_config.model_type',
+    ],
     ['quantised', { quantization_config: { bits: 4 } }, 'unsupported_architecture', 'quantization_config'],
   ])('%s › is refused by name', (_, change, code, named) => {
     const error = refusal(() => parseModelConfig({ ...gemma3, ...change }, WHERE));

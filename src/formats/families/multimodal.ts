@@ -6,7 +6,6 @@ import type { ConfigFields } from '../config-fields.ts';
 import { MATHS_FIELDS } from '../maths-fields.ts';
 import type { ModelConfig, ModuleNames } from '../model-config.ts';
 import { isRecord } from '../record.ts';
-import { shown } from '../shown.ts';
 import { commonParts, type Family } from './family.ts';
 import { gemma3 } from './gemma.ts';
 import { ministral3, mistral } from './llama.ts';
@@ -39,11 +38,8 @@ const multimodal =
   ({ texts, textType, sizes = {}, tiedHead, otherTowers }: Whole): Family =>
   (fields) => {
     const text = textFields(fields, { textType, sizes });
-    const family = texts[String(text.value('model_type'))];
-    if (family === undefined)
-      fields.unsupported(`text_config.model_type is ${shown(text.value('model_type'))}, not ${Object.keys(texts).join(' or ')}`);
-    const config: ModelConfig = (family ?? texts[textType]!)(text);
-    text.value('tie_word_embeddings');
+    const family = text.choice('model_type', texts, textType);
+    const config: ModelConfig = family(text);
     text.refuseUnread(MATHS_FIELDS);
     const outer = commonParts(fields);
     return {
