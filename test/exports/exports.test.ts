@@ -104,7 +104,9 @@ describe('a worker', () => {
       expect.stringMatching(/^The files are made: .*model\.safetensors.* \(\d+\.\d MB\)$/),
       'The export has succeeded',
     ]);
-    expect((await download(id, 'README.md')).toString()).toContain(`# ${model}`);
+    const card = (await download(id, 'README.md')).toString();
+    expect(card).toContain(`# ${model}`);
+    expect(card).toContain('pipeline("text-generation"');
     const response = await service.inject({ url: `/v1/exports/${id}/content` });
     const hashes = Object.fromEntries(one.files.map((file) => [file.name, file.sha256]));
     const unpacked = [...(await unpackTar(response.rawPayload))];

@@ -23,6 +23,10 @@ export interface CardFacts {
   proof: MergeProof | null;
   /** File names beside the card. */
   files: readonly string[];
+  /** Whether the model also takes images. */
+  isMultimodal: boolean;
+  /** The lines of Python in the adapter's own README.md, which knows its base; null for other formats. */
+  adapterUsage: string | null;
 }
 
 export function modelCard(facts: CardFacts): string {
@@ -44,17 +48,29 @@ export function modelCard(facts: CardFacts): string {
   return `---\n${metadata.join('\n')}\n---\n${sections.filter((section) => section !== '').join('\n\n')}\n`;
 }
 
-function usage({ format, files, base }: CardFacts): string {
+const WITH_PIPELINE = `from transformers import pipeline
+
+generate = pipeline("text-generation", model="path/to/this/directory")
+print(generate([{"role": "user", "content": "Hello"}]))`;
+
+/** A pipeline for texts would open the language model alone, or nothing. */
+const WITH_WHOLE_MODEL = `from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+model = AutoModelForImageTextToText.from_pretrained("path/to/this/directory")
+tokenizer = AutoTokenizer.from_pretrained("path/to/this/directory")
+chat = [{"role": "user", "content": "Hello"}]
+inputs = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=True, return_tensors="pt")
+print(tokenizer.decode(model.generate(**inputs, max_new_tokens=100)[0]))`;
+
+function usage({ format, files, base, isMultimodal, adapterUsage }: CardFacts): string {
   const gguf = files.find((file) => file.endsWith('.gguf')) ?? '';
   const code = {
-    hugging_face: [
-      'python',
-      'from transformers import pipeline\n\ngenerate = pipeline("text-generation", model="path/to/this/directory")\nprint(generate([{"role": "user", "content": "Hello"}]))',
-    ],
+    hugging_face: ['python', isMultimodal ? WITH_WHOLE_MODEL : WITH_PIPELINE],
     gguf: ['sh', `llama-cli -m ${gguf}\nollama create my-model -f Modelfile`],
     peft_adapter: [
       'python',
-      `from peft import AutoPeftModelForCausalLM\n\nmodel = AutoPeftModelForCausalLM.from_pretrained("path/to/this/directory")   # loads ${base}`,
+      adapterUsage ??
+        `from peft import AutoPeftModelForCausalLM\n\nmodel = AutoPeftModelForCausalLM.from_pretrained("path/to/this/directory")   # loads ${base}`,
     ],
     gguf_adapter: ['sh', `llama-cli -m base.gguf --lora ${gguf}   # base.gguf: ${base}`],
     mlx_adapter: ['sh', `mlx_lm.generate --model ${base} --adapter-path path/to/this/directory --prompt Hello`],

@@ -1,11 +1,13 @@
 /** Makes exports, one at a time: claims one, fetches its model, has a process write the files, stores them. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { brokenOffEvent, pushingEvent } from '../../src/exports/events.ts';
 import type { Export } from '../../src/exports/export.ts';
 import type { ConvertedFormat } from '../../src/formats/export-format.ts';
+import { CONFIG_FILE } from '../../src/formats/model-files.ts';
+import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { announcedName } from '../../src/hub/hub-name.ts';
 import { keys } from '../../src/object-store/keys.ts';
@@ -226,5 +228,16 @@ async function cardOf(
     warnings,
     proof,
     files: (await filesIn(output)).map(({ name }) => name),
+    isMultimodal: one.format === 'hugging_face' && (await isMultimodal(join(output, CONFIG_FILE))),
+    adapterUsage: one.format === 'peft_adapter' ? await pythonIn(join(output, CARD_FILE)) : null,
   });
+}
+
+const isMultimodal = async (path: string): Promise<boolean> =>
+  parseModelConfig(JSON.parse(await readFile(path, 'utf8')), path).otherTowers !== undefined;
+
+/** @returns the lines of Python in an adapter's own card; null if it is of a version that wrote none */
+async function pythonIn(path: string): Promise<string | null> {
+  const card = await readFile(path, 'utf8').catch(() => '');
+  return /```python\n(.+?)\n```/s.exec(card)?.[1] ?? null;
 }
