@@ -6,6 +6,8 @@ import type { TextMemory, TunedModel } from '../tuning/tuned-model.ts';
 
 /** The logits of a pass are read back from the session: with a vocabulary of 256,000, 32 MB. */
 const MAX_ROWS = 32;
+/** Tokens of all texts in memory. Keys and values take less than a quarter of what a training pass keeps of a token, unless that keeps checkpoints alone. */
+const HELD_TOKENS = 4 * PASS_TOKENS;
 
 export interface Continued {
   tokenIds: number[];
@@ -75,43 +77,51 @@ interface Remembering {
   each(pass: () => void): Promise<void>;
 }
 
-/** A pass reads what is new of each text, up to PASS_TOKENS tokens. So many texts are remembered at once as fill a pass when they are whole. */
+/** A text in the model's memory. */
+interface HeldText {
+  slot: number;
+  text: OpenText;
+  /** How many of its tokens have been read. */
+  seen: number;
+}
+
+/** A pass reads what is new of each text, up to PASS_TOKENS tokens. A text joins when others have left room for it. */
 async function remembering(texts: readonly OpenText[], { memory, take, each }: Remembering): Promise<void> {
-  for (const group of groups(texts)) {
-    const held = group.map((text, slot) => ({ text, slot, seen: 0 }));
-    try {
-      for (let open = held; open.length > 0; open = open.filter(({ text }) => isOpen(text)))
-        await each(() => {
-          let room = PASS_TOKENS;
-          const pieces = open.flatMap((one) => {
-            const ids = one.text.ids.slice(one.seen, one.seen + room);
-            room -= ids.length;
-            return ids.length === 0 ? [] : [{ one, piece: { slot: one.slot, ids, position: one.seen } }];
-          });
-          const next = memory.next(pieces.map(({ piece }) => piece));
-          for (const [index, { one, piece }] of pieces.entries()) {
-            one.seen += piece.ids.length;
-            if (one.seen === one.text.ids.length) take(one.text, next[index]!);
-          }
+  const waiting = texts.map((text, slot): HeldText => ({ slot, text, seen: 0 }));
+  let held: HeldText[] = [];
+  const keepOpen = (): void => {
+    const ended = held.filter(({ text }) => !isOpen(text));
+    if (ended.length > 0) memory.forget(ended.map(({ slot }) => slot));
+    held = held.filter(({ text }) => isOpen(text));
+  };
+  try {
+    for (;;) {
+      while (waiting.length > 0 && hasRoom(held, waiting[0]!)) held.push(waiting.shift()!);
+      if (held.length === 0) break;
+      await each(() => {
+        let room = PASS_TOKENS;
+        const pieces = held.flatMap((one) => {
+          const ids = one.text.ids.slice(one.seen, one.seen + room);
+          room -= ids.length;
+          return ids.length === 0 ? [] : [{ one, piece: { slot: one.slot, ids, position: one.seen } }];
         });
-    } finally {
-      memory.forget(held.map(({ slot }) => slot));
+        const next = memory.next(pieces.map(({ piece }) => piece));
+        for (const [index, { one, piece }] of pieces.entries()) {
+          one.seen += piece.ids.length;
+          if (one.seen === one.text.ids.length) take(one.text, next[index]!);
+        }
+        keepOpen();
+      });
     }
+  } finally {
+    if (held.length > 0) memory.forget(held.map(({ slot }) => slot));
   }
 }
 
-function groups(texts: readonly OpenText[]): OpenText[][] {
-  const grouped: OpenText[][] = [];
-  let room = 0;
-  for (const text of texts) {
-    if (text.limit > room) {
-      grouped.push([]);
-      room = PASS_TOKENS;
-    }
-    grouped.at(-1)!.push(text);
-    room -= text.limit;
-  }
-  return grouped;
+/** A text that is longer than all may be is alone. */
+function hasRoom(held: readonly HeldText[], next: HeldText): boolean {
+  const tokens = [...held, next].reduce((sum, { text }) => sum + text.limit, 0);
+  return held.length === 0 || (held.length < MAX_ROWS && tokens <= HELD_TOKENS);
 }
 
 /** Texts that are continued together: as many as a training pass has tokens, or one that is longer, so that memory does not grow. */
