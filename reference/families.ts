@@ -48,6 +48,12 @@ export const FAMILIES: readonly Family[] = [
   { name: 'Gemma 3, plain and stretched', fixtures: families('gemma3', 'gemma3-scaled'), tokenizers: ['gemma'], templates: ['gemma3'] },
   { name: 'Gemma 3 with vision, on texts', fixtures: families('gemma3-vision'), tokenizers: ['gemma'], templates: ['gemma3'] },
   {
+    name: 'Gemma 4 (text), with and without inputs for each layer',
+    fixtures: families('gemma4', 'gemma4-plain'),
+    tokenizers: ['gemma'],
+    templates: [],
+  },
+  {
     name: 'Phi-3, with partial rotary positions and LongRoPE',
     fixtures: families('phi3', 'phi3-partial', 'phi3-longrope'),
     tokenizers: ['phi3'],

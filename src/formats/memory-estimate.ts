@@ -5,9 +5,9 @@
 import { type Static, Type } from 'typebox';
 import { count } from './count.ts';
 import type { Precision } from './hyperparameters.ts';
-import { mixedSize } from './mixers.ts';
+import { headsOf, mixedSize } from './mixers.ts';
 import type { Mixer, ModelConfig } from './model-config.ts';
-import { usedHeadWeight, weightShapes } from './module-shapes.ts';
+import { isBuffer, usedHeadWeight, weightShapes } from './module-shapes.ts';
 import { headParts, tokensOfHeadPart } from './pass-size.ts';
 import { constantShapes, keptElements, type ResolvedTuning, trainedShapes } from './tuning/tuning.ts';
 
@@ -101,7 +101,7 @@ export function estimateMemory(run: EstimatedRun): MemoryEstimate {
 export function countParameters(config: ModelConfig, tuning: ResolvedTuning): { trained: number; total: number } {
   const base = weightShapes(config);
   const trained = trainedShapes(config, tuning);
-  const all = new Map([...base, ...constantShapes(config, tuning), ...trained]);
+  const all = new Map([...[...base].filter(([name]) => !isBuffer(name, config)), ...constantShapes(config, tuning), ...trained]);
   return { trained: countOf(trained.values()), total: countOf(all.values()) };
 }
 
@@ -128,8 +128,10 @@ function activationBytes(
 }
 
 /** @param product bytes of an element that a product gives */
-function mixerBytes(mixer: Mixer, { heads, kvHeads, headSize, hiddenSize, attention }: ModelConfig, product: number): number {
+function mixerBytes(mixer: Mixer, config: ModelConfig, product: number): number {
+  const { hiddenSize, attention } = config;
   if (mixer.kind === 'attention') {
+    const { heads, kvHeads, headSize } = headsOf(config, mixer);
     const gates = attention.outputGate ? heads * headSize : 0;
     // Queries, keys, values and what comes of them; and a logarithm for each head.
     return product * (2 * (heads + kvHeads) * headSize + gates) + F32_BYTES * heads;

@@ -8,6 +8,19 @@ export const isDeltaNet = (mixer: Mixer): mixer is DeltaNet => mixer.kind === 'd
 /** The layers with softmax attention, which alone have keys and values for every token. */
 export const softmaxLayers = ({ mixers }: Mixers): SoftmaxAttention[] => mixers.filter(isSoftmax);
 
+/** The heads of a layer. */
+export const headsOf = ({ heads, kvHeads, headSize }: Pick<ModelConfig, 'heads' | 'kvHeads' | 'headSize'>, { sizes }: SoftmaxAttention) => ({
+  heads,
+  ...(sizes ?? { kvHeads, headSize }),
+});
+
+/** Elements that attention keeps for each token of a text that is continued. */
+export const keptPerToken = (config: ModelConfig): number =>
+  softmaxLayers(config).reduce((sum, layer) => {
+    const { kvHeads, headSize } = headsOf(config, layer);
+    return layer.sharesWith === undefined ? sum + 2 * kvHeads * headSize : sum;
+  }, 0);
+
 /** Width of what a delta net's convolution goes over: queries, keys and values. */
 export const mixedSize = ({ keyHeads, keySize, valueHeads, valueSize }: DeltaNet): number => 2 * keyHeads * keySize + valueHeads * valueSize;
 

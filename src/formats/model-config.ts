@@ -17,6 +17,12 @@ export interface SoftmaxAttention {
   /** How many positions each attends to, itself included; null: all up to itself. */
   windowTokens: number | null;
   rotary: Rotary | null;
+  /** Of this layer's heads, where they differ from the model's. */
+  sizes?: { kvHeads: number; headSize: number };
+  /** Its values are what its keys are before their norm: it has no matrix for them. */
+  valuesAreKeys?: true;
+  /** Number of an earlier layer whose keys and values it attends to: it has none of its own. */
+  sharesWith?: number;
 }
 
 /** A gated delta net (Yang et al. 2024) behind a causal convolution: linear attention, whose state has a fixed size. */
@@ -56,6 +62,15 @@ export interface AttentionConfig {
   softCap: number | null;
   /** The query matrix also gives a gate for each head, after its query: its result is multiplied by σ(gate). */
   outputGate: boolean;
+  /** An RMSNorm without weights on the values of each head. */
+  valueNorm?: true;
+}
+
+/** What a token adds to each block beside its embedding (Gemma 3n and 4): a row of a second table, and a projection of the embedding. */
+export interface PerLayerInputs {
+  /** For each block. */
+  size: number;
+  vocabSize: number;
 }
 
 /** Module and parameter names of a delta net. */
@@ -98,6 +113,10 @@ export interface ModuleNames {
   shortConvolution: { module: string; input: string; convolution: string; output: string } | null;
   /** down(act(gate)·up), with gate and up separate or in one matrix; or down(act(up)). */
   mlp: { down: string } & ({ gate: string; up: string } | { gateAndUp: string } | { up: string });
+  /** Outside the blocks: the second table, the projection of the embedding and its norm. Inside: to the gates, back to the hidden size, and the norm after it. */
+  perLayerInputs?: { embedding: string; projection: string; projectionNorm: string; gate: string; output: string; norm: string };
+  /** Of each block, a factor on its result: a buffer, which is never trained. */
+  blockScale?: string;
 }
 
 export interface ModelConfig {
@@ -122,7 +141,9 @@ export interface ModelConfig {
   attention: AttentionConfig;
   /** One for each layer. */
   mixers: Mixer[];
-  mlp: { activation: Activation; bias: boolean };
+  /** `doubledFrom`: number of the first block whose MLP is twice as wide; all after it are too. */
+  mlp: { activation: Activation; bias: boolean; doubledFrom?: number };
+  perLayerInputs?: PerLayerInputs;
   /** The token whose embedding gets no gradient as an input, as in transformers (`padding_idx`); null if there is no such token. */
   paddingId: number | null;
   /** Attention and MLP both read the block's input. */

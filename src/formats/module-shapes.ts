@@ -1,6 +1,6 @@
 /** Names and shapes of a model's weights, from its configuration alone. */
-import { mixedSize } from './mixers.ts';
-import type { DeltaNet, DeltaNetNames, ModelConfig } from './model-config.ts';
+import { headsOf, mixedSize } from './mixers.ts';
+import type { DeltaNet, DeltaNetNames, ModelConfig, SoftmaxAttention } from './model-config.ts';
 
 interface LinearLayer {
   out: number;
@@ -10,33 +10,49 @@ interface LinearLayer {
 
 /** The linear layers of the blocks by name: what `all-linear` means to PEFT, which leaves the head out. */
 export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
-  const { hiddenSize: hidden, intermediateSize, heads, kvHeads, headSize, attention, mlp, names } = config;
-  const [queries, keys] = [heads * headSize, kvHeads * headSize];
+  const { hiddenSize: hidden, attention, mlp, names } = config;
   const layers = new Map<string, LinearLayer>();
+  if (config.perLayerInputs !== undefined) {
+    const out = config.layers * config.perLayerInputs.size;
+    layers.set(names.perLayerInputs!.projection, { out, in: hidden, bias: false });
+  }
   for (const [i, mixer] of config.mixers.entries()) {
     const add = (name: string, layer: LinearLayer) => layers.set(`${names.blocks}.${i}.${name}`, layer);
     const { inputBias, outputBias } = attention;
+    const intermediate = config.intermediateSize * (i >= (mlp.doubledFrom ?? Number.POSITIVE_INFINITY) ? 2 : 1);
     if (mixer.kind === 'delta_net') {
       for (const [name, sizes] of Object.entries(deltaNetLayers(mixer, names.deltaNet!, hidden))) add(name, { ...sizes, bias: false });
     } else if (mixer.kind === 'short_convolution') {
       const { input, output } = names.shortConvolution!;
       add(input, { out: 3 * hidden, in: hidden, bias: mixer.bias });
       add(output, { out: hidden, in: hidden, bias: mixer.bias });
-    } else if ('fused' in names.attention) {
-      add(names.attention.fused, { out: queries + 2 * keys, in: hidden, bias: inputBias });
     } else {
-      add(names.attention.query, { out: attention.outputGate ? 2 * queries : queries, in: hidden, bias: inputBias });
-      add(names.attention.key, { out: keys, in: hidden, bias: inputBias });
-      add(names.attention.value, { out: keys, in: hidden, bias: inputBias });
+      const { heads, kvHeads, headSize } = headsOf(config, mixer);
+      const [queries, keys] = [heads * headSize, kvHeads * headSize];
+      if ('fused' in names.attention) {
+        add(names.attention.fused, { out: queries + 2 * keys, in: hidden, bias: inputBias });
+      } else {
+        add(names.attention.query, { out: attention.outputGate ? 2 * queries : queries, in: hidden, bias: inputBias });
+        if (mixer.sharesWith === undefined) add(names.attention.key, { out: keys, in: hidden, bias: inputBias });
+        if (hasValues(mixer)) add(names.attention.value, { out: keys, in: hidden, bias: inputBias });
+      }
+      add(names.attention.output, { out: hidden, in: queries, bias: outputBias });
     }
-    if (mixer.kind === 'attention') add(names.attention.output, { out: hidden, in: queries, bias: outputBias });
-    if ('gateAndUp' in names.mlp) add(names.mlp.gateAndUp, { out: 2 * intermediateSize, in: hidden, bias: mlp.bias });
-    if ('gate' in names.mlp) add(names.mlp.gate, { out: intermediateSize, in: hidden, bias: mlp.bias });
-    if ('up' in names.mlp) add(names.mlp.up, { out: intermediateSize, in: hidden, bias: mlp.bias });
-    add(names.mlp.down, { out: hidden, in: intermediateSize, bias: mlp.bias });
+    if ('gateAndUp' in names.mlp) add(names.mlp.gateAndUp, { out: 2 * intermediate, in: hidden, bias: mlp.bias });
+    if ('gate' in names.mlp) add(names.mlp.gate, { out: intermediate, in: hidden, bias: mlp.bias });
+    if ('up' in names.mlp) add(names.mlp.up, { out: intermediate, in: hidden, bias: mlp.bias });
+    add(names.mlp.down, { out: hidden, in: intermediate, bias: mlp.bias });
+    if (config.perLayerInputs !== undefined) {
+      const { size } = config.perLayerInputs;
+      add(names.perLayerInputs!.gate, { out: size, in: hidden, bias: false });
+      add(names.perLayerInputs!.output, { out: hidden, in: size, bias: false });
+    }
   }
   return layers;
 }
+
+/** Whether a layer has a matrix for its values. */
+export const hasValues = ({ sharesWith, valuesAreKeys }: SoftmaxAttention): boolean => sharesWith === undefined && valuesAreKeys === undefined;
 
 function deltaNetLayers(mixer: DeltaNet, names: DeltaNetNames, hidden: number): Record<string, Omit<LinearLayer, 'bias'>> {
   const values = mixer.valueHeads * mixer.valueSize;
@@ -49,9 +65,12 @@ function deltaNetLayers(mixer: DeltaNet, names: DeltaNetNames, hidden: number): 
   };
 }
 
+/** Whether a weight is a buffer to PyTorch: no method trains it, and it is no parameter. */
+export const isBuffer = (name: string, { names }: ModelConfig): boolean => names.blockScale !== undefined && name.endsWith(`.${names.blockScale}`);
+
 /** Every weight's name and shape in the checkpoint. */
 export function weightShapes(config: ModelConfig): Map<string, number[]> {
-  const { hiddenSize, headSize, heads, kvHeads, vocabSize, maxPositionTokens, names, attention, inputFirst } = config;
+  const { hiddenSize, vocabSize, maxPositionTokens, names, attention, inputFirst } = config;
   const shapes = new Map<string, number[]>([[`${names.embedding}.weight`, [vocabSize, hiddenSize]]]);
   const addNorm = (module: string | null, size: number) => {
     if (module === null) return;
@@ -60,10 +79,17 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
   };
   if (names.positions !== null) shapes.set(`${names.positions}.weight`, [maxPositionTokens, hiddenSize]);
   addNorm(names.finalNorm, hiddenSize);
+  if (config.perLayerInputs !== undefined) {
+    const { size, vocabSize: rows } = config.perLayerInputs;
+    shapes.set(`${names.perLayerInputs!.embedding}.weight`, [rows, config.layers * size]);
+    addNorm(names.perLayerInputs!.projectionNorm, size);
+  }
   if (!config.tiedHead) shapes.set(`${names.head}.weight`, [vocabSize, hiddenSize]);
   for (const [i, mixer] of config.mixers.entries()) {
     const block = `${names.blocks}.${i}`;
     for (const name of Object.values(names.norms)) if (name !== null) addNorm(`${block}.${name}`, hiddenSize);
+    if (config.perLayerInputs !== undefined) addNorm(`${block}.${names.perLayerInputs!.norm}`, hiddenSize);
+    if (names.blockScale !== undefined) shapes.set(`${block}.${names.blockScale}`, [1]);
     if (mixer.kind === 'delta_net') {
       const { convolution, decayBias, decayLog, norm } = names.deltaNet!;
       shapes.set(`${block}.${convolution}.weight`, [mixedSize(mixer), 1, mixer.convolutionTokens]);
@@ -78,9 +104,10 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
       continue;
     }
     if (attention.queryKeyNorm === null) continue;
+    const { heads, kvHeads, headSize } = headsOf(config, mixer);
     const sizes = attention.queryKeyNorm === 'all-heads' ? [heads * headSize, kvHeads * headSize] : [headSize, headSize];
     addNorm(`${block}.${names.attention.norms!.query}`, sizes[0]!);
-    addNorm(`${block}.${names.attention.norms!.key}`, sizes[1]!);
+    if (mixer.sharesWith === undefined) addNorm(`${block}.${names.attention.norms!.key}`, sizes[1]!);
   }
   for (const [module, { out, in: into, bias }] of linearLayers(config)) {
     shapes.set(`${module}.weight`, inputFirst ? [into, out] : [out, into]);

@@ -1,6 +1,7 @@
 import { ConfigFields } from './config-fields.ts';
 import type { Family } from './families/family.ts';
 import { gemma, gemma2, gemma3 } from './families/gemma.ts';
+import { gemma4 } from './families/gemma4.ts';
 import { glm4 } from './families/glm.ts';
 import { gpt2, gptNeox } from './families/gpt.ts';
 import { lfm2 } from './families/lfm2.ts';
@@ -18,7 +19,7 @@ import { shown } from './shown.ts';
 const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
   Object.entries({
     ...{ llama, smollm3, mistral, ministral, ministral3, granite, qwen2, qwen3, qwen3_5_text: qwen35 },
-    ...{ gemma, gemma2, gemma3_text: gemma3, phi3, olmo2, olmo3, glm4, lfm2, gpt2, gpt_neox: gptNeox },
+    ...{ gemma, gemma2, gemma3_text: gemma3, gemma4_text: gemma4, phi3, olmo2, olmo3, glm4, lfm2, gpt2, gpt_neox: gptNeox },
     ...{ gemma3: gemma3Whole, mistral3, qwen3_vl: qwen3VlWhole, qwen3_5: qwen35Whole },
   }),
 );

@@ -19,6 +19,8 @@ export type RopeScaling =
       truncate: boolean;
       originalMaxPositionTokens: number;
     }
+  /** Gemma 4: the pairs after the first ones are not rotated; `share` of all are. */
+  | { type: 'proportional'; share: number; factor: number }
   /** LongRoPE (Ding et al. 2024): one factor per frequency, with one set up to the original context and another beyond it. */
   | { type: 'longrope'; shortFactors: number[]; longFactors: number[]; attentionFactor: number; originalMaxPositionTokens: number };
 
@@ -64,6 +66,7 @@ const TYPES = {
   dynamic: 'dynamic',
   yarn: 'yarn',
   longrope: 'longrope',
+  proportional: 'proportional',
 } as const;
 
 /** Of a family with its original context outside (Phi-3), in which `yarn` has always meant LongRoPE. */
@@ -71,11 +74,13 @@ const LONGROPE_TYPES = { default: 'default', longrope: 'longrope', su: 'longrope
 
 export function readRotary(fields: ConfigFields, defaults: RotaryDefaults): Rotary {
   const { headSize, thetaField = 'rope_theta', partial, layerType, interleaved, parameters } = defaults;
-  const given = layerType === undefined ? ropeOfModel(fields) : ropeOfLayers(fields, layerType);
+  const given = layerType === undefined ? ropeOfModel(fields) : ropeOfLayers(fields, layerType, parameters);
   const rope = given ?? (parameters === undefined ? null : fields.derived('rope_parameters.', parameters));
   const ofFile = () => (thetaField === null ? defaults.theta : fields.positive(thetaField, defaults.theta));
   const theta = rope?.value('rope_theta') === undefined ? ofFile() : rope.positive('rope_theta');
-  const share = readShare(fields, rope, partial);
+  // Its share of rotated pairs is part of the scaling.
+  const isProportional = (rope?.value('rope_type') ?? rope?.value('type')) === 'proportional';
+  const share = isProportional ? 1 : readShare(fields, rope, partial);
   const dimensions = partial === undefined ? headSize : Math.trunc(headSize * share);
   if (dimensions % 2 !== 0 || dimensions < 2 || dimensions > headSize) {
     fields.contradiction(`${dimensions} of the head's ${headSize} elements would be rotated; rotary positions need pairs`);
@@ -106,12 +111,12 @@ function ropeOfModel(fields: ConfigFields): ConfigFields | null {
 }
 
 /** The entry of `rope_parameters` for a kind of layer, into which `rope_scaling` is merged for full attention. */
-function ropeOfLayers(fields: ConfigFields, layerType: LayerType): ConfigFields {
+function ropeOfLayers(fields: ConfigFields, layerType: LayerType, fallback: RotaryDefaults['parameters'] = { rope_type: 'default' }): ConfigFields {
   const [scaling, parameters] = [fields.value('rope_scaling'), fields.value('rope_parameters')];
   const own = isRecord(parameters) ? parameters[layerType] : undefined;
   if (isRecord(parameters)) for (const key of Object.keys(parameters)) if (!LAYER_TYPES.has(key)) fields.nested('rope_parameters')?.ignore(key); // only entries per kind are read
   const merges = layerType === 'full_attention' && isRecord(scaling);
-  const merged = { ...(isRecord(own) ? own : { rope_type: 'default' }), ...(merges ? scaling : {}) };
+  const merged = { ...(isRecord(own) ? own : fallback), ...(merges ? scaling : {}) };
   return fields.derived(merges ? 'rope_scaling.' : `rope_parameters.${layerType}.`, merged);
 }
 
@@ -135,6 +140,8 @@ function readScaling(fields: ConfigFields, rope: ConfigFields, defaults: RotaryD
       return null;
     case 'linear':
       return { type, factor: rope.positive('factor') };
+    case 'proportional':
+      return { type, share: rope.positive('partial_rotary_factor', 1), factor: rope.positive('factor', 1) };
     case 'dynamic':
       return { type, factor: rope.positive('factor'), originalMaxPositionTokens: defaults.maxPositionTokens };
     case 'llama3': {

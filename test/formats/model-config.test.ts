@@ -70,7 +70,7 @@ describe('parseModelConfig', () => {
     ['model_type', { model_type: 'mamba' }],
     ['hidden_act', { hidden_act: 'relu' }],
     ['per_layer_config', { per_layer_config: { '0': { rms_norm_eps: 0.1 } } }],
-    ['rope_type', { rope_scaling: { rope_type: 'proportional', factor: 4 } }],
+    ['rope_type', { rope_scaling: { rope_type: 'axial', factor: 4 } }],
     ['rope_scaling.mrope_section', { rope_scaling: { rope_type: 'default', mrope_section: [16, 24, 24] } }],
     ['attn_logit_softcapping', { attn_logit_softcapping: 50 }],
     ['sliding_window', { sliding_window: 4096 }],
@@ -146,6 +146,37 @@ describe('parseModelConfig › of newer families', () => {
       scaling: { type: 'yarn', factor: 16, originalMaxPositionTokens: 16_384, attentionFactor: 1 },
       queryScale: { beta: 0.1, originalMaxPositionTokens: 16_384 },
     });
+  });
+
+  it('of Gemma 4 without the fields of its layers › has the sizes, kinds and positions of transformers', () => {
+    const config = parseModelConfig(
+      { ...llama, model_type: 'gemma4_text', num_hidden_layers: 7, num_kv_shared_layers: 1, num_attention_heads: 8 },
+      WHERE,
+    );
+    const layers = softmaxLayers(config);
+    expect(layers.map(({ windowTokens }) => windowTokens)).toEqual([512, 512, 512, 512, 512, null, null]);
+    expect(layers.map(({ sizes }) => sizes?.headSize ?? config.headSize)).toEqual([256, 256, 256, 256, 256, 512, 512]);
+    expect(layers[5]!.rotary).toEqual({ theta: 1e6, dimensions: 512, scaling: { type: 'proportional', share: 0.25, factor: 1 } });
+    expect(layers.map(({ sharesWith }) => sharesWith)).toEqual([...Array(6).fill(undefined), 5]);
+    expect(config.perLayerInputs).toEqual({ size: 256, vocabSize: 262_144 });
+  });
+
+  it.each([
+    ['experts', { enable_moe_block: true }, /enable_moe_block is true/],
+    [
+      'shared layers of a kind that no layer before them has',
+      { num_kv_shared_layers: 3 },
+      /layer 3 shares keys and values, but no layer of its kind has any/,
+    ],
+    ['a field of a layer that is not known', { per_layer_config: { 1: { head_dim: 16, alibi: true } } }, /per_layer_config\.1\.alibi is true/],
+  ])('of Gemma 4 with %s › is refused by name', (_, change, message) => {
+    const gemma4 = { ...llama, model_type: 'gemma4_text', num_hidden_layers: 4, num_attention_heads: 8 };
+    expect(refusal(() => parseModelConfig({ ...gemma4, ...change }, WHERE)).message).toMatch(message);
+  });
+
+  it.each(['prompt', 'prefix'] as const)('of Gemma 4 with %s tuning › is refused, because a token is more than its embedding', (type) => {
+    const config = parseModelConfig({ ...llama, model_type: 'gemma4_text', num_attention_heads: 8 }, WHERE);
+    expect(refusal(() => trainedShapes(config, resolveTuning({ type })))).toMatchObject({ code: 'unsupported_tuning', param: 'tuning.type' });
   });
 
   it.each([

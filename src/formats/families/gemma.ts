@@ -9,7 +9,7 @@ import { type Differences, LLAMA_NAMES, llamaLike } from './llama.ts';
 const FIRST_ACTIVATIONS: Readonly<Record<string, Activation>> = { ...ACTIVATIONS, gelu: 'gelu_tanh' };
 const FALLBACK = 'gelu_pytorch_tanh';
 
-const FOUR_NORMS: ModuleNames['norms'] = {
+export const FOUR_NORMS: ModuleNames['norms'] = {
   beforeAttention: 'input_layernorm',
   afterAttention: 'post_attention_layernorm',
   beforeMlp: 'pre_feedforward_layernorm',

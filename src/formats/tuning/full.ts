@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import type { ModelConfig } from '../model-config.ts';
-import { weightShapes } from '../module-shapes.ts';
+import { isBuffer, weightShapes } from '../module-shapes.ts';
 import { Refusal } from '../refusal.ts';
 import type { TuningFormat } from './format.ts';
 
@@ -57,8 +57,9 @@ export function trainedInFull(
       param: 'tuning.layers_to_transform',
       hint: `They are numbered from 0 to ${config.layers - 1}.`,
     });
-  const embeddings = [names.embedding, names.positions].map((module) => `${module}.weight`);
+  const embeddings = [names.embedding, names.positions, names.perLayerInputs?.embedding].map((module) => `${module}.weight`);
   return (name) => {
+    if (isBuffer(name, config)) return false;
     if (name.startsWith(`${names.blocks}.`)) return layers?.includes(Number(name.slice(names.blocks.length + 1).split('.', 1)[0])) ?? true;
     return !frozen || !embeddings.includes(name);
   };

@@ -22,8 +22,8 @@ export type ResolvedPrefix = { type: 'prefix'; num_virtual_tokens: number; prefi
 
 /** @throws Refusal if a layer has no keys and values */
 function requireKeys(config: ModelConfig): void {
-  if (config.mixers.every(isSoftmax)) return;
-  throw new Refusal('unsupported_tuning', 'Prefix tuning trains keys and values of every layer, and some layers of this model have none', {
+  if (config.mixers.every((mixer) => isSoftmax(mixer) && mixer.sizes === undefined && mixer.sharesWith === undefined)) return;
+  throw new Refusal('unsupported_tuning', 'Prefix tuning trains keys and values of every layer, and some layers of this model have none or others', {
     param: 'tuning.type',
     hint: 'Use "lora", "prompt" or another method.',
   });

@@ -23,8 +23,13 @@ export const numVirtualTokens = (requested: number = DEFAULT_VIRTUAL_TOKENS): nu
 /** PEFT's name for what is trained, in `adapter_model.safetensors`. */
 export const PROMPT_EMBEDDINGS = 'prompt_embeddings';
 
-/** @throws Refusal `too_many_virtual_tokens` if they leave no room for a text */
-export function checkRoom({ maxPositionTokens }: ModelConfig, count: number): void {
+/** @throws Refusal `too_many_virtual_tokens` if they leave no room for a text; `unsupported_tuning` if a token is more than its embedding */
+export function checkRoom({ maxPositionTokens, perLayerInputs }: ModelConfig, count: number): void {
+  if (perLayerInputs !== undefined)
+    throw new Refusal('unsupported_tuning', 'Virtual tokens have embeddings, and this model looks every token up for each of its layers too', {
+      param: 'tuning.type',
+      hint: 'Use "lora" or another method.',
+    });
   const most = maxPositionTokens - LEAST_TEXT_TOKENS;
   if (count > most)
     throw new Refusal('too_many_virtual_tokens', `num_virtual_tokens is ${count}, and the model's context is ${maxPositionTokens} tokens`, {

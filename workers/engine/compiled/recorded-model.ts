@@ -2,7 +2,7 @@
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { usedHeadWeight, weightShapes } from '../../../src/formats/module-shapes.ts';
+import { isBuffer, usedHeadWeight, weightShapes } from '../../../src/formats/module-shapes.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Parameters } from '../model/parameters.ts';
 import type { Objective, ObjectiveContext } from '../objectives/objective.ts';
@@ -165,7 +165,7 @@ export function recordModel(choices: ModelChoices): RecordedModel {
     added,
     initial: (name, read) => joined.initial?.(name, read) ?? null,
     trainableParameters: sizeOf(trainedShapes) + sizeOf(addedShapes),
-    totalParameters: sizeOf(shapes) + sizeOf(addedShapes) + sizeOf(constantShapes),
+    totalParameters: sizeOf(shapes.filter(([name]) => !isBuffer(name, config))) + sizeOf(addedShapes) + sizeOf(constantShapes),
     context,
     evaluation,
     reference: reference && { output: reference, ofBase },

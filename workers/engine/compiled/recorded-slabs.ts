@@ -1,6 +1,6 @@
 /** The slabs of a model that is being recorded: their variables in the session, and their tensors for the code that is recorded. */
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
-import { isDeltaNet } from '../../../src/formats/mixers.ts';
+import { isDeltaNet, isSoftmax } from '../../../src/formats/mixers.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import { decays } from '../optim/weight-decay.ts';
@@ -88,8 +88,11 @@ export function fixedSizes({ heads, kvHeads, headSize, mixers }: ModelConfig, he
     parts.length,
     ...parts.flatMap((part) => [...part.shape, part.size, part.rows]),
   ]);
+  const ofLayers = mixers
+    .filter(isSoftmax)
+    .flatMap(({ sizes }) => (sizes === undefined ? [] : [sizes.kvHeads, sizes.headSize, heads / sizes.kvHeads]));
   const ofDeltaNets = mixers.filter(isDeltaNet).flatMap(({ keyHeads, valueHeads, keySize, valueSize }) => [keyHeads, valueHeads, keySize, valueSize]);
-  return [...slabSizes, heads, kvHeads, heads / kvHeads, headSize, ...new Set(ofDeltaNets)];
+  return [...slabSizes, heads, kvHeads, heads / kvHeads, headSize, ...new Set(ofDeltaNets), ...new Set(ofLayers)];
 }
 
 /** @returns the node that adds a pass's gradients to the sum of a slab */

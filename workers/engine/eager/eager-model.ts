@@ -1,6 +1,6 @@
 /** A model that runs its maths operation by operation, as written. It exists only to compare the compiled model with it. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { usedHeadWeight } from '../../../src/formats/module-shapes.ts';
+import { isBuffer, usedHeadWeight } from '../../../src/formats/module-shapes.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
 import { Decoder } from '../model/decoder.ts';
@@ -120,7 +120,8 @@ class DecoderWithTuning implements EagerModel {
     ]);
     const count = (tensors: Iterable<Tensor>): number => [...tensors].reduce((sum, { size }) => sum + size, 0);
     this.trainableParameters = count(trained.trainable.values());
-    this.totalParameters = count(this.#tensors);
+    const buffers = [...weights].flatMap(([name, tensor]) => (isBuffer(name, config) ? [tensor] : []));
+    this.totalParameters = count(this.#tensors) - count(buffers);
   }
 
   evaluate(batch: Batch): Sums {

@@ -1,6 +1,6 @@
 /** Continues texts with a key/value cache, on a CPU. The session of one graph holds the weights, the adapters and the cache. */
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
-import { softmaxLayers, stateSize } from '../../../src/formats/mixers.ts';
+import { keptPerToken, stateSize } from '../../../src/formats/mixers.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { linearLayers } from '../../../src/formats/module-shapes.ts';
 import { loraFormat, peftName } from '../../../src/formats/tuning/lora.ts';
@@ -148,8 +148,7 @@ export class CachedPasses implements TokenPasses {
   }
 
   memoryBytes(): number {
-    const { kvHeads, headSize } = this.config;
-    const pageBytes = 2 * softmaxLayers(this.config).length * kvHeads * headSize * PAGE_TOKENS * F32_BYTES;
+    const pageBytes = keptPerToken(this.config) * PAGE_TOKENS * F32_BYTES;
     const pages = [...this.#pages.values()].reduce((sum, count) => sum + count, 0);
     const stateBytes = F32_BYTES * stateSize(this.config);
     const held = this.#weightBytes + pages * pageBytes + this.#pages.size * stateBytes + this.#own.memoryBytes();

@@ -1,9 +1,11 @@
-import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { headsOf } from '../../../src/formats/mixers.ts';
+import type { ModelConfig, SoftmaxAttention } from '../../../src/formats/model-config.ts';
+import { hasValues } from '../../../src/formats/module-shapes.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { attentionGradientKernel, attentionKernel, cachedAttentionKernel, ownKernels } from '../tensorflow/native.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 import { gatedBy } from './activation.ts';
-import { norm } from './norm.ts';
+import { norm, unitVariance } from './norm.ts';
 import type { Parameters } from './parameters.ts';
 import { type RotaryTables, rotate, rotateGradient, rotateQueries, rotateQueriesGradient, tensorsOf, withTensors } from './rope.ts';
 import { withVirtualRows } from './virtual-rows.ts';
@@ -53,8 +55,13 @@ export interface AttentionPass {
   virtual: Tensor1D | null;
 }
 
+/** Keys and values of a pass, by layer, for later layers that share them. */
+export type KeysAndValues = Map<number, { k: Tensor2D; v: Tensor2D }>;
+
 interface Attended {
   config: ModelConfig;
+  mixer: SoftmaxAttention;
+  shared: KeysAndValues;
   parameters: Parameters;
   pass: AttentionPass;
   /** Its number, from 0. */
@@ -62,7 +69,7 @@ interface Attended {
 }
 
 /** The part of the configuration that `attend` uses. */
-type Heads = Pick<ModelConfig, 'heads' | 'kvHeads' | 'headSize'> & Pick<ModelConfig['attention'], 'scale' | 'softCap'>;
+type Heads = ReturnType<typeof headsOf> & Pick<ModelConfig['attention'], 'scale' | 'softCap'>;
 
 /**
  * Causal self-attention with grouped queries (Ainslie et al. 2023). Padding is on the right, where no real token attends.
@@ -70,9 +77,11 @@ type Heads = Pick<ModelConfig, 'heads' | 'kvHeads' | 'headSize'> & Pick<ModelCon
  * @param block the block's name
  * @returns     [tokens, hidden]
  */
-export function attention(x: Tensor2D, block: string, { config, parameters, pass, layer }: Attended): Tensor2D {
-  const { names, attention, heads, kvHeads, headSize } = config;
-  const [q, k, v, gate] = queriesKeysValues(x, block, config, parameters);
+export function attention(x: Tensor2D, block: string, { config, mixer, shared, parameters, pass, layer }: Attended): Tensor2D {
+  const { names, attention } = config;
+  const sizes = headsOf(config, mixer);
+  const { headSize } = sizes;
+  const [q, k, v, gate] = queriesKeysValues(x, block, { config, mixer, parameters });
   const normed = (x: Tensor2D, of: 'query' | 'key'): Tensor2D => {
     if (attention.queryKeyNorm === null) return x;
     const module = `${block}.${names.attention.norms![of]}`;
@@ -80,28 +89,50 @@ export function attention(x: Tensor2D, block: string, { config, parameters, pass
     const perHead: Tensor2D = tf.reshape(x, [-1, headSize]); // [tokens · heads, headSize]
     return tf.reshape(norm(perHead, module, { config: config.norm, parameters }), x.shape);
   };
+  const values = (v: Tensor2D): Tensor2D => (attention.valueNorm ? normedValues(v, config, headSize) : v);
+  const own = k === null ? shared.get(mixer.sharesWith!)! : { k: normed(k, 'key'), v: values(v ?? k) };
+  shared.set(layer, own);
+  const projections = withPrefix({ q: normed(q, 'query'), ...own }, { parameters, pass, layer });
   const { scale, softCap } = attention;
-  const projections = withPrefix({ q: normed(q, 'query'), k: normed(k, 'key'), v }, { parameters, pass, layer });
-  const sizes = { heads, kvHeads, headSize, scale, softCap };
-  const attended = pass.slots === null ? attend(projections, sizes, pass) : cachedAttend(projections, sizes, { ...pass, slots: pass.slots, layer });
+  const scores = { ...sizes, scale, softCap };
+  // A layer that shares keys and values finds them where their own layer has put them.
+  const cached = { ...pass, layer: mixer.sharesWith ?? layer };
+  const attended = pass.slots === null ? attend(projections, scores, pass) : cachedAttend(projections, scores, { ...cached, slots: pass.slots });
   const gated = gate === undefined ? attended : gatedBy(attended, gate, 'sigmoid');
   return parameters.linear(`${block}.${names.attention.output}`, gated);
 }
 
+/** @param v [tokens, kvHeads · headSize] */
+function normedValues(v: Tensor2D, { norm: { epsilon } }: ModelConfig, headSize: number): Tensor2D {
+  const perHead: Tensor2D = tf.reshape(v, [-1, headSize]); // [tokens · kvHeads, headSize]
+  return tf.reshape(unitVariance(perHead, epsilon), v.shape);
+}
+
 /** Puts the keys and values of virtual tokens in the place of theirs. */
-function withPrefix({ q, k, v }: Projections, { parameters, pass: { virtual }, layer }: Omit<Attended, 'config'>): Projections {
+function withPrefix(
+  { q, k, v }: Projections,
+  { parameters, pass: { virtual }, layer }: Pick<Attended, 'parameters' | 'pass' | 'layer'>,
+): Projections {
   if (virtual === null || parameters.virtualKeysAndValues === undefined) return { q, k, v };
   const { keys, values } = parameters.virtualKeysAndValues(layer);
   return { q, k: withVirtualRows(k, keys, virtual), v: withVirtualRows(v, values, virtual) };
 }
 
-/** @returns [tokens, heads · headSize], twice [tokens, kvHeads · headSize], and the output's gates [tokens, heads · headSize] if it has any */
-function queriesKeysValues(x: Tensor2D, block: string, config: ModelConfig, parameters: Parameters): [Tensor2D, Tensor2D, Tensor2D, Tensor2D?] {
-  const { heads, kvHeads, headSize } = config;
+/**
+ * @returns [tokens, heads · headSize], twice [tokens, kvHeads · headSize], null where the layer has none of its own, and the output's gates
+ * [tokens, heads · headSize] if it has any
+ */
+function queriesKeysValues(
+  x: Tensor2D,
+  block: string,
+  { config, mixer, parameters }: Pick<Attended, 'config' | 'mixer' | 'parameters'>,
+): [Tensor2D, Tensor2D | null, Tensor2D | null, Tensor2D?] {
+  const { heads, kvHeads, headSize } = headsOf(config, mixer);
   const names = config.names.attention;
   if (!('fused' in names)) {
-    const modules = [names.query, names.key, names.value].map((name) => `${block}.${name}`);
-    const [q, k, v] = parameters.linears(modules, x) as [Tensor2D, Tensor2D, Tensor2D];
+    const own = [names.query, ...(mixer.sharesWith === undefined ? [names.key] : []), ...(hasValues(mixer) ? [names.value] : [])];
+    const modules = own.map((name) => `${block}.${name}`);
+    const [q, k = null, v = null] = parameters.linears(modules, x) as [Tensor2D, Tensor2D?, Tensor2D?];
     if (!config.attention.outputGate) return [q, k, v];
     const [queries, gates] = tf.split(tf.reshape(q, [-1, 2 * headSize]) as Tensor2D, 2, 1); // [tokens · heads, headSize] each
     const ofTokens = (part: Tensor): Tensor2D => tf.reshape(part, [-1, heads * headSize]);

@@ -7,12 +7,13 @@ import { differentiable } from '../tensorflow/differentiable.ts';
 import { checkpoint } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
-import { type AttentionPass, attention, attentionMask, type TokenPlaces } from './attention.ts';
+import { type AttentionPass, attention, attentionMask, type KeysAndValues, type TokenPlaces } from './attention.ts';
 import { deltaNet } from './delta-net.ts';
 import { lookUp } from './embedding.ts';
 import { mlp } from './mlp.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
+import { fromPerLayerInput, perLayerInputs } from './per-layer-inputs.ts';
 import { rotaryTables } from './rope.ts';
 import { shortConvolution } from './short-convolution.ts';
 import { virtualNumbers, withoutRotation, withVirtualRows } from './virtual-rows.ts';
@@ -54,13 +55,17 @@ export class Decoder {
       name === null ? x : norm(x, `${block}.${name}`, { config: config.norm, parameters });
     const { residualScale } = config;
     const added = (x: Tensor2D, y: Tensor2D): Tensor2D => tf.add(x, residualScale === 1 ? y : tf.mul(y, residualScale));
-    let x = this.#embed(grid, parameters);
+    const embedded = this.#embed(grid, parameters);
+    const context = { config, parameters };
+    const inputs = config.perLayerInputs === undefined ? null : perLayerInputs(grid.inputIds, embedded, context);
+    const shared: KeysAndValues = new Map();
+    let x = embedded;
     for (const [i, mixer] of config.mixers.entries()) {
       const block = `${blocks}.${i}`;
       x = kept(x);
       const input = () => normed(x, block, norms.beforeAttention);
       const mixed = within(`${block}.${mixerModule(mixer, config)}`, () => {
-        if (mixer.kind === 'attention') return attention(input(), block, { config, parameters, pass: passOf(mixer), layer: i });
+        if (mixer.kind === 'attention') return attention(input(), block, { config, mixer, shared, parameters, pass: passOf(mixer), layer: i });
         const place = { config, parameters, grid, layer: i };
         if (mixer.kind === 'delta_net') return deltaNet(input(), block, { ...place, mixer });
         return shortConvolution(input(), block, { ...place, mixer });
@@ -69,6 +74,12 @@ export class Decoder {
       const mlpInput = config.parallelResidual ? x : afterAttention;
       const mlpOutput = within(`${block}.mlp`, () => mlp(normed(mlpInput, block, norms.beforeMlp), block, { config, parameters }));
       x = added(afterAttention, normed(mlpOutput, block, norms.afterMlp));
+      if (inputs !== null)
+        x = tf.add(
+          x,
+          within(`${block}.per_layer_input`, () => fromPerLayerInput(x, inputs[i]!, block, context)),
+        );
+      if (config.names.blockScale !== undefined) x = tf.mul(x, parameters.weight(`${block}.${config.names.blockScale}`));
     }
     return kept(x);
   }

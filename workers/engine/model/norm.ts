@@ -1,6 +1,6 @@
 import type { NormConfig } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
-import { type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import type { Parameters } from './parameters.ts';
 
 /**
@@ -70,19 +70,25 @@ function layerNorm(x: Tensor2D, { w, b, epsilon, trained }: Normalisation & { b:
   });
 }
 
+/** Rows of length 1: x · r, r = 1 / √(Σx² + ε). @param x [rows, size] */
+export const unitLength = (x: Tensor2D, epsilon: number): Tensor2D => scaledBy(x, epsilon, (values) => tf.sum(values, 1, true));
+
+/** RMSNorm without weights: x · r, r = 1 / √(mean(x²) + ε). @param x [rows, size] */
+export const unitVariance = (x: Tensor2D, epsilon: number): Tensor2D => scaledBy(x, epsilon, (values) => tf.mean(values, 1, true));
+
 /**
- * x · r, r = 1 / √(Σx² + ε): rows of length 1. With y the result: dx = r·(dy − y·Σ dy·y).
+ * y = x · r, r = 1 / √(total(x²) + ε) with the sum or the mean over each row: dx = r·(dy − y·total(dy·y)).
  * @param x [rows, size]
  */
-export function unitLength(x: Tensor2D, epsilon: number): Tensor2D {
+function scaledBy(x: Tensor2D, epsilon: number, total: (values: Tensor2D) => Tensor): Tensor2D {
   return differentiable<Tensor2D>([x], () => {
-    const r = tf.rsqrt(tf.add(tf.sum(tf.square(x), 1, true), epsilon)); // [rows, 1]
+    const r = tf.rsqrt(tf.add(total(tf.square(x)), epsilon)); // [rows, 1]
     return {
       value: tf.mul(x, r),
       saved: [x, r],
       gradient(dy, [x, r]) {
-        const y = tf.mul(x!, r!);
-        return [tf.mul(tf.sub(dy, tf.mul(y, tf.sum(tf.mul(dy, y), 1, true))), r!)];
+        const y: Tensor2D = tf.mul(x!, r!);
+        return [tf.mul(tf.sub(dy, tf.mul(y, total(tf.mul(dy, y)))), r!)];
       },
     };
   });

@@ -50,6 +50,10 @@ export function rotaryFrequencies({ theta, dimensions, scaling }: Rotary, length
         return (frequency / scaling.factor) * stretched + frequency * (1 - stretched);
       });
     }
+    case 'proportional': {
+      const rotated = Math.trunc((scaling.share * dimensions) / 2);
+      return frequencies.map((frequency, i) => (i < rotated ? frequency / scaling.factor : 0));
+    }
     case 'longrope': {
       const factors = lengthTokens > scaling.originalMaxPositionTokens ? scaling.longFactors : scaling.shortFactors;
       return frequencies.map((frequency, i) => frequency / Math.fround(factors[i]!));

@@ -13,8 +13,11 @@ import { type Tensor, tf } from '../../../../workers/engine/tensorflow/tensorflo
 
 const STEPS = 10;
 const WEIGHT_DECAY = 0.1;
-/** A key's bias does not change the softmax: its gradient is rounding error, which AdamW turns into steps. */
-const KEY_BIAS = /k_proj\.bias$|c_attn\.bias$|query_key_value\.bias$/;
+/**
+ * Gradients that are rounding error, which AdamW turns into steps: a key's bias does not change the softmax, and Gemma 4's gates, which see what is not
+ * normed, close its second table for some tokens down to 1e-9.
+ */
+const ROUNDING = /k_proj\.bias$|c_attn\.bias$|query_key_value\.bias$|embed_tokens_per_layer\.weight$/;
 const POSITION = { seed: 1, step: 1, microBatch: 0 };
 
 const disposables: { dispose(): void }[] = [];
@@ -100,7 +103,7 @@ function compare(tuning: ResolvedTuning, name: string): void {
     for (const [index, value] of wanted[kind].entries()) expect(Math.abs(got[kind][index]! / value - 1), `${kind} ${index}`).toBeLessThan(1e-4);
   const end = training.read();
   for (const [parameter, variable] of model.trainable) {
-    if (KEY_BIAS.test(parameter)) continue;
+    if (ROUNDING.test(parameter)) continue;
     const expected = variable.dataSync();
     expect(largestDifference(end.get(parameter)!.data, expected), parameter).toBeLessThan(1e-5);
     expect(largestDifference(expected, start.get(parameter)!.data), parameter).toBeGreaterThan(0);
