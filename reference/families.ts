@@ -37,7 +37,7 @@ export const FAMILIES: readonly Family[] = [
   },
   { name: 'Ministral 3', fixtures: families('ministral3'), tokenizers: ['mistral'], templates: [] },
   { name: 'Mistral 3 with vision, on texts', fixtures: families('mistral3-vision'), tokenizers: ['mistral'], templates: [] },
-  { name: 'Granite 3', fixtures: families('granite'), tokenizers: [], templates: [] },
+  { name: 'Granite 3, and 4 where it is dense', fixtures: families('granite', 'granite4'), tokenizers: [], templates: [] },
   { name: 'Qwen 2 and 2.5, with and without windows', fixtures: families('qwen2', 'qwen2-sliding'), tokenizers: ['qwen'], templates: ['qwen2.5'] },
   { name: 'Qwen 3', fixtures: families('qwen3'), tokenizers: ['qwen'], templates: ['qwen3'] },
   { name: 'Qwen 3.5, delta nets and gated attention', fixtures: families('qwen3.5'), tokenizers: ['qwen'], templates: [] },

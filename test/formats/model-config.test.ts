@@ -174,6 +174,15 @@ describe('parseModelConfig › of newer families', () => {
     expect(refusal(() => parseModelConfig({ ...gemma4, ...change }, WHERE)).message).toMatch(message);
   });
 
+  it.each([
+    ['Mamba layers', { layer_types: ['mamba', 'attention'] }, /layer_types has "mamba"/],
+    ['no kinds of layers, which then are Mamba layers', {}, /layer_types is absent, and so all of them Mamba layers/],
+    ['experts', { layer_types: ['attention', 'attention'], num_local_experts: 4 }, /num_local_experts is 4/],
+  ])('of Granite 4 with %s › is refused by name', (_, change, message) => {
+    const granite4 = { ...llama, model_type: 'granitemoehybrid', num_local_experts: 0 };
+    expect(refusal(() => parseModelConfig({ ...granite4, ...change }, WHERE)).message).toMatch(message);
+  });
+
   it.each(['prompt', 'prefix'] as const)('of Gemma 4 with %s tuning › is refused, because a token is more than its embedding', (type) => {
     const config = parseModelConfig({ ...llama, model_type: 'gemma4_text', num_attention_heads: 8 }, WHERE);
     expect(refusal(() => trainedShapes(config, resolveTuning({ type })))).toMatchObject({ code: 'unsupported_tuning', param: 'tuning.type' });

@@ -155,18 +155,6 @@ const MINISTRAL_ROPE = {
   ...{ mscale: 1, mscale_all_dim: 1, llama_4_scaling_beta: 0.1 },
 };
 
-/** Llama with factors on embeddings, scores, residuals and logits. */
-export const granite: Family = (fields) => {
-  const config = llama(fields);
-  return {
-    ...config,
-    embeddingScale: fields.positive('embedding_multiplier', 1),
-    residualScale: fields.positive('residual_multiplier', 1),
-    logitScale: 1 / fields.positive('logits_scaling', 1),
-    attention: { ...config.attention, scale: fields.positive('attention_multiplier', 1) },
-  };
-};
-
 function qwenLike(fields: ConfigFields, differences: Differences): ModelConfig {
   const first = fields.value('max_window_layers') === 0 ? 0 : fields.natural('max_window_layers', 28);
   return llamaLike(fields, {
