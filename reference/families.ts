@@ -47,6 +47,7 @@ export const FAMILIES: readonly Family[] = [
   { name: 'Gemma 2', fixtures: families('gemma2'), tokenizers: ['gemma'], templates: ['gemma2'] },
   { name: 'Gemma 3, plain and stretched', fixtures: families('gemma3', 'gemma3-scaled'), tokenizers: ['gemma'], templates: ['gemma3'] },
   { name: 'Gemma 3 with vision, on texts', fixtures: families('gemma3-vision'), tokenizers: ['gemma'], templates: ['gemma3'] },
+  { name: 'Gemma 4 with vision, on texts', fixtures: families('gemma4-vision'), tokenizers: ['gemma'], templates: [] },
   {
     name: 'Gemma 4 (text), with and without inputs for each layer',
     fixtures: families('gemma4', 'gemma4-plain'),

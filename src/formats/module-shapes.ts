@@ -68,6 +68,13 @@ function deltaNetLayers(mixer: DeltaNet, names: DeltaNetNames, hidden: number): 
 /** Whether a weight is a buffer to PyTorch: no method trains it, and it is no parameter. */
 export const isBuffer = (name: string, { names }: ModelConfig): boolean => names.blockScale !== undefined && name.endsWith(`.${names.blockScale}`);
 
+/** Whether a tensor of a checkpoint has no use: keys and values of layers that share those of others. */
+export function isUnused(name: string, { mixers, names }: ModelConfig): boolean {
+  const [, layer, rest] = name.startsWith(`${names.blocks}.`) ? (/^(\d+)\.(.*)$/.exec(name.slice(names.blocks.length + 1)) ?? []) : [];
+  const mixer = mixers[Number(layer)];
+  return mixer?.kind === 'attention' && mixer.sharesWith !== undefined && /\.[kv]_(proj|norm)\.(weight|bias)$/.test(`.${rest}`);
+}
+
 /** Every weight's name and shape in the checkpoint. */
 export function weightShapes(config: ModelConfig): Map<string, number[]> {
   const { hiddenSize, vocabSize, maxPositionTokens, names, attention, inputFirst } = config;

@@ -2,6 +2,7 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { Mixer, SoftmaxAttention } from '../model-config.ts';
 import { readRotary } from '../rotary.ts';
+import { shown } from '../shown.ts';
 import { ACTIVATIONS, type Family, layerWindows, withAttentionBias } from './family.ts';
 import { FOUR_NORMS } from './gemma.ts';
 import { LLAMA_NAMES, llamaLike } from './llama.ts';
@@ -26,6 +27,9 @@ export const gemma4: Family = (fields) => {
     activation: { field: 'hidden_activation', table: ACTIVATIONS, fallback: 'gelu_pytorch_tanh' },
     mixers: ({ headSize, maxPositionTokens }) => readLayers(fields, { layers, ownLayers, headSize, maxPositionTokens, valuesAreKeys }),
   });
+  // "vision": images see themselves whole; a text has none.
+  const bidirectional = fields.value('use_bidirectional_attention');
+  if (bidirectional !== undefined && bidirectional !== 'vision') fields.unsupported(`use_bidirectional_attention is ${shown(bidirectional)}`);
   if (fields.flag('enable_moe_block')) fields.unsupported('enable_moe_block is true');
   for (const field of ['num_experts', 'top_k_experts', 'moe_intermediate_size']) fields.value(field); // of no effect without it
   const size = countOf(fields, 'hidden_size_per_layer_input', 256);

@@ -8,6 +8,7 @@ import type { ModelConfig, ModuleNames } from '../model-config.ts';
 import { isRecord } from '../record.ts';
 import { commonParts, type Family } from './family.ts';
 import { gemma3 } from './gemma.ts';
+import { gemma4 } from './gemma4.ts';
 import { ministral3, mistral } from './llama.ts';
 import { qwen3VlText } from './qwen3-vl.ts';
 import { qwen35 } from './qwen35.ts';
@@ -26,12 +27,21 @@ interface Whole {
 
 const inside = (name: string): string => name.replace(/^model\./, 'model.language_model.');
 
+/** Those inside blocks are relative. */
+const insideOuter = (names: NonNullable<ModuleNames['perLayerInputs']>): typeof names => ({
+  ...names,
+  embedding: inside(names.embedding),
+  projection: inside(names.projection),
+  projectionNorm: inside(names.projectionNorm),
+});
+
 /** @returns the names in the whole model. Those of blocks are relative, and the head stands outside of the language model */
 const wholeNames = (names: ModuleNames): ModuleNames => ({
   ...names,
   embedding: inside(names.embedding),
   blocks: inside(names.blocks),
   finalNorm: inside(names.finalNorm),
+  ...(names.perLayerInputs && { perLayerInputs: insideOuter(names.perLayerInputs) }),
 });
 
 const multimodal =
@@ -72,6 +82,15 @@ export const gemma3Whole: Family = multimodal({
   sizes: { vocab_size: 262_208, hidden_size: 2304, intermediate_size: 9216, num_hidden_layers: 26, num_attention_heads: 8 },
   tiedHead: true,
   otherTowers: LLAVA_TOWERS,
+});
+
+/** Gemma 4 that sees, and hears in its small sizes. */
+export const gemma4Whole: Family = multimodal({
+  texts: { gemma4_text: gemma4 },
+  textType: 'gemma4_text',
+  sizes: { vocab_size: 262_144, hidden_size: 2304, intermediate_size: 9216, num_hidden_layers: 30, num_attention_heads: 8 },
+  tiedHead: true,
+  otherTowers: ['model.vision_tower.', 'model.embed_vision.', 'model.audio_tower.', 'model.embed_audio.'],
 });
 
 /** Mistral Small 3.1 and later, and Ministral 3. */

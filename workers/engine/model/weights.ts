@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
-import { canonicalNames, headWeight, isOfOtherTower, weightShapes } from '../../../src/formats/module-shapes.ts';
+import { canonicalNames, headWeight, isOfOtherTower, isUnused, weightShapes } from '../../../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { readJson } from '../io/files.ts';
@@ -134,7 +134,12 @@ function mismatches(weights: ReadonlyMap<string, StoredTensor>, config: ModelCon
     else if (!isFloat(found)) problems.push(`tensor ${name} is of type ${entry.dtype}; weights are F64, F32, F16 or BF16`);
   }
   for (const name of weights.keys()) {
-    const known = expected.has(name) || COMPUTED.test(name) || (config.tiedHead && name === headWeight(config)) || isOfOtherTower(name, config);
+    const known =
+      expected.has(name) ||
+      COMPUTED.test(name) ||
+      isUnused(name, config) ||
+      (config.tiedHead && name === headWeight(config)) ||
+      isOfOtherTower(name, config);
     if (!known) problems.push(`tensor ${name} does not belong to this architecture`);
   }
   return problems;

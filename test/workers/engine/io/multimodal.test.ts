@@ -16,7 +16,7 @@ import { readModelConfig } from '../../../../workers/engine/model/weights.ts';
 import { modelProblems } from '../../../../workers/engine/proof/model-layout.ts';
 import { methodOf } from '../../../../workers/engine/tuning/methods.ts';
 
-const MODELS = ['gemma3-vision', 'qwen3.5-vision', 'mistral3-vision', 'qwen3-vl'];
+const MODELS = ['gemma3-vision', 'qwen3.5-vision', 'mistral3-vision', 'qwen3-vl', 'gemma4-vision'];
 const WEIGHTS = 'model.safetensors';
 const PREPROCESSOR = 'preprocessor_config.json';
 

@@ -83,6 +83,15 @@ describe('a checkpoint from the hub', () => {
       expectLogits(dir, 'gpt-neox');
     }));
 
+  it("with keys of Gemma 4's layers that share those of others gives the same logits", () =>
+    withCopy('gemma4', async (dir) => {
+      await renamed(dir, (name) => name, [
+        ['model.layers.2.self_attn.k_proj.weight', [24, 32]],
+        ['model.layers.2.self_attn.k_norm.weight', [12]],
+      ]);
+      expectLogits(dir, 'gemma4');
+    }));
+
   it('with a weight that the family does not have is refused by name', () =>
     withCopy('mistral', async (dir) => {
       await renamed(dir, (name) => name, [['model.layers.0.self_attn.q_norm.weight', [8]]]);
