@@ -4,6 +4,12 @@ import type { ChosenProbability, GeneratedPiece } from './contract.ts';
 import { StopTexts } from './stop-texts.ts';
 import { TokenText } from './token-text.ts';
 
+/**
+ * In place of a NUL, as for bytes that are no character: neither a conversation that goes on nor a database takes one. What a token was stands in its
+ * bytes.
+ */
+const REPLACEMENT = '\uFFFD';
+
 interface HeldToken {
   id: number;
   probability: ChosenProbability | null;
@@ -54,6 +60,6 @@ export class AnswerText {
     const tokens = this.#held.splice(0, first === -1 ? this.#held.length : first);
     if (text === '' && tokens.length === 0) return null;
     const logprobs = tokens.flatMap(({ probability }) => (probability === null ? [] : [probability]));
-    return { text, tokenIds: tokens.map(({ id }) => id), logprobs };
+    return { text: text.replaceAll('\0', REPLACEMENT), tokenIds: tokens.map(({ id }) => id), logprobs };
   }
 }

@@ -36,11 +36,19 @@ describe.each(TOKENIZER_KINDS)('AnswerText › with the tokenizer that %s uses',
       const { ids } = await tokenizer.encode(line, { addSpecialTokens: false });
       const found = await pieces(tokenizer, ids);
       const whole = await tokenizer.decode(ids);
-      expect(textOf(found), line).toBe(whole);
+      expect(textOf(found), line).toBe(whole.replaceAll('\0', '\uFFFD'));
       expect(idsOf(found)).toEqual([...ids]);
       expect(found.flatMap(({ logprobs }) => logprobs.map(({ tokenId }) => tokenId))).toEqual([...ids]);
       if (!whole.includes('\uFFFD')) for (const { text } of found) expect(LONE.test(text) || text.includes('\uFFFD'), line).toBe(false);
     }
+  });
+
+  it('gives out the replacement character for a NUL, which could not be sent back in a conversation', async () => {
+    const { ids } = await tokenizer.encode('a\0b', { addSpecialTokens: false });
+    const whole = await tokenizer.decode(ids);
+    const text = textOf(await pieces(tokenizer, ids));
+    expect(text).toBe(whole.replaceAll('\0', '\uFFFD'));
+    expect(text).not.toContain('\0');
   });
 
   it('knows each token’s bytes: together they are the text’s', async () => {
