@@ -1,6 +1,7 @@
 /** Hugging Face model directories, as full fine-tuning delivers them. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { withFields } from '../../../src/formats/changed-fields.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADDITIONAL_TEMPLATES_DIR, COMPANION_FILES, CONFIG_FILE, TEMPLATE_EXTENSION, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
@@ -41,11 +42,12 @@ export function saveModel(model: Pick<TunedModel, 'config' | 'read'>, dir: strin
  * @returns the file names written
  */
 export function saveCompanions(model: Pick<ModelConfig, 'tiedHead'>, dir: string, { sourceDir, dtype }: SaveModelOptions): string[] {
-  const config = readJson(join(sourceDir, CONFIG_FILE), MODEL_DIRECTORY_HINT) as Record<string, unknown>;
+  const source = join(sourceDir, CONFIG_FILE);
+  const config = readJson(source, MODEL_DIRECTORY_HINT) as Record<string, unknown>;
   // transformers 4 calls it torch_dtype, 5 dtype.
-  config['torch_dtype' in config ? 'torch_dtype' : 'dtype'] = TORCH_NAMES[dtype];
-  if (!model.tiedHead && parseModelConfig(config, CONFIG_FILE).tiedHead) config['tie_word_embeddings'] = false;
-  writeFileWhole(join(dir, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
+  const changes: Record<string, unknown> = { ['torch_dtype' in config ? 'torch_dtype' : 'dtype']: TORCH_NAMES[dtype] };
+  if (!model.tiedHead && parseModelConfig(config, CONFIG_FILE).tiedHead) changes['tie_word_embeddings'] = false;
+  writeFileWhole(join(dir, CONFIG_FILE), withFields(readFileSync(source, 'utf8'), changes));
   const copied = [...COMPANION_FILES.filter((name) => existsSync(join(sourceDir, name))), ...additionalTemplates(sourceDir)];
   rmSync(join(dir, ADDITIONAL_TEMPLATES_DIR), { recursive: true, force: true });
   for (const name of copied) {
