@@ -64,20 +64,23 @@ export function layerWindows(
   layers: number,
   { window, rule }: { window: number | null; rule(layer: number): boolean },
 ): (number | null)[] {
-  const sliding = slidingLayers(fields, layers) ?? Array.from({ length: layers }, (_, layer) => rule(layer));
+  const types = layerTypes(fields, layers, ['full_attention', 'attention', 'sliding_attention']);
+  const sliding = types?.map((type) => type === 'sliding_attention') ?? Array.from({ length: layers }, (_, layer) => rule(layer));
   if (window === null && sliding.includes(true)) fields.contradiction('layers have sliding attention, but no sliding_window is set');
   return sliding.map((slides) => (slides ? window : null));
 }
 
-function slidingLayers(fields: ConfigFields, layers: number): boolean[] | null {
+/**
+ * What `layer_types` says of each layer; null without it, and for a wrong one, which is then among the findings.
+ * @param known the names that the family has for its layers
+ */
+export function layerTypes<T extends string>(fields: ConfigFields, layers: number, known: readonly T[]): T[] | null {
   const types = fields.value('layer_types');
   if (types === undefined) return null;
   if (!Array.isArray(types) || types.length !== layers) {
     fields.invalid('layer_types', types, `a list of ${layers}, one per layer`);
     return null;
   }
-  for (const type of new Set<unknown>(types)) {
-    if (!['full_attention', 'attention', 'sliding_attention'].includes(type as string)) fields.unsupported(`layer_types has ${shown(type)}`);
-  }
-  return types.map((type) => type === 'sliding_attention');
+  for (const type of new Set<unknown>(types)) if (!known.includes(type as T)) fields.unsupported(`layer_types has ${shown(type)}`);
+  return types as T[];
 }

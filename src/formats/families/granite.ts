@@ -2,7 +2,7 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { ModelConfig } from '../model-config.ts';
 import { shown } from '../shown.ts';
-import { everyLayer, type Family, withAttentionBias } from './family.ts';
+import { everyLayer, type Family, layerTypes, withAttentionBias } from './family.ts';
 import { LLAMA_NAMES, llama, llamaLike } from './llama.ts';
 
 export const granite: Family = (fields) => withFactors(fields, llama(fields));
@@ -11,7 +11,8 @@ export const granite: Family = (fields) => withFactors(fields, llama(fields));
 export const granite4: Family = (fields) => {
   const config = llamaLike(fields, {
     mixers({ layers, rotary }) {
-      requireAttention(fields, layers);
+      if (fields.value('layer_types') === undefined) fields.unsupported('layer_types is absent, and so all of them Mamba layers');
+      layerTypes(fields, layers, ['attention', 'full_attention']);
       const type = fields.value('position_embedding_type');
       if (type !== undefined && type !== 'rope' && type !== 'nope') fields.unsupported(`position_embedding_type is ${shown(type)}`);
       return everyLayer(layers, type === 'rope' ? rotary() : null);
@@ -38,12 +39,3 @@ const withFactors = (fields: ConfigFields, config: ModelConfig): ModelConfig => 
   logitScale: 1 / fields.positive('logits_scaling', 1),
   attention: { ...config.attention, scale: fields.positive('attention_multiplier', 1) },
 });
-
-function requireAttention(fields: ConfigFields, layers: number): void {
-  const types = fields.value('layer_types') ?? 'absent, and so all of them Mamba layers';
-  if (!Array.isArray(types)) fields.unsupported(`layer_types is ${String(types)}`);
-  else if (types.length !== layers) fields.invalid('layer_types', types, `a list of ${layers}, one per layer`);
-  else
-    for (const type of new Set<unknown>(types))
-      if (type !== 'attention' && type !== 'full_attention') fields.unsupported(`layer_types has ${shown(type)}`);
-}

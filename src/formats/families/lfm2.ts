@@ -1,8 +1,7 @@
 /** LFM2: most layers are short convolutions, some have softmax attention. */
 import type { ConfigFields } from '../config-fields.ts';
 import type { Mixer, ModelConfig, ModuleNames } from '../model-config.ts';
-import { shown } from '../shown.ts';
-import type { Family } from './family.ts';
+import { type Family, layerTypes } from './family.ts';
 import { LLAMA_NAMES, llamaLike } from './llama.ts';
 
 const NAMES: ModuleNames = {
@@ -52,15 +51,10 @@ export const lfm2: Family = (fields) => {
 
 /** As `layer_types` says, otherwise those of `full_attn_idxs`, otherwise all. */
 function attentionLayers(fields: ConfigFields, layers: number): boolean[] {
-  const [types, indices] = [fields.value('layer_types'), fields.value('full_attn_idxs')];
-  const every = Array.from({ length: layers }, (_, layer) => layer);
-  if (types === undefined) return every.map((layer) => !Array.isArray(indices) || indices.includes(layer));
-  if (!Array.isArray(types) || types.length !== layers) {
-    fields.invalid('layer_types', types, `a list of ${layers}, one per layer`);
-    return [];
-  }
-  for (const type of new Set<unknown>(types)) if (type !== 'full_attention' && type !== 'conv') fields.unsupported(`layer_types has ${shown(type)}`);
-  return types.map((type) => type === 'full_attention');
+  const indices = fields.value('full_attn_idxs');
+  const types = layerTypes(fields, layers, ['full_attention', 'conv']);
+  if (types !== null) return types.map((type) => type === 'full_attention');
+  return Array.from({ length: layers }, (_, layer) => !Array.isArray(indices) || indices.includes(layer));
 }
 
 /** Two thirds of the width in the file, times a factor, in whole blocks. */

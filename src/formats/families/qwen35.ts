@@ -3,7 +3,7 @@ import type { ConfigFields } from '../config-fields.ts';
 import type { DeltaNet, Mixer, ModelConfig } from '../model-config.ts';
 import { readRotary } from '../rotary.ts';
 import { shown } from '../shown.ts';
-import { type Family, withAttentionBias } from './family.ts';
+import { type Family, layerTypes, withAttentionBias } from './family.ts';
 import { LLAMA_NAMES, llamaLike } from './llama.ts';
 
 const DELTA_NET: ModelConfig['names']['deltaNet'] = {
@@ -62,14 +62,6 @@ function readDeltaNet(fields: ConfigFields): DeltaNet {
 /** Which layers have softmax attention: as `layer_types` says, otherwise the last of every `full_attention_interval`. */
 function softmaxLayers(fields: ConfigFields, layers: number): boolean[] {
   const interval = fields.natural('full_attention_interval', 4);
-  const types = fields.value('layer_types');
-  if (types === undefined) return Array.from({ length: layers }, (_, layer) => (layer + 1) % interval === 0);
-  if (!Array.isArray(types) || types.length !== layers) {
-    fields.invalid('layer_types', types, `a list of ${layers}, one per layer`);
-    return [];
-  }
-  for (const type of new Set<unknown>(types)) {
-    if (type !== 'full_attention' && type !== 'linear_attention') fields.unsupported(`layer_types has ${shown(type)}`);
-  }
-  return types.map((type) => type === 'full_attention');
+  const types = layerTypes(fields, layers, ['full_attention', 'linear_attention']);
+  return types?.map((type) => type === 'full_attention') ?? Array.from({ length: layers }, (_, layer) => (layer + 1) % interval === 0);
 }
