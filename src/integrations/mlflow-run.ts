@@ -4,7 +4,7 @@ import type { MlflowIntegration } from '../jobs/integrations.ts';
 import type { Job, StepMetric } from '../jobs/job.ts';
 import type { IntegrationsConfig } from './config.ts';
 import { type MlflowMetric, openMlflow, type RunStatus } from './mlflow.ts';
-import { beganMs, settingsOf, type Tracker } from './tracker.ts';
+import { afterStep, beganMs, settingsOf, type Tracker } from './tracker.ts';
 
 /** By which a run is found again that was made just before this process died. */
 const JOB_TAG = 'graft.job_id';
@@ -25,14 +25,11 @@ function flat(value: object, prefix = ''): [string, string][] {
   });
 }
 
-/**
- * A step's time is that of the job's start and of the steps before it, whenever it is sent: sent twice, it is the same value to the server.
- * @param elapsedMs of the steps before these
- */
+/** @param elapsedMs of the steps before these */
 function metricsOf(job: Job, steps: readonly StepMetric[], elapsedMs: number): { metrics: MlflowMetric[]; elapsedMs: number } {
   let elapsed = elapsedMs;
   const metrics = steps.flatMap(({ step, metrics: numbers }) => {
-    elapsed += 1000 * (numbers['seconds'] ?? 0);
+    elapsed = afterStep(elapsed, numbers);
     const timestamp = Math.round(beganMs(job) + elapsed);
     return Object.entries(numbers).map(([name, value]) => ({ key: mlflowName(name), value, timestamp, step }));
   });

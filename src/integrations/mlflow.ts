@@ -17,8 +17,6 @@ export interface MlflowMetric {
   step: number;
 }
 
-export type Mlflow = ReturnType<typeof openMlflow>;
-
 export function openMlflow({ trackingUri, authorization }: NonNullable<IntegrationsConfig['mlflow']>) {
   async function ask<T>(method: 'GET' | 'POST', path: string, body: object): Promise<T> {
     const url = new URL(`${trackingUri}/api/2.0/mlflow/${path}`);

@@ -67,11 +67,11 @@ async function send(job: Job, run: IntegrationRun, services: Needs & { tracker: 
     await tracker.reopen(runId);
     if (!(await integrationRuns.record(run, { status: 'pending' }))) return false;
   }
-  if (run.step === 0 && job.resolved !== null) await tracker.describe(runId, job, integration);
+  if (run.step === 0 && job.resolved !== null) await tracker.describe(runId, job);
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const steps = await curves.steps(job.owner, job.id, { afterStep: run.step, every: 1, limit: STEPS_AT_ONCE });
     if (steps.length === 0) {
-      if (isFinal(job.status)) await tracker.end(runId, job, run);
+      if (isFinal(job.status)) await tracker.end(runId, job);
       else if (round === 0) await tracker.beat(runId);
       return isFinal(job.status);
     }

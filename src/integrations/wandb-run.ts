@@ -2,7 +2,7 @@
 import type { WandbIntegration } from '../jobs/integrations.ts';
 import type { Job, StepMetric } from '../jobs/job.ts';
 import type { IntegrationsConfig } from './config.ts';
-import { beganMs, settingsOf, type Tracker } from './tracker.ts';
+import { afterStep, beganMs, settingsOf, type Tracker } from './tracker.ts';
 import { openWandb, type RunPath } from './wandb.ts';
 
 /** As often as its own client does. */
@@ -51,9 +51,8 @@ interface Sent {
 
 /**
  * Step s is line s − 1, whenever it is sent: a line that is sent again replaces itself. A step without numbers has a line of its own too.
- * Times are counted from the job's start and by the steps before, as in `metricsOf` of MLflow.
  */
-export function historyOf(job: Job, { steps, sentStep, elapsedMs, latest }: Sent) {
+function historyOf(job: Job, { steps, sentStep, elapsedMs, latest }: Sent) {
   const began = beganMs(job) / 1000;
   const numbers = new Map(steps.map(({ step, metrics }) => [step, metrics]));
   const last = steps.at(-1)?.step ?? sentStep;
@@ -61,7 +60,7 @@ export function historyOf(job: Job, { steps, sentStep, elapsedMs, latest }: Sent
   const rows = Array.from({ length: last - sentStep }, (_, index) => {
     const step = sentStep + 1 + index;
     const metrics = numbers.get(step) ?? {};
-    elapsed += 1000 * (metrics['seconds'] ?? 0);
+    elapsed = afterStep(elapsed, metrics);
     const seconds = elapsed / 1000;
     return { _step: step, _runtime: seconds, _timestamp: began + seconds, ...metrics };
   });

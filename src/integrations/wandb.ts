@@ -16,7 +16,7 @@ const UPSERT = `mutation UpsertBucket ($name: String, $project: String, $entity:
   }
 }`;
 
-export interface WandbRun {
+interface WandbRun {
   entity: string | null;
   project: string;
   /** Unique in the project. */
@@ -40,8 +40,6 @@ interface StreamedFile {
   offset: number;
   content: string[];
 }
-
-export type Wandb = ReturnType<typeof openWandb>;
 
 export function openWandb({ baseUrl, authorization }: NonNullable<IntegrationsConfig['wandb']>) {
   const post = <T>(path: string, body: object) =>

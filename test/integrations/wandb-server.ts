@@ -28,7 +28,7 @@ interface Stream {
 }
 
 /**
- * Stands in for W&B's server, of which there is none to run in a test: as much of the interface as its own client uses to write a run, and strict.
+ * Stands in for W&B's server, which cannot be run in a test. It has the part of the interface that W&B's own client writes runs with, and is strict.
  * A request with another key, to an unknown run or to one that has ended, or with a gap in its history is refused.
  */
 export async function wandbServer({ key, entity, port = 0 }: { key: string; entity: string; port?: number }) {
