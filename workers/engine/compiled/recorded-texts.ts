@@ -1,8 +1,7 @@
 /** Records how the model that is trained continues texts: with keys, values and states of their earlier tokens kept in the session. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
-import { virtualTokens } from '../../../src/formats/tuning/tuning.ts';
-import { Decoder, type TokenGrid } from '../model/decoder.ts';
+import { type ResolvedTuning, virtualTokens } from '../../../src/formats/tuning/tuning.ts';
+import { Decoder } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { dependsOnLength, rotaryFrequencies } from '../model/rope.ts';
 import { rotariesOf } from '../model/token-grid.ts';
@@ -12,6 +11,7 @@ import type { TextMemory } from '../tuning/tuned-model.ts';
 import { DType, type Output } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
 import type { GraphSession } from './session/session.ts';
+import { tokenRows } from './token-rows.ts';
 
 /** Names of what is fed. */
 const FEEDS = {
@@ -46,20 +46,9 @@ interface TextOptions {
   sizes: ReadonlyMap<string, number>;
 }
 
-/** Each row of the grid is one token, because texts differ in their lengths. */
 export function recordTexts(recorder: Recorder, { config, parameters, sizes }: TextOptions): RecordedTexts {
   const [tokens, count] = TEXT_SIZES.map((name) => sizes.get(name)!) as [number, number];
-  const positions = recorder.feed(FEEDS.positions, 'int32', [tokens, 1]) as Tensor2D;
-  const frequencies = rotariesOf(config).map(
-    (rotary, index) => [rotary, recorder.feed(FEEDS.frequencies(index), 'float32', [rotary.dimensions / 2])] as const,
-  );
-  const grid: TokenGrid = {
-    inputIds: recorder.feed(FEEDS.inputIds, 'int32', [tokens]) as Tensor1D,
-    positions,
-    segments: positions, // a row has one token, so its mask hides nothing
-    slots: recorder.feed(FEEDS.slots, 'int32', [tokens]) as Tensor1D,
-    frequencies: new Map(frequencies),
-  };
+  const grid = tokenRows(recorder, { config, tokens, feeds: FEEDS });
   const last = recorder.feed(FEEDS.last, 'int32', [count]) as Tensor1D;
   const decoder = new Decoder(config);
   let next: Output | undefined;
@@ -82,7 +71,11 @@ export function openTextMemory(session: GraphSession, { next, release }: Recorde
     next: (pieces) =>
       tf.tidy(() => {
         const tokens = pieces.flatMap(({ ids }) => ids);
-        const ends = pieces.map((_, index) => pieces.slice(0, index + 1).reduce((sum, { ids }) => sum + ids.length, 0));
+        let end = 0;
+        const lasts = pieces.map(({ ids }) => {
+          end += ids.length;
+          return end - 1;
+        });
         const positions = pieces.flatMap(({ ids, position }) => ids.map((_, index) => position + index));
         const feeds = {
           [FEEDS.tokens]: tf.scalar(tokens.length, 'int32'),
@@ -90,7 +83,7 @@ export function openTextMemory(session: GraphSession, { next, release }: Recorde
           [FEEDS.inputIds]: ints(tokens),
           [FEEDS.positions]: ints(positions, [tokens.length, 1]),
           [FEEDS.slots]: ints(pieces.flatMap(({ ids, slot }) => ids.map(() => slot))),
-          [FEEDS.last]: ints(ends.map((end) => end - 1)),
+          [FEEDS.last]: ints(lasts),
           ...Object.fromEntries(rotariesOf(config).map((rotary, index) => [FEEDS.frequencies(index), tf.tensor1d(rotaryFrequencies(rotary))])),
         };
         return session.run(feeds, [next])[0]!.dataSync<'int32'>();

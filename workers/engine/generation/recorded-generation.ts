@@ -10,10 +10,9 @@ import { fuseRows } from '../compiled/rewriting/fuse.ts';
 import type { HeldSlab } from '../compiled/session/held-slabs.ts';
 import { sessionVariable } from '../compiled/session/session-variable.ts';
 import { holdsVectors, slabsOf } from '../compiled/slab.ts';
+import { tokenRows } from '../compiled/token-rows.ts';
 import { Decoder, type TokenGrid } from '../model/decoder.ts';
 import type { Parameters } from '../model/parameters.ts';
-import { dependsOnLength } from '../model/rope.ts';
-import { rotariesOf } from '../model/token-grid.ts';
 import { softCapped } from '../objectives/cross-entropy.ts';
 import { adapterRowsKernel, rowProductsKernel } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
@@ -96,23 +95,11 @@ interface GenerationFeeds {
   last: Tensor1D;
 }
 
-/** Each row of the grid is one token, because texts differ in their lengths. */
 function declareFeeds(recorder: Recorder, config: ModelConfig, sizes: readonly number[]): GenerationFeeds {
   const [tokens] = primesDividingNone(sizes, 1) as [number];
   recorder.size(FEEDS.tokens, tokens);
-  const positions = recorder.feed(FEEDS.positions, 'int32', [tokens, 1]) as Tensor2D;
-  const frequencies = rotariesOf(config).map((rotary, index) => {
-    const ofRow = rotary.dimensions / 2;
-    return [rotary, recorder.feed(FEEDS.frequencies(index), 'float32', dependsOnLength(rotary) ? [tokens, ofRow] : [ofRow])] as const;
-  });
   return {
-    grid: {
-      inputIds: recorder.feed(FEEDS.inputIds, 'int32', [tokens]) as Tensor1D,
-      positions,
-      segments: positions, // a row has one token, so its mask hides nothing
-      slots: recorder.feed(FEEDS.slots, 'int32', [tokens]) as Tensor1D,
-      frequencies: new Map(frequencies),
-    },
+    grid: tokenRows(recorder, { config, tokens, feeds: FEEDS }),
     adapters: recorder.feed(FEEDS.adapters, 'int32', [tokens]) as Tensor1D,
     last: recorder.feed(FEEDS.last, 'int32', [1]) as Tensor1D,
   };
