@@ -6,6 +6,7 @@ const LAYERS = 2_000;
 const WIDTH = 2 ** 18;
 const HEADS = 2 ** 12;
 const TOKENS = 2 ** 27;
+const EXPERTS = 2 ** 12;
 
 /** By the fields' names in every family. */
 export const LARGEST: Readonly<Record<string, number>> = {
@@ -19,6 +20,8 @@ export const LARGEST: Readonly<Record<string, number>> = {
   // A convolution of so many tokens would be as long as a sentence.
   ...{ linear_conv_kernel_dim: 64, conv_L_cache: 64 },
   ...{ block_ff_dim: 16 * WIDTH, block_multiple_of: WIDTH },
+  ...{ num_experts: EXPERTS, num_local_experts: EXPERTS, num_experts_per_tok: EXPERTS, decoder_sparse_step: LAYERS },
+  moe_intermediate_size: 16 * WIDTH,
   vocab_size: 2 ** 22,
   ...{ max_position_embeddings: TOKENS, n_positions: TOKENS, original_max_position_embeddings: TOKENS },
 };

@@ -73,6 +73,30 @@ export interface PerLayerInputs {
   vocabSize: number;
 }
 
+/** A mixture of experts (Shazeer et al. 2017): a router gives each token to a few of many MLPs. */
+export interface Experts {
+  count: number;
+  perToken: number;
+  /** Of each expert. */
+  intermediateSize: number;
+  /** Whether the probabilities of a token's experts are divided by their sum. */
+  normalised: boolean;
+  /** Whether a block has it; the others have the MLP. */
+  inBlocks: boolean[];
+}
+
+/** Module and parameter names of a mixture of experts. */
+export interface ExpertNames {
+  router: string;
+  /** Matrices of all experts in one: [experts, 2 · intermediate, hidden], with gates before ups, and [experts, hidden, intermediate]. */
+  gateAndUp: string;
+  down: string;
+  /** How files name the matrices of one expert, if not all of them are in one. */
+  stored: { router: string; gate(expert: number): string; up(expert: number): string; down(expert: number): string };
+  /** The last parts of the names that the matrices had as modules in transformers 4. PEFT still takes them for those of now. */
+  former: { router: string; gate: string; up: string; down: string };
+}
+
 /** Module and parameter names of a delta net. */
 export interface DeltaNetNames {
   module: string;
@@ -113,6 +137,7 @@ export interface ModuleNames {
   shortConvolution: { module: string; input: string; convolution: string; output: string } | null;
   /** down(act(gate)·up), with gate and up separate or in one matrix; or down(act(up)). */
   mlp: { down: string } & ({ gate: string; up: string } | { gateAndUp: string } | { up: string });
+  experts?: ExpertNames;
   /** Outside the blocks: the second table, the projection of the embedding and its norm. Inside: to the gates, back to the hidden size, and the norm after it. */
   perLayerInputs?: { embedding: string; projection: string; projectionNorm: string; gate: string; output: string; norm: string };
   /** Of each block, a factor on its result: a buffer, which is never trained. */
@@ -143,6 +168,7 @@ export interface ModelConfig {
   mixers: Mixer[];
   /** `doubledFrom`: number of the first block whose MLP is twice as wide; all after it are too. */
   mlp: { activation: Activation; bias: boolean; doubledFrom?: number };
+  experts?: Experts;
   perLayerInputs?: PerLayerInputs;
   /** The token whose embedding gets no gradient as an input, as in transformers (`padding_idx`); null if there is no such token. */
   paddingId: number | null;

@@ -1,4 +1,5 @@
 /** Names and shapes of a model's weights, from its configuration alone. */
+import { expertShapes } from './expert-shapes.ts';
 import { headsOf, mixedSize } from './mixers.ts';
 import type { DeltaNet, DeltaNetNames, ModelConfig, SoftmaxAttention } from './model-config.ts';
 
@@ -8,7 +9,7 @@ interface LinearLayer {
   bias: boolean;
 }
 
-/** The linear layers of the blocks by name: what `all-linear` means to PEFT, which leaves the head out. */
+/** The linear layers of the blocks by name: what `all-linear` means to PEFT, which leaves the head out, and experts with their routers. */
 export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
   const { hiddenSize: hidden, attention, mlp, names } = config;
   const layers = new Map<string, LinearLayer>();
@@ -38,10 +39,12 @@ export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
       }
       add(names.attention.output, { out: hidden, in: queries, bias: outputBias });
     }
-    if ('gateAndUp' in names.mlp) add(names.mlp.gateAndUp, { out: 2 * intermediate, in: hidden, bias: mlp.bias });
-    if ('gate' in names.mlp) add(names.mlp.gate, { out: intermediate, in: hidden, bias: mlp.bias });
-    if ('up' in names.mlp) add(names.mlp.up, { out: intermediate, in: hidden, bias: mlp.bias });
-    add(names.mlp.down, { out: hidden, in: intermediate, bias: mlp.bias });
+    if (config.experts?.inBlocks[i] !== true) {
+      if ('gateAndUp' in names.mlp) add(names.mlp.gateAndUp, { out: 2 * intermediate, in: hidden, bias: mlp.bias });
+      if ('gate' in names.mlp) add(names.mlp.gate, { out: intermediate, in: hidden, bias: mlp.bias });
+      if ('up' in names.mlp) add(names.mlp.up, { out: intermediate, in: hidden, bias: mlp.bias });
+      add(names.mlp.down, { out: hidden, in: intermediate, bias: mlp.bias });
+    }
     if (config.perLayerInputs !== undefined) {
       const { size } = config.perLayerInputs;
       add(names.perLayerInputs!.gate, { out: size, in: hidden, bias: false });
@@ -120,6 +123,7 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
     shapes.set(`${module}.weight`, inputFirst ? [into, out] : [out, into]);
     if (bias) shapes.set(`${module}.bias`, [out]);
   }
+  for (const [name, shape] of expertShapes(config)) shapes.set(name, shape);
   return shapes;
 }
 

@@ -7,6 +7,7 @@ import { gpt2, gptNeox } from './families/gpt.ts';
 import { granite, granite4 } from './families/granite.ts';
 import { lfm2 } from './families/lfm2.ts';
 import { llama, ministral, ministral3, mistral, phi3, qwen2, qwen3, smollm3 } from './families/llama.ts';
+import { mixtral, qwen3Moe } from './families/mixtures.ts';
 import { gemma3Whole, gemma4Whole, mistral3, qwen3VlWhole, qwen35Whole } from './families/multimodal.ts';
 import { olmo2, olmo3 } from './families/olmo.ts';
 import { qwen35 } from './families/qwen35.ts';
@@ -22,6 +23,7 @@ const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
     ...{ llama, smollm3, mistral, ministral, ministral3, granite, granitemoehybrid: granite4, qwen2, qwen3, qwen3_5_text: qwen35 },
     ...{ gemma, gemma2, gemma3_text: gemma3, gemma4_text: gemma4, phi3, olmo2, olmo3, glm4, lfm2, gpt2, gpt_neox: gptNeox },
     ...{ gemma3: gemma3Whole, gemma4: gemma4Whole, mistral3, qwen3_vl: qwen3VlWhole, qwen3_5: qwen35Whole },
+    ...{ mixtral, qwen3_moe: qwen3Moe },
   }),
 );
 

@@ -12,6 +12,7 @@ const configOf = (...where: string[]) => {
 };
 const tied = configOf('cases', 'llama-gqa-tied');
 const untied = configOf('cases', 'llama-untied-v4');
+const mixture = configOf('families', 'qwen3-moe');
 const shapesOf = (fields: Partial<LoraTuning>, config = untied) => loraFormat.trainedShapes(config, loraFormat.resolve({ type: 'lora', ...fields }));
 
 describe('a LoRA tuning', () => {
@@ -41,6 +42,27 @@ describe('a LoRA tuning', () => {
     ['biases', { bias: 'all' }, 'bias'],
   ] as const)('with %s, on a model that has a tied head and no biases › is refused', (_, fields, field) => {
     expect(() => shapesOf(fields as unknown as Partial<LoraTuning>, tied)).toThrow(expect.objectContaining({ param: `tuning.${field}` }));
+  });
+
+  it.each([
+    ['dropout on experts', { lora_dropout: 0.1 }, 'lora_dropout'],
+    ['DoRA on experts', { use_dora: true }, 'use_dora'],
+    ['PiSSA of experts', { init_lora_weights: 'pissa' }, 'init_lora_weights'],
+    ['some blocks of experts', { target_modules: ['q_proj', 'gate'], layers_to_transform: 1 }, 'layers_to_transform'],
+    ['the gates of experts without their other half', { target_modules: ['q_proj', 'gate_proj'] }, 'target_modules'],
+    ['a parameter that no expert has', { target_parameters: ['mlp.experts.bias'] }, 'target_parameters'],
+  ] as const)('with %s › is refused', (_, fields, field) => {
+    expect(() => shapesOf(fields as unknown as Partial<LoraTuning>, mixture)).toThrow(expect.objectContaining({ param: `tuning.${field}` }));
+  });
+
+  it('of one parameter of experts › has it in the module itself, not inside another', () => {
+    const shapes = shapesOf({ target_modules: ['q_proj'], target_parameters: ['experts.gate_up_proj'], r: 2 }, mixture);
+    expect(shapes.get('base_model.model.model.layers.0.mlp.experts.lora_A.weight')).toEqual([12, 32]);
+    expect([...shapes.keys()].filter((name) => name.includes('base_layer'))).toEqual([]);
+  });
+
+  it('with experts, of a model without any › is refused', () => {
+    expect(() => shapesOf({ target_parameters: ['mlp.experts.down_proj'] })).toThrow(expect.objectContaining({ param: 'tuning.target_parameters' }));
   });
 
   it('that says nothing beyond plain LoRA › is recorded as before there was more to say', () => {

@@ -63,6 +63,14 @@ export const LoraTuning = Type.Object(
         description: 'Only these blocks, counted from 0; with a list of target_modules.',
       }),
     ),
+    target_parameters: Type.Optional(
+      Type.Array(ModuleName, {
+        minItems: 1,
+        maxItems: MAX_NAMES,
+        description:
+          'Experts and routers to adapt, by the ends of their parameters: `mlp.experts.gate_up_proj`, `mlp.experts.down_proj`, `mlp.gate.weight`. Where transformers 4 had a module for each expert (Mixtral, Qwen), `all-linear` contains them.',
+      }),
+    ),
     layers_pattern: Type.Optional(
       Type.Union([BlocksName, Type.Array(BlocksName, { minItems: 1, maxItems: MAX_NAMES })], {
         description: 'The name before the number of a block, such as `layers`.',

@@ -2,33 +2,49 @@
 import type { ModelConfig } from '../model-config.ts';
 import { linearLayers } from '../module-shapes.ts';
 import { Refusal } from '../refusal.ts';
+import { expertLayers, onExperts } from './lora-experts.ts';
 import { ALL_LINEAR, type ResolvedLora } from './lora-fields.ts';
 import { pythonPattern } from './python-pattern.ts';
 
 /** A layer that is adapted: an embedding is a product with the one-hot rows of the tokens, so its `in` is the vocabulary. */
 export interface LoraLayer {
-  kind: 'linear' | 'head' | 'embedding';
+  kind: 'linear' | 'head' | 'embedding' | 'experts';
   out: number;
   in: number;
+  /** Of each expert, if it has any. */
   r: number;
+  /** The matrices of all experts, [experts, out, in], each of which has an A and a B. */
+  experts?: { weight: string; count: number; perToken: number };
   /** The factor on B·A. */
   scaling: number;
 }
 
 /** The fields that select layers. */
-export type Selection = Pick<ResolvedLora, 'target_modules' | 'exclude_modules' | 'layers_to_transform' | 'layers_pattern' | 'modules_to_save'>;
-type Ranks = Pick<ResolvedLora, 'r' | 'lora_alpha' | 'use_rslora' | 'rank_pattern' | 'alpha_pattern'>;
+export type Selection = Pick<
+  ResolvedLora,
+  'target_modules' | 'target_parameters' | 'exclude_modules' | 'layers_to_transform' | 'layers_pattern' | 'modules_to_save'
+>;
+
+/** The rows of A and columns of B: of all experts together. */
+export const fullRank = ({ r, experts }: Pick<LoraLayer, 'r' | 'experts'>): number => r * (experts?.count ?? 1);
+
+export type Ranks = Pick<ResolvedLora, 'r' | 'lora_alpha' | 'use_rslora' | 'rank_pattern' | 'alpha_pattern'>;
 
 /** PEFT's rule for names in lists: the whole name, or its end after a dot. */
 const isNamed = (module: string, names: readonly string[]): boolean => names.some((name) => module === name || module.endsWith(`.${name}`));
 const listed = <T>(one: T | readonly T[] | undefined): readonly T[] => (one === undefined ? [] : Array.isArray(one) ? one : [one as T]);
 
 /** The adapted layers of a model, by name, in the model's order. @throws Refusal naming whatever matches nothing */
-export function loraLayers(config: ModelConfig, tuning: Selection & Ranks): Map<string, LoraLayer> {
+export function loraLayers(config: ModelConfig, asked: Selection & Ranks): Map<string, LoraLayer> {
+  const tuning = onExperts(config, asked);
   const layers = adaptable(config, tuning);
-  const targeted = targetedModules([...layers.keys()], tuning);
-  const rankOf = rankRule(tuning, targeted);
-  return new Map(targeted.map((module) => [module, { ...layers.get(module)!, ...rankOf(module) }]));
+  const targeted = tuning.target_modules.length === 0 ? [] : targetedModules([...layers.keys()], tuning);
+  const ofExperts = expertLayers(config, tuning.target_parameters ?? []);
+  const rankOf = rankRule(tuning, [...targeted, ...[...ofExperts.values()].map(({ parameter }) => parameter)]);
+  return new Map([
+    ...targeted.map((module): [string, LoraLayer] => [module, { ...layers.get(module)!, ...rankOf(module) }]),
+    ...[...ofExperts].map(([module, { parameter, ...layer }]): [string, LoraLayer] => [module, { ...layer, ...rankOf(parameter) }]),
+  ]);
 }
 
 /** What could be adapted: all linear layers; head and embedding only if they are named, as in PEFT. */

@@ -1,6 +1,7 @@
 /** Combinations of LoRA's fields that cannot be trained, or not delivered so that PEFT computes the same. */
 import type { ModelConfig } from '../model-config.ts';
 import { Refusal } from '../refusal.ts';
+import { onExperts } from './lora-experts.ts';
 import type { ResolvedLora } from './lora-fields.ts';
 import { checkSelectingFields, type LoraLayer, loraLayers, rankRule, selectionRule } from './lora-layers.ts';
 import { trainedWeights } from './lora-weights.ts';
@@ -66,6 +67,7 @@ export function checkLora(config: ModelConfig, tuning: ResolvedLora): Map<string
   checkFields(tuning);
   const layers = loraLayers(config, tuning);
   checkHeadAndEmbedding(layers, { config, tuning });
+  checkExperts(config, tuning);
   const special = [...layers].find(([, { kind }]) => kind !== 'linear')?.[0];
   if (tuning.merge_first !== undefined && special !== undefined)
     refuse('merge_first', `merge_first adapts the linear layers of the blocks, and not ${special}`, 'Leave it out of target_modules.');
@@ -91,6 +93,21 @@ export function checkLora(config: ModelConfig, tuning: ResolvedLora): Map<string
       'Name it whole in modules_to_save, or leave it out of one of them.',
     );
   return layers;
+}
+
+/** What PEFT's `ParamWrapper` cannot do. */
+function checkExperts(config: ModelConfig, tuning: ResolvedLora): void {
+  const [first] = onExperts(config, tuning).target_parameters ?? [];
+  if (first === undefined) return;
+  const { lora_dropout: dropout, init_lora_weights: initial } = tuning;
+  const leaveOut = `Leave experts and routers out: name the modules in target_modules, such as "q_proj" and "v_proj".`;
+  if (dropout > 0) refuse('lora_dropout', `experts and routers (${first}) are adapted without dropout`, `Set it to 0. ${leaveOut}`);
+  if (tuning.use_dora === true) refuse('use_dora', `DoRA cannot adapt experts and routers (${first})`, leaveOut);
+  if (typeof initial === 'string' && initial !== 'gaussian')
+    refuse('init_lora_weights', `init_lora_weights "${initial}" does not apply to experts and routers (${first})`, leaveOut);
+  if (tuning.merge_first !== undefined) refuse('merge_first', `merge_first does not apply to experts and routers (${first})`, leaveOut);
+  for (const field of ['exclude_modules', 'layers_to_transform', 'modules_to_save'] as const)
+    if (tuning[field] !== undefined) refuse(field, `${field} selects modules, and does not go with experts and routers (${first})`, leaveOut);
 }
 
 /** What is special in the layers outside the blocks. */

@@ -2,7 +2,7 @@ import type { ModelConfig } from '../model-config.ts';
 import { weightShapes } from '../module-shapes.ts';
 import type { TuningFormat } from './format.ts';
 import { ALL_LINEAR, LoraTuning, type ResolvedLora, said } from './lora-fields.ts';
-import { type LoraLayer, rankRule } from './lora-layers.ts';
+import { fullRank, type LoraLayer, rankRule } from './lora-layers.ts';
 import { checkFields, checkLora, isDecomposed } from './lora-refusals.ts';
 import { trainedWeights } from './lora-weights.ts';
 import { mergedOf } from './merge-first.ts';
@@ -36,15 +36,16 @@ export const peftName = (module: string, matrix: 'A' | 'B', kind: LoraLayer['kin
 export const magnitudeName = (module: string): string => `base_model.model.${module}.lora_magnitude_vector`;
 
 /**
- * A [r, in] and B [out, r] of every adapted layer, with DoRA its magnitudes [out], under PEFT's names; then the weights of the base that are trained too,
+ * A [r, in] and B [out, r] of every adapted layer, for experts all of theirs, with DoRA its magnitudes [out], under PEFT's names; then the weights of the base that are trained too,
  * under their own.
  * @throws Refusal for a tuning that does not fit the model
  */
 function loraShapes(config: ModelConfig, tuning: ResolvedLora): Map<string, number[]> {
   const layers = checkLora(config, tuning);
   const shapes = new Map<string, number[]>();
-  for (const [module, { kind, out, in: input, r }] of layers) {
-    shapes.set(peftName(module, 'A', kind), [r, input]).set(peftName(module, 'B', kind), [out, r]);
+  for (const [module, layer] of layers) {
+    const { kind, out, in: input } = layer;
+    shapes.set(peftName(module, 'A', kind), [fullRank(layer), input]).set(peftName(module, 'B', kind), [out, fullRank(layer)]);
     if (tuning.use_dora === true) shapes.set(magnitudeName(module), [out]);
   }
   const base = weightShapes(config);
@@ -95,7 +96,10 @@ function beginShapes(config: ModelConfig, tuning: ResolvedLora): Map<string, num
 /** What the first products give; with DoRA also the sums that its gains are multiplied with. A head is changed before the pass. */
 function keptElements(config: ModelConfig, tuning: ResolvedLora): number {
   const layers = [...checkLora(config, tuning).values()].filter(({ kind }) => kind !== 'head');
-  return layers.reduce((sum, layer) => sum + layer.r + (beginOf(tuning, layer)?.r ?? 0) + (tuning.use_dora === true ? layer.out : 0), 0);
+  return layers.reduce(
+    (sum, layer) => sum + layer.r * (layer.experts?.perToken ?? 1) + (beginOf(tuning, layer)?.r ?? 0) + (tuning.use_dora === true ? layer.out : 0),
+    0,
+  );
 }
 
 /**

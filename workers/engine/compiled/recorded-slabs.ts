@@ -82,7 +82,7 @@ export function tensorsIn(recorder: Recorder, held: readonly HeldSlab[]): Map<st
 }
 
 /** Every size in a model's tensors; the primes of sizes that vary must divide none of them. */
-export function fixedSizes({ heads, kvHeads, headSize, mixers }: ModelConfig, held: readonly HeldSlab[]): number[] {
+export function fixedSizes({ heads, kvHeads, headSize, mixers, experts }: ModelConfig, held: readonly HeldSlab[]): number[] {
   const slabSizes = held.flatMap(({ slab: { shape, parts } }) => [
     ...shape,
     parts.length,
@@ -92,7 +92,8 @@ export function fixedSizes({ heads, kvHeads, headSize, mixers }: ModelConfig, he
     .filter(isSoftmax)
     .flatMap(({ sizes }) => (sizes === undefined ? [] : [sizes.kvHeads, sizes.headSize, heads / sizes.kvHeads]));
   const ofDeltaNets = mixers.filter(isDeltaNet).flatMap(({ keyHeads, valueHeads, keySize, valueSize }) => [keyHeads, valueHeads, keySize, valueSize]);
-  return [...slabSizes, heads, kvHeads, heads / kvHeads, headSize, ...new Set(ofDeltaNets), ...new Set(ofLayers)];
+  const ofExperts = experts === undefined ? [] : [experts.count, experts.perToken];
+  return [...slabSizes, ...ofExperts, heads, kvHeads, heads / kvHeads, headSize, ...new Set(ofDeltaNets), ...new Set(ofLayers)];
 }
 
 /** @returns the node that adds a pass's gradients to the sum of a slab */

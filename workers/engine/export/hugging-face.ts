@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { CHAT_TEMPLATE_FILE, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { saveChatTemplate } from '../io/chat-template-file.ts';
 import { saveCompanions, type WeightsDtype } from '../io/model-directory.ts';
-import { writeSafetensorsSlowly } from '../io/safetensors.ts';
+import { type TensorReader, writeSafetensorsSlowly } from '../io/safetensors.ts';
 import type { Progress } from './export.ts';
-import { openMergedWeights, type TunedFiles } from './merged-weights.ts';
+import { type MergedWeights, openMergedWeights, type TunedFiles } from './merged-weights.ts';
 
 /** Arithmetic is f32, whatever the type is. Holds one weight at a time in memory. */
 export async function exportHuggingFace(
@@ -17,12 +17,7 @@ export async function exportHuggingFace(
   mkdirSync(dir, { recursive: true });
   const weights = openMergedWeights(files);
   try {
-    const nameOf = new Map([...weights.shapes.keys()].map((name) => [weights.deliveredName(name), name]));
-    const tensors = {
-      shapes: new Map([...nameOf].map(([delivered, name]) => [delivered, weights.shapes.get(name)!])),
-      read: (delivered: string) => weights.read(nameOf.get(delivered)!),
-      copied: weights.otherTowers,
-    };
+    const tensors = { ...deliveredTensors(weights), copied: weights.otherTowers };
     await writeSafetensorsSlowly(join(dir, WEIGHTS_FILE), tensors, { dtype, progress });
     const written = saveCompanions(weights.config, dir, { sourceDir: files.modelDir, dtype });
     const source = ownTemplate(files);
@@ -37,3 +32,32 @@ export function ownTemplate({ adapterDir }: TunedFiles): string | null {
   const path = adapterDir === null ? null : join(adapterDir, CHAT_TEMPLATE_FILE);
   return path !== null && existsSync(path) ? readFileSync(path, 'utf8') : null;
 }
+
+/** Weights that are kept while they are delivered in parts: in the order of their names, parts of two weights of a block alternate. */
+const KEPT_WEIGHTS = 2;
+
+/** A weight that is delivered in several tensors is read once for all of them. */
+function deliveredTensors({ shapes, delivered, read }: MergedWeights): Pick<TensorReader, 'shapes' | 'read'> {
+  const places = new Map<string, { weight: string; first: number; shape: readonly number[] }>();
+  for (const weight of shapes.keys()) {
+    let first = 0;
+    for (const { name, shape } of delivered(weight)) {
+      places.set(name, { weight, first, shape });
+      first += sizeOf(shape);
+    }
+  }
+  const kept = new Map<string, Float32Array>();
+  return {
+    shapes: new Map([...places].map(([name, { shape }]) => [name, shape])),
+    read(name) {
+      const { weight, first, shape } = places.get(name)!;
+      const values = kept.get(weight) ?? read(weight);
+      if (values.length === sizeOf(shape)) return values;
+      kept.set(weight, values);
+      for (const oldest of [...kept.keys()].slice(0, -KEPT_WEIGHTS)) kept.delete(oldest);
+      return values.subarray(first, first + sizeOf(shape));
+    },
+  };
+}
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);

@@ -10,7 +10,7 @@ import { readAdapterConfig } from '../io/adapter.ts';
 import { openWeights, readModelConfig, type StoredWeights } from '../model/weights.ts';
 import { adapterProblems } from '../proof/adapter-layout.ts';
 import { openUnless } from '../proof/adapter-shapes.ts';
-import { tf } from '../tensorflow/tensorflow.ts';
+import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import type { LowRankProduct, Merge } from '../tuning/method.ts';
 import { methodOf, readAdapterTuning } from '../tuning/methods.ts';
 
@@ -22,7 +22,7 @@ export interface TunedFiles {
   adapterDir: string | null;
 }
 
-export interface MergedWeights extends Pick<StoredWeights, 'deliveredName' | 'otherTowers'> {
+export interface MergedWeights extends Pick<StoredWeights, 'delivered' | 'otherTowers'> {
   config: ModelConfig;
   /** By the checkpoint's names. */
   shapes: ReadonlyMap<string, readonly number[]>;
@@ -34,7 +34,7 @@ export interface MergedWeights extends Pick<StoredWeights, 'deliveredName' | 'ot
 }
 
 /** One layer's matrices. */
-export interface LoraMatrices extends Pick<LoraLayer, 'kind'> {
+export interface LoraMatrices extends Pick<LoraLayer, 'kind' | 'experts'> {
   /** [r, in] */
   A: Float32Array;
   /** [out, r] */
@@ -50,6 +50,8 @@ export interface AdapterFile {
   /** Names of the layers in the checkpoint. */
   modules: readonly string[];
   read(module: string): LoraMatrices;
+  /** The weight that a layer's matrices change. */
+  weightOf(module: string): string;
   /** Weights of the base that were trained themselves. @returns null for others */
   whole(name: string): Float32Array | null;
   /** What the adapter has beyond A and B of linear layers in the blocks, for formats that can hold nothing else. */
@@ -82,10 +84,19 @@ export function openAdapter(adapterDir: string, { modelDir, config }: { modelDir
   return {
     modules: [...layers.keys()],
     read(module) {
-      const { kind, r, scaling } = layers.get(module)!;
+      const { kind, r, scaling, experts } = layers.get(module)!;
       const magnitude = tuning.use_dora === true ? floats(magnitudeName(module)) : null;
-      return { kind, A: floats(peftName(module, 'A', kind)), B: floats(peftName(module, 'B', kind)), r, scaling, magnitude };
+      return {
+        kind,
+        A: floats(peftName(module, 'A', kind)),
+        B: floats(peftName(module, 'B', kind)),
+        r,
+        scaling,
+        magnitude,
+        ...(experts && { experts }),
+      };
     },
+    weightOf: (module) => layers.get(module)!.experts?.weight ?? `${module}.weight`,
     whole(name) {
       const stored = weights.get(name);
       return stored === undefined ? null : floats(stored);
@@ -109,7 +120,7 @@ export function openMergedWeights({ modelDir, adapterDir }: TunedFiles): MergedW
     return {
       config,
       shapes,
-      deliveredName: stored.deliveredName,
+      delivered: stored.delivered,
       otherTowers: stored.otherTowers,
       read(name) {
         const values = new Float32Array(shapes.get(name)!.reduce((product, size) => product * size, 1));
@@ -143,7 +154,7 @@ function openLoraMerge(adapterDir: string, base: { modelDir: string; config: Mod
       hint: 'Such an adapter cannot be merged: use it beside its base model, with PEFT or in Graft.',
     });
   }
-  const tuned = new Map(adapter.modules.map((module) => [`${module}.weight`, module]));
+  const tuned = new Map(adapter.modules.map((module) => [adapter.weightOf(module), module]));
   return {
     merged(name, values) {
       const module = tuned.get(name);
@@ -152,8 +163,8 @@ function openLoraMerge(adapterDir: string, base: { modelDir: string; config: Mod
     product(name) {
       const module = tuned.get(name);
       if (module === undefined) return null;
-      const { kind, magnitude, ...matrices } = adapter.read(module);
-      return magnitude === null ? { ...matrices, inputFirst: isInputFirst(kind, base.config) } : null;
+      const { kind, magnitude, experts, ...matrices } = adapter.read(module);
+      return magnitude === null && experts === undefined ? { ...matrices, inputFirst: isInputFirst(kind, base.config) } : null;
     },
     close: () => adapter.close(),
   };
@@ -177,7 +188,9 @@ const isInputFirst = (kind: LoraMatrices['kind'], { inputFirst }: Pick<ModelConf
  * W + s·B·A in f32, as PEFT's `merge_and_unload`; with DoRA each output's weights have the length that was trained.
  * @param W [out, in]; [in, out] if `inputFirst`, and for an embedding
  */
-function merged(W: Float32Array, { kind, A, B, r, scaling, magnitude }: LoraMatrices, config: Pick<ModelConfig, 'inputFirst'>): Float32Array {
+function merged(W: Float32Array, matrices: LoraMatrices, config: Pick<ModelConfig, 'inputFirst'>): Float32Array {
+  const { kind, A, B, r, scaling, magnitude, experts } = matrices;
+  if (experts !== undefined) return mergedExperts(W, matrices, experts.count);
   const [input, out] = [A.length / r, B.length / r];
   const inputFirst = isInputFirst(kind, config);
   return tf.tidy(() => {
@@ -189,4 +202,18 @@ function merged(W: Float32Array, { kind, A, B, r, scaling, magnitude }: LoraMatr
     const lengths = tf.norm(sum, 'euclidean', inputFirst ? 0 : 1, true);
     return tf.mul(sum, tf.div(tf.reshape(tf.tensor1d(magnitude), lengths.shape), lengths)).dataSync() as Float32Array;
   });
+}
+
+/** The same for each expert. @param W [experts, out, in], which is overwritten and returned */
+function mergedExperts(W: Float32Array, { A, B, r, scaling }: LoraMatrices, count: number): Float32Array {
+  const [input, out] = [A.length / (count * r), B.length / (count * r)];
+  tf.tidy(() => {
+    const ofB = tf.transpose(tf.tensor3d(B, [out, r, count]), [2, 0, 1]); // [experts, out, r]
+    for (const [expert, b] of tf.unstack(ofB).entries()) {
+      const a = tf.tensor2d(A.subarray(expert * r * input, (expert + 1) * r * input), [r, input]);
+      const own = W.subarray(expert * out * input, (expert + 1) * out * input);
+      own.set(tf.add(tf.tensor2d(own, [out, input]), tf.mul(tf.matMul(b as Tensor2D, a), scaling)).dataSync<'float32'>());
+    }
+  });
+  return W;
 }

@@ -12,11 +12,12 @@ import { sessionVariable } from '../compiled/session/session-variable.ts';
 import { holdsVectors, slabsOf } from '../compiled/slab.ts';
 import { tokenRows } from '../compiled/token-rows.ts';
 import { Decoder, type TokenGrid } from '../model/decoder.ts';
+import { expertProducts } from '../model/expert-products.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { softCapped } from '../objectives/cross-entropy.ts';
 import { adapterRowsKernel, rowProductsKernel } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
-import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, tf } from '../tensorflow/tensorflow.ts';
 
 /** Names of what is fed. */
 export const FEEDS = {
@@ -122,13 +123,15 @@ function rowParameters(weights: ReadonlyMap<string, Tensor>, { config, adapters,
     within(modules[0]!, () => {
       const matrices = modules.map((module) => weight(`${module}.weight`) as Tensor2D);
       const products = few ? rowProductsKernel(x, matrices, { rounds }) : matrices.map((W): Tensor2D => tf.matMul(x, W, false, true));
-      const updated = adapterRowsKernel(x, adapters, products, numbers.get(modules[0]!)!);
+      const number = numbers.get(modules[0]!);
+      const updated = number === undefined ? products : adapterRowsKernel(x, adapters, products, number); // a router has no number
       return modules.map((module, index) => {
         const bias = weights.get(`${module}.bias`);
         return bias === undefined ? updated[index]! : tf.add(updated[index]!, bias);
       });
     });
-  return { weight, linear: (module, x) => linears([module], x)[0]!, linears };
+  const experts = (name: string, x: Tensor2D, chosen: Tensor1D): Tensor2D => expertProducts(x, weight(name) as Tensor3D, chosen);
+  return { weight, linear: (module, x) => linears([module], x)[0]!, linears, experts };
 }
 
 /** Adds what frees texts, and what sets and removes adapters. */

@@ -40,6 +40,7 @@ const OPTIONAL: Readonly<Record<string, Check>> = {
   use_dora: (value) => value === true,
   bias: (value) => value === 'all' || value === 'lora_only',
   modules_to_save: isNames,
+  target_parameters: isNames,
 };
 
 /** Initialisations that leave the base model as it is; others (PiSSA, OLoRA, …) also change its weights. */
@@ -127,7 +128,7 @@ export function adapterConfigJson(
     rank_pattern: tuning.rank_pattern ?? {},
     revision: base.revision,
     target_modules: [...tuning.target_modules].sort(),
-    target_parameters: null,
+    target_parameters: tuning.target_parameters ?? null,
     task_type: 'CAUSAL_LM',
     trainable_token_indices: null,
     use_dora: tuning.use_dora ?? false,

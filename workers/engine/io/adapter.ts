@@ -6,6 +6,7 @@ import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../../src/formats/
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { beginOf, deliveredLora } from '../../../src/formats/tuning/lora.ts';
+import { onExperts } from '../../../src/formats/tuning/lora-experts.ts';
 import { ALL_LINEAR, type ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
 import { lastParts, loraLayers } from '../../../src/formats/tuning/lora-layers.ts';
 import { savingWhole, trainedWeights } from '../../../src/formats/tuning/lora-weights.ts';
@@ -38,7 +39,7 @@ export function saveAdapter(
 ): string[] {
   mkdirSync(dir, { recursive: true });
   writeSafetensors(join(dir, ADAPTER_WEIGHTS_FILE), adapterTensors(model, tuning));
-  const delivered = deliveredLora(tuning);
+  const delivered = deliveredLora(onExperts(model.config, tuning));
   const written = adapterConfigJson(
     { ...savingWhole(model.config, delivered), target_modules: targetNames(model.config, delivered) },
     { name: baseModelName, revision: baseModelRevision, inputFirst: model.config.inputFirst },
@@ -157,7 +158,7 @@ export function loadAdapter(
  */
 function targetNames(config: ModelConfig, tuning: ResolvedLora): string[] {
   const { target_modules: targets, exclude_modules: excluded, layers_to_transform: layers } = tuning;
-  const modules = [...loraLayers(config, tuning).keys()];
+  const modules = [...loraLayers(config, tuning)].flatMap(([module, { experts }]) => (experts === undefined ? [module] : []));
   const isPlain = excluded === undefined && layers === undefined && config.otherTowers === undefined;
   if (isPlain && targets === ALL_LINEAR) return lastParts(modules);
   return isPlain && typeof targets !== 'string' ? targets : modules;

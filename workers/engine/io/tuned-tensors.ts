@@ -15,21 +15,29 @@ interface AllTensors {
 export function withAllTensors(trained: ReadonlyMap<string, TensorValues>, baseDir: string, use: (all: AllTensors) => void): void {
   const stored = openWeights(baseDir, readModelConfig(baseDir));
   try {
-    const tensors = [...weightShapes(stored.config)].map(([name, shape]): [string, TensorValues] => {
-      const values = trained.get(name);
-      if (values !== undefined) return [stored.deliveredName(name), values];
-      const frozen: TensorValues = {
-        shape,
-        get data() {
-          const held = new Float32Array(shape.reduce((product, length) => product * length, 1));
-          stored.readInto(name, held);
-          return held;
-        },
+    const tensors = new Map<string, TensorValues>();
+    for (const [name, shape] of weightShapes(stored.config)) {
+      const read = (): Float32Array => {
+        const held = new Float32Array(sizeOf(shape));
+        stored.readInto(name, held);
+        return held;
       };
-      return [stored.deliveredName(name), frozen];
-    });
-    use({ tensors: new Map(tensors), copied: stored.otherTowers });
+      let first = 0;
+      for (const part of stored.delivered(name)) {
+        const begin = first;
+        first += sizeOf(part.shape);
+        tensors.set(part.name, {
+          shape: part.shape,
+          get data() {
+            return (trained.get(name)?.data ?? read()).subarray(begin, begin + sizeOf(part.shape));
+          },
+        });
+      }
+    }
+    use({ tensors, copied: stored.otherTowers });
   } finally {
     stored.close();
   }
 }
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);

@@ -10,6 +10,7 @@ import { type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tf } from '..
 import { type AttentionPass, attention, attentionMask, type KeysAndValues, type TokenPlaces } from './attention.ts';
 import { deltaNet } from './delta-net.ts';
 import { lookUp } from './embedding.ts';
+import { mixture } from './mixture.ts';
 import { mlp } from './mlp.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
@@ -72,7 +73,8 @@ export class Decoder {
       });
       const afterAttention = added(x, normed(mixed, block, norms.afterAttention));
       const mlpInput = config.parallelResidual ? x : afterAttention;
-      const mlpOutput = within(`${block}.mlp`, () => mlp(normed(mlpInput, block, norms.beforeMlp), block, { config, parameters }));
+      const feedForward = config.experts?.inBlocks[i] === true ? mixture : mlp;
+      const mlpOutput = within(`${block}.mlp`, () => feedForward(normed(mlpInput, block, norms.beforeMlp), block, { config, parameters }));
       x = added(afterAttention, normed(mlpOutput, block, norms.afterMlp));
       if (inputs !== null)
         x = tf.add(

@@ -17,6 +17,14 @@ export interface Parameters {
    * @returns [tokens, out] for each
    */
   linears(modules: readonly string[], x: Tensor2D): Tensor2D[];
+  /**
+   * Of each choice, its row of x times its expert's matrix, plus whatever the tuning method adds.
+   * @param weight  the matrices of all experts, e.g. `model.layers.0.mlp.experts.down_proj`, [experts, out, in]
+   * @param x       [rows, in]
+   * @param experts [choices] int32; row r has the choices r·k to r·k + k − 1
+   * @returns       [choices, out]
+   */
+  experts(weight: string, x: Tensor2D, experts: Tensor1D): Tensor2D;
   /** [count, hidden], the embeddings of virtual tokens, whose ids follow the vocabulary's. */
   virtualEmbeddings?: Tensor2D;
   /**

@@ -1,3 +1,5 @@
+import type { TensorEntry } from '../../../src/formats/safetensors.ts';
+import type { HeldFloats } from '../io/float-formats.ts';
 import type { SafetensorsFile } from '../io/safetensors.ts';
 
 /** A tensor in a file. */
@@ -9,12 +11,29 @@ export interface StoredTensor {
   name: string;
 }
 
+/** A weight in files: a tensor, or several whose elements follow each other. */
+export type StoredWeight = readonly StoredTensor[];
+
+export const entryOf = ({ file, name }: StoredTensor): TensorEntry => file.header.tensors.get(name)!;
+
+/** @returns whether all values are finite */
+export function readWeightInto(parts: StoredWeight, held: HeldFloats): boolean {
+  if (parts.length === 1) return parts[0]!.file.readInto(parts[0]!.name, held) === -1;
+  let [first, finite] = [0, true];
+  for (const part of parts) {
+    const size = entryOf(part).shape.reduce((product, length) => product * length, 1);
+    finite = part.file.readInto(part.name, held.subarray(first, first + size)) === -1 && finite;
+    first += size;
+  }
+  return finite;
+}
+
 /** Elements compared at once. */
 const COMPARED_ELEMENTS = 1 << 16;
 
 /** @returns whether both have the same shape and, as f32, the same values; NaN differs from everything. Stops reading at the first difference */
 export function sameValues(one: StoredTensor, other: StoredTensor): boolean {
-  const [a, b] = [one, other].map(({ file, name }) => file.header.tensors.get(name)!.shape) as [number[], number[]];
+  const [a, b] = [entryOf(one).shape, entryOf(other).shape];
   if (a.join() !== b.join()) return false;
   const size = a.reduce((product, length) => product * length, 1);
   for (let first = 0; first < size; first += COMPARED_ELEMENTS) {

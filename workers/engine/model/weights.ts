@@ -1,6 +1,7 @@
 /** Reads a base model's weights from a Hugging Face directory. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { storedForms } from '../../../src/formats/expert-shapes.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { canonicalNames, headWeight, isOfOtherTower, isUnused, weightShapes } from '../../../src/formats/module-shapes.ts';
@@ -12,7 +13,7 @@ import { notAModel } from '../io/not-a-model.ts';
 import { type CopiedTensor, openSafetensors } from '../io/safetensors.ts';
 import { MODEL_DIRECTORY_HINT, weightFiles } from '../io/weight-files.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
-import { type StoredTensor, sameValues } from './stored-tensor.ts';
+import { entryOf, readWeightInto, type StoredTensor, type StoredWeight, sameValues } from './stored-tensor.ts';
 
 /** Tensors of old checkpoints that are computed from the configuration: rotary frequencies, causal masks. */
 const COMPUTED = /(\.rotary_emb\.inv_freq|\.(attn|attention)\.(bias|masked_bias))$/;
@@ -21,6 +22,11 @@ export function readModelConfig(modelDir: string): ModelConfig {
   const path = join(modelDir, CONFIG_FILE);
   if (!existsSync(path)) throw notAModel(modelDir);
   return parseModelConfig(readJson(path, MODEL_DIRECTORY_HINT), path);
+}
+
+export interface DeliveredTensor {
+  name: string;
+  shape: readonly number[];
 }
 
 /** A model directory's weights, opened and checked against its configuration. */
@@ -35,8 +41,8 @@ export interface StoredWeights {
   readInto(name: string, held: HeldFloats): void;
   /** Whether a weight is stored as bf16. @param name one of `weightShapes` */
   isBfloat16(name: string): boolean;
-  /** A weight's name in a file that is written as a whole. @param name one of `weightShapes` */
-  deliveredName(name: string): string;
+  /** How a weight is written into a file: as one tensor, or as several that share its elements, in their order. @param name one of `weightShapes` */
+  delivered(name: string): readonly DeliveredTensor[];
   /** The weights of a multimodal model's other towers, by their names in the files. */
   otherTowers: ReadonlyMap<string, CopiedTensor>;
   close(): void;
@@ -53,7 +59,7 @@ export function openWeights(modelDir: string, declared: ModelConfig): StoredWeig
   };
   try {
     const stored = new Map(files.flatMap(({ file, where }) => [...file.header.tensors.keys()].map((name) => [name, { file, where, name }])));
-    const weights = new Map([...canonicalNames(stored.keys(), declared)].map(([name, inFile]) => [name, stored.get(inFile)!]));
+    const weights = storedWeights(stored, declared);
     const config = { ...declared, tiedHead: declared.tiedHead && !hasOwnHead(weights, declared) };
     const problems = mismatches(weights, config);
     if (problems.length > 0) {
@@ -65,15 +71,14 @@ export function openWeights(modelDir: string, declared: ModelConfig): StoredWeig
     return {
       config,
       readInto(name, held) {
-        const { file, name: inFile } = weights.get(name)!;
-        if (file.readInto(inFile, held) !== -1) throw nonFinite(modelDir, weights, config);
+        if (!readWeightInto(weights.get(name)!, held)) throw nonFinite(modelDir, weights, config);
       },
-      isBfloat16(name) {
-        const { file, name: inFile } = weights.get(name)!;
-        return file.header.tensors.get(inFile)!.dtype === 'BF16';
+      isBfloat16: (name) => weights.get(name)!.every((part) => entryOf(part).dtype === 'BF16'),
+      delivered(name) {
+        // transformers writes a multimodal model under the names of its release, and names of two releases may not go together; experts, as the base has them.
+        const asInBase = config.otherTowers !== undefined || storedForms(config).has(name);
+        return weights.get(name)!.map((part) => ({ name: asInBase ? part.name : name, shape: entryOf(part).shape }));
       },
-      // transformers writes a multimodal model under the names of its release, and names of two releases may not go together.
-      deliveredName: (name) => (config.otherTowers === undefined ? name : weights.get(name)!.name),
       otherTowers: new Map([...stored].filter(([name]) => isOfOtherTower(name, config)).map(([name, one]) => [name, copied(one)])),
       close,
     };
@@ -107,35 +112,59 @@ export function loadWeights(modelDir: string, declared: ModelConfig): { config: 
   }
 }
 
-function copied({ file, name }: StoredTensor): CopiedTensor {
-  const { dtype, shape, byteLength } = file.header.tensors.get(name)!;
-  return { dtype, shape, byteLength, readInto: (bytes, first) => file.readBytesInto(name, bytes, first) };
+function copied(tensor: StoredTensor): CopiedTensor {
+  const { dtype, shape, byteLength } = entryOf(tensor);
+  return { dtype, shape, byteLength, readInto: (bytes, first) => tensor.file.readBytesInto(tensor.name, bytes, first) };
+}
+
+/** The tensors of each weight, by its name; unknown ones by their own. */
+function storedWeights(stored: ReadonlyMap<string, StoredTensor>, config: ModelConfig): Map<string, StoredWeight> {
+  const weights = new Map<string, StoredWeight>([...canonicalNames(stored.keys(), config)].map(([name, inFile]) => [name, [stored.get(inFile)!]]));
+  for (const [name, { parts }] of storedForms(config)) {
+    if (weights.has(name) || !parts.some((part) => weights.has(part.name))) continue;
+    const found = parts.flatMap((part) => weights.get(part.name) ?? []);
+    if (found.length < parts.length) continue;
+    for (const part of parts) weights.delete(part.name);
+    weights.set(name, found);
+  }
+  return weights;
 }
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
 
 /** As transformers: a head that differs from the embedding is not tied to it, whatever config.json says. */
-function hasOwnHead(weights: ReadonlyMap<string, StoredTensor>, config: ModelConfig): boolean {
-  const [embedding, head] = [weights.get(`${config.names.embedding}.weight`), weights.get(headWeight(config))];
+function hasOwnHead(weights: ReadonlyMap<string, StoredWeight>, config: ModelConfig): boolean {
+  const [embedding, head] = [weights.get(`${config.names.embedding}.weight`)?.[0], weights.get(headWeight(config))?.[0]];
   return embedding !== undefined && head !== undefined && isFloat(embedding) && isFloat(head) && !sameValues(embedding, head);
 }
 
-function mismatches(weights: ReadonlyMap<string, StoredTensor>, config: ModelConfig): string[] {
+function mismatches(weights: ReadonlyMap<string, StoredWeight>, config: ModelConfig): string[] {
   const expected = weightShapes(config);
+  const forms = storedForms(config);
+  const parts = new Set<string>();
   const problems: string[] = [];
+  const compare = (found: StoredTensor | undefined, name: string, shape: readonly number[]): void => {
+    if (found === undefined) {
+      const isTied = name === headWeight(config) ? ', and tie_word_embeddings does not say that the embedding is the head' : '';
+      problems.push(`tensor ${name} is missing${isTied}`);
+      return;
+    }
+    const entry = entryOf(found);
+    if (entry.shape.join() !== shape.join()) problems.push(`tensor ${name} is [${entry.shape}] where the configuration says [${shape}]`);
+    else if (!isFloat(found)) problems.push(`tensor ${name} is of type ${entry.dtype}; weights are F64, F32, F16 or BF16`);
+  };
   for (const [name, shape] of expected) {
     const found = weights.get(name);
-    const entry = found?.file.header.tensors.get(found.name);
-    if (found === undefined || entry === undefined)
-      problems.push(
-        `tensor ${name} is missing${name === headWeight(config) ? ', and tie_word_embeddings does not say that the embedding is the head' : ''}`,
-      );
-    else if (entry.shape.join() !== shape.join()) problems.push(`tensor ${name} is [${entry.shape}] where the configuration says [${shape}]`);
-    else if (!isFloat(found)) problems.push(`tensor ${name} is of type ${entry.dtype}; weights are F64, F32, F16 or BF16`);
+    const form = forms.get(name)?.parts ?? [];
+    for (const part of form) parts.add(part.name);
+    const isInParts = found === undefined ? form.some((part) => weights.has(part.name)) : found.length > 1;
+    if (isInParts) for (const [i, part] of form.entries()) compare(found?.[i] ?? weights.get(part.name)?.[0], part.name, part.shape);
+    else compare(found?.[0], name, shape);
   }
   for (const name of weights.keys()) {
     const known =
       expected.has(name) ||
+      parts.has(name) ||
       COMPUTED.test(name) ||
       isUnused(name, config) ||
       (config.tiedHead && name === headWeight(config)) ||
@@ -145,15 +174,17 @@ function mismatches(weights: ReadonlyMap<string, StoredTensor>, config: ModelCon
   return problems;
 }
 
-const isFloat = ({ file, name }: StoredTensor): boolean => ['F32', 'F16', 'BF16', 'F64'].includes(file.header.tensors.get(name)!.dtype);
+const isFloat = (tensor: StoredTensor): boolean => ['F32', 'F16', 'BF16', 'F64'].includes(entryOf(tensor).dtype);
 
 /** Weights named in one message. */
 const NAMED_WEIGHTS = 5;
 
 /** Looks at all weights, so that the message names every one that is broken. */
-function nonFinite(modelDir: string, weights: ReadonlyMap<string, StoredTensor>, config: ModelConfig): Refusal {
-  const found = [...weightShapes(config)].flatMap(([name, shape]) => {
-    const { file, where, name: inFile } = weights.get(name)!;
+function nonFinite(modelDir: string, weights: ReadonlyMap<string, StoredWeight>, config: ModelConfig): Refusal {
+  const parts = [...weightShapes(config).keys()].flatMap((name) => weights.get(name)!);
+  const found = parts.flatMap((part) => {
+    const { file, where, name: inFile } = part;
+    const { shape } = entryOf(part);
     const held = new Float32Array(sizeOf(shape));
     const index = file.readInto(inFile, held);
     return index === -1 ? [] : [`tensor ${inFile} in ${where} holds ${held[index]} at ${placeOf(index, shape)}`];

@@ -10,6 +10,7 @@ import { rankRule, selectionRule } from '../../../src/formats/tuning/lora-layers
 import { openSafetensors } from '../io/safetensors.ts';
 import { storedShapes } from '../io/weight-files.ts';
 import { readModelConfig } from '../model/weights.ts';
+import { shapeProblems } from './adapter-shapes.ts';
 
 /** PEFT's names: `base_model.model.`, the module's name, then A [r, in] or B [out, r]. */
 const KEY = /^base_model\.model\.(.+)\.lora_([AB])\.weight$/;
@@ -24,7 +25,7 @@ export function configProblems(written: ResolvedLora, trained: ResolvedLora, { o
     if (written[field] !== trained[field])
       problems.push(`adapter_config.json says ${field} ${written[field]}; the adapter was trained with ${trained[field]}`);
   }
-  for (const field of ['rank_pattern', 'alpha_pattern', 'use_dora', 'bias', 'modules_to_save'] as const) {
+  for (const field of ['target_parameters', 'rank_pattern', 'alpha_pattern', 'use_dora', 'bias', 'modules_to_save'] as const) {
     if (!isDeepStrictEqual(written[field], trained[field]))
       problems.push(
         `adapter_config.json says ${field} ${JSON.stringify(written[field])}; the adapter was trained with ${JSON.stringify(trained[field])}`,
@@ -43,6 +44,7 @@ export function configProblems(written: ResolvedLora, trained: ResolvedLora, { o
  * @returns what is wrong; empty when PEFT finds every tensor that it needs and no others
  */
 export function adapterProblems(adapterDir: string, modelDir: string, config: ResolvedLora): string[] {
+  if (readModelConfig(modelDir).experts !== undefined) return shapeProblems(adapterDir, { modelDir, written: config, tuning: config });
   const problems: string[] = [];
   const stored = shapesInPeft(modelDir);
   const layers = linearLayers(stored);

@@ -246,3 +246,26 @@ export function expansionGradientKernel(dy: Tensor2D, H: Tensor2D, B: Tensor2D, 
   const attributes = [float('T'), { name: 'N', type: TF_ATTR_INT, value: inputs.length }];
   return tf.tidy(() => backend.executeMultipleOutputs('GraftExpansionGradient', attributes, [dy, H, B, ...inputs], 2) as [Tensor2D, Tensor2D]);
 }
+
+/**
+ * Of each choice, its row of x times its expert's W (kernels/expert-products.cc), only while recording. It runs on the CPU.
+ * @param x       [rows, in]
+ * @param W       [experts, in, out], or [experts, out, in] if `transposed`
+ * @param experts [choices] int32; row r has the choices r·k to r·k + k − 1
+ * @returns       [choices, out]
+ */
+export const expertProductsKernel = (x: Tensor2D, W: Tensor3D, experts: Tensor1D, { transposed }: { transposed: boolean }): Tensor2D =>
+  backend.executeSingleOutput(
+    'GraftExpertProducts',
+    [float('T'), { name: 'transposed', type: TF_ATTR_BOOL, value: transposed }],
+    [x, W, experts],
+  ) as Tensor2D;
+
+/**
+ * Of each expert, the sum of aᵀ·b over its choices, only while recording. It runs on the CPU.
+ * @param a, b    [rows, p] and [rows, q], each with a row for each choice or for k of them
+ * @param experts [choices] int32
+ * @returns       [count, p, q]
+ */
+export const expertOuterKernel = (a: Tensor2D, b: Tensor2D, experts: Tensor1D, { count }: { count: number }): Tensor3D =>
+  backend.executeSingleOutput('GraftExpertOuter', [float('T'), { name: 'count', type: TF_ATTR_INT, value: count }], [a, b, experts]) as Tensor3D;

@@ -69,7 +69,7 @@ function joinVectors(weights: ReadonlyMap<string, Tensor>, { config, tuning }: J
   };
   return {
     trainable: byName(new Map([...vectors].map(([module, vector]) => [ia3Name(module), vector]))),
-    parameters: () => ({ weight: plain.weight, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) }),
+    parameters: () => ({ ...plain, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) }),
   };
 }
 

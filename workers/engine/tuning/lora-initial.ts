@@ -2,7 +2,7 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { beginName, magnitudeName, peftName } from '../../../src/formats/tuning/lora.ts';
 import type { ResolvedLora } from '../../../src/formats/tuning/lora-fields.ts';
-import type { LoraLayer } from '../../../src/formats/tuning/lora-layers.ts';
+import { fullRank, type LoraLayer } from '../../../src/formats/tuning/lora-layers.ts';
 import { isDecomposed } from '../../../src/formats/tuning/lora-refusals.ts';
 import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import { firstDirections, largestDirections, orthonormal } from './decomposition.ts';
@@ -15,9 +15,11 @@ interface Choices {
 }
 
 /**
- * @returns A [r, in] and B [out, r], owned by the caller; zeros where `valuesOfBase` has the values
+ * @returns A [r, in] and B [out, r], r of all experts together, owned by the caller; zeros where `valuesOfBase` has the values
  */
-export function initialMatrices(module: string, { kind, out, in: input, r }: LoraLayer, { tuning, seed }: Choices): { A: Tensor2D; B: Tensor2D } {
+export function initialMatrices(module: string, layer: LoraLayer, { tuning, seed }: Choices): { A: Tensor2D; B: Tensor2D } {
+  const { kind, out, in: input } = layer;
+  const r = fullRank(layer);
   const { init_lora_weights: initial = true } = tuning;
   const [nameOfA, nameOfB] = [peftName(module, 'A', kind), peftName(module, 'B', kind)];
   const zeros = (shape: [number, number]): Tensor2D => tf.zeros(shape);
@@ -25,7 +27,7 @@ export function initialMatrices(module: string, { kind, out, in: input, r }: Lor
   if (kind === 'embedding') return { A: zeros([r, input]), B: tf.tensor2d(normal(out * r, { seed, name: nameOfB }), [out, r]) };
   if (isDecomposed(tuning)) return { A: zeros([r, input]), B: zeros([out, r]) };
   if (initial === 'gaussian') {
-    const A = normal(r * input, { seed, name: nameOfA }).map((value) => value / r);
+    const A = normal(r * input, { seed, name: nameOfA }).map((value) => value / layer.r);
     return { A: tf.tensor2d(A, [r, input]), B: zeros([out, r]) };
   }
   if (initial === 'orthogonal') return orthogonalMatrices({ out, in: input, r }, { seed, module });

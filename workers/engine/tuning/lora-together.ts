@@ -67,7 +67,7 @@ export function joinAdapters(weights: ReadonlyMap<string, Tensor>, config: Model
           return within(module, () => expanded(frozen[index]!, reductions[at]!, joinedB(ofModules[at]!), own));
         });
       };
-      return { weight: plain.weight, linear: (module, x) => linears([module], x)[0]!, linears };
+      return { ...plain, linear: (module, x) => linears([module], x)[0]!, linears };
     },
   };
 }

@@ -1,9 +1,10 @@
 /** What is trained: which variables, and how they join the base model. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { expertProducts } from '../model/expert-products.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { within } from '../tensorflow/scope.ts';
-import { type Tensor, type Tensor1D, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, tf, type Variable } from '../tensorflow/tensorflow.ts';
 import { hashWords } from './random.ts';
 
 /** Position of a micro-batch in a run. It determines the random numbers, so that the same position always draws the same ones. */
@@ -99,7 +100,12 @@ export const untuned = (weights: ReadonlyMap<string, Tensor>, layout: Layout): T
 
 export function plainParameters(weights: ReadonlyMap<string, Tensor>, layout: Layout): Parameters {
   const linear = (module: string, x: Tensor2D): Tensor2D => within(module, () => plainLinear(x, linearWeights(weights, module, layout)));
-  return { weight: (name) => weights.get(name)!, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
+  return {
+    weight: (name) => weights.get(name)!,
+    linear,
+    linears: (modules, x) => modules.map((module) => linear(module, x)),
+    experts: (weight, x, experts) => within(weight, () => expertProducts(x, weights.get(weight) as Tensor3D, experts)),
+  };
 }
 
 /** y = xWᵀ, W frozen: dx = dy·W. */

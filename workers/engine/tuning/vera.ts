@@ -98,7 +98,7 @@ function joinVectors(weights: ReadonlyMap<string, Tensor>, { config, tuning }: J
           return tf.add(frozen, update(x, own, matrices, dropoutOf(module, { key, rate: tuning.vera_dropout })));
         });
       };
-      return { weight: plain.weight, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
+      return { ...plain, linear, linears: (modules, x) => modules.map((module) => linear(module, x)) };
     },
   };
 }

@@ -6,6 +6,7 @@ import { referencePath } from '../../../../reference/fixtures.ts';
 import { withModel } from '../../../../reference/measures.ts';
 import { canonicalNames } from '../../../../src/formats/module-shapes.ts';
 import { loraFormat } from '../../../../src/formats/tuning/lora.ts';
+import type { ResolvedLora } from '../../../../src/formats/tuning/lora-fields.ts';
 import { openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { saveAdapter } from '../../../../workers/engine/io/adapter.ts';
 import { openSafetensors } from '../../../../workers/engine/io/safetensors.ts';
@@ -30,7 +31,13 @@ function shapesOf(path: string): Map<string, number[]> {
   return new Map([...file.header.tensors].map(([name, { shape }]) => [name, shape]));
 }
 
-const tuning = loraFormat.resolve({ type: 'lora', r: RANK });
+/** Neither reads adapters of experts as PEFT stores them. */
+const tuningOf = (modelDir: string): ResolvedLora =>
+  loraFormat.resolve({
+    type: 'lora',
+    r: RANK,
+    ...(readModelConfig(modelDir).experts !== undefined && { target_modules: ['q_proj', 'k_proj', 'v_proj', 'o_proj'] }),
+  });
 
 describe.each(readdirSync(referencePath('families')))('an adapter for %s', (name) => {
   const modelDir = referencePath('families', name, 'model');
@@ -38,6 +45,7 @@ describe.each(readdirSync(referencePath('families')))('an adapter for %s', (name
   let tensors: Map<string, number[]>;
   beforeAll(() => {
     const out = join(dir, name);
+    const tuning = tuningOf(modelDir);
     withModel(
       () => openEagerForTraining({ modelDir, tuning, seed: 1 }),
       (model) => saveAdapter(model, out, { tuning, baseModelName: 'org/base' }),

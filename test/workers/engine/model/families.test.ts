@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type ExpectedLoss, readReference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
 import { gradientsDifference, logitsDifference, referenceDifferences, TOLERANCES, withModel } from '../../../../reference/measures.ts';
-import { linearLayers } from '../../../../src/formats/module-shapes.ts';
+import { loraFormat } from '../../../../src/formats/tuning/lora.ts';
+import { loraLayers } from '../../../../src/formats/tuning/lora-layers.ts';
 import { openEagerForInference, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { readSafetensors, writeSafetensors } from '../../../../workers/engine/io/safetensors.ts';
 import { readModelConfig } from '../../../../workers/engine/model/weights.ts';
@@ -50,7 +51,8 @@ describe.each(families)('%s', (name) => {
 
   it('has the linear layers that all-linear means to PEFT', () => {
     const modules = readReference<string[]>('families', name, 'adapters', 'all-linear', 'targets.json');
-    expect([...linearLayers(readModelConfig(modelDir)).keys()].sort()).toEqual(modules);
+    const tuning = loraFormat.resolve({ type: 'lora' });
+    expect([...loraLayers(readModelConfig(modelDir), tuning).keys()].sort()).toEqual(modules);
   });
 
   it('gives the same logits with a config.json written by transformers 4', () =>

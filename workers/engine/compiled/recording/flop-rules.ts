@@ -24,6 +24,12 @@ export const rowProducts: FlopRule = ({ inputs: [x, ...matrices] }, { actual }) 
 export const outerProduct: FlopRule = ({ inputs: [, b], outputs: [result] }, { actual }) =>
   2 * result!.shape.reduce((product, size) => product * size, 1) * actual(b!.shape[0]!);
 
+/** Each row of the result is one of the first input times one matrix. */
+export const expertProducts: FlopRule = ({ inputs: [x] }, { elements }) => 2 * elements * x!.shape[1]!;
+
+/** A sum over the choices. */
+export const expertOuter: FlopRule = ({ inputs: [a, b, experts] }, { actual }) => 2 * actual(experts!.shape[0]!) * a!.shape[1]! * b!.shape[1]!;
+
 /** Two products of [tokens, out], [tokens, r] and [out, r]. */
 export const expansionGradient: FlopRule = ({ inputs: [dy, H] }, { actual }) => 4 * actual(dy!.shape[0]!) * dy!.shape[1]! * H!.shape[1]!;
 

@@ -89,6 +89,17 @@ export const likeThird: ShapeRule = ([, , x]) => [{ dtype: x!.dtype, shape: x!.s
 
 export const expansionGradient: ShapeRule = ([, h, b]) => [h!, b!].map(({ shape }) => ({ dtype: DType.float32, shape }));
 
+/** A row for each choice. */
+export const expertProducts: ShapeRule = ([x, w, experts], { transposed }) => [
+  { dtype: x!.dtype, shape: [experts!.shape[0]!, w!.shape[transposed!.value === true ? 1 : 2]!] },
+];
+
+export const expertOuter: ShapeRule = ([a, b], { count }) => [{ dtype: DType.float32, shape: [count!.value as number, a!.shape[1]!, b!.shape[1]!] }];
+
+/** The largest of each row, and where they are. */
+export const largest: ShapeRule = ([x, count]) =>
+  [x!.dtype, DType.int32].map((dtype) => ({ dtype, shape: [...x!.shape.slice(0, -1), integers(count)[0]!] }));
+
 /** Products of the first input with each of the others, which are transposed. */
 export const rowProducts: ShapeRule = ([x, ...matrices]) => matrices.map((w) => ({ dtype: DType.float32, shape: [x!.shape[0]!, w.shape[0]!] }));
 

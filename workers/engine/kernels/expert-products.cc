@@ -1,0 +1,191 @@
+// Products of a mixture of experts: each row is multiplied with the matrices of a few experts, which `experts` names. Rows are gathered by their
+// experts, so that each matrix is read once for every 64 of its rows, and experts without rows are not read at all.
+#include <algorithm>
+#include <functional>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "expert-rows.h"
+#include "kernel.h"
+#include "parallel.h"
+#include "tensorflow/core/framework/op.h"
+#include "thin-matrices.h"
+#include "unknown-shapes.h"
+
+namespace graft {
+namespace {
+
+namespace tf = tensorflow;
+
+// Columns of a result that are computed together.
+constexpr int64_t kTile = 64;
+
+bool require(tf::OpKernelContext *context, bool condition, const char *message) {
+  if (!condition) context->CtxFailure(absl::InvalidArgumentError(absl::StrCat(context->op_kernel().name(), ": ", message)));
+  return condition;
+}
+
+// Of each choice, its row of X [rows, in] times its expert's W: W [experts, in, out], or [experts, out, in] if `transposed`. [choices, out]
+class ExpertProducts : public Kernel {
+ public:
+  explicit ExpertProducts(tf::OpKernelConstruction *construction) : Kernel(construction) {
+    OP_REQUIRES_OK(construction, construction->GetAttr("transposed", &transposed_));
+  }
+  void Compute(tf::OpKernelContext *context) override {
+    const tf::Tensor &x = context->input(0), &w = context->input(1), &experts = context->input(2);
+    if (!require(context, x.dims() == 2 && w.dims() == 3 && experts.dims() == 1, "the inputs are a matrix, matrices and a vector")) return;
+    const int64_t rows = x.dim_size(0), choices = experts.dim_size(0);
+    if (!require(context, x.dim_size(1) == w.dim_size(transposed_ ? 2 : 1) && (rows == 0 ? choices == 0 : choices % rows == 0),
+                 "the shapes of the inputs do not match"))
+      return;
+    tf::Tensor *out = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {choices, w.dim_size(transposed_ ? 1 : 2)}, &out));
+    bool valid = true;
+    const auto blocks = group_by_expert(experts.flat<int32_t>().data(), choices, w.dim_size(0), kTokens, &valid);
+    if (!require(context, valid, "an expert does not exist")) return;
+    if (choices == 0) return;
+    with_element_type(x, [&](auto element) {
+      if (transposed_)
+        multiply_transposed<decltype(element)>(context, blocks, choices / rows, out);
+      else
+        multiply<decltype(element)>(context, blocks, choices / rows, out);
+    });
+  }
+
+ private:
+  // Calls `work` with each block and each tile of columns. The tiles of one expert follow each other.
+  static void for_tiles(tf::OpKernelContext *context, const std::vector<ExpertBlock> &blocks, int64_t columns, int64_t inner,
+                        const std::function<void(size_t block, int64_t column, int64_t width)> &work) {
+    const int64_t tiles = (columns + kTile - 1) / kTile;
+    parallel(context, blocks.size() * tiles, inner * kTile * kTokens / 16, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++) work(i / tiles, i % tiles * kTile, std::min(kTile, columns - i % tiles * kTile));
+    });
+  }
+
+  template <class Element>
+  static std::vector<std::vector<Word<Element>>> packed(tf::OpKernelContext *context, const std::vector<ExpertBlock> &blocks, int64_t columns,
+                                                        const std::function<std::vector<Word<Element>>(const std::vector<int64_t> &)> &pack) {
+    std::vector<std::vector<Word<Element>>> panels(blocks.size());
+    parallel(context, blocks.size(), columns * kTokens, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++) panels[i] = pack(blocks[i].choices);
+    });
+    return panels;
+  }
+
+  // W·xᵀ: each row of W is read as it lies in memory.
+  template <class Element>
+  static void multiply_transposed(tf::OpKernelContext *context, const std::vector<ExpertBlock> &blocks, int64_t per_row, tf::Tensor *out) {
+    const tf::Tensor &x = context->input(0), &w = context->input(1);
+    const int64_t inner = w.dim_size(2), columns = w.dim_size(1);
+    const auto panels = packed<Element>(context, blocks, inner, [&](const std::vector<int64_t> &choices) {
+      return transposed_rows(elements<Element>(x), inner, choices, per_row);
+    });
+    for_tiles(context, blocks, columns, inner, [&](size_t number, int64_t column, int64_t width) {
+      const ExpertBlock &block = blocks[number];
+      const int64_t count = block.choices.size(), stride = padded(count);
+      std::vector<Word<Element>> memory;
+      const auto left = pack_whole_rows(elements<Element>(w) + (block.expert * columns + column) * inner, width, inner, &memory);
+      std::vector<float> products(width * stride);
+      Words<Element>::multiply({left.data, left.stride, 1, panels[number].data(), stride, nullptr, products.data(), stride, width,
+                                word_count<Element>(inner), stride});
+      std::vector<float> row(width);
+      for (int64_t i = 0; i < count; i++) {
+        for (int64_t j = 0; j < width; j++) row[j] = products[j * stride + i];
+        store(row.data(), out, block.choices[i] * columns + column, width);
+      }
+    });
+  }
+
+  template <class Element>
+  static void multiply(tf::OpKernelContext *context, const std::vector<ExpertBlock> &blocks, int64_t per_row, tf::Tensor *out) {
+    const tf::Tensor &x = context->input(0), &w = context->input(1);
+    const int64_t inner = w.dim_size(1), columns = w.dim_size(2), words = word_count<Element>(inner);
+    const auto panels = packed<Element>(context, blocks, inner,
+                                        [&](const std::vector<int64_t> &choices) { return copied_rows(elements<Element>(x), inner, choices, per_row); });
+    for_tiles(context, blocks, columns, inner, [&](size_t number, int64_t column, int64_t width) {
+      const ExpertBlock &block = blocks[number];
+      const int64_t count = block.choices.size(), stride = padded(width);
+      std::vector<Word<Element>> memory;
+      const auto right = interleave_rows<Element>(elements<Element>(w) + block.expert * inner * columns + column, columns, inner, width, &memory);
+      std::vector<float> products(count * stride);
+      Words<Element>::multiply(
+          {panels[number].data(), words, 1, right.data, right.stride, nullptr, products.data(), stride, count, words, width});
+      for (int64_t i = 0; i < count; i++) store(products.data() + i * stride, out, block.choices[i] * columns + column, width);
+    });
+  }
+
+
+  bool transposed_;
+};
+
+// Of each expert, Aᵀ·B over its choices in f32: A [rows, p] and B [rows, q] have a row for each choice, or for several. [experts, p, q]
+class ExpertOuter : public Kernel {
+ public:
+  explicit ExpertOuter(tf::OpKernelConstruction *construction) : Kernel(construction) {
+    OP_REQUIRES_OK(construction, construction->GetAttr("count", &count_));
+  }
+  void Compute(tf::OpKernelContext *context) override {
+    const tf::Tensor &a = context->input(0), &b = context->input(1), &experts = context->input(2);
+    if (!require(context, a.dims() == 2 && b.dims() == 2 && experts.dims() == 1, "the inputs are two matrices and a vector")) return;
+    const int64_t choices = experts.dim_size(0);
+    const auto fits = [&](const tf::Tensor &matrix) { return matrix.dim_size(0) == 0 ? choices == 0 : choices % matrix.dim_size(0) == 0; };
+    if (!require(context, fits(a) && fits(b), "the shapes of the inputs do not match")) return;
+    tf::Tensor *out = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {count_, a.dim_size(1), b.dim_size(1)}, &out));
+    bool valid = true;
+    const auto blocks = group_by_expert(experts.flat<int32_t>().data(), choices, count_, std::max<int64_t>(choices, 1), &valid);
+    if (!require(context, valid, "an expert does not exist")) return;
+    if (blocks.size() < static_cast<size_t>(count_)) std::fill_n(out->flat<float>().data(), out->NumElements(), 0.0f);
+    with_element_type(a, [&](auto element) { sums<decltype(element)>(context, blocks, out); });
+  }
+
+ private:
+  template <class Element>
+  static void sums(tf::OpKernelContext *context, const std::vector<ExpertBlock> &blocks, tf::Tensor *out) {
+    const tf::Tensor &a = context->input(0), &b = context->input(1);
+    const int64_t choices = context->input(2).dim_size(0), p = a.dim_size(1), q = b.dim_size(1);
+    std::vector<std::vector<Word<Element>>> left(blocks.size()), right(blocks.size());
+    parallel(context, blocks.size(), (p + q) * choices / std::max<int64_t>(blocks.size(), 1), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++) {
+        left[i] = interleaved_rows(elements<Element>(a), p, blocks[i].choices, choices / a.dim_size(0));
+        right[i] = interleaved_rows(elements<Element>(b), q, blocks[i].choices, choices / b.dim_size(0));
+      }
+    });
+    const int64_t tiles = (p + kTile - 1) / kTile;
+    const int64_t cost = kTile * q * choices / std::max<int64_t>(blocks.size(), 1) / 16;
+    parallel(context, blocks.size() * tiles, cost, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++) {
+        const size_t number = i / tiles;
+        const int64_t row = i % tiles * kTile, rows = std::min(kTile, p - row);
+        float *into = out->flat<float>().data() + (blocks[number].expert * p + row) * q;
+        for (int64_t column = 0; column < q; column += kColumns)
+          Words<Element>::multiply({left[number].data() + row, 1, padded(p), right[number].data() + column, padded(q), nullptr, into + column, q, rows,
+                                    word_count<Element>(blocks[number].choices.size()), std::min(kColumns, q - column)});
+      }
+    });
+  }
+
+  int64_t count_;
+};
+
+REGISTER_OP("GraftExpertProducts")
+    .Input("x: T")
+    .Input("w: T")
+    .Input("experts: int32")
+    .Output("out: T")
+    .Attr("T: {float, bfloat16}")
+    .Attr("transposed: bool")
+    .SetShapeFn(unknown_shapes);
+REGISTER_OP("GraftExpertOuter")
+    .Input("a: T")
+    .Input("b: T")
+    .Input("experts: int32")
+    .Output("out: float")
+    .Attr("T: {float, bfloat16}")
+    .Attr("count: int >= 1")
+    .SetShapeFn(unknown_shapes);
+REGISTER_KERNEL_BUILDER(Name("GraftExpertProducts").Device(tf::DEVICE_CPU), ExpertProducts);
+REGISTER_KERNEL_BUILDER(Name("GraftExpertOuter").Device(tf::DEVICE_CPU), ExpertOuter);
+
+}  // namespace
+}  // namespace graft

@@ -1,0 +1,56 @@
+/** Mixtures of experts (Shazeer et al. 2017), as transformers' Mixtral and Qwen 3 MoE compute them. */
+import type { Experts, ModelConfig } from '../../../src/formats/model-config.ts';
+import { differentiable } from '../tensorflow/differentiable.ts';
+import { columnsAt } from '../tensorflow/native.ts';
+import { type Tensor1D, type Tensor2D, type Tensor3D, tf } from '../tensorflow/tensorflow.ts';
+import { gatedBy } from './activation.ts';
+import type { Parameters } from './parameters.ts';
+
+/**
+ * Σ wₑ·downₑ(f(gateₑ(x)) · upₑ(x)) over the experts e that the router gives a token.
+ * @param x     [tokens, hidden]
+ * @param block the block's name
+ * @returns     [tokens, hidden]
+ */
+export function mixture(x: Tensor2D, block: string, { config, parameters }: { config: ModelConfig; parameters: Parameters }): Tensor2D {
+  const [experts, names] = [config.experts!, config.names.experts!];
+  const [tokens, hidden] = x.shape;
+  const { weights, chosen } = routed(parameters.linear(`${block}.${names.router}`, x), experts);
+  const choices = tf.reshape(chosen, [-1]) as Tensor1D; // [tokens · perToken]
+  const gateAndUp = parameters.experts(`${block}.${names.gateAndUp}`, x, choices);
+  const [gate, up] = tf.split(gateAndUp, 2, 1) as [Tensor2D, Tensor2D];
+  const y = parameters.experts(`${block}.${names.down}`, gatedBy(up, gate, config.mlp.activation), choices);
+  const ofTokens: Tensor3D = tf.reshape(y, [tokens, experts.perToken, hidden]);
+  return tf.sum(tf.mul(ofTokens, tf.reshape(weights, [tokens, experts.perToken, 1])), 1);
+}
+
+/**
+ * The most probable experts of each token, with their probabilities as weights.
+ * @param logits [tokens, experts]
+ * @returns weights [tokens, perToken] and the experts' numbers, alike, int32
+ */
+function routed(logits: Tensor2D, { perToken, normalised }: Experts): { weights: Tensor2D; chosen: Tensor2D } {
+  const probabilities = tf.softmax(logits) as Tensor2D;
+  const chosen = tf.tidy(() => tf.topk(probabilities, perToken).indices) as Tensor2D;
+  const weights = elementsOf(probabilities, chosen);
+  return { weights: normalised ? tf.div(weights, tf.sum(weights, 1, true)) : weights, chosen };
+}
+
+/** Some elements of each row. @param columns [rows, k] int32 @returns [rows, k] */
+function elementsOf(x: Tensor2D, columns: Tensor2D): Tensor2D {
+  const [, size] = x.shape;
+  return differentiable<Tensor2D>([x], () => ({
+    value: columnsAt(x, columns),
+    saved: [columns],
+    gradient(dy, [columns]) {
+      const [rows, k] = dy.shape;
+      const numbers = tf.tensor(
+        Int32Array.from({ length: size }, (_, column) => column),
+        [1, 1, size],
+        'int32',
+      );
+      const isChosen = tf.cast(tf.equal(tf.reshape(columns!, [rows, k, 1]), numbers), 'float32'); // [rows, k, size]
+      return [tf.sum(tf.mul(isChosen, tf.reshape(dy, [rows, k, 1])), 1)];
+    },
+  }));
+}
