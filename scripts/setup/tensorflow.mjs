@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { eachAtOnce } from './at-once.mjs';
 import { cacheFolder, onceInCache } from './cache.mjs';
 import { filesBelow } from './files.mjs';
 import { kernelUnits } from './kernels.mjs';
@@ -44,7 +45,8 @@ async function cudaRequirements(/** @type {string} */ folder) {
 /**
  * Compiles the binding, once per version, and puts it with links to the library into the npm package.
  * This does what binding.gyp does on Linux, but without node-gyp, which would first download Node's headers: the binding needs Node-API alone, whose
- * headers are an npm package. The engine's own kernels and session hooks (workers/engine/kernels) are compiled into it.
+ * headers are an npm package. Node-API is the same in every Node, so one binding serves them all. The engine's own kernels and session hooks
+ * (workers/engine/kernels) are compiled into it.
  * @returns {Promise<{built: boolean}>}
  */
 export async function tensorflowBinding({ root, variant, library }) {
@@ -57,7 +59,7 @@ export async function tensorflowBinding({ root, variant, library }) {
   await linkFolder(join(library, 'tensorflow', 'include'), join(tfjs, 'deps', 'include'));
 
   const kernels = join(root, 'workers', 'engine', 'kernels');
-  const name = `tfjs-binding-${version}-kernels-${await hashOf(kernels)}-tensorflow-${variant}-${tensorflowVersion}-napi8-abi${process.versions.modules}-${process.arch}`;
+  const name = `tfjs-binding-${version}-kernels-${await hashOf(kernels)}-tensorflow-${variant}-${tensorflowVersion}-napi8-${process.arch}`;
   const { folder, filled } = await onceInCache(name, async (into) => {
     const headers = [tfjs, join(tfjs, 'deps', 'include'), require('node-api-headers').include_dir].flatMap((path) => ['-isystem', path]);
     const common = ['-fPIC', '-std=c++17', ...headers];
@@ -68,13 +70,11 @@ export async function tensorflowBinding({ root, variant, library }) {
       ...kernelUnits({ folder: kernels }),
     ];
     const log = (/** @type {string} */ unit) => join(cacheFolder(), `tfjs-binding-${unit}.log`);
-    const objects = await Promise.all(
-      units.map(async ({ unit, source, flags }) => {
-        const object = join(into, `${unit}.o`);
-        await run([compiler(), ...common, ...flags, '-c', source, '-o', object], { log: log(unit) });
-        return object;
-      }),
+    const object = (/** @type {string} */ unit) => join(into, `${unit}.o`);
+    await eachAtOnce(units, ({ unit, source, flags }) =>
+      run([compiler(), ...common, ...flags, '-c', source, '-o', object(unit)], { log: log(unit) }),
     );
+    const objects = units.map(({ unit }) => object(unit));
     const libraries = ['-L', join(tfjs, 'deps', 'lib'), '-ltensorflow', '-ltensorflow_framework', '-Wl,-rpath,$ORIGIN/../../deps/lib'];
     await run([compiler(), '-shared', ...objects, ...libraries, '-o', join(into, 'tfjs_binding.node')], { log: log('link') });
     for (const object of objects) await rm(object);
