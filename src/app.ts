@@ -15,6 +15,7 @@ import { healthRoutes } from './health.ts';
 import { admitCallers } from './http/admission.ts';
 import { auditChanges } from './http/audit.ts';
 import { answerBadRequest } from './http/bad-requests.ts';
+import { serializerOnFirstUse, validatorOnFirstUse } from './http/compilers.ts';
 import { allowOrigins } from './http/cors.ts';
 import { handleError } from './http/error-handler.ts';
 import { parseJsonBody } from './http/json-body.ts';
@@ -28,7 +29,6 @@ import { repeatSafely } from './http/safe-retries.ts';
 import { setSecurityHeaders } from './http/security-headers.ts';
 import { endSlowBodies } from './http/slow-bodies.ts';
 import { traceRequests } from './http/traces.ts';
-import { compileValidator } from './http/validation.ts';
 import { jobRoutes } from './jobs/routes.ts';
 import { machineRoutes } from './machines/routes.ts';
 import { modelRoutes } from './models/routes.ts';
@@ -66,6 +66,8 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
     logController: new RequestLog(),
     genReqId: newRequestId,
     clientErrorHandler: answerBadRequest,
+    // Routes are registered without waiting for anything but the processor, and a machine that trains may give them little of it.
+    pluginTimeout: 0,
     bodyLimit: BODY_LIMIT_BYTES,
     connectionTimeout: IDLE_CONNECTION_MS,
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
@@ -84,7 +86,8 @@ export async function buildApp(services: Services, { apiKey }: { apiKey: string 
   app.addHook('onResponse', countRequests(services.instruments));
   traceRequests(app as unknown as FastifyInstance, services.tracing);
   app.decorateRequest('bodyText', '');
-  app.setValidatorCompiler(compileValidator);
+  app.setValidatorCompiler(validatorOnFirstUse);
+  app.setSerializerCompiler(serializerOnFirstUse);
   app.setErrorHandler(handleError);
   const answerUnknownRoute = explainUnknownRoutes(app as unknown as FastifyInstance);
   app.setNotFoundHandler(answerUnknownRoute);

@@ -16,14 +16,15 @@ const bodyAjv = new Ajv({ ...options, coerceTypes: false, useDefaults: false });
 const textAjv = new Ajv({ ...options, coerceTypes: true });
 for (const ajv of [bodyAjv, textAjv]) (addFormats as unknown as (ajv: Ajv) => void)(ajv);
 
-/** Fastify's validator compiler. */
-export const compileValidator = ({ schema, httpPart }: { schema: object; httpPart?: string }) =>
+/** Compiles what validates a part of a request: its body, its query or its path. */
+export const compileSchema = ({ schema, httpPart }: { schema: object; httpPart?: string }) =>
   (httpPart === 'body' ? bodyAjv : textAjv).compile(schema);
 
 /** For what is a request's body, and did not come as one. @returns what returns the body, or throws the Refusal that the request would get */
 export function bodyParser<T extends TSchema>(schema: T): (body: unknown) => Static<T> {
-  const isValid = bodyAjv.compile(schema);
+  let isValid: ReturnType<typeof compileSchema> | undefined;
   return (body) => {
+    isValid ??= bodyAjv.compile(schema);
     if (!isValid(body)) throw validationError(isValid.errors ?? []);
     return body as Static<T>;
   };

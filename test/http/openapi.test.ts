@@ -1,4 +1,6 @@
 import { createConfig, lintFromString } from '@redocly/openapi-core';
+import { Ajv } from 'ajv';
+import addFormats from 'ajv-formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type JsonObject, operationsOf } from '../../src/http/openapi/rewrite.ts';
 import { type RunningService, runService } from '../running-service.ts';
@@ -10,6 +12,15 @@ beforeAll(async () => {
   document = (await service.app.inject('/docs/json')).json();
 });
 afterAll(() => service.close());
+
+/** The schemas of parameters, bodies and answers, each once: its JSON, and a reference to where it stands. */
+const schemasOf = (value: unknown, pointer = 'openapi#'): [json: string, $ref: string][] =>
+  typeof value !== 'object' || value === null
+    ? []
+    : Object.entries(value).flatMap(([key, inside]) => {
+        const here = `${pointer}/${encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))}`;
+        return key === 'schema' ? [[JSON.stringify(inside), here] as [string, string]] : schemasOf(inside, here);
+      });
 
 describe('the OpenAPI document', () => {
   it("has no error and no warning by Redocly's recommended rules", async () => {
@@ -35,6 +46,15 @@ describe('the OpenAPI document', () => {
       if (json !== undefined)
         expect(json.schema, `the answer of ${method} ${path}`).toEqual({ $ref: expect.stringMatching(/^#\/components\/schemas\//) });
     }
+  });
+
+  it('has only schemas that compile, which the service does at the first request that needs one', () => {
+    const ajv = new Ajv({ strict: false, formats: { binary: true } });
+    (addFormats as unknown as (ajv: Ajv) => void)(ajv);
+    ajv.addSchema(document, 'openapi');
+    const schemas = new Map(schemasOf(document));
+    expect(schemas.size).toBeGreaterThan(100);
+    for (const $ref of schemas.values()) expect(() => ajv.compile({ $ref }), $ref).not.toThrow();
   });
 
   it('describes an upload as a multipart body with a file, and downloads as bytes', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { compileValidator, validationError } from '../../src/http/validation.ts';
+import { compileSchema, validationError } from '../../src/http/validation.ts';
 import { CreateJob } from '../../src/jobs/schema.ts';
 
-const validate = compileValidator({ schema: CreateJob, httpPart: 'body' });
+const validate = compileSchema({ schema: CreateJob, httpPart: 'body' });
 
 function refusalOf(body: unknown) {
   expect(validate(body)).toBe(false);
