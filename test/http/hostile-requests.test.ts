@@ -5,6 +5,7 @@ import fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { handleError } from '../../src/http/error-handler.ts';
 import { endSlowBodies } from '../../src/http/slow-bodies.ts';
+import { processorStopwatch } from '../processor-time.ts';
 import { type RunningService, refusal, runService } from '../running-service.ts';
 
 let service: RunningService;
@@ -19,9 +20,9 @@ describe('a hostile body', () => {
 
   it('of 16,000 unknown keys is refused at once', async () => {
     const keys = Object.fromEntries(Array.from({ length: 16_000 }, (_, index) => [`k${index}`, 0]));
-    const startedMs = performance.now();
+    const spentMs = processorStopwatch();
     const response = await send(JSON.stringify({ model: 'm', training_file: 'f', ...keys }));
-    expect(performance.now() - startedMs).toBeLessThan(3_000); // it was 105 s
+    expect(spentMs()).toBeLessThan(3_000); // it was 105 s
     expect(refusal(response)).toMatchObject({ status: 400, code: 'unknown_parameter', param: 'k0' });
     expect(response.body.length).toBeLessThan(4_000);
   });

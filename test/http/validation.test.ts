@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compileSchema, validationError } from '../../src/http/validation.ts';
 import { CreateJob } from '../../src/jobs/schema.ts';
+import { processorStopwatch } from '../processor-time.ts';
 
 const validate = compileSchema({ schema: CreateJob, httpPart: 'body' });
 
@@ -21,9 +22,9 @@ describe('the error of an invalid body', () => {
   });
 
   it('for 100,000 unknown keys takes time linear in their number, and names ten', () => {
-    const startedMs = performance.now();
+    const spentMs = processorStopwatch();
     const { code, text } = refusalOf({ model: 'm', training_file: 'f', ...unknownKeys(100_000) });
-    expect(performance.now() - startedMs).toBeLessThan(5_000); // it was 105 s for 16,000
+    expect(spentMs()).toBeLessThan(5_000); // it was 105 s for 16,000
     expect(code).toBe('unknown_parameter');
     expect(text).toMatch(/^key0 is unknown .*key9 is unknown.*; and others/);
     expect(text).not.toContain('key10 ');
@@ -38,9 +39,9 @@ describe('the error of an invalid body', () => {
       { model: 'm', training_file: 'f', tuning: unknownKeys(50_000), metadata: unknownKeys(50_000) },
     ],
   ])('stays short and quick for %s', (_, body) => {
-    const startedMs = performance.now();
+    const spentMs = processorStopwatch();
     const { text, param } = refusalOf(body);
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    expect(spentMs()).toBeLessThan(2_000);
     expect(text.length).toBeLessThan(4_000);
     expect(param?.length ?? 0).toBeLessThan(200);
   });
