@@ -10,6 +10,8 @@ const TOOLS = {
   'puppeteer-core': ['puppeteer-core@24.43.1'],
 } as const;
 
+export const npmTools = Object.keys(TOOLS) as (keyof typeof TOOLS)[];
+
 /** @returns the folder of the package, made once */
 export async function npmTool(tool: keyof typeof TOOLS): Promise<string> {
   const packages = TOOLS[tool];

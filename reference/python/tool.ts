@@ -17,6 +17,8 @@ const TOOLS = {
   tensorboard: ['tensorboard==2.21.0', 'setuptools==80.9.0'],
 } as const satisfies Record<string, readonly [string, ...string[]]>;
 
+export const pythonTools = Object.keys(TOOLS) as (keyof typeof TOOLS)[];
+
 /** @returns the path of the environment's python */
 export async function pythonTool(tool: keyof typeof TOOLS): Promise<string> {
   const requirements = TOOLS[tool];
