@@ -4,6 +4,7 @@ import { type BestModelFields, bestModelFields } from './best-model.ts';
 import { defined } from './defined.ts';
 import { FINDER_STEPS } from './learning-rate-finder.ts';
 import { type ObjectiveName, objectiveFormat } from './objectives/objectives.ts';
+import { type OptimizerFields, optimizerFields } from './optimizer.ts';
 import { explicit, orAuto } from './or-auto.ts';
 import { SchedulerKwargs, SchedulerType } from './schedule.ts';
 import { baseLearningRate, type ResolvedTuning, TUNING_TYPES, virtualTokens } from './tuning/tuning.ts';
@@ -105,6 +106,7 @@ export const Hyperparameters = Type.Object(
         description: 'Adds noise to the embeddings of each training step, up to alpha / √(tokens · hidden size) (NEFTune); the paper uses 5 to 15.',
       }),
     ),
+    ...optimizerFields,
     ...bestModelFields,
     ...badStepFields,
   },
@@ -116,7 +118,7 @@ export type Hyperparameters = Static<typeof Hyperparameters>;
 export type Precision = 'f32' | 'bf16';
 
 /** With every choice resolved: what the job object shows once the data has been read. */
-export interface ResolvedHyperparameters extends BestModelFields, BadStepFields {
+export interface ResolvedHyperparameters extends OptimizerFields, BestModelFields, BadStepFields {
   n_epochs: number;
   /** Only where it was asked for, like every field of `onlyAsked`. */
   max_steps?: number;
@@ -235,6 +237,7 @@ function onlyAsked(requested: Hyperparameters): Partial<ResolvedHyperparameters>
     'multi_turn',
     'neftune_noise_alpha',
     'learning_rate_finder',
+    ...Object.keys(optimizerFields),
     ...Object.keys(bestModelFields),
     ...Object.keys(badStepFields),
   ] as (keyof Hyperparameters)[];

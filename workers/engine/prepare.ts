@@ -156,6 +156,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     initialTokens,
     continuesAdapter: options.startFrom !== undefined || (options.resumeFrom !== undefined && holdsReferences(options.resumeFrom)),
     weightDecay: hyperparameters.weight_decay,
+    optim: hyperparameters.optim,
     precision: hyperparameters.precision,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
     noiseAlpha: hyperparameters.neftune_noise_alpha,

@@ -39,7 +39,7 @@ interface Restored extends Pick<Run, 'training' | 'validation'> {
  * @throws Refusal `corrupt_checkpoint` for tensors that cannot be read, or with which the model predicts something else than it did
  */
 export async function restore(dir: string, { model, state, training, validation }: Restored): Promise<ResumedState> {
-  restoreTensors(dir, { model, steps: state.updates ?? state.step });
+  restoreTensors(dir, { model, steps: state.updates ?? state.step, optim: state.hyperparameters.optim });
   if (model.outgrowsReference) restoreReferences({ model, training, validation }, (name, length) => readTensor(dir, name, [length]));
   const recorded = state.sampleLoss ?? null;
   if (recorded === null) return { step: state.step, loss: null };

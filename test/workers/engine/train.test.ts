@@ -231,6 +231,41 @@ describe('train › the whole model', () => {
   });
 });
 
+describe('train › with moments in 8 bits', () => {
+  /** Matrices of 4,096 elements and more: the model's, or A and B of this rank. */
+  const tunings = [{ type: 'full' }, { type: 'lora', r: 64 }] as const;
+
+  it.each(tunings)('of %j › has nearly the losses of those in f32, keeps its codes in checkpoints, and resumes bit for bit', async (tuning) => {
+    const hyperparameters = { n_epochs: 4, batch_size: 4, learning_rate: 2e-3, weight_decay: 0.01 };
+    const run = async (name: string, given: Partial<TrainOptions>): Promise<number[]> => {
+      const losses: number[] = [];
+      const report = { step: ({ metrics }: StepReport) => void losses.push(metrics['train_loss']!) };
+      await train(options(`${name}-${tuning.type}`, { tuning, hyperparameters, report, ...given }));
+      return losses;
+    };
+    const in8Bits = { hyperparameters: { ...hyperparameters, optim: 'adamw_8bit' as const } };
+    const [exact, coded] = [await run('f32', {}), await run('8bit', in8Bits)];
+    expect(coded).not.toEqual(exact);
+    for (const [step, loss] of exact.entries()) expect(Math.abs(coded[step]! - loss), `step ${step + 1}`).toBeLessThan(0.02 * exact[0]!);
+
+    const state = readSafetensors(join(dir, `8bit-${tuning.type}`, 'checkpoints', '12', 'trainer_state.safetensors'));
+    const kinds = new Set(
+      [...state].filter(([name]) => name.startsWith('m.')).map(([, { dtype, shape }]) => `${shape.reduce((a, b) => a * b) >= 4096} ${dtype}`),
+    );
+    // The embedding is large, and has moments in f32.
+    expect([...kinds].sort()).toEqual(tuning.type === 'full' ? ['false F32', 'true F32', 'true U8'] : ['false F32', 'true U8']);
+
+    await expect(run('8bit-stopped', { ...in8Bits, ...stoppingAfter(5) })).rejects.toThrow('cancelled');
+    const stopped = `8bit-stopped-${tuning.type}`;
+    await run('8bit-stopped', { ...in8Bits, resumeFrom: join(dir, stopped, 'checkpoints', '5') });
+    const file = tuning.type === 'full' ? 'model.safetensors' : adapterFile;
+    expect(await bytes(stopped, 'out', file)).toEqual(await bytes(`8bit-${tuning.type}`, 'out', file));
+    const last = ['checkpoints', '12', 'trainer_state.safetensors'];
+    expect(await bytes(stopped, ...last)).toEqual(await bytes(`8bit-${tuning.type}`, ...last));
+    await expect(run('8bit-stopped', { resumeFrom: join(dir, stopped, 'checkpoints', '5') })).rejects.toMatchObject({ code: 'checkpoint_mismatch' });
+  });
+});
+
 describe('train › from an adapter', () => {
   /** One batch of every example: the first loss is that of the model before the first step. */
   const all = { n_epochs: 1, batch_size: 12, learning_rate: 0.01, precision: 'f32' } as const;

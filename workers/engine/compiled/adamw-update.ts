@@ -6,17 +6,20 @@ import { BETAS, EPSILON } from '../optim/adamw.ts';
 import { clipFactor } from '../optim/clip.ts';
 import { type Scalar, tf } from '../tensorflow/tensorflow.ts';
 import type { Update } from '../tuning/tuned-model.ts';
+import { isCoded, type MomentVariables } from './moments.ts';
 import { type Attribute, DType, type GraphNode, type Output } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
 import type { SessionVariable } from './session/session-variable.ts';
 
 const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 
-/** The session's variables for one trained slab, all in its shape. */
+/** The session's variables for one trained slab. */
 export interface TrainedVariables {
   parameter: SessionVariable;
-  m: SessionVariable;
-  v: SessionVariable;
+  /** Numbers of elements of the slab's parts. */
+  sizes: readonly number[];
+  m: MomentVariables;
+  v: MomentVariables;
   /** Sum of the gradients since the last update, which sets it to zero. */
   gradients: SessionVariable;
   /** Whether weight decay applies to it. */
@@ -26,7 +29,7 @@ export interface TrainedVariables {
 }
 
 /** Names of the scalars fed to an update, because they change from step to step. */
-const UPDATE_FEEDS = ['one_over_weight', 'norm', 'max_norm', 'rate', 'epsilon', 'decay'] as const;
+const UPDATE_FEEDS = ['one_over_weight', 'norm', 'max_norm', 'rate', 'epsilon', 'decay', 'plain_rate', 'second_correction'] as const;
 
 export interface RecordedUpdate {
   /** Norm of the mean of the gradients, before clipping. */
@@ -37,7 +40,8 @@ export interface RecordedUpdate {
 
 /**
  * Scalars with which the θ ← θ − rate·m / (√v + epsilon) of `ResourceApplyAdam` becomes AdamW's η·m̂ / (√v̂ + ε). The kernel rounds the betas to
- * f32, so the corrections do too: the mean of a constant gradient is then that gradient.
+ * f32, so the corrections do too: the mean of a constant gradient is then that gradient. The kernel for moments in 8 bits computes
+ * θ − plain_rate·m / (√v / second_correction + ε), with corrections that are not rounded, as bitsandbytes does.
  * @param t number of steps, including this one
  * @param maxNorm 0 turns clipping off
  */
@@ -53,6 +57,8 @@ export function updateScalars(
     rate: (learningRate * Math.sqrt(second)) / first,
     epsilon: EPSILON * Math.sqrt(second),
     decay: learningRate * weightDecay,
+    plain_rate: learningRate / (1 - BETAS[0] ** t),
+    second_correction: Math.sqrt(1 - BETAS[1] ** t),
   };
 }
 
@@ -76,43 +82,98 @@ export function recordUpdate(
   { weightDecay, name }: UpdateOptions,
 ): RecordedUpdate {
   const { graph } = recorder;
-  const decaying = weightDecay === 0 ? [] : trained.filter(({ decays }) => decays);
   const sums = trained.map(({ gradients }) => recorder.tensor(gradients.value));
-  const parameters = decaying.map(({ parameter }) => recorder.tensor(parameter.value));
   let norm: Output | undefined;
-  const clipped: Output[] = [];
-  const decays = new Map<TrainedVariables, Output>();
-  const rates = new Map<number, Output>();
+  let factor: Output | undefined; // from the sum of the gradients to their clipped mean
+  const scaled = scaledFeeds(recorder, feeds, trained);
   recorder.record(() =>
     tf.tidy(() => {
       const squares = tf.addN(sums.map((sum) => tf.sum(tf.square(sum)) as Scalar));
       const normOfMean: Scalar = tf.mul(tf.sqrt(squares), feeds.one_over_weight);
       norm = recorder.outputOf(normOfMean);
-      const factor: Scalar = tf.mul(clipFactor(feeds.norm, feeds.max_norm), feeds.one_over_weight); // from the sum to the clipped mean
-      for (const sum of sums) clipped.push(recorder.outputOf(tf.mul(sum, factor)));
-      for (const [index, parameter] of parameters.entries()) {
-        const factor = decaying[index]!.rateFactor;
-        decays.set(decaying[index]!, recorder.outputOf(tf.mul(parameter, factor === 1 ? feeds.decay : tf.mul(feeds.decay, factor))));
-      }
-      for (const { rateFactor } of trained) rates.set(rateFactor, recorder.outputOf(rateFactor === 1 ? feeds.rate : tf.mul(feeds.rate, rateFactor)));
+      factor = recorder.outputOf(tf.mul(clipFactor(feeds.norm, feeds.max_norm), feeds.one_over_weight));
     }),
   );
-  const scalar = (value: number) => graph.constant({ dtype: DType.float32, shape: [], bytes: new Uint8Array(Float32Array.of(value).buffer) });
-  const flags: Record<string, Attribute> = { use_locking: { kind: 'bool', value: false }, use_nesterov: { kind: 'bool', value: false } };
-  const resets: GraphNode[] = [];
-  for (const [index, variables] of trained.entries()) {
-    const { parameter, m, v, gradients } = variables;
-    const stateful = { stateful: true };
-    const decay = decays.get(variables);
-    const decayed = decay === undefined ? [] : [graph.add('AssignSubVariableOp', { dtype: FLOAT }, [parameter.handle, decay], [], stateful)];
-    // With powers of 0 for the betas, the kernel uses the rate as it is.
-    const inputs = [parameter.handle, m.handle, v.handle, scalar(0), scalar(0), rates.get(variables.rateFactor)!];
-    const rest = [scalar(BETAS[0]), scalar(BETAS[1]), recorder.outputOf(feeds.epsilon), clipped[index]!];
-    const step = graph.add('ResourceApplyAdam', { T: FLOAT, ...flags }, [...inputs, ...rest], [], { ...stateful, after: decayed });
-    const zeros = graph.add('ZerosLike', { T: FLOAT }, [gradients.value], [gradients.value]).outputs[0]!;
-    resets.push(graph.add('AssignVariableOp', { dtype: FLOAT }, [gradients.handle, zeros], [], { ...stateful, after: [step] }));
+  // One after the other, so that what comes and goes with a slab's update is in memory once.
+  let done: GraphNode[] = [];
+  for (const variables of trained) {
+    const { gradients } = variables;
+    const decays = weightDecay !== 0 && variables.decays;
+    const rates = scaled.get(variables.rateFactor)!;
+    const step = { gradient: gradients.value, factor: factor!, rates, decays, after: done };
+    const updated = recordSlabUpdate(recorder, feeds, variables, step);
+    const zeros = graph.add('ZerosLike', { T: FLOAT }, [gradients.value], [gradients.value], { after: [updated], stateful: true }).outputs[0]!;
+    done = [graph.add('AssignVariableOp', { dtype: FLOAT }, [gradients.handle, zeros], [], { stateful: true })];
   }
   const fed = recorder.outputOf(feeds.norm);
-  const step = graph.add('Identity', { T: FLOAT }, [fed], [fed], { name, after: resets, stateful: true }).outputs[0]!;
+  const step = graph.add('Identity', { T: FLOAT }, [fed], [fed], { name, after: done, stateful: true }).outputs[0]!;
   return { norm: norm!, step };
 }
+
+/** The feeds that learning rates are in, for the slabs of one factor. */
+type Rates = Record<(typeof RATES)[number], Output>;
+const RATES = ['rate', 'plain_rate', 'decay'] as const;
+
+/** @returns by factor of the learning rate */
+function scaledFeeds(recorder: Recorder, feeds: UpdateFeeds, trained: readonly TrainedVariables[]): Map<number, Rates> {
+  const scaled = new Map<number, Rates>();
+  recorder.record(() =>
+    tf.tidy(() => {
+      for (const factor of new Set(trained.map(({ rateFactor }) => rateFactor))) {
+        const outputs = RATES.map((feed) => [feed, recorder.outputOf(factor === 1 ? feeds[feed] : tf.mul(feeds[feed], factor))]);
+        scaled.set(factor, Object.fromEntries(outputs) as Rates);
+      }
+    }),
+  );
+  return scaled;
+}
+
+interface SlabStep {
+  /** [rows, 32] */
+  gradient: Output;
+  /** What the gradient is multiplied with. */
+  factor: Output;
+  rates: Rates;
+  decays: boolean;
+  /** What is to be done before. */
+  after: GraphNode[];
+}
+
+/** @returns the node that changes a slab's parameters and moments */
+function recordSlabUpdate(recorder: Recorder, feeds: UpdateFeeds, variables: TrainedVariables, step: SlabStep): GraphNode {
+  const { graph } = recorder;
+  const { parameter, m, v } = variables;
+  const { gradient, factor, rates, decays, after } = step;
+  const scalar = (value: number) => graph.constant({ dtype: DType.float32, shape: [], bytes: new Uint8Array(Float32Array.of(value).buffer) });
+  const stateful = { stateful: true };
+  if (isCoded(m) && isCoded(v)) {
+    const handles = [parameter, m.codes, m.absmax, v.codes, v.absmax].map(({ handle }) => handle);
+    const scalars = [factor, rates.plain_rate, recorder.outputOf(feeds.second_correction), decays ? rates.decay : scalar(0)];
+    return graph.add('GraftAdamW8bit', CONSTANTS_OF_8BIT, [...handles, gradient, graph.integers(variables.sizes), ...scalars], [], {
+      ...stateful,
+      after,
+    });
+  }
+  if (isCoded(m) || isCoded(v)) throw new Error('both moments of a slab are held alike');
+  const product = (x: Output, by: Output, before: GraphNode[]) =>
+    graph.add('Mul', { T: FLOAT }, [x, by], [x], { ...stateful, after: before }).outputs[0]!;
+  const clipped = product(gradient, factor, after);
+  const decayed = decays
+    ? [graph.add('AssignSubVariableOp', { dtype: FLOAT }, [parameter.handle, product(parameter.value, rates.decay, after)], [], stateful)]
+    : [];
+  // With powers of 0 for the betas, the kernel uses the rate as it is.
+  const inputs = [parameter.handle, m.handle, v.handle, scalar(0), scalar(0), rates.rate];
+  const rest = [scalar(BETAS[0]), scalar(BETAS[1]), recorder.outputOf(feeds.epsilon), clipped];
+  const flags: Record<string, Attribute> = { use_locking: { kind: 'bool', value: false }, use_nesterov: { kind: 'bool', value: false } };
+  return graph.add('ResourceApplyAdam', { T: FLOAT, ...flags }, [...inputs, ...rest], [], { ...stateful, after: decayed });
+}
+
+const float = (value: number): Attribute => ({ kind: 'float', value });
+/** 1 − β in double precision, as PyTorch and bitsandbytes round it. */
+const CONSTANTS_OF_8BIT: Record<string, Attribute> = {
+  beta1: float(BETAS[0]),
+  one_minus_beta1: float(1 - BETAS[0]),
+  beta2: float(BETAS[1]),
+  one_minus_beta2: float(1 - BETAS[1]),
+  epsilon: float(EPSILON),
+};

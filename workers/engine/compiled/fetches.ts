@@ -1,5 +1,5 @@
 /** What the runs of a recorded model fetch. */
-import type { TrainedSlab } from './learner.ts';
+import { stateOf, type TrainedSlab } from './learner.ts';
 import type { RecordedModel } from './recorded-model.ts';
 import type { Output } from './recording/graph.ts';
 import type { HeldSlab } from './session/held-slabs.ts';
@@ -26,6 +26,6 @@ export const fetchesOf = (recorded: RecordedModel): Output[] => [
 /** What reads and sets a session's variables. */
 export function stateFetches(untrained: readonly HeldSlab[], trained: readonly TrainedSlab[]): Output[] {
   const weights = [...untrained, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
-  const state = trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m, learning.v, learning.gradients]));
+  const state = trained.flatMap(({ learning }) => (learning === null ? [] : stateOf(learning)));
   return [...weights, ...state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed])];
 }

@@ -2,9 +2,11 @@
 import { tf } from '../tensorflow/tensorflow.ts';
 import type { MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { type RecordedUpdate, type TrainedVariables, updateScalars } from './adamw-update.ts';
+import { assignMoments, fetchMoments, type SlabMoment, variablesOf } from './moments.ts';
 import type { Output } from './recording/graph.ts';
-import { assignSlabs, type FilledSlab, fetchSlabs, type HeldSlab, valuesOf } from './session/held-slabs.ts';
+import { assignSlabs, type FilledSlab, type HeldSlab, valuesOf } from './session/held-slabs.ts';
 import type { GraphSession } from './session/session.ts';
+import type { SessionVariable } from './session/session-variable.ts';
 import type { Fill } from './slab.ts';
 
 /** A trained slab, with its optimizer state. */
@@ -75,16 +77,14 @@ export class Learner {
 
   /** @param read a parameter's values, by its name. @returns the slabs of all parameters, to be assigned */
   filledWith(read: (name: string) => Float32Array): FilledSlab[] {
-    return this.#filled(read);
+    const fill: Fill = (name, held) => held.set(read(name));
+    return this.#parts.trained.map(({ slab, variable }) => ({ slab, variable, fill }));
   }
 
   moments(): Map<string, MomentValues> {
     this.#mustLearn();
-    const [m, v] = fetchSlabs(
-      this.#session,
-      this.#parts.trained.map(({ slab, learning }) => [slab, [learning!.m, learning!.v]]),
-    );
-    return new Map([...this.#parts.trainable.keys()].map((name) => [name, { m: m!.get(name)!, v: v!.get(name)! }]));
+    const [m, v] = [fetchMoments(this.#session, this.#moments('m')), fetchMoments(this.#session, this.#moments('v'))];
+    return new Map([...this.#parts.trainable.keys()].map((name) => [name, { m: m.get(name)!, v: v.get(name)! }]));
   }
 
   /** Sum of the loss's gradients since the last update, by parameter. */
@@ -98,11 +98,11 @@ export class Learner {
 
   restore(steps: number, parameters: ReadonlyMap<string, Float32Array>, moments: ReadonlyMap<string, MomentValues>): void {
     this.#mustLearn();
-    assignSlabs(this.#session, [
-      ...this.#filled((name) => parameters.get(name)!),
-      ...this.#filled((name) => moments.get(name)!.m, 'm'),
-      ...this.#filled((name) => moments.get(name)!.v, 'v'),
-    ]);
+    assignSlabs(
+      this.#session,
+      this.filledWith((name) => parameters.get(name)!),
+    );
+    for (const kind of ['m', 'v'] as const) assignMoments(this.#session, this.#moments(kind), (name) => moments.get(name)![kind]);
     this.#steps = steps;
   }
 
@@ -111,10 +111,8 @@ export class Learner {
     return this.#parts.optimizer;
   }
 
-  /** @param part the moment to fill instead of the parameters */
-  #filled(read: (name: string) => Float32Array, part?: 'm' | 'v'): FilledSlab[] {
-    const fill: Fill = (name, held) => held.set(read(name));
-    return this.#parts.trained.map(({ slab, variable, learning }) => ({ slab, variable: part === undefined ? variable : learning![part], fill }));
+  #moments(kind: 'm' | 'v'): SlabMoment[] {
+    return this.#parts.trained.map(({ slab, learning }) => ({ slab, moment: learning![kind] }));
   }
 
   /** @returns the value of an output that depends on the session's variables and some numbers */
@@ -128,4 +126,7 @@ export class Learner {
 
 /** What sets new slabs to zero when it is fetched: moments and gradients. */
 export const zeroedState = (trained: readonly TrainedSlab[]): Output[] =>
-  trained.flatMap(({ learning }) => (learning === null ? [] : [learning.m.zeroed, learning.v.zeroed, learning.gradients.zeroed]));
+  trained.flatMap(({ learning }) => (learning === null ? [] : stateOf(learning).map(({ zeroed }) => zeroed)));
+
+/** Moments and gradients. */
+export const stateOf = ({ m, v, gradients }: TrainedVariables): SessionVariable[] => [...variablesOf(m), ...variablesOf(v), gradients];

@@ -1,10 +1,13 @@
 /** Opens models for training and for inference. */
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import type { Optim } from '../../../src/formats/optimizer.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
 import type { Objective } from '../objectives/objective.ts';
 import { supervised } from '../objectives/supervised.ts';
+import { backend } from '../tensorflow/backend.ts';
 import { readAdapterTuning, withAdapter } from '../tuning/methods.ts';
 import type { LearningModel } from '../tuning/tuned-model.ts';
 import { CompiledModel, type CompileOptions } from './compiled-model.ts';
@@ -24,6 +27,8 @@ export interface TrainingChoices {
   /** Whether the values of an adapter are loaded before training; default false. */
   continuesAdapter?: boolean;
   weightDecay: number;
+  /** Default: AdamW with moments in f32. */
+  optim?: Optim | undefined;
   /** Precision of products and of frozen matrices; default f32. */
   precision?: Precision;
   /** Less memory, more arithmetic; default false. */
@@ -53,7 +58,7 @@ interface InferenceChoices {
 
 /**
  * A base model with a fresh adapter, or ready for full fine-tuning.
- * @throws Refusal `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`
+ * @throws Refusal `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`, `unsupported_optimizer`
  */
 export function openForTraining(choices: TrainingChoices): CompiledModel {
   const {
@@ -64,13 +69,15 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     initialTokens,
     continuesAdapter = false,
     weightDecay,
+    optim = 'adamw_torch',
     precision = 'f32',
     gradientCheckpointing = false,
     noiseAlpha,
     answers = false,
     recorded,
   } = choices;
-  const learning = { weightDecay, gradientCheckpointing, noiseAlpha };
+  checkOptimizer(choices);
+  const learning = { weightDecay, optim, gradientCheckpointing, noiseAlpha };
   return open(modelDir, { tuning, objective, seed, initialTokens, continuesAdapter, precision, heldIn: precision, answers, learning }, recorded);
 }
 
@@ -85,6 +92,7 @@ export function openTogether(
   { members, measures }: { members: readonly MemberChoices[]; measures: boolean },
 ): LearningModel[] {
   const [{ modelDir, objective = supervised, precision = 'f32', gradientCheckpointing = false }] = choices;
+  for (const run of choices) checkOptimizer(run);
   const recorded = () => {
     for (const run of choices) run.recorded?.();
   };
@@ -94,6 +102,15 @@ export function openTogether(
   const shared = { objective, members, precision, gradientCheckpointing, ...(measures && { paced }) };
   const base = withWeights(modelDir, recorded, (weights) => new SharedBase({ ...weights, ...shared }));
   return members.map(({ tuning }, number) => new Member(base, number, tuning));
+}
+
+/** @throws Refusal `unsupported_optimizer` */
+function checkOptimizer({ optim }: Pick<TrainingChoices, 'optim'>): void {
+  if (optim !== 'adamw_8bit' || !backend.isUsingGpuDevice) return;
+  throw new Refusal('unsupported_optimizer', 'optim "adamw_8bit" runs on a CPU only, and this job runs on a GPU', {
+    param: 'hyperparameters.optim',
+    hint: 'Leave it out: the moments are then held in f32.',
+  });
 }
 
 /**

@@ -3,6 +3,7 @@
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { isBuffer, usedHeadWeight, weightShapes } from '../../../src/formats/module-shapes.ts';
+import { momentsIn8Bits, type Optim } from '../../../src/formats/optimizer.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Parameters } from '../model/parameters.ts';
 import type { Objective, ObjectiveContext } from '../objectives/objective.ts';
@@ -17,9 +18,9 @@ import { type RecordedPass, recordLogits, recordPass, recordReference } from './
 import {
   addTo,
   fixedSizes,
-  holdAdded,
   holdFrozen,
   holdSlabs,
+  holdTrained,
   lossWithGradients,
   rateFactorOf,
   type Shapes,
@@ -50,7 +51,15 @@ export interface ModelChoices {
   /** Whether it is to continue texts; default false. */
   answers?: boolean;
   /** null for inference: the model has no gradients and no moments. */
-  learning: { weightDecay: number; gradientCheckpointing?: boolean; noiseAlpha?: number | undefined } | null;
+  learning: LearningChoices | null;
+}
+
+export interface LearningChoices {
+  weightDecay: number;
+  /** Default: AdamW with moments in f32. */
+  optim?: Optim;
+  gradientCheckpointing?: boolean;
+  noiseAlpha?: number | undefined;
 }
 
 export interface Learning extends RecordedOptimizer {
@@ -96,7 +105,8 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   const hold = (of: Shapes, prefix: string): HeldSlab[] => holdSlabs(graph, of, { prefix, blocks });
 
   const frozen = holdFrozen(graph, frozenShapes, { blocks, heldIn });
-  const trainedBase = hold(trainedShapes, 'trained');
+  const in8Bits = momentsIn8Bits(learning?.optim ?? 'adamw_torch', config);
+  const trainedBase = holdTrained(graph, trainedShapes, { prefix: 'trained', blocks, factorOf: () => 1, in8Bits });
   const weights = tensorsIn(recorder, [...frozen, ...trainedBase]); // names and shapes without values
   recorder.record(() => {
     for (const [name] of trainedShapes) weights.set(name, variable(weights.get(name)!));
@@ -108,7 +118,7 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   const additions = [...trainable].filter(([name]) => !weights.has(name));
   const addedShapes: Shapes = additions.map(([name, { shape }]) => [name, shape]);
   const factorOf = (name: string, shape: readonly number[]): number => (tuning === null ? 1 : rateFactorOf(tuning, name, shape));
-  const addedSlabs = holdAdded(graph, addedShapes, { prefix: 'added', blocks, factorOf });
+  const addedSlabs = holdTrained(graph, addedShapes, { prefix: 'added', blocks, factorOf, in8Bits });
   const addedTensors = tensorsIn(recorder, addedSlabs);
   for (const [name, tensor] of addedTensors) recorder.bind(trainable.get(name)!, recorder.outputOf(tensor));
   const constantShapes: Shapes = [...constants].map(([name, { shape }]) => [name, shape]);
@@ -116,7 +126,7 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   const constantTensors = tensorsIn(recorder, constant);
   for (const [name, tensor] of constantTensors) recorder.bind(constants.get(name)!, recorder.outputOf(tensor));
   const trained = [...trainedBase, ...addedSlabs].map(
-    (held): TrainedSlab => ({ ...held, learning: learning && trainedVariables(graph, held, factorOf) }),
+    (held): TrainedSlab => ({ ...held, learning: learning && trainedVariables(graph, held, { factorOf, in8Bits }) }),
   );
 
   const context: ObjectiveContext = { config, trainsHead: isTrained([usedHeadWeight(config), undefined]) || joined.changesHead === true };

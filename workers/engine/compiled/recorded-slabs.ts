@@ -7,6 +7,7 @@ import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import { methodOf } from '../tuning/methods.ts';
 import type { TrainedVariables } from './adamw-update.ts';
+import { momentVariables } from './moments.ts';
 import { type Attribute, DType, type Graph, type GraphNode, type Output } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
 import type { HeldSlab } from './session/held-slabs.ts';
@@ -48,28 +49,46 @@ export const rateFactorOf = (tuning: ResolvedTuning, name: string, shape: readon
 interface AddedOptions {
   prefix: string;
   blocks: string;
-  factorOf(name: string, shape: readonly number[]): number;
+  factorOf: Rates;
+  /** Whether a tensor's moments are held in 8 bits; default: none are. */
+  in8Bits?: In8Bits;
 }
 
-/** Adds variables for what a method adds. A slab is updated as a whole, at one rate. */
-export function holdAdded(graph: Graph, shapes: Shapes, { prefix, blocks, factorOf }: AddedOptions): HeldSlab[] {
-  const factors = new Set(shapes.map(([name, shape]) => factorOf(name, shape)));
-  return [...factors].flatMap((factor) =>
-    holdSlabs(
-      graph,
-      shapes.filter(([name, shape]) => factorOf(name, shape) === factor),
-      { prefix: factor === 1 ? prefix : `${prefix}-${factor}`, blocks },
-    ),
-  );
+type Rates = (name: string, shape: readonly number[]) => number;
+export type In8Bits = (name: string, shape: readonly number[]) => boolean;
+
+const inF32: In8Bits = () => false;
+
+/** Adds variables for what is trained. A slab is updated as a whole: at one rate, with moments of one kind. */
+export function holdTrained(graph: Graph, shapes: Shapes, { prefix, blocks, factorOf, in8Bits = inF32 }: AddedOptions): HeldSlab[] {
+  const kinds = new Map<string, [string, readonly number[]][]>();
+  for (const [name, shape] of shapes) {
+    const factor = factorOf(name, shape);
+    const kind = [prefix, ...(factor === 1 ? [] : [factor]), ...(in8Bits(name, shape) ? ['8bit'] : [])].join('-');
+    kinds.set(kind, [...(kinds.get(kind) ?? []), [name, shape]]);
+  }
+  return [...kinds].flatMap(([kind, members]) => holdSlabs(graph, members, { prefix: kind, blocks }));
 }
 
 /** Adds the state of a slab's optimizer. */
-export function trainedVariables(graph: Graph, { slab, variable: parameter }: HeldSlab, factorOf: AddedOptions['factorOf']): TrainedVariables {
-  const make = (part: string) => sessionVariable(graph, `${parameter.name}/${part}`, slab.shape);
+export function trainedVariables(
+  graph: Graph,
+  { slab, variable: parameter }: HeldSlab,
+  { factorOf, in8Bits = inF32 }: Pick<AddedOptions, 'factorOf' | 'in8Bits'>,
+): TrainedVariables {
   // A slab holds either matrices or vectors, of the base or of what a method adds, which all learn at one rate.
   const everyDecays = slab.parts.every(({ name, shape }) => decays(shape, name));
   const [{ name, shape }] = slab.parts as readonly [SlabPart];
-  return { parameter, m: make('m'), v: make('v'), gradients: make('gradients'), decays: everyDecays, rateFactor: factorOf(name, shape) };
+  const moment = (kind: string) => momentVariables(graph, `${parameter.name}/${kind}`, { slab, in8Bits: in8Bits(name, shape) });
+  return {
+    parameter,
+    sizes: slab.parts.map(({ size }) => size),
+    m: moment('m'),
+    v: moment('v'),
+    gradients: sessionVariable(graph, `${parameter.name}/gradients`, slab.shape),
+    decays: everyDecays,
+    rateFactor: factorOf(name, shape),
+  };
 }
 
 /** @returns recorded tensors for all parts of the slabs, by name; owned by the caller */

@@ -4,7 +4,7 @@ import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
 /** Elements of a row: 128 bytes in f32, 64 in bf16. TensorFlow splits rows with this alignment without copying them. */
-const COLUMNS = 32;
+export const COLUMNS = 32;
 
 /** Names of the slabs that hold the vectors of all blocks: norms and biases, and those that weight decay applies to. */
 const [VECTORS, DECAYING_VECTORS] = ['vectors', 'decaying-vectors'];

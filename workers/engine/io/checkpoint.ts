@@ -2,12 +2,14 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResolvedHyperparameters } from '../../../src/formats/hyperparameters.ts';
+import { momentsIn8Bits, type Optim } from '../../../src/formats/optimizer.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { BadStepState } from '../bad-steps.ts';
 import type { BestState } from '../best-model.ts';
 import type { StepReport } from '../contract.ts';
 import type { LearningModel, MomentValues, TensorValues } from '../tuning/tuned-model.ts';
+import { momentTensors, readMoments } from './checkpoint-moments.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from './safetensors.ts';
 
 /** Directory in a checkpoint that is delivered to users. */
@@ -68,12 +70,10 @@ export function writeCheckpoint(checkpointsDir: string, { model, state, bestValu
   const tensors = new Map<string, TensorValues>(others);
   for (const [name, values] of model.read()) tensors.set(`parameter.${name}`, values);
   for (const [name, values] of model.constants()) tensors.set(`constant.${name}`, values);
-  for (const [name, { m, v }] of model.moments()) {
-    const { shape } = model.trainable.get(name)!;
-    tensors.set(`m.${name}`, { shape, data: m }).set(`v.${name}`, { shape, data: v });
-  }
+  const { floats, codes } = momentTensors(model.moments(), (name) => model.trainable.get(name)!.shape);
+  for (const [name, values] of floats) tensors.set(name, values);
   for (const [name, data] of bestValues ?? []) tensors.set(`best.${name}`, { shape: model.trainable.get(name)!.shape, data });
-  writeSafetensors(join(partial, TENSORS), tensors);
+  writeSafetensors(join(partial, TENSORS), tensors, { copied: codes });
   writeFileSync(join(partial, STATE), `${JSON.stringify({ format: FORMAT, ...state } satisfies TrainerState, null, 2)}\n`);
   for (const path of ['.', ...readdirSync(partial, { recursive: true, encoding: 'utf8' })]) sync(join(partial, path));
   rmSync(dir, { recursive: true, force: true });
@@ -114,17 +114,22 @@ function asReport({ step, totalSteps, ...fields }: FormerReport): StepReport {
  * Sets the model's parameters and the optimizer's moments to those of a checkpoint.
  * @throws Refusal `corrupt_checkpoint`
  */
-export function restoreTensors(dir: string, { model, steps }: { model: LearningModel; steps: number }): void {
+export function restoreTensors(
+  dir: string,
+  { model, steps, optim = 'adamw_torch' }: { model: LearningModel; steps: number; optim?: Optim | undefined },
+): void {
   const path = join(dir, TENSORS);
   const file = openState(path);
   const parameters = new Map<string, Float32Array>();
   const constants = new Map<string, Float32Array>();
   const moments = new Map<string, MomentValues>();
+  const in8Bits = momentsIn8Bits(optim, model.config);
+  const readFloats = (name: string, shape: readonly number[]) => readAs(file, name, shape, path);
+  const checkBytes = (name: string, shape: readonly number[]) => checkEntry(file, name, { shape, bytes: true, path });
   try {
     for (const [name, { shape }] of model.trainable) {
-      const [parameter, m, v] = ['parameter', 'm', 'v'].map((part) => readAs(file, `${part}.${name}`, shape, path)) as Three;
-      parameters.set(name, parameter);
-      moments.set(name, { m, v });
+      parameters.set(name, readFloats(`parameter.${name}`, shape));
+      moments.set(name, readMoments({ file, readFloats, checkBytes }, name, { shape, in8Bits: in8Bits(name, shape) }));
     }
     // An adapter that was continued has its own; older checkpoints have none.
     for (const [name, { shape }] of model.constants()) {
@@ -179,13 +184,24 @@ function openState(path: string): SafetensorsFile {
   }
 }
 
-type Three = [Float32Array, Float32Array, Float32Array];
-
 function readAs(file: SafetensorsFile, name: string, shape: readonly number[], path: string): Float32Array {
-  const entry = file.header.tensors.get(name);
-  if (entry === undefined || entry.shape.join() !== shape.join())
-    throw corrupt(`${path} holds ${name} as [${entry?.shape.join() ?? 'nothing'}]; the model needs [${shape.join()}]`);
+  checkEntry(file, name, { shape, bytes: false, path });
   return file.read(name).data as Float32Array;
+}
+
+interface Expected {
+  shape: readonly number[];
+  /** Whether it is of bytes rather than of floats. */
+  bytes: boolean;
+  path: string;
+}
+
+function checkEntry(file: SafetensorsFile, name: string, { shape, bytes, path }: Expected): void {
+  const entry = file.header.tensors.get(name);
+  if (entry === undefined || entry.shape.join() !== shape.join() || (entry.dtype === 'U8') !== bytes) {
+    const [found, needed] = [entry && `${entry.dtype} [${entry.shape.join()}]`, `${bytes ? 'U8' : 'F32'} [${shape.join()}]`];
+    throw corrupt(`${path} holds ${name} as ${found ?? '[nothing]'}; the model needs ${needed}`);
+  }
 }
 
 const corrupt = (message: string): Refusal =>

@@ -48,12 +48,13 @@ Choice choose() {
 #endif
   static const InstructionSet best_first[] = {
 #if defined(__x86_64__)
-      {"amx", has_bf16 && has_amx(), amx::operations, amx::products, amx::row_products, amx::delta_steps},
-      {"avx512_bf16", has_bf16, avx512_bf16::operations, avx512_bf16::products, avx512_bf16::row_products, avx512_bf16::delta_steps},
-      {"avx512", avx512, avx512::operations, avx512::products, avx512::row_products, avx512::delta_steps},
-      {"avx2", avx2, avx2::operations, avx2::products, avx2::row_products, avx2::delta_steps},
+      {"amx", has_bf16 && has_amx(), amx::operations, amx::products, amx::row_products, amx::delta_steps, amx::adam_blocks},
+      {"avx512_bf16", has_bf16, avx512_bf16::operations, avx512_bf16::products, avx512_bf16::row_products, avx512_bf16::delta_steps,
+       avx512_bf16::adam_blocks},
+      {"avx512", avx512, avx512::operations, avx512::products, avx512::row_products, avx512::delta_steps, avx512::adam_blocks},
+      {"avx2", avx2, avx2::operations, avx2::products, avx2::row_products, avx2::delta_steps, avx2::adam_blocks},
 #endif
-      {"baseline", true, baseline::operations, baseline::products, baseline::row_products, baseline::delta_steps},
+      {"baseline", true, baseline::operations, baseline::products, baseline::row_products, baseline::delta_steps, baseline::adam_blocks},
   };
   const char *variable = std::getenv("TF_GRAFT_INSTRUCTIONS");
   const std::string wanted = variable == nullptr ? "" : variable;
@@ -97,5 +98,6 @@ const TileOperations &tile_operations() { return instruction_set().tile_operatio
 const WordProducts &word_products() { return instruction_set().word_products; }
 const RowProducts &row_products() { return instruction_set().row_products; }
 const DeltaSteps &delta_steps() { return instruction_set().delta_steps; }
+const AdamBlocks &adam_blocks() { return instruction_set().adam_blocks; }
 
 }  // namespace graft

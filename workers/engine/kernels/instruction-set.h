@@ -3,6 +3,7 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "per-instruction-set/adam-blocks.h"
 #include "per-instruction-set/delta-steps.h"
 #include "per-instruction-set/row-products.h"
 #include "per-instruction-set/tile-operations.h"
@@ -17,6 +18,7 @@ struct InstructionSet {
   const WordProducts &word_products;
   const RowProducts &row_products;
   const DeltaSteps &delta_steps;
+  const AdamBlocks &adam_blocks;
 };
 
 const InstructionSet &instruction_set();

@@ -61,10 +61,18 @@ export interface TunedModel {
   dispose(): void;
 }
 
+/** A moment in 8 bits, row-major, as bitsandbytes holds it: a code for each element, and a scale for each block of 256 elements. */
+export interface CodedMoment {
+  codes: Uint8Array;
+  absmax: Float32Array;
+}
+
+export type Moment = Float32Array | CodedMoment;
+
 /** First and second moment of a parameter's gradient (AdamW), row-major. */
 export interface MomentValues {
-  m: Float32Array;
-  v: Float32Array;
+  m: Moment;
+  v: Moment;
 }
 
 export interface Update {

@@ -66,6 +66,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   AssignAddVariableOp: {},
   AssignSubVariableOp: {},
   ResourceApplyAdam: {},
+  GraftAdamW8bit: {},
 
   // Element by element
   Neg: { ...likeInput, rows: rows.elementwise('neg') },

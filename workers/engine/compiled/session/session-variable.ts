@@ -19,8 +19,8 @@ export interface SessionVariable {
 }
 
 interface VariableOptions {
-  /** Of its elements; default f32. */
-  dtype?: typeof DType.float32 | typeof DType.bfloat16;
+  /** Of its elements; default f32. An int32 variable holds other things than numbers, such as four codes of 8 bits an element. */
+  dtype?: typeof DType.float32 | typeof DType.bfloat16 | typeof DType.int32;
 }
 
 /** Adds a variable. It has no value until `assigned` or `zeroed` is fetched. */
@@ -53,16 +53,17 @@ export function sessionVariable(
     return graph.add('Const', done, [], [{ dtype: DType.int32, shape: [] }], { name: `${name}/${node}`, after: [assign], stateful: true })
       .outputs[0]!;
   };
-  const zero = graph.constant({ dtype: DType.float32, shape: [], bytes: new Uint8Array(4) });
-  const fill: Record<string, Attribute> = { T: { kind: 'type', value: DType.float32 }, index_type: { kind: 'type', value: DType.int32 } };
-  const zeros = graph.add('Fill', fill, [graph.integers(shape), zero], [{ dtype: DType.float32, shape }]).outputs[0]!;
+  const zeroType = dtype === DType.int32 ? DType.int32 : DType.float32;
+  const zero = graph.constant({ dtype: zeroType, shape: [], bytes: new Uint8Array(4) });
+  const fill: Record<string, Attribute> = { T: { kind: 'type', value: zeroType }, index_type: { kind: 'type', value: DType.int32 } };
+  const zeros = graph.add('Fill', fill, [graph.integers(shape), zero], [{ dtype: zeroType, shape }]).outputs[0]!;
   return {
     name,
     shape,
     handle,
     value: value.outputs[0]!,
     exactValue: exact(graph, value.outputs[0]!),
-    assigned: set('assigned', dtype === DType.bfloat16 ? givenInPairs(graph, name, shape) : graph.placeholder(`${name}/given`, DType.float32, shape)),
+    assigned: set('assigned', dtype === DType.bfloat16 ? givenInPairs(graph, name, shape) : graph.placeholder(`${name}/given`, zeroType, shape)),
     zeroed: set('zeroed', zeros),
   };
 }

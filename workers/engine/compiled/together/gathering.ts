@@ -112,5 +112,5 @@ function sharedBy(choices: TrainingChoices): string | null {
   return isAlike ? JSON.stringify([modelDir, precision, gradientCheckpointing, objective?.name ?? 'supervised']) : null;
 }
 
-const memberOf = ({ tuning, seed, weightDecay }: TrainingChoices): MemberChoices | null =>
-  tuning.type === 'lora' && tuning.lora_dropout === 0 ? { tuning, seed, weightDecay } : null;
+const memberOf = ({ tuning, seed, weightDecay, optim }: TrainingChoices): MemberChoices | null =>
+  tuning.type === 'lora' && tuning.lora_dropout === 0 ? { tuning, seed, weightDecay, ...(optim !== undefined && { optim }) } : null;

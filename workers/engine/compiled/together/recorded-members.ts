@@ -2,6 +2,7 @@
 import type { Precision } from '../../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../../src/formats/model-config.ts';
 import { weightShapes } from '../../../../src/formats/module-shapes.ts';
+import { momentsIn8Bits, type Optim } from '../../../../src/formats/optimizer.ts';
 import type { Objective, ObjectiveContext } from '../../objectives/objective.ts';
 import { type Tensor1D, tf } from '../../tensorflow/tensorflow.ts';
 import { joinAdapters, type LoraMember } from '../../tuning/lora-together.ts';
@@ -12,8 +13,8 @@ import { type RecordedPass, recordLogits, recordPass } from '../recorded-pass.ts
 import {
   addTo,
   fixedSizes,
-  holdAdded,
   holdFrozen,
+  holdTrained,
   lossWithGradients,
   rateFactorOf,
   type Shapes,
@@ -30,6 +31,8 @@ export const OWNERS = 'owners';
 
 export interface MemberChoices extends LoraMember {
   weightDecay: number;
+  /** Default: AdamW with moments in f32. */
+  optim?: Optim;
 }
 
 export interface SharedChoices {
@@ -70,11 +73,12 @@ export function recordMembers({ config, objective, members, precision, gradientC
   const joined = joinAdapters(weights, config, members);
 
   const held = joined.trainable.map((trainable, member) => {
-    const { tuning } = members[member]!;
+    const { tuning, optim = 'adamw_torch' } = members[member]!;
+    const in8Bits = momentsIn8Bits(optim, config);
     const added: Shapes = [...trainable].map(([name, { shape }]) => [name, shape]);
     const factorOf = (name: string, shape: readonly number[]): number => rateFactorOf(tuning, name, shape);
-    const trained = holdAdded(graph, added, { prefix: `member-${member}`, blocks, factorOf }).map(
-      (slab): TrainedSlab => ({ ...slab, learning: trainedVariables(graph, slab, factorOf) }),
+    const trained = holdTrained(graph, added, { prefix: `member-${member}`, blocks, factorOf, in8Bits }).map(
+      (slab): TrainedSlab => ({ ...slab, learning: trainedVariables(graph, slab, { factorOf, in8Bits }) }),
     );
     const tensors = tensorsIn(recorder, trained);
     for (const [name, tensor] of tensors) recorder.bind(trainable.get(name)!, recorder.outputOf(tensor));

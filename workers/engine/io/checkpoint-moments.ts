@@ -1,0 +1,65 @@
+/**
+ * Moments of the optimizer in a checkpoint: `m.NAME` and `v.NAME` in f32, in the parameter's shape; or codes of 8 bits (U8) under the same names, with
+ * `m_absmax.NAME` and `v_absmax.NAME` [blocks] beside them.
+ */
+import { blocksOf } from '../../../src/formats/optimizer.ts';
+import type { CodedMoment, Moment, MomentValues, TensorValues } from '../tuning/tuned-model.ts';
+import type { CopiedTensor, SafetensorsFile } from './safetensors.ts';
+
+const KINDS = ['m', 'v'] as const;
+
+const isCoded = (moment: Moment): moment is CodedMoment => !(moment instanceof Float32Array);
+
+/** @returns what a checkpoint holds of moments: floats, and codes that are written as they are */
+export function momentTensors(
+  moments: ReadonlyMap<string, MomentValues>,
+  shapeOf: (name: string) => readonly number[],
+): { floats: Map<string, TensorValues>; codes: Map<string, CopiedTensor> } {
+  const floats = new Map<string, TensorValues>();
+  const codes = new Map<string, CopiedTensor>();
+  for (const [name, values] of moments) {
+    const shape = shapeOf(name);
+    for (const kind of KINDS) {
+      const moment = values[kind];
+      if (!isCoded(moment)) {
+        floats.set(`${kind}.${name}`, { shape, data: moment });
+        continue;
+      }
+      codes.set(`${kind}.${name}`, copiedBytes(moment.codes, shape));
+      floats.set(`${kind}_absmax.${name}`, { shape: [moment.absmax.length], data: moment.absmax });
+    }
+  }
+  return { floats, codes };
+}
+
+const copiedBytes = (bytes: Uint8Array, shape: readonly number[]): CopiedTensor => ({
+  dtype: 'U8',
+  shape,
+  byteLength: bytes.length,
+  readInto: (part, first) => part.set(bytes.subarray(first, first + part.length)),
+});
+
+interface MomentReader {
+  file: SafetensorsFile;
+  /** @throws Refusal if the file does not have the tensor in this shape */
+  readFloats(name: string, shape: readonly number[]): Float32Array;
+  /** @throws Refusal if it is not a tensor of bytes in this shape */
+  checkBytes(name: string, shape: readonly number[]): void;
+}
+
+/** Reads both moments of a parameter. @throws Refusal `corrupt_checkpoint` */
+export function readMoments(
+  { file, readFloats, checkBytes }: MomentReader,
+  name: string,
+  of: { shape: readonly number[]; in8Bits: boolean },
+): MomentValues {
+  const read = (kind: (typeof KINDS)[number]): Moment => {
+    const stored = `${kind}.${name}`;
+    if (!of.in8Bits) return readFloats(stored, of.shape);
+    checkBytes(stored, of.shape);
+    const codes = new Uint8Array(of.shape.reduce((product, length) => product * length, 1));
+    file.readBytesInto(stored, codes, 0);
+    return { codes, absmax: readFloats(`${kind}_absmax.${name}`, [blocksOf(codes.length)]) };
+  };
+  return { m: read('m'), v: read('v') };
+}
