@@ -43,9 +43,9 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
   const hyperparameters = resolve(requested, { config, tuning, objective, examples: data?.examples ?? 1, assumptions });
   const pass = passSize(requested, { hyperparameters, virtual: virtualTokens(tuning), data, families, assumptions });
   if (data !== null) checkLength(hyperparameters, data.examples);
-  const { precision, gradient_checkpointing: gradientCheckpointing } = hyperparameters;
+  const { precision, optim, gradient_checkpointing: gradientCheckpointing } = hyperparameters;
   const keepsBest = hyperparameters.load_best_model_at_end === true;
-  const memory = estimateMemory({ config, tuning, precision, gradientCheckpointing, keepsBest, pass });
+  const memory = estimateMemory({ config, tuning, precision, optim, gradientCheckpointing, keepsBest, pass });
   const parameters = countParameters(config, tuning);
   const deliversModel = deliveredBy(tuning.type) === 'model';
   const dtype = deliversModel ? storedDtype(json) : 'F32';

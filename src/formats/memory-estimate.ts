@@ -8,6 +8,7 @@ import type { Precision } from './hyperparameters.ts';
 import { headsOf, mixedSize } from './mixers.ts';
 import type { Mixer, ModelConfig } from './model-config.ts';
 import { isBuffer, usedHeadWeight, weightShapes } from './module-shapes.ts';
+import { blocksOf, momentsIn8Bits, type Optim } from './optimizer.ts';
 import { headParts, tokensOfHeadPart } from './pass-size.ts';
 import { constantShapes, keptElements, type ResolvedTuning, trainedShapes } from './tuning/tuning.ts';
 
@@ -17,7 +18,7 @@ export const MemoryEstimate = Type.Object(
     weights_bytes: count("The base model's weights, as they are held: in f32, or frozen matrices in bf16."),
     adapter_bytes: count('What the method adds to the base.'),
     gradients_bytes: count('In f32, for everything that is trained.'),
-    optimizer_bytes: count("AdamW's two moments, in f32."),
+    optimizer_bytes: count("AdamW's two moments, in f32 or in 8 bits."),
     activations_bytes: count('What the backward pass reads of the forward pass, for the largest pass.'),
     workspace_bytes: count(
       "The head's logits, a block's intermediate results, the update, a checkpoint on its way to the disk, and the best values so far where they are delivered.",
@@ -32,6 +33,8 @@ export interface EstimatedRun {
   config: ModelConfig;
   tuning: ResolvedTuning;
   precision: Precision;
+  /** Default: AdamW with moments in f32. */
+  optim?: Optim | undefined;
   gradientCheckpointing: boolean;
   /** Whether the best trained values so far are kept; default: they are not. */
   keepsBest?: boolean;
@@ -63,8 +66,8 @@ const BLOCK_TENSORS = 8;
 const UPDATED_SHARE = 0.8;
 /** Gradients of a trained head: of its parts, and their sum; products in bf16 give half of it. */
 const HEAD_GRADIENTS: Readonly<Record<Precision, number>> = { f32: 2, bf16: 1 };
-/** Parameters and both moments are read into JavaScript to be written; a part goes into memory that the passes have freed. */
-const CHECKPOINT_COPIES = 2.5;
+/** Parameters and both moments are read into JavaScript to be written; this part of them does not go into memory that the passes have freed. */
+const CHECKPOINT_SHARE = 2.5 / 3;
 
 const F32_BYTES = 4;
 const HELD_BYTES: Readonly<Record<Precision, number>> = { f32: F32_BYTES, bf16: 2 };
@@ -79,6 +82,8 @@ export function estimateMemory(run: EstimatedRun): MemoryEstimate {
   const trainedBytes = F32_BYTES * countOf(trained.values());
   const heldBytes = frozen.reduce((sum, [, shape]) => sum + sizeOf(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[precision]), 0);
   const addedBytes = F32_BYTES * countOf(added);
+  const in8Bits = momentsIn8Bits(run.optim ?? 'adamw_torch', config);
+  const optimizerBytes = [...trained].reduce((sum, [name, shape]) => sum + 2 * momentBytes(sizeOf(shape), in8Bits(name, shape)), 0);
   const constantBytes = F32_BYTES * countOf(constantShapes(config, tuning).values());
 
   const estimate = {
@@ -86,12 +91,12 @@ export function estimateMemory(run: EstimatedRun): MemoryEstimate {
     weights_bytes: heldBytes + trainedBytes - addedBytes,
     adapter_bytes: addedBytes + constantBytes,
     gradients_bytes: trainedBytes,
-    optimizer_bytes: 2 * trainedBytes,
+    optimizer_bytes: optimizerBytes,
     activations_bytes: activationBytes(run, {
       trainsNorms: [...trained].some(([name, shape]) => base.has(name) && shape.length === 1),
       kept: keptElements(config, tuning) ?? ranks(added),
     }),
-    workspace_bytes: workspaceBytes(run, { trainedBytes, trainsHead: trained.has(usedHeadWeight(config)) }),
+    workspace_bytes: workspaceBytes(run, { trainedBytes, optimizerBytes, trainsHead: trained.has(usedHeadWeight(config)) }),
   };
   const parts = Object.fromEntries(Object.entries(estimate).map(([name, value]) => [name, Math.round(value)])) as typeof estimate;
   return { ...parts, total_bytes: Object.values(parts).reduce((sum, part) => sum + part, 0) };
@@ -104,6 +109,9 @@ export function countParameters(config: ModelConfig, tuning: ResolvedTuning): { 
   const all = new Map([...[...base].filter(([name]) => !isBuffer(name, config)), ...constantShapes(config, tuning), ...trained]);
   return { trained: countOf(trained.values()), total: countOf(all.values()) };
 }
+
+/** @returns the bytes of one moment: in 8 bits, with a scale for each block */
+const momentBytes = (elements: number, in8Bits: boolean): number => (in8Bits ? elements + F32_BYTES * blocksOf(elements) : F32_BYTES * elements);
 
 type Shape = readonly number[];
 const sizeOf = (shape: Shape): number => shape.reduce((product, length) => product * length, 1);
@@ -147,12 +155,12 @@ const ranks = (added: readonly Shape[]): number => added.reduce((sum, shape) => 
 
 function workspaceBytes(
   { config, precision, pass, keepsBest = false }: EstimatedRun,
-  { trainedBytes, trainsHead }: { trainedBytes: number; trainsHead: boolean },
+  { trainedBytes, optimizerBytes, trainsHead }: { trainedBytes: number; optimizerBytes: number; trainsHead: boolean },
 ): number {
   const part = tokensOfHeadPart(pass.supervisedTokens, { vocabSize: config.vocabSize, parts: headParts(trainsHead) });
   const logits = Math.min(part, pass.supervisedTokens) * config.vocabSize;
   const block = HELD_BYTES[precision] * pass.tokens * config.intermediateSize;
   const head = trainsHead ? HEAD_GRADIENTS[precision] * config.vocabSize * config.hiddenSize : 0;
   const ofPass = F32_BYTES * (LOGITS_TENSORS * logits + head) + BLOCK_TENSORS * block;
-  return ofPass + (UPDATED_SHARE + CHECKPOINT_COPIES + Number(keepsBest)) * trainedBytes;
+  return ofPass + (UPDATED_SHARE + Number(keepsBest)) * trainedBytes + CHECKPOINT_SHARE * (trainedBytes + optimizerBytes);
 }

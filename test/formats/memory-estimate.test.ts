@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { referencePath } from '../../reference/fixtures.ts';
 import { estimateMemory } from '../../src/formats/memory-estimate.ts';
+import { weightShapes } from '../../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
 import { resolveTuning } from '../../src/formats/tuning/tuning.ts';
 
@@ -47,6 +48,27 @@ describe.each(Object.entries(KEPT))('the activations of %s', (family, kept) => {
 });
 
 describe('an estimate of memory', () => {
+  it('with moments in 8 bits counts 2 bytes and a block’s scales for large matrices, and 8 bytes for the rest', () => {
+    const path = 'models/graft-tiny/config.json';
+    const config = parseModelConfig(JSON.parse(readFileSync(path, 'utf8')), path);
+    const run = {
+      config,
+      tuning: resolveTuning({ type: 'full' }),
+      precision: 'f32',
+      gradientCheckpointing: false,
+      pass: { tokens: 64, supervisedTokens: 64 },
+    } as const;
+    const [plain, coded] = [estimateMemory(run), estimateMemory({ ...run, optim: 'adamw_8bit' })];
+    const isLarge = ([name, shape]: [string, number[]]) => !name.includes('embed') && shape.reduce((a, b) => a * b) >= 4096;
+    const large = [...weightShapes(config)].filter(isLarge).map(([, shape]) => shape.reduce((a, b) => a * b));
+    expect(large.length).toBeGreaterThan(0);
+    const saved = large.reduce((sum, elements) => sum + 2 * (4 * elements - elements - 4 * Math.ceil(elements / 256)), 0);
+    expect(plain.optimizer_bytes - coded.optimizer_bytes).toBe(saved);
+    const { optimizer_bytes, workspace_bytes, total_bytes, ...same } = plain;
+    expect(coded).toMatchObject(same);
+    expect(coded.workspace_bytes).toBeLessThan(workspace_bytes); // a checkpoint has less on its way
+  });
+
   it('is the sum of its parts, and grows with the tokens of a pass in activations and workspace alone', () => {
     const [short, long] = [256, 512].map((tokens) => estimated('qwen2', { type: 'lora', precision: 'f32', tokens })) as [
       ReturnType<typeof estimated>,

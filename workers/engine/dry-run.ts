@@ -122,6 +122,7 @@ function memoryOf({ model, hyperparameters, tuning }: Run, passes: readonly Batc
     config: model.config,
     tuning,
     precision: hyperparameters.precision,
+    optim: hyperparameters.optim,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
     keepsBest: hyperparameters.load_best_model_at_end === true,
     pass: {
