@@ -127,10 +127,13 @@ export interface ModuleNames {
   /** In order of application; null where the family has none. */
   norms: { beforeAttention: string | null; afterAttention: string | null; beforeMlp: string | null; afterMlp: string | null };
   /** Three matrices, or one that holds all queries, then keys, then values (`parts`), or the three of each head in turn (`heads`). */
-  attention: { module: string; output: string; norms: { query: string; key: string } | null } & (
-    | { query: string; key: string; value: string }
-    | { fused: string; order: 'parts' | 'heads' }
-  );
+  attention: {
+    module: string;
+    output: string;
+    norms: { query: string; key: string } | null;
+    /** Parameter, in families that have it: for each head a score beside those of its queries, in the sum of their softmax alone. */
+    sinks?: string;
+  } & ({ query: string; key: string; value: string } | { fused: string; order: 'parts' | 'heads' });
   /** Null where no layer has one. */
   deltaNet: DeltaNetNames | null;
   /** To B, C and x in one matrix, the convolution, and from them. Null where no layer has one. */

@@ -113,8 +113,9 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
       if (mixer.bias) shapes.set(`${block}.${convolution}.bias`, [hiddenSize]);
       continue;
     }
-    if (attention.queryKeyNorm === null) continue;
     const { heads, kvHeads, headSize } = headsOf(config, mixer);
+    if (names.attention.sinks !== undefined) shapes.set(`${block}.${names.attention.sinks}`, [heads]);
+    if (attention.queryKeyNorm === null) continue;
     const sizes = attention.queryKeyNorm === 'all-heads' ? [heads * headSize, kvHeads * headSize] : [headSize, headSize];
     addNorm(`${block}.${names.attention.norms!.query}`, sizes[0]!);
     if (mixer.sharesWith === undefined) addNorm(`${block}.${names.attention.norms!.key}`, sizes[1]!);

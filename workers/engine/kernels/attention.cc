@@ -2,6 +2,7 @@
 #include "attention.h"
 
 #include <cmath>
+#include <limits>
 
 #include "tensorflow/core/framework/op.h"
 #include "unknown-shapes.h"
@@ -17,6 +18,8 @@ class AttentionForward : public Attention {
   void Compute(tf::OpKernelContext *context) override {
     Sizes sizes;
     if (!read_sizes(context, &sizes)) return;
+    OP_REQUIRES(context, context->num_inputs() <= 5 && (context->num_inputs() == 4 || context->input(4).NumElements() == sizes.heads),
+                absl::InvalidArgumentError(absl::StrCat(name(), ": there is not one sink for each of ", sizes.heads, " heads")));
     tf::Tensor *o = nullptr, *l = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, context->input(0).shape(), &o));
     OP_REQUIRES_OK(context, context->allocate_output(1, {sizes.rows, sizes.heads, sizes.length}, &l));
@@ -36,6 +39,7 @@ class AttentionForward : public Attention {
     std::vector<float> s(kQueries * sizes.padded_length), o_block(kQueries * sizes.stride);
     std::vector<Word<Element>> memory;
     for (int64_t head = unit.first; head < unit.first + unit.heads; head++) {
+      const float sink = context->num_inputs() == 4 ? -std::numeric_limits<float>::infinity() : context->input(4).flat<float>()(head);
       const Head query_head{unit.row, head, sizes.heads};
       const HeadMatrix<Element> q(context->input(0), sizes, query_head);
       float *logs = l->flat<float>().data() + (unit.row * sizes.heads + head) * sizes.length;
@@ -47,9 +51,9 @@ class AttentionForward : public Attention {
         float sums[kQueries];
         for (int64_t i = 0; i < count; i++) {
           const auto [scores, visible] = mask_scores(s.data() + i * columns.count, columns, first[query + i], query + i);
-          const float largest = operations.reduction[kMax](scores, visible) * exponent_factor();
+          const float largest = std::max(operations.reduction[kMax](scores, visible) * exponent_factor(), sink);
           operations.exponentials(scores, exponent_factor(), largest, scores, visible);
-          sums[i] = operations.reduction[kSum](scores, visible);
+          sums[i] = operations.reduction[kSum](scores, visible) + std::exp(sink - largest);
           logs[query + i] = largest + std::log(sums[i]);
         }
         const auto p = pack_rows<Element>(s.data(), count, columns.count, &memory);
@@ -70,9 +74,11 @@ REGISTER_OP("GraftAttention")
     .Input("k: T")
     .Input("v: T")
     .Input("segments: int32")
+    .Input("sinks: N * float")
     .Output("o: T")
     .Output("l: float")
     .Attr("T: {float, bfloat16}")
+    .Attr("N: int >= 0")
     .Attr("scale: float")
     .Attr("soft_cap: float")
     .Attr("window: int")

@@ -3,7 +3,7 @@
 //
 // Q is [rows, length, heads, size]; K and V are [rows, length, kv_heads, size]. segments [rows, length] has a number for each text of a row, whose
 // tokens are neighbours. With S = scale·QKᵀ, capped at c as c·tanh(S / c): P = softmax(S), O = P·V, L = log Σ eˢ; dV = Pᵀ·dO, dP = dO·Vᵀ,
-// dS = P·(dP − Σ dP·P), dQ = scale·dS·K, dK = scale·dSᵀ·Q.
+// dS = P·(dP − Σ dP·P), dQ = scale·dS·K, dK = scale·dSᵀ·Q. A sink is a score beside those of a query: it is in the sums of P and L alone.
 #pragma once
 
 #include <algorithm>

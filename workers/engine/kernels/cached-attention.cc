@@ -1,8 +1,11 @@
 // Attention of new tokens to all earlier ones of their texts, whose keys and values are in the session's cache. The new ones' are added to it.
 //
 // Q is [tokens, heads, size], rotated; K and V are [tokens, kv_heads, size]. With S = scale·QKᵀ, capped at c as c·tanh(S / c): O = softmax(S)·V.
+// A sink is a score beside those of its head: it is in the softmax's sum alone.
 // What a query gets depends on its own text alone, to the bit.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -35,8 +38,9 @@ class CachedAttention : public Kernel {
     const tf::TensorShape &q = context->input(0).shape(), &k = context->input(1).shape();
     const bool match = q.dims() == 3 && k.dims() == 3 && k == context->input(2).shape() && q.dim_size(0) == k.dim_size(0) &&
                        q.dim_size(2) == k.dim_size(2) && k.dim_size(1) > 0 && q.dim_size(1) % k.dim_size(1) == 0 &&
-                       context->input(3).NumElements() == q.dim_size(0) && context->input(4).NumElements() == q.dim_size(0);
-    OP_REQUIRES(context, match, absl::InvalidArgumentError(absl::StrCat(name(), ": the shapes of q, k, v and the places do not match")));
+                       context->input(3).NumElements() == q.dim_size(0) && context->input(4).NumElements() == q.dim_size(0) &&
+                       (context->num_inputs() == 5 || (context->num_inputs() == 6 && context->input(5).NumElements() == q.dim_size(1)));
+    OP_REQUIRES(context, match, absl::InvalidArgumentError(absl::StrCat(name(), ": the shapes of q, k, v, the places and the sinks do not match")));
     const Sizes sizes{q.dim_size(1), k.dim_size(1), q.dim_size(2), padded(q.dim_size(2))};
     tf::Tensor *o = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, q, &o));
@@ -101,6 +105,10 @@ class CachedAttention : public Kernel {
     return blocks;
   }
 
+  static float sink_of(tf::OpKernelContext *context, int64_t head) {
+    return context->num_inputs() == 5 ? -std::numeric_limits<float>::infinity() : context->input(5).flat<float>()(head);
+  }
+
   int64_t first_visible(int64_t position) const { return window_ > 0 ? std::max<int64_t>(0, position - window_ + 1) : 0; }
 
   // Query heads from `head` on, which share a key head: several of one query, or one of several queries.
@@ -128,9 +136,11 @@ class CachedAttention : public Kernel {
       const int64_t position = block.position + (block.count == 1 ? 0 : i);
       const int64_t first = first_visible(position) - begin, count = position + 1 - first_visible(position);
       float *row = scores + i * columns, *visible = row + first;
-      const float largest = operations.reduction[kMax](visible, count) * factor;
+      const float sink = sink_of(context, head + (block.count == 1 ? i : 0));
+      const float largest = std::max(operations.reduction[kMax](visible, count) * factor, sink);
       operations.exponentials(visible, factor, largest, visible, count);
-      operations.vector_scalar[kMul](visible, 1.0f / operations.reduction[kSum](visible, count), visible, count);
+      const float sum = operations.reduction[kSum](visible, count) + std::exp(sink - largest);
+      operations.vector_scalar[kMul](visible, 1.0f / sum, visible, count);
       std::fill(row, visible, 0.0f);
       std::fill(visible + count, row + columns, 0.0f);
     }
@@ -168,7 +178,9 @@ REGISTER_OP("GraftCachedAttention")
     .Input("v: float")
     .Input("slots: int32")
     .Input("positions: int32")
+    .Input("sinks: N * float")
     .Output("o: float")
+    .Attr("N: int >= 0")
     .Attr("scale: float")
     .Attr("soft_cap: float")
     .Attr("window: int")

@@ -96,58 +96,6 @@ export function statelessUniform(shape: number[], seed: Tensor1D): Tensor {
   return tf.tidy(() => backend.executeSingleOutput('StatelessRandomUniform', STATELESS_UNIFORM, [tf.tensor1d(shape, 'int32'), seed]));
 }
 
-export interface AttentionOptions {
-  /** Factor of the scores. */
-  scale: number;
-  softCap: number | null;
-  /** Number of tokens that a token attends to, including itself; null for all. */
-  windowTokens: number | null;
-}
-
-const attentionAttributes = ({ scale, softCap, windowTokens }: AttentionOptions): OpAttribute[] => [
-  float('T'),
-  { name: 'scale', type: backend.binding.TF_ATTR_FLOAT, value: scale },
-  { name: 'soft_cap', type: backend.binding.TF_ATTR_FLOAT, value: softCap ?? 0 },
-  { name: 'window', type: TF_ATTR_INT, value: windowTokens ?? 0 },
-];
-
-/**
- * Causal attention that never stores the scores (kernels/attention.cc); only if `ownKernels()`.
- * @param q        [rows, length, heads, headSize]
- * @param k, v     [rows, length, kvHeads, headSize]
- * @param segments [rows, length] int32, the text that each token belongs to; its tokens are adjacent
- * @returns [rows, length, heads, headSize], and log Σ exp(score) for each query, [rows, heads, length]
- */
-export function attentionKernel([q, k, v, segments]: [Tensor, Tensor, Tensor, Tensor], options: AttentionOptions): [Tensor, Tensor] {
-  return backend.executeMultipleOutputs('GraftAttention', attentionAttributes(options), [q, k, v, segments], 2) as [Tensor, Tensor];
-}
-
-/** @returns the gradients of q, k and v, from the inputs of `attentionKernel`, the logs that it returned and the gradient of its result */
-export function attentionGradientKernel(
-  [q, k, v, segments]: [Tensor, Tensor, Tensor, Tensor],
-  [logs, dO]: [Tensor, Tensor],
-  options: AttentionOptions,
-): [Tensor, Tensor, Tensor] {
-  const inputs = [q, k, v, segments, logs, dO];
-  return backend.executeMultipleOutputs('GraftAttentionGradient', attentionAttributes(options), inputs, 3) as [Tensor, Tensor, Tensor];
-}
-
-/**
- * Attention to the session's cache, to which the new keys and values are added (kernels/cached-attention.cc); only if `ownKernels()`.
- * @param q         [tokens, heads, headSize]
- * @param k, v      [tokens, kvHeads, headSize]
- * @param slots     [tokens] int32, a number for each token's text
- * @param positions [tokens] int32, in its text
- * @returns [tokens, heads, headSize]
- */
-export function cachedAttentionKernel(
-  [q, k, v, slots, positions]: [Tensor, Tensor, Tensor, Tensor, Tensor],
-  { layer, ...options }: AttentionOptions & { layer: number },
-): Tensor {
-  const attributes = [...attentionAttributes(options).filter(({ name }) => name !== 'T'), { name: 'layer', type: TF_ATTR_INT, value: layer }];
-  return backend.executeSingleOutput('GraftCachedAttention', attributes, [q, k, v, slots, positions]);
-}
-
 /**
  * The delta rule of `deltaRule` (kernels/delta-rule.cc), only while recording. It runs on the CPU.
  * @param inputs q, k, v, g, β and positions, as `deltaRule` takes them
@@ -159,7 +107,8 @@ export const deltaRuleKernel = (inputs: [Tensor, Tensor, Tensor, Tensor, Tensor,
 /** @param inputs those of `deltaRuleKernel`, the v − Sᵀk that it returned and the gradient of o. @returns the gradients of q, k, v, g and β */
 export const deltaRuleGradientKernel = (inputs: Tensor[]): Tensor[] => backend.executeMultipleOutputs('GraftDeltaRuleGradient', [], inputs, 5);
 
-const ofLayer = (layer: number): OpAttribute[] => [{ name: 'layer', type: TF_ATTR_INT, value: layer }];
+/** The attribute of kernels with a cache for each layer. */
+export const ofLayer = (layer: number): OpAttribute[] => [{ name: 'layer', type: TF_ATTR_INT, value: layer }];
 
 /**
  * The delta rule for tokens whose texts' states are in the session's cache, where they are updated (kernels/cached-delta-net.cc).

@@ -1,9 +1,7 @@
 /** For each operation of the table, tfjs code that asks for it. */
+import { attentionGradientKernel, attentionKernel, cachedAttentionKernel } from '../../../../../workers/engine/tensorflow/attention-kernels.ts';
 import {
   adapterRowsKernel,
-  attentionGradientKernel,
-  attentionKernel,
-  cachedAttentionKernel,
   cachedConvolutionKernel,
   cachedDeltaRuleKernel,
   checkpoint,

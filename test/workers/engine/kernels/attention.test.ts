@@ -1,10 +1,15 @@
 import { afterEach, describe, it } from 'vitest';
 import { attentionMask } from '../../../../workers/engine/model/attention.ts';
-import { type AttentionOptions, attentionGradientKernel, attentionKernel, rowProductsKernel } from '../../../../workers/engine/tensorflow/native.ts';
-import { type Tensor, type Tensor2D, type Tensor4D, tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
-import { disposeSession, expectClose, recorded, TOKENS, type TOLERANCES, waves } from './recorded-kernels.ts';
+import { type AttentionOptions, attentionGradientKernel, attentionKernel } from '../../../../workers/engine/tensorflow/attention-kernels.ts';
+import { type Tensor, type Tensor4D, tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
+import { disposeSession, expectClose, recorded, type TOLERANCES, waves } from './recorded-kernels.ts';
 
 afterEach(disposeSession);
+
+/** With the sinks of the heads, if there are any. */
+interface Given extends AttentionOptions {
+  sinks: [] | [number[]];
+}
 
 /** Attention also rounds its probabilities: on the same inputs, torch 2.11's `scaled_dot_product_attention` in bf16 is 0.02 to 0.04 off its f32. */
 const ATTENTION_TOLERANCES: typeof TOLERANCES = [
@@ -19,23 +24,28 @@ describe.each([2, 5].flatMap((rows) => ATTENTION_TOLERANCES.map(([precision, tol
     const kvHeadOf = Array.from({ length: heads }, (_, head) => Math.floor((head * kvHeads) / heads));
     const shapes = { q: [rows, length, heads, headSize], k: [rows, length, kvHeads, headSize], v: [rows, length, kvHeads, headSize] };
 
-    /** Textbook attention, with every score in memory. */
-    function textbookAttention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, { scale, softCap }: AttentionOptions): Tensor4D {
+    /** Textbook attention, with every score in memory. A sink is one more column of scores, which is left out again. */
+    function textbookAttention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, { scale, softCap, sinks }: Given): Tensor4D {
       const perHead = (x: Tensor) => tf.transpose(x as Tensor4D, [0, 2, 1, 3]);
       const repeated = (x: Tensor) => perHead(tf.gather(x, kvHeadOf, 2));
       const products = tf.mul(tf.matMul(perHead(q), repeated(k), false, true), scale);
       const scores = softCap === null ? products : tf.mul(tf.tanh(tf.div(products, softCap)), softCap);
-      return tf.transpose(tf.matMul(tf.softmax(tf.add(scores, mask)), repeated(v)), [0, 2, 1, 3]) as Tensor4D;
+      const column = sinks.map((given) => tf.tile(tf.reshape(tf.tensor1d(given), [1, heads, 1, 1]), [rows, 1, length, 1]) as Tensor4D);
+      const all = tf.softmax(tf.concat([tf.add(scores, mask) as Tensor4D, ...column], 3));
+      return tf.transpose(tf.matMul(tf.slice(all, 0, [rows, heads, length, length]), repeated(v)), [0, 2, 1, 3]) as Tensor4D;
     }
 
     const texts: [string, (index: number) => number][] = [
       ['one text per row', () => 0],
       ['several texts per row, one of them longer than a block of queries', (index) => (index < 17 ? 0 : index < 100 ? 1 : 2)],
     ];
-    const options: [string, AttentionOptions][] = [
-      ['with neither window nor cap', { scale: 0.3, softCap: null, windowTokens: null }],
-      ['with a window', { scale: 0.3, softCap: null, windowTokens: 20 }],
-      ['with a cap', { scale: 2, softCap: 1.5, windowTokens: null }],
+    const options: [string, Given][] = [
+      ['with neither window nor cap', { scale: 0.3, softCap: null, windowTokens: null, sinks: [] }],
+      ['with a window', { scale: 0.3, softCap: null, windowTokens: 20, sinks: [] }],
+      ['with a cap', { scale: 2, softCap: 1.5, windowTokens: null, sinks: [] }],
+      // Far below every score, and far above.
+      ['with sinks', { scale: 0.3, softCap: null, windowTokens: null, sinks: [[-40, 0.5, 3, 40]] }],
+      ['with sinks and a window', { scale: 0.3, softCap: null, windowTokens: 20, sinks: [[2, -1, 0, 4]] }],
     ];
     it.each(texts.flatMap(([text, segmentOf]) => options.map(([name, given]) => ({ text, segmentOf, name, given }))))(
       'with $text, $name, gives the output and the gradients of textbook attention',
@@ -45,7 +55,7 @@ describe.each([2, 5].flatMap((rows) => ATTENTION_TOLERANCES.map(([precision, tol
           { ...fed, segments: { shape: [rows, length], dtype: 'int32' } },
           ({ q, k, v, segments, dO }) => {
             const inputs: [Tensor, Tensor, Tensor, Tensor] = [q!, k!, v!, segments!];
-            const [O, logs] = attentionKernel(inputs, given);
+            const [O, logs] = attentionKernel([...inputs, ...given.sinks.map((sinks) => tf.tensor1d(sinks))], given);
             return [O, ...attentionGradientKernel(inputs, [logs, dO!], given)];
           },
           precision,
@@ -70,23 +80,3 @@ describe.each([2, 5].flatMap((rows) => ATTENTION_TOLERANCES.map(([precision, tol
     );
   },
 );
-
-describe('products of a few rows', () => {
-  // The matrix unit computes 16 rows, 16 columns and 32 elements of the inner axis at once.
-  it.each([
-    [96, 64],
-    [70, 131],
-    [33, 5],
-  ])('with a matrix in bf16 of %i inputs and %i outputs give the result of a plain product', (inner, columns) => {
-    // A product's result is in bf16.
-    const body = ({ x, W, I }: Record<string, Tensor>) =>
-      rowProductsKernel(x as Tensor2D, [tf.matMul(W as Tensor2D, I as Tensor2D), W as Tensor2D], { rounds: true });
-    const { run } = recorded({ x: { shape: [TOKENS, inner] }, W: { shape: [columns, inner] }, I: { shape: [inner, inner] } }, body, 'bf16');
-    for (const rows of [1, 8, 16, 37])
-      tf.tidy(() => {
-        const [x, W] = [waves([rows, inner], 1.3), waves([columns, inner], 2.1)] as [Tensor2D, Tensor2D];
-        const wanted = tf.matMul(x, W, false, true);
-        for (const product of run({ x, W, I: tf.eye(inner) })) expectClose(product, wanted);
-      });
-  });
-});
