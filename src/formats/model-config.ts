@@ -189,6 +189,8 @@ export interface ModelConfig {
    * `transformers` know the whole model, so adapters and delivered models are its.
    */
   otherTowers?: readonly string[];
+  /** How the experts' matrices are stored, where it is not as floats: they are unpacked as they are read. */
+  packed?: 'mxfp4';
   /** Dropout that config.json requests inside the model, e.g. `resid_pdrop 0.1`. None of it is applied. */
   dropout: string[];
   /** Fields that transformers ignores in this family, and so does the decoder, e.g. `attn_logit_softcapping 50`. */

@@ -46,6 +46,7 @@ export function saveCompanions(model: Pick<ModelConfig, 'tiedHead'>, dir: string
   const config = readJson(source, MODEL_DIRECTORY_HINT) as Record<string, unknown>;
   // transformers 4 calls it torch_dtype, 5 dtype.
   const changes: Record<string, unknown> = { ['torch_dtype' in config ? 'torch_dtype' : 'dtype']: TORCH_NAMES[dtype] };
+  if ('quantization_config' in config) changes['quantization_config'] = undefined; // what is written is unpacked
   if (!model.tiedHead && parseModelConfig(config, CONFIG_FILE).tiedHead) changes['tie_word_embeddings'] = false;
   writeFileWhole(join(dir, CONFIG_FILE), withFields(readFileSync(source, 'utf8'), changes));
   const copied = [...COMPANION_FILES.filter((name) => existsSync(join(sourceDir, name))), ...additionalTemplates(sourceDir)];

@@ -1,9 +1,10 @@
 /** The files in which a model directory's weights are stored. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { shardsOf, WEIGHTS_FILE, WEIGHTS_INDEX_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { readJson } from './files.ts';
+import { type WeightFile, withUnpacked } from './mxfp4.ts';
 import { openSafetensors } from './safetensors.ts';
 
 /** Hint for a file missing from a model directory. */
@@ -32,13 +33,25 @@ export function weightFiles(modelDir: string): string[] {
   return shards.map((name) => join(modelDir, name));
 }
 
-/** The shape of every tensor stored in a model directory, by name. Reads only the headers. */
-export function storedShapes(modelDir: string): Map<string, number[]> {
-  const shapes = new Map<string, number[]>();
-  for (const path of weightFiles(modelDir)) {
-    const file = openSafetensors(path);
-    for (const [name, { shape }] of file.header.tensors) shapes.set(name, shape);
-    file.close();
+/**
+ * Opens the files of `weightFiles`.
+ * @param options.packed whether matrices in MXFP4 are found under their own names
+ */
+export function openWeightFiles(modelDir: string, { packed }: { packed: boolean }): WeightFile[] {
+  const files: WeightFile[] = [];
+  try {
+    for (const path of weightFiles(modelDir)) files.push({ file: openSafetensors(path), where: basename(path) });
+  } catch (error) {
+    for (const { file } of files) file.close();
+    throw error;
   }
+  return packed ? withUnpacked(files) : files;
+}
+
+/** The shape of every tensor stored in a model directory, by name; of a packed one, as it is used. Reads only the headers. */
+export function storedShapes(modelDir: string): Map<string, number[]> {
+  const files = openWeightFiles(modelDir, { packed: true });
+  const shapes = new Map(files.flatMap(({ file }) => [...file.header.tensors].map(([name, { shape }]) => [name, shape])));
+  for (const { file } of files) file.close();
   return shapes;
 }

@@ -1,12 +1,9 @@
 import type { TensorEntry } from '../../../src/formats/safetensors.ts';
 import type { HeldFloats } from '../io/float-formats.ts';
-import type { SafetensorsFile } from '../io/safetensors.ts';
+import type { WeightFile } from '../io/mxfp4.ts';
 
 /** A tensor in a file. */
-export interface StoredTensor {
-  file: SafetensorsFile;
-  /** The file's name. */
-  where: string;
+export interface StoredTensor extends WeightFile {
   /** Its name in the file. */
   name: string;
 }

@@ -1,6 +1,6 @@
 /** Reads a base model's weights from a Hugging Face directory. */
 import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { storedForms } from '../../../src/formats/expert-shapes.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
@@ -10,8 +10,8 @@ import { Refusal } from '../../../src/formats/refusal.ts';
 import { readJson } from '../io/files.ts';
 import type { HeldFloats } from '../io/float-formats.ts';
 import { notAModel } from '../io/not-a-model.ts';
-import { type CopiedTensor, openSafetensors } from '../io/safetensors.ts';
-import { MODEL_DIRECTORY_HINT, weightFiles } from '../io/weight-files.ts';
+import type { CopiedTensor } from '../io/safetensors.ts';
+import { MODEL_DIRECTORY_HINT, openWeightFiles } from '../io/weight-files.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { entryOf, readWeightInto, type StoredTensor, type StoredWeight, sameValues } from './stored-tensor.ts';
 
@@ -53,7 +53,7 @@ export interface StoredWeights {
  * @throws Refusal `corrupt_model_file` naming every missing, misshapen and unknown tensor
  */
 export function openWeights(modelDir: string, declared: ModelConfig): StoredWeights {
-  const files = openFiles(modelDir);
+  const files = openWeightFiles(modelDir, { packed: declared.packed !== undefined });
   const close = (): void => {
     for (const { file } of files) file.close();
   };
@@ -205,15 +205,4 @@ function placeOf(index: number, shape: readonly number[]): string {
     return place;
   });
   return `[${places.reverse().join(', ')}]`;
-}
-
-function openFiles(modelDir: string): Pick<StoredTensor, 'file' | 'where'>[] {
-  const files: Pick<StoredTensor, 'file' | 'where'>[] = [];
-  try {
-    for (const path of weightFiles(modelDir)) files.push({ file: openSafetensors(path), where: basename(path) });
-  } catch (error) {
-    for (const { file } of files) file.close();
-    throw error;
-  }
-  return files;
 }

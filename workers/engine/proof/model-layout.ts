@@ -7,7 +7,7 @@ import { MODEL_DIRECTORY_HINT, storedShapes } from '../io/weight-files.ts';
 import { readModelConfig } from '../model/weights.ts';
 
 /** Fields of config.json that storing a model may change. */
-const STORED_AS = ['dtype', 'torch_dtype'];
+const STORED_AS = ['dtype', 'torch_dtype', 'quantization_config'];
 
 const TIED = 'tie_word_embeddings';
 
