@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { EXPORT_DTYPES } from '../../src/formats/export-format.ts';
 import { openForInference } from '../../workers/engine/compiled/open-model.ts';
 import { Tokenizer } from '../../workers/engine/data/tokenizer.ts';
-import { exportAdapterGguf, exportModelGguf } from '../../workers/engine/export/gguf/export-gguf.ts';
-import type { GgufType } from '../../workers/engine/export/gguf/tensor-types.ts';
+import { exportAdapterGguf, exportModelGguf } from '../../workers/engine/gguf/export-gguf.ts';
+import type { GgufType } from '../../workers/engine/gguf/tensor-types.ts';
 import { argmax } from '../loaders/probabilities.ts';
 
 /** Tokens after each prompt that llama.cpp must choose as Graft does. */

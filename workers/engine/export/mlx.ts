@@ -3,10 +3,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ADAPTER_CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
+import { transposed } from '../gguf/transforms.ts';
 import { writeFileWhole } from '../io/files.ts';
 import { writeSafetensors } from '../io/safetensors.ts';
 import { readModelConfig } from '../model/weights.ts';
-import { transposed } from './gguf/transforms.ts';
 import { evenlyScaled, openLowRankAdapter } from './merged-weights.ts';
 
 /** Families whose modules mlx-lm names as their checkpoints do. */

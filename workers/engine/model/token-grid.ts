@@ -3,7 +3,8 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import type { TokenGrid } from './decoder.ts';
-import { dependsOnLength, rotaryFrequencies, sharedRowLimit } from './rope.ts';
+import { dependsOnLength, sharedRowLimit } from './rope.ts';
+import { rotaryFrequencies } from './rotary-frequencies.ts';
 
 /** The content of a grid, as plain arrays. */
 export interface GridContent {

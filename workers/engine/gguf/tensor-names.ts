@@ -1,6 +1,6 @@
 /** llama.cpp's names of a model's tensors, and how they differ from the checkpoint's. */
-import type { ModelConfig } from '../../../../src/formats/model-config.ts';
-import { headWeight, linearLayers, weightShapes } from '../../../../src/formats/module-shapes.ts';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { headWeight, linearLayers, weightShapes } from '../../../src/formats/module-shapes.ts';
 import { inHeadParts, interleaved, plusOne, type RowOrder, transposed } from './transforms.ts';
 
 export interface NamedTensor {

@@ -1,9 +1,9 @@
 /** Rotary positions as llama.cpp takes them. */
-import { softmaxLayers } from '../../../../src/formats/mixers.ts';
-import type { ModelConfig } from '../../../../src/formats/model-config.ts';
-import type { RopeScaling, Rotary } from '../../../../src/formats/rotary.ts';
-import { rotaryFrequencies } from '../../model/rope.ts';
-import type { MetadataValue } from './file.ts';
+import { softmaxLayers } from '../../../src/formats/mixers.ts';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import type { RopeScaling, Rotary } from '../../../src/formats/rotary.ts';
+import { rotaryFrequencies } from '../model/rotary-frequencies.ts';
+import type { MetadataValue } from './write-file.ts';
 
 interface RotaryHyperparameters {
   values: [string, MetadataValue][];

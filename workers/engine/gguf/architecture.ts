@@ -1,9 +1,9 @@
 /** Which models llama.cpp can run as they are, under which of its names, and with which hyperparameters. */
-import { softmaxLayers } from '../../../../src/formats/mixers.ts';
-import type { ModelConfig } from '../../../../src/formats/model-config.ts';
-import { Refusal } from '../../../../src/formats/refusal.ts';
-import type { MetadataValue } from './file.ts';
+import { softmaxLayers } from '../../../src/formats/mixers.ts';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 import { rotaryHyperparameters } from './rotary.ts';
+import type { MetadataValue } from './write-file.ts';
 
 export interface Architecture {
   /** `general.architecture` */

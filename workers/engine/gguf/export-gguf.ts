@@ -1,13 +1,13 @@
 /** Exports for llama.cpp and what is built on it: a whole model, or an adapter that llama.cpp adds to one. */
-import type { TemplateSources } from '../../data/template/template-files.ts';
-import type { Tokenizer } from '../../data/tokenizer.ts';
-import { readModelConfig } from '../../model/weights.ts';
-import { openLowRankAdapter, openMergedWeights, type TunedFiles } from '../merged-weights.ts';
+import type { TemplateSources } from '../data/template/template-files.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
+import { openLowRankAdapter, openMergedWeights, type TunedFiles } from '../export/merged-weights.ts';
+import { readModelConfig } from '../model/weights.ts';
 import { architectureOf } from './architecture.ts';
-import { type GgufTensor, ggufBytes, type Metadata, type MetadataValue, writeGguf } from './file.ts';
 import { namedLayers, namedTensors } from './tensor-names.ts';
 import { FILE_TYPES, type GgufType, typeOf } from './tensor-types.ts';
 import { tokenizerMetadata } from './vocabulary.ts';
+import { type GgufTensor, ggufBytes, type Metadata, type MetadataValue, writeGguf } from './write-file.ts';
 
 /** Version of ggml's quantized types. */
 const QUANTIZATION_VERSION = 2;

@@ -1,5 +1,5 @@
 /** The types in which tensors are stored in GGUF, and their encoding. */
-import { encodeFloats } from '../../io/float-formats.ts';
+import { encodeFloats } from '../io/float-formats.ts';
 
 /** Elements of one block of Q8_0, which share a scale. */
 const BLOCK = 32;

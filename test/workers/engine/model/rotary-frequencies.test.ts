@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { softmaxLayers } from '../../../../src/formats/mixers.ts';
 import { parseModelConfig } from '../../../../src/formats/parse-model-config.ts';
-import { rotaryFrequencies } from '../../../../workers/engine/model/rope.ts';
+import { rotaryFrequencies } from '../../../../workers/engine/model/rotary-frequencies.ts';
 
 const config = (rope: Record<string, unknown>) =>
   parseModelConfig(

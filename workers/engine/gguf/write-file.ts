@@ -3,7 +3,7 @@
  * Source: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
 import { writeSync } from 'node:fs';
-import { replaceFileSlowly } from '../../io/files.ts';
+import { replaceFileSlowly } from '../io/files.ts';
 import { encodeTensor, type GgufType, TENSOR_TYPES, tensorBytes } from './tensor-types.ts';
 
 const VERSION = 3;

@@ -1,6 +1,6 @@
 /** How llama.cpp splits a text into words before it merges bytes, by the name it has for that (`tokenizer.ggml.pre`). */
-import { isRecord } from '../../../../src/formats/record.ts';
-import { Refusal } from '../../../../src/formats/refusal.ts';
+import { isRecord } from '../../../src/formats/record.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
 
 type Json = Record<string, unknown>;
 

@@ -2,13 +2,13 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ModelConfig } from '../../../../src/formats/model-config.ts';
-import { isRecord } from '../../../../src/formats/record.ts';
-import { Refusal } from '../../../../src/formats/refusal.ts';
-import { openPythonTokenizer } from '../../data/python-tokenizer/python-tokenizer.ts';
-import { DEFAULT, type TemplateSources } from '../../data/template/template-files.ts';
-import type { Metadata, MetadataValue } from './file.ts';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { isRecord } from '../../../src/formats/record.ts';
+import { Refusal } from '../../../src/formats/refusal.ts';
+import { openPythonTokenizer } from '../data/python-tokenizer/python-tokenizer.ts';
+import { DEFAULT, type TemplateSources } from '../data/template/template-files.ts';
 import { preTokenizerOf } from './pre-tokenizer.ts';
+import type { Metadata, MetadataValue } from './write-file.ts';
 
 type Json = Record<string, unknown>;
 
