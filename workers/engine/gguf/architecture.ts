@@ -92,6 +92,24 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   },
 };
 
+/** A family by llama.cpp's name of it. */
+export interface NamedFamily {
+  /** `model_type` of the checkpoint; of several with the same name in llama.cpp, the plainest. */
+  modelType: string;
+  /** Every layer but those whose number is a multiple of this has a sliding window; null if none has. */
+  windowPeriod: number | null;
+}
+
+const BY_NAME: ReadonlyMap<string, NamedFamily> = new Map(
+  Object.entries(FAMILIES)
+    .toReversed()
+    .map(([modelType, { name, windowPeriod = null }]) => [name, { modelType, windowPeriod }]),
+);
+
+export const familyNamed = (architecture: string): NamedFamily | null => BY_NAME.get(architecture) ?? null;
+/** llama.cpp's names of all families that are read and written. */
+export const ARCHITECTURES: readonly string[] = [...BY_NAME.keys()].toReversed();
+
 /** The activations that llama.cpp computes; its GELU is always the tanh approximation, in 16 bits on processors. */
 const activationProblem = ({ modelType, mlp }: ModelConfig): string | false => {
   const isGelu = modelType.startsWith('gemma') || modelType.startsWith('gpt');

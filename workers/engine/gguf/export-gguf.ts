@@ -6,6 +6,7 @@ import { readModelConfig } from '../model/weights.ts';
 import { architectureOf } from './architecture.ts';
 import { namedLayers, namedTensors } from './tensor-names.ts';
 import { FILE_TYPES, type GgufType, typeOf } from './tensor-types.ts';
+import { reorder } from './transforms.ts';
 import { tokenizerMetadata } from './vocabulary.ts';
 import { type GgufTensor, ggufBytes, type Metadata, type MetadataValue, writeGguf } from './write-file.ts';
 
@@ -90,7 +91,7 @@ export async function exportAdapterGguf(
         const full = `${name}.lora_${matrix}`;
         return { name: full, shape, type: typeOf(full, shape, options.type), read: () => values };
       };
-      return [tensor('a', [r, input], A), tensor('b', [out, r], rows === null ? B : rows(B, out))];
+      return [tensor('a', [r, input], A), tensor('b', [out, r], reorder(B, out, rows))];
     });
     const metadata = new Map<string, MetadataValue>([
       ...general('adapter', { architecture: architecture.name, name: options.name }),

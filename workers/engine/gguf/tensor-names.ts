@@ -1,16 +1,21 @@
 /** llama.cpp's names of a model's tensors, and how they differ from the checkpoint's. */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { headWeight, linearLayers, weightShapes } from '../../../src/formats/module-shapes.ts';
-import { inHeadParts, interleaved, plusOne, type RowOrder, transposed } from './transforms.ts';
+import { inHeadParts, interleaved, minusOne, plusOne, type RowOrder, reorder, restore, transposed } from './transforms.ts';
 
 export interface NamedTensor {
   /** llama.cpp's. */
   name: string;
   /** The checkpoint's. */
   source: string;
+  /** In the file. */
   shape: readonly number[];
+  /** In the checkpoint. */
+  sourceShape: readonly number[];
   /** From the checkpoint's values to the file's. */
   convert(values: Float32Array): Float32Array;
+  /** From the file's values to the checkpoint's. */
+  restore(values: Float32Array): Float32Array;
 }
 
 /** A linear layer of the blocks: what an adapter's matrices are named by, and how the rows of its output are ordered. */
@@ -19,6 +24,8 @@ export interface NamedLayer {
   name: string;
   rows: RowOrder;
 }
+
+const asIs = (values: Float32Array): Float32Array => values;
 
 interface Modules {
   /** Whether queries and keys are stored with the two halves of each rotated pair beside each other. */
@@ -100,10 +107,10 @@ export function namedTensors(config: ModelConfig, options: Modules & { needsHead
   const tensors = [...weightShapes(config)].map(([source, shape]): NamedTensor => {
     const [module, kind] = [source.slice(0, source.lastIndexOf('.')), source.slice(source.lastIndexOf('.'))];
     const name = `${nameOf(module)}${kind}`;
-    const same = { name, source, shape };
+    const same = { name, source, shape, sourceShape: shape };
     if (!linears.has(module)) {
-      const isNorm = shape.length === 1 && kind === '.weight';
-      return { ...same, convert: isNorm && config.norm.offset === 1 ? plusOne : (values) => values };
+      const isShifted = shape.length === 1 && kind === '.weight' && config.norm.offset === 1;
+      return { ...same, convert: isShifted ? plusOne : asIs, restore: isShifted ? minusOne : asIs };
     }
     const rows = rowsOf(module, config, options);
     const isTransposed = config.inputFirst && shape.length === 2;
@@ -112,9 +119,11 @@ export function namedTensors(config: ModelConfig, options: Modules & { needsHead
       name,
       source,
       shape: stored,
-      convert(values) {
-        const turned = isTransposed ? transposed(values, shape) : values;
-        return rows === null ? turned : rows(turned, stored[0]!);
+      sourceShape: shape,
+      convert: (values) => reorder(isTransposed ? transposed(values, shape) : values, stored[0]!, rows),
+      restore(values) {
+        const ordered = restore(values, stored[0]!, rows);
+        return isTransposed ? transposed(ordered, stored) : ordered;
       },
     };
   });

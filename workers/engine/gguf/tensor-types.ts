@@ -4,14 +4,30 @@ import { encodeFloats } from '../io/float-formats.ts';
 /** Elements of one block of Q8_0, which share a scale. */
 const BLOCK = 32;
 
-/** ggml's codes, and bytes per block of elements. */
+/** Elements of one block of the K-quants. */
+const SUPER_BLOCK = 256;
+
+/** Of the types that are read: ggml's codes, and bytes per block of elements. */
 export const TENSOR_TYPES = {
   f32: { code: 0, elements: 1, bytes: 4 },
   f16: { code: 1, elements: 1, bytes: 2 },
+  q4_0: { code: 2, elements: BLOCK, bytes: 18 },
+  q4_1: { code: 3, elements: BLOCK, bytes: 20 },
+  q5_0: { code: 6, elements: BLOCK, bytes: 22 },
+  q5_1: { code: 7, elements: BLOCK, bytes: 24 },
   q8_0: { code: 8, elements: BLOCK, bytes: 2 + BLOCK },
+  q2_k: { code: 10, elements: SUPER_BLOCK, bytes: 84 },
+  q3_k: { code: 11, elements: SUPER_BLOCK, bytes: 110 },
+  q4_k: { code: 12, elements: SUPER_BLOCK, bytes: 144 },
+  q5_k: { code: 13, elements: SUPER_BLOCK, bytes: 176 },
+  q6_k: { code: 14, elements: SUPER_BLOCK, bytes: 210 },
+  iq4_nl: { code: 20, elements: BLOCK, bytes: 18 },
+  iq4_xs: { code: 23, elements: SUPER_BLOCK, bytes: 136 },
   bf16: { code: 30, elements: 1, bytes: 2 },
 } as const;
-export type GgufType = keyof typeof TENSOR_TYPES;
+export type StoredType = keyof typeof TENSOR_TYPES;
+/** Those that are written too. */
+export type GgufType = 'f32' | 'f16' | 'q8_0' | 'bf16';
 
 /** `general.file_type`: the type of most tensors. */
 export const FILE_TYPES: Readonly<Record<GgufType, number>> = { f32: 0, f16: 1, q8_0: 7, bf16: 32 };
@@ -21,7 +37,7 @@ const PART_ELEMENTS = 1 << 20;
 
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
-export function tensorBytes(shape: readonly number[], type: GgufType): number {
+export function tensorBytes(shape: readonly number[], type: StoredType): number {
   const { elements, bytes } = TENSOR_TYPES[type];
   return (sizeOf(shape) / elements) * bytes;
 }

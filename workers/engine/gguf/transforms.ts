@@ -1,16 +1,26 @@
 /** Orders of a matrix's elements that llama.cpp stores differently from the checkpoint. */
 
-/** Reorders the rows of a matrix, or the elements of a vector; null leaves them. @param rows their number */
-export type RowOrder = ((values: Float32Array, rows: number) => Float32Array) | null;
+/** An order of a matrix's rows, or of a vector's elements; null leaves them. */
+export type RowOrder = ((rows: number) => (row: number) => number) | null;
 
-/** @param source of each row in the result, the row of the values that it is */
-function reorder(values: Float32Array, rows: number, source: (row: number) => number): Float32Array {
-  const width = values.length / rows;
+/** From the checkpoint's order to the file's. @param rows their number */
+export function reorder(values: Float32Array, rows: number, order: RowOrder): Float32Array {
+  if (order === null) return values;
+  const [source, width] = [order(rows), values.length / rows];
   const result = new Float32Array(values.length);
   for (let row = 0; row < rows; row++) {
     const from = source(row) * width;
     result.set(values.subarray(from, from + width), row * width);
   }
+  return result;
+}
+
+/** From the file's order to the checkpoint's. @param rows their number */
+export function restore(values: Float32Array, rows: number, order: RowOrder): Float32Array {
+  if (order === null) return values;
+  const [target, width] = [order(rows), values.length / rows];
+  const result = new Float32Array(values.length);
+  for (let row = 0; row < rows; row++) result.set(values.subarray(row * width, (row + 1) * width), target(row) * width);
   return result;
 }
 
@@ -20,23 +30,23 @@ function reorder(values: Float32Array, rows: number, source: (row: number) => nu
  */
 export const interleaved =
   (heads: number): RowOrder =>
-  (values, rows) => {
+  (rows) => {
     const size = rows / heads;
-    return reorder(values, rows, (row) => {
+    return (row) => {
       const [head, at] = [Math.floor(row / size), row % size];
       return head * size + (at % 2) * (size / 2) + Math.floor(at / 2);
-    });
+    };
   };
 
 /** From the query, key and value of each head in turn to all queries, then all keys, then all values. */
 export const inHeadParts =
   (heads: number): RowOrder =>
-  (values, rows) => {
+  (rows) => {
     const size = rows / heads / 3;
-    return reorder(values, rows, (row) => {
+    return (row) => {
       const [part, head, at] = [Math.floor(row / (heads * size)), Math.floor(row / size) % heads, row % size];
       return (head * 3 + part) * size + at;
-    });
+    };
   };
 
 /** @param shape [rows, columns] of the values */
@@ -47,5 +57,6 @@ export function transposed(values: Float32Array, shape: readonly number[]): Floa
   return result;
 }
 
-/** Gemma's norms are stored minus one. */
+/** Gemma's norms are stored minus one, but not in GGUF. */
 export const plusOne = (values: Float32Array): Float32Array => values.map((value) => value + 1);
+export const minusOne = (values: Float32Array): Float32Array => values.map((value) => value - 1);

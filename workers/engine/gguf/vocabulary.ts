@@ -8,17 +8,14 @@ import { Refusal } from '../../../src/formats/refusal.ts';
 import { openPythonTokenizer } from '../data/python-tokenizer/python-tokenizer.ts';
 import { DEFAULT, type TemplateSources } from '../data/template/template-files.ts';
 import { preTokenizerOf } from './pre-tokenizer.ts';
+import { KIND, SPACE } from './token-kinds.ts';
 import type { Metadata, MetadataValue } from './write-file.ts';
 
 type Json = Record<string, unknown>;
 
-/** llama.cpp's kinds of tokens. */
-const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
-
 /** Score of a token that no merge makes: it is only ever matched whole. */
 const NEVER_MERGED = -1e6;
 const BYTE = /^<0x[0-9A-F]{2}>$/;
-const SPACE = '\u2581';
 
 interface AddedToken {
   id: number;
