@@ -21,7 +21,7 @@ export const LARGEST: Readonly<Record<string, number>> = {
   ...{ linear_conv_kernel_dim: 64, conv_L_cache: 64 },
   ...{ block_ff_dim: 16 * WIDTH, block_multiple_of: WIDTH },
   ...{ num_experts: EXPERTS, num_local_experts: EXPERTS, num_experts_per_tok: EXPERTS, decoder_sparse_step: LAYERS },
-  moe_intermediate_size: 16 * WIDTH,
+  ...{ moe_intermediate_size: 16 * WIDTH, shared_expert_intermediate_size: 16 * WIDTH },
   vocab_size: 2 ** 22,
   ...{ max_position_embeddings: TOKENS, n_positions: TOKENS, original_max_position_embeddings: TOKENS },
 };

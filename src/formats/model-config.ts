@@ -83,6 +83,8 @@ export interface Experts {
   normalised: boolean;
   /** Whether a block has it; the others have the MLP. */
   inBlocks: boolean[];
+  /** Of an MLP that all tokens go through beside their experts, times σ of a gate. */
+  shared?: { intermediateSize: number };
 }
 
 /** Module and parameter names of a mixture of experts. */
@@ -91,6 +93,8 @@ export interface ExpertNames {
   /** Matrices of all experts in one: [experts, 2 · intermediate, hidden], with gates before ups, and [experts, hidden, intermediate]. */
   gateAndUp: string;
   down: string;
+  /** The MLP of all tokens, and its gate. */
+  shared?: { gate: string; up: string; down: string; outputGate: string };
   /** How files name the matrices of one expert, if not all of them are in one. */
   stored: { router: string; gate(expert: number): string; up(expert: number): string; down(expert: number): string };
   /** The last parts of the names that the matrices had as modules in transformers 4. PEFT still takes them for those of now. */
@@ -100,12 +104,11 @@ export interface ExpertNames {
 /** Module and parameter names of a delta net. */
 export interface DeltaNetNames {
   module: string;
-  /** To all queries, then keys, then values. */
-  mixed: string;
-  /** To the gates of its output; to β; to what the decay is computed from. */
-  gate: string;
-  beta: string;
-  decay: string;
+  /**
+   * To all queries, then keys, then values; to the gates of its output; to β; to what the decay is computed from. Or to queries, keys, values and gates, and to
+   * β and decay, of one key head after the other.
+   */
+  inputs: { mixed: string; gate: string; beta: string; decay: string } | { mixedAndGate: string; betaAndDecay: string };
   convolution: string;
   /** Parameters. */
   decayBias: string;

@@ -39,7 +39,14 @@ export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
       }
       add(names.attention.output, { out: hidden, in: queries, bias: outputBias });
     }
-    if (config.experts?.inBlocks[i] !== true) {
+    if (config.experts?.inBlocks[i] === true) {
+      const [shared, sharedNames] = [config.experts.shared, names.experts?.shared];
+      if (shared !== undefined && sharedNames !== undefined) {
+        for (const name of [sharedNames.gate, sharedNames.up]) add(name, { out: shared.intermediateSize, in: hidden, bias: false });
+        add(sharedNames.down, { out: hidden, in: shared.intermediateSize, bias: false });
+        add(sharedNames.outputGate, { out: 1, in: hidden, bias: false });
+      }
+    } else {
       if ('gateAndUp' in names.mlp) add(names.mlp.gateAndUp, { out: 2 * intermediate, in: hidden, bias: mlp.bias });
       if ('gate' in names.mlp) add(names.mlp.gate, { out: intermediate, in: hidden, bias: mlp.bias });
       if ('up' in names.mlp) add(names.mlp.up, { out: intermediate, in: hidden, bias: mlp.bias });
@@ -60,19 +67,24 @@ export const hasValues = ({ sharesWith, valuesAreKeys }: SoftmaxAttention): bool
 function deltaNetLayers(mixer: DeltaNet, names: DeltaNetNames, hidden: number): Record<string, Omit<LinearLayer, 'bias'>> {
   const values = mixer.valueHeads * mixer.valueSize;
   return {
-    [names.mixed]: { out: mixedSize(mixer), in: hidden },
-    [names.gate]: { out: values, in: hidden },
-    [names.beta]: { out: mixer.valueHeads, in: hidden },
-    [names.decay]: { out: mixer.valueHeads, in: hidden },
+    ...deltaNetInputs(mixer, names, hidden),
     [names.output]: { out: hidden, in: values },
   };
+}
+
+function deltaNetInputs(mixer: DeltaNet, { inputs }: DeltaNetNames, hidden: number): Record<string, Omit<LinearLayer, 'bias'>> {
+  const [mixed, values, heads] = [mixedSize(mixer), mixer.valueHeads * mixer.valueSize, mixer.valueHeads];
+  const layer = (out: number) => ({ out, in: hidden });
+  if ('mixedAndGate' in inputs) return { [inputs.mixedAndGate]: layer(mixed + values), [inputs.betaAndDecay]: layer(2 * heads) };
+  return { [inputs.mixed]: layer(mixed), [inputs.gate]: layer(values), [inputs.beta]: layer(heads), [inputs.decay]: layer(heads) };
 }
 
 /** Whether a weight is a buffer to PyTorch: no method trains it, and it is no parameter. */
 export const isBuffer = (name: string, { names }: ModelConfig): boolean => names.blockScale !== undefined && name.endsWith(`.${names.blockScale}`);
 
-/** Whether a tensor of a checkpoint has no use: keys and values of layers that share those of others. */
+/** Whether a tensor of a checkpoint has no use: layers that predict several tokens at once, keys and values of layers that share those of others. */
 export function isUnused(name: string, { mixers, names }: ModelConfig): boolean {
+  if (name.startsWith('mtp.')) return true;
   const [, layer, rest] = name.startsWith(`${names.blocks}.`) ? (/^(\d+)\.(.*)$/.exec(name.slice(names.blocks.length + 1)) ?? []) : [];
   const mixer = mixers[Number(layer)];
   return mixer?.kind === 'attention' && mixer.sharesWith !== undefined && /\.[kv]_(proj|norm)\.(weight|bias)$/.test(`.${rest}`);

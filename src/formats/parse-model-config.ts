@@ -10,7 +10,7 @@ import { llama, ministral, ministral3, mistral, phi3, qwen2, qwen3, smollm3 } fr
 import { mixtral, qwen3Moe } from './families/mixtures.ts';
 import { gemma3Whole, gemma4Whole, mistral3, qwen3VlWhole, qwen35Whole } from './families/multimodal.ts';
 import { olmo2, olmo3 } from './families/olmo.ts';
-import { qwen35 } from './families/qwen35.ts';
+import { qwen3Next, qwen35 } from './families/qwen35.ts';
 import { MATHS_FIELDS } from './maths-fields.ts';
 import type { ModelConfig } from './model-config.ts';
 import { isRecord } from './record.ts';
@@ -23,7 +23,7 @@ const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
     ...{ llama, smollm3, mistral, ministral, ministral3, granite, granitemoehybrid: granite4, qwen2, qwen3, qwen3_5_text: qwen35 },
     ...{ gemma, gemma2, gemma3_text: gemma3, gemma4_text: gemma4, phi3, olmo2, olmo3, glm4, lfm2, gpt2, gpt_neox: gptNeox },
     ...{ gemma3: gemma3Whole, gemma4: gemma4Whole, mistral3, qwen3_vl: qwen3VlWhole, qwen3_5: qwen35Whole },
-    ...{ mixtral, qwen3_moe: qwen3Moe },
+    ...{ mixtral, qwen3_moe: qwen3Moe, qwen3_next: qwen3Next },
   }),
 );
 

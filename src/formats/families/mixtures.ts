@@ -31,6 +31,8 @@ const MIXTRAL_NAMES: ExpertNames = {
 
 /** @param sizes of the experts. A token has at most as many experts as there are */
 export function withExperts(fields: ConfigFields, config: ModelConfig, { names, ...experts }: Experts & { names: ExpertNames }): ModelConfig {
+  // transformers adds a loss that balances the experts then.
+  if (fields.flag('output_router_logits')) fields.unsupported('output_router_logits is true');
   if (experts.perToken > experts.count) fields.contradiction(`num_experts_per_tok (${experts.perToken}) is more than the ${experts.count} experts`);
   return { ...config, experts, names: { ...config.names, experts: names } };
 }
@@ -67,18 +69,21 @@ export const qwen3Moe: Family = (fields) => {
   });
   const normed: ModelConfig = { ...config, attention: { ...config.attention, queryKeyNorm: 'head' } };
   return withExperts(fields, withAttentionBias(normed, fields.flag('attention_bias')), {
-    ...qwenExperts(fields),
+    ...qwenExperts(fields, { count: 128, perToken: 8, intermediateSize: 768, normalised: false }),
     inBlocks: sparseBlocks(fields, config.layers),
     names: EXPERT_NAMES,
   });
 };
 
-export const qwenExperts = (fields: ConfigFields): Omit<Experts, 'inBlocks'> => ({
-  count: fields.natural('num_experts', fields.has('num_local_experts') ? fields.natural('num_local_experts', 128) : 128),
-  perToken: fields.natural('num_experts_per_tok', 8),
-  intermediateSize: fields.natural('moe_intermediate_size', 768),
-  normalised: fields.flag('norm_topk_prob'),
-});
+/** What Qwen's configurations say of experts. transformers 5 calls their number by another name. */
+export function qwenExperts(fields: ConfigFields, fallback: Omit<Experts, 'inBlocks'>): Omit<Experts, 'inBlocks'> {
+  return {
+    count: fields.natural('num_experts', fields.has('num_local_experts') ? fields.natural('num_local_experts') : fallback.count),
+    perToken: fields.natural('num_experts_per_tok', fallback.perToken),
+    intermediateSize: fields.natural('moe_intermediate_size', fallback.intermediateSize),
+    normalised: fields.flag('norm_topk_prob', fallback.normalised),
+  };
+}
 
 export function sparseBlocks(fields: ConfigFields, layers: number): boolean[] {
   const step = fields.natural('decoder_sparse_step', 1);

@@ -32,8 +32,7 @@ export function deltaNet(x: Tensor2D, block: string, { config, parameters, mixer
   const { keyHeads, valueHeads, keySize, valueSize } = mixer;
   const [rows, length] = grid.positions.shape;
   const tokens = rows * length;
-  const modules = [names.mixed, names.gate, names.beta, names.decay].map((name) => `${block}.${name}`);
-  const [mixed, z, b, a] = parameters.linears(modules, x) as [Tensor2D, Tensor2D, Tensor2D, Tensor2D];
+  const [mixed, z, b, a] = inputsOf(x, block, { config, parameters, mixer });
   const parameter = (name: string): Tensor => parameters.weight(`${block}.${name}`);
 
   const convolved = activated(causalConvolution(mixed, convolutionWeight(parameters, `${block}.${names.convolution}`), { grid, layer }), 'silu');
@@ -57,4 +56,30 @@ export function deltaNet(x: Tensor2D, block: string, { config, parameters, mixer
   });
   const gated = gatedBy(tf.reshape(normed, [tokens, values]), z, 'silu');
   return parameters.linear(`${block}.${names.output}`, gated);
+}
+
+/** @returns all queries, keys and values [tokens, mixed], the output's gates [tokens, values], β before its σ and what the decays come from, [tokens, valueHeads] each */
+function inputsOf(
+  x: Tensor2D,
+  block: string,
+  { config, parameters, mixer }: Pick<Mixed, 'config' | 'parameters' | 'mixer'>,
+): [Tensor2D, Tensor2D, Tensor2D, Tensor2D] {
+  const { inputs } = config.names.deltaNet!;
+  const linears = (modules: string[]) =>
+    parameters.linears(
+      modules.map((name) => `${block}.${name}`),
+      x,
+    );
+  if (!('mixedAndGate' in inputs)) {
+    return linears([inputs.mixed, inputs.gate, inputs.beta, inputs.decay]) as [Tensor2D, Tensor2D, Tensor2D, Tensor2D];
+  }
+  const { keyHeads, valueHeads, keySize, valueSize } = mixer;
+  const [tokens] = x.shape;
+  const [joined, pair] = linears([inputs.mixedAndGate, inputs.betaAndDecay]) as [Tensor2D, Tensor2D];
+  const perKey = valueHeads / keyHeads;
+  const ofKeys = (joined: Tensor2D, sizes: number[]): Tensor2D[] =>
+    tf.split(tf.reshape(joined, [tokens * keyHeads, -1]), sizes, 1).map((part, i) => tf.reshape(part, [tokens, keyHeads * sizes[i]!]));
+  const [q, k, v, z] = ofKeys(joined, [keySize, keySize, perKey * valueSize, perKey * valueSize]);
+  const [b, a] = ofKeys(pair, [perKey, perKey]);
+  return [tf.concat([q!, k!, v!], 1), z!, b!, a!];
 }

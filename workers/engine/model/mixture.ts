@@ -7,7 +7,7 @@ import { gatedBy } from './activation.ts';
 import type { Parameters } from './parameters.ts';
 
 /**
- * Σ wₑ·downₑ(f(gateₑ(x)) · upₑ(x)) over the experts e that the router gives a token.
+ * Σ wₑ·downₑ(f(gateₑ(x)) · upₑ(x)) over the experts e that the router gives a token, and what all tokens go through.
  * @param x     [tokens, hidden]
  * @param block the block's name
  * @returns     [tokens, hidden]
@@ -21,7 +21,16 @@ export function mixture(x: Tensor2D, block: string, { config, parameters }: { co
   const [gate, up] = tf.split(gateAndUp, 2, 1) as [Tensor2D, Tensor2D];
   const y = parameters.experts(`${block}.${names.down}`, gatedBy(up, gate, config.mlp.activation), choices);
   const ofTokens: Tensor3D = tf.reshape(y, [tokens, experts.perToken, hidden]);
-  return tf.sum(tf.mul(ofTokens, tf.reshape(weights, [tokens, experts.perToken, 1])), 1);
+  const sum: Tensor2D = tf.sum(tf.mul(ofTokens, tf.reshape(weights, [tokens, experts.perToken, 1])), 1);
+  return names.shared === undefined ? sum : tf.add(sum, sharedExpert(x, block, { config, parameters }));
+}
+
+/** σ(outputGate(x)) · down(f(gate(x)) · up(x)) */
+function sharedExpert(x: Tensor2D, block: string, { config, parameters }: { config: ModelConfig; parameters: Parameters }): Tensor2D {
+  const { gate, up, down, outputGate } = config.names.experts!.shared!;
+  const modules = [gate, up, outputGate].map((name) => `${block}.${name}`);
+  const [gates, ups, scale] = parameters.linears(modules, x) as [Tensor2D, Tensor2D, Tensor2D];
+  return tf.mul(parameters.linear(`${block}.${down}`, gatedBy(ups, gates, config.mlp.activation)), tf.sigmoid(scale));
 }
 
 /**

@@ -45,7 +45,10 @@ export const lora: Method<ResolvedLora> = {
   layoutProblems(dir, { tuning, modelDir }) {
     const written = readAdapterConfig(dir);
     const config = readModelConfig(modelDir);
-    return [...configProblems(written, savingWhole(config, deliveredLora(onExperts(config, tuning))), config), ...adapterProblems(dir, modelDir, written)];
+    return [
+      ...configProblems(written, savingWhole(config, deliveredLora(onExperts(config, tuning))), config),
+      ...adapterProblems(dir, modelDir, written),
+    ];
   },
   adapter: { readTuning: readAdapterConfig, isBaseAtZero: isAdded, isPerRow, load: loadLoraAdapter },
 };
