@@ -63,6 +63,7 @@ export const FAMILIES: readonly Family[] = [
   { name: 'OLMo 2', fixtures: families('olmo2'), tokenizers: ['llama3'], templates: ['olmo2'] },
   { name: 'OLMo 3, windows beside YaRN', fixtures: families('olmo3'), tokenizers: ['llama3'], templates: [] },
   { name: 'GLM 4', fixtures: families('glm4'), tokenizers: [], templates: [] },
+  { name: 'gpt-oss, experts and attention sinks', fixtures: families('gpt-oss'), tokenizers: [], templates: [] },
   { name: 'LFM2, short convolutions', fixtures: families('lfm2'), tokenizers: [], templates: [] },
   { name: 'GPT-2', fixtures: families('gpt2'), tokenizers: ['gpt2'], templates: [] },
   {

@@ -85,20 +85,28 @@ export interface Experts {
   inBlocks: boolean[];
   /** Of an MLP that all tokens go through beside their experts, times σ of a gate. */
   shared?: { intermediateSize: number };
+  /** Router and experts have biases; those of a matrix are `{its name}_bias`, [experts, out]. */
+  bias?: true;
+  /** Matrices are [experts, in, out], not [experts, out, in]. */
+  inputFirst?: true;
+  /** Gates and ups alternate. */
+  interleaved?: true;
+  /** (up + 1)·gate·σ(alpha·gate), with gate up to `limit` and up within ±`limit`, instead of act(gate)·up. */
+  clamped?: { alpha: number; limit: number };
 }
 
 /** Module and parameter names of a mixture of experts. */
 export interface ExpertNames {
   router: string;
-  /** Matrices of all experts in one: [experts, 2 · intermediate, hidden], with gates before ups, and [experts, hidden, intermediate]. */
+  /** Matrices of all experts in one: [experts, 2 · intermediate, hidden], with gates before ups unless they alternate, and [experts, hidden, intermediate]. */
   gateAndUp: string;
   down: string;
   /** The MLP of all tokens, and its gate. */
   shared?: { gate: string; up: string; down: string; outputGate: string };
   /** How files name the matrices of one expert, if not all of them are in one. */
-  stored: { router: string; gate(expert: number): string; up(expert: number): string; down(expert: number): string };
+  stored?: { router: string; gate(expert: number): string; up(expert: number): string; down(expert: number): string };
   /** The last parts of the names that the matrices had as modules in transformers 4. PEFT still takes them for those of now. */
-  former: { router: string; gate: string; up: string; down: string };
+  former?: { router: string; gate: string; up: string; down: string };
 }
 
 /** Module and parameter names of a delta net. */

@@ -1,5 +1,5 @@
 /** Names and shapes of a model's weights, from its configuration alone. */
-import { expertShapes } from './expert-shapes.ts';
+import { expertBiases, expertShapes } from './expert-shapes.ts';
 import { headsOf, mixedSize } from './mixers.ts';
 import type { DeltaNet, DeltaNetNames, ModelConfig, SoftmaxAttention } from './model-config.ts';
 
@@ -136,7 +136,7 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
     shapes.set(`${module}.weight`, inputFirst ? [into, out] : [out, into]);
     if (bias) shapes.set(`${module}.bias`, [out]);
   }
-  for (const [name, shape] of expertShapes(config)) shapes.set(name, shape);
+  for (const [name, shape] of [...expertShapes(config), ...expertBiases(config)]) shapes.set(name, shape);
   return shapes;
 }
 

@@ -19,6 +19,16 @@ const llama = {
 };
 const WHERE = 'models/x/config.json';
 
+/** What the configuration of gpt-oss in transformers 5.23 has for fields that a file leaves out. */
+const GPT_OSS_DEFAULTS = {
+  ...{ num_local_experts: 128, num_experts_per_tok: 4, sliding_window: 128, swiglu_alpha: 1.702, swiglu_limit: 7.0, hidden_act: 'silu' },
+  ...{ attention_bias: true, head_dim: 64, layer_types: ['sliding_attention', 'full_attention'] },
+  rope_parameters: {
+    ...{ rope_type: 'yarn', rope_theta: 150_000, factor: 32.0, beta_fast: 32.0, beta_slow: 1.0, truncate: false },
+    original_max_position_embeddings: 4096,
+  },
+};
+
 const parse = (change: Record<string, unknown>) => parseModelConfig({ ...llama, ...change }, WHERE);
 
 describe('parseModelConfig', () => {
@@ -146,6 +156,77 @@ describe('parseModelConfig › of newer families', () => {
       scaling: { type: 'yarn', factor: 16, originalMaxPositionTokens: 16_384, attentionFactor: 1 },
       queryScale: { beta: 0.1, originalMaxPositionTokens: 16_384 },
     });
+  });
+
+  const gptOss = { ...llama, model_type: 'gpt_oss', tie_word_embeddings: false };
+
+  it('of gpt-oss as it is published › has its packed experts, sinks, windows and positions', () => {
+    const rope_scaling = {
+      beta_fast: 32.0,
+      beta_slow: 1.0,
+      factor: 32.0,
+      original_max_position_embeddings: 4096,
+      rope_type: 'yarn',
+      truncate: false,
+    };
+    const published = {
+      ...{ attention_bias: true, attention_dropout: 0.0, eos_token_id: 200_002, experts_per_token: 4, head_dim: 64, hidden_act: 'silu' },
+      ...{ hidden_size: 2880, initial_context_length: 4096, intermediate_size: 2880, max_position_embeddings: 131_072, num_attention_heads: 64 },
+      ...{ num_experts_per_tok: 4, num_hidden_layers: 24, num_key_value_heads: 8, num_local_experts: 32, output_router_logits: false },
+      ...{ pad_token_id: 199_999, rope_scaling, rope_theta: 150_000, router_aux_loss_coef: 0.9, sliding_window: 128, swiglu_limit: 7.0 },
+      ...{ layer_types: Array.from({ length: 24 }, (_, layer) => (layer % 2 === 0 ? 'sliding_attention' : 'full_attention')), vocab_size: 201_088 },
+      quantization_config: { modules_to_not_convert: ['model.layers.*.self_attn', 'lm_head'], quant_method: 'mxfp4' },
+    };
+    const config = parseModelConfig({ ...gptOss, ...published }, WHERE);
+    expect(config).toMatchObject({
+      packed: 'mxfp4',
+      attention: { inputBias: true, outputBias: true },
+      experts: { count: 32, perToken: 4, intermediateSize: 2880, clamped: { alpha: 1.702, limit: 7 } },
+      names: { attention: { sinks: 'self_attn.sinks' } },
+    });
+    expect(softmaxLayers(config).map(({ windowTokens }) => windowTokens)).toEqual(Array.from({ length: 24 }, (_, i) => (i % 2 === 0 ? 128 : null)));
+    expect(softmaxLayers(config)[0]!.rotary).toMatchObject({ theta: 150_000, scaling: { type: 'yarn', factor: 32, truncate: false } });
+  });
+
+  it("of gpt-oss without the fields that transformers has defaults for › has transformers'", () => {
+    const [config, published] = [gptOss, { ...gptOss, ...GPT_OSS_DEFAULTS }].map((json) => parseModelConfig(json, WHERE));
+    expect(config).toEqual(published);
+  });
+
+  it.each([
+    ['matrices packed in another way', { quantization_config: { quant_method: 'fp8' } }, /quantization_config.quant_method is "fp8", not "mxfp4"/],
+    ['another activation', { hidden_act: 'gelu' }, /hidden_act is "gelu"/],
+    ['more experts for a token than there are', { num_local_experts: 2 }, /num_experts_per_tok \(4\) is more than the 2 experts/],
+  ])('of gpt-oss with %s › is refused by name', (_, change, message) => {
+    expect(refusal(() => parseModelConfig({ ...gptOss, ...change }, WHERE)).message).toMatch(message);
+  });
+
+  it('of Phi-4 mini as it is published › rotates three quarters of each head with LongRoPE, in a window beyond its context', () => {
+    const factors = { long_factor: Array(48).fill(2.5), short_factor: Array(48).fill(1) };
+    const published = {
+      ...{
+        model_type: 'phi3',
+        attention_bias: false,
+        attention_dropout: 0.0,
+        embd_pdrop: 0.0,
+        full_attn_mod: 1,
+        hidden_act: 'silu',
+        hidden_size: 3072,
+      },
+      ...{ intermediate_size: 8192, interpolate_factor: 1, lm_head_bias: false, max_position_embeddings: 131_072, mlp_bias: false, resid_pdrop: 0.0 },
+      ...{ num_attention_heads: 24, num_hidden_layers: 32, num_key_value_heads: 8, original_max_position_embeddings: 4096, pad_token_id: 199_999 },
+      ...{ partial_rotary_factor: 0.75, rope_scaling: { ...factors, type: 'longrope' }, rope_theta: 10_000.0, sliding_window: 262_144 },
+      vocab_size: 200_064,
+    };
+    const config = parseModelConfig({ ...llama, ...published }, WHERE);
+    const [layer] = softmaxLayers(config);
+    expect(layer).toMatchObject({
+      windowTokens: 262_144,
+      rotary: { dimensions: 96, scaling: { type: 'longrope', originalMaxPositionTokens: 4096 } },
+    });
+    expect(config.ignored).toEqual([]);
+    // √(1 + ln 32 / ln 4096)
+    expect(layer!.rotary!.scaling).toMatchObject({ attentionFactor: expect.closeTo(1.190238, 6) });
   });
 
   it('of Gemma 4 without the fields of its layers › has the sizes, kinds and positions of transformers', () => {

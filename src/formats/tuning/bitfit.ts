@@ -20,7 +20,7 @@ export const bitfitFormat: TuningFormat<BitfitTuning, BitfitTuning> = {
   exports: [],
 };
 
-export const isBias = (name: string): boolean => name.endsWith('.bias');
+export const isBias = (name: string): boolean => /(\.|_proj_)bias$/.test(name);
 
 /** @throws Refusal `no_biases` */
 function biases(config: ModelConfig): Map<string, number[]> {

@@ -37,11 +37,12 @@ export function expertLayers(config: ModelConfig, targets: readonly string[]): M
       layers.set(module, { kind: 'linear', out: shape[0]!, in: shape[1]!, parameter: module });
       continue;
     }
-    const [count, out, input] = shape as [number, number, number];
+    const [count, ...sizes] = shape as [number, number, number];
+    const [out, input] = config.experts!.inputFirst ? sizes.toReversed() : sizes;
     const inside = layers.get(module);
     if (inside !== undefined) layers.set(`${module}.base_layer`, inside);
     const experts = { weight: name, count, perToken: config.experts!.perToken };
-    layers.set(module, { kind: 'experts', out, in: input, experts, parameter: name });
+    layers.set(module, { kind: 'experts', out: out!, in: input!, experts, parameter: name });
   }
   return layers;
 }

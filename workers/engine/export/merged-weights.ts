@@ -188,9 +188,9 @@ const isInputFirst = (kind: LoraMatrices['kind'], { inputFirst }: Pick<ModelConf
  * W + s·B·A in f32, as PEFT's `merge_and_unload`; with DoRA each output's weights have the length that was trained.
  * @param W [out, in]; [in, out] if `inputFirst`, and for an embedding
  */
-function merged(W: Float32Array, matrices: LoraMatrices, config: Pick<ModelConfig, 'inputFirst'>): Float32Array {
+function merged(W: Float32Array, matrices: LoraMatrices, config: Pick<ModelConfig, 'inputFirst' | 'experts'>): Float32Array {
   const { kind, A, B, r, scaling, magnitude, experts } = matrices;
-  if (experts !== undefined) return mergedExperts(W, matrices, experts.count);
+  if (experts !== undefined) return mergedExperts(W, matrices, { count: experts.count, inputFirst: config.experts!.inputFirst ?? false });
   const [input, out] = [A.length / r, B.length / r];
   const inputFirst = isInputFirst(kind, config);
   return tf.tidy(() => {
@@ -204,15 +204,20 @@ function merged(W: Float32Array, matrices: LoraMatrices, config: Pick<ModelConfi
   });
 }
 
-/** The same for each expert. @param W [experts, out, in], which is overwritten and returned */
-function mergedExperts(W: Float32Array, { A, B, r, scaling }: LoraMatrices, count: number): Float32Array {
+/** The same for each expert. @param W [experts, out, in], or [experts, in, out] if `inputFirst`, which is overwritten and returned */
+function mergedExperts(
+  W: Float32Array,
+  { A, B, r, scaling }: LoraMatrices,
+  { count, inputFirst }: { count: number; inputFirst: boolean },
+): Float32Array {
   const [input, out] = [A.length / (count * r), B.length / (count * r)];
   tf.tidy(() => {
     const ofB = tf.transpose(tf.tensor3d(B, [out, r, count]), [2, 0, 1]); // [experts, out, r]
     for (const [expert, b] of tf.unstack(ofB).entries()) {
       const a = tf.tensor2d(A.subarray(expert * r * input, (expert + 1) * r * input), [r, input]);
       const own = W.subarray(expert * out * input, (expert + 1) * out * input);
-      own.set(tf.add(tf.tensor2d(own, [out, input]), tf.mul(tf.matMul(b as Tensor2D, a), scaling)).dataSync<'float32'>());
+      const update = inputFirst ? tf.matMul(a, b as Tensor2D, true, true) : tf.matMul(b as Tensor2D, a);
+      own.set(tf.add(tf.tensor(own, update.shape), tf.mul(update, scaling)).dataSync<'float32'>());
     }
   });
   return W;

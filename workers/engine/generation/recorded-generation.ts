@@ -130,7 +130,7 @@ function rowParameters(weights: ReadonlyMap<string, Tensor>, { config, adapters,
         return bias === undefined ? updated[index]! : tf.add(updated[index]!, bias);
       });
     });
-  const experts = (name: string, x: Tensor2D, chosen: Tensor1D): Tensor2D => expertProducts(x, weight(name) as Tensor3D, chosen);
+  const experts = (name: string, x: Tensor2D, chosen: Tensor1D): Tensor2D => expertProducts(x, weight(name) as Tensor3D, chosen, config.experts);
   return { weight, linear: (module, x) => linears([module], x)[0]!, linears, experts };
 }
 

@@ -1,6 +1,6 @@
 import type { Activation } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
-import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+import { type Tensor, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
 /** An elementwise function, and its derivative computed from its value and the tensors kept. */
 interface ElementwiseFunction {
@@ -65,6 +65,29 @@ export function gatedBy(x: Tensor2D, gate: Tensor2D, activation: Gate): Tensor2D
       value: tf.mul(value, x),
       saved: [x, value, ...kept],
       gradient: (dy, [x, value, ...kept]) => [tf.mul(tf.mul(dy, x!), f.derivative(value as Tensor2D, kept as Tensor2D[])), tf.mul(dy, value!)],
+    };
+  });
+}
+
+/**
+ * gpt-oss's SwiGLU: (u + 1)·g·s with g = min(gate, limit), u = x within ±limit and s = σ(alpha·g). Where nothing is cut off, dx = dy·g·s and
+ * dgate = dy·(u + 1)·s·(1 + alpha·g·(1 − s)); elsewhere 0.
+ * @param x, gate [tokens, size]
+ */
+export function clampedGate(x: Tensor2D, gate: Tensor2D, { alpha, limit }: { alpha: number; limit: number }): Tensor2D {
+  return differentiable<Tensor2D>([gate, x], () => {
+    const g: Tensor2D = tf.minimum(gate, limit);
+    const clipped: Tensor2D = tf.maximum(tf.minimum(x, limit), -limit);
+    const u: Tensor2D = tf.add(clipped, 1);
+    const s: Tensor2D = tf.sigmoid(tf.mul(g, alpha));
+    return {
+      value: tf.mul(tf.mul(u, g), s),
+      saved: [tf.equal(g, gate), tf.equal(clipped, x), g, u, s],
+      gradient(dy, [gateKept, xKept, g, u, s]) {
+        const where = (kept: Tensor, value: Tensor): Tensor2D => tf.mul(value, tf.cast(kept, 'float32'));
+        const slope: Tensor2D = tf.mul(s!, tf.add(tf.mul(tf.mul(g!, alpha), tf.sub(1, s!)), 1));
+        return [where(gateKept!, tf.mul(tf.mul(dy, u!), slope)), where(xKept!, tf.mul(tf.mul(dy, g!), s!))];
+      },
     };
   });
 }

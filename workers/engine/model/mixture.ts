@@ -1,9 +1,10 @@
-/** Mixtures of experts (Shazeer et al. 2017), as transformers' Mixtral and Qwen 3 MoE compute them. */
+/** Mixtures of experts (Shazeer et al. 2017), as transformers' Mixtral, Qwen 3 MoE and gpt-oss compute them. */
 import type { Experts, ModelConfig } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { columnsAt } from '../tensorflow/native.ts';
 import { type Tensor1D, type Tensor2D, type Tensor3D, tf } from '../tensorflow/tensorflow.ts';
-import { gatedBy } from './activation.ts';
+import { clampedGate, gatedBy } from './activation.ts';
+import { lookUp } from './embedding.ts';
 import type { Parameters } from './parameters.ts';
 
 /**
@@ -17,9 +18,15 @@ export function mixture(x: Tensor2D, block: string, { config, parameters }: { co
   const [tokens, hidden] = x.shape;
   const { weights, chosen } = routed(parameters.linear(`${block}.${names.router}`, x), experts);
   const choices = tf.reshape(chosen, [-1]) as Tensor1D; // [tokens · perToken]
-  const gateAndUp = parameters.experts(`${block}.${names.gateAndUp}`, x, choices);
-  const [gate, up] = tf.split(gateAndUp, 2, 1) as [Tensor2D, Tensor2D];
-  const y = parameters.experts(`${block}.${names.down}`, gatedBy(up, gate, config.mlp.activation), choices);
+  const linear = (name: string, x: Tensor2D): Tensor2D => {
+    const y = parameters.experts(`${block}.${name}`, x, choices);
+    if (experts.bias === undefined) return y;
+    const bias = parameters.weight(`${block}.${name}_bias`) as Tensor2D;
+    return tf.add(y, lookUp(bias, choices, { trained: bias instanceof tf.Variable }));
+  };
+  const [gate, up] = parted(linear(names.gateAndUp, x), experts);
+  const gated = experts.clamped === undefined ? gatedBy(up, gate, config.mlp.activation) : clampedGate(up, gate, experts.clamped);
+  const y = linear(names.down, gated);
   const ofTokens: Tensor3D = tf.reshape(y, [tokens, experts.perToken, hidden]);
   const sum: Tensor2D = tf.sum(tf.mul(ofTokens, tf.reshape(weights, [tokens, experts.perToken, 1])), 1);
   return names.shared === undefined ? sum : tf.add(sum, sharedExpert(x, block, { config, parameters }));
@@ -31,6 +38,13 @@ function sharedExpert(x: Tensor2D, block: string, { config, parameters }: { conf
   const modules = [gate, up, outputGate].map((name) => `${block}.${name}`);
   const [gates, ups, scale] = parameters.linears(modules, x) as [Tensor2D, Tensor2D, Tensor2D];
   return tf.mul(parameters.linear(`${block}.${down}`, gatedBy(ups, gates, config.mlp.activation)), tf.sigmoid(scale));
+}
+
+/** @param gateAndUp [choices, 2 · intermediate] @returns twice [choices, intermediate] */
+function parted(gateAndUp: Tensor2D, { intermediateSize: size, interleaved }: Experts): [Tensor2D, Tensor2D] {
+  if (interleaved === undefined) return tf.split(gateAndUp, 2, 1) as [Tensor2D, Tensor2D];
+  const pairs = tf.split(tf.reshape(gateAndUp, [-1, size, 2]), 2, 2); // [choices, intermediate, 1] each
+  return pairs.map((part) => tf.reshape(part, [-1, size])) as [Tensor2D, Tensor2D];
 }
 
 /**

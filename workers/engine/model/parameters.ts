@@ -19,7 +19,7 @@ export interface Parameters {
   linears(modules: readonly string[], x: Tensor2D): Tensor2D[];
   /**
    * Of each choice, its row of x times its expert's matrix, plus whatever the tuning method adds.
-   * @param weight  the matrices of all experts, e.g. `model.layers.0.mlp.experts.down_proj`, [experts, out, in]
+   * @param weight  the matrices of all experts, e.g. `model.layers.0.mlp.experts.down_proj`
    * @param x       [rows, in]
    * @param experts [choices] int32; row r has the choices r·k to r·k + k − 1
    * @returns       [choices, out]

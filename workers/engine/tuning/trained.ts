@@ -61,7 +61,7 @@ function linearWeights(weights: ReadonlyMap<string, Tensor>, module: string, { i
   return { W: weights.get(`${module}.weight`) as Tensor2D, b: weights.get(`${module}.bias`) as Tensor1D | undefined, inputFirst };
 }
 
-type Layout = Pick<ModelConfig, 'inputFirst'>;
+type Layout = Pick<ModelConfig, 'inputFirst' | 'experts'>;
 
 /** xWᵀ */
 const product = (x: Tensor2D, { W, inputFirst }: LinearWeights): Tensor2D =>
@@ -104,7 +104,7 @@ export function plainParameters(weights: ReadonlyMap<string, Tensor>, layout: La
     weight: (name) => weights.get(name)!,
     linear,
     linears: (modules, x) => modules.map((module) => linear(module, x)),
-    experts: (weight, x, experts) => within(weight, () => expertProducts(x, weights.get(weight) as Tensor3D, experts)),
+    experts: (weight, x, experts) => within(weight, () => expertProducts(x, weights.get(weight) as Tensor3D, experts, layout.experts)),
   };
 }
 
