@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { largestDifference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
 import { withModel } from '../../../../reference/measures.ts';
+import { weightShapes } from '../../../../src/formats/module-shapes.ts';
 import { loraFormat } from '../../../../src/formats/tuning/lora.ts';
 import { openEagerForInference, openEagerForTraining } from '../../../../workers/engine/eager/eager-model.ts';
 import { exportHuggingFace } from '../../../../workers/engine/export/hugging-face.ts';
@@ -97,6 +98,17 @@ describe.each(MODELS)('experts of %s', (name) => {
     expect([...readSafetensors(join(dir, WEIGHTS)).keys()].sort()).toEqual([...readSafetensors(join(modelOf(name), WEIGHTS)).keys()].sort());
     expect(largestDifference(logits(dir, name), logits(modelOf(name), name, adapterDir))).toBeLessThan(1e-5);
   });
+});
+
+it('an adapter of experts and router merged into matrices of [in, out], packed or not › gives the logits that both have', async () => {
+  const adapterDir = referencePath('lora', 'experts-and-router', 'adapter');
+  const packed = referencePath('mxfp4', 'gpt-oss', 'model');
+  for (const modelDir of [modelOf('gpt-oss'), packed]) {
+    const dir = join(scratch, `gpt-oss-merged-${modelDir === packed}`);
+    await exportHuggingFace({ modelDir, adapterDir }, dir, { dtype: 'F32', ...silent });
+    expect(largestDifference(logits(dir, 'gpt-oss'), logits(modelDir, 'gpt-oss', adapterDir))).toBeLessThan(1e-5);
+    expect([...readSafetensors(join(dir, WEIGHTS)).keys()].sort()).toEqual([...weightShapes(readModelConfig(modelDir)).keys()].sort());
+  }
 });
 
 it('an adapter of experts alone › trains them and nothing else', () => {
