@@ -9,6 +9,7 @@ import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
 import type { Services } from '../src/services.ts';
 import { cachedSnapshot } from './base-models/hub-cache.ts';
 import { type BaseModelDirectory, findBaseModels } from './base-models/on-disk.ts';
+import { openReadyDirectories } from './base-models/ready-directory.ts';
 import { sweepDownloads } from './base-models/sweep-downloads.ts';
 import { deviceName, memoryForTraining } from './devices.ts';
 import { openFileHashes } from './engine/io/base-model-files.ts';
@@ -62,10 +63,17 @@ export async function startWorker(services: Services, { devices, inferencePrefix
   void sweep();
   const sweeping = setInterval(sweep, SWEEP_DOWNLOADS_EVERY_MS);
 
+  const readyDir = openReadyDirectories({
+    dataDir: config.dataDir,
+    environment: training.trainingEnvironment,
+    prefix: inferencePrefix,
+    log,
+  });
   const inference = answerRequests(services, {
     workerId: id,
     workDir,
     modelDir: baseModels.dirOf,
+    readyDir,
     idleDevice: places.idleDevice,
     environment: training.trainingEnvironment,
     prefix: inferencePrefix,
@@ -78,6 +86,7 @@ export async function startWorker(services: Services, { devices, inferencePrefix
     workerId: id,
     workDir,
     modelDir: baseModels.dirOf,
+    readyDir,
     environment: training.trainingEnvironment,
     prefix: inferencePrefix,
     log,
@@ -91,6 +100,7 @@ export async function startWorker(services: Services, { devices, inferencePrefix
       workerId: id,
       workDir,
       modelDir: baseModels.dirOf,
+      readyDir,
       baseModelFiles,
       beside,
       async takePlace(job) {
@@ -159,7 +169,7 @@ function baseModelsOf(config: Services['config'], log: Logger) {
       const [folder = ''] = config.modelsDirs;
       if (!warned.has(folder) && !found.some(({ dir }) => dir.startsWith(folder))) {
         warned.add(folder);
-        log.warn({ folder }, 'MODELS_DIR has no model: put Hugging Face model directories into it, as `name` or `org/name`');
+        log.warn({ folder }, 'MODELS_DIR has no model: put Hugging Face model directories or GGUF files into it, as `name` or `org/name`');
       }
       return found.map(({ dir, problem, ...model }) => model);
     },

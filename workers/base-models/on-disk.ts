@@ -8,11 +8,13 @@ import { cut } from '../../src/formats/shown.ts';
 import type { AnnouncedModel } from '../../src/models/store.ts';
 import { notAModel } from '../engine/io/not-a-model.ts';
 import { storedShapes, weightFiles } from '../engine/io/weight-files.ts';
+import { ggufFacts, isGgufFile, isGgufModel, withoutExtension } from './gguf-files.ts';
 import { cachedModel } from './hub-cache.ts';
 import { newestSnapshots } from './snapshots.ts';
 
 /** A base model on this machine's disk. */
 export interface BaseModelDirectory extends AnnouncedModel {
+  /** A Hugging Face directory, or a GGUF file, of which one is made when it is used. */
   dir: string;
   /** Why a job on it will fail; null if its configuration and headers show no problem. */
   problem: string | null;
@@ -22,8 +24,9 @@ type Place = Pick<BaseModelDirectory, 'id' | 'revision' | 'dir'>;
 
 /**
  * The models of each directory by name (the first of a name wins): `name`, `org/name`, and those of a Hugging Face cache; then the newest commit of each
- * model that was downloaded from the hub. Directories that only look like a model (an adapter, GGUF files) are listed too, as faulty models are: a job on one
- * fails with a message that says what is the matter, which helps its user more than a missing model.
+ * model that was downloaded from the hub. A GGUF file is a model: as the only one of a directory by the directory's name, otherwise by its own. Directories
+ * that only look like a model (an adapter) are listed too, as faulty models are: a job on one fails with a message that says what is the matter, which helps
+ * its user more than a missing model.
  */
 export async function findBaseModels({ modelsDirs, dataDir }: Pick<Config, 'modelsDirs' | 'dataDir'>): Promise<BaseModelDirectory[]> {
   const places: Place[] = [];
@@ -40,14 +43,21 @@ async function modelsIn(parent: string, org: string | null): Promise<Place[]> {
   for (const name of (await readdir(parent).catch(() => [])).sort()) {
     if (name.startsWith('.')) continue;
     const dir = join(parent, name);
-    const at = await modelAt(dir, org === null ? name : `${org}/${name}`);
-    places.push(...(at ?? (org === null ? await modelsIn(dir, name) : [])));
+    const id = org === null ? name : `${org}/${name}`;
+    if (isGgufModel(name)) places.push({ id: withoutExtension(id), revision: null, dir });
+    else places.push(...((await modelAt(dir, id)) ?? (await onlyGgufAt(dir, id)) ?? (org === null ? await modelsIn(dir, name) : [])));
   }
   return places;
 }
 
+/** @returns the model that is a directory's only GGUF file; null if it has none or several */
+async function onlyGgufAt(dir: string, id: string): Promise<[Place] | null> {
+  const [only, ...others] = (await readdir(dir).catch(() => [])).filter(isGgufModel);
+  return only === undefined || others.length > 0 ? null : [{ id, revision: null, dir: join(dir, only) }];
+}
+
 /** Files by which a directory is taken for a model, even if something is missing. */
-const MODEL_FILE = new RegExp(`^(${CONFIG_FILE}|${ADAPTER_CONFIG_FILE}|.+\\.(safetensors|gguf)|pytorch_model.*\\.bin)$`);
+const MODEL_FILE = new RegExp(`^(${CONFIG_FILE}|${ADAPTER_CONFIG_FILE}|.+\\.(safetensors)|pytorch_model.*\\.bin)$`);
 
 /** @returns the model that is this directory; null if it is none */
 async function modelAt(dir: string, id: string): Promise<[Place] | null> {
@@ -65,6 +75,7 @@ const MAX_PROBLEM = 500;
 async function describe(dir: string): Promise<Omit<BaseModelDirectory, keyof Place>> {
   const facts = { family: 'unknown', parameters: 0, sizeBytes: 0, config: null as string | null, problem: null as string | null };
   try {
+    if (isGgufFile(dir)) return { ...facts, ...(await ggufFacts(dir)) };
     const path = join(dir, CONFIG_FILE);
     const { size } = await stat(path).catch(() => {
       throw notAModel(dir);

@@ -1,4 +1,5 @@
 /** The engine's command line: train, generate and export without the service. */
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -40,6 +41,8 @@ const USAGE = `Usage:
     --adapter DIR            a PEFT adapter; without one, the model itself is converted
     --dtype TYPE             of the weights; default: the first of the format (docs/export.md)
     --name NAME              written into the files; default: the directory's
+
+  npm run import -- --model FILE.gguf --out DIR      makes a Hugging Face directory of a GGUF file
 `;
 
 const text = { type: 'string' } as const;
@@ -211,6 +214,15 @@ async function exportCommand(args: string[]): Promise<void> {
   console.log(`wrote ${format} (${dtype}) to ${outputDir}`);
 }
 
+async function importCommand(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options: { model: text, out: text } });
+  const [file, dir] = [resolve(required('model', values.model)), resolve(required('out', values.out))];
+  if (existsSync(dir)) throw new Refusal('invalid_option', `${dir} exists already`, { hint: 'Give --out the name of a new directory.' });
+  const { importGguf } = await import('./gguf/import-gguf.ts');
+  await importGguf(file, dir);
+  console.log(`wrote the model in ${file} to ${dir}`);
+}
+
 function oneOf<T extends string>(name: string, value: string, known: readonly T[]): T {
   const found = known.find((one) => one === value);
   if (found === undefined) throw new Refusal('invalid_option', `--${name} is "${value}"; use ${known.join(', ')}`);
@@ -245,6 +257,7 @@ async function main([command, ...args]: string[]): Promise<void> {
   else if (command === 'train') await trainCommand(args);
   else if (command === 'generate') await generateCommand(args);
   else if (command === 'export') await exportCommand(args);
+  else if (command === 'import') await importCommand(args);
   else throw new Refusal('unknown_command', `unknown command "${command}"`, { hint: 'See --help.' });
 }
 

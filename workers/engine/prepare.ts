@@ -18,6 +18,7 @@ import { overlapWarning } from './data/receipt.ts';
 import { jobTemplateSha256 } from './data/template/job-template.ts';
 import { saveChatTemplate } from './io/chat-template-file.ts';
 import { holdsReferences, readTrainerState, type TrainerState } from './io/checkpoint.ts';
+import { readGgufSource } from './io/gguf-source.ts';
 import { fastestPrecision } from './machine/precision.ts';
 import { modelWarnings } from './model/warnings.ts';
 import { readModelConfig } from './model/weights.ts';
@@ -202,7 +203,12 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     versions: { graft: GRAFT_VERSION, node: process.version, ...versions() },
     seconds: watch.seconds,
   };
-  const tunedBase: TunedBase = { modelDir, name: options.baseModelName ?? modelDir, revision: options.baseModelRevision ?? null };
+  const tunedBase: TunedBase = {
+    modelDir,
+    name: options.baseModelName ?? modelDir,
+    revision: options.baseModelRevision ?? null,
+    ggufFile: readGgufSource(modelDir)?.name ?? null,
+  };
   const deliver = (dir: string): string[] => {
     const files = methodOf(tuning).save(model, dir, { tuning, base: tunedBase });
     return options.chatTemplate === undefined ? files : saveChatTemplate(dir, { files, source: options.chatTemplate });

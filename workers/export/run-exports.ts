@@ -14,6 +14,7 @@ import { keys } from '../../src/object-store/keys.ts';
 import type { Services } from '../../src/services.ts';
 import type { VllmConfig } from '../../src/vllm/config.ts';
 import { downloadModel } from '../base-models/download.ts';
+import type { ReadyDirectory } from '../base-models/ready-directory.ts';
 import { markUsed } from '../base-models/sweep-downloads.ts';
 import type { ExportResult } from '../engine/export/export.ts';
 import { CARD_FILE } from '../engine/io/adapter-card.ts';
@@ -39,6 +40,7 @@ interface Options {
   workDir: string;
   /** @returns the directory of a base model on this machine; null if it is not here */
   modelDir(base: { model: string; modelRevision: string | null }): string | null;
+  readyDir: ReadyDirectory;
   environment: Record<string, string>;
   /** Put before the command of an export process: confinement.ts. */
   prefix: readonly string[];
@@ -178,16 +180,20 @@ async function asTrained({ source }: Export, output: string, { services }: Makin
   return { warnings: [], proof: null };
 }
 
-async function converted(one: Export, output: string, { services, dir, progress, signal, environment, prefix, modelDir, log }: Making) {
+async function converted(one: Export, output: string, { services, dir, progress, signal, environment, prefix, modelDir, readyDir, log }: Making) {
   const { config, objectStore, hub } = services;
   const { source } = one;
   const [base, adapter] = [join(dir, 'base'), join(dir, 'adapter')] as const;
   if (source.base !== null) await fetchStoredModel(source.base, base, objectStore);
   if (source.adapter !== null) await fetchStoredModel(source.adapter, adapter, objectStore);
   signal.throwIfAborted();
+  const baseDir = () => {
+    const local = modelDir(source);
+    return local === null ? downloaded(source, { config, hub }, signal) : readyDir(local, { signal });
+  };
   return exportInProcess(
     {
-      modelDir: source.base === null ? (modelDir(source) ?? (await downloaded(source, { config, hub }, signal))) : base,
+      modelDir: source.base === null ? await baseDir() : base,
       adapterDir: source.adapter === null ? null : adapter,
       format: one.format as ConvertedFormat,
       dtype: one.dtype,

@@ -8,6 +8,7 @@ import { parseHubName } from '../../src/hub/hub-name.ts';
 import type { StoredModel } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import { downloadModel } from '../base-models/download.ts';
+import type { ReadyDirectory } from '../base-models/ready-directory.ts';
 import { markUsed } from '../base-models/sweep-downloads.ts';
 import type { Device } from '../devices.ts';
 import { forkInference, type InferenceProcess } from './forked.ts';
@@ -20,6 +21,7 @@ export interface ServingOptions {
   workDir: string;
   /** @returns the directory of a base model on this machine; null if it is not here */
   modelDir(base: { model: string; modelRevision: string | null }): string | null;
+  readyDir: ReadyDirectory;
   /** The device of an inference process that starts now; null: the CPU. */
   idleDevice(): Device;
   environment: Record<string, string>;
@@ -34,7 +36,7 @@ export interface ServingOptions {
 
 export type Serving = ReturnType<typeof openServing>;
 
-export function openServing({ services, workDir, modelDir, idleDevice, environment, prefix, memoryBytes, onChange, log }: ServingOptions) {
+export function openServing({ services, workDir, modelDir, readyDir, idleDevice, environment, prefix, memoryBytes, onChange, log }: ServingOptions) {
   const { config, objectStore, hub } = services;
   const { requests: capacity, maxTokens, maxSeconds, idleSeconds, diskBytes, nice } = config.chat;
   const stored = openStoredModels({ objectStore, dir: join(workDir, 'chat'), limitBytes: diskBytes });
@@ -76,7 +78,7 @@ export function openServing({ services, workDir, modelDir, idleDevice, environme
   /** The directory of the weights that a model stands on. @throws Refusal */
   async function baseDir({ base: { id, revision }, name }: ServedModel, signal: AbortSignal): Promise<string> {
     const local = modelDir({ model: id, modelRevision: revision });
-    if (local !== null) return local;
+    if (local !== null) return readyDir(local, { signal });
     if (revision === null || parseHubName(id) === null || !hub.allows(id))
       throw new Refusal('no_worker', `The worker no longer has the base model of "${name}"`, { param: 'model', hint: 'Send the request again.' });
     const dir = await downloadModel({ name: id, commit: revision }, { hub, dataDir: config.dataDir, signal });

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { Logger } from 'pino';
 import type { HubModel } from '../../src/hub/hub.ts';
 import { announcedName, parseHubName } from '../../src/hub/hub-name.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import { downloadModel } from '../base-models/download.ts';
+import type { ReadyDirectory } from '../base-models/ready-directory.ts';
 import { snapshotDir } from '../base-models/snapshots.ts';
 import { markUsed } from '../base-models/sweep-downloads.ts';
 import { addEvent } from './progress.ts';
@@ -61,6 +63,19 @@ export async function hubModelDir(job: Job, { services, signal, log }: { service
   if (startedMs !== null)
     await say(`Downloaded and verified ${atCommit({ name, commit: commit! })} in ${Math.round((Date.now() - startedMs) / 1000)} s`);
   return dir;
+}
+
+/**
+ * The directory of a job's model that was found on disk, which is made if it is a GGUF file.
+ * @throws Refusal, TrainingProcessDied, JobLost, or the signal's reason
+ */
+export async function localModelDir(
+  job: Job,
+  found: string,
+  { services, readyDir, signal }: { services: Needs; readyDir: ReadyDirectory; signal: AbortSignal },
+): Promise<string> {
+  const onStart = () => addEvent(services, job, { level: 'info', message: `Reading ${basename(found)}, once for all jobs on this worker` });
+  return readyDir(found, { signal, onStart });
 }
 
 const atCommit = ({ name, commit }: Pick<HubModel, 'name' | 'commit'>): string => `${name}@${commit.slice(0, 7)}`;

@@ -7,7 +7,7 @@ import { TrainingProcessDied } from '../process/died.ts';
 import type { ForkedTraining } from '../process/forked.ts';
 import { analyseDelivered } from './analysis.ts';
 import { recordAnswers } from './answers.ts';
-import { hubModelDir } from './base-model.ts';
+import { hubModelDir, localModelDir } from './base-model.ts';
 import { fetchNewestCheckpoint, isUnusable, type LoadedCheckpoint, setAsideLoaded } from './checkpoint.ts';
 import { countCrashes } from './crashes.ts';
 import { deliver } from './delivery.ts';
@@ -72,7 +72,8 @@ async function attempt(job: Job, localDir: string | null, placed: Placed & Pick<
     await requireBack(job, services);
     const datasetSizes = await fetchDatasets(job, folder, services); // first, so that a mistake in a file is reported before a model is downloaded
     const signal = AbortSignal.any([watch.lost, stopping]);
-    const modelPath = (await fetchTunedBase(job, folder, services)) ?? localDir ?? (await hubModelDir(job, { services, signal, log }));
+    const baseDir = () => (localDir === null ? hubModelDir(job, { services, signal, log }) : localModelDir(job, localDir, { ...placed, signal }));
+    const modelPath = (await fetchTunedBase(job, folder, services)) ?? (await baseDir());
     await services.setbacks.endWait(job);
     const lineage = openLineage(job, placed.baseModelFiles(modelPath));
     await trainUntilOver({ ...placed, job, modelPath, folder, lineage, resumes: certifyResumes(services, job), datasetSizes });

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { HashedFile } from '../../src/formats/hashed-file.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
+import type { ReadyDirectory } from '../base-models/ready-directory.ts';
 import type { Place } from '../placement/places.ts';
 import type { Beside } from './beside.ts';
 
@@ -16,6 +17,7 @@ export interface Supervision {
   workDir: string;
   /** @returns the directory of the job's base model on this machine, or null if it has to be downloaded or is not to be had */
   modelDir(job: Pick<Job, 'model' | 'modelRevision'>): string | null;
+  readyDir: ReadyDirectory;
   /** @returns the files of the base model in a directory */
   baseModelFiles(modelDir: string): Promise<HashedFile[]>;
   /** Waits for the slots that a job asks for. @returns null if this worker has too few, or is stopping */

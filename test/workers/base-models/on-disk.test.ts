@@ -1,10 +1,13 @@
-import { cp, mkdir, mkdtemp, readdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { cachedSnapshot } from '../../../workers/base-models/hub-cache.ts';
 import { findBaseModels } from '../../../workers/base-models/on-disk.ts';
+import { Tokenizer } from '../../../workers/engine/data/tokenizer.ts';
+import { exportModelGguf } from '../../../workers/engine/gguf/export-gguf.ts';
 import { openFileHashes } from '../../../workers/engine/io/base-model-files.ts';
 import { readModelConfig } from '../../../workers/engine/model/weights.ts';
 
@@ -90,20 +93,71 @@ describe('findBaseModels', () => {
       for (const [file, content] of Object.entries(files)) await writeFile(join(models, name, file), content);
     };
     await write('adapter', { 'adapter_config.json': '{"base_model_name_or_path": "org/base"}', 'adapter_model.safetensors': '' });
-    await write('gguf', { 'model.Q4_0.gguf': '' });
     await write('weights', { 'model.safetensors': '', 'tokenizer.json': '{}' });
     await write('notes', { 'README.md': '' });
     await write('org/adapter', { 'adapter_config.json': 'not JSON' });
     const problems = Object.fromEntries((await find()).map(({ id, problem }) => [id, problem!.replaceAll(`${models}/`, '')]));
     expect(problems).toEqual({
       adapter: expect.stringMatching(/^adapter is a PEFT adapter of "org\/base", not a model\. Name its base model\. .*merge/),
-      gguf: expect.stringMatching(/^gguf has a model in GGUF, which cannot be trained\. Use the safetensors/),
       weights: expect.stringMatching(
         /^weights has no config\.json; it has model\.safetensors, tokenizer\.json\. A model is a Hugging Face directory/,
       ),
       'org/adapter': expect.stringMatching(/^org\/adapter is a PEFT adapter, not a model\./),
     });
     expect(() => readModelConfig(join(models, 'adapter'))).toThrow(expect.objectContaining({ code: 'not_a_model', param: 'model' }));
+  });
+});
+
+describe('findBaseModels › of GGUF files', () => {
+  let file: string;
+  beforeEach(async () => {
+    file = join(home, 'tiny.gguf');
+    await exportModelGguf({ modelDir: TINY, adapterDir: null }, file, {
+      name: 'x',
+      type: 'f16',
+      templates: null,
+      tokenizer: await Tokenizer.open(TINY),
+    });
+  });
+  const put = async (...path: string[]) => {
+    const to = join(models, ...path);
+    await mkdir(dirname(to), { recursive: true });
+    await cp(file, to);
+    return to;
+  };
+
+  it('names a file alone in its directory by the directory, and others by themselves', async () => {
+    const dirs = [await put('alone', 'model.Q8_0.gguf'), await put('org', 'small', 'x.gguf'), await put('plain.F16.gguf')];
+    const [first, second] = [await put('several', 'F16.gguf'), await put('several', 'Q8_0.gguf')];
+    await writeFile(join(models, 'alone', 'mmproj-F16.gguf'), '');
+    const found = await find();
+    expect(found.map(({ id, dir }) => [id, dir])).toEqual([
+      ['alone', dirs[0]],
+      ['org/small', dirs[1]],
+      ['plain.F16', dirs[2]],
+      ['several/F16', first],
+      ['several/Q8_0', second],
+    ]);
+    const { size } = await stat(file);
+    for (const one of found) expect(one).toMatchObject({ family: 'llama', revision: null, sizeBytes: size, problem: null });
+    expect(found[0]!.parameters).toBe((await findBaseModels({ modelsDirs: [TINY], dataDir: home }))[0]!.parameters);
+    expect(parseModelConfig(JSON.parse(found[0]!.config!), 'config.json')).toMatchObject({ hiddenSize: 64, layers: 2, tiedHead: true });
+  });
+
+  it('leaves a Hugging Face directory alone that has one beside its weights', async () => {
+    const dir = await copyTo('both');
+    await put('both', 'model.gguf');
+    expect(await find()).toMatchObject([{ id: 'both', dir, problem: null }]);
+  });
+
+  it('lists a broken one with what is wrong, and sees when it is replaced', async () => {
+    const path = join(models, 'broken.gguf');
+    await writeFile(path, 'GGUF');
+    expect(await find()).toMatchObject([
+      { id: 'broken', problem: expect.stringMatching(/broken\.gguf is not a whole GGUF file: it ends after 4 bytes/) },
+    ]);
+    await put('broken.gguf');
+    expect(await find()).toMatchObject([{ id: 'broken', problem: null }]);
   });
 });
 

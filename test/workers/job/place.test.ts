@@ -27,6 +27,7 @@ const supervise = (jobId: string, takePlace: Supervision['takePlace']) =>
     workerId: 'worker-a',
     workDir,
     modelDir: () => 'a directory',
+    readyDir: async (dir: string) => dir,
     baseModelFiles: async () => [],
     takePlace,
     stopping: new AbortController().signal,

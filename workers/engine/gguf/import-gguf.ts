@@ -1,12 +1,14 @@
 /** Makes a Hugging Face directory of a GGUF file: every value is the file's, and everything after that is as for any other model. */
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { hashFile } from '../../../src/formats/hashing.ts';
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { quantity } from '../../../src/formats/quantity.ts';
 import type { Dtype } from '../../../src/formats/safetensors.ts';
 import { DEFAULT } from '../data/template/template-files.ts';
 import { writeFileWhole } from '../io/files.ts';
 import { encodeFloats } from '../io/float-formats.ts';
+import { writeGgufSource } from '../io/gguf-source.ts';
 import { type CopiedTensor, writeSafetensorsSlowly } from '../io/safetensors.ts';
 import { configOf, type ReadConfig } from './config-of.ts';
 import type { GgufMetadata } from './metadata.ts';
@@ -57,21 +59,23 @@ export function describeGguf(file: GgufFile): GgufModel {
   return { json, config, architecture, tensors, parameters, configJson: { ...json, dtype: TORCH_NAMES[dtype] } };
 }
 
+interface ImportOptions {
+  sha256?: string;
+  progress?(bytes: number, total: number): Promise<void>;
+}
+
 const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 const isShape = (a: readonly number[], b: readonly number[]): boolean => a.join() === b.join();
 
 /**
- * Writes config.json, model.safetensors, tokenizer.json, tokenizer_config.json and generation_config.json. The directory appears complete or not at all; no
- * more than one tensor is in memory.
- * @param dir      does not exist yet
- * @param progress receives bytes written and in total
+ * Writes config.json, model.safetensors, tokenizer.json, tokenizer_config.json, generation_config.json, and which file it was. The directory appears
+ * complete or not at all; no more than one tensor is in memory.
+ * @param dir             does not exist yet
+ * @param options.sha256   the file's, if it is known
+ * @param options.progress receives bytes written and in total
  * @throws Refusal as `describeGguf`, before anything is written
  */
-export async function importGguf(
-  path: string,
-  dir: string,
-  progress: (bytes: number, total: number) => Promise<void> = async () => {},
-): Promise<void> {
+export async function importGguf(path: string, dir: string, { sha256, progress = async () => {} }: ImportOptions = {}): Promise<void> {
   const file = openGguf(path);
   const partial = `${dir}.partial`;
   try {
@@ -84,6 +88,7 @@ export async function importGguf(
     writeFileWhole(join(partial, TOKENIZER_FILE), JSON.stringify(tokenizer.json));
     write(TOKENIZER_CONFIG_FILE, tokenizerConfig(file.metadata, tokenizer, model.config.maxPositionTokens));
     write(GENERATION_CONFIG_FILE, generationConfig(file.metadata));
+    writeGgufSource(partial, { name: basename(path), bytes: (await stat(path)).size, sha256: sha256 ?? (await hashFile(path)) });
     await writeWeights(file, model, join(partial, WEIGHTS_FILE), progress);
     await rename(partial, dir);
   } catch (error) {

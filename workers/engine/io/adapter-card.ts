@@ -11,6 +11,8 @@ interface Base {
   name: string;
   /** Its commit on the hub; null if it is not known. */
   revision: string | null;
+  /** Of a base that was read from a GGUF file: the file's name. Default: null. */
+  ggufFile?: string | null;
 }
 
 /** What a card calls the adapter's method, and its tag on the hub. */
@@ -30,15 +32,15 @@ interface CardOptions {
   isMultimodal?: boolean;
 }
 
-export function adapterCard({ name, revision }: Base, { method = LORA, rankStabilised, isMultimodal = false }: CardOptions): string {
-  const onHub = HUB_NAME.test(name);
+export function adapterCard({ name, revision, ggufFile = null }: Base, { method = LORA, rankStabilised, isMultimodal = false }: CardOptions): string {
+  const onHub = ggufFile === null && HUB_NAME.test(name);
   const metadata = [...(onHub ? [`base_model: ${name}`] : []), 'library_name: peft', 'pipeline_tag: text-generation', 'tags:', `- ${method.tag}`];
   return `---
 ${metadata.join('\n')}
 ---
 # ${method.name} adapter for ${name}
 
-${isMultimodal ? ofWhole({ name, revision: onHub ? revision : null }) : onHub ? ofHub({ name, revision }) : ofDirectory(name)}${rankStabilised === null ? '' : inLlamaCpp(rankStabilised)}`;
+${ggufFile !== null ? ofGguf(ggufFile) : isMultimodal ? ofWhole({ name, revision: onHub ? revision : null }) : onHub ? ofHub({ name, revision }) : ofDirectory(name)}${rankStabilised === null ? '' : inLlamaCpp(rankStabilised)}`;
 }
 
 /** Its converter writes lora_alpha alone, and the library divides it by r, not by √r. */
@@ -69,6 +71,21 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 base = AutoModelForCausalLM.from_pretrained(${JSON.stringify(name)})  # or wherever the same model is now
+model = PeftModel.from_pretrained(base, "path/to/this/directory")
+\`\`\`
+`;
+
+const ofGguf = (
+  file: string,
+): string => `The base model is the GGUF file ${JSON.stringify(file)}, with the values that its types stand for. transformers opens it the same way, with
+PyPI's \`gguf\` installed:
+
+\`\`\`python
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+base = AutoModelForCausalLM.from_pretrained("path/to/its/directory", gguf_file=${JSON.stringify(file)}, dtype=torch.float32)
 model = PeftModel.from_pretrained(base, "path/to/this/directory")
 \`\`\`
 `;

@@ -25,6 +25,8 @@ interface AdapterOptions {
   baseModelName: string;
   /** PEFT's `revision`. */
   baseModelRevision?: string | null;
+  /** `TunedBase.ggufFile` */
+  ggufFile?: string | null;
 }
 
 /**
@@ -35,7 +37,7 @@ interface AdapterOptions {
 export function saveAdapter(
   model: Pick<TunedModel, 'config' | 'read' | 'constants'>,
   dir: string,
-  { tuning, baseModelName, baseModelRevision = null }: AdapterOptions,
+  { tuning, baseModelName, baseModelRevision = null, ggufFile = null }: AdapterOptions,
 ): string[] {
   mkdirSync(dir, { recursive: true });
   writeSafetensors(join(dir, ADAPTER_WEIGHTS_FILE), adapterTensors(model, tuning));
@@ -48,7 +50,7 @@ export function saveAdapter(
   writeFileWhole(
     join(dir, CARD_FILE),
     adapterCard(
-      { name: baseModelName, revision: baseModelRevision },
+      { name: baseModelName, revision: baseModelRevision, ggufFile },
       {
         rankStabilised: delivered.use_rslora ? delivered.r : null,
         isMultimodal: model.config.otherTowers !== undefined,

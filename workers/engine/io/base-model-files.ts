@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HashedFile } from '../../../src/formats/hashed-file.ts';
 import { hashFile } from '../../../src/formats/hashing.ts';
+import { readGgufSource } from './gguf-source.ts';
 
 /** Weights, configuration, tokenizer and chat template; not READMEs or other formats of the same weights. */
 const IDENTIFYING = /\.(safetensors|json|jinja|model)$|^(merges|vocab)\.txt$/;
@@ -15,28 +16,33 @@ interface Known {
 
 /**
  * Keeps the hash of each file while its size and modification time stay the same: gigabytes are not read again for every job.
- * @returns a function that hashes a model directory's files, sorted by name
+ * @returns a function that hashes a file
  */
-export function openFileHashes(): (modelDir: string) => Promise<HashedFile[]> {
+export function openHashes(): (path: string, stats: { size: number; mtimeMs: number }) => Promise<string> {
   const known = new Map<string, Known>();
-
-  function sha256Of(path: string, { sizeBytes, mtimeMs }: Omit<Known, 'sha256'>): Promise<string> {
+  return (path, { size: sizeBytes, mtimeMs }) => {
     const before = known.get(path);
     if (before?.sizeBytes === sizeBytes && before.mtimeMs === mtimeMs) return before.sha256;
     const sha256 = hashFile(path);
     known.set(path, { sizeBytes, mtimeMs, sha256 });
     sha256.catch(() => known.delete(path));
     return sha256;
-  }
+  };
+}
+
+/** @returns a function that hashes a model directory's files, sorted by name. A directory that was made of a GGUF file is that file */
+export function openFileHashes(): (modelDir: string) => Promise<HashedFile[]> {
+  const sha256Of = openHashes();
 
   return async (modelDir) => {
+    const source = readGgufSource(modelDir);
+    if (source !== null) return [source];
     const files: HashedFile[] = [];
     for (const name of (await readdir(modelDir)).filter((each) => IDENTIFYING.test(each)).sort()) {
       const path = join(modelDir, name);
       const stats = await stat(path); // follows the links of a hub cache
       if (!stats.isFile()) continue;
-      const { size: sizeBytes, mtimeMs } = stats;
-      files.push({ name, bytes: sizeBytes, sha256: await sha256Of(path, { sizeBytes, mtimeMs }) });
+      files.push({ name, bytes: stats.size, sha256: await sha256Of(path, stats) });
     }
     return files;
   };

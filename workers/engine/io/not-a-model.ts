@@ -14,10 +14,10 @@ export function notAModel(dir: string): Refusal {
     );
   }
   const names = existsSync(dir) ? readdirSync(dir) : [];
-  if (names.some((name) => name.endsWith('.gguf')))
+  if (dir.endsWith('.gguf') || names.some((name) => name.endsWith('.gguf')))
     return refusal(
-      `${dir} has a model in GGUF, which cannot be trained`,
-      'Use the safetensors that the GGUF file was made from, with their config.json.',
+      `${dir} ${dir.endsWith('.gguf') ? 'is a model' : 'has models'} in GGUF, not a Hugging Face directory`,
+      'Make one of it: npm run import -- --model FILE.gguf --out DIR. The service does that by itself.',
     );
   return refusal(
     `${dir} has no ${CONFIG_FILE}${names.length === 0 ? '' : `; it has ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`}`,

@@ -11,6 +11,8 @@ export interface TunedBase {
   name: string;
   /** Its commit on the hub; null for a directory. */
   revision: string | null;
+  /** Name of the GGUF file that its directory was made of; null for other models. */
+  ggufFile: string | null;
 }
 
 export interface JoinOptions<T extends ResolvedTuning> {

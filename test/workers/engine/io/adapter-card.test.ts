@@ -17,6 +17,12 @@ describe('adapterCard', () => {
     expect(card).toContain('from_pretrained("/models/a \\"b\\"")');
   });
 
+  it('of a base in GGUF › opens that file, whatever the directory was called', () => {
+    const card = adapterCard({ name: 'org/base', revision: null, ggufFile: 'base.Q4_K.gguf' }, { rankStabilised: null });
+    expect(card).toContain('from_pretrained("path/to/its/directory", gguf_file="base.Q4_K.gguf", dtype=torch.float32)');
+    expect(card).not.toContain('base_model:');
+  });
+
   it('of a multimodal base › opens the whole of it, at its commit', () => {
     const card = adapterCard(hub, { rankStabilised: null, isMultimodal: true });
     expect(card).toContain('AutoModelForImageTextToText.from_pretrained("org/base", revision="abc123")');

@@ -120,7 +120,7 @@ describe('adapters of a multimodal model', () => {
     const method = methodOf(tuning);
     withModel(
       () => openEagerForTraining({ modelDir, tuning, seed: 1 }),
-      (model) => method.save(model, out, { tuning, base: { modelDir, name, revision: null } }),
+      (model) => method.save(model, out, { tuning, base: { modelDir, name, revision: null, ggufFile: null } }),
     );
     expect(json(join(out, 'adapter_config.json'))).toMatchObject(expected);
     expect(method.layoutProblems(out, { tuning, modelDir })).toEqual([]);
