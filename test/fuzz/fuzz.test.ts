@@ -2,6 +2,7 @@ import { afterEach, describe, it } from 'vitest';
 import { seededRandom } from '../random.ts';
 import type { OpenTarget } from './target.ts';
 import { formatTargets } from './targets/formats.ts';
+import { ggufTargets } from './targets/gguf.ts';
 import { modelTargets } from './targets/models.ts';
 
 /** `npm run test:fuzz` gives them a hundred times as many, and those of the HTTP service. */
@@ -10,7 +11,7 @@ const INPUTS = 1_000;
 let parser: OpenTarget;
 afterEach(() => parser.close?.());
 
-describe.each([...formatTargets, ...modelTargets])('$name', (target) => {
+describe.each([...formatTargets, ...modelTargets, ...ggufTargets])('$name', (target) => {
   it('that are mutated or random › are read or refused, and end nothing', async () => {
     parser = await target.open();
     for (let index = 0; index < INPUTS; index++) {
