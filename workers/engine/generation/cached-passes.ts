@@ -13,7 +13,7 @@ import { dependsOnLength } from '../model/rope.ts';
 import { rotaryFrequencies } from '../model/rotary-frequencies.ts';
 import { rotariesOf } from '../model/token-grid.ts';
 import { openWeights, readModelConfig, type StoredWeights } from '../model/weights.ts';
-import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
+import { openingForOneThread, type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { methodOf, readAdapterTuning } from '../tuning/methods.ts';
 import { OwnModels } from './own-models.ts';
 import { FEEDS, type RecordedGeneration, recordGeneration } from './recorded-generation.ts';
@@ -53,14 +53,8 @@ export class CachedPasses implements TokenPasses {
       const heldIn = (name: string): Precision => (precision === 'bf16' || weights.isBfloat16(name) ? 'bf16' : 'f32');
       this.#recorded = recordGeneration({ config: this.config, precision, heldIn });
       const { graph, frozen, read, next, release, assignAdapter, removeAdapter } = this.#recorded;
-      this.#session = new GraphSession(graph, [
-        read,
-        next,
-        release,
-        assignAdapter,
-        removeAdapter,
-        ...frozen.map(({ variable }) => variable.assigned),
-      ]);
+      const fetches = [read, next, release, assignAdapter, removeAdapter, ...frozen.map(({ variable }) => variable.assigned)];
+      this.#session = openingForOneThread(() => new GraphSession(graph, fetches));
       try {
         this.#load(weights);
       } catch (error) {
