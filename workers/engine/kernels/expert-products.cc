@@ -77,17 +77,16 @@ class ExpertProducts : public Kernel {
   static void multiply_transposed(tf::OpKernelContext *context, const std::vector<ExpertBlock> &blocks, int64_t per_row, tf::Tensor *out) {
     const tf::Tensor &x = context->input(0), &w = context->input(1);
     const int64_t inner = w.dim_size(2), columns = w.dim_size(1);
-    const auto panels = packed<Element>(context, blocks, inner, [&](const std::vector<int64_t> &choices) {
-      return transposed_rows(elements<Element>(x), inner, choices, per_row);
-    });
+    const auto panels = packed<Element>(
+        context, blocks, inner, [&](const std::vector<int64_t> &choices) { return transposed_rows(elements<Element>(x), inner, choices, per_row); });
     for_tiles(context, blocks, columns, inner, [&](size_t number, int64_t column, int64_t width) {
       const ExpertBlock &block = blocks[number];
       const int64_t count = block.choices.size(), stride = padded(count);
       std::vector<Word<Element>> memory;
       const auto left = pack_whole_rows(elements<Element>(w) + (block.expert * columns + column) * inner, width, inner, &memory);
       std::vector<float> products(width * stride);
-      Words<Element>::multiply({left.data, left.stride, 1, panels[number].data(), stride, nullptr, products.data(), stride, width,
-                                word_count<Element>(inner), stride});
+      Words<Element>::multiply(
+          {left.data, left.stride, 1, panels[number].data(), stride, nullptr, products.data(), stride, width, word_count<Element>(inner), stride});
       std::vector<float> row(width);
       for (int64_t i = 0; i < count; i++) {
         for (int64_t j = 0; j < width; j++) row[j] = products[j * stride + i];
@@ -100,20 +99,18 @@ class ExpertProducts : public Kernel {
   static void multiply(tf::OpKernelContext *context, const std::vector<ExpertBlock> &blocks, int64_t per_row, tf::Tensor *out) {
     const tf::Tensor &x = context->input(0), &w = context->input(1);
     const int64_t inner = w.dim_size(1), columns = w.dim_size(2), words = word_count<Element>(inner);
-    const auto panels = packed<Element>(context, blocks, inner,
-                                        [&](const std::vector<int64_t> &choices) { return copied_rows(elements<Element>(x), inner, choices, per_row); });
+    const auto panels = packed<Element>(
+        context, blocks, inner, [&](const std::vector<int64_t> &choices) { return copied_rows(elements<Element>(x), inner, choices, per_row); });
     for_tiles(context, blocks, columns, inner, [&](size_t number, int64_t column, int64_t width) {
       const ExpertBlock &block = blocks[number];
       const int64_t count = block.choices.size(), stride = padded(width);
       std::vector<Word<Element>> memory;
       const auto right = interleave_rows<Element>(elements<Element>(w) + block.expert * inner * columns + column, columns, inner, width, &memory);
       std::vector<float> products(count * stride);
-      Words<Element>::multiply(
-          {panels[number].data(), words, 1, right.data, right.stride, nullptr, products.data(), stride, count, words, width});
+      Words<Element>::multiply({panels[number].data(), words, 1, right.data, right.stride, nullptr, products.data(), stride, count, words, width});
       for (int64_t i = 0; i < count; i++) store(products.data() + i * stride, out, block.choices[i] * columns + column, width);
     });
   }
-
 
   bool transposed_;
 };
@@ -159,8 +156,8 @@ class ExpertOuter : public Kernel {
         const int64_t row = i % tiles * kTile, rows = std::min(kTile, p - row);
         float *into = out->flat<float>().data() + (blocks[number].expert * p + row) * q;
         for (int64_t column = 0; column < q; column += kColumns)
-          Words<Element>::multiply({left[number].data() + row, 1, padded(p), right[number].data() + column, padded(q), nullptr, into + column, q, rows,
-                                    word_count<Element>(blocks[number].choices.size()), std::min(kColumns, q - column)});
+          Words<Element>::multiply({left[number].data() + row, 1, padded(p), right[number].data() + column, padded(q), nullptr, into + column, q,
+                                    rows, word_count<Element>(blocks[number].choices.size()), std::min(kColumns, q - column)});
       }
     });
   }

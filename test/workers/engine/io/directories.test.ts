@@ -71,7 +71,6 @@ describe('an adapter', () => {
     ['lora_bias', true],
     ['bias', 'some'],
     ['rank_pattern', { q_proj: 'many' }],
-    ['target_parameters', ['mlp.experts']],
     ['trainable_token_indices', [3]],
     ['peft_type', 'ADALORA'],
     ['init_lora_weights', 'pissa'],
