@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 #if defined(__AMX_BF16__)
 #include "per-instruction-set/amx-row-products.h"
 #endif
@@ -44,15 +47,30 @@ inline Floats read_first(const Element *x, int64_t count) {
 
 // Adds neighbouring halves until one number is left.
 inline float sum_of(Floats floats) {
+#if defined(__AVX512F__)
+  // In registers. The mask takes all lanes: without one, GCC warns of an undefined register in its own header.
+  constexpr __mmask16 all = 0xffff;
+  __m512 lanes = (__m512)floats;
+  lanes += _mm512_maskz_shuffle_f32x4(all, lanes, lanes, 0x4e);
+  lanes += _mm512_maskz_shuffle_f32x4(all, lanes, lanes, 0xb1);
+  lanes += _mm512_maskz_permute_ps(all, lanes, 0x4e);
+  lanes += _mm512_maskz_permute_ps(all, lanes, 0xb1);
+  return _mm512_cvtss_f32(lanes);
+#else
   float lanes[kLanes];
   std::memcpy(lanes, &floats, sizeof floats);
   for (int width = kLanes / 2; width > 0; width /= 2)
     for (int i = 0; i < width; i++) lanes[i] += lanes[i + width];
   return lanes[0];
+#endif
 }
 
-// How far ahead memory is asked for. The processor alone stops at the end of each page.
-constexpr int64_t kAheadBytes = 2048;
+// How far ahead memory is asked for, into the second-level cache. The processor alone stops at the end of each page.
+constexpr int64_t kAheadBytes = 8192, kLineBytes = 64;
+template <class Element>
+inline void prefetch(const Element *w) {
+  __builtin_prefetch(reinterpret_cast<const char *>(w) + kAheadBytes, 0, 2);
+}
 
 // One sum for each row and column stays in a register over the whole inner axis.
 template <class Element, int rows, int columns>
@@ -62,7 +80,7 @@ void block(const float *x, const Element *w, float *out, int64_t out_row_stride,
   for (; k + kLanes <= inner; k += kLanes) {
     Floats from_w[columns];
     for (int j = 0; j < columns; j++) {
-      __builtin_prefetch(reinterpret_cast<const char *>(w + j * inner + k) + kAheadBytes);
+      if (k * static_cast<int64_t>(sizeof(Element)) % kLineBytes == 0) prefetch(w + j * inner + k);
       from_w[j] = read(w + j * inner + k);
     }
     for (int i = 0; i < rows; i++) {
