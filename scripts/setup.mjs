@@ -15,6 +15,7 @@ import { createHash } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { areBundled, bundlePrograms } from './setup/programs.mjs';
 import { isCurrent, writeStamp } from './setup/stamp.mjs';
 import { tensorflowVariant } from './setup/variant.mjs';
 
@@ -63,6 +64,7 @@ async function setUp(/** @type {import('./setup/stamp.mjs').Parts} */ parts) {
         library = folder;
         return filled ? 'unpacked' : 'already in the cache';
       });
+      await step('programs that train, answer and export, each as one file', () => bundlePrograms(root));
       await step('TensorFlow.js binding', async () =>
         (await tensorflowBinding({ root, variant, library })).built ? 'compiled' : 'already compiled',
       );
@@ -108,8 +110,12 @@ async function lockClone() {
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
 const { quick, parts } = readArguments(process.argv.slice(2));
-if (!(quick && isCurrent({ root, parts }))) {
+const hasCurrent = () => quick && isCurrent({ root, parts });
+const hasPrograms = () => !parts.tensorflow || areBundled(root);
+if (!(hasCurrent() && hasPrograms())) {
   const lock = await lockClone();
-  if (!(quick && isCurrent({ root, parts }))) await setUp(parts);
+  if (!hasCurrent()) await setUp(parts);
+  // Where it cannot write, each program is read from its sources.
+  else if (!hasPrograms()) await bundlePrograms(root).catch(() => {});
   lock.close();
 }

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
+import { oneFile } from './one-file.ts';
 import { killedWithParent } from './parent-death.ts';
 
 /** How many of its last output lines are kept to explain a crash. What ended it is told first: a stack (25 lines) of each thread may come after that. */
@@ -35,8 +36,10 @@ export interface Child {
 }
 
 export function forkChild(program: string, args: readonly string[], { env, prefix = [], onOutput = () => {} }: ChildOptions): Child {
-  const [execPath, ...execArgv] = [...prefix, ...killedWithParent(), process.execPath, '--expose-gc', '--import', import.meta.resolve('tsx')];
-  const child = fork(program, args, {
+  const file = oneFile(program);
+  const loading = file === null ? ['--import', import.meta.resolve('tsx')] : ['--enable-source-maps'];
+  const [execPath, ...execArgv] = [...prefix, ...killedWithParent(), process.execPath, '--expose-gc', ...loading];
+  const child = fork(file ?? program, args, {
     execPath,
     execArgv,
     serialization: 'advanced', // NaN and undefined survive it
