@@ -49,18 +49,21 @@ async function setUp(/** @type {import('./setup/stamp.mjs').Parts} */ parts) {
     checkNode();
     checkPlatform();
     await step('Python with pip, C++ compiler', () => checkTools(parts));
+    const variant = parts.tensorflow ? tensorflowVariant() : null;
+    // The largest download goes on during the steps before its own, which throws what went wrong.
+    const downloading = variant && tensorflowLibrary(variant);
+    downloading?.catch(() => {});
     await step('npm packages', async () => ((await installPackages({ root, development: parts.development })) ? 'installed' : 'already installed'));
     await step('database client', () => generatePrismaClient(run));
     if (parts.servers) {
       await step('embedded Postgres', () => linkPostgres(root));
       await step('embedded Valkey', () => installValkey(root));
     }
-    if (parts.tensorflow) {
-      const variant = tensorflowVariant();
+    if (variant && downloading) {
       const size = variant === 'cuda' ? 'with the CUDA libraries, a 3 GB download' : 'for the CPU, a 270 MB download';
       let library = '';
       await step(`TensorFlow ${tensorflowVersion} ${size}`, async () => {
-        const { folder, filled } = await tensorflowLibrary(variant);
+        const { folder, filled } = await downloading;
         library = folder;
         return filled ? 'unpacked' : 'already in the cache';
       });
