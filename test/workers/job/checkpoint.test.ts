@@ -138,7 +138,7 @@ describe('a job that resumes', () => {
         }
       },
     }));
-    await jobs.supervise(id, { takeProcess });
+    await jobs.superviseToEnd(id, { takeProcess });
     expect((await jobs.get(id)).json()).toMatchObject({ status: 'succeeded', error: null });
     expect(deaths).toBe(5);
     expect((await warnings(id)).at(-1)).toMatch(/SIGKILL.*It is started again from the checkpoint at step \d$/);

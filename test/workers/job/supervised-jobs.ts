@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { trainingEnvironment } from '../../../src/config.ts';
@@ -44,8 +45,17 @@ export async function superviseJobs(settings: Record<string, string> = {}) {
     return training;
   }
 
+  /** Resolves once the service has read the job's files: a machine that others use too may take longer for it than a worker waits. */
+  async function untilRead(jobId: string): Promise<void> {
+    const { jobs, files } = service.services;
+    const { owner, trainingFileId, validationFileId, evaluationFileId, retentionFileId } = (await jobs.findAny(jobId))!;
+    for (const id of [trainingFileId, validationFileId, evaluationFileId, retentionFileId])
+      while (id !== null && (await files.findEvenDeleted(owner, id))?.status === 'uploaded') await delay(50);
+  }
+
   /** Supervises one job with the service's own stores and a real training process, except for what is disturbed. */
-  function supervise(jobId: string, { services = {}, takeProcess = () => fork(), trained = () => {}, ...rest }: Disturbances = {}) {
+  async function supervise(jobId: string, { services = {}, takeProcess = () => fork(), trained = () => {}, ...rest }: Disturbances = {}) {
+    await untilRead(jobId);
     return superviseJob(jobId, {
       services: { ...service.services, ...services },
       workerId: 'worker-a',
@@ -58,6 +68,15 @@ export async function superviseJobs(settings: Record<string, string> = {}) {
       log,
       ...rest,
     });
+  }
+
+  /** The same, and again as long as the job then waits for the database, which may not answer in time on a machine that others use too. */
+  async function superviseToEnd(jobId: string, disturbances: Disturbances = {}): Promise<void> {
+    const { database } = service.services;
+    do {
+      await database.job.update({ where: { id: jobId }, data: { resumeAt: null } });
+      await supervise(jobId, disturbances);
+    } while ((await database.job.findUniqueOrThrow({ where: { id: jobId } })).waitingFor === 'database');
   }
 
   async function makeJob(fields: object = {}): Promise<string> {
@@ -84,6 +103,7 @@ export async function superviseJobs(settings: Record<string, string> = {}) {
     errors,
     makeJob,
     supervise,
+    superviseToEnd,
     get,
     weights,
     /** The files that any attempt of it uploaded to be delivered. */
