@@ -64,6 +64,16 @@ function tokenIds({ metadata }: GgufFile): Json {
   return { bos_token_id: id('bos'), eos_token_id: id('eos'), pad_token_id: id('padding') };
 }
 
+/** Fields that transformers takes as floats alone, so that a whole number must be written with its point. */
+const FLOATS = [
+  ...['attn_logit_softcapping', 'final_logit_softcapping', 'partial_rotary_factor', 'rotary_pct', 'rope_theta', 'factor', 'attention_factor'],
+  ...['beta_fast', 'beta_slow', 'low_freq_factor', 'high_freq_factor'],
+];
+const WHOLE_FLOAT = new RegExp(`^( *"(?:${FLOATS.join('|')})": \\d+)(,?)$`, 'gm');
+
+/** @returns config.json, as Python reads it */
+export const configText = (json: Json): string => `${JSON.stringify(json, null, 2).replace(WHOLE_FLOAT, '$1.0$2')}\n`;
+
 /** transformers' classes by `model_type`: other programs look a model up by them. */
 const CLASSES: Readonly<Record<string, string>> = {
   ...{ llama: 'LlamaForCausalLM', smollm3: 'SmolLM3ForCausalLM', qwen2: 'Qwen2ForCausalLM', qwen3: 'Qwen3ForCausalLM', phi3: 'Phi3ForCausalLM' },

@@ -10,7 +10,7 @@ import { writeFileWhole } from '../io/files.ts';
 import { encodeFloats } from '../io/float-formats.ts';
 import { writeGgufSource } from '../io/gguf-source.ts';
 import { type CopiedTensor, writeSafetensorsSlowly } from '../io/safetensors.ts';
-import { configOf, type ReadConfig } from './config-of.ts';
+import { configOf, configText, type ReadConfig } from './config-of.ts';
 import type { GgufMetadata } from './metadata.ts';
 import { type GgufFile, openGguf } from './read-file.ts';
 import { type NamedTensor, namedTensors } from './tensor-names.ts';
@@ -84,7 +84,7 @@ export async function importGguf(path: string, dir: string, { sha256, progress =
     await rm(partial, { recursive: true, force: true });
     await mkdir(partial, { recursive: true });
     const write = (name: string, value: unknown): void => writeFileWhole(join(partial, name), `${JSON.stringify(value, null, 2)}\n`);
-    write(CONFIG_FILE, model.configJson);
+    writeFileWhole(join(partial, CONFIG_FILE), configText(model.configJson));
     writeFileWhole(join(partial, TOKENIZER_FILE), JSON.stringify(tokenizer.json));
     write(TOKENIZER_CONFIG_FILE, tokenizerConfig(file.metadata, tokenizer, model.config.maxPositionTokens));
     write(GENERATION_CONFIG_FILE, generationConfig(file.metadata));

@@ -140,6 +140,16 @@ const CASES_OF_TOKENIZERS: { tokenizer: string; family: string; unlike?: RegExp 
   { tokenizer: 'gemma', family: 'gemma', unlike: /[ ▁]{2}/ },
 ];
 
+describe('importGguf › of fields that transformers takes as floats alone', () => {
+  it('writes whole numbers with their point', async () => {
+    const read = await through(await modelOf('gemma2', 'gemma', { query_pre_attn_scalar: 16, final_logit_softcapping: 30 }));
+    const text = readFileSync(join(read, 'config.json'), 'utf8');
+    expect(text).toContain('"final_logit_softcapping": 30.0');
+    expect(text).toContain('"rope_theta": 10000.0');
+    expect(text).toContain('"query_pre_attn_scalar": 16,');
+  });
+});
+
 describe('importGguf › of a tokenizer that was exported', () => {
   it.each(CASES_OF_TOKENIZERS)(
     '$tokenizer › gives the same tokens of hard lines, and the same text of them',
