@@ -2,6 +2,7 @@
 import { type Hyperparameters, MAX_EPOCHS, type ResolvedHyperparameters, rateOfMultiplier, stepsOf, warmupSteps } from './hyperparameters.ts';
 import { comparesAnswers } from './objectives/format.ts';
 import { type ObjectiveName, objectiveFormat } from './objectives/objectives.ts';
+import { checkOptimizer } from './optimizer.ts';
 import { explicit } from './or-auto.ts';
 import { Refusal } from './refusal.ts';
 import { checkSchedule, checkScheduleOfRun } from './schedule.ts';
@@ -36,6 +37,7 @@ export function checkHyperparameters(
   if (ratio !== undefined && steps !== undefined)
     throw new Refusal('invalid_value', 'warmup_ratio and warmup_steps are both given', { param: `${param}.warmup_steps`, hint: 'Give one of them.' });
   checkSchedule(requested, param);
+  checkOptimizer(requested, param);
 }
 
 /** Checks what depends on how many examples there are. @throws Refusal */

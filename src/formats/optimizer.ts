@@ -1,6 +1,7 @@
 /** The optimizer of a run, by the names that transformers' Trainer has for it. */
 import { type Static, Type } from 'typebox';
 import type { ModelConfig } from './model-config.ts';
+import { Refusal } from './refusal.ts';
 import { PROMPT_EMBEDDINGS } from './tuning/virtual-tokens.ts';
 
 const Optim = Type.Union([Type.Literal('adamw_torch'), Type.Literal('adamw_8bit')], {
@@ -10,7 +11,16 @@ const Optim = Type.Union([Type.Literal('adamw_torch'), Type.Literal('adamw_8bit'
 });
 export type Optim = Static<typeof Optim>;
 
-const OptimizerFields = Type.Object({ optim: Type.Optional(Optim) });
+const OptimizerFields = Type.Object({
+  optim: Type.Optional(Optim),
+  optimizer_in_bwd: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description:
+        'Updates each part of the model as soon as its gradients exist, in a step of one pass, so that the gradients of all are never in memory together. Needs max_grad_norm 0.',
+    }),
+  ),
+});
 export type OptimizerFields = Static<typeof OptimizerFields>;
 export const optimizerFields = OptimizerFields.properties;
 
@@ -18,6 +28,32 @@ export const optimizerFields = OptimizerFields.properties;
 const LEAST_8BIT_ELEMENTS = 4096;
 /** Elements that share a scale. */
 export const BLOCK_ELEMENTS = 256;
+
+/** @throws Refusal for what an update within the backward pass cannot do: it begins before the norm of all gradients is known */
+export function checkOptimizer(
+  {
+    optimizer_in_bwd: inBackward,
+    max_grad_norm: maxNorm,
+    loss_spike_factor: spike,
+  }: OptimizerFields & Partial<Record<'max_grad_norm' | 'loss_spike_factor', number>>,
+  param: string,
+): void {
+  if (inBackward !== true) return;
+  if (maxNorm !== 0)
+    throw new Refusal(
+      'invalid_value',
+      `optimizer_in_bwd updates before the norm of all gradients is known, and max_grad_norm is ${maxNorm ?? '1 by default'}`,
+      {
+        param: `${param}.max_grad_norm`,
+        hint: 'Use max_grad_norm 0, which clips nothing, or leave optimizer_in_bwd out.',
+      },
+    );
+  if (spike !== undefined)
+    throw new Refusal('invalid_value', 'optimizer_in_bwd updates before the loss can be compared with earlier ones, and loss_spike_factor is given', {
+      param: `${param}.loss_spike_factor`,
+      hint: 'Leave one of them out.',
+    });
+}
 
 /** @returns how many blocks the moments of a tensor have */
 export const blocksOf = (elements: number): number => Math.ceil(elements / BLOCK_ELEMENTS);

@@ -43,6 +43,11 @@ describe('hyperparameters', () => {
     );
     expect(refusal({ learning_rate: 4e-4, learning_rate_multiplier: 2 })).not.toThrow();
     expect(refusal({ learning_rate: 'auto', learning_rate_multiplier: 2 })).not.toThrow();
+    expect(refusal({ optimizer_in_bwd: true })).toThrow(expect.objectContaining({ param: 'hyperparameters.max_grad_norm' }));
+    expect(refusal({ optimizer_in_bwd: true, max_grad_norm: 0, loss_spike_factor: 3 })).toThrow(
+      expect.objectContaining({ param: 'hyperparameters.loss_spike_factor' }),
+    );
+    expect(refusal({ optimizer_in_bwd: true, max_grad_norm: 0 })).not.toThrow();
   });
 
   it('with the schedule "polynomial" and a learning rate below its end › are refused, as by transformers', () => {

@@ -158,6 +158,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     continuesAdapter: options.startFrom !== undefined || (options.resumeFrom !== undefined && holdsReferences(options.resumeFrom)),
     weightDecay: hyperparameters.weight_decay,
     optim: hyperparameters.optim,
+    optimizerInBackward: hyperparameters.optimizer_in_bwd,
     precision: hyperparameters.precision,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
     noiseAlpha: hyperparameters.neftune_noise_alpha,

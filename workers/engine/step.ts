@@ -25,6 +25,8 @@ interface Taken {
   gradNorm: number;
   /** Why the step was not taken, which then has changed nothing; null if it was. */
   problem: string | null;
+  /** Whether it has changed something nevertheless: the model is then of no use. */
+  isTorn?: boolean;
 }
 
 /** The passes of a step. */
@@ -46,6 +48,8 @@ export function passesOf(model: Pick<LearningModel, 'config' | 'tuning' | 'objec
 }
 
 export async function takeStep(model: LearningModel, passes: Passes, { step, seed, learningRate, maxNorm, problemOf }: StepOptions): Promise<Taken> {
+  if (model.takeWhole != null && passes.learned.length === 1)
+    return takeWhole(model, model.takeWhole, passes, { step, seed, learningRate, problemOf });
   const sums = await accumulate(model, passes, { seed, step });
   const metrics = model.objective.metrics(sums);
   const problem = problemOf(metrics.loss);
@@ -57,16 +61,36 @@ export async function takeStep(model: LearningModel, passes: Passes, { step, see
   return { metrics, gradNorm, problem: Number.isFinite(gradNorm) ? null : `the norm of its gradient is ${gradNorm}` };
 }
 
-/** Runs a step's passes. Sums over supervised tokens, so that neither padding nor the split into passes matters. */
-async function accumulate(model: LearningModel, { learned, prior }: Passes, { seed, step }: { seed: number; step: number }): Promise<Sums> {
+/** A step of one pass that updates parameters as their gradients arise. A loss that is not finite changes nothing, as in other steps. */
+async function takeWhole(
+  model: LearningModel,
+  take: NonNullable<LearningModel['takeWhole']>,
+  passes: Passes,
+  { step, seed, learningRate, problemOf }: Omit<StepOptions, 'maxNorm'>,
+): Promise<Taken> {
+  const more = await priorTotals(model, passes);
+  const [batch] = passes.learned as [Batch];
+  const { sums, norm, isTorn } = take({ ...batch, totals: { ...batch.totals, ...more } }, { seed, step, microBatch: 0 }, learningRate);
+  const metrics = model.objective.metrics(sums);
+  if (isTorn) return { metrics, gradNorm: norm, problem: 'a gradient is not finite, and parameters had been updated before it arose', isTorn };
+  return { metrics, gradNorm: norm, problem: problemOf(metrics.loss) ?? (Number.isFinite(norm) ? null : `the norm of its gradient is ${norm}`) };
+}
+
+/** @returns the totals of the passes that are computed before */
+async function priorTotals(model: LearningModel, { prior }: Passes): Promise<Batch['totals']> {
   let before = NO_SUMS;
   for (const batch of prior) {
     before = addSums(before, model.evaluate(batch));
     await yieldToEventLoop();
   }
-  const more = model.objective.prior?.totals(before);
+  return model.objective.prior?.totals(before);
+}
+
+/** Runs a step's passes. Sums over supervised tokens, so that neither padding nor the split into passes matters. */
+async function accumulate(model: LearningModel, passes: Passes, { seed, step }: { seed: number; step: number }): Promise<Sums> {
+  const more = await priorTotals(model, passes);
   let sums = NO_SUMS;
-  for (const [microBatch, batch] of learned.entries()) {
+  for (const [microBatch, batch] of passes.learned.entries()) {
     const totals = { ...batch.totals, ...more };
     sums = addSums(sums, await model.accumulate({ ...batch, totals }, { seed, step, microBatch }));
     await yieldToEventLoop();

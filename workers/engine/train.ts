@@ -58,6 +58,7 @@ export async function trainPrepared(
   let last = resumed?.last;
   let savedMs = startedMs;
   let savedStep = startStep;
+  let holdsGradients = false;
   await report?.prepared?.(run.facts);
   signal?.throwIfAborted();
   await computeReferences(run, { onPass: report?.evaluating, signal });
@@ -123,9 +124,12 @@ export async function trainPrepared(
     // Step.
     const rate = learningRate(step - 1, schedule);
     const problemOf = (loss: number): string | null => badSteps.problemOf(loss);
-    const { metrics, gradNorm, problem } = await takeStep(model, passesOf(model, examples), { step, seed, learningRate: rate, maxNorm, problemOf });
+    const passes = passesOf(model, examples);
+    const { metrics, gradNorm, problem, isTorn = false } = await takeStep(model, passes, { step, seed, learningRate: rate, maxNorm, problemOf });
     if (problem === null) badSteps.taken(metrics.loss);
-    const notices = problem === null ? [] : [await leaveOut(step, { problem, indices })];
+    const notices = problem === null ? [] : [await leaveOut(step, { problem, indices, isTorn })];
+    if (model.takeWhole != null && passes.learned.length > 1 && !holdsGradients) notices.push(heldNotice(step, passes.learned.length));
+    holdsGradients ||= passes.learned.length > 1;
     if (problem === null) trainedTokens += tokens;
     const seconds = (performance.now() - stepStartedMs) / 1000;
     const memory = processMemory();
@@ -154,8 +158,12 @@ export async function trainPrepared(
   }
 
   /** @returns what the user should know of a step that was left out. @throws Refusal if it is one too many, after the state before it was kept */
-  async function leaveOut(step: number, { problem, indices }: { problem: string; indices: Uint32Array }): Promise<RunNotice> {
+  async function leaveOut(
+    step: number,
+    { problem, indices, isTorn }: { problem: string; indices: Uint32Array; isTorn: boolean },
+  ): Promise<RunNotice> {
     const bad = { step, problem, lines: Array.from(indices, (index) => training.examples.lineOf(index)) };
+    if (isTorn) throw badSteps.refusal(bad, savedStep > 0 ? savedStep : null);
     if (badSteps.maySkip && !(step === totalSteps && model.steps === 0)) return badSteps.skip(bad);
     const isKept = checkpointsDir !== undefined && last !== undefined;
     if (isKept && savedStep !== last!.step) await save({ step: last!.step, last: last!, unanswered: false, final: false });
@@ -168,6 +176,12 @@ export async function trainPrepared(
     throw error;
   }
 }
+
+const heldNotice = (step: number, passes: number): RunNotice => ({
+  level: 'warn',
+  message: `Step ${step} has ${passes} passes, so its gradients are held until the last of them: optimizer_in_bwd saves their memory only where a step is one pass`,
+  data: { step, passes },
+});
 
 const onlyFinite = (metrics: Metrics): Metrics => Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
 

@@ -72,6 +72,45 @@ describe('a step that is not taken', () => {
   });
 });
 
+describe('a step within the backward pass', () => {
+  const open = () => {
+    const choices = { modelDir, tuning: { type: 'full' }, seed: 1, weightDecay: 0 } as const;
+    return openForTraining({ ...choices, optim: 'adamw_8bit', optimizerInBackward: true });
+  };
+  const batch = (lossWeight: number) => layOut([[{ inputIds: Int32Array.of(3, 4, 5, 6), lossWeights: Float32Array.of(1, 1, 1, lossWeight) }]]);
+  const position = { seed: 1, step: 1, microBatch: 0 };
+
+  it('with a loss that is not finite changes neither parameters nor moments nor the count of steps', () => {
+    const model = open();
+    model.takeWhole!(batch(1), position, 0.01);
+    const [parameters, moments] = [model.read(), model.moments()];
+    const { sums, norm, isTorn } = model.takeWhole!(batch(3e38), position, 0.01);
+    expect([Number.isFinite(sums.loss), Number.isFinite(norm), isTorn, model.steps]).toEqual([false, false, false, 1]);
+    expect(model.read()).toEqual(parameters);
+    expect(model.moments()).toEqual(moments);
+    model.dispose();
+  });
+
+  it('with a gradient that is not finite says that the model is torn', () => {
+    const model = open();
+    const { isTorn } = model.takeWhole!(batch(1e37), position, 0.01); // the loss is finite, and the gradient's square is not
+    expect([isTorn, model.steps]).toEqual([true, 0]);
+    model.dispose();
+  });
+
+  it('takes no memory for gradients until a step has several passes, which gives what it gives with all gradients held', () => {
+    const held = openForTraining({ modelDir, tuning: { type: 'full' }, seed: 1, weightDecay: 0, optim: 'adamw_8bit' });
+    const model = open();
+    for (const one of [held, model]) {
+      for (const microBatch of [0, 1]) one.accumulate(batch(microBatch + 1), { ...position, microBatch });
+      one.update({ learningRate: 0.01, maxNorm: 0, weight: 8 });
+    }
+    expect(model.read()).toEqual(held.read());
+    held.dispose();
+    model.dispose();
+  });
+});
+
 describe('train › with a spike in the loss', () => {
   it('leaves the step out with a warning that names its line, and resumes after it to the same adapter, bit for bit', async () => {
     const steps: StepReport[] = [];

@@ -327,3 +327,32 @@ describe('train › from an adapter', () => {
       await expect(train(options('other', { tuning: other, hyperparameters: all, startFrom }))).rejects.toMatchObject({ code: 'adapter_mismatch' });
   });
 });
+
+describe('train › with updates within the backward pass', () => {
+  const base = { n_epochs: 2, batch_size: 4, learning_rate: 2e-3, weight_decay: 0.01, max_grad_norm: 0, precision: 'f32' } as const;
+  const inBackward = { ...base, optimizer_in_bwd: true } as const;
+  const metricsOf = async (name: string, given: Partial<TrainOptions>): Promise<StepReport[]> => {
+    const steps: StepReport[] = [];
+    await train(options(name, { tuning: { type: 'full' }, report: { step: (done) => void steps.push(done) }, ...given }));
+    return steps;
+  };
+
+  it.each(['adamw_torch', 'adamw_8bit'] as const)(
+    'of %s › trains the same model as with all gradients at once, bit for bit, and resumes',
+    async (optim) => {
+      const [held, passing] = [`held-${optim}`, `passing-${optim}`];
+      const atOnce = await metricsOf(held, { hyperparameters: { ...base, optim } });
+      const arising = await metricsOf(passing, { hyperparameters: { ...inBackward, optim } });
+      expect(await bytes(passing, 'out', 'model.safetensors')).toEqual(await bytes(held, 'out', 'model.safetensors'));
+      for (const [index, { metrics, notices }] of arising.entries()) {
+        expect(metrics['train_loss']).toBe(atOnce[index]!.metrics['train_loss']);
+        expect(metrics['grad_norm']! / atOnce[index]!.metrics['grad_norm']! - 1).toBeCloseTo(0, 5);
+        expect(notices).toBeUndefined();
+      }
+      const stopped = `passing-stopped-${optim}`;
+      await expect(metricsOf(stopped, { hyperparameters: { ...inBackward, optim }, ...stoppingAfter(4) })).rejects.toThrow('cancelled');
+      await metricsOf(stopped, { hyperparameters: { ...inBackward, optim }, resumeFrom: join(dir, stopped, 'checkpoints', '4') });
+      expect(await bytes(stopped, 'out', 'model.safetensors')).toEqual(await bytes(passing, 'out', 'model.safetensors'));
+    },
+  );
+});

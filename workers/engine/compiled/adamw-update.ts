@@ -6,7 +6,7 @@ import { BETAS, EPSILON } from '../optim/adamw.ts';
 import { clipFactor } from '../optim/clip.ts';
 import { type Scalar, tf } from '../tensorflow/tensorflow.ts';
 import type { Update } from '../tuning/tuned-model.ts';
-import { isCoded, type MomentVariables } from './moments.ts';
+import { isCoded, type MomentVariables, variablesOf } from './moments.ts';
 import { type Attribute, DType, type GraphNode, type Output } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
 import type { SessionVariable } from './session/session-variable.ts';
@@ -22,6 +22,8 @@ export interface TrainedVariables {
   v: MomentVariables;
   /** Sum of the gradients since the last update, which sets it to zero. */
   gradients: SessionVariable;
+  /** Whether our own kernels update it, which need no memory of their own; TensorFlow's do otherwise. */
+  byOwnKernel: boolean;
   /** Whether weight decay applies to it. */
   decays: boolean;
   /** What the learning rate is multiplied by. */
@@ -40,7 +42,7 @@ export interface RecordedUpdate {
 
 /**
  * Scalars with which the θ ← θ − rate·m / (√v + epsilon) of `ResourceApplyAdam` becomes AdamW's η·m̂ / (√v̂ + ε). The kernel rounds the betas to
- * f32, so the corrections do too: the mean of a constant gradient is then that gradient. The kernel for moments in 8 bits computes
+ * f32, so the corrections do too: the mean of a constant gradient is then that gradient. Our own kernels compute
  * θ − plain_rate·m / (√v / second_correction + ε), with corrections that are not rounded, as bitsandbytes does.
  * @param t number of steps, including this one
  * @param maxNorm 0 turns clipping off
@@ -101,7 +103,7 @@ export function recordUpdate(
     const decays = weightDecay !== 0 && variables.decays;
     const rates = scaled.get(variables.rateFactor)!;
     const step = { gradient: gradients.value, factor: factor!, rates, decays, after: done };
-    const updated = recordSlabUpdate(recorder, feeds, variables, step);
+    const { node: updated } = recordSlabUpdate(recorder, feeds, variables, step);
     const zeros = graph.add('ZerosLike', { T: FLOAT }, [gradients.value], [gradients.value], { after: [updated], stateful: true }).outputs[0]!;
     done = [graph.add('AssignVariableOp', { dtype: FLOAT }, [gradients.handle, zeros], [], { stateful: true })];
   }
@@ -115,7 +117,7 @@ type Rates = Record<(typeof RATES)[number], Output>;
 const RATES = ['rate', 'plain_rate', 'decay'] as const;
 
 /** @returns by factor of the learning rate */
-function scaledFeeds(recorder: Recorder, feeds: UpdateFeeds, trained: readonly TrainedVariables[]): Map<number, Rates> {
+export function scaledFeeds(recorder: Recorder, feeds: UpdateFeeds, trained: readonly TrainedVariables[]): Map<number, Rates> {
   const scaled = new Map<number, Rates>();
   recorder.record(() =>
     tf.tidy(() => {
@@ -137,24 +139,35 @@ interface SlabStep {
   decays: boolean;
   /** What is to be done before. */
   after: GraphNode[];
+  /** Of the error that ends the run before the slab is changed, if the gradient is not finite; only with our own kernels. */
+  badGradient?: string;
 }
 
-/** @returns the node that changes a slab's parameters and moments */
-function recordSlabUpdate(recorder: Recorder, feeds: UpdateFeeds, variables: TrainedVariables, step: SlabStep): GraphNode {
+interface SlabUpdate {
+  /** It changes the slab's parameters and moments. */
+  node: GraphNode;
+  /** Sum of the gradient's squares, if it was checked with `badGradient`. */
+  squares: Output | null;
+}
+
+export function recordSlabUpdate(recorder: Recorder, feeds: UpdateFeeds, variables: TrainedVariables, step: SlabStep): SlabUpdate {
   const { graph } = recorder;
   const { parameter, m, v } = variables;
-  const { gradient, factor, rates, decays, after } = step;
+  const { gradient, factor, rates, decays, after, badGradient = '' } = step;
   const scalar = (value: number) => graph.constant({ dtype: DType.float32, shape: [], bytes: new Uint8Array(Float32Array.of(value).buffer) });
   const stateful = { stateful: true };
-  if (isCoded(m) && isCoded(v)) {
-    const handles = [parameter, m.codes, m.absmax, v.codes, v.absmax].map(({ handle }) => handle);
+  if (variables.byOwnKernel) {
+    const coded = isCoded(m) && isCoded(v);
+    const moments = coded ? [m.codes, m.absmax, v.codes, v.absmax] : [...variablesOf(m), ...variablesOf(v)];
+    const handles = [parameter, ...moments].map(({ handle }) => handle);
     const scalars = [factor, rates.plain_rate, recorder.outputOf(feeds.second_correction), decays ? rates.decay : scalar(0)];
-    return graph.add('GraftAdamW8bit', CONSTANTS_OF_8BIT, [...handles, gradient, graph.integers(variables.sizes), ...scalars], [], {
-      ...stateful,
-      after,
-    });
+    const inputs = [...handles, gradient, ...(coded ? [graph.integers(variables.sizes)] : []), ...scalars];
+    const attributes: Record<string, Attribute> = { ...CONSTANTS, bad_gradient: { kind: 'string', value: badGradient } };
+    const result = { dtype: DType.float32, shape: [] };
+    const node = graph.add(coded ? 'GraftAdamW8bit' : 'GraftAdamW', attributes, inputs, [result], { ...stateful, after });
+    return { node, squares: badGradient === '' ? null : node.outputs[0]! };
   }
-  if (isCoded(m) || isCoded(v)) throw new Error('both moments of a slab are held alike');
+  if (isCoded(m) || isCoded(v)) throw new Error('TensorFlow has no AdamW with moments in 8 bits');
   const product = (x: Output, by: Output, before: GraphNode[]) =>
     graph.add('Mul', { T: FLOAT }, [x, by], [x], { ...stateful, after: before }).outputs[0]!;
   const clipped = product(gradient, factor, after);
@@ -165,12 +178,13 @@ function recordSlabUpdate(recorder: Recorder, feeds: UpdateFeeds, variables: Tra
   const inputs = [parameter.handle, m.handle, v.handle, scalar(0), scalar(0), rates.rate];
   const rest = [scalar(BETAS[0]), scalar(BETAS[1]), recorder.outputOf(feeds.epsilon), clipped];
   const flags: Record<string, Attribute> = { use_locking: { kind: 'bool', value: false }, use_nesterov: { kind: 'bool', value: false } };
-  return graph.add('ResourceApplyAdam', { T: FLOAT, ...flags }, [...inputs, ...rest], [], { ...stateful, after: decayed });
+  const node = graph.add('ResourceApplyAdam', { T: FLOAT, ...flags }, [...inputs, ...rest], [], { ...stateful, after: decayed });
+  return { node, squares: null };
 }
 
 const float = (value: number): Attribute => ({ kind: 'float', value });
-/** 1 − β in double precision, as PyTorch and bitsandbytes round it. */
-const CONSTANTS_OF_8BIT: Record<string, Attribute> = {
+/** Of our own kernels. 1 − β in double precision, as PyTorch and bitsandbytes round it. */
+const CONSTANTS: Record<string, Attribute> = {
   beta1: float(BETAS[0]),
   one_minus_beta1: float(1 - BETAS[0]),
   beta2: float(BETAS[1]),

@@ -9,8 +9,9 @@ import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { noiseScales } from '../tuning/embedding-noise.ts';
 import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
-import type { LearningModel, LogitsOptions, MomentValues, TensorValues, TextMemory, Update } from '../tuning/tuned-model.ts';
-import { fetchesOf, runsOf } from './fetches.ts';
+import type { LearningModel, LogitsOptions, MomentValues, TensorValues, TextMemory, Update, WholeStep } from '../tuning/tuned-model.ts';
+import { BAD_GRADIENT, BAD_LOSS } from './backward-update.ts';
+import { fetchesOf, runsOf, wholeStepOf } from './fetches.ts';
 import { Learner, zeroedState } from './learner.ts';
 import { FEEDS, logitFeeds, passFeeds, passSizes } from './pass-feeds.ts';
 import { type Learning, type ModelChoices, type RecordedModel, recordModel } from './recorded-model.ts';
@@ -35,6 +36,7 @@ export class CompiledModel implements LearningModel {
   readonly trainableParameters: number;
   readonly totalParameters: number;
   readonly textMemory: TextMemory | null;
+  readonly takeWhole: NonNullable<LearningModel['takeWhole']> | null;
   readonly #recorded: RecordedModel;
   readonly #session: GraphSession;
   readonly #learner: Learner;
@@ -53,9 +55,11 @@ export class CompiledModel implements LearningModel {
     this.trainableParameters = recorded.trainableParameters;
     this.totalParameters = recorded.totalParameters;
     this.#recorded = recorded;
+    const steps = recorded.learning?.whole != null;
     if (!backend.isUsingGpuDevice) fuseRows(recorder.graph, runsOf(recorded));
     this.#session = new GraphSession(recorder.graph, fetchesOf(recorded));
-    this.#learner = new Learner(this.#session, { trained, trainable: recorded.trainable, optimizer: recorded.learning });
+    this.#learner = new Learner(this.#session, { trained, trainable: recorded.trainable, optimizer: recorded.learning }, !steps);
+    this.takeWhole = steps ? (...step) => this.#takeWhole(...step) : null;
     this.textMemory = recorded.texts && openTextMemory(this.#session, recorded.texts, choices.config);
     const read = reader(weightShapes(choices.config), readWeight);
     const fill: Fill = (name, held) => {
@@ -67,7 +71,7 @@ export class CompiledModel implements LearningModel {
       assignSlabs(
         this.#session,
         [...frozen, ...constant, ...trained].map((held) => ({ ...held, fill })),
-        zeroedState(trained),
+        zeroedState(trained, !steps),
       );
     } catch (error) {
       this.#session.dispose();
@@ -97,6 +101,7 @@ export class CompiledModel implements LearningModel {
   }
 
   accumulate(batch: Batch, position: DropoutPosition): Sums {
+    this.#learner.holdGradients();
     return this.#pass(batch, this.#mustLearn().pass, position);
   }
 
@@ -167,6 +172,30 @@ export class CompiledModel implements LearningModel {
     const key = { [FEEDS.dropoutKey]: dropoutKey(position) };
     const { noiseAlpha: alpha } = this.#mustLearn();
     return alpha === undefined ? key : { ...key, [FEEDS.noiseScales]: tf.tensor1d(noiseScales(batch, { alpha, ...this.config })) };
+  }
+
+  #takeWhole(batch: Batch, position: DropoutPosition, learningRate: number): WholeStep {
+    const whole = this.#mustLearn().whole!;
+    return tf.tidy(() => {
+      const reference = batch.reference ?? this.referenceOf(batch);
+      const pass = passFeeds(this.objective, reference === null ? batch : { ...batch, reference }, this.#recorded.context);
+      if (pass === null) return { sums: NO_SUMS, norm: Number.NaN, isTorn: false };
+      const { known } = pass.fed;
+      let failure = '';
+      const taken = this.#learner.stepWithin({ learningRate, weight: known.weight }, (feeds) => {
+        try {
+          return this.#session.run({ ...pass.tensors, ...this.#randomFeeds(batch, position), ...feeds }, wholeStepOf(whole));
+        } catch (error) {
+          failure = (error as Error).message;
+          if (!failure.includes(BAD_LOSS) && !failure.includes(BAD_GRADIENT)) throw error;
+          return null;
+        }
+      });
+      const values = taken?.map((tensor) => tensor.dataSync()[0]!) ?? [];
+      const sums = Object.fromEntries(Object.keys(whole.sums).map((name, index) => [name, values[index] ?? Number.NaN]));
+      const norm = values.at(-1) ?? Number.NaN;
+      return { sums: { ...known, ...sums }, norm, isTorn: !failure.includes(BAD_LOSS) && !Number.isFinite(norm) };
+    }) as unknown as WholeStep;
   }
 
   #mustLearn(): Learning {

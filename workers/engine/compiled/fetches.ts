@@ -1,4 +1,5 @@
 /** What the runs of a recorded model fetch. */
+import type { BackwardUpdate } from './backward-update.ts';
 import { stateOf, type TrainedSlab } from './learner.ts';
 import type { RecordedModel } from './recorded-model.ts';
 import type { Output } from './recording/graph.ts';
@@ -6,7 +7,8 @@ import type { HeldSlab } from './session/held-slabs.ts';
 
 /** The fetches of each kind of run. */
 export function runsOf({ evaluation, reference, logits, texts, learning }: RecordedModel): Output[][] {
-  const training = learning === null ? [] : [Object.values(learning.pass), [learning.update.norm], [learning.update.step]];
+  const whole = learning?.whole == null ? [] : [wholeStepOf(learning.whole)];
+  const training = learning === null ? [] : [Object.values(learning.pass), ...whole, [learning.update.norm], [learning.update.step]];
   return [
     Object.values(evaluation),
     ...(reference === null ? [] : [[reference.output]]),
@@ -15,6 +17,9 @@ export function runsOf({ evaluation, reference, logits, texts, learning }: Recor
     ...training,
   ];
 }
+
+/** What a pass that takes the step fetches: its sums, then the norm. */
+export const wholeStepOf = ({ sums, norm }: BackwardUpdate): Output[] => [...Object.values(sums), norm];
 
 /** Everything that any run fetches. */
 export const fetchesOf = (recorded: RecordedModel): Output[] => [

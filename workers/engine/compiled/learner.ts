@@ -1,5 +1,5 @@
 /** What is trained in a session: parameters, the sums of their gradients and the state of their optimizer, together and by name. */
-import { tf } from '../tensorflow/tensorflow.ts';
+import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import type { MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { type RecordedUpdate, type TrainedVariables, updateScalars } from './adamw-update.ts';
 import { assignMoments, fetchMoments, type SlabMoment, variablesOf } from './moments.ts';
@@ -32,8 +32,12 @@ export class Learner {
   readonly #session: GraphSession;
   readonly #parts: LearnerParts;
   #steps = 0;
+  /** Whether there are variables for the sums of gradients. */
+  #holdsGradients: boolean;
 
-  constructor(session: GraphSession, parts: LearnerParts) {
+  /** @param holdsGradients whether the sums of gradients are set, as by `zeroedState`; otherwise their memory is taken when they are needed first */
+  constructor(session: GraphSession, parts: LearnerParts, holdsGradients = true) {
+    this.#holdsGradients = holdsGradients;
     this.#session = session;
     this.#parts = parts;
   }
@@ -60,8 +64,28 @@ export class Learner {
     return this.#runScalars({ one_over_weight: 1 / weight }, this.#mustLearn().update.norm);
   }
 
+  /**
+   * Takes a step within a pass, without clipping.
+   * @param run with what is to be fed besides the pass. @returns what it returns; if it returns null, the step was not taken
+   */
+  stepWithin<T>({ learningRate, weight }: Omit<Update, 'maxNorm'>, run: (feeds: Record<string, Tensor>) => T | null): T | null {
+    const { weightDecay } = this.#mustLearn();
+    const scalars = updateScalars({ learningRate, weight, maxNorm: 0, norm: 0, t: this.#steps + 1 }, weightDecay);
+    const result = run(Object.fromEntries(Object.entries(scalars).map(([name, value]) => [name, tf.scalar(value)])));
+    if (result !== null) this.#steps += 1;
+    return result;
+  }
+
+  /** Takes the memory for sums of gradients, if they do not have it yet. */
+  holdGradients(): void {
+    if (this.#holdsGradients) return;
+    this.#holdsGradients = true;
+    this.discard();
+  }
+
   /** Forgets the gradients since the last update. */
   discard(): void {
+    if (!this.#holdsGradients) return;
     tf.dispose(
       this.#session.run(
         {},
@@ -124,9 +148,13 @@ export class Learner {
   }
 }
 
-/** What sets new slabs to zero when it is fetched: moments and gradients. */
-export const zeroedState = (trained: readonly TrainedSlab[]): Output[] =>
-  trained.flatMap(({ learning }) => (learning === null ? [] : stateOf(learning).map(({ zeroed }) => zeroed)));
+/** What sets new slabs to zero when it is fetched: moments and, unless their memory is to be taken later, gradients. */
+export const zeroedState = (trained: readonly TrainedSlab[], holdsGradients = true): Output[] =>
+  trained.flatMap(({ learning }) => (learning === null ? [] : stateOf(learning, holdsGradients).map(({ zeroed }) => zeroed)));
 
 /** Moments and gradients. */
-export const stateOf = ({ m, v, gradients }: TrainedVariables): SessionVariable[] => [...variablesOf(m), ...variablesOf(v), gradients];
+export const stateOf = ({ m, v, gradients }: TrainedVariables, holdsGradients = true): SessionVariable[] => [
+  ...variablesOf(m),
+  ...variablesOf(v),
+  ...(holdsGradients ? [gradients] : []),
+];

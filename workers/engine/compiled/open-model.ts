@@ -29,6 +29,8 @@ export interface TrainingChoices {
   weightDecay: number;
   /** Default: AdamW with moments in f32. */
   optim?: Optim | undefined;
+  /** Whether a step of one pass is taken within its backward pass; default false. */
+  optimizerInBackward?: boolean | undefined;
   /** Precision of products and of frozen matrices; default f32. */
   precision?: Precision;
   /** Less memory, more arithmetic; default false. */
@@ -70,6 +72,7 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     continuesAdapter = false,
     weightDecay,
     optim = 'adamw_torch',
+    optimizerInBackward = false,
     precision = 'f32',
     gradientCheckpointing = false,
     noiseAlpha,
@@ -77,7 +80,7 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     recorded,
   } = choices;
   checkOptimizer(choices);
-  const learning = { weightDecay, optim, gradientCheckpointing, noiseAlpha };
+  const learning = { weightDecay, optim, optimizerInBackward, gradientCheckpointing, noiseAlpha };
   return open(modelDir, { tuning, objective, seed, initialTokens, continuesAdapter, precision, heldIn: precision, answers, learning }, recorded);
 }
 

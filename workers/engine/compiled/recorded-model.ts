@@ -12,6 +12,7 @@ import { withEmbeddingNoise } from '../tuning/embedding-noise.ts';
 import { methodOf } from '../tuning/methods.ts';
 import { byName, type Trained, untuned, variable } from '../tuning/trained.ts';
 import { declareUpdateFeeds, recordUpdate } from './adamw-update.ts';
+import { type BackwardUpdate, recordBackwardUpdate } from './backward-update.ts';
 import type { RecordedOptimizer, TrainedSlab } from './learner.ts';
 import { declareFeeds } from './pass-feeds.ts';
 import { type RecordedPass, recordLogits, recordPass, recordReference } from './recorded-pass.ts';
@@ -58,12 +59,16 @@ export interface LearningChoices {
   weightDecay: number;
   /** Default: AdamW with moments in f32. */
   optim?: Optim;
+  /** Whether a step of one pass is taken within its backward pass; default false. */
+  optimizerInBackward?: boolean;
   gradientCheckpointing?: boolean;
   noiseAlpha?: number | undefined;
 }
 
 export interface Learning extends RecordedOptimizer {
   pass: RecordedPass['sums'];
+  /** A pass that takes the step too; null unless steps are taken so. */
+  whole: BackwardUpdate | null;
   /** NEFTune's α; undefined: there is no noise. */
   noiseAlpha: number | undefined;
 }
@@ -126,7 +131,10 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   const constantTensors = tensorsIn(recorder, constant);
   for (const [name, tensor] of constantTensors) recorder.bind(constants.get(name)!, recorder.outputOf(tensor));
   const trained = [...trainedBase, ...addedSlabs].map(
-    (held): TrainedSlab => ({ ...held, learning: learning && trainedVariables(graph, held, { factorOf, in8Bits }) }),
+    (held): TrainedSlab => ({
+      ...held,
+      learning: learning && trainedVariables(graph, held, { factorOf, in8Bits, byOwnKernel: learning.optim === 'adamw_8bit' }),
+    }),
   );
 
   const context: ObjectiveContext = { config, trainsHead: isTrained([usedHeadWeight(config), undefined]) || joined.changesHead === true };
@@ -150,13 +158,16 @@ export function recordModel(choices: ModelChoices): RecordedModel {
     const noiseless = parameters(key);
     const inTraining = noiseAlpha === undefined ? noiseless : withEmbeddingNoise(noiseless, { scales, key });
     const options = { config, objective, parameters: inTraining, trainable, checkpointing };
-    const { sums, gradients } = recordPass(recorder, feeds, options);
+    const pass = recordPass(recorder, feeds, options);
+    const { sums, gradients } = pass;
     const additionNodes = trained.map(({ slab, learning }) => addTo(recorder, learning!.gradients, { slab, gradients }));
     const loss = lossWithGradients(graph, sums['loss']!, additionNodes);
+    const updateFeeds = declareUpdateFeeds(recorder);
     const states = trained.map(({ learning }) => learning!);
     training = {
       pass: { ...sums, loss },
-      update: recordUpdate(recorder, declareUpdateFeeds(recorder), states, { weightDecay, name: 'update' }),
+      update: recordUpdate(recorder, updateFeeds, states, { weightDecay, name: 'update' }),
+      whole: learning.optimizerInBackward ? recordBackwardUpdate(recorder, updateFeeds, trained, { pass, weightDecay }) : null,
       weightDecay,
       noiseAlpha,
     };

@@ -74,7 +74,7 @@ export function holdTrained(graph: Graph, shapes: Shapes, { prefix, blocks, fact
 export function trainedVariables(
   graph: Graph,
   { slab, variable: parameter }: HeldSlab,
-  { factorOf, in8Bits = inF32 }: Pick<AddedOptions, 'factorOf' | 'in8Bits'>,
+  { factorOf, in8Bits = inF32, byOwnKernel = false }: Pick<AddedOptions, 'factorOf' | 'in8Bits'> & { byOwnKernel?: boolean },
 ): TrainedVariables {
   // A slab holds either matrices or vectors, of the base or of what a method adds, which all learn at one rate.
   const everyDecays = slab.parts.every(({ name, shape }) => decays(shape, name));
@@ -85,6 +85,7 @@ export function trainedVariables(
     sizes: slab.parts.map(({ size }) => size),
     m: moment('m'),
     v: moment('v'),
+    byOwnKernel,
     gradients: sessionVariable(graph, `${parameter.name}/gradients`, slab.shape),
     decays: everyDecays,
     rateFactor: factorOf(name, shape),

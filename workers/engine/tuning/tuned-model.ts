@@ -83,6 +83,15 @@ export interface Update {
   weight: number;
 }
 
+/** What came of a step that was taken within its pass. */
+export interface WholeStep {
+  sums: Sums;
+  /** Of the gradients' mean. Not finite if the step was not taken as a whole. */
+  norm: number;
+  /** Whether some parameters have changed and others have not, because a gradient was not finite. The model is then of no use. */
+  isTorn: boolean;
+}
+
 /** A model and its optimizer. */
 export interface LearningModel extends TunedModel {
   /** Whether the model that the objective compares with is gone after the first step: `Batch.reference` is then to be computed before it. */
@@ -93,6 +102,11 @@ export interface LearningModel extends TunedModel {
   readonly steps: number;
   /** Runs a training pass and adds its gradients to those since the last update. A model that shares its base waits for others. */
   accumulate(batch: Batch, position: DropoutPosition): Sums | Promise<Sums>;
+  /**
+   * A training pass that takes the step too: parameters are updated as their gradients arise. Absent where a step is always taken with all gradients, by
+   * `accumulate` and `update`.
+   */
+  readonly takeWhole?: ((batch: Batch, position: DropoutPosition, learningRate: number) => WholeStep) | null;
   /**
    * Takes one step of AdamW with the clipped mean of the gradients.
    * @returns their norm before clipping; NaN or infinite if any gradient is, and then the step is not taken and the gradients are forgotten

@@ -28,7 +28,9 @@ function learning(optim: 'adamw_torch' | 'adamw_8bit') {
   const shapes: Shapes = (Object.keys(NAMES) as Name[]).map((name) => [NAMES[name], SHAPES[name]]);
   const config = { names: { embedding: 'model.embed_tokens', positions: null } } as Parameters<typeof momentsIn8Bits>[1];
   const options = { prefix: 'trained', blocks: 'model.layers', factorOf: () => 1, in8Bits: momentsIn8Bits(optim, config) };
-  const trained = holdTrained(graph, shapes, options).map((held): TrainedSlab => ({ ...held, learning: trainedVariables(graph, held, options) }));
+  const trained = holdTrained(graph, shapes, options).map(
+    (held): TrainedSlab => ({ ...held, learning: trainedVariables(graph, held, { ...options, byOwnKernel: optim === 'adamw_8bit' }) }),
+  );
   const fed = new Map(shapes.map(([name, shape]) => [name, graph.placeholder(`${name}/gradient`, DType.float32, shape)] as [string, Output]));
   const additions = trained.map(({ slab, learning }) => addTo(recorder, learning!.gradients, { slab, gradients: fed }));
   const added = graph.add('Const', { dtype: { kind: 'type', value: DType.int32 }, value: { kind: 'tensor', value: zero } }, [], [zero], {

@@ -66,6 +66,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   AssignAddVariableOp: {},
   AssignSubVariableOp: {},
   ResourceApplyAdam: {},
+  GraftAdamW: {},
   GraftAdamW8bit: {},
 
   // Element by element
@@ -124,6 +125,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   Pack: { results: shapes.packed },
   Tile: { results: shapes.tiled, shapedBy: [1], cheap: true },
   Bitcast: {},
+  CheckNumerics: {},
 
   // New tensors
   Fill: { results: shapes.filled, shapedBy: [0], cheap: true },

@@ -102,12 +102,13 @@ function opened(choices: readonly TrainingChoices[], measures: boolean): Learnin
 }
 
 /**
- * @returns what runs that share a base have in common; null for one that shares none: it trains other than A and B beside layers, has dropout or noise, or has
+ * @returns what runs that share a base have in common; null for one that shares none: it trains other than A and B beside layers, has dropout or noise, takes its steps within its passes, or has
  *   an objective whose sums cannot be told apart
  */
 function sharedBy(choices: TrainingChoices): string | null {
-  const { modelDir, tuning, objective, precision = 'f32', gradientCheckpointing = false, noiseAlpha } = choices;
-  if (noiseAlpha !== undefined || memberOf(choices) === null || (objective !== undefined && objective.sumsOf === undefined)) return null;
+  const { modelDir, tuning, objective, precision = 'f32', gradientCheckpointing = false, noiseAlpha, optimizerInBackward = false } = choices;
+  if (noiseAlpha !== undefined || optimizerInBackward || memberOf(choices) === null || (objective !== undefined && objective.sumsOf === undefined))
+    return null;
   const isAlike = methodOf(tuning).adapter!.isPerRow(tuning, readModelConfig(modelDir));
   return isAlike ? JSON.stringify([modelDir, precision, gradientCheckpointing, objective?.name ?? 'supervised']) : null;
 }

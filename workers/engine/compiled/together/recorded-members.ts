@@ -78,7 +78,7 @@ export function recordMembers({ config, objective, members, precision, gradientC
     const added: Shapes = [...trainable].map(([name, { shape }]) => [name, shape]);
     const factorOf = (name: string, shape: readonly number[]): number => rateFactorOf(tuning, name, shape);
     const trained = holdTrained(graph, added, { prefix: `member-${member}`, blocks, factorOf, in8Bits }).map(
-      (slab): TrainedSlab => ({ ...slab, learning: trainedVariables(graph, slab, { factorOf, in8Bits }) }),
+      (slab): TrainedSlab => ({ ...slab, learning: trainedVariables(graph, slab, { factorOf, in8Bits, byOwnKernel: optim === 'adamw_8bit' }) }),
     );
     const tensors = tensorsIn(recorder, trained);
     for (const [name, tensor] of tensors) recorder.bind(trainable.get(name)!, recorder.outputOf(tensor));

@@ -51,13 +51,8 @@ void encode(const float *x, const CodeMap &map, int64_t count, uint8_t *codes, f
   for (int64_t i = 0; i < count; i++) codes[i] = static_cast<uint8_t>(found_codes[i]);
 }
 
-void update(const AdamBlock &block, const AdamScalars &with, const CodeMap &of_m, const CodeMap &of_v) {
-  float m[kAdamBlock], v[kAdamBlock];
-  const int64_t count = block.count;
-  decode(block.m, *block.m_absmax, of_m, count, m);
-  decode(block.v, *block.v_absmax, of_v, count, v);
-  float *parameter = block.parameter;
-  const float *gradient = block.gradient;
+// m and v are in memory of their own.
+inline void step(int64_t count, float *parameter, const float *gradient, float *m, float *v, const AdamScalars &with) {
   const float kept = 1.0f - with.decay;
   for (int64_t i = 0; i < count; i++) {
     const float g = gradient[i] * with.gradient_scale;
@@ -65,12 +60,36 @@ void update(const AdamBlock &block, const AdamScalars &with, const CodeMap &of_m
     v[i] = v[i] * with.beta2 + with.one_minus_beta2 * g * g;
     parameter[i] = parameter[i] * kept - with.rate * m[i] / (std::sqrt(v[i]) / with.second_correction + with.epsilon);
   }
+}
+
+void update(const AdamBlock &block, const AdamScalars &with, const CodeMap &of_m, const CodeMap &of_v) {
+  float m[kAdamBlock], v[kAdamBlock];
+  const int64_t count = block.count;
+  decode(block.m, *block.m_absmax, of_m, count, m);
+  decode(block.v, *block.v_absmax, of_v, count, v);
+  step(count, block.parameter, block.gradient, m, v, with);
   encode(m, of_m, count, block.m, block.m_absmax);
   encode(v, of_v, count, block.v, block.v_absmax);
 }
 
+void update_plain(int64_t count, float *parameter, const float *gradient, float *m, float *v, const AdamScalars &with) {
+  step(count, parameter, gradient, m, v, with);
+}
+
+double squares(const float *gradient, int64_t count) {
+  constexpr int64_t kSums = 16;
+  double sums[kSums] = {};
+  int64_t i = 0;
+  for (; i + kSums <= count; i += kSums)
+    for (int64_t j = 0; j < kSums; j++) sums[j] += static_cast<double>(gradient[i + j]) * gradient[i + j];
+  for (; i < count; i++) sums[0] += static_cast<double>(gradient[i]) * gradient[i];
+  double sum = 0;
+  for (int64_t j = 0; j < kSums; j++) sum += sums[j];
+  return sum;
+}
+
 }  // namespace
 
-const AdamBlocks adam_blocks = {update};
+const AdamBlocks adam_blocks = {update, update_plain, squares};
 
 }  // namespace graft::GRAFT_INSTRUCTIONS

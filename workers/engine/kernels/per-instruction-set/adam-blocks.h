@@ -1,5 +1,5 @@
-// AdamW with moments in 8 bits (Dettmers et al. 2022), a block of elements at a time, as in bitsandbytes. It is compiled once for each instruction
-// set (see instruction-set.h).
+// AdamW with moments in 8 bits (Dettmers et al. 2022) or in f32, a block of elements at a time, as in bitsandbytes. It is compiled once for each
+// instruction set (see instruction-set.h).
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,10 @@ struct AdamScalars {
 struct AdamBlocks {
   // θ ← θ·(1 − decay) − rate·m / (√v / second_correction + ε) with the new m and v, which are then rounded to the nearest codes.
   void (*update)(const AdamBlock &, const AdamScalars &, const CodeMap &of_m, const CodeMap &of_v);
+  // The same with m and v in f32.
+  void (*update_plain)(int64_t count, float *parameter, const float *gradient, float *m, float *v, const AdamScalars &);
+  // Sum of the squares of a block's gradients, always in the same order.
+  double (*squares)(const float *gradient, int64_t count);
 };
 
 // That of the instruction set that runs.
