@@ -41,11 +41,20 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
 
   const assumptions: string[] = [];
   const hyperparameters = resolve(requested, { config, tuning, objective, examples: data?.examples ?? 1, assumptions });
-  const pass = passSize(requested, { hyperparameters, virtual: virtualTokens(tuning), data, families, assumptions });
+  const { isOnePass, ...pass } = passSize(requested, { hyperparameters, virtual: virtualTokens(tuning), data, families, assumptions });
   if (data !== null) checkLength(hyperparameters, data.examples);
   const { precision, optim, gradient_checkpointing: gradientCheckpointing } = hyperparameters;
   const keepsBest = hyperparameters.load_best_model_at_end === true;
-  const memory = estimateMemory({ config, tuning, precision, optim, gradientCheckpointing, keepsBest, pass });
+  const memory = estimateMemory({
+    config,
+    tuning,
+    precision,
+    optim,
+    gradientsPass: hyperparameters.optimizer_in_bwd === true && isOnePass,
+    gradientCheckpointing,
+    keepsBest,
+    pass,
+  });
   const parameters = countParameters(config, tuning);
   const deliversModel = deliveredBy(tuning.type) === 'model';
   const dtype = deliversModel ? storedDtype(json) : 'F32';
@@ -137,7 +146,10 @@ interface PassFacts {
 }
 
 /** The largest pass: as many examples of a step as fit into PASS_TOKENS, or one that is longer than that; a pair's two answers are always in one. */
-function passSize(requested: Hyperparameters, { hyperparameters, virtual, data, families, assumptions }: PassFacts): PassSize {
+function passSize(
+  requested: Hyperparameters,
+  { hyperparameters, virtual, data, families, assumptions }: PassFacts,
+): PassSize & { isOnePass: boolean } {
   const { max_length: maxLength, batch_size: batchSize } = hyperparameters;
   const sequences = families[0] === 'preference' ? 2 : 1;
   let longest = Math.min(maxLength, data?.longestTokens ?? maxLength);
@@ -149,7 +161,7 @@ function passSize(requested: Hyperparameters, { hyperparameters, virtual, data, 
   const row = longest + virtual;
   const ofStep = data === null && (requested.batch_size ?? 'auto') === 'auto' ? PASS_TOKENS : batchSize * sequences * row;
   const tokens = Math.max(sequences * paddedLength(row), Math.min(PASS_TOKENS, paddedLength(ofStep)));
-  return { tokens, supervisedTokens: tokens };
+  return { tokens, supervisedTokens: tokens, isOnePass: paddedLength(ofStep) <= tokens };
 }
 
 function stepsOf({ examples, tokens, longestTokens }: RoughData, hyperparameters: ResolvedHyperparameters): NonNullable<Estimate['data']> {

@@ -35,6 +35,8 @@ export interface EstimatedRun {
   precision: Precision;
   /** Default: AdamW with moments in f32. */
   optim?: Optim | undefined;
+  /** Whether parameters are updated as their gradients arise, which then are never together in memory; default: they are. */
+  gradientsPass?: boolean;
   gradientCheckpointing: boolean;
   /** Whether the best trained values so far are kept; default: they are not. */
   keepsBest?: boolean;
@@ -62,12 +64,15 @@ const TOKENIZER_BYTES_OF_ENTRY = 1_000;
 const LOGITS_TENSORS = 3;
 /** As wide as the MLP's hidden state, while a block's gradients are computed. */
 const BLOCK_TENSORS = 8;
-/** While parameters are updated: the clipped gradients of those slabs whose turn it is, as a share of all that is trained. */
-const UPDATED_SHARE = 0.8;
+/** While a slab is updated by TensorFlow: its clipped gradients, and how much its parameters decay. Our own kernel for moments in 8 bits needs nothing. */
+const UPDATED_COPIES: Readonly<Record<Optim, number>> = { adamw_torch: 2, adamw_8bit: 0 };
 /** Gradients of a trained head: of its parts, and their sum; products in bf16 give half of it. */
 const HEAD_GRADIENTS: Readonly<Record<Precision, number>> = { f32: 2, bf16: 1 };
 /** Parameters and both moments are read into JavaScript to be written; this part of them does not go into memory that the passes have freed. */
 const CHECKPOINT_SHARE = 2.5 / 3;
+
+/** Where gradients pass, those of a block are in memory as products give them, and joined; those outside the blocks wait for the end. */
+const PASSING_COPIES = 2;
 
 const F32_BYTES = 4;
 const HELD_BYTES: Readonly<Record<Precision, number>> = { f32: F32_BYTES, bf16: 2 };
@@ -84,19 +89,20 @@ export function estimateMemory(run: EstimatedRun): MemoryEstimate {
   const addedBytes = F32_BYTES * countOf(added);
   const in8Bits = momentsIn8Bits(run.optim ?? 'adamw_torch', config);
   const optimizerBytes = [...trained].reduce((sum, [name, shape]) => sum + 2 * momentBytes(sizeOf(shape), in8Bits(name, shape)), 0);
+  const slabs = slabSizes(config, trained);
   const constantBytes = F32_BYTES * countOf(constantShapes(config, tuning).values());
 
   const estimate = {
     runtime_bytes: PROCESS_BYTES + GRAPH_BYTES + GRAPH_BYTES_OF_BLOCK * config.layers + TOKENIZER_BYTES_OF_ENTRY * config.vocabSize,
     weights_bytes: heldBytes + trainedBytes - addedBytes,
     adapter_bytes: addedBytes + constantBytes,
-    gradients_bytes: trainedBytes,
+    gradients_bytes: run.gradientsPass ? PASSING_COPIES * slabs.block + slabs.outside : trainedBytes,
     optimizer_bytes: optimizerBytes,
     activations_bytes: activationBytes(run, {
       trainsNorms: [...trained].some(([name, shape]) => base.has(name) && shape.length === 1),
       kept: keptElements(config, tuning) ?? ranks(added),
     }),
-    workspace_bytes: workspaceBytes(run, { trainedBytes, optimizerBytes, trainsHead: trained.has(usedHeadWeight(config)) }),
+    workspace_bytes: workspaceBytes(run, { trainedBytes, optimizerBytes, slabs, trainsHead: trained.has(usedHeadWeight(config)) }),
   };
   const parts = Object.fromEntries(Object.entries(estimate).map(([name, value]) => [name, Math.round(value)])) as typeof estimate;
   return { ...parts, total_bytes: Object.values(parts).reduce((sum, part) => sum + part, 0) };
@@ -114,6 +120,27 @@ export function countParameters(config: ModelConfig, tuning: ResolvedTuning): { 
 const momentBytes = (elements: number, in8Bits: boolean): number => (in8Bits ? elements + F32_BYTES * blocksOf(elements) : F32_BYTES * elements);
 
 type Shape = readonly number[];
+
+/** Bytes of what is updated together, in f32. */
+interface SlabSizes {
+  /** Of the block with most trained parameters. */
+  block: number;
+  /** Of all that is outside the blocks. */
+  outside: number;
+}
+
+function slabSizes({ names }: ModelConfig, trained: ReadonlyMap<string, Shape>): SlabSizes {
+  const blocks = new Map<string, number>();
+  let outside = 0;
+  for (const [name, shape] of trained) {
+    const bytes = F32_BYTES * sizeOf(shape);
+    const [, inBlocks] = name.split(`${names.blocks}.`);
+    if (inBlocks === undefined) outside += bytes;
+    else blocks.set(inBlocks.split('.', 1)[0]!, (blocks.get(inBlocks.split('.', 1)[0]!) ?? 0) + bytes);
+  }
+  return { block: Math.max(0, ...blocks.values()), outside };
+}
+
 const sizeOf = (shape: Shape): number => shape.reduce((product, length) => product * length, 1);
 const countOf = (shapes: Iterable<Shape>): number => [...shapes].reduce((sum, shape) => sum + sizeOf(shape), 0);
 
@@ -154,13 +181,14 @@ function mixerBytes(mixer: Mixer, config: ModelConfig, product: number): number 
 const ranks = (added: readonly Shape[]): number => added.reduce((sum, shape) => sum + Math.min(...shape), 0) / 2; // A and B each have it
 
 function workspaceBytes(
-  { config, precision, pass, keepsBest = false }: EstimatedRun,
-  { trainedBytes, optimizerBytes, trainsHead }: { trainedBytes: number; optimizerBytes: number; trainsHead: boolean },
+  { config, precision, optim = 'adamw_torch', pass, keepsBest = false }: EstimatedRun,
+  { trainedBytes, optimizerBytes, slabs, trainsHead }: { trainedBytes: number; optimizerBytes: number; slabs: SlabSizes; trainsHead: boolean },
 ): number {
   const part = tokensOfHeadPart(pass.supervisedTokens, { vocabSize: config.vocabSize, parts: headParts(trainsHead) });
   const logits = Math.min(part, pass.supervisedTokens) * config.vocabSize;
   const block = HELD_BYTES[precision] * pass.tokens * config.intermediateSize;
   const head = trainsHead ? HEAD_GRADIENTS[precision] * config.vocabSize * config.hiddenSize : 0;
   const ofPass = F32_BYTES * (LOGITS_TENSORS * logits + head) + BLOCK_TENSORS * block;
-  return ofPass + (UPDATED_SHARE + Number(keepsBest)) * trainedBytes + CHECKPOINT_SHARE * (trainedBytes + optimizerBytes);
+  const updated = UPDATED_COPIES[optim] * Math.max(slabs.block, slabs.outside);
+  return ofPass + updated + Number(keepsBest) * trainedBytes + CHECKPOINT_SHARE * (trainedBytes + optimizerBytes);
 }

@@ -64,6 +64,11 @@ describe('an estimate of memory', () => {
     expect(large.length).toBeGreaterThan(0);
     const saved = large.reduce((sum, elements) => sum + 2 * (4 * elements - elements - 4 * Math.ceil(elements / 256)), 0);
     expect(plain.optimizer_bytes - coded.optimizer_bytes).toBe(saved);
+    // Gradients that pass: those of one block, twice, and those outside the blocks.
+    const bytesOf = (holds: (name: string) => boolean) =>
+      [...weightShapes(config)].filter(([name]) => holds(name)).reduce((sum, [, shape]) => sum + 4 * shape.reduce((a, b) => a * b), 0);
+    const passing = 2 * bytesOf((name) => name.includes('.layers.0.')) + bytesOf((name) => !name.includes('.layers.'));
+    expect(estimateMemory({ ...run, gradientsPass: true }).gradients_bytes).toBe(passing);
     const { optimizer_bytes, workspace_bytes, total_bytes, ...same } = plain;
     expect(coded).toMatchObject(same);
     expect(coded.workspace_bytes).toBeLessThan(workspace_bytes); // a checkpoint has less on its way

@@ -132,6 +132,7 @@ export const MORE_FIELDS = [
   { name: 'warmup_ratio', label: 'Warm-up', hint: 'Share of the steps.' },
   { name: 'weight_decay', label: 'Weight decay', hint: 'Of matrices.' },
   { name: 'optim', label: 'Optimizer', hint: 'adamw_8bit: a quarter of its memory.', options: ['adamw_torch', 'adamw_8bit'] },
+  { name: 'optimizer_in_bwd', label: 'Update while gradients arise', hint: 'Less memory; needs gradient clip 0.', options: ['true', 'false'] },
   { name: 'max_grad_norm', label: 'Gradient clip', hint: '0 turns it off.' },
   { name: 'max_length', label: 'Longest example', hint: 'In tokens.', drawn: 'integer' },
   { name: 'truncation', label: 'Longer ones are', hint: 'error: the job fails.', options: ['error', 'right', 'left', 'drop'] },

@@ -46,8 +46,12 @@ const isObject = (value) => typeof value === 'object' && value !== null && !Arra
 /** Not names between commas: PEFT's word for all linear layers, and regular expressions. */
 const ONE_TEXT = /^\s*all-linear\s*$|[^\w.,\s-]/;
 
+/** The options of a field that is true or false. */
+const YES_OR_NO = ['true', 'false'];
+
 /** The value of a filled-in field. What should be JSON and is not stays a text, which the form does not send. @param {Field} field @param {string} text @returns {unknown} */
-export function valueIn({ isList, isLines, isJson, isText }, text) {
+export function valueIn({ isList, isLines, isJson, isText, options }, text) {
+  if (options?.join() === YES_OR_NO.join()) return text === 'true';
   if (isJson) return objectProblem(text) === '' ? parseJson(text) : text;
   if (isLines) return split(text, /\n/);
   if (isList) return ONE_TEXT.test(text) ? text.trim() : split(text, /[\s,]+/);

@@ -23,7 +23,7 @@ const USAGE = `Usage:
     --tuning ${TUNING_TYPES.join('|')}       default lora
     --r N  --alpha N  --dropout N  --target-modules a,b|all-linear  --rslora
     --epochs N  --batch-size N  --learning-rate N  --scheduler linear|cosine|constant|…
-    --warmup-ratio N  --warmup-steps N  --weight-decay N  --optim adamw_torch|adamw_8bit  --max-grad-norm N  --max-length N
+    --warmup-ratio N  --warmup-steps N  --weight-decay N  --optim adamw_torch|adamw_8bit  --optimizer-in-bwd  --max-grad-norm N  --max-length N
     --truncation error|right|left|drop  --incomplete-turns error|drop  --multi-turn whole|split  --eval-steps N  --save-steps N
     --max-steps N  --early-stopping-patience N  --load-best-model-at-end  --max-skipped-steps N
     --seed N                 default 0
@@ -56,16 +56,8 @@ async function trainCommand(args: string[]): Promise<void> {
       ...{ 'target-modules': text, rslora: flag, epochs: text, 'batch-size': text, 'learning-rate': text, scheduler: text, 'warmup-ratio': text },
       ...{ 'warmup-steps': text, 'incomplete-turns': text, 'multi-turn': text, 'max-steps': text, 'early-stopping-patience': text },
       ...{ 'load-best-model-at-end': flag, 'max-skipped-steps': text },
-      ...{
-        'weight-decay': text,
-        'max-grad-norm': text,
-        optim: text,
-        'max-length': text,
-        truncation: text,
-        'eval-steps': text,
-        'save-steps': text,
-        seed: text,
-      },
+      ...{ 'weight-decay': text, 'max-grad-norm': text, 'max-length': text, truncation: text, 'eval-steps': text, 'save-steps': text, seed: text },
+      ...{ optim: text, 'optimizer-in-bwd': flag },
       ...{ 'base-model-name': text, tokens: text },
     },
   });
@@ -91,6 +83,7 @@ async function trainCommand(args: string[]): Promise<void> {
     warmup_steps: number('warmup-steps', values['warmup-steps']),
     weight_decay: number('weight-decay', values['weight-decay']),
     optim: values.optim,
+    optimizer_in_bwd: values['optimizer-in-bwd'],
     max_grad_norm: number('max-grad-norm', values['max-grad-norm']),
     max_length: number('max-length', values['max-length']),
     truncation: values.truncation,

@@ -123,6 +123,7 @@ function memoryOf({ model, hyperparameters, tuning }: Run, passes: readonly Batc
     tuning,
     precision: hyperparameters.precision,
     optim: hyperparameters.optim,
+    gradientsPass: hyperparameters.optimizer_in_bwd === true && passes.length === 1,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
     keepsBest: hyperparameters.load_best_model_at_end === true,
     pass: {
