@@ -139,6 +139,10 @@ export class CompiledModel implements LearningModel {
     return this.#learner.read();
   }
 
+  readLazily(): Map<string, TensorValues> {
+    return this.#learner.readLazily();
+  }
+
   constants(): Map<string, TensorValues> {
     const { constant } = this.#recorded;
     const values = valuesOf(this.#session, constant);
@@ -153,6 +157,10 @@ export class CompiledModel implements LearningModel {
 
   moments(): Map<string, MomentValues> {
     return this.#learner.moments();
+  }
+
+  momentsLazily(): Map<string, MomentValues> {
+    return this.#learner.momentsLazily();
   }
 
   /** Sum of the loss's gradients since the last update, by parameter. */

@@ -1,12 +1,13 @@
 /** What is trained in a session: parameters, the sums of their gradients and the state of their optimizer, together and by name. */
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
-import type { MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
+import type { Moment, MomentValues, TensorValues, Update } from '../tuning/tuned-model.ts';
 import { type RecordedUpdate, type TrainedVariables, updateScalars } from './adamw-update.ts';
 import { assignMoments, fetchMoments, type SlabMoment, variablesOf } from './moments.ts';
 import type { Output } from './recording/graph.ts';
 import { assignSlabs, type FilledSlab, type HeldSlab, valuesOf } from './session/held-slabs.ts';
 import type { GraphSession } from './session/session.ts';
 import type { SessionVariable } from './session/session-variable.ts';
+import { SlabWindow } from './session/slab-window.ts';
 import type { Fill } from './slab.ts';
 
 /** A trained slab, with its optimizer state. */
@@ -103,6 +104,41 @@ export class Learner {
   filledWith(read: (name: string) => Float32Array): FilledSlab[] {
     const fill: Fill = (name, held) => held.set(read(name));
     return this.#parts.trained.map(({ slab, variable }) => ({ slab, variable, fill }));
+  }
+
+  /** As `read`, but each value is fetched when it is asked for. */
+  readLazily(): Map<string, TensorValues> {
+    const { trained, trainable } = this.#parts;
+    const slabs = trained.map(({ slab }) => slab);
+    const window = new SlabWindow(slabs, (number) => valuesOf(this.#session, [trained[number]!]));
+    const lazy = ([name, { shape }]: [string, { readonly shape: readonly number[] }]): [string, TensorValues] => [
+      name,
+      {
+        shape,
+        get data() {
+          return window.read(name);
+        },
+      },
+    ];
+    return new Map([...trainable].map(lazy));
+  }
+
+  /** As `moments`, but each moment is fetched when it is asked for. */
+  momentsLazily(): Map<string, MomentValues> {
+    const slabs = this.#parts.trained.map(({ slab }) => slab);
+    const [ofM, ofV] = (['m', 'v'] as const).map((kind) => {
+      const moments = this.#moments(kind);
+      return new SlabWindow(slabs, (number) => fetchMoments(this.#session, [moments[number]!]));
+    }) as [SlabWindow<Moment>, SlabWindow<Moment>];
+    const lazy = (name: string): MomentValues => ({
+      get m() {
+        return ofM.read(name);
+      },
+      get v() {
+        return ofV.read(name);
+      },
+    });
+    return new Map([...this.#parts.trainable.keys()].map((name) => [name, lazy(name)]));
   }
 
   moments(): Map<string, MomentValues> {

@@ -8,35 +8,54 @@ import type { CopiedTensor, SafetensorsFile } from './safetensors.ts';
 
 const KINDS = ['m', 'v'] as const;
 
-const isCoded = (moment: Moment): moment is CodedMoment => !(moment instanceof Float32Array);
+interface MomentKinds {
+  shapeOf(name: string): readonly number[];
+  /** Whether a parameter's moments are held in 8 bits. */
+  in8Bits(name: string, shape: readonly number[]): boolean;
+}
 
-/** @returns what a checkpoint holds of moments: floats, and codes that are written as they are */
+/**
+ * @param moments which may be read when they are asked for
+ * @returns what a checkpoint holds of moments: floats, and codes that are written as they are. Both are read when they are written
+ */
 export function momentTensors(
   moments: ReadonlyMap<string, MomentValues>,
-  shapeOf: (name: string) => readonly number[],
+  { shapeOf, in8Bits }: MomentKinds,
 ): { floats: Map<string, TensorValues>; codes: Map<string, CopiedTensor> } {
   const floats = new Map<string, TensorValues>();
   const codes = new Map<string, CopiedTensor>();
   for (const [name, values] of moments) {
     const shape = shapeOf(name);
     for (const kind of KINDS) {
-      const moment = values[kind];
-      if (!isCoded(moment)) {
-        floats.set(`${kind}.${name}`, { shape, data: moment });
+      if (!in8Bits(name, shape)) {
+        floats.set(
+          `${kind}.${name}`,
+          read(shape, () => values[kind] as Float32Array),
+        );
         continue;
       }
-      codes.set(`${kind}.${name}`, copiedBytes(moment.codes, shape));
-      floats.set(`${kind}_absmax.${name}`, { shape: [moment.absmax.length], data: moment.absmax });
+      const coded = () => values[kind] as CodedMoment;
+      const elements = shape.reduce((product, length) => product * length, 1);
+      codes.set(`${kind}.${name}`, {
+        dtype: 'U8',
+        shape,
+        byteLength: elements,
+        readInto: (part, first) => part.set(coded().codes.subarray(first, first + part.length)),
+      });
+      floats.set(
+        `${kind}_absmax.${name}`,
+        read([blocksOf(elements)], () => coded().absmax),
+      );
     }
   }
   return { floats, codes };
 }
 
-const copiedBytes = (bytes: Uint8Array, shape: readonly number[]): CopiedTensor => ({
-  dtype: 'U8',
+const read = (shape: readonly number[], values: () => Float32Array): TensorValues => ({
   shape,
-  byteLength: bytes.length,
-  readInto: (part, first) => part.set(bytes.subarray(first, first + part.length)),
+  get data() {
+    return values();
+  },
 });
 
 interface MomentReader {

@@ -68,9 +68,12 @@ export function writeCheckpoint(checkpointsDir: string, { model, state, bestValu
   mkdirSync(join(partial, DELIVERABLE), { recursive: true });
   deliver(join(partial, DELIVERABLE));
   const tensors = new Map<string, TensorValues>(others);
-  for (const [name, values] of model.read()) tensors.set(`parameter.${name}`, values);
+  for (const [name, values] of model.readLazily?.() ?? model.read()) tensors.set(`parameter.${name}`, values);
   for (const [name, values] of model.constants()) tensors.set(`constant.${name}`, values);
-  const { floats, codes } = momentTensors(model.moments(), (name) => model.trainable.get(name)!.shape);
+  const { floats, codes } = momentTensors(model.momentsLazily?.() ?? model.moments(), {
+    shapeOf: (name) => model.trainable.get(name)!.shape,
+    in8Bits: momentsIn8Bits(state.hyperparameters.optim ?? 'adamw_torch', model.config),
+  });
   for (const [name, values] of floats) tensors.set(name, values);
   for (const [name, data] of bestValues ?? []) tensors.set(`best.${name}`, { shape: model.trainable.get(name)!.shape, data });
   writeSafetensors(join(partial, TENSORS), tensors, { copied: codes });

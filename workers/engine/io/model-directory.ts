@@ -28,9 +28,9 @@ export interface SaveModelOptions {
  * copied bit for bit.
  * @returns the file names written
  */
-export function saveModel(model: Pick<TunedModel, 'config' | 'read'>, dir: string, options: SaveModelOptions): string[] {
+export function saveModel(model: Pick<TunedModel, 'config' | 'read' | 'readLazily'>, dir: string, options: SaveModelOptions): string[] {
   mkdirSync(dir, { recursive: true });
-  withAllTensors(model.read(), options.sourceDir, ({ tensors, copied }) =>
+  withAllTensors(model.readLazily?.() ?? model.read(), options.sourceDir, ({ tensors, copied }) =>
     writeSafetensors(join(dir, WEIGHTS_FILE), tensors, { dtype: options.dtype, copied }),
   );
   return [WEIGHTS_FILE, ...saveCompanions(model.config, dir, options)].sort();

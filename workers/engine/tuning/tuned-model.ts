@@ -54,6 +54,8 @@ export interface TunedModel {
   readonly textMemory?: TextMemory | null;
   /** Current values of the trained parameters, by name. */
   read(): Map<string, TensorValues>;
+  /** As `read`, but each value is read when it is asked for, for writing a large model; absent where all is small. The model must not change before. */
+  readLazily?(): Map<string, TensorValues>;
   /** Values of what the method added without training it, by name. */
   constants(): Map<string, TensorValues>;
   /** Sets the trained parameters. @param values of all of them, by name, row-major; may have those of constants too */
@@ -116,6 +118,8 @@ export interface LearningModel extends TunedModel {
   discard(): void;
   /** Moments of the optimizer, by parameter. */
   moments(): Map<string, MomentValues>;
+  /** As `moments`, but each is read when it is asked for, as by `readLazily`. */
+  momentsLazily?(): Map<string, MomentValues>;
   /** Resumes where an earlier run stopped. */
   restore(steps: number, parameters: ReadonlyMap<string, Float32Array>, moments: ReadonlyMap<string, MomentValues>): void;
 }
