@@ -68,9 +68,8 @@ const BLOCK_TENSORS = 8;
 const UPDATED_COPIES: Readonly<Record<Optim, number>> = { adamw_torch: 2, adamw_8bit: 0 };
 /** Gradients of a trained head: of its parts, and their sum; products in bf16 give half of it. */
 const HEAD_GRADIENTS: Readonly<Record<Precision, number>> = { f32: 2, bf16: 1 };
-/** Parameters and both moments are read into JavaScript to be written; this part of them does not go into memory that the passes have freed. */
-const CHECKPOINT_SHARE = 2.5 / 3;
-
+/** Parameters and moments are read into JavaScript slab by slab to be written: what is in memory of the largest. */
+const CHECKPOINT_COPIES = 3;
 /** Where gradients pass, those of a block are in memory as products give them, and joined; those outside the blocks wait for the end. */
 const PASSING_COPIES = 2;
 
@@ -102,7 +101,7 @@ export function estimateMemory(run: EstimatedRun): MemoryEstimate {
       trainsNorms: [...trained].some(([name, shape]) => base.has(name) && shape.length === 1),
       kept: keptElements(config, tuning) ?? ranks(added),
     }),
-    workspace_bytes: workspaceBytes(run, { trainedBytes, optimizerBytes, slabs, trainsHead: trained.has(usedHeadWeight(config)) }),
+    workspace_bytes: workspaceBytes(run, { trainedBytes, slabs, trainsHead: trained.has(usedHeadWeight(config)) }),
   };
   const parts = Object.fromEntries(Object.entries(estimate).map(([name, value]) => [name, Math.round(value)])) as typeof estimate;
   return { ...parts, total_bytes: Object.values(parts).reduce((sum, part) => sum + part, 0) };
@@ -182,13 +181,14 @@ const ranks = (added: readonly Shape[]): number => added.reduce((sum, shape) => 
 
 function workspaceBytes(
   { config, precision, optim = 'adamw_torch', pass, keepsBest = false }: EstimatedRun,
-  { trainedBytes, optimizerBytes, slabs, trainsHead }: { trainedBytes: number; optimizerBytes: number; slabs: SlabSizes; trainsHead: boolean },
+  { trainedBytes, slabs, trainsHead }: { trainedBytes: number; slabs: SlabSizes; trainsHead: boolean },
 ): number {
   const part = tokensOfHeadPart(pass.supervisedTokens, { vocabSize: config.vocabSize, parts: headParts(trainsHead) });
   const logits = Math.min(part, pass.supervisedTokens) * config.vocabSize;
   const block = HELD_BYTES[precision] * pass.tokens * config.intermediateSize;
   const head = trainsHead ? HEAD_GRADIENTS[precision] * config.vocabSize * config.hiddenSize : 0;
   const ofPass = F32_BYTES * (LOGITS_TENSORS * logits + head) + BLOCK_TENSORS * block;
-  const updated = UPDATED_COPIES[optim] * Math.max(slabs.block, slabs.outside);
-  return ofPass + updated + Number(keepsBest) * trainedBytes + CHECKPOINT_SHARE * (trainedBytes + optimizerBytes);
+  const largest = Math.max(slabs.block, slabs.outside);
+  const updated = UPDATED_COPIES[optim] * largest;
+  return ofPass + updated + Number(keepsBest) * trainedBytes + CHECKPOINT_COPIES * largest;
 }
