@@ -53,10 +53,11 @@ function parted(gateAndUp: Tensor2D, { intermediateSize: size, interleaved }: Ex
  * @returns weights [tokens, perToken] and the experts' numbers, alike, int32
  */
 function routed(logits: Tensor2D, { perToken, normalised }: Experts): { weights: Tensor2D; chosen: Tensor2D } {
-  const probabilities = tf.softmax(logits) as Tensor2D;
-  const chosen = tf.tidy(() => tf.topk(probabilities, perToken).indices) as Tensor2D;
-  const weights = elementsOf(probabilities, chosen);
-  return { weights: normalised ? tf.div(weights, tf.sum(weights, 1, true)) : weights, chosen };
+  const chosen = tf.tidy(() => tf.topk(logits, perToken).indices) as Tensor2D;
+  // Divided by their sum, the probabilities of some experts are a softmax of their own. The logits of all others then have no gradient, where the
+  // division leaves one of rounding errors, which AdamW would make steps of.
+  if (normalised) return { weights: tf.softmax(elementsOf(logits, chosen)) as Tensor2D, chosen };
+  return { weights: elementsOf(tf.softmax(logits) as Tensor2D, chosen), chosen };
 }
 
 /** Some elements of each row. @param columns [rows, k] int32 @returns [rows, k] */
