@@ -201,6 +201,17 @@ describe('parseModelConfig › of newer families', () => {
     expect(refusal(() => parseModelConfig({ ...gptOss, ...change }, WHERE)).message).toMatch(message);
   });
 
+  it('of gpt-oss with BitFit › trains the biases of experts and routers too, and no sinks', () => {
+    const trained = [...trainedShapes(parseModelConfig(gptOss, WHERE), resolveTuning({ type: 'bitfit' })).keys()];
+    const ofBlock = [
+      'mlp.experts.down_proj_bias',
+      'mlp.experts.gate_up_proj_bias',
+      'mlp.router.bias',
+      ...['k', 'o', 'q', 'v'].map((x) => `self_attn.${x}_proj.bias`),
+    ];
+    expect(trained.sort()).toEqual([0, 1].flatMap((i) => ofBlock.map((name) => `model.layers.${i}.${name}`)));
+  });
+
   it('of Phi-4 mini as it is published › rotates three quarters of each head with LongRoPE, in a window beyond its context', () => {
     const factors = { long_factor: Array(48).fill(2.5), short_factor: Array(48).fill(1) };
     const published = {
