@@ -9,25 +9,33 @@ import { SharedBase } from '../workers/engine/compiled/together/shared-base.ts';
 import { convertInto } from '../workers/engine/io/float-formats.ts';
 import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
 import { supervised } from '../workers/engine/objectives/supervised.ts';
-import { configJson, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';
+import { configJson, type Shape, type ShapeChanges, SMOLLM2_135M } from './smollm-shapes.ts';
 
-function randomModel(shape: Shape) {
-  const config = parseModelConfig(configJson(shape), shape);
+function randomModel(shape: Shape, changes: ShapeChanges) {
+  const config = parseModelConfig(configJson(shape, changes), shape);
   const shapes = weightShapes(config);
+  const small = smallNumbers();
   /** Norm weights are ones, all others are small. */
   const readWeight: CompileOptions['readWeight'] = (name, held) => {
-    const values = new Float32Array(held.length);
-    if (shapes.get(name)!.length === 1) values.fill(1);
-    else {
-      let state = values.length;
-      for (let i = 0; i < values.length; i++) {
-        state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes' generator: fast, and random enough for products
-        values[i] = (state / 2 ** 31 - 1) * 0.035;
-      }
+    const ones = shapes.get(name)!.length === 1;
+    for (let done = 0; done < held.length; done += small.length) {
+      const part = held.subarray(done, done + small.length);
+      const values = ones ? new Float32Array(part.length).fill(1) : small.subarray(0, part.length);
+      convertInto(new Uint8Array(values.buffer as ArrayBuffer, 0, values.byteLength), 'F32', part);
     }
-    convertInto(new Uint8Array(values.buffer), 'F32', held);
   };
   return { config, readWeight };
+}
+
+/** Repeated, because a billion of them would take longer than what is measured. A prime number, so that rows of a matrix differ. */
+const SMALL_NUMBERS = 1_048_573;
+
+function smallNumbers(): Float32Array {
+  let state = 1;
+  return Float32Array.from({ length: SMALL_NUMBERS }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes' generator: fast, and random enough for products
+    return (state / 2 ** 31 - 1) * 0.035;
+  });
 }
 
 /** @throws Error if it is neither f32 nor bf16 */
@@ -39,12 +47,26 @@ export function precisionOf(text: string): Precision {
 type BenchOptions = Pick<CompileOptions, 'tuning' | 'precision' | 'learning'> & {
   /** Shape of the model with random weights. */
   shape?: Shape;
+  changes?: ShapeChanges;
+  /** Called when the graph is recorded, before the weights are read. */
+  recorded?: () => void;
 };
 
 /** @param modelDir a Hugging Face directory; undefined for random weights */
-export function openBenchModel(modelDir: string | undefined, { shape = SMOLLM2_135M, ...options }: BenchOptions): CompiledModel {
+export function openBenchModel(
+  modelDir: string | undefined,
+  { shape = SMOLLM2_135M, changes = {}, recorded, ...options }: BenchOptions,
+): CompiledModel {
   const common = { ...options, objective: supervised, heldIn: options.precision, seed: 0 };
-  return withWeights(modelDir, shape, (weights) => new CompiledModel({ ...common, ...weights }));
+  return withWeights(modelDir, { shape, changes }, (weights) => {
+    let reading = false;
+    const readWeight: CompileOptions['readWeight'] = (name, piece) => {
+      if (!reading) recorded?.();
+      reading = true;
+      weights.readWeight(name, piece);
+    };
+    return new CompiledModel({ ...common, ...weights, readWeight });
+  });
 }
 
 interface JobsOptions {
@@ -57,15 +79,19 @@ interface JobsOptions {
 export function openBenchJobs(modelDir: string | undefined, count: number, { shape = SMOLLM2_135M, tuning, precision }: JobsOptions): Member[] {
   const members = Array.from({ length: count }, (_, seed) => ({ tuning, seed, weightDecay: 0.01 }));
   const common = { objective: supervised, members, precision, gradientCheckpointing: false };
-  const base = withWeights(modelDir, shape, (weights) => new SharedBase({ ...common, ...weights }));
+  const base = withWeights(modelDir, { shape, changes: {} }, (weights) => new SharedBase({ ...common, ...weights }));
   return members.map((_, number) => new Member(base, number, tuning));
 }
 
-function withWeights<T>(modelDir: string | undefined, shape: Shape, create: (weights: Pick<CompileOptions, 'config' | 'readWeight'>) => T): T {
-  if (modelDir === undefined) return create(randomModel(shape));
+function withWeights<T>(
+  modelDir: string | undefined,
+  { shape, changes }: { shape: Shape; changes: ShapeChanges },
+  create: (weights: Pick<CompileOptions, 'config' | 'readWeight'>) => T,
+): T {
+  if (modelDir === undefined) return create(randomModel(shape, changes));
   const stored = openWeights(modelDir, readModelConfig(modelDir));
   try {
-    return create({ config: stored.config, readWeight: stored.readInto });
+    return create({ config: stored.config, readWeight: (name, held) => stored.readInto(name, held) });
   } finally {
     stored.close();
   }
