@@ -16,7 +16,7 @@ function randomModel(shape: Shape, changes: ShapeChanges) {
   const shapes = weightShapes(config);
   const small = smallNumbers();
   /** Norm weights are ones, all others are small. */
-  const readWeight: CompileOptions['readWeight'] = (name, held) => {
+  const readWeight: CompileOptions['readWeight'] = (name, { held }) => {
     const ones = shapes.get(name)!.length === 1;
     for (let done = 0; done < held.length; done += small.length) {
       const part = held.subarray(done, done + small.length);
@@ -91,7 +91,7 @@ function withWeights<T>(
   if (modelDir === undefined) return create(randomModel(shape, changes));
   const stored = openWeights(modelDir, readModelConfig(modelDir));
   try {
-    return create({ config: stored.config, readWeight: (name, held) => stored.readInto(name, held) });
+    return create({ config: stored.config, readWeight: (name, { held, first }) => stored.readInto(name, held, first) });
   } finally {
     stored.close();
   }

@@ -21,10 +21,10 @@ import { fuseRows } from './rewriting/fuse.ts';
 import { assignSlabs, valuesOf } from './session/held-slabs.ts';
 import { profile, type TimedOperation } from './session/profile.ts';
 import { GraphSession } from './session/session.ts';
-import { type Fill, reader } from './slab.ts';
+import { type Fill, filledFrom, reader } from './slab.ts';
 
 export interface CompileOptions extends ModelChoices {
-  /** Writes a weight of the base model into the array that holds it. */
+  /** Reads a weight of the base model. */
   readWeight: Fill;
 }
 
@@ -62,17 +62,14 @@ export class CompiledModel implements LearningModel {
     this.takeWhole = steps ? (...step) => this.#takeWhole(...step) : null;
     this.textMemory = recorded.texts && openTextMemory(this.#session, recorded.texts, choices.config);
     const read = reader(weightShapes(choices.config), readWeight);
-    const fill: Fill = (name, held) => {
-      const own = added.get(name);
-      if (own === undefined) readWeight(name, held);
-      else held.set(initial(name, read) ?? own);
-    };
+    const fillAdded = filledFrom((name) => initial(name, read) ?? added.get(name)!);
+    const fill: Fill = (name, piece) => (added.has(name) ? fillAdded : readWeight)(name, piece);
     try {
       assignSlabs(
         this.#session,
         [...frozen, ...constant, ...trained].map((held) => ({ ...held, fill })),
-        zeroedState(trained, !steps),
       );
+      this.#session.zero(zeroedState(trained, !steps));
     } catch (error) {
       this.#session.dispose();
       throw error;
@@ -150,7 +147,7 @@ export class CompiledModel implements LearningModel {
   }
 
   assign(values: ReadonlyMap<string, Float32Array>): void {
-    const fill: Fill = (name, held) => held.set(values.get(name)!);
+    const fill = filledFrom((name) => values.get(name)!);
     const constant = this.#recorded.constant.filter(({ slab }) => slab.parts.every(({ name }) => values.has(name)));
     assignSlabs(this.#session, [...this.#learner.filledWith((name) => values.get(name)!), ...constant.map((held) => ({ ...held, fill }))]);
   }

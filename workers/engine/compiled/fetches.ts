@@ -4,6 +4,7 @@ import { stateOf, type TrainedSlab } from './learner.ts';
 import type { RecordedModel } from './recorded-model.ts';
 import type { Output } from './recording/graph.ts';
 import type { HeldSlab } from './session/held-slabs.ts';
+import type { SessionVariable } from './session/session-variable.ts';
 
 /** The fetches of each kind of run. */
 export function runsOf({ evaluation, reference, logits, texts, learning }: RecordedModel): Output[][] {
@@ -30,7 +31,10 @@ export const fetchesOf = (recorded: RecordedModel): Output[] => [
 
 /** What reads and sets a session's variables. */
 export function stateFetches(untrained: readonly HeldSlab[], trained: readonly TrainedSlab[]): Output[] {
-  const weights = [...untrained, ...trained].flatMap(({ variable }) => [variable.exactValue, variable.assigned]);
+  const weights = [...untrained, ...trained].flatMap(({ variable }) => [variable.exactValue, ...settersOf(variable)]);
   const state = trained.flatMap(({ learning }) => (learning === null ? [] : stateOf(learning)));
-  return [...weights, ...state.flatMap(({ value, assigned, zeroed }) => [value, assigned, zeroed])];
+  return [...weights, ...state.flatMap((variable) => [variable.value, variable.zeroed, ...settersOf(variable)])];
 }
+
+/** What a GPU's session fetches to set a variable. */
+export const settersOf = ({ assigned }: SessionVariable): Output[] => (assigned === null ? [] : [assigned]);

@@ -8,7 +8,7 @@ import { assignSlabs, type FilledSlab, type HeldSlab, valuesOf } from './session
 import type { GraphSession } from './session/session.ts';
 import type { SessionVariable } from './session/session-variable.ts';
 import { SlabWindow } from './session/slab-window.ts';
-import type { Fill } from './slab.ts';
+import { filledFrom } from './slab.ts';
 
 /** A trained slab, with its optimizer state. */
 export interface TrainedSlab extends HeldSlab {
@@ -102,7 +102,7 @@ export class Learner {
 
   /** @param read a parameter's values, by its name. @returns the slabs of all parameters, to be assigned */
   filledWith(read: (name: string) => Float32Array): FilledSlab[] {
-    const fill: Fill = (name, held) => held.set(read(name));
+    const fill = filledFrom(read);
     return this.#parts.trained.map(({ slab, variable }) => ({ slab, variable, fill }));
   }
 
@@ -184,9 +184,9 @@ export class Learner {
   }
 }
 
-/** What sets new slabs to zero when it is fetched: moments and, unless their memory is to be taken later, gradients. */
-export const zeroedState = (trained: readonly TrainedSlab[], holdsGradients = true): Output[] =>
-  trained.flatMap(({ learning }) => (learning === null ? [] : stateOf(learning, holdsGradients).map(({ zeroed }) => zeroed)));
+/** What new slabs have zeros in: moments and, unless their memory is to be taken later, gradients. */
+export const zeroedState = (trained: readonly TrainedSlab[], holdsGradients = true): SessionVariable[] =>
+  trained.flatMap(({ learning }) => (learning === null ? [] : stateOf(learning, holdsGradients)));
 
 /** Moments and gradients. */
 export const stateOf = ({ m, v, gradients }: TrainedVariables, holdsGradients = true): SessionVariable[] => [

@@ -6,10 +6,10 @@ import { blocksOf } from '../../../src/formats/optimizer.ts';
 import { tf } from '../tensorflow/tensorflow.ts';
 import type { CodedMoment, Moment } from '../tuning/tuned-model.ts';
 import { DType, type Graph } from './recording/graph.ts';
-import { assignSlabs, type FilledSlab, fetchSlabs } from './session/held-slabs.ts';
-import { type GraphSession, uploaded } from './session/session.ts';
+import { assignSlabs, type FilledSlab, fetchSlabs, setVariable } from './session/held-slabs.ts';
+import type { GraphSession } from './session/session.ts';
 import { type SessionVariable, sessionVariable } from './session/session-variable.ts';
-import { COLUMNS, type Slab } from './slab.ts';
+import { COLUMNS, filledFrom, type Slab } from './slab.ts';
 
 /** Codes in an element of an int32 tensor: tfjs has no tensors of bytes. */
 const CODES_OF_ELEMENT = 4;
@@ -68,7 +68,7 @@ function fetchCodes(session: GraphSession, slab: Slab, { codes, absmax }: CodedV
 /** Sets moments. @param read those of a parameter, by its name, held as the session holds them */
 export function assignMoments(session: GraphSession, of: readonly SlabMoment[], read: (name: string) => Moment): void {
   const whole = of.flatMap(({ slab, moment }): FilledSlab[] =>
-    isCoded(moment) ? [] : [{ slab, variable: moment, fill: (name, held) => held.set(read(name) as Float32Array) }],
+    isCoded(moment) ? [] : [{ slab, variable: moment, fill: filledFrom((name) => read(name) as Float32Array) }],
   );
   if (whole.length > 0) assignSlabs(session, whole);
   for (const { slab, moment } of of) if (isCoded(moment)) assignCodes(session, slab, { moment, read: (name) => read(name) as CodedMoment });
@@ -83,13 +83,8 @@ function assignCodes(session: GraphSession, slab: Slab, { moment, read }: { mome
     bytes.set(values.codes, firstCode);
     scales.set(values.absmax, firstBlock);
   }
-  tf.tidy(() => {
-    const feeds = {
-      [`${codes.name}/given`]: uploaded(tf.tensor(new Int32Array(bytes.buffer), [...codes.shape], 'int32')),
-      [`${absmax.name}/given`]: uploaded(tf.tensor(scales, [...absmax.shape])),
-    };
-    session.run(feeds, [codes.assigned, absmax.assigned]);
-  });
+  setVariable(session, codes, new Int32Array(bytes.buffer));
+  setVariable(session, absmax, scales);
 }
 
 interface CodedPart {

@@ -139,10 +139,10 @@ function withWeights<T>(
 ): T {
   const weights = openWeights(modelDir, readModelConfig(modelDir));
   let reading = false;
-  const readWeight: CompileOptions['readWeight'] = (name, held) => {
+  const readWeight: CompileOptions['readWeight'] = (name, { held, first }) => {
     if (!reading) recorded?.();
     reading = true;
-    weights.readInto(name, held);
+    weights.readInto(name, held, first);
   };
   try {
     return create({ config: weights.config, readWeight });

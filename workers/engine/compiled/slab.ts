@@ -1,5 +1,5 @@
 /** Joins many tensors into one, so that a graph holds, updates and returns a few large tensors instead of hundreds of small ones. */
-import type { HeldFloats } from '../io/float-formats.ts';
+import type { HeldClass, HeldFloats } from '../io/float-formats.ts';
 import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
@@ -59,23 +59,71 @@ function blockOf(name: string, blocks: string): string {
     .join('.');
 }
 
-/** Writes a tensor's values, row-major, into the array that holds them. */
-export type Fill = (name: string, held: HeldFloats) => void;
+/** Neighbouring elements of a tensor, which is read a piece at a time, because it may be larger than any array of JavaScript. */
+export interface Piece {
+  /** Takes the elements, row-major. */
+  held: HeldFloats;
+  /** Index of the first of them, a multiple of `PIECE_ELEMENTS`. */
+  first: number;
+}
+
+/** Elements that are read, converted and handed to TensorFlow at once. They stay in the processor's cache. */
+export const PIECE_ELEMENTS = 1 << 20;
+
+/** Writes a piece of a tensor into the array that takes it. The pieces of a tensor are asked for in their order. */
+export type Fill = (name: string, piece: Piece) => void;
 
 /** @returns a function that reads a tensor into an array of its own */
 export const reader =
   (shapes: ReadonlyMap<string, readonly number[]>, fill: Fill) =>
   (name: string): Float32Array => {
     const values = new Float32Array(shapes.get(name)!.reduce((product, length) => product * length, 1));
-    fill(name, values);
+    for (let first = 0; first < values.length; first += PIECE_ELEMENTS) fill(name, { held: values.subarray(first, first + PIECE_ELEMENTS), first });
     return values;
   };
 
-/** @returns a slab's content, row-major, as an array of the class `Content` */
-export function contentOf<T extends HeldFloats>({ parts, shape: [rows] }: Slab, fill: Fill, Content: new (length: number) => T): T {
-  const content = new Content(rows * COLUMNS);
-  for (const { name, firstRow, size } of parts) fill(name, content.subarray(firstRow * COLUMNS, firstRow * COLUMNS + size));
-  return content;
+/** @param read a tensor's values, called once for each. @returns what fills slabs with them */
+export function filledFrom(read: (name: string) => HeldFloats): Fill {
+  let last: { name: string; values: HeldFloats } | undefined;
+  return (name, { held, first }) => {
+    if (last?.name !== name) last = { name, values: read(name) };
+    held.set(last.values.subarray(first, first + held.length));
+  };
+}
+
+/** Neighbouring rows of a slab. */
+export interface SlabRows {
+  firstRow: number;
+  /** Row-major. The next rows overwrite it. */
+  values: HeldFloats;
+}
+
+/**
+ * A slab's content, from its first row to its last.
+ * @param Content the class of the arrays
+ * @param most    elements at once, a multiple of 32
+ */
+export function* contentOf({ parts, shape: [rows] }: Slab, fill: Fill, Content: HeldClass, most = PIECE_ELEMENTS): Generator<SlabRows> {
+  const buffer = new Content(Math.min(rows * COLUMNS, most));
+  let [firstRow, used] = [0, 0];
+  const taken = (): SlabRows => {
+    const filled = { firstRow, values: buffer.subarray(0, used) };
+    firstRow += used / COLUMNS;
+    used = 0;
+    return filled;
+  };
+  for (const { name, size, rows: ofPart } of parts) {
+    if (used + ofPart * COLUMNS > buffer.length && used > 0) yield taken();
+    for (let first = 0; first < size; first += most) {
+      if (first > 0) yield taken();
+      const held = buffer.subarray(used, used + Math.min(most, size - first));
+      fill(name, { held, first });
+      const end = COLUMNS * Math.ceil((used + held.length) / COLUMNS);
+      buffer.fill(0, used + held.length, end);
+      used = end;
+    }
+  }
+  if (used > 0) yield taken();
 }
 
 /** @returns each part's values, as views of the content */

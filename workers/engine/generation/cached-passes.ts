@@ -5,9 +5,11 @@ import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { linearLayers } from '../../../src/formats/module-shapes.ts';
 import { loraFormat, peftName } from '../../../src/formats/tuning/lora.ts';
 import { loraLayers } from '../../../src/formats/tuning/lora-layers.ts';
-import { GraphSession, uploaded } from '../compiled/session/session.ts';
-import { asGiven, givenClass } from '../compiled/session/session-variable.ts';
-import { contentOf, type Fill } from '../compiled/slab.ts';
+import { settersOf } from '../compiled/fetches.ts';
+import { assignSlabs } from '../compiled/session/held-slabs.ts';
+import { GraphSession } from '../compiled/session/session.ts';
+import { heldClass } from '../compiled/session/session-variable.ts';
+import { type Fill, filledFrom } from '../compiled/slab.ts';
 import { loadAdapter } from '../io/adapter.ts';
 import { dependsOnLength } from '../model/rope.ts';
 import { rotaryFrequencies } from '../model/rotary-frequencies.ts';
@@ -53,8 +55,8 @@ export class CachedPasses implements TokenPasses {
       const heldIn = (name: string): Precision => (precision === 'bf16' || weights.isBfloat16(name) ? 'bf16' : 'f32');
       this.#recorded = recordGeneration({ config: this.config, precision, heldIn });
       const { graph, frozen, read, next, release, assignAdapter, removeAdapter } = this.#recorded;
-      const fetches = [read, next, release, assignAdapter, removeAdapter, ...frozen.map(({ variable }) => variable.assigned)];
-      this.#session = openingForOneThread(() => new GraphSession(graph, fetches));
+      const setters = frozen.flatMap(({ variable }) => settersOf(variable));
+      this.#session = openingForOneThread(() => new GraphSession(graph, [read, next, release, assignAdapter, removeAdapter, ...setters]));
       try {
         this.#load(weights);
       } catch (error) {
@@ -187,19 +189,21 @@ export class CachedPasses implements TokenPasses {
   }
 
   #load(weights: StoredWeights): void {
-    const outputs = new Map([...linearLayers(this.config)].map(([module, { out }]) => [`${module}.weight`, out]));
-    const fill: Fill = (name, held) => {
-      const out = outputs.get(name);
-      if (!weights.config.inputFirst || out === undefined) return weights.readInto(name, held);
-      const stored = held.slice();
-      weights.readInto(name, stored);
-      for (let index = 0; index < held.length; index++) held[(index % out) * (held.length / out) + Math.floor(index / out)] = stored[index]!;
-    };
-    // One slab at a time, so that only one is in memory twice.
+    const layers = weights.config.inputFirst ? [...linearLayers(this.config)] : [];
+    const transposedLayers = new Map(layers.map(([module, sizes]) => [`${module}.weight`, sizes]));
+    // One slab at a time, so that only one is in memory twice on a GPU.
     for (const { slab, variable } of this.#recorded.frozen) {
-      const content = contentOf(slab, fill, givenClass(variable));
-      this.#weightBytes += content.byteLength;
-      this.#run({ [`${variable.name}/given`]: uploaded(asGiven(variable, content)) }, variable.assigned);
+      const Held = heldClass(variable);
+      const transposed = filledFrom((name) => {
+        const { out, in: input } = transposedLayers.get(name)!;
+        const [stored, held] = [new Held(out * input), new Held(out * input)];
+        weights.readInto(name, stored);
+        for (let index = 0; index < held.length; index++) held[(index % out) * input + Math.floor(index / out)] = stored[index]!;
+        return held;
+      });
+      const fill: Fill = (name, piece) => (transposedLayers.has(name) ? transposed(name, piece) : weights.readInto(name, piece.held, piece.first));
+      assignSlabs(this.#session, [{ slab, variable, fill }]);
+      this.#weightBytes += Held.BYTES_PER_ELEMENT * slab.shape[0] * slab.shape[1];
     }
   }
 }

@@ -4,6 +4,7 @@ type FloatDtype = 'F64' | 'F32' | 'F16' | 'BF16';
 
 /** Floats in memory: as f32, or as the bits of bf16. */
 export type HeldFloats = Float32Array | Uint16Array;
+export type HeldClass = { new (length: number): HeldFloats; readonly BYTES_PER_ELEMENT: number };
 
 /** @param bytes aligned to the element's size */
 export function decodeFloats(bytes: Uint8Array<ArrayBuffer>, dtype: FloatDtype): Float32Array {

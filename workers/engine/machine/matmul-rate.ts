@@ -1,7 +1,9 @@
 /** Measures how fast this machine multiplies matrices. */
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import { settersOf } from '../compiled/fetches.ts';
 import type { Output } from '../compiled/recording/graph.ts';
 import { Recorder } from '../compiled/recording/recorder.ts';
+import { setVariable } from '../compiled/session/held-slabs.ts';
 import { GraphSession } from '../compiled/session/session.ts';
 import { type SessionVariable, sessionVariable } from '../compiled/session/session-variable.ts';
 import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
@@ -24,11 +26,12 @@ function withProducts<T>(precisions: readonly Precision[], size: number, use: (m
           }),
         );
         recorder.dispose();
-        const session = new GraphSession(recorder.graph, [corner!, a.assigned, b.assigned]);
+        const session = new GraphSession(recorder.graph, [corner!, ...[a, b].flatMap(settersOf)]);
         sessions.push(session);
-        tf.tidy(() => {
-          session.run({ 'a/given': tf.randomNormal([size, size]), 'b/given': tf.randomNormal([size, size]) }, [a.assigned, b.assigned]);
-        });
+        for (const variable of [a, b]) {
+          const values = tf.tidy(() => tf.randomNormal([size, size]).dataSync<'float32'>()) as unknown as Float32Array;
+          setVariable(session, variable, values);
+        }
         const multiply = () => tf.dispose(session.run({}, [corner!]));
         multiply(); // the first run includes TensorFlow's preparation
         return multiply;

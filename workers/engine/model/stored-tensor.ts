@@ -13,14 +13,19 @@ export type StoredWeight = readonly StoredTensor[];
 
 export const entryOf = ({ file, name }: StoredTensor): TensorEntry => file.header.tensors.get(name)!;
 
-/** @returns whether all values are finite */
-export function readWeightInto(parts: StoredWeight, held: HeldFloats): boolean {
-  if (parts.length === 1) return parts[0]!.file.readInto(parts[0]!.name, held) === -1;
-  let [first, finite] = [0, true];
+/**
+ * @param first index of the first element to read; by default, the whole weight is read
+ * @returns whether all values are finite
+ */
+export function readWeightInto(parts: StoredWeight, held: HeldFloats, first?: number): boolean {
+  if (parts.length === 1) return parts[0]!.file.readInto(parts[0]!.name, held, first) === -1;
+  const [begin, end] = [first ?? 0, (first ?? 0) + held.length];
+  let [offset, finite] = [0, true];
   for (const part of parts) {
     const size = entryOf(part).shape.reduce((product, length) => product * length, 1);
-    finite = part.file.readInto(part.name, held.subarray(first, first + size)) === -1 && finite;
-    first += size;
+    const [from, to] = [Math.max(begin, offset), Math.min(end, offset + size)];
+    if (from < to) finite = part.file.readInto(part.name, held.subarray(from - begin, to - begin), from - offset) === -1 && finite;
+    offset += size;
   }
   return finite;
 }

@@ -34,11 +34,12 @@ export interface StoredWeights {
   /** The configuration, with the head tied or not as the weights have it. */
   config: ModelConfig;
   /**
-   * Reads a weight into existing memory.
-   * @param name one of `weightShapes`
+   * Reads a weight, or a part of it, into existing memory.
+   * @param name  one of `weightShapes`
+   * @param first index of the first element to read; by default, the whole weight is read
    * @throws Refusal `corrupt_model_file` naming every weight that holds NaN or an infinite value, if this one does
    */
-  readInto(name: string, held: HeldFloats): void;
+  readInto(name: string, held: HeldFloats, first?: number): void;
   /** Whether a weight is stored as bf16. @param name one of `weightShapes` */
   isBfloat16(name: string): boolean;
   /** How a weight is written into a file: as one tensor, or as several that share its elements, in their order. @param name one of `weightShapes` */
@@ -70,8 +71,8 @@ export function openWeights(modelDir: string, declared: ModelConfig): StoredWeig
     }
     return {
       config,
-      readInto(name, held) {
-        if (!readWeightInto(weights.get(name)!, held)) throw nonFinite(modelDir, weights, config);
+      readInto(name, held, first) {
+        if (!readWeightInto(weights.get(name)!, held, first)) throw nonFinite(modelDir, weights, config);
       },
       isBfloat16: (name) => weights.get(name)!.every((part) => entryOf(part).dtype === 'BF16'),
       delivered(name) {

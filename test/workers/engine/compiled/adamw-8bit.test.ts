@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { largest, largestDifference, readReference, referencePath, relativeWalk } from '../../../../reference/fixtures.ts';
 import { momentsIn8Bits } from '../../../../src/formats/optimizer.ts';
 import { declareUpdateFeeds, recordUpdate } from '../../../../workers/engine/compiled/adamw-update.ts';
+import { stateFetches } from '../../../../workers/engine/compiled/fetches.ts';
 import { Learner, type TrainedSlab, zeroedState } from '../../../../workers/engine/compiled/learner.ts';
 import { openForTraining } from '../../../../workers/engine/compiled/open-model.ts';
 import { addTo, holdTrained, type Shapes, trainedVariables } from '../../../../workers/engine/compiled/recorded-slabs.ts';
@@ -42,14 +43,7 @@ function learning(optim: 'adamw_torch' | 'adamw_8bit') {
   const states = trained.map(({ learning }) => learning!);
   const update = recordUpdate(recorder, declareUpdateFeeds(recorder), states, { weightDecay, name: 'update' });
   recorder.dispose();
-  const state = trained.flatMap(({ variable, learning }) => [
-    variable.exactValue,
-    variable.assigned,
-    ...[learning!.m, learning!.v]
-      .flatMap((moment) => ('codes' in moment ? [moment.codes, moment.absmax] : [moment]))
-      .flatMap((one) => [one.value, one.assigned]),
-  ]);
-  const session = new GraphSession(graph, [added, update.norm, update.step, ...state, ...zeroedState(trained)]);
+  const session = new GraphSession(graph, [added, update.norm, update.step, ...stateFetches([], trained)]);
   const learner = new Learner(session, {
     trained,
     trainable: new Map(shapes.map(([name, shape]) => [name, { shape }])),
@@ -58,8 +52,8 @@ function learning(optim: 'adamw_torch' | 'adamw_8bit') {
   assignSlabs(
     session,
     learner.filledWith((name) => initial(name)),
-    zeroedState(trained),
   );
+  session.zero(zeroedState(trained));
   const step = (number: number): void =>
     tf.tidy(() => {
       const feeds = Object.fromEntries(shapes.map(([name, shape]) => [`${name}/gradient`, tf.tensor(ofStep(number, 'gradient', name), [...shape])]));

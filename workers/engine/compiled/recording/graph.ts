@@ -3,7 +3,7 @@
 import { currentScope } from '../../tensorflow/scope.ts';
 
 /** TensorFlow's numbers for element types. */
-export const DType = { float32: 1, int32: 3, bool: 10, bfloat16: 14, resource: 20 } as const;
+export const DType = { float32: 1, int32: 3, string: 7, bool: 10, bfloat16: 14, resource: 20 } as const;
 
 export type Attribute =
   | { kind: 'type'; value: number }

@@ -68,6 +68,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   ResourceApplyAdam: {},
   GraftAdamW: {},
   GraftAdamW8bit: {},
+  GraftWriteVariable: {},
 
   // Element by element
   Neg: { ...likeInput, rows: rows.elementwise('neg') },

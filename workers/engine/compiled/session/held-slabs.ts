@@ -1,9 +1,10 @@
 /** Reads and sets the slabs that a session holds. */
+import type { HeldFloats } from '../../io/float-formats.ts';
+import { backend } from '../../tensorflow/backend.ts';
 import { tf } from '../../tensorflow/tensorflow.ts';
-import type { Output } from '../recording/graph.ts';
 import { contentOf, type Fill, partsOf, type Slab } from '../slab.ts';
 import { type GraphSession, uploaded } from './session.ts';
-import { asGiven, givenClass, type SessionVariable } from './session-variable.ts';
+import { asGiven, heldClass, type SessionVariable } from './session-variable.ts';
 
 /** Tensors that one variable of the session holds together. */
 export interface HeldSlab {
@@ -16,15 +17,35 @@ export interface FilledSlab extends HeldSlab {
   fill: Fill;
 }
 
-/** @param alsoFetched in the same run */
-export function assignSlabs(session: GraphSession, slabs: readonly FilledSlab[], alsoFetched: readonly Output[] = []): void {
-  tf.tidy(() => {
-    const feeds = slabs.map(({ slab, variable, fill }) => {
-      const content = contentOf(slab, fill, givenClass(variable));
-      return [`${variable.name}/given`, uploaded(asGiven(variable, content))];
+/** @param values row-major, in the variable's `heldClass`; of an int32 variable, its elements */
+export function setVariable(session: GraphSession, variable: SessionVariable, values: HeldFloats | Int32Array): void {
+  if (backend.isUsingGpuDevice)
+    tf.tidy(() => {
+      session.run({ [`${variable.name}/given`]: asGiven(variable, values) }, [variable.assigned!]);
     });
-    session.run(Object.fromEntries(feeds), [...slabs.map(({ variable }) => variable.assigned), ...alsoFetched]);
-  });
+  else session.write(variable, { firstRow: 0, values });
+}
+
+export function assignSlabs(session: GraphSession, slabs: readonly FilledSlab[]): void {
+  const assign = backend.isUsingGpuDevice ? assignWhole : assignInPieces;
+  tf.tidy(() => assign(session, slabs)); // what fills a slab may compute it
+}
+
+function assignInPieces(session: GraphSession, slabs: readonly FilledSlab[]): void {
+  for (const { slab, variable, fill } of slabs) for (const rows of contentOf(slab, fill, heldClass(variable))) session.write(variable, rows);
+}
+
+function assignWhole(session: GraphSession, slabs: readonly FilledSlab[]): void {
+  const feeds = slabs.flatMap(({ slab, variable, fill }) =>
+    [...contentOf(slab, fill, heldClass(variable), Number.POSITIVE_INFINITY)].map(({ values }) => [
+      `${variable.name}/given`,
+      uploaded(asGiven(variable, values)),
+    ]),
+  );
+  session.run(
+    Object.fromEntries(feeds),
+    slabs.map(({ variable }) => variable.assigned!),
+  );
 }
 
 /** @returns the values of the slabs' parts, by name */

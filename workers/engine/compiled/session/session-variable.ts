@@ -1,5 +1,6 @@
 /** A tensor that a session keeps from run to run. */
-import type { HeldFloats } from '../../io/float-formats.ts';
+import type { HeldClass, HeldFloats } from '../../io/float-formats.ts';
+import { backend } from '../../tensorflow/backend.ts';
 import { type Tensor, tf } from '../../tensorflow/tensorflow.ts';
 import { type Attribute, DType, type Graph, type Output } from '../recording/graph.ts';
 import { cast, exact } from '../recording/mixed-precision.ts';
@@ -7,13 +8,15 @@ import { cast, exact } from '../recording/mixed-precision.ts';
 export interface SessionVariable {
   name: string;
   shape: readonly number[];
+  /** TensorFlow's number for the type of its elements. */
+  dtype: number;
   handle: Output;
   /** Its value at the beginning of a run. */
   value: Output;
   /** The value in f32. */
   exactValue: Output;
-  /** Fetching it sets the variable to the feed `{name}/given`, which `asGiven` makes. */
-  assigned: Output;
+  /** On a GPU: fetching it sets the variable to the feed `{name}/given`, which `asGiven` makes. On a CPU `GraphSession.write` sets variables. */
+  assigned: Output | null;
   /** Fetching it sets the variable to zeros. */
   zeroed: Output;
 }
@@ -23,7 +26,7 @@ interface VariableOptions {
   dtype?: typeof DType.float32 | typeof DType.bfloat16 | typeof DType.int32;
 }
 
-/** Adds a variable. It has no value until `assigned` or `zeroed` is fetched. */
+/** Adds a variable. It has no value until it is set or `zeroed` is fetched. */
 export function sessionVariable(
   graph: Graph,
   name: string,
@@ -57,13 +60,15 @@ export function sessionVariable(
   const zero = graph.constant({ dtype: zeroType, shape: [], bytes: new Uint8Array(4) });
   const fill: Record<string, Attribute> = { T: { kind: 'type', value: zeroType }, index_type: { kind: 'type', value: DType.int32 } };
   const zeros = graph.add('Fill', fill, [graph.integers(shape), zero], [{ dtype: zeroType, shape }]).outputs[0]!;
+  const given = () => (dtype === DType.bfloat16 ? givenInPairs(graph, name, shape) : graph.placeholder(`${name}/given`, zeroType, shape));
   return {
     name,
     shape,
+    dtype,
     handle,
     value: value.outputs[0]!,
     exactValue: exact(graph, value.outputs[0]!),
-    assigned: set('assigned', dtype === DType.bfloat16 ? givenInPairs(graph, name, shape) : graph.placeholder(`${name}/given`, zeroType, shape)),
+    assigned: backend.isUsingGpuDevice ? set('assigned', given()) : null,
     zeroed: set('zeroed', zeros),
   };
 }
@@ -77,16 +82,16 @@ function givenInPairs(graph: Graph, name: string, shape: readonly number[]): Out
   return graph.add('Reshape', reshape, [split!, graph.integers(shape)], [{ dtype: DType.bfloat16, shape }]).outputs[0]!;
 }
 
-/** @returns the class of the array that `asGiven` takes */
-export const givenClass = ({ value }: SessionVariable): (new (length: number) => HeldFloats) =>
-  value.dtype === DType.bfloat16 ? Uint16Array : Float32Array;
+/** @returns the class of the arrays that hold its values in JavaScript */
+export const heldClass = ({ dtype }: SessionVariable): HeldClass => (dtype === DType.bfloat16 ? Uint16Array : Float32Array);
 
 /**
  * The tensor to feed as `{name}/given`.
- * @param values row-major, in the variable's `givenClass`; an even number of them for bf16
+ * @param values row-major, in the variable's `heldClass`; an even number of them for bf16; of an int32 variable, its elements
  */
-export function asGiven({ shape }: SessionVariable, values: HeldFloats): Tensor {
+export function asGiven({ shape }: SessionVariable, values: HeldFloats | Int32Array): Tensor {
   if (values instanceof Float32Array) return tf.tensor(values, [...shape]);
+  if (values instanceof Int32Array) return tf.tensor(values, [...shape], 'int32');
   return tf.tensor(new Int32Array(values.buffer, values.byteOffset, values.length / 2), halved(shape), 'int32');
 }
 

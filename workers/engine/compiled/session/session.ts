@@ -2,11 +2,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { HeldFloats } from '../../io/float-formats.ts';
 import { backend } from '../../tensorflow/backend.ts';
-import type { Tensor } from '../../tensorflow/tensorflow.ts';
+import { type Tensor, tf } from '../../tensorflow/tensorflow.ts';
 import type { Graph, GraphNode, Output } from '../recording/graph.ts';
 import { lookUp } from '../recording/operations.ts';
 import { savedModel } from './saved-model.ts';
+import type { SessionVariable } from './session-variable.ts';
+import { recordWrite, type Write, writeFeeds } from './write-variable.ts';
 
 /** Copies a tensor's values to TensorFlow now rather than at its first use, so that JavaScript's copy can be freed. @returns the tensor */
 export function uploaded<T extends Tensor>(tensor: T): T {
@@ -16,6 +19,7 @@ export function uploaded<T extends Tensor>(tensor: T): T {
 
 export class GraphSession {
   readonly #id: number;
+  readonly #write: Write | null;
   #open = true;
 
   /**
@@ -24,7 +28,9 @@ export class GraphSession {
    * @throws Error with TensorFlow's message if it refuses a node
    */
   constructor(graph: Graph, fetches: Iterable<Output>) {
-    const { bytes, tag } = savedModel(neededNodes(graph, fetches));
+    this.#write = backend.isUsingGpuDevice ? null : recordWrite(graph);
+    const written = this.#write === null ? [] : [this.#write.written];
+    const { bytes, tag } = savedModel(neededNodes(graph, [...fetches, ...written]));
     const dir = mkdtempSync(join(tmpdir(), 'graft-graph-'));
     try {
       writeFileSync(join(dir, 'saved_model.pb'), bytes);
@@ -45,6 +51,28 @@ export class GraphSession {
     const wanted = fetches.map(({ node, index }) => `${node.name}:${index}`);
     const results = backend.binding.runSavedModel(this.#id, ids, names.map((name) => `${name}:0`).join(), wanted.join());
     return results.map((result) => backend.createOutputTensor(result));
+  }
+
+  /**
+   * Sets rows of a variable, on a CPU. Its other rows are undefined until they are set too.
+   * @param rows.values row-major, in the variable's `heldClass`; whole rows of a multiple of four bytes. Without any, all of the variable becomes zero
+   */
+  write(variable: SessionVariable, rows: { firstRow: number; values: HeldFloats | Int32Array }): void {
+    if (this.#write === null) throw new Error('a GPU’s variables are not written in parts');
+    const feeds = writeFeeds(variable, rows);
+    tf.dispose([...this.run(feeds, [this.#write.written]), ...Object.values(feeds)]);
+  }
+
+  /** Sets variables to zeros. */
+  zero(variables: readonly SessionVariable[]): void {
+    if (this.#write === null)
+      tf.dispose(
+        this.run(
+          {},
+          variables.map(({ zeroed }) => zeroed),
+        ),
+      );
+    else for (const variable of variables) this.write(variable, { firstRow: 0, values: new Float32Array(0) });
   }
 
   dispose(): void {

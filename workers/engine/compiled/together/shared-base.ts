@@ -14,7 +14,7 @@ import { logitFeeds, passFeeds } from '../pass-feeds.ts';
 import { fuseRows } from '../rewriting/fuse.ts';
 import { assignSlabs } from '../session/held-slabs.ts';
 import { GraphSession } from '../session/session.ts';
-import type { Fill } from '../slab.ts';
+import { type Fill, filledFrom } from '../slab.ts';
 import { type Pace, PaceFinder } from './pace.ts';
 import { OWNERS, type RecordedMembers, recordMembers, type SharedChoices } from './recorded-members.ts';
 import { Rounds, type Waiting } from './rounds.ts';
@@ -26,7 +26,7 @@ type Pass = Waiting<Batch, Sums>;
 type Kind = 'evaluation' | 'training';
 
 export interface SharedBaseOptions extends SharedChoices {
-  /** Writes a weight of the base model into the array that holds it. */
+  /** Reads a weight of the base model. */
   readWeight: Fill;
   /** Called when it is known whether it pays to share passes; without it they are shared. */
   paced?: (pace: Pace) => void;
@@ -55,11 +55,11 @@ export class SharedBase {
     this.learners = members.map((parts) => new Learner(this.#session, parts));
     try {
       const added = members.flatMap(({ trained, initial }) => {
-        const fill: Fill = (name, held) => held.set(initial.get(name)!);
+        const fill = filledFrom((name) => initial.get(name)!);
         return trained.map((held) => ({ ...held, fill }));
       });
-      const zeroed = members.flatMap(({ trained }) => zeroedState(trained));
-      assignSlabs(this.#session, [...frozen.map((held) => ({ ...held, fill: readWeight })), ...added], zeroed);
+      assignSlabs(this.#session, [...frozen.map((held) => ({ ...held, fill: readWeight })), ...added]);
+      this.#session.zero(members.flatMap(({ trained }) => zeroedState(trained)));
     } catch (error) {
       this.#session.dispose();
       throw error;
