@@ -158,8 +158,16 @@ function activationBytes(
   const mlp = (isGated ? 2 * product : trainsNorms ? product : F32_BYTES) * intermediateSize;
   const norms = (parallelResidual ? 1 : 2) * hiddenSize;
   const ofMixers = mixers.reduce((sum, mixer) => sum + mixerBytes(mixer, config, product), 0);
-  return pass.tokens * (layers * (mlp + normed * norms) + ofMixers + F32_BYTES * kept);
+  const ofBlocks = (layers + doubledBlocks(config)) * mlp + layers * (normed * norms + perLayerInputBytes(config, { product, normed }));
+  return pass.tokens * (ofBlocks + ofMixers + F32_BYTES * kept);
 }
+
+/** @returns how many blocks have an MLP that is twice as wide */
+const doubledBlocks = ({ layers, mlp }: ModelConfig): number => layers - Math.min(layers, mlp.doubledFrom ?? layers);
+
+/** What Gemma 4 adds to a block: a gate and the input that it lets through, and the result before its norm. */
+const perLayerInputBytes = ({ perLayerInputs, hiddenSize }: ModelConfig, { product, normed }: { product: number; normed: number }): number =>
+  perLayerInputs === undefined ? 0 : (product + F32_BYTES) * perLayerInputs.size + normed * hiddenSize;
 
 /** @param product bytes of an element that a product gives */
 function mixerBytes(mixer: Mixer, config: ModelConfig, product: number): number {
