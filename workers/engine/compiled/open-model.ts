@@ -1,9 +1,11 @@
 /** Opens models for training and for inference. */
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import { requireMemory } from '../../../src/formats/memory-needed.ts';
 import type { Optim } from '../../../src/formats/optimizer.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
+import { freeMemory } from '../machine/free-memory.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
 import type { Objective } from '../objectives/objective.ts';
 import { supervised } from '../objectives/supervised.ts';
@@ -60,7 +62,8 @@ interface InferenceChoices {
 
 /**
  * A base model with a fresh adapter, or ready for full fine-tuning.
- * @throws Refusal `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`, `unsupported_optimizer`
+ * @throws Refusal `unsupported_architecture`, `corrupt_model_file`, `unknown_target_module`, `unsupported_optimizer`; `out_of_memory` before anything is
+ *   read
  */
 export function openForTraining(choices: TrainingChoices): CompiledModel {
   const {
@@ -80,6 +83,8 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     recorded,
   } = choices;
   checkOptimizer(choices);
+  const run = { config: readModelConfig(modelDir), tuning, precision, optim, gradientsPass: optimizerInBackward, gradientCheckpointing };
+  if (!backend.isUsingGpuDevice) requireMemory(run, freeMemory());
   const learning = { weightDecay, optim, optimizerInBackward, gradientCheckpointing, noiseAlpha };
   return open(modelDir, { tuning, objective, seed, initialTokens, continuesAdapter, precision, heldIn: precision, answers, learning }, recorded);
 }

@@ -69,12 +69,12 @@ class WriteVariable : public Kernel {
     if (!variable->is_initialized || held->dtype() != dtype || held->shape() != shape) {
       *held = tf::Tensor();  // freed before there is another
       *held = tf::Tensor(system_memory(), dtype, shape);
-      OP_REQUIRES(context, held->IsInitialized(), absl::ResourceExhaustedError(absl::StrCat("no memory for ", name, " ", shape.DebugString())));
+      OP_REQUIRES(context, held->IsInitialized(), absl::ResourceExhaustedError(absl::StrCat("OOM when allocating ", name, " ", shape.DebugString())));
       variable->is_initialized = true;
     } else if (!held->RefCountIsOne()) {
       // Whoever reads the old value keeps it.
       tf::Tensor copy(system_memory(), dtype, shape);
-      OP_REQUIRES(context, copy.IsInitialized(), absl::ResourceExhaustedError(absl::StrCat("no memory for a copy of ", name)));
+      OP_REQUIRES(context, copy.IsInitialized(), absl::ResourceExhaustedError(absl::StrCat("OOM when allocating a copy of ", name)));
       std::memcpy(copy.data(), held->data(), held->TotalBytes());
       *held = copy;
     }
