@@ -1,10 +1,10 @@
 /**
- * `npm run bench:peers -- [--rounds 3] [--precision f32,bf16] [--only TEXT] [--write]`: compares Graft with PyTorch's libraries, alternately on the
- * same machine. Makes the peers' Python environment first. Prints medians and ratios as a table and one JSON line; --write puts the rows into
- * docs/results.md.
+ * `npm run bench:peers -- [--rounds 3] [--precision f32,bf16] [--shapes 135m,qwen2.5-0.5b,…] [--only TEXT] [--write]`: compares Graft with PyTorch's
+ * libraries, alternately on the same machine, in SmolLM2-135M's shape unless --shapes names published ones. Makes the peers' Python environment first.
+ * Prints medians and ratios as a table and one JSON line; --write puts the rows into docs/results.md.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -12,11 +12,13 @@ import { pythonEnvironment } from '../reference/python/environment.ts';
 import { median } from './measures.ts';
 import { lastLineOf } from './program.ts';
 import { readResult, table, thisMachine, writeResult } from './results-page.ts';
+import { configJson, type Shape, SMOLLM2_135M, shapeOf } from './smollm-shapes.ts';
 
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
     precision: { type: 'string', default: 'f32,bf16' },
+    shapes: { type: 'string', default: SMOLLM2_135M },
     only: { type: 'string', default: '' },
     write: { type: 'boolean', default: false },
   },
@@ -43,6 +45,23 @@ execFileSync(python, [program('trl_sft.py'), '--write-data', data]);
 
 function program(name: string): string {
   return join(import.meta.dirname, 'peers', name);
+}
+
+/** Published models whose weights, gradients and moments fit into the memory that machines have on which the peers are measured. */
+const TRAINED_IN_FULL: readonly Shape[] = ['qwen2.5-0.5b'];
+
+/** A step of one row, in the shape of a published model. */
+function publishedPairs(shape: Shape, precision: string): Pair[] {
+  const config = join(work, `${shape}.json`);
+  writeFileSync(config, JSON.stringify(configJson(shape)));
+  const given = ['--precision', precision, '--rows', '1', '--length', '256'];
+  const step = (method: string): Pair => ({
+    name: `step of ${shape}, ${method === 'lora' ? 'LoRA' : 'full'} ${precision}, 1 × 256`,
+    peer: `transformers${method === 'lora' ? ' + PEFT' : ''}`,
+    ours: ['bench/step.ts', '--method', method, '--shape', shape, ...given],
+    theirs: ['peft_step.py', '--method', method, '--config', config, ...given],
+  });
+  return [step('lora'), ...(precision === 'f32' && TRAINED_IN_FULL.includes(shape) ? [step('full')] : [])];
 }
 
 function pairs(precision: string): Pair[] {
@@ -103,7 +122,10 @@ function writeRows(measured: string): void {
 }
 
 try {
-  const chosen = options.precision.split(',').flatMap(pairs);
+  const shapes = options.shapes.split(',').map(shapeOf);
+  const chosen = shapes.flatMap((shape) =>
+    options.precision.split(',').flatMap((precision) => (shape === SMOLLM2_135M ? pairs(precision) : publishedPairs(shape, precision))),
+  );
   const results = chosen.filter(({ name, peer }) => `${name} ${peer}`.includes(options.only)).map(compare);
   const rows = results.map(({ name, peer, tokensPerSecond: [ours, theirs], faster, memoryMb: [mb, theirMb], memory, utilisation }) => {
     const rates = `${ours.toFixed(0)} to ${theirs.toFixed(0)}`;

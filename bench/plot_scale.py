@@ -16,6 +16,8 @@ AXES = {
     "length": ("sequence length, tokens", 512, lambda point: point["length"]),
     "size": ("model size, million parameters", 100, lambda point: point["parameters"] / 1e6),
     "rank": ("LoRA rank", 32, lambda point: point["rank"]),
+    "vocabulary": ("vocabulary, thousand tokens", 64, lambda point: point["vocabulary"] / 1000),
+    "rows": ("rows of 512 tokens", 2, lambda point: point["rows"]),
 }
 COSTS = [
     ("step time, s", "#1f6f8b", lambda point: point["stepSeconds"]),
@@ -23,7 +25,7 @@ COSTS = [
 ]
 
 measured = json.loads(sys.stdin.read().strip().splitlines()[-1])
-axes = measured["axes"]
+axes = {axis: points for axis, points in measured["axes"].items() if axis in AXES}  # the others have scales of their own
 figure = Figure(figsize=(1.2 + 2.9 * len(axes), 4.6), layout="constrained")
 # Linear axes from zero, with one scale for each row: a straight line is linear growth, a flat one is none.
 panels = figure.subplots(len(COSTS), len(axes), sharex="col", sharey="row", squeeze=False)

@@ -1,6 +1,7 @@
-"""Measures a training step of transformers + PEFT on PyTorch, to compare with bench/step.ts. The weights are random, in SmolLM2-135M's shape.
+"""Measures a training step of transformers + PEFT on PyTorch, to compare with bench/step.ts. The weights are random, in SmolLM2-135M's shape or that of a
+config.json.
 
-peft_step.py --method lora|full --precision f32|bf16 --rows 4 --length 256 --steps 6 [--compile]      prints one JSON line
+peft_step.py --method lora|full --precision f32|bf16 --rows 4 --length 256 --steps 6 [--compile] [--config FILE]      prints one JSON line
 """
 
 import argparse
@@ -10,7 +11,7 @@ import time
 
 import torch
 from peft import LoraConfig, get_peft_model
-from smollm import random_model
+from smollm import random_model, random_model_of
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--method", choices=["lora", "full"], default="lora")
@@ -20,10 +21,11 @@ parser.add_argument("--length", type=int, default=256)
 parser.add_argument("--steps", type=int, default=6)
 parser.add_argument("--rank", type=int, default=16)
 parser.add_argument("--compile", action="store_true")
+parser.add_argument("--config")
 options = parser.parse_args()
 
 torch.manual_seed(0)
-model = random_model(options.precision)
+model = random_model(options.precision) if options.config is None else random_model_of(options.config, options.precision)
 if options.method == "lora":
     model = get_peft_model(model, LoraConfig(r=options.rank, lora_alpha=2 * options.rank, target_modules="all-linear"))
 model.train()

@@ -1,9 +1,12 @@
-"""The model with which the peers are measured: SmolLM2-135M's shape with random weights."""
+"""The models with which the peers are measured: SmolLM2-135M's shape, or another, with random weights."""
 
+import json
 import os
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
+
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
 def random_model(precision: str) -> LlamaForCausalLM:
@@ -20,4 +23,12 @@ def random_model(precision: str) -> LlamaForCausalLM:
         pad_token_id=0,
         eos_token_id=1,
     )
-    return LlamaForCausalLM(config).to({"f32": torch.float32, "bf16": torch.bfloat16}[precision])
+    return LlamaForCausalLM(config).to(DTYPES[precision])
+
+
+def random_model_of(config_file: str, precision: str) -> PreTrainedModel:
+    """The shape of a config.json. The weights are made in the precision, so that the peak of memory is not that of making them."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    with open(config_file) as file:
+        config = AutoConfig.for_model(**json.load(file))
+    return AutoModelForCausalLM.from_config(config, dtype=DTYPES[precision])
