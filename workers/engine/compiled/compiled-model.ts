@@ -14,6 +14,7 @@ import { BAD_GRADIENT, BAD_LOSS } from './backward-update.ts';
 import { fetchesOf, runsOf, wholeStepOf } from './fetches.ts';
 import { Learner, zeroedState } from './learner.ts';
 import { FEEDS, logitFeeds, passFeeds, passSizes } from './pass-feeds.ts';
+import { assignQuantized } from './quantized-weights.ts';
 import { type Learning, type ModelChoices, type RecordedModel, recordModel } from './recorded-model.ts';
 import type { RecordedPass } from './recorded-pass.ts';
 import { openTextMemory } from './recorded-texts.ts';
@@ -47,7 +48,7 @@ export class CompiledModel implements LearningModel {
 
   constructor({ readWeight, ...choices }: CompileOptions) {
     const recorded = recordModel(choices);
-    const { recorder, frozen, constant, trained, added, initial } = recorded;
+    const { recorder, frozen, quantized, constant, trained, added, initial } = recorded;
     this.config = choices.config;
     this.tuning = choices.tuning;
     this.objective = choices.objective;
@@ -69,6 +70,7 @@ export class CompiledModel implements LearningModel {
         this.#session,
         [...frozen, ...constant, ...trained].map((held) => ({ ...held, fill })),
       );
+      assignQuantized(this.#session, quantized, { ...choices, readWeight });
       this.#session.zero(zeroedState(trained, !steps));
     } catch (error) {
       this.#session.dispose();

@@ -26,7 +26,7 @@ export const wholeStepOf = ({ sums, norm }: BackwardUpdate): Output[] => [...Obj
 export const fetchesOf = (recorded: RecordedModel): Output[] => [
   ...runsOf(recorded).flat(),
   ...(recorded.texts === null ? [] : [recorded.texts.release]),
-  ...stateFetches([...recorded.frozen, ...recorded.constant], recorded.trained),
+  ...stateFetches([...recorded.frozen, ...recorded.quantized, ...recorded.constant], recorded.trained),
 ];
 
 /** What reads and sets a session's variables. */

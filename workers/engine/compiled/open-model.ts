@@ -3,6 +3,7 @@
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { requireMemory } from '../../../src/formats/memory-needed.ts';
 import type { Optim } from '../../../src/formats/optimizer.ts';
+import type { Quantization } from '../../../src/formats/quantization.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import { freeMemory } from '../machine/free-memory.ts';
@@ -35,6 +36,8 @@ export interface TrainingChoices {
   optimizerInBackward?: boolean | undefined;
   /** Precision of products and of frozen matrices; default f32. */
   precision?: Precision;
+  /** How frozen matrices of linear layers are held instead; default null: they are not quantised. */
+  quantization?: Quantization | null | undefined;
   /** Less memory, more arithmetic; default false. */
   gradientCheckpointing?: boolean;
   /** NEFTune's α; default: no noise. */
@@ -56,6 +59,8 @@ interface InferenceChoices {
   precision?: Precision;
   /** Precision in which matrices are held; default f32. */
   heldIn?: Precision;
+  /** How frozen matrices of linear layers are held instead; default null: they are not quantised. */
+  quantization?: Quantization | null | undefined;
   /** Of a model that a run delivered: what the run trained is held in f32 in any case, as it was then. */
   trainedWith?: ResolvedTuning;
 }
@@ -77,16 +82,26 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     optim = 'adamw_torch',
     optimizerInBackward = false,
     precision = 'f32',
+    quantization = null,
     gradientCheckpointing = false,
     noiseAlpha,
     answers = false,
     recorded,
   } = choices;
   checkOptimizer(choices);
-  const run = { config: readModelConfig(modelDir), tuning, precision, optim, gradientsPass: optimizerInBackward, gradientCheckpointing };
+  const run = {
+    config: readModelConfig(modelDir),
+    tuning,
+    precision,
+    optim,
+    quantization,
+    gradientsPass: optimizerInBackward,
+    gradientCheckpointing,
+  };
   if (!backend.isUsingGpuDevice) requireMemory(run, freeMemory());
   const learning = { weightDecay, optim, optimizerInBackward, gradientCheckpointing, noiseAlpha };
-  return open(modelDir, { tuning, objective, seed, initialTokens, continuesAdapter, precision, heldIn: precision, answers, learning }, recorded);
+  const held = { heldIn: precision, quantization };
+  return open(modelDir, { tuning, objective, seed, initialTokens, continuesAdapter, precision, ...held, answers, learning }, recorded);
 }
 
 /**
@@ -99,7 +114,7 @@ export function openTogether(
   choices: readonly [TrainingChoices, ...TrainingChoices[]],
   { members, measures }: { members: readonly MemberChoices[]; measures: boolean },
 ): LearningModel[] {
-  const [{ modelDir, objective = supervised, precision = 'f32', gradientCheckpointing = false }] = choices;
+  const [{ modelDir, objective = supervised, precision = 'f32', quantization = null, gradientCheckpointing = false }] = choices;
   for (const run of choices) checkOptimizer(run);
   const recorded = () => {
     for (const run of choices) run.recorded?.();
@@ -107,7 +122,7 @@ export function openTogether(
   const paced = (pace: Pace) => {
     for (const run of choices) run.paced?.(pace);
   };
-  const shared = { objective, members, precision, gradientCheckpointing, ...(measures && { paced }) };
+  const shared = { objective, members, precision, quantization, gradientCheckpointing, ...(measures && { paced }) };
   const base = withWeights(modelDir, recorded, (weights) => new SharedBase({ ...weights, ...shared }));
   return members.map(({ tuning }, number) => new Member(base, number, tuning));
 }
@@ -126,8 +141,8 @@ function checkOptimizer({ optim }: Pick<TrainingChoices, 'optim'>): void {
  * @throws Refusal `unsupported_adapter`, and those of `openForTraining`
  */
 export function openForInference(choices: InferenceChoices): CompiledModel {
-  const { modelDir, adapterDir, objective = supervised, precision = 'f32', heldIn = 'f32', trainedWith } = choices;
-  const shared = { objective, seed: 0, precision, heldIn, learning: null } as const;
+  const { modelDir, adapterDir, objective = supervised, precision = 'f32', heldIn = 'f32', quantization = null, trainedWith } = choices;
+  const shared = { objective, seed: 0, precision, heldIn, quantization, learning: null } as const;
   if (adapterDir === undefined) return open(modelDir, { ...shared, tuning: trainedWith ?? null });
   const tuning = readAdapterTuning(adapterDir);
   return withAdapter(open(modelDir, { ...shared, tuning }), tuning, adapterDir);

@@ -4,6 +4,7 @@ import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { isBuffer, usedHeadWeight, weightShapes } from '../../../src/formats/module-shapes.ts';
 import { momentsIn8Bits, type Optim } from '../../../src/formats/optimizer.ts';
+import type { Quantization } from '../../../src/formats/quantization.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Parameters } from '../model/parameters.ts';
 import type { Objective, ObjectiveContext } from '../objectives/objective.ts';
@@ -15,6 +16,7 @@ import { declareUpdateFeeds, recordUpdate } from './adamw-update.ts';
 import { type BackwardUpdate, recordBackwardUpdate } from './backward-update.ts';
 import type { RecordedOptimizer, TrainedSlab } from './learner.ts';
 import { declareFeeds } from './pass-feeds.ts';
+import { dividedByQuantization, holdQuantized, quantizedSizes, quantizedTensors } from './quantized-weights.ts';
 import { type RecordedPass, recordLogits, recordPass, recordReference } from './recorded-pass.ts';
 import {
   addTo,
@@ -49,6 +51,8 @@ export interface ModelChoices {
   precision: Precision;
   /** Precision in which frozen matrices are held. */
   heldIn: Precision;
+  /** How frozen matrices of linear layers are held instead; default null: they are not quantised. */
+  quantization?: Quantization | null;
   /** Whether it is to continue texts; default false. */
   answers?: boolean;
   /** null for inference: the model has no gradients and no moments. */
@@ -76,6 +80,8 @@ export interface Learning extends RecordedOptimizer {
 export interface RecordedModel {
   recorder: Recorder;
   frozen: readonly HeldSlab[];
+  /** Of the base's frozen weights, those that are held quantised. */
+  quantized: readonly HeldSlab[];
   trained: readonly TrainedSlab[];
   /** Shapes of what is trained, sorted by name. */
   trainable: ReadonlyMap<string, { readonly shape: readonly number[] }>;
@@ -98,7 +104,19 @@ export interface RecordedModel {
 }
 
 export function recordModel(choices: ModelChoices): RecordedModel {
-  const { config, tuning, objective, seed, initialTokens, continuesAdapter = false, precision, heldIn, answers = false, learning } = choices;
+  const {
+    config,
+    tuning,
+    objective,
+    seed,
+    initialTokens,
+    continuesAdapter = false,
+    precision,
+    heldIn,
+    quantization = null,
+    answers = false,
+    learning,
+  } = choices;
   const recorder = new Recorder(precision);
   const { graph } = recorder;
   const { blocks } = config.names;
@@ -109,10 +127,17 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   const [frozenShapes, trainedShapes] = [shapes.filter((weight) => !isTrained(weight)), shapes.filter(isTrained)];
   const hold = (of: Shapes, prefix: string): HeldSlab[] => holdSlabs(graph, of, { prefix, blocks });
 
-  const frozen = holdFrozen(graph, frozenShapes, { blocks, heldIn });
+  const { quantized: quantizedShapes, others } = dividedByQuantization(frozenShapes, { config, quantization });
+  const frozen = holdFrozen(graph, others, { blocks, heldIn });
+  const quantized = holdQuantized(
+    graph,
+    quantizedShapes.map(([name]) => name),
+    { config, quantization },
+  );
   const in8Bits = momentsIn8Bits(learning?.optim ?? 'adamw_torch', config);
   const trainedBase = holdTrained(graph, trainedShapes, { prefix: 'trained', blocks, factorOf: () => 1, in8Bits });
-  const weights = tensorsIn(recorder, [...frozen, ...trainedBase]); // names and shapes without values
+  const quantizedWeights = quantizedTensors(recorder, quantized, { config, quantization });
+  const weights = new Map([...tensorsIn(recorder, [...frozen, ...trainedBase]), ...quantizedWeights]); // names and shapes without values
   recorder.record(() => {
     for (const [name] of trainedShapes) weights.set(name, variable(weights.get(name)!));
   });
@@ -142,7 +167,7 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   const feeds = declareFeeds(recorder, {
     ...context,
     objective,
-    fixedSizes: fixedSizes(config, [...frozen, ...constant, ...trained]),
+    fixedSizes: [...fixedSizes(config, [...frozen, ...quantized, ...constant, ...trained]), ...quantizedSizes(quantized, config)],
     ...(remembers && { moreSizes: TEXT_SIZES }),
   });
   const evaluation = recordPass(recorder, feeds, { config, objective, parameters: parameters(), trainable: new Map() }).sums;
@@ -180,6 +205,7 @@ export function recordModel(choices: ModelChoices): RecordedModel {
   return {
     recorder,
     frozen,
+    quantized,
     trained,
     constant,
     trainable: new Map([...byName(trainable)].map(([name, { shape }]) => [name, { shape }])),

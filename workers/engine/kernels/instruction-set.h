@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "per-instruction-set/adam-blocks.h"
 #include "per-instruction-set/delta-steps.h"
+#include "per-instruction-set/quantized-rows.h"
 #include "per-instruction-set/row-products.h"
 #include "per-instruction-set/tile-operations.h"
 #include "per-instruction-set/word-products.h"
@@ -19,6 +20,7 @@ struct InstructionSet {
   const RowProducts &row_products;
   const DeltaSteps &delta_steps;
   const AdamBlocks &adam_blocks;
+  const QuantizedRows &quantized_rows;
 };
 
 const InstructionSet &instruction_set();

@@ -99,4 +99,14 @@ PackedMatrix<Element> pack_rows(const float *x, int64_t rows, int64_t columns, s
   }
 }
 
+// Packs a matrix whose columns are the inner axis, without a copy where they fill whole words.
+template <class Element>
+PackedMatrix<Element> pack_whole_rows(const Element *x, int64_t rows, int64_t columns, std::vector<Word<Element>> *memory) {
+  const int64_t stride = word_count<Element>(columns);
+  if (stride * Words<Element>::kPerWord == columns) return {reinterpret_cast<const Word<Element> *>(x), stride};
+  memory->assign(rows * stride, 0);
+  for (int64_t i = 0; i < rows; i++) std::memcpy(memory->data() + i * stride, x + i * columns, columns * sizeof(Element));
+  return {memory->data(), stride};
+}
+
 }  // namespace graft

@@ -40,7 +40,8 @@ export const lora: Method<ResolvedLora> = {
   trainsWeight: (name, { config, tuning }) => trainedWeights(config, tuning).has(name),
   rateFactor,
   join: joinPairs,
-  save: (model, dir, { tuning, base }) => saveAdapter(model, dir, { tuning, baseModelName: base.name, baseModelRevision: base.revision, ggufFile: base.ggufFile }),
+  save: (model, dir, { tuning, base }) =>
+    saveAdapter(model, dir, { tuning, baseModelName: base.name, baseModelRevision: base.revision, ggufFile: base.ggufFile }),
   tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
   layoutProblems(dir, { tuning, modelDir }) {
     const written = readAdapterConfig(dir);

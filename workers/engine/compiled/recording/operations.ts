@@ -28,6 +28,9 @@ export interface Operation {
   /** What thin-products.ts takes it for: something that may contain a product with a narrow matrix, or the form of one. */
   thin?: 'product' | 'sum' | 'update' | 'reduce' | 'outer';
 
+  /** It gives a whole matrix that is held quantised. Products read the quantised one instead. */
+  dequantizes?: boolean;
+
   /** It takes about as long as reading its inputs. */
   cheap?: boolean | ((node: GraphNode) => boolean);
   /** Its result is in memory during the whole run anyway. */
@@ -151,6 +154,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   GraftRankOuter: { thin: 'outer', flops: flops.outerProduct },
   GraftFusedRows: {},
   GraftRowProducts: { results: shapes.rowProducts, takesAnyFloat: true, flops: flops.rowProducts },
+  GraftDequantize: { results: shapes.dequantized, dequantizes: true, cheap: true },
+  GraftQuantizedProduct: { flops: flops.quantizedProduct },
   GraftCachedAttention: { results: shapes.same },
   GraftCacheRelease: {},
   GraftAdapterRows: { results: shapes.adapterRows },

@@ -14,6 +14,7 @@ import { type Tensor, tf } from '../../tensorflow/tensorflow.ts';
 import { type Attribute, type Call, constantIntegers, DType, Graph, type Output } from './graph.ts';
 import { cast, exact, typed } from './mixed-precision.ts';
 import { lookUp } from './operations.ts';
+import { asQuantizedProduct, productType } from './quantized-products.ts';
 import { asThinProduct, type ThinProduct } from './thin-products.ts';
 
 /** Ids of real tensors count up from 0 and never get this far. */
@@ -122,8 +123,8 @@ export class Recorder {
   }
 
   #call(call: Call, results: number): Output[] {
-    const thin = this.#thin(call);
-    if (thin !== null) return this.graph.add(thin.op, thin.attributes, thin.inputs, [thin.result]).outputs;
+    const special = asQuantizedProduct(call, this.#products) ?? this.#thin(call);
+    if (special !== null) return this.graph.add(special.op, special.attributes, special.inputs, [special.result]).outputs;
     const { results: rule, shapedBy } = lookUp(call.op);
     if (rule === undefined)
       throw new Error(`the operation ${call.op} cannot be recorded: its row in recording/operations.ts has no rule for results`);
@@ -133,13 +134,13 @@ export class Recorder {
     return this.graph.add(call.op, attributes, varying, inferred).outputs;
   }
 
+  get #products() {
+    return { resultType: productType(this.#precision), cast: (output: Output, dtype: number) => cast(this.graph, output, dtype) };
+  }
+
   #thin(call: Call): ThinProduct | null {
     if (!ownKernels()) return null;
-    return asThinProduct(call, {
-      resultType: this.#precision === 'bf16' ? DType.bfloat16 : DType.float32,
-      cast: (output, dtype) => cast(this.graph, output, dtype),
-      varies: (size) => this.#varies(size),
-    });
+    return asThinProduct(call, { ...this.#products, varies: (size) => this.#varies(size) });
   }
 
   #checkpoint(x: Output): Output {

@@ -105,6 +105,12 @@ export const rowProducts: ShapeRule = ([x, ...matrices]) => matrices.map((w) => 
 
 export const adapterRows: ShapeRule = ([, , ...ys]) => ys.map(({ dtype, shape }) => ({ dtype, shape }));
 
+/** The matrix [rows, columns] that the attributes name, or its transpose. */
+export const dequantized: ShapeRule = (_, { rows, columns, transposed }) => {
+  const shape = [rows!.value as number, columns!.value as number];
+  return [{ dtype: DType.float32, shape: transposed!.value === true ? shape.toReversed() : shape }];
+};
+
 /** NumPy's rule. */
 function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
   const rank = Math.max(a.length, b.length);

@@ -13,7 +13,7 @@ export interface SessionVariable {
   handle: Output;
   /** Its value at the beginning of a run. */
   value: Output;
-  /** The value in f32. */
+  /** The value in f32; of int32, as it is. */
   exactValue: Output;
   /** On a GPU: fetching it sets the variable to the feed `{name}/given`, which `asGiven` makes. On a CPU `GraphSession.write` sets variables. */
   assigned: Output | null;
@@ -21,9 +21,11 @@ export interface SessionVariable {
   zeroed: Output;
 }
 
+export type VariableType = typeof DType.float32 | typeof DType.bfloat16 | typeof DType.int32;
+
 interface VariableOptions {
   /** Of its elements; default f32. An int32 variable holds other things than numbers, such as four codes of 8 bits an element. */
-  dtype?: typeof DType.float32 | typeof DType.bfloat16 | typeof DType.int32;
+  dtype?: VariableType;
 }
 
 /** Adds a variable. It has no value until it is set or `zeroed` is fetched. */

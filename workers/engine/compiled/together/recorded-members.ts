@@ -3,12 +3,14 @@ import type { Precision } from '../../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../../src/formats/model-config.ts';
 import { weightShapes } from '../../../../src/formats/module-shapes.ts';
 import { momentsIn8Bits, type Optim } from '../../../../src/formats/optimizer.ts';
+import type { Quantization } from '../../../../src/formats/quantization.ts';
 import type { Objective, ObjectiveContext } from '../../objectives/objective.ts';
 import { type Tensor1D, tf } from '../../tensorflow/tensorflow.ts';
 import { joinAdapters, type LoraMember } from '../../tuning/lora-together.ts';
 import { declareUpdateFeeds, recordUpdate } from '../adamw-update.ts';
 import type { LearnerParts, TrainedSlab } from '../learner.ts';
 import { declareFeeds } from '../pass-feeds.ts';
+import { dividedByQuantization, holdQuantized, quantizedSizes, quantizedTensors } from '../quantized-weights.ts';
 import { type RecordedPass, recordLogits, recordPass } from '../recorded-pass.ts';
 import {
   addTo,
@@ -42,6 +44,8 @@ export interface SharedChoices {
   members: readonly MemberChoices[];
   /** Precision of products and of frozen matrices. */
   precision: Precision;
+  /** How frozen matrices of linear layers are held instead; default null: they are not quantised. */
+  quantization?: Quantization | null;
   gradientCheckpointing: boolean;
 }
 
@@ -54,6 +58,8 @@ export interface RecordedMember extends LearnerParts {
 export interface RecordedMembers {
   graph: Graph;
   frozen: readonly HeldSlab[];
+  /** Of the base's weights, those that are held quantised. */
+  quantized: readonly HeldSlab[];
   members: readonly RecordedMember[];
   baseParameters: number;
   context: ObjectiveContext;
@@ -63,13 +69,19 @@ export interface RecordedMembers {
   training: Pick<RecordedPass, 'sums' | 'tokens'>;
 }
 
-export function recordMembers({ config, objective, members, precision, gradientCheckpointing }: SharedChoices): RecordedMembers {
+export function recordMembers({ config, objective, members, precision, quantization = null, gradientCheckpointing }: SharedChoices): RecordedMembers {
   const recorder = new Recorder(precision);
   const { graph } = recorder;
   const { blocks } = config.names;
   const shapes: Shapes = [...weightShapes(config)];
-  const frozen = holdFrozen(graph, shapes, { blocks, heldIn: precision });
-  const weights = tensorsIn(recorder, frozen); // names and shapes without values
+  const { quantized: quantizedShapes, others } = dividedByQuantization(shapes, { config, quantization });
+  const frozen = holdFrozen(graph, others, { blocks, heldIn: precision });
+  const quantized = holdQuantized(
+    graph,
+    quantizedShapes.map(([name]) => name),
+    { config, quantization },
+  );
+  const weights = new Map([...tensorsIn(recorder, frozen), ...quantizedTensors(recorder, quantized, { config, quantization })]); // names and shapes without values
   const joined = joinAdapters(weights, config, members);
 
   const held = joined.trainable.map((trainable, member) => {
@@ -89,7 +101,11 @@ export function recordMembers({ config, objective, members, precision, gradientC
   const feeds = declareFeeds(recorder, {
     ...context,
     objective,
-    fixedSizes: [...fixedSizes(config, [...frozen, ...held.flatMap(({ trained }) => trained)]), ...rankSums(members)],
+    fixedSizes: [
+      ...fixedSizes(config, [...frozen, ...quantized, ...held.flatMap(({ trained }) => trained)]),
+      ...quantizedSizes(quantized, config),
+      ...rankSums(members),
+    ],
   });
   const owners = recorder.feed(OWNERS, 'int32', feeds.grid.inputIds.shape) as Tensor1D;
   const parameters = () => joined.parameters(owners);
@@ -126,6 +142,7 @@ export function recordMembers({ config, objective, members, precision, gradientC
   return {
     graph,
     frozen,
+    quantized,
     members: recorded,
     baseParameters: sizeOf(shapes),
     context,

@@ -11,6 +11,7 @@ import { tf } from '../../tensorflow/tensorflow.ts';
 import { stateFetches } from '../fetches.ts';
 import { Learner, zeroedState } from '../learner.ts';
 import { logitFeeds, passFeeds } from '../pass-feeds.ts';
+import { assignQuantized } from '../quantized-weights.ts';
 import { fuseRows } from '../rewriting/fuse.ts';
 import { assignSlabs } from '../session/held-slabs.ts';
 import { GraphSession } from '../session/session.ts';
@@ -44,7 +45,7 @@ export class SharedBase {
 
   constructor({ readWeight, paced, ...choices }: SharedBaseOptions) {
     const recorded = recordMembers(choices);
-    const { graph, frozen, members } = recorded;
+    const { graph, frozen, quantized, members } = recorded;
     this.config = choices.config;
     this.objective = choices.objective;
     this.recorded = recorded;
@@ -59,6 +60,7 @@ export class SharedBase {
         return trained.map((held) => ({ ...held, fill }));
       });
       assignSlabs(this.#session, [...frozen.map((held) => ({ ...held, fill: readWeight })), ...added]);
+      assignQuantized(this.#session, quantized, { ...choices, readWeight });
       this.#session.zero(members.flatMap(({ trained }) => zeroedState(trained)));
     } catch (error) {
       this.#session.dispose();
@@ -181,7 +183,7 @@ function runsOf({ evaluation, logits, training, members }: RecordedMembers) {
 const fetchesOf = (recorded: RecordedMembers) => [
   ...runsOf(recorded).flat(),
   ...stateFetches(
-    recorded.frozen,
+    [...recorded.frozen, ...recorded.quantized],
     recorded.members.flatMap(({ trained }) => trained),
   ),
 ];

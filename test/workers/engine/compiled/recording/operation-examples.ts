@@ -16,6 +16,7 @@ import {
   statelessUniform,
   subtractAt,
 } from '../../../../../workers/engine/tensorflow/native.ts';
+import { dequantizeKernel } from '../../../../../workers/engine/tensorflow/quantization.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, tf } from '../../../../../workers/engine/tensorflow/tensorflow.ts';
 
 /** The placeholder for the number of rows, and the number that is fed. */
@@ -34,6 +35,9 @@ const pairs = (x: Tensor2D): Tensor3D => tf.reshape(x, [x.shape[0], 2, 3]);
 /** [6], for operands that are broadcast. */
 const firstRow = (x: Tensor2D): Tensor1D => tf.slice(x, [0, 0], [1, 6]).reshape([6]);
 const integers = (...values: number[]): Tensor1D => tf.tensor1d(values, 'int32');
+/** [out, in], of a matrix whose codes and scales are all one byte. */
+const quantized = (out: number, into: number): Tensor2D =>
+  dequantizeKernel(tf.fill([100], 0x01010101, 'int32'), { quantization: 'int8', out, in: into });
 /** Queries, keys and values [1, tokens, 2 heads, 3], and the segments of one text. */
 const attentionInputs = (x: Tensor2D): [Tensor, Tensor, Tensor, Tensor] => {
   const q = tf.reshape(x, [1, x.shape[0], 2, 3]);
@@ -125,6 +129,8 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   GraftRankReduce: example((x) => tf.matMul(x, tf.ones([70, 6]), false, true).matMul(tf.ones([70, 2])), 2 * (ROWS * 2) * 70),
   GraftRankOuter: example((x) => tf.matMul(tf.square(x), x, true, false), 2 * (6 * 6) * ROWS),
   GraftRowProducts: example((x, w) => rowProductsKernel(x, [tf.transpose(w), tf.ones([4, 6])], { rounds: false }), 2 * ROWS * 6 * (5 + 4)),
+  GraftDequantize: example((x) => tf.add(x, tf.sum(quantized(3, 6)))),
+  GraftQuantizedProduct: example((x) => tf.matMul(x, quantized(3, 6), false, true), 2 * ROWS * 3 * 6),
   GraftCachedAttention: example((x) => {
     const q = tf.reshape(x, [x.shape[0], 2, 3]);
     return cachedAttentionKernel([q, q, q, ofRows(x, 0), ofRows(x, 0)], { ...ATTENTION, layer: 0 });

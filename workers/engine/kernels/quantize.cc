@@ -1,0 +1,87 @@
+// Quantises matrices, and dequantises whole ones where a product will not do.
+#include <cstring>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "kernel.h"
+#include "parallel.h"
+#include "quantized-matrix.h"
+#include "tensorflow/core/framework/op.h"
+#include "unknown-shapes.h"
+
+namespace graft {
+namespace {
+
+namespace tf = tensorflow;
+
+// W [rows, columns] in f32, to the bytes of a quantised matrix as int32.
+class Quantize : public Kernel {
+ public:
+  explicit Quantize(tf::OpKernelConstruction *construction) : Kernel(construction) {
+    std::string format;
+    OP_REQUIRES_OK(construction, construction->GetAttr("format", &format));
+    OP_REQUIRES(construction, quantized_format(format, &format_), absl::InvalidArgumentError(absl::StrCat(format, " is no format")));
+  }
+  void Compute(tf::OpKernelContext *context) override {
+    const tf::Tensor &w = context->input(0);
+    OP_REQUIRES(context, w.dims() == 2, absl::InvalidArgumentError(absl::StrCat(name(), ": only matrices are quantised")));
+    const QuantizedLayout layout{format_, w.dim_size(0), w.dim_size(1)};
+    tf::Tensor *out = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {layout.bytes() / static_cast<int64_t>(sizeof(int32_t))}, &out));
+    std::memset(out->data(), 0, out->TotalBytes());
+    quantize(w.flat<float>().data(), layout, out->data());
+  }
+
+ private:
+  QuantizedFormat format_;
+};
+
+// The whole matrix in f32, or its transpose.
+class Dequantize : public Kernel {
+ public:
+  explicit Dequantize(tf::OpKernelConstruction *construction) : Kernel(construction) {
+    std::string format;
+    OP_REQUIRES_OK(construction, construction->GetAttr("format", &format));
+    OP_REQUIRES_OK(construction, construction->GetAttr("rows", &layout_.rows));
+    OP_REQUIRES_OK(construction, construction->GetAttr("columns", &layout_.columns));
+    OP_REQUIRES_OK(construction, construction->GetAttr("transposed", &transposed_));
+    OP_REQUIRES(construction, quantized_format(format, &layout_.format), absl::InvalidArgumentError(absl::StrCat(format, " is no format")));
+  }
+  void Compute(tf::OpKernelContext *context) override {
+    const tf::Tensor &w = context->input(0);
+    OP_REQUIRES(context, static_cast<int64_t>(w.TotalBytes()) >= layout_.bytes(),
+                absl::InvalidArgumentError(absl::StrCat(name(), ": the matrix has fewer bytes than its shape needs")));
+    tf::Tensor *out = nullptr;
+    OP_REQUIRES_OK(context,
+                   context->allocate_output(0, {transposed_ ? layout_.columns : layout_.rows, transposed_ ? layout_.rows : layout_.columns}, &out));
+    const QuantizedMatrix matrix(layout_, w.data());
+    float *to = out->flat<float>().data();
+    parallel(context, layout_.rows, layout_.columns, [&](int64_t begin, int64_t end) {
+      std::vector<float> values(transposed_ ? layout_.columns : 0);
+      for (int64_t row = begin; row < end; row++) {
+        matrix.read(row, 0, layout_.columns, transposed_ ? values.data() : to + row * layout_.columns);
+        for (size_t i = 0; i < values.size(); i++) to[i * layout_.rows + row] = values[i];
+      }
+    });
+  }
+
+ private:
+  QuantizedLayout layout_;
+  bool transposed_;
+};
+
+REGISTER_OP("GraftQuantize").Input("w: float").Output("out: int32").Attr("format: string").SetShapeFn(unknown_shapes);
+REGISTER_KERNEL_BUILDER(Name("GraftQuantize").Device(tf::DEVICE_CPU), Quantize);
+
+REGISTER_OP("GraftDequantize")
+    .Input("w: int32")
+    .Output("out: float")
+    .Attr("format: string")
+    .Attr("rows: int")
+    .Attr("columns: int")
+    .Attr("transposed: bool")
+    .SetShapeFn(unknown_shapes);
+REGISTER_KERNEL_BUILDER(Name("GraftDequantize").Device(tf::DEVICE_CPU), Dequantize);
+
+}  // namespace
+}  // namespace graft
