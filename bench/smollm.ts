@@ -2,6 +2,7 @@
 import type { Precision } from '../src/formats/hyperparameters.ts';
 import { weightShapes } from '../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
+import { QUANTIZATIONS, type Quantization } from '../src/formats/quantization.ts';
 import type { ResolvedLora } from '../src/formats/tuning/lora-fields.ts';
 import { CompiledModel, type CompileOptions } from '../workers/engine/compiled/compiled-model.ts';
 import { Member } from '../workers/engine/compiled/together/member.ts';
@@ -44,7 +45,14 @@ export function precisionOf(text: string): Precision {
   return text;
 }
 
-type BenchOptions = Pick<CompileOptions, 'tuning' | 'precision' | 'learning'> & {
+/** @throws Error if it is no quantisation. @returns null for `none` */
+export function quantizationOf(text: string): Quantization | null {
+  const found = QUANTIZATIONS.find((name) => name === text) ?? null;
+  if (found === null && text !== 'none') throw new Error(`--quantization is "${text}"; it takes none, ${QUANTIZATIONS.join(', ')}`);
+  return found;
+}
+
+type BenchOptions = Pick<CompileOptions, 'tuning' | 'precision' | 'quantization' | 'learning'> & {
   /** Shape of the model with random weights. */
   shape?: Shape;
   changes?: ShapeChanges;

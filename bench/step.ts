@@ -1,5 +1,5 @@
 /**
- * `npm run bench:step -- --method lora|full --rows 4 --length 256 --steps 6 [--rank 16] [--shape NAME [--layers N] [--vocabulary N] | --model DIR]`:
+ * `npm run bench:step -- --method lora|full --rows 4 --length 256 --steps 6 [--rank 16] [--quantization nf4|int8] [--shape NAME [--layers N] [--vocabulary N] | --model DIR]`:
  * measures the cost of a training step and prints one JSON line. Without --model the weights are random, in SmolLM2-135M's shape unless --shape names
  * another (smollm-shapes.ts, published-shapes.ts), with as many blocks and tokens as that has unless --layers and --vocabulary say otherwise.
  * Every position is learned, as in the peer's program.
@@ -12,12 +12,13 @@ import { layOut } from '../workers/engine/data/batches.ts';
 import { matmulRate } from '../workers/engine/machine/matmul-rate.ts';
 import { median, peakMemoryMb } from './measures.ts';
 import { printProfile } from './print-profile.ts';
-import { openBenchModel, precisionOf } from './smollm.ts';
+import { openBenchModel, precisionOf, quantizationOf } from './smollm.ts';
 import { SMOLLM2_135M, shapeOf } from './smollm-shapes.ts';
 
 const { values: options } = parseArgs({
   options: {
     precision: { type: 'string', default: 'f32' },
+    quantization: { type: 'string', default: 'none' },
     method: { type: 'string', default: 'lora' },
     rows: { type: 'string', default: '4' },
     length: { type: 'string', default: '256' },
@@ -32,6 +33,7 @@ const { values: options } = parseArgs({
   },
 });
 const precision = precisionOf(options.precision);
+const quantization = quantizationOf(options.quantization);
 if (options.method !== 'lora' && options.method !== 'full') throw new Error(`--method is "${options.method}"; it takes lora or full`);
 const [rows, length, steps, rank] = [options.rows, options.length, options.steps, options.rank].map(Number) as [number, number, number, number];
 
@@ -64,6 +66,7 @@ const training = openBenchModel(options.model, {
   recorded: () => {
     recordedMs = performance.now();
   },
+  quantization,
   learning: { weightDecay: 0.01, gradientCheckpointing: options['gradient-checkpointing'] },
 });
 const { config } = training;
@@ -98,6 +101,7 @@ console.log(
     bench: 'step',
     method: options.method,
     precision,
+    quantization,
     model: options.model ?? options.shape,
     parameters: options.method === 'lora' ? training.totalParameters - training.trainableParameters : training.totalParameters,
     rows,
