@@ -43,12 +43,13 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
   const hyperparameters = resolve(requested, { config, tuning, objective, examples: data?.examples ?? 1, assumptions });
   const { isOnePass, ...pass } = passSize(requested, { hyperparameters, virtual: virtualTokens(tuning), data, families, assumptions });
   if (data !== null) checkLength(hyperparameters, data.examples);
-  const { precision, optim, gradient_checkpointing: gradientCheckpointing } = hyperparameters;
+  const { precision, quantization, optim, gradient_checkpointing: gradientCheckpointing } = hyperparameters;
   const keepsBest = hyperparameters.load_best_model_at_end === true;
   const memory = estimateMemory({
     config,
     tuning,
     precision,
+    quantization,
     optim,
     gradientsPass: hyperparameters.optimizer_in_bwd === true && isOnePass,
     gradientCheckpointing,

@@ -1,4 +1,5 @@
 /** What hyperparameters contradict: each other, the method, or the number of examples. */
+import { checkQuantization } from './check-quantization.ts';
 import { type Hyperparameters, MAX_EPOCHS, type ResolvedHyperparameters, rateOfMultiplier, stepsOf, warmupSteps } from './hyperparameters.ts';
 import { comparesAnswers } from './objectives/format.ts';
 import { type ObjectiveName, objectiveFormat } from './objectives/objectives.ts';
@@ -26,6 +27,7 @@ export function checkHyperparameters(
       param: 'tuning.type',
       hint: 'Use "lora", or another tuning that adds no tokens.',
     });
+  checkQuantization(requested.quantization, { param, tuning });
   const { warmup_ratio: ratio, warmup_steps: steps } = requested;
   const [rate, multiplier] = [explicit(requested.learning_rate), explicit(requested.learning_rate_multiplier)];
   const ofMultiplier = multiplier === undefined ? undefined : multiplier * rateOfMultiplier(tuning, objective);

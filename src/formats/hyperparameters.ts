@@ -6,6 +6,7 @@ import { FINDER_STEPS } from './learning-rate-finder.ts';
 import { type ObjectiveName, objectiveFormat } from './objectives/objectives.ts';
 import { type OptimizerFields, optimizerFields } from './optimizer.ts';
 import { explicit, orAuto } from './or-auto.ts';
+import { type Quantization, QuantizationField } from './quantization.ts';
 import { SchedulerKwargs, SchedulerType } from './schedule.ts';
 import { baseLearningRate, type ResolvedTuning, TUNING_TYPES, virtualTokens } from './tuning/tuning.ts';
 
@@ -87,6 +88,7 @@ export const Hyperparameters = Type.Object(
           'Precision of matrix products; bf16 also stores the frozen base in it. auto chooses bf16 if the machine is clearly faster with it.',
       }),
     ),
+    quantization: QuantizationField,
     gradient_checkpointing: Type.Optional(
       Type.Boolean({
         default: false,
@@ -141,6 +143,7 @@ export interface ResolvedHyperparameters extends OptimizerFields, BestModelField
   /** 0: only at the end of each epoch. */
   save_steps: number;
   precision: Precision;
+  quantization?: Quantization;
   gradient_checkpointing: boolean;
   neftune_noise_alpha?: number;
   learning_rate_finder?: boolean;
@@ -223,6 +226,7 @@ export function resolveHyperparameters(
     eval_steps: explicit(requested.eval_steps) ?? Math.max(1, Math.ceil(totalSteps / 10)),
     save_steps: explicit(requested.save_steps) ?? 0,
     precision: explicit(requested.precision) ?? facts.fastestPrecision(),
+    ...(requested.quantization != null && { quantization: requested.quantization }),
     gradient_checkpointing: requested.gradient_checkpointing ?? false,
     ...onlyAsked(requested),
     ...format.resolve(requested),

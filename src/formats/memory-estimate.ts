@@ -10,12 +10,13 @@ import type { Mixer, ModelConfig } from './model-config.ts';
 import { isBuffer, usedHeadWeight, weightShapes } from './module-shapes.ts';
 import { blocksOf, momentsIn8Bits, type Optim } from './optimizer.ts';
 import { headParts, tokensOfHeadPart } from './pass-size.ts';
+import { type Quantization, quantizableWeights, quantizedBytes } from './quantization.ts';
 import { constantShapes, keptElements, type ResolvedTuning, trainedShapes } from './tuning/tuning.ts';
 
 export const MemoryEstimate = Type.Object(
   {
     runtime_bytes: count('Node.js, TensorFlow, the tokenizer and the recorded graph.'),
-    weights_bytes: count("The base model's weights, as they are held: in f32, or frozen matrices in bf16."),
+    weights_bytes: count("The base model's weights, as they are held: in f32, or frozen matrices in bf16 or quantised."),
     adapter_bytes: count('What the method adds to the base.'),
     gradients_bytes: count('In f32, for everything that is trained.'),
     optimizer_bytes: count("AdamW's two moments, in f32 or in 8 bits."),
@@ -37,6 +38,8 @@ export interface EstimatedRun {
   optim?: Optim | undefined;
   /** Whether parameters are updated as their gradients arise, which then are never together in memory; default: they are. */
   gradientsPass?: boolean;
+  /** How frozen weights of linear layers are held instead; default: they are not quantised. */
+  quantization?: Quantization | undefined;
   gradientCheckpointing: boolean;
   /** Whether the best trained values so far are kept; default: they are not. */
   keepsBest?: boolean;
@@ -78,13 +81,13 @@ const HELD_BYTES: Readonly<Record<Precision, number>> = { f32: F32_BYTES, bf16: 
 
 /** @throws Refusal for a tuning that does not fit the model */
 export function estimateMemory(run: EstimatedRun): MemoryEstimate {
-  const { config, tuning, precision } = run;
+  const { config, tuning } = run;
   const base = weightShapes(config);
   const trained = trainedShapes(config, tuning);
   const frozen = [...base].filter(([name]) => !trained.has(name));
   const added = [...trained].filter(([name]) => !base.has(name)).map(([, shape]) => shape);
   const trainedBytes = F32_BYTES * countOf(trained.values());
-  const heldBytes = frozen.reduce((sum, [, shape]) => sum + sizeOf(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[precision]), 0);
+  const heldBytes = frozen.reduce((sum, weight) => sum + bytesHeld(weight, run), 0);
   const addedBytes = F32_BYTES * countOf(added);
   const in8Bits = momentsIn8Bits(run.optim ?? 'adamw_torch', config);
   const optimizerBytes = [...trained].reduce((sum, [name, shape]) => sum + 2 * momentBytes(sizeOf(shape), in8Bits(name, shape)), 0);
@@ -142,6 +145,12 @@ function slabSizes({ names }: ModelConfig, trained: ReadonlyMap<string, Shape>):
 
 const sizeOf = (shape: Shape): number => shape.reduce((product, length) => product * length, 1);
 const countOf = (shapes: Iterable<Shape>): number => [...shapes].reduce((sum, shape) => sum + sizeOf(shape), 0);
+
+function bytesHeld([name, shape]: readonly [string, Shape], { config, precision, quantization }: EstimatedRun): number {
+  const quantizable = quantization && quantizableWeights(config).get(name);
+  if (quantizable) return quantizedBytes(quantization, quantizable);
+  return sizeOf(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[precision]);
+}
 
 /** What the minimum cut (compiled/rewriting/recompute.ts) keeps of a block for each token. */
 function activationBytes(

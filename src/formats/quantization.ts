@@ -1,4 +1,5 @@
 /** Frozen weights with few bits, as bitsandbytes defines them: which weights are held so, and how many bytes they take. */
+import { Type } from 'typebox';
 import type { ModelConfig } from './model-config.ts';
 import { linearLayers } from './module-shapes.ts';
 
@@ -8,6 +9,14 @@ import { linearLayers } from './module-shapes.ts';
  */
 export const QUANTIZATIONS = ['nf4', 'int8'] as const;
 export type Quantization = (typeof QUANTIZATIONS)[number];
+
+/** The hyperparameter. */
+export const QuantizationField = Type.Optional(
+  Type.Union([Type.Literal('nf4'), Type.Literal('int8'), Type.Null()], {
+    description:
+      "How the frozen weights of linear layers are held, as bitsandbytes quantises them: nf4 (QLoRA's 4 bits) or int8. Products dequantise them a part at a time. By default they are held as precision says.",
+  }),
+);
 
 export interface QuantizedShape {
   out: number;

@@ -139,6 +139,7 @@ export const MORE_FIELDS = [
   { name: 'eval_steps', label: 'Evaluate every', hint: 'Steps.', drawn: 'integer' },
   { name: 'save_steps', label: 'Checkpoint every', hint: 'Steps; 0: each epoch.', drawn: 'integer' },
   { name: 'precision', label: 'Precision', hint: 'Of matrix products.', options: ['f32', 'bf16'] },
+  { name: 'quantization', label: 'Frozen weights', hint: 'In 4 or 8 bits: less memory. For adapters.', options: ['nf4', 'int8'] },
 ];
 
 /** @type {readonly { name: string, label: string, hint: string, hyperparameters: Record<string, string>, r: string }[]} */

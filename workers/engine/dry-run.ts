@@ -124,6 +124,7 @@ function memoryOf({ model, hyperparameters, tuning }: Run, passes: readonly Batc
     precision: hyperparameters.precision,
     optim: hyperparameters.optim,
     gradientsPass: hyperparameters.optimizer_in_bwd === true && passes.length === 1,
+    quantization: hyperparameters.quantization,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
     keepsBest: hyperparameters.load_best_model_at_end === true,
     pass: {

@@ -160,6 +160,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     optim: hyperparameters.optim,
     optimizerInBackward: hyperparameters.optimizer_in_bwd,
     precision: hyperparameters.precision,
+    quantization: hyperparameters.quantization,
     gradientCheckpointing: hyperparameters.gradient_checkpointing,
     noiseAlpha: hyperparameters.neftune_noise_alpha,
     answers: options.answers !== undefined,
@@ -209,6 +210,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     name: options.baseModelName ?? modelDir,
     revision: options.baseModelRevision ?? null,
     ggufFile: readGgufSource(modelDir)?.name ?? null,
+    quantization: hyperparameters.quantization,
   };
   const deliver = (dir: string): string[] => {
     const files = methodOf(tuning).save(model, dir, { tuning, base: tunedBase });

@@ -55,4 +55,6 @@ const baseOf = ({ model, modelRevision }: Job): string => JSON.stringify([model,
 
 /** Whether jobs have in common what those that share passes must have. */
 const isAlike = (one: Hyperparameters, other: Hyperparameters): boolean =>
-  (one.precision ?? 'auto') === (other.precision ?? 'auto') && (one.gradient_checkpointing ?? false) === (other.gradient_checkpointing ?? false);
+  (one.precision ?? 'auto') === (other.precision ?? 'auto') &&
+  (one.quantization ?? null) === (other.quantization ?? null) &&
+  (one.gradient_checkpointing ?? false) === (other.gradient_checkpointing ?? false);

@@ -169,6 +169,7 @@ async function analyseJob({ id, deliveredDir, retentionFile }: AnalyseCommand, s
       tuning,
       ...(retentionFile !== null && { retentionFile }),
       precision: hyperparameters.precision,
+      quantization: hyperparameters.quantization,
       parameters: { trained: facts.trainableParameters, total: facts.totalParameters },
       template: { source: options.chatTemplate, kwargs: options.chatTemplateKwargs },
       today,

@@ -1,6 +1,7 @@
 /** What training changed, from the files that a run delivered and its base. */
 import type { Analysis, Forgetting } from '../../../src/formats/analysis.ts';
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
+import type { Quantization } from '../../../src/formats/quantization.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { type ResolvedTuning, virtualTokens } from '../../../src/formats/tuning/tuning.ts';
 import { openForInference } from '../compiled/open-model.ts';
@@ -23,6 +24,8 @@ export interface AnalysisOptions {
   retentionFile?: string | undefined;
   /** In which both models are held and computed: the run's. */
   precision: Precision;
+  /** How frozen weights of both are held instead; default: they are not quantised. What the base writes, it writes in `precision`. */
+  quantization?: Quantization | undefined;
   parameters: { trained: number; total: number };
   template: JobTemplate;
   /** The date that chat templates see. */
@@ -73,9 +76,9 @@ async function forgettingOf(options: AnalysisOptions, tuned: Tuned): Promise<For
   };
 }
 
-async function lossOf(files: Tuned, examples: readonly Example[], { precision, working, signal }: AnalysisOptions): Promise<number> {
+async function lossOf(files: Tuned, examples: readonly Example[], { precision, quantization, working, signal }: AnalysisOptions): Promise<number> {
   signal?.throwIfAborted();
-  const model = openForInference({ ...files, precision, heldIn: precision });
+  const model = openForInference({ ...files, precision, heldIn: precision, quantization });
   try {
     return (await evaluate(model, inMemory(examples), working)).loss;
   } finally {

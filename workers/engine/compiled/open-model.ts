@@ -94,7 +94,7 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     tuning,
     precision,
     optim,
-    quantization,
+    quantization: quantization ?? undefined,
     gradientsPass: optimizerInBackward,
     gradientCheckpointing,
   };

@@ -1,5 +1,7 @@
 /** The README.md of an adapter's directory: Hugging Face's metadata, and how to load the adapter on its base. */
 
+import type { Quantization } from '../../../src/formats/quantization.ts';
+
 /** The file's name, as PEFT and the hub have it. */
 export const CARD_FILE = 'README.md';
 
@@ -13,6 +15,8 @@ interface Base {
   revision: string | null;
   /** Of a base that was read from a GGUF file: the file's name. Default: null. */
   ggufFile?: string | null;
+  /** How its frozen weights were held in training; default: not quantised. */
+  quantization?: Quantization | undefined;
 }
 
 /** What a card calls the adapter's method, and its tag on the hub. */
@@ -32,7 +36,10 @@ interface CardOptions {
   isMultimodal?: boolean;
 }
 
-export function adapterCard({ name, revision, ggufFile = null }: Base, { method = LORA, rankStabilised, isMultimodal = false }: CardOptions): string {
+export function adapterCard(
+  { name, revision, ggufFile = null, quantization }: Base,
+  { method = LORA, rankStabilised, isMultimodal = false }: CardOptions,
+): string {
   const onHub = ggufFile === null && HUB_NAME.test(name);
   const metadata = [...(onHub ? [`base_model: ${name}`] : []), 'library_name: peft', 'pipeline_tag: text-generation', 'tags:', `- ${method.tag}`];
   return `---
@@ -40,12 +47,29 @@ ${metadata.join('\n')}
 ---
 # ${method.name} adapter for ${name}
 
-${ggufFile !== null ? ofGguf(ggufFile) : isMultimodal ? ofWhole({ name, revision: onHub ? revision : null }) : onHub ? ofHub({ name, revision }) : ofDirectory(name)}${rankStabilised === null ? '' : inLlamaCpp(rankStabilised)}`;
+${ggufFile !== null ? ofGguf(ggufFile) : isMultimodal ? ofWhole({ name, revision: onHub ? revision : null }) : onHub ? ofHub({ name, revision }) : ofDirectory(name)}${quantization === undefined ? '' : ofQuantized(quantization)}${rankStabilised === null ? '' : inLlamaCpp(rankStabilised)}`;
 }
 
 /** Its converter writes lora_alpha alone, and the library divides it by r, not by √r. */
 const inLlamaCpp = (r: number): string => `
 llama.cpp does not know \`use_rslora\`: run a GGUF of this adapter with \`--lora-scaled adapter.gguf:${Math.sqrt(r)}\`, or it has too little effect.
+`;
+
+const SETTINGS: Readonly<Record<Quantization, string>> = {
+  nf4: 'load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True',
+  int8: 'load_in_8bit=True',
+};
+
+const ofQuantized = (quantization: Quantization): string => `
+In training, the linear layers of the base were held in ${quantization === 'nf4' ? 'NF4 (QLoRA)' : 'int8'}. To load it in the same way, give \`from_pretrained\` this:
+
+\`\`\`python
+from transformers import BitsAndBytesConfig
+
+quantization_config = BitsAndBytesConfig(${SETTINGS[quantization]})
+\`\`\`
+${quantization === 'int8' ? '\nbitsandbytes then rounds what the layers are given to int8 too, which training did not.\n' : ''}
+The adapter also fits the base as it is; merge it into that one.
 `;
 
 const ofHub = ({ name, revision }: Base): string => `The base model is [${name}](https://huggingface.co/${name})${

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
+import type { Quantization } from '../../../src/formats/quantization.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import { beginOf, deliveredLora } from '../../../src/formats/tuning/lora.ts';
 import { onExperts } from '../../../src/formats/tuning/lora-experts.ts';
@@ -27,6 +28,8 @@ interface AdapterOptions {
   baseModelRevision?: string | null;
   /** `TunedBase.ggufFile` */
   ggufFile?: string | null;
+  /** How its frozen weights were held in training; default: not quantised. */
+  quantization?: Quantization | undefined;
 }
 
 /**
@@ -37,7 +40,7 @@ interface AdapterOptions {
 export function saveAdapter(
   model: Pick<TunedModel, 'config' | 'read' | 'constants'>,
   dir: string,
-  { tuning, baseModelName, baseModelRevision = null, ggufFile = null }: AdapterOptions,
+  { tuning, baseModelName, baseModelRevision = null, ggufFile = null, quantization }: AdapterOptions,
 ): string[] {
   mkdirSync(dir, { recursive: true });
   writeSafetensors(join(dir, ADAPTER_WEIGHTS_FILE), adapterTensors(model, tuning));
@@ -50,7 +53,7 @@ export function saveAdapter(
   writeFileWhole(
     join(dir, CARD_FILE),
     adapterCard(
-      { name: baseModelName, revision: baseModelRevision, ggufFile },
+      { name: baseModelName, revision: baseModelRevision, ggufFile, quantization },
       {
         rankStabilised: delivered.use_rslora ? delivered.r : null,
         isMultimodal: model.config.otherTowers !== undefined,

@@ -83,10 +83,10 @@ async function proveOnDisk(run: Run, { modelDir, deliveredDir, last, evaluating,
   const live = reported ?? (await evaluate(run.model, sample.examples, evaluating)).loss;
   signal?.throwIfAborted();
   run.disposeModel(); // so that two models are never in memory at once
-  const { precision } = run.hyperparameters;
+  const { precision, quantization } = run.hyperparameters;
   const { objective } = run.model;
   const files = isModel ? { modelDir: deliveredDir, trainedWith: run.tuning } : { modelDir, adapterDir: deliveredDir };
-  const delivered = openForInference({ ...files, objective, precision, heldIn: precision });
+  const delivered = openForInference({ ...files, objective, precision, heldIn: precision, quantization });
   try {
     measureEffect(measured, run.base, delivered);
     signal?.throwIfAborted();

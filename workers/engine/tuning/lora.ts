@@ -41,7 +41,13 @@ export const lora: Method<ResolvedLora> = {
   rateFactor,
   join: joinPairs,
   save: (model, dir, { tuning, base }) =>
-    saveAdapter(model, dir, { tuning, baseModelName: base.name, baseModelRevision: base.revision, ggufFile: base.ggufFile }),
+    saveAdapter(model, dir, {
+      tuning,
+      baseModelName: base.name,
+      baseModelRevision: base.revision,
+      ggufFile: base.ggufFile,
+      quantization: base.quantization,
+    }),
   tensorFiles: (dir) => [join(dir, ADAPTER_WEIGHTS_FILE)],
   layoutProblems(dir, { tuning, modelDir }) {
     const written = readAdapterConfig(dir);

@@ -1,4 +1,5 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import type { Quantization } from '../../../src/formats/quantization.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Tensor } from '../tensorflow/tensorflow.ts';
 import type { Trained } from './trained.ts';
@@ -13,6 +14,8 @@ export interface TunedBase {
   revision: string | null;
   /** Name of the GGUF file that its directory was made of; null for other models. */
   ggufFile: string | null;
+  /** How its frozen weights were held; default: not quantised. */
+  quantization?: Quantization | undefined;
 }
 
 export interface JoinOptions<T extends ResolvedTuning> {

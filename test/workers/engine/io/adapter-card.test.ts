@@ -29,6 +29,14 @@ describe('adapterCard', () => {
     expect(card).not.toContain('CausalLM');
   });
 
+  it.each([
+    ['nf4', 'BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True)'],
+    ['int8', 'BitsAndBytesConfig(load_in_8bit=True)'],
+  ] as const)('of a base that was held in %s › says how bitsandbytes loads it so', (quantization, settings) => {
+    expect(adapterCard({ ...hub, quantization }, { rankStabilised: null })).toContain(settings);
+    expect(adapterCard(hub, { rankStabilised: null })).not.toContain('BitsAndBytesConfig');
+  });
+
   it('of a rank-stabilised adapter › gives the scale that llama.cpp needs: (α / r)·√r = α / √r', () => {
     expect(adapterCard(hub, { rankStabilised: 16 })).toContain('--lora-scaled adapter.gguf:4`');
   });

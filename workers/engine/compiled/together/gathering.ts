@@ -106,11 +106,20 @@ function opened(choices: readonly TrainingChoices[], measures: boolean): Learnin
  *   an objective whose sums cannot be told apart
  */
 function sharedBy(choices: TrainingChoices): string | null {
-  const { modelDir, tuning, objective, precision = 'f32', gradientCheckpointing = false, noiseAlpha, optimizerInBackward = false } = choices;
+  const {
+    modelDir,
+    tuning,
+    objective,
+    precision = 'f32',
+    quantization = null,
+    gradientCheckpointing = false,
+    noiseAlpha,
+    optimizerInBackward = false,
+  } = choices;
   if (noiseAlpha !== undefined || optimizerInBackward || memberOf(choices) === null || (objective !== undefined && objective.sumsOf === undefined))
     return null;
   const isAlike = methodOf(tuning).adapter!.isPerRow(tuning, readModelConfig(modelDir));
-  return isAlike ? JSON.stringify([modelDir, precision, gradientCheckpointing, objective?.name ?? 'supervised']) : null;
+  return isAlike ? JSON.stringify([modelDir, precision, quantization, gradientCheckpointing, objective?.name ?? 'supervised']) : null;
 }
 
 const memberOf = ({ tuning, seed, weightDecay, optim }: TrainingChoices): MemberChoices | null =>
