@@ -167,12 +167,21 @@ function activationBytes(
   const mlp = (isGated ? 2 * product : trainsNorms ? product : F32_BYTES) * intermediateSize;
   const norms = (parallelResidual ? 1 : 2) * hiddenSize;
   const ofMixers = mixers.reduce((sum, mixer) => sum + mixerBytes(mixer, config, product), 0);
-  const ofBlocks = (layers + doubledBlocks(config)) * mlp + layers * (normed * norms + perLayerInputBytes(config, { product, normed }));
+  const sparse = config.experts?.inBlocks.filter(Boolean).length ?? 0;
+  const ofMlps = (layers - sparse + doubledBlocks(config)) * mlp + sparse * expertBytes(config, product);
+  const ofBlocks = ofMlps + layers * (normed * norms + perLayerInputBytes(config, { product, normed }));
   return pass.tokens * (ofBlocks + ofMixers + F32_BYTES * kept);
 }
 
 /** @returns how many blocks have an MLP that is twice as wide */
 const doubledBlocks = ({ layers, mlp }: ModelConfig): number => layers - Math.min(layers, mlp.doubledFrom ?? layers);
+
+/** Of a block's experts: gates, ups and results of those that a token has, in f32 its probabilities for all, and gates and ups of what all tokens go through. */
+function expertBytes({ experts, hiddenSize }: ModelConfig, product: number): number {
+  if (experts === undefined) return 0;
+  const { count, perToken, intermediateSize, shared } = experts;
+  return product * (perToken * (2 * intermediateSize + hiddenSize) + 2 * (shared?.intermediateSize ?? 0)) + F32_BYTES * count;
+}
 
 /** What Gemma 4 adds to a block: a gate and the input that it lets through, and the result before its norm. */
 const perLayerInputBytes = ({ perLayerInputs, hiddenSize }: ModelConfig, { product, normed }: { product: number; normed: number }): number =>
