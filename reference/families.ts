@@ -66,6 +66,7 @@ export const FAMILIES: readonly Family[] = [
   { name: 'Qwen 3 MoE', fixtures: families('qwen3-moe'), tokenizers: ['qwen'], templates: ['qwen3'] },
   { name: 'Qwen3-Next, delta nets and experts', fixtures: families('qwen3-next'), tokenizers: ['qwen'], templates: [] },
   { name: 'Mixtral', fixtures: families('mixtral'), tokenizers: ['mistral'], templates: [] },
+  { name: 'Llama 4 (text)', fixtures: families('llama4'), tokenizers: [], templates: [] },
   { name: 'gpt-oss, experts and attention sinks', fixtures: families('gpt-oss'), tokenizers: [], templates: [] },
   { name: 'LFM2, short convolutions', fixtures: families('lfm2'), tokenizers: [], templates: [] },
   { name: 'GPT-2', fixtures: families('gpt2'), tokenizers: ['gpt2'], templates: [] },

@@ -14,7 +14,7 @@ export const LARGEST: Readonly<Record<string, number>> = {
   full_attention_interval: LAYERS,
   ...{ hidden_size: WIDTH, n_embd: WIDTH, head_dim: WIDTH },
   // An MLP is usually four times as wide as the model, in a few models eight or sixteen times.
-  ...{ intermediate_size: 16 * WIDTH, n_inner: 16 * WIDTH },
+  ...{ intermediate_size: 16 * WIDTH, intermediate_size_mlp: 16 * WIDTH, interleave_moe_layer_step: LAYERS, n_inner: 16 * WIDTH },
   ...{ num_attention_heads: HEADS, num_key_value_heads: HEADS, n_head: HEADS },
   ...{ linear_num_key_heads: HEADS, linear_num_value_heads: HEADS, linear_key_head_dim: WIDTH, linear_value_head_dim: WIDTH },
   // A convolution of so many tokens would be as long as a sentence.

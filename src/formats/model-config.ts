@@ -54,8 +54,8 @@ export interface AttentionConfig {
   /** Whether the projections to queries, keys and values have a bias. */
   inputBias: boolean;
   outputBias: boolean;
-  /** An RMSNorm on queries and keys: over each head, or over all heads at once. */
-  queryKeyNorm: 'head' | 'all-heads' | null;
+  /** An RMSNorm on queries and keys: over each head, over all heads at once, or over each head, without weights, where they are rotated. */
+  queryKeyNorm: 'head' | 'all-heads' | 'rotated' | null;
   /** Factor on the scores, usually 1 / √headSize. */
   scale: number;
   /** c in c·tanh(scores / c). */
@@ -83,8 +83,10 @@ export interface Experts {
   normalised: boolean;
   /** Whether a block has it; the others have the MLP. */
   inBlocks: boolean[];
-  /** Of an MLP that all tokens go through beside their experts, times σ of a gate. */
+  /** Of an MLP that all tokens go through beside their experts. */
   shared?: { intermediateSize: number };
+  /** The weight of an expert is σ of its logit, and its input is multiplied by it, not its result. */
+  inputWeights?: true;
   /** Router and experts have biases; those of a matrix are `{its name}_bias`, [experts, out]. */
   bias?: true;
   /** Matrices are [experts, in, out], not [experts, out, in]. */
@@ -101,8 +103,8 @@ export interface ExpertNames {
   /** Matrices of all experts in one: [experts, 2 · intermediate, hidden], with gates before ups unless they alternate, and [experts, hidden, intermediate]. */
   gateAndUp: string;
   down: string;
-  /** The MLP of all tokens, and its gate. */
-  shared?: { gate: string; up: string; down: string; outputGate: string };
+  /** The MLP of all tokens, and to the gate of its result if there is one. */
+  shared?: { gate: string; up: string; down: string; outputGate?: string };
   /** How files name the matrices of one expert, if not all of them are in one. */
   stored?: { router: string; gate(expert: number): string; up(expert: number): string; down(expert: number): string };
   /** The last parts of the names that the matrices had as modules in transformers 4. PEFT still takes them for those of now. */

@@ -44,7 +44,7 @@ export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
       if (shared !== undefined && sharedNames !== undefined) {
         for (const name of [sharedNames.gate, sharedNames.up]) add(name, { out: shared.intermediateSize, in: hidden, bias: false });
         add(sharedNames.down, { out: hidden, in: shared.intermediateSize, bias: false });
-        add(sharedNames.outputGate, { out: 1, in: hidden, bias: false });
+        if (sharedNames.outputGate !== undefined) add(sharedNames.outputGate, { out: 1, in: hidden, bias: false });
       }
     } else {
       if ('gateAndUp' in names.mlp) add(names.mlp.gateAndUp, { out: 2 * intermediate, in: hidden, bias: mlp.bias });
@@ -127,7 +127,7 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
     }
     const { heads, kvHeads, headSize } = headsOf(config, mixer);
     if (names.attention.sinks !== undefined) shapes.set(`${block}.${names.attention.sinks}`, [heads]);
-    if (attention.queryKeyNorm === null) continue;
+    if (attention.queryKeyNorm === null || attention.queryKeyNorm === 'rotated') continue; // the latter has no weights
     const sizes = attention.queryKeyNorm === 'all-heads' ? [heads * headSize, kvHeads * headSize] : [headSize, headSize];
     addNorm(`${block}.${names.attention.norms!.query}`, sizes[0]!);
     if (mixer.sharesWith === undefined) addNorm(`${block}.${names.attention.norms!.key}`, sizes[1]!);

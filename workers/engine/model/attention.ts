@@ -60,13 +60,15 @@ export function attention(x: Tensor2D, block: string, { config, mixer, shared, p
   const { headSize } = sizes;
   const [q, k, v, gate] = queriesKeysValues(x, block, { config, mixer, parameters });
   const normed = (x: Tensor2D, of: 'query' | 'key'): Tensor2D => {
-    if (attention.queryKeyNorm === null) return x;
+    if (attention.queryKeyNorm === null || (attention.queryKeyNorm === 'rotated' && mixer.rotary === null)) return x;
+    // Its length stays as it is when it is rotated afterwards.
+    if (attention.queryKeyNorm === 'rotated') return normedHeads(x, config, headSize);
     const module = `${block}.${names.attention.norms![of]}`;
     if (attention.queryKeyNorm === 'all-heads') return norm(x, module, { config: config.norm, parameters });
     const perHead: Tensor2D = tf.reshape(x, [-1, headSize]); // [tokens · heads, headSize]
     return tf.reshape(norm(perHead, module, { config: config.norm, parameters }), x.shape);
   };
-  const values = (v: Tensor2D): Tensor2D => (attention.valueNorm ? normedValues(v, config, headSize) : v);
+  const values = (v: Tensor2D): Tensor2D => (attention.valueNorm ? normedHeads(v, config, headSize) : v);
   const own = k === null ? shared.get(mixer.sharesWith!)! : { k: normed(k, 'key'), v: values(v ?? k) };
   shared.set(layer, own);
   const projections = withPrefix({ q: normed(q, 'query'), ...own }, { parameters, pass, layer });
@@ -80,10 +82,10 @@ export function attention(x: Tensor2D, block: string, { config, mixer, shared, p
   return parameters.linear(`${block}.${names.attention.output}`, gated);
 }
 
-/** @param v [tokens, kvHeads · headSize] */
-function normedValues(v: Tensor2D, { norm: { epsilon } }: ModelConfig, headSize: number): Tensor2D {
-  const perHead: Tensor2D = tf.reshape(v, [-1, headSize]); // [tokens · kvHeads, headSize]
-  return tf.reshape(unitVariance(perHead, epsilon), v.shape);
+/** An RMSNorm without weights. @param x [tokens, heads · headSize] */
+function normedHeads(x: Tensor2D, { norm: { epsilon } }: ModelConfig, headSize: number): Tensor2D {
+  const perHead: Tensor2D = tf.reshape(x, [-1, headSize]); // [tokens · heads, headSize]
+  return tf.reshape(unitVariance(perHead, epsilon), x.shape);
 }
 
 /** Puts the keys and values of virtual tokens in the place of theirs. */

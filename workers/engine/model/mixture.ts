@@ -1,4 +1,4 @@
-/** Mixtures of experts (Shazeer et al. 2017), as transformers' Mixtral, Qwen 3 MoE and gpt-oss compute them. */
+/** Mixtures of experts (Shazeer et al. 2017), as transformers' Mixtral, Qwen 3 MoE, gpt-oss and Llama 4 compute them. */
 import type { Experts, ModelConfig } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { columnsAt } from '../tensorflow/native.ts';
@@ -24,20 +24,29 @@ export function mixture(x: Tensor2D, block: string, { config, parameters }: { co
     const bias = parameters.weight(`${block}.${name}_bias`) as Tensor2D;
     return tf.add(y, lookUp(bias, choices, { trained: bias instanceof tf.Variable }));
   };
-  const [gate, up] = parted(linear(names.gateAndUp, x), experts);
+  const [gate, up] = parted(linear(names.gateAndUp, experts.inputWeights ? weighted(x, weights) : x), experts);
   const gated = experts.clamped === undefined ? gatedBy(up, gate, config.mlp.activation) : clampedGate(up, gate, experts.clamped);
   const y = linear(names.down, gated);
   const ofTokens: Tensor3D = tf.reshape(y, [tokens, experts.perToken, hidden]);
-  const sum: Tensor2D = tf.sum(tf.mul(ofTokens, tf.reshape(weights, [tokens, experts.perToken, 1])), 1);
+  const weightedResults = experts.inputWeights ? ofTokens : tf.mul(ofTokens, tf.reshape(weights, [tokens, experts.perToken, 1]));
+  const sum: Tensor2D = tf.sum(weightedResults, 1);
   return names.shared === undefined ? sum : tf.add(sum, sharedExpert(x, block, { config, parameters }));
 }
 
-/** σ(outputGate(x)) · down(f(gate(x)) · up(x)) */
+/** @param x [tokens, hidden] @param weights [tokens, perToken] @returns a row for each weight, [tokens · perToken, hidden] */
+function weighted(x: Tensor2D, weights: Tensor2D): Tensor2D {
+  const [tokens, hidden] = x.shape;
+  const [, perToken] = weights.shape;
+  return tf.reshape(tf.mul(tf.reshape(x, [tokens, 1, hidden]), tf.reshape(weights, [tokens, perToken, 1])), [tokens * perToken, hidden]);
+}
+
+/** down(f(gate(x)) · up(x)), times σ(outputGate(x)) if there is such a gate */
 function sharedExpert(x: Tensor2D, block: string, { config, parameters }: { config: ModelConfig; parameters: Parameters }): Tensor2D {
   const { gate, up, down, outputGate } = config.names.experts!.shared!;
-  const modules = [gate, up, outputGate].map((name) => `${block}.${name}`);
-  const [gates, ups, scale] = parameters.linears(modules, x) as [Tensor2D, Tensor2D, Tensor2D];
-  return tf.mul(parameters.linear(`${block}.${down}`, gatedBy(ups, gates, config.mlp.activation)), tf.sigmoid(scale));
+  const modules = [gate, up, ...(outputGate === undefined ? [] : [outputGate])].map((name) => `${block}.${name}`);
+  const [gates, ups, scale] = parameters.linears(modules, x) as [Tensor2D, Tensor2D, Tensor2D?];
+  const result = parameters.linear(`${block}.${down}`, gatedBy(ups, gates, config.mlp.activation));
+  return scale === undefined ? result : tf.mul(result, tf.sigmoid(scale));
 }
 
 /** @param gateAndUp [choices, 2 · intermediate] @returns twice [choices, intermediate] */
@@ -52,8 +61,9 @@ function parted(gateAndUp: Tensor2D, { intermediateSize: size, interleaved }: Ex
  * @param logits [tokens, experts]
  * @returns weights [tokens, perToken] and the experts' numbers, alike, int32
  */
-function routed(logits: Tensor2D, { perToken, normalised }: Experts): { weights: Tensor2D; chosen: Tensor2D } {
+function routed(logits: Tensor2D, { perToken, normalised, inputWeights }: Experts): { weights: Tensor2D; chosen: Tensor2D } {
   const chosen = tf.tidy(() => tf.topk(logits, perToken).indices) as Tensor2D;
+  if (inputWeights) return { weights: tf.sigmoid(elementsOf(logits, chosen)), chosen };
   // Divided by their sum, the probabilities of some experts are a softmax of their own. The logits of all others then have no gradient, where the
   // division leaves one of rounding errors, which AdamW would make steps of.
   if (normalised) return { weights: tf.softmax(elementsOf(logits, chosen)) as Tensor2D, chosen };
