@@ -201,6 +201,7 @@ describe('importGguf › of a file of another type', () => {
     expect(readdirSync(read).sort()).toEqual([
       'config.json',
       'generation_config.json',
+      'graft_gguf.json',
       'model.safetensors',
       'tokenizer.json',
       'tokenizer_config.json',
