@@ -229,6 +229,6 @@ const WITHOUT_END = { 0: -100, 2: -100 };
 /** The inference processes of this test. */
 function inferencePids(): number[] {
   const lines = execFileSync('ps', ['-eo', 'pid,ppid,args'], { encoding: 'utf8' }).split('\n');
-  const ours = lines.filter((line) => line.includes('inference/program.ts') && Number(line.trim().split(/\s+/)[1]) === process.pid);
+  const ours = lines.filter((line) => line.includes('inference/program.') && Number(line.trim().split(/\s+/)[1]) === process.pid);
   return ours.map((line) => Number(line.trim().split(/\s+/)[0]));
 }
