@@ -51,10 +51,12 @@ Choice choose() {
       {"amx", has_bf16 && has_amx(), amx::operations, amx::products, amx::row_products, amx::delta_steps, amx::adam_blocks, amx::quantized_rows},
       {"avx512_bf16", has_bf16, avx512_bf16::operations, avx512_bf16::products, avx512_bf16::row_products, avx512_bf16::delta_steps,
        avx512_bf16::adam_blocks, avx512_bf16::quantized_rows},
-      {"avx512", avx512, avx512::operations, avx512::products, avx512::row_products, avx512::delta_steps, avx512::adam_blocks, avx512::quantized_rows},
+      {"avx512", avx512, avx512::operations, avx512::products, avx512::row_products, avx512::delta_steps, avx512::adam_blocks,
+       avx512::quantized_rows},
       {"avx2", avx2, avx2::operations, avx2::products, avx2::row_products, avx2::delta_steps, avx2::adam_blocks, avx2::quantized_rows},
 #endif
-      {"baseline", true, baseline::operations, baseline::products, baseline::row_products, baseline::delta_steps, baseline::adam_blocks, baseline::quantized_rows},
+      {"baseline", true, baseline::operations, baseline::products, baseline::row_products, baseline::delta_steps, baseline::adam_blocks,
+       baseline::quantized_rows},
   };
   const char *variable = std::getenv("TF_GRAFT_INSTRUCTIONS");
   const std::string wanted = variable == nullptr ? "" : variable;
