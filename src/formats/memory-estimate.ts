@@ -11,6 +11,7 @@ import { isBuffer, usedHeadWeight, weightShapes } from './module-shapes.ts';
 import { blocksOf, momentsIn8Bits, type Optim } from './optimizer.ts';
 import { headParts, tokensOfHeadPart } from './pass-size.ts';
 import { type Quantization, quantizableWeights, quantizedBytes } from './quantization.ts';
+import { shapeSize } from './shape-size.ts';
 import { constantShapes, keptElements, type ResolvedTuning, trainedShapes } from './tuning/tuning.ts';
 
 export const MemoryEstimate = Type.Object(
@@ -90,7 +91,7 @@ export function estimateMemory(run: EstimatedRun): MemoryEstimate {
   const heldBytes = frozen.reduce((sum, weight) => sum + bytesHeld(weight, run), 0);
   const addedBytes = F32_BYTES * countOf(added);
   const in8Bits = momentsIn8Bits(run.optim ?? 'adamw_torch', config);
-  const optimizerBytes = [...trained].reduce((sum, [name, shape]) => sum + 2 * momentBytes(sizeOf(shape), in8Bits(name, shape)), 0);
+  const optimizerBytes = [...trained].reduce((sum, [name, shape]) => sum + 2 * momentBytes(shapeSize(shape), in8Bits(name, shape)), 0);
   const slabs = slabSizes(config, trained);
   const constantBytes = F32_BYTES * countOf(constantShapes(config, tuning).values());
 
@@ -135,7 +136,7 @@ function slabSizes({ names }: ModelConfig, trained: ReadonlyMap<string, Shape>):
   const blocks = new Map<string, number>();
   let outside = 0;
   for (const [name, shape] of trained) {
-    const bytes = F32_BYTES * sizeOf(shape);
+    const bytes = F32_BYTES * shapeSize(shape);
     const [, inBlocks] = name.split(`${names.blocks}.`);
     if (inBlocks === undefined) outside += bytes;
     else blocks.set(inBlocks.split('.', 1)[0]!, (blocks.get(inBlocks.split('.', 1)[0]!) ?? 0) + bytes);
@@ -143,13 +144,12 @@ function slabSizes({ names }: ModelConfig, trained: ReadonlyMap<string, Shape>):
   return { block: Math.max(0, ...blocks.values()), outside };
 }
 
-const sizeOf = (shape: Shape): number => shape.reduce((product, length) => product * length, 1);
-const countOf = (shapes: Iterable<Shape>): number => [...shapes].reduce((sum, shape) => sum + sizeOf(shape), 0);
+const countOf = (shapes: Iterable<Shape>): number => [...shapes].reduce((sum, shape) => sum + shapeSize(shape), 0);
 
 function bytesHeld([name, shape]: readonly [string, Shape], { config, precision, quantization }: EstimatedRun): number {
   const quantizable = quantization && quantizableWeights(config).get(name);
   if (quantizable) return quantizedBytes(quantization, quantizable);
-  return sizeOf(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[precision]);
+  return shapeSize(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[precision]);
 }
 
 /** What the minimum cut (compiled/rewriting/recompute.ts) keeps of a block for each token. */

@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import type { ModelConfig } from './model-config.ts';
 import { Refusal } from './refusal.ts';
+import { shapeSize } from './shape-size.ts';
 import { PROMPT_EMBEDDINGS } from './tuning/virtual-tokens.ts';
 
 const Optim = Type.Union([Type.Literal('adamw_torch'), Type.Literal('adamw_8bit')], {
@@ -68,5 +69,5 @@ export function momentsIn8Bits(optim: Optim, { names }: ModelConfig): (name: str
     module == null ? [] : [`${module}.weight`],
   );
   const isEmbedding = (name: string) => name === PROMPT_EMBEDDINGS || tables.some((table) => name === table || name.endsWith(`.${table}`));
-  return (name, shape) => shape.reduce((product, length) => product * length, 1) >= LEAST_8BIT_ELEMENTS && !isEmbedding(name);
+  return (name, shape) => shapeSize(shape) >= LEAST_8BIT_ELEMENTS && !isEmbedding(name);
 }

@@ -5,6 +5,7 @@
 import { MAX_PROBLEMS } from './problems.ts';
 import { isRecord } from './record.ts';
 import { Refusal } from './refusal.ts';
+import { shapeSize } from './shape-size.ts';
 import { cut, shown } from './shown.ts';
 
 /** Bytes per element of the types that base models are published in. */
@@ -90,7 +91,7 @@ function parseEntry(value: unknown, dataStart: number): TensorEntry | string {
   if (!Array.isArray(shape) || !shape.every(isNatural)) return `has the shape ${shown(shape)}`;
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isNatural)) return `has the offsets ${shown(offsets)}`;
   const [begin, end] = offsets as [number, number];
-  const byteLength = shape.reduce((product, size) => product * size, 1) * ELEMENT_BYTES[dtype as Dtype];
+  const byteLength = shapeSize(shape) * ELEMENT_BYTES[dtype as Dtype];
   if (end - begin !== byteLength) return `${shown(shape)} of ${dtype} takes ${byteLength} bytes, but has ${end - begin}`;
   return { dtype: dtype as Dtype, shape, offset: dataStart + begin, byteLength };
 }

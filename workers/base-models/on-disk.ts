@@ -4,6 +4,7 @@ import type { Config } from '../../src/config.ts';
 import { ADAPTER_CONFIG_FILE, CONFIG_FILE, MAX_JSON_BYTES } from '../../src/formats/model-files.ts';
 import { parseModelConfig } from '../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
+import { shapeSize } from '../../src/formats/shape-size.ts';
 import { cut } from '../../src/formats/shown.ts';
 import type { AnnouncedModel } from '../../src/models/store.ts';
 import { notAModel } from '../engine/io/not-a-model.ts';
@@ -87,7 +88,7 @@ async function describe(dir: string): Promise<Omit<BaseModelDirectory, keyof Pla
     facts.family = typeof modelType === 'string' ? cut(modelType) : 'unknown';
     parseModelConfig(json, path);
     if (text.length <= MAX_ANNOUNCED_CONFIG) facts.config = text;
-    for (const shape of storedShapes(dir).values()) facts.parameters += shape.reduce((product, length) => product * length, 1);
+    for (const shape of storedShapes(dir).values()) facts.parameters += shapeSize(shape);
     for (const path of weightFiles(dir)) facts.sizeBytes += (await stat(path)).size;
   } catch (error) {
     facts.problem = error instanceof Refusal ? error.text : cut((error as Error).message, MAX_PROBLEM);

@@ -1,4 +1,6 @@
 /** The weights in which a tuned model differs from its base, one at a time. */
+
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import { openMergedWeights, type TunedFiles } from '../export/merged-weights.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
 import type { LowRankProduct } from '../tuning/method.ts';
@@ -26,7 +28,7 @@ export function* changedWeights(baseDir: string, tuned: TunedFiles): Generator<C
     const merged = openMergedWeights(tuned);
     try {
       for (const [name, shape] of merged.shapes) {
-        const W = new Float32Array(shape.reduce((product, size) => product * size, 1));
+        const W = new Float32Array(shapeSize(shape));
         base.readInto(name, W);
         const product = merged.product(name);
         const isLow = product !== null && product.r <= Math.min(...shape);

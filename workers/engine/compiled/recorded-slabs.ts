@@ -2,6 +2,7 @@
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { isDeltaNet, isSoftmax } from '../../../src/formats/mixers.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
@@ -131,4 +132,4 @@ export function addTo(recorder: Recorder, { handle }: SessionVariable, { slab, g
 export const lossWithGradients = (graph: Graph, loss: Output, additions: GraphNode[]): Output =>
   graph.add('Identity', { T: FLOAT }, [loss], [loss], { name: 'training', after: additions, stateful: true }).outputs[0]!;
 
-export const sizeOf = (shapes: Shapes): number => shapes.reduce((sum, [, shape]) => sum + shape.reduce((product, length) => product * length, 1), 0);
+export const sizeOf = (shapes: Shapes): number => shapes.reduce((sum, [, shape]) => sum + shapeSize(shape), 0);

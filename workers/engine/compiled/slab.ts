@@ -1,4 +1,6 @@
 /** Joins many tensors into one, so that a graph holds, updates and returns a few large tensors instead of hundreds of small ones. */
+
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import type { HeldClass, HeldFloats } from '../io/float-formats.ts';
 import { decays } from '../optim/weight-decay.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
@@ -41,7 +43,7 @@ export function slabsOf(shapes: Iterable<readonly [string, readonly number[]]>, 
   return [...grouped].map(([name, members]) => {
     let end = 0;
     const parts = members.map(([name, shape]): SlabPart => {
-      const size = shape.reduce((product, length) => product * length, 1);
+      const size = shapeSize(shape);
       const [firstRow, rows] = [end, Math.ceil(size / COLUMNS)];
       end += rows;
       return { name, shape, size, rows, firstRow };
@@ -77,7 +79,7 @@ export type Fill = (name: string, piece: Piece) => void;
 export const reader =
   (shapes: ReadonlyMap<string, readonly number[]>, fill: Fill) =>
   (name: string): Float32Array => {
-    const values = new Float32Array(shapes.get(name)!.reduce((product, length) => product * length, 1));
+    const values = new Float32Array(shapeSize(shapes.get(name)!));
     for (let first = 0; first < values.length; first += PIECE_ELEMENTS) fill(name, { held: values.subarray(first, first + PIECE_ELEMENTS), first });
     return values;
   };

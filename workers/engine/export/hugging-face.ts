@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHAT_TEMPLATE_FILE, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import { saveChatTemplate } from '../io/chat-template-file.ts';
 import { saveCompanions, type WeightsDtype } from '../io/model-directory.ts';
 import { type TensorReader, writeSafetensorsSlowly } from '../io/safetensors.ts';
@@ -43,7 +44,7 @@ function deliveredTensors({ shapes, delivered, read }: MergedWeights): Pick<Tens
     let first = 0;
     for (const { name, shape } of delivered(weight)) {
       places.set(name, { weight, first, shape });
-      first += sizeOf(shape);
+      first += shapeSize(shape);
     }
   }
   const kept = new Map<string, Float32Array>();
@@ -52,12 +53,10 @@ function deliveredTensors({ shapes, delivered, read }: MergedWeights): Pick<Tens
     read(name) {
       const { weight, first, shape } = places.get(name)!;
       const values = kept.get(weight) ?? read(weight);
-      if (values.length === sizeOf(shape)) return values;
+      if (values.length === shapeSize(shape)) return values;
       kept.set(weight, values);
       for (const oldest of [...kept.keys()].slice(0, -KEPT_WEIGHTS)) kept.delete(oldest);
-      return values.subarray(first, first + sizeOf(shape));
+      return values.subarray(first, first + shapeSize(shape));
     },
   };
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);

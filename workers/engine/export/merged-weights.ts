@@ -2,6 +2,7 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import { magnitudeName, peftName } from '../../../src/formats/tuning/lora.ts';
 import type { LoraLayer } from '../../../src/formats/tuning/lora-layers.ts';
 import { checkLora } from '../../../src/formats/tuning/lora-refusals.ts';
@@ -123,7 +124,7 @@ export function openMergedWeights({ modelDir, adapterDir }: TunedFiles): MergedW
       delivered: stored.delivered,
       otherTowers: stored.otherTowers,
       read(name) {
-        const values = new Float32Array(shapes.get(name)!.reduce((product, size) => product * size, 1));
+        const values = new Float32Array(shapeSize(shapes.get(name)!));
         stored.readInto(name, values);
         return merge?.merged(name, values) ?? values;
       },

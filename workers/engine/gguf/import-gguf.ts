@@ -5,6 +5,7 @@ import { hashFile } from '../../../src/formats/hashing.ts';
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { quantity } from '../../../src/formats/quantity.ts';
 import type { Dtype } from '../../../src/formats/safetensors.ts';
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import { DEFAULT } from '../data/template/template-files.ts';
 import { writeFileWhole } from '../io/files.ts';
 import { encodeFloats } from '../io/float-formats.ts';
@@ -46,7 +47,7 @@ export function describeGguf(file: GgufFile): GgufModel {
     const found = file.tensors.get(name);
     if (found === undefined) problems.push(`the tensor ${name} is missing`);
     else if (!isShape(found.shape, shape)) problems.push(`the tensor ${name} is [${found.shape}], not [${shape}]`);
-    else elements[dtypeOf(found.type)] += sizeOf(shape);
+    else elements[dtypeOf(found.type)] += shapeSize(shape);
   }
   const known = new Set([...tensors.map(({ name }) => name), ...SETTINGS]);
   for (const name of file.tensors.keys()) if (!known.has(name)) problems.push(`the tensor ${name.slice(0, 100)} is of no use in this architecture`);
@@ -64,7 +65,6 @@ interface ImportOptions {
   progress?(bytes: number, total: number): Promise<void>;
 }
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 const isShape = (a: readonly number[], b: readonly number[]): boolean => a.join() === b.join();
 
 /**
@@ -120,7 +120,7 @@ async function writeWeights(
 
 /** A tensor that is encoded when its first bytes are read, and forgotten after its last. */
 function inType(values: () => Float32Array, dtype: 'F16' | 'BF16', shape: readonly number[]): CopiedTensor {
-  const byteLength = 2 * sizeOf(shape);
+  const byteLength = 2 * shapeSize(shape);
   let encoded: Uint8Array | null = null;
   return {
     dtype: dtype satisfies Dtype,

@@ -1,4 +1,6 @@
 /** What a GGUF file says of its model: the keys of its architecture, and which tensors there are. */
+
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import type { GgufFile } from './read-file.ts';
 
 type Getter<T> = (name: string) => T | null;
@@ -49,7 +51,7 @@ export function keysOf({ metadata, tensors, read }: GgufFile, architecture: stri
     values(tensor) {
       const found = tensors.get(tensor);
       if (found === undefined) return null;
-      const size = found.shape.reduce((product, length) => product * length, 1);
+      const size = shapeSize(found.shape);
       if (size > MAX_VALUES) throw metadata.wrong(`${tensor} is [${found.shape}], and no head has so many elements`);
       return read(tensor);
     },

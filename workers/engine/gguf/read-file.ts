@@ -4,6 +4,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { Refusal } from '../../../src/formats/refusal.ts';
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import { cut } from '../../../src/formats/shown.ts';
 import { dequantize } from './dequantize.ts';
 import { HeaderBytes } from './header-bytes.ts';
@@ -104,8 +105,7 @@ function readTensor(bytes: HeaderBytes, described: Map<string, Described>): void
   if (dimensions < 1 || dimensions > MAX_DIMENSIONS)
     throw bytes.broken(`the tensor ${cut(name)} has ${dimensions} dimensions, not 1 to ${MAX_DIMENSIONS}`);
   const shape = Array.from({ length: dimensions }, () => bytes.u64()).reverse();
-  if (shape.includes(0) || shape.reduce((product, size) => product * size, 1) > MAX_ELEMENTS)
-    throw bytes.broken(`the tensor ${cut(name)} is [${shape}], which no tensor can be`);
+  if (shape.includes(0) || shapeSize(shape) > MAX_ELEMENTS) throw bytes.broken(`the tensor ${cut(name)} is [${shape}], which no tensor can be`);
   described.set(name, { shape, code: bytes.u32(), offset: bytes.u64() });
 }
 

@@ -1,4 +1,6 @@
 /** The types in which tensors are stored in GGUF, and their encoding. */
+
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import { encodeFloats } from '../io/float-formats.ts';
 
 /** Elements of one block of Q8_0, which share a scale. */
@@ -35,11 +37,9 @@ export const FILE_TYPES: Readonly<Record<GgufType, number>> = { f32: 0, f16: 1, 
 /** Elements encoded at once; a multiple of every block. */
 const PART_ELEMENTS = 1 << 20;
 
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
-
 export function tensorBytes(shape: readonly number[], type: StoredType): number {
   const { elements, bytes } = TENSOR_TYPES[type];
-  return (sizeOf(shape) / elements) * bytes;
+  return (shapeSize(shape) / elements) * bytes;
 }
 
 /**
@@ -53,7 +53,7 @@ export function typeOf(name: string, shape: readonly number[], wanted: GgufType)
 
 /** @returns the tensor's bytes in parts, so that they are not all in memory beside the values */
 export function* encodeTensor(values: Float32Array, shape: readonly number[], type: GgufType): Generator<Uint8Array> {
-  if (values.length !== sizeOf(shape)) throw new Error(`${values.length} values do not make a tensor of [${shape}]`);
+  if (values.length !== shapeSize(shape)) throw new Error(`${values.length} values do not make a tensor of [${shape}]`);
   for (let start = 0; start < values.length; start += PART_ELEMENTS) {
     const part = values.subarray(start, start + PART_ELEMENTS);
     if (type === 'q8_0') yield quantize(part);

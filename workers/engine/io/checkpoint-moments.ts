@@ -3,6 +3,7 @@
  * `m_absmax.NAME` and `v_absmax.NAME` [blocks] beside them.
  */
 import { blocksOf } from '../../../src/formats/optimizer.ts';
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import type { CodedMoment, Moment, MomentValues, TensorValues } from '../tuning/tuned-model.ts';
 import type { CopiedTensor, SafetensorsFile } from './safetensors.ts';
 
@@ -35,7 +36,7 @@ export function momentTensors(
         continue;
       }
       const coded = () => values[kind] as CodedMoment;
-      const elements = shape.reduce((product, length) => product * length, 1);
+      const elements = shapeSize(shape);
       codes.set(`${kind}.${name}`, {
         dtype: 'U8',
         shape,
@@ -76,7 +77,7 @@ export function readMoments(
     const stored = `${kind}.${name}`;
     if (!of.in8Bits) return readFloats(stored, of.shape);
     checkBytes(stored, of.shape);
-    const codes = new Uint8Array(of.shape.reduce((product, length) => product * length, 1));
+    const codes = new Uint8Array(shapeSize(of.shape));
     file.readBytesInto(stored, codes, 0);
     return { codes, absmax: readFloats(`${kind}_absmax.${name}`, [blocksOf(codes.length)]) };
   };

@@ -1,5 +1,6 @@
 /** A tuned model's weights: those that were trained, and from the base's files the others, each read when it is asked for. */
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import { openWeights, readModelConfig } from '../model/weights.ts';
 import type { TensorValues } from '../tuning/tuned-model.ts';
 import type { CopiedTensor } from './safetensors.ts';
@@ -18,18 +19,18 @@ export function withAllTensors(trained: ReadonlyMap<string, TensorValues>, baseD
     const tensors = new Map<string, TensorValues>();
     for (const [name, shape] of weightShapes(stored.config)) {
       const read = (): Float32Array => {
-        const held = new Float32Array(sizeOf(shape));
+        const held = new Float32Array(shapeSize(shape));
         stored.readInto(name, held);
         return held;
       };
       let first = 0;
       for (const part of stored.delivered(name)) {
         const begin = first;
-        first += sizeOf(part.shape);
+        first += shapeSize(part.shape);
         tensors.set(part.name, {
           shape: part.shape,
           get data() {
-            return (trained.get(name)?.data ?? read()).subarray(begin, begin + sizeOf(part.shape));
+            return (trained.get(name)?.data ?? read()).subarray(begin, begin + shapeSize(part.shape));
           },
         });
       }
@@ -39,5 +40,3 @@ export function withAllTensors(trained: ReadonlyMap<string, TensorValues>, baseD
     stored.close();
   }
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);

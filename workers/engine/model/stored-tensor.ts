@@ -1,4 +1,5 @@
 import type { TensorEntry } from '../../../src/formats/safetensors.ts';
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import type { HeldFloats } from '../io/float-formats.ts';
 import type { WeightFile } from '../io/mxfp4.ts';
 
@@ -22,7 +23,7 @@ export function readWeightInto(parts: StoredWeight, held: HeldFloats, first?: nu
   const [begin, end] = [first ?? 0, (first ?? 0) + held.length];
   let [offset, finite] = [0, true];
   for (const part of parts) {
-    const size = entryOf(part).shape.reduce((product, length) => product * length, 1);
+    const size = shapeSize(entryOf(part).shape);
     const [from, to] = [Math.max(begin, offset), Math.min(end, offset + size)];
     if (from < to) finite = part.file.readInto(part.name, held.subarray(from - begin, to - begin), from - offset) === -1 && finite;
     offset += size;
@@ -37,7 +38,7 @@ const COMPARED_ELEMENTS = 1 << 16;
 export function sameValues(one: StoredTensor, other: StoredTensor): boolean {
   const [a, b] = [entryOf(one).shape, entryOf(other).shape];
   if (a.join() !== b.join()) return false;
-  const size = a.reduce((product, length) => product * length, 1);
+  const size = shapeSize(a);
   for (let first = 0; first < size; first += COMPARED_ELEMENTS) {
     const [x, y] = [one, other].map(({ file, name }) => {
       const held = new Float32Array(Math.min(COMPARED_ELEMENTS, size - first));

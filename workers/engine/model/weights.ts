@@ -7,6 +7,7 @@ import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { canonicalNames, headWeight, isOfOtherTower, isUnused, weightShapes } from '../../../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import { readJson } from '../io/files.ts';
 import type { HeldFloats } from '../io/float-formats.ts';
 import { notAModel } from '../io/not-a-model.ts';
@@ -100,7 +101,7 @@ export function loadWeights(modelDir: string, declared: ModelConfig): { config: 
   const weights = new Map<string, Tensor>();
   try {
     for (const [name, shape] of weightShapes(config)) {
-      const held = new Float32Array(sizeOf(shape));
+      const held = new Float32Array(shapeSize(shape));
       stored.readInto(name, held);
       weights.set(name, tf.tensor(held, shape, 'float32'));
     }
@@ -130,8 +131,6 @@ function storedWeights(stored: ReadonlyMap<string, StoredTensor>, config: ModelC
   }
   return weights;
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
 
 /** As transformers: a head that differs from the embedding is not tied to it, whatever config.json says. */
 function hasOwnHead(weights: ReadonlyMap<string, StoredWeight>, config: ModelConfig): boolean {
@@ -186,7 +185,7 @@ function nonFinite(modelDir: string, weights: ReadonlyMap<string, StoredWeight>,
   const found = parts.flatMap((part) => {
     const { file, where, name: inFile } = part;
     const { shape } = entryOf(part);
-    const held = new Float32Array(sizeOf(shape));
+    const held = new Float32Array(shapeSize(shape));
     const index = file.readInto(inFile, held);
     return index === -1 ? [] : [`tensor ${inFile} in ${where} holds ${held[index]} at ${placeOf(index, shape)}`];
   });

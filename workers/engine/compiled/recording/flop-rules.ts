@@ -1,4 +1,6 @@
 /** How many floating-point operations a product takes; an addition and a multiplication are two. */
+
+import { shapeSize } from '../../../../src/formats/shape-size.ts';
 import type { GraphNode } from './graph.ts';
 import { innerSize } from './shape-rules.ts';
 
@@ -24,8 +26,7 @@ export const rowProducts: FlopRule = ({ inputs: [x, ...matrices] }, { actual }) 
 export const quantizedProduct: FlopRule = ({ inputs: [x] }, { elements }) => 2 * elements * x!.shape[1]!;
 
 /** A sum over the tokens. */
-export const outerProduct: FlopRule = ({ inputs: [, b], outputs: [result] }, { actual }) =>
-  2 * result!.shape.reduce((product, size) => product * size, 1) * actual(b!.shape[0]!);
+export const outerProduct: FlopRule = ({ inputs: [, b], outputs: [result] }, { actual }) => 2 * shapeSize(result!.shape) * actual(b!.shape[0]!);
 
 /** Each row of the result is one of the first input times one matrix. */
 export const expertProducts: FlopRule = ({ inputs: [x] }, { elements }) => 2 * elements * x!.shape[1]!;

@@ -1,4 +1,6 @@
 /** Rules that infer the types and shapes of an operation's results from its inputs, without computing it. */
+
+import { shapeSize } from '../../../../src/formats/shape-size.ts';
 import { type Attribute, constantIntegers, DType, type GraphNode, type Output, type ResultType } from './graph.ts';
 
 /** @param outputs how many results the caller asks for */
@@ -34,7 +36,7 @@ export const chosen: ShapeRule = ([, a]) => [{ dtype: a!.dtype, shape: a!.shape 
 export const reshaped: ShapeRule = ([x, shape]) => {
   const wanted = integers(shape);
   const known = wanted.reduce((product, size) => (size === -1 ? product : product * size), 1);
-  return [{ dtype: x!.dtype, shape: wanted.map((size) => (size === -1 ? sizeOf(x!.shape) / known : size)) }];
+  return [{ dtype: x!.dtype, shape: wanted.map((size) => (size === -1 ? shapeSize(x!.shape) / known : size)) }];
 };
 
 export const transposed: ShapeRule = ([x, order]) => [{ dtype: x!.dtype, shape: integers(order).map((axis) => x!.shape[axis]!) }];
@@ -120,8 +122,6 @@ function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
     return x === 1 ? y : x;
   });
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
 function lastTwo(shape: readonly number[], transposed: boolean): [number, number] {
   const [rows, columns] = [shape.at(-2)!, shape.at(-1)!];
