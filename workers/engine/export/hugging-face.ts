@@ -5,6 +5,7 @@ import { CHAT_TEMPLATE_FILE, WEIGHTS_FILE } from '../../../src/formats/model-fil
 import { shapeSize } from '../../../src/formats/shape-size.ts';
 import { saveChatTemplate } from '../io/chat-template-file.ts';
 import { saveCompanions, type WeightsDtype } from '../io/model-directory.ts';
+import { remembering } from '../io/remembering.ts';
 import { type TensorReader, writeSafetensorsSlowly } from '../io/safetensors.ts';
 import type { Progress } from './export.ts';
 import { type MergedWeights, openMergedWeights, type TunedFiles } from './merged-weights.ts';
@@ -39,24 +40,17 @@ const KEPT_WEIGHTS = 2;
 
 /** A weight that is delivered in several tensors is read once for all of them. */
 function deliveredTensors({ shapes, delivered, read }: MergedWeights): Pick<TensorReader, 'shapes' | 'read'> {
-  const places = new Map<string, { weight: string; first: number; shape: readonly number[] }>();
-  for (const weight of shapes.keys()) {
-    let first = 0;
-    for (const { name, shape } of delivered(weight)) {
-      places.set(name, { weight, first, shape });
-      first += shapeSize(shape);
-    }
-  }
-  const kept = new Map<string, Float32Array>();
+  const parts = [...shapes.keys()].flatMap((weight) => {
+    const ofWeight = delivered(weight);
+    return ofWeight.map((part) => [part.name, { ...part, weight, isWhole: ofWeight.length === 1 }] as const);
+  });
+  const places = new Map(parts);
+  const readInParts = remembering(KEPT_WEIGHTS, read);
   return {
-    shapes: new Map([...places].map(([name, { shape }]) => [name, shape])),
+    shapes: new Map(parts.map(([name, { shape }]) => [name, shape])),
     read(name) {
-      const { weight, first, shape } = places.get(name)!;
-      const values = kept.get(weight) ?? read(weight);
-      if (values.length === shapeSize(shape)) return values;
-      kept.set(weight, values);
-      for (const oldest of [...kept.keys()].slice(0, -KEPT_WEIGHTS)) kept.delete(oldest);
-      return values.subarray(first, first + shapeSize(shape));
+      const { weight, first, shape, isWhole } = places.get(name)!;
+      return isWhole ? read(weight) : readInParts(weight).subarray(first, first + shapeSize(shape));
     },
   };
 }

@@ -17,20 +17,17 @@ export function withAllTensors(trained: ReadonlyMap<string, TensorValues>, baseD
   const stored = openWeights(baseDir, readModelConfig(baseDir));
   try {
     const tensors = new Map<string, TensorValues>();
-    for (const [name, shape] of weightShapes(stored.config)) {
-      const read = (): Float32Array => {
-        const held = new Float32Array(shapeSize(shape));
-        stored.readInto(name, held);
-        return held;
-      };
-      let first = 0;
-      for (const part of stored.delivered(name)) {
-        const begin = first;
-        first += shapeSize(part.shape);
-        tensors.set(part.name, {
-          shape: part.shape,
+    for (const name of weightShapes(stored.config).keys()) {
+      for (const { name: delivered, shape, first } of stored.delivered(name)) {
+        const size = shapeSize(shape);
+        tensors.set(delivered, {
+          shape,
           get data() {
-            return (trained.get(name)?.data ?? read()).subarray(begin, begin + shapeSize(part.shape));
+            const values = trained.get(name)?.data;
+            if (values !== undefined) return values.subarray(first, first + size);
+            const held = new Float32Array(size);
+            stored.readInto(name, held, first);
+            return held;
           },
         });
       }

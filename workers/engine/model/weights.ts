@@ -1,7 +1,7 @@
 /** Reads a base model's weights from a Hugging Face directory. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { storedForms } from '../../../src/formats/expert-shapes.ts';
+import { type StoredPart, storedForms } from '../../../src/formats/expert-shapes.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { CONFIG_FILE } from '../../../src/formats/model-files.ts';
 import { canonicalNames, headWeight, isOfOtherTower, isUnused, weightShapes } from '../../../src/formats/module-shapes.ts';
@@ -25,9 +25,10 @@ export function readModelConfig(modelDir: string): ModelConfig {
   return parseModelConfig(readJson(path, MODEL_DIRECTORY_HINT), path);
 }
 
-export interface DeliveredTensor {
-  name: string;
-  shape: readonly number[];
+/** A tensor that a weight is written into. */
+export interface DeliveredPart extends StoredPart {
+  /** Index of its first element in the weight. */
+  first: number;
 }
 
 /** A model directory's weights, opened and checked against its configuration. */
@@ -44,7 +45,7 @@ export interface StoredWeights {
   /** Whether a weight is stored as bf16. @param name one of `weightShapes` */
   isBfloat16(name: string): boolean;
   /** How a weight is written into a file: as one tensor, or as several that share its elements, in their order. @param name one of `weightShapes` */
-  delivered(name: string): readonly DeliveredTensor[];
+  delivered(name: string): readonly DeliveredPart[];
   /** The weights of a multimodal model's other towers, by their names in the files. */
   otherTowers: ReadonlyMap<string, CopiedTensor>;
   close(): void;
@@ -61,9 +62,10 @@ export function openWeights(modelDir: string, declared: ModelConfig): StoredWeig
   };
   try {
     const stored = new Map(files.flatMap(({ file, where }) => [...file.header.tensors.keys()].map((name) => [name, { file, where, name }])));
-    const weights = storedWeights(stored, declared);
+    const forms = storedForms(declared);
+    const weights = storedWeights(stored, { config: declared, forms });
     const config = { ...declared, tiedHead: declared.tiedHead && !hasOwnHead(weights, declared) };
-    const problems = mismatches(weights, config);
+    const problems = mismatches(weights, { config, forms });
     if (problems.length > 0) {
       throw new Refusal('corrupt_model_file', `${modelDir} is not the model its config.json describes: ${problems.join('; ')}`, {
         param: 'model',
@@ -78,8 +80,14 @@ export function openWeights(modelDir: string, declared: ModelConfig): StoredWeig
       isBfloat16: (name) => weights.get(name)!.every((part) => entryOf(part).dtype === 'BF16'),
       delivered(name) {
         // transformers writes a multimodal model under the names of its release, and names of two releases may not go together; experts, as the base has them.
-        const asInBase = config.otherTowers !== undefined || storedForms(config).has(name);
-        return weights.get(name)!.map((part) => ({ name: asInBase ? part.name : name, shape: entryOf(part).shape }));
+        const asInBase = config.otherTowers !== undefined || forms.has(name);
+        let end = 0;
+        return weights.get(name)!.map((part) => {
+          const { shape } = entryOf(part);
+          const first = end;
+          end += shapeSize(shape);
+          return { name: asInBase ? part.name : name, shape, first };
+        });
       },
       otherTowers: new Map([...stored].filter(([name]) => isOfOtherTower(name, config)).map(([name, one]) => [name, copied(one)])),
       close,
@@ -119,10 +127,16 @@ function copied(tensor: StoredTensor): CopiedTensor {
   return { dtype, shape, byteLength, readInto: (bytes, first) => tensor.file.readBytesInto(tensor.name, bytes, first) };
 }
 
+interface Described {
+  config: ModelConfig;
+  /** `storedForms` */
+  forms: ReadonlyMap<string, readonly StoredPart[]>;
+}
+
 /** The tensors of each weight, by its name; unknown ones by their own. */
-function storedWeights(stored: ReadonlyMap<string, StoredTensor>, config: ModelConfig): Map<string, StoredWeight> {
+function storedWeights(stored: ReadonlyMap<string, StoredTensor>, { config, forms }: Described): Map<string, StoredWeight> {
   const weights = new Map<string, StoredWeight>([...canonicalNames(stored.keys(), config)].map(([name, inFile]) => [name, [stored.get(inFile)!]]));
-  for (const [name, { parts }] of storedForms(config)) {
+  for (const [name, parts] of forms) {
     if (weights.has(name) || !parts.some((part) => weights.has(part.name))) continue;
     const found = parts.flatMap((part) => weights.get(part.name) ?? []);
     if (found.length < parts.length) continue;
@@ -138,9 +152,8 @@ function hasOwnHead(weights: ReadonlyMap<string, StoredWeight>, config: ModelCon
   return embedding !== undefined && head !== undefined && isFloat(embedding) && isFloat(head) && !sameValues(embedding, head);
 }
 
-function mismatches(weights: ReadonlyMap<string, StoredWeight>, config: ModelConfig): string[] {
+function mismatches(weights: ReadonlyMap<string, StoredWeight>, { config, forms }: Described): string[] {
   const expected = weightShapes(config);
-  const forms = storedForms(config);
   const parts = new Set<string>();
   const problems: string[] = [];
   const compare = (found: StoredTensor | undefined, name: string, shape: readonly number[]): void => {
@@ -155,7 +168,7 @@ function mismatches(weights: ReadonlyMap<string, StoredWeight>, config: ModelCon
   };
   for (const [name, shape] of expected) {
     const found = weights.get(name);
-    const form = forms.get(name)?.parts ?? [];
+    const form = forms.get(name) ?? [];
     for (const part of form) parts.add(part.name);
     const isInParts = found === undefined ? form.some((part) => weights.has(part.name)) : found.length > 1;
     if (isInParts) for (const [i, part] of form.entries()) compare(found?.[i] ?? weights.get(part.name)?.[0], part.name, part.shape);
