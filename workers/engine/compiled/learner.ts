@@ -7,7 +7,7 @@ import type { Output } from './recording/graph.ts';
 import { assignSlabs, type FilledSlab, type HeldSlab, valuesOf } from './session/held-slabs.ts';
 import type { GraphSession } from './session/session.ts';
 import type { SessionVariable } from './session/session-variable.ts';
-import { SlabWindow } from './session/slab-window.ts';
+import { slabWindow } from './session/slab-window.ts';
 import { filledFrom } from './slab.ts';
 
 /** A trained slab, with its optimizer state. */
@@ -110,13 +110,13 @@ export class Learner {
   readLazily(): Map<string, TensorValues> {
     const { trained, trainable } = this.#parts;
     const slabs = trained.map(({ slab }) => slab);
-    const window = new SlabWindow(slabs, (number) => valuesOf(this.#session, [trained[number]!]));
+    const read = slabWindow(slabs, (number) => valuesOf(this.#session, [trained[number]!]));
     const lazy = ([name, { shape }]: [string, { readonly shape: readonly number[] }]): [string, TensorValues] => [
       name,
       {
         shape,
         get data() {
-          return window.read(name);
+          return read(name);
         },
       },
     ];
@@ -128,14 +128,14 @@ export class Learner {
     const slabs = this.#parts.trained.map(({ slab }) => slab);
     const [ofM, ofV] = (['m', 'v'] as const).map((kind) => {
       const moments = this.#moments(kind);
-      return new SlabWindow(slabs, (number) => fetchMoments(this.#session, [moments[number]!]));
-    }) as [SlabWindow<Moment>, SlabWindow<Moment>];
+      return slabWindow(slabs, (number) => fetchMoments(this.#session, [moments[number]!]));
+    }) as [(name: string) => Moment, (name: string) => Moment];
     const lazy = (name: string): MomentValues => ({
       get m() {
-        return ofM.read(name);
+        return ofM(name);
       },
       get v() {
-        return ofV.read(name);
+        return ofV(name);
       },
     });
     return new Map([...this.#parts.trainable.keys()].map((name) => [name, lazy(name)]));

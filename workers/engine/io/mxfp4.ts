@@ -4,7 +4,9 @@
  * exponents plus 127. Together they are x [experts, in, out] in bf16, as in transformers' `convert_moe_packed_tensors`. No value is rounded.
  */
 import type { TensorEntry } from '../../../src/formats/safetensors.ts';
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import { firstNonFinite, type HeldFloats } from './float-formats.ts';
+import { remembering } from './remembering.ts';
 import type { SafetensorsFile } from './safetensors.ts';
 
 /** A file of a model directory. */
@@ -34,30 +36,56 @@ function valueTables(): { f32: Float32Array; bf16: Uint16Array } {
 export function withUnpacked(files: readonly WeightFile[]): WeightFile[] {
   const owners = new Map(files.flatMap(({ file }) => [...file.header.tensors.keys()].map((name) => [name, file])));
   const pairs = new Map<string, Pair>();
+  const bytesOf = remembering(1, (read: Expert) => read()); // a matrix is read a piece at a time
   for (const [stored, blocksIn] of owners) {
     const name = stored.slice(0, -BLOCKS.length);
     const scalesIn = stored.endsWith(BLOCKS) && !owners.has(name) ? owners.get(`${name}${SCALES}`) : undefined;
-    const pair = scalesIn === undefined ? null : pairOf(name, blocksIn, scalesIn);
+    const pair = scalesIn === undefined ? null : pairOf(name, { blocksIn, scalesIn, bytesOf });
     if (pair !== null) pairs.set(name, pair);
   }
   return pairs.size === 0 ? [...files] : files.map(({ file, where }) => ({ file: unpacked(file, pairs), where }));
 }
 
+interface PackedExpert {
+  blocks: Uint8Array;
+  scales: Uint8Array;
+}
+
+/** Reads an expert's bytes. */
+type Expert = () => PackedExpert;
+
 interface Pair {
-  blocksIn: SafetensorsFile;
-  scalesIn: SafetensorsFile;
   name: string;
-  experts: number;
+  experts: readonly Expert[];
+  /** The bytes of one of the experts. */
+  bytesOf(expert: Expert): PackedExpert;
   in: number;
   out: number;
 }
 
-function pairOf(name: string, blocksIn: SafetensorsFile, scalesIn: SafetensorsFile): Pair | null {
+function pairOf(
+  name: string,
+  { blocksIn, scalesIn, bytesOf }: Pick<Pair, 'bytesOf'> & { blocksIn: SafetensorsFile; scalesIn: SafetensorsFile },
+): Pair | null {
   const [blocks, scales] = [blocksIn.header.tensors.get(`${name}${BLOCKS}`)!, scalesIn.header.tensors.get(`${name}${SCALES}`)!];
   const [experts, out, groups, bytes] = blocks.shape;
   const fits = blocks.shape.length === 4 && bytes === NEIGHBOURS / 2 && scales.shape.join() === blocks.shape.slice(0, 3).join();
   if (!fits || blocks.dtype !== 'U8' || scales.dtype !== 'U8') return null;
-  return { blocksIn, scalesIn, name, experts: experts!, in: groups! * NEIGHBOURS, out: out! };
+  const size = groups! * NEIGHBOURS * out!;
+  const read = (file: SafetensorsFile, part: string, expert: number, length: number): Uint8Array => {
+    const bytes = new Uint8Array(length);
+    file.readBytesInto(`${name}${part}`, bytes, expert * length);
+    return bytes;
+  };
+  const readers = Array.from(
+    { length: experts! },
+    (_, expert): Expert =>
+      () => ({
+        blocks: read(blocksIn, BLOCKS, expert, size / 2),
+        scales: read(scalesIn, SCALES, expert, size / NEIGHBOURS),
+      }),
+  );
+  return { name, experts: readers, bytesOf, in: groups! * NEIGHBOURS, out: out! };
 }
 
 function unpacked(file: SafetensorsFile, pairs: ReadonlyMap<string, Pair>): SafetensorsFile {
@@ -67,7 +95,7 @@ function unpacked(file: SafetensorsFile, pairs: ReadonlyMap<string, Pair>): Safe
     const pair = pairs.get(stored.slice(0, -BLOCKS.length));
     if (pair === undefined || !(stored.endsWith(BLOCKS) || stored.endsWith(SCALES))) tensors.set(stored, entry);
     else if (stored.endsWith(BLOCKS))
-      tensors.set(pair.name, { dtype: 'BF16', shape: [pair.experts, pair.in, pair.out], offset: entry.offset, byteLength: 2 * sizeOf(pair) });
+      tensors.set(pair.name, { dtype: 'BF16', shape: shapeOf(pair), offset: entry.offset, byteLength: 2 * sizeOf(pair) });
   }
   const pairIn = (name: string): Pair | undefined => (tensors.has(name) ? pairs.get(name) : undefined);
   return {
@@ -77,7 +105,7 @@ function unpacked(file: SafetensorsFile, pairs: ReadonlyMap<string, Pair>): Safe
       if (pair === undefined) return file.read(name);
       const data = new Float32Array(sizeOf(pair));
       unpackInto(pair, data, 0);
-      return { dtype: 'BF16', shape: [pair.experts, pair.in, pair.out], data };
+      return { dtype: 'BF16', shape: shapeOf(pair), data };
     },
     readInto(name, held, first) {
       const pair = pairIn(name);
@@ -97,7 +125,8 @@ function unpacked(file: SafetensorsFile, pairs: ReadonlyMap<string, Pair>): Safe
   };
 }
 
-const sizeOf = (pair: Pair): number => pair.experts * pair.in * pair.out;
+const shapeOf = (pair: Pair): number[] => [pair.experts.length, pair.in, pair.out];
+const sizeOf = (pair: Pair): number => shapeSize(shapeOf(pair));
 
 /**
  * Reads and unpacks one expert at a time.
@@ -105,16 +134,13 @@ const sizeOf = (pair: Pair): number => pair.experts * pair.in * pair.out;
  * @returns the index in `held` of the first value that is NaN or infinite, or −1
  */
 function unpackInto(pair: Pair, held: HeldFloats, first: number): number {
-  const { blocksIn, scalesIn, name, in: columns, out: rows } = pair;
+  const { in: columns, out: rows } = pair;
   const size = columns * rows;
-  const [blocks, scales] = [new Uint8Array(size / 2), new Uint8Array(size / NEIGHBOURS)];
   let nonFinite = -1;
   for (let expert = Math.floor(first / size); expert * size < first + held.length; expert++) {
-    blocksIn.readBytesInto(`${name}${BLOCKS}`, blocks, expert * blocks.length);
-    scalesIn.readBytesInto(`${name}${SCALES}`, scales, expert * scales.length);
     const [begin, end] = [Math.max(first, expert * size), Math.min(first + held.length, (expert + 1) * size)];
     const part = held.subarray(begin - first, end - first);
-    unpack({ blocks, scales, columns, rows }, part, begin - expert * size);
+    unpack({ ...pair.bytesOf(pair.experts[expert]!), columns, rows }, part, begin - expert * size);
     const found = nonFinite === -1 ? firstNonFinite(part) : -1;
     if (found !== -1) nonFinite = begin - first + found;
   }
@@ -124,9 +150,7 @@ function unpackInto(pair: Pair, held: HeldFloats, first: number): number {
 /** Rows and columns that are transposed together: so much of the blocks stays in the processor's cache. Whole columns take 1.4 times as long. */
 const [ROWS, COLUMNS] = [64, 128];
 
-interface Packed {
-  blocks: Uint8Array;
-  scales: Uint8Array;
+interface Packed extends PackedExpert {
   columns: number;
   rows: number;
 }
