@@ -56,6 +56,26 @@ export const everyLayer = (layers: number, rotary: Rotary | null, windowTokens: 
   Array.from({ length: layers }, () => ({ kind: 'attention', windowTokens, rotary }));
 
 /**
+ * Which layers have rotary positions: as `no_rope_layers` says, where a 1 means that a layer has them; otherwise all but the last of every
+ * `no_rope_layer_interval`.
+ * @param isGiven whether the list counts; by default, if there is one
+ */
+export function rotatedLayers(fields: ConfigFields, layers: number, isGiven = fields.value('no_rope_layers') !== undefined): boolean[] {
+  const interval = fields.natural('no_rope_layer_interval', 4);
+  const flags = isGiven ? fields.numbers('no_rope_layers', layers, { more: true }) : null;
+  return Array.from({ length: layers }, (_, layer) => (flags === null ? (layer + 1) % interval !== 0 : flags[layer] !== 0));
+}
+
+/** @returns the blocks' numbers in a list; undefined without it, or for a wrong one, which is then among the findings */
+export function blockNumbers(fields: ConfigFields, field: string): number[] | undefined {
+  const given = fields.value(field);
+  if (given === undefined) return undefined;
+  if (Array.isArray(given) && given.every(Number.isSafeInteger)) return given as number[];
+  fields.invalid(field, given, "a list of blocks' numbers");
+  return undefined;
+}
+
+/**
  * Each layer's window, null for full attention: as `layer_types` says, otherwise by the family's rule.
  * @param options.window of the sliding layers; null if the file has none
  */

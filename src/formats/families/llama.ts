@@ -2,7 +2,17 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { Activation, Mixer, ModelConfig, ModuleNames } from '../model-config.ts';
 import { type Rotary, type RotaryDefaults, readRotary } from '../rotary.ts';
-import { ACTIVATIONS, commonParts, everyLayer, type Family, layerWindows, paddingId, withAttentionBias, withInputBias } from './family.ts';
+import {
+  ACTIVATIONS,
+  commonParts,
+  everyLayer,
+  type Family,
+  layerWindows,
+  paddingId,
+  rotatedLayers,
+  withAttentionBias,
+  withInputBias,
+} from './family.ts';
 
 export const LLAMA_NAMES: ModuleNames = {
   prefix: 'model.',
@@ -96,7 +106,6 @@ export const llama: Family = (fields) => withMlpBias(withAttentionBias(llamaLike
 
 /** Every fourth layer has no rotary positions (NoPE). */
 export const smollm3: Family = (fields) => {
-  const interval = fields.natural('no_rope_layer_interval', 4);
   const config = llamaLike(fields, {
     kvHeads: 4,
     padTokenId: 128_004,
@@ -105,13 +114,11 @@ export const smollm3: Family = (fields) => {
     tiedHead: true,
     mixers({ layers, rotary }) {
       const rope = rotary();
-      const given = fields.value('no_rope_layers') !== undefined;
-      const flags = given ? fields.numbers('no_rope_layers', layers, { more: true }) : null; // 1: has rotary positions
-      const hasRope = (layer: number): boolean => (flags === null ? (layer + 1) % interval !== 0 : flags[layer] !== 0);
+      const rotated = rotatedLayers(fields, layers);
       const [on, window] = [fields.flag('use_sliding_window'), fields.positiveOrOff('sliding_window', null)];
       // `layer_types` has its way whatever `use_sliding_window` says.
-      const windows = layerWindows(fields, layers, { window, rule: (layer) => on && window !== null && !hasRope(layer) });
-      return windows.map((windowTokens, layer) => ({ kind: 'attention', windowTokens, rotary: hasRope(layer) ? rope : null }));
+      const windows = layerWindows(fields, layers, { window, rule: (layer) => on && window !== null && !rotated[layer] });
+      return windows.map((windowTokens, layer) => ({ kind: 'attention', windowTokens, rotary: rotated[layer] ? rope : null }));
     },
   });
   return withMlpBias(withAttentionBias(config, fields.flag('attention_bias')), fields.flag('mlp_bias'));

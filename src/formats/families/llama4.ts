@@ -5,7 +5,7 @@
 import type { ConfigFields } from '../config-fields.ts';
 import type { ExpertNames, ModelConfig } from '../model-config.ts';
 import { shown } from '../shown.ts';
-import { type Family, withAttentionBias } from './family.ts';
+import { blockNumbers, type Family, rotatedLayers, withAttentionBias } from './family.ts';
 import { LLAMA_NAMES, llamaLike } from './llama.ts';
 import { withExperts } from './mixtures.ts';
 
@@ -34,7 +34,7 @@ export const llama4: Family = (fields) => {
     rotary: { interleaved: true },
     mixers({ layers, rotary }) {
       const rope = rotary();
-      return rotatedLayers(fields, layers).map((isRotated) => ({ kind: 'attention', windowTokens: null, rotary: isRotated ? rope : null }));
+      return ofLayers(fields, layers).map((isRotated) => ({ kind: 'attention', windowTokens: null, rotary: isRotated ? rope : null }));
     },
   });
   const { intermediateSize: ofExperts } = config;
@@ -64,14 +64,10 @@ function chunk(fields: ConfigFields): number {
   return fields.positiveOrOff('attention_chunk_size', 8192) ?? Number.POSITIVE_INFINITY;
 }
 
-/** A 1 in `no_rope_layers` says that the layer has rotary positions; without the list, all but every fourth have them. */
-function rotatedLayers(fields: ConfigFields, layers: number): boolean[] {
-  const interval = fields.natural('no_rope_layer_interval', 4);
+/** An empty list counts for none, as in transformers. `layer_types` may only say the same. */
+function ofLayers(fields: ConfigFields, layers: number): boolean[] {
   const listed = fields.value('no_rope_layers');
-  const isGiven = Array.isArray(listed) ? listed.length > 0 : listed !== undefined;
-  const rotated = isGiven
-    ? fields.numbers('no_rope_layers', layers, { more: true }).slice(0, layers).map(Boolean)
-    : Array.from({ length: layers }, (_, layer) => (layer + 1) % interval !== 0);
+  const rotated = rotatedLayers(fields, layers, Array.isArray(listed) ? listed.length > 0 : listed !== undefined);
   const types = fields.value('layer_types');
   const expected = rotated.map((isRotated) => (isRotated ? 'chunked_attention' : 'full_attention'));
   if (types !== undefined && JSON.stringify(types) !== JSON.stringify(expected)) fields.unsupported(`layer_types is ${shown(types)}`);
@@ -80,8 +76,6 @@ function rotatedLayers(fields: ConfigFields, layers: number): boolean[] {
 
 function sparseBlocks(fields: ConfigFields, layers: number): boolean[] {
   const step = fields.natural('interleave_moe_layer_step', 1);
-  const given = fields.value('moe_layers');
-  if (given === undefined) return Array.from({ length: layers }, (_, layer) => (layer + 1) % step === 0);
-  if (!Array.isArray(given) || !given.every(Number.isSafeInteger)) fields.invalid('moe_layers', given, "a list of blocks' numbers");
-  return Array.from({ length: layers }, (_, layer) => Array.isArray(given) && given.includes(layer));
+  const listed = blockNumbers(fields, 'moe_layers');
+  return Array.from({ length: layers }, (_, layer) => listed?.includes(layer) ?? (layer + 1) % step === 0);
 }

@@ -1,7 +1,7 @@
 /** Mixtures of experts whose blocks are otherwise those of a dense family. */
 import type { ConfigFields } from '../config-fields.ts';
 import type { ExpertNames, Experts, ModelConfig } from '../model-config.ts';
-import { everyLayer, type Family, withAttentionBias } from './family.ts';
+import { blockNumbers, everyLayer, type Family, withAttentionBias } from './family.ts';
 import { llamaLike } from './llama.ts';
 
 const EXPERTS = { router: 'mlp.gate', gateAndUp: 'mlp.experts.gate_up_proj', down: 'mlp.experts.down_proj' };
@@ -29,7 +29,6 @@ const MIXTRAL_NAMES: ExpertNames = {
   former: { router: 'gate', gate: 'w1', up: 'w3', down: 'w2' },
 };
 
-/** @param sizes of the experts. A token has at most as many experts as there are */
 export function withExperts(fields: ConfigFields, config: ModelConfig, { names, ...experts }: Experts & { names: ExpertNames }): ModelConfig {
   // transformers adds a loss that balances the experts then.
   if (fields.flag('output_router_logits')) fields.unsupported('output_router_logits is true');
@@ -85,9 +84,9 @@ export function qwenExperts(fields: ConfigFields, fallback: Omit<Experts, 'inBlo
   };
 }
 
+/** Whether each block has experts, as Qwen's configurations say it. */
 export function sparseBlocks(fields: ConfigFields, layers: number): boolean[] {
   const step = fields.natural('decoder_sparse_step', 1);
-  const dense = fields.value('mlp_only_layers') ?? [];
-  if (!Array.isArray(dense) || !dense.every(Number.isSafeInteger)) fields.invalid('mlp_only_layers', dense, "a list of blocks' numbers");
-  return Array.from({ length: layers }, (_, i) => !(Array.isArray(dense) && dense.includes(i)) && (i + 1) % step === 0);
+  const dense = blockNumbers(fields, 'mlp_only_layers') ?? [];
+  return Array.from({ length: layers }, (_, layer) => !dense.includes(layer) && (layer + 1) % step === 0);
 }
