@@ -1,8 +1,8 @@
 /** Shows that a merged model predicts what its base with the adapter does. */
 import type { MergeProof } from '../../../src/formats/merge-proof.ts';
+import type { WeightsDtype } from '../../../src/formats/stored-dtype.ts';
 import { openForInference } from '../compiled/open-model.ts';
 import { Tokenizer } from '../data/tokenizer.ts';
-import type { WeightsDtype } from '../io/model-directory.ts';
 import type { TunedFiles } from './merged-weights.ts';
 
 /** Of several scripts and kinds, because no data of the job is at hand. */

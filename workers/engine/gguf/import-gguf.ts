@@ -6,6 +6,7 @@ import { CONFIG_FILE, GENERATION_CONFIG_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_F
 import { quantity } from '../../../src/formats/quantity.ts';
 import type { Dtype } from '../../../src/formats/safetensors.ts';
 import { shapeSize } from '../../../src/formats/shape-size.ts';
+import { TORCH_NAMES, type WeightsDtype } from '../../../src/formats/stored-dtype.ts';
 import { DEFAULT } from '../data/template/template-files.ts';
 import { writeFileWhole } from '../io/files.ts';
 import { encodeFloats } from '../io/float-formats.ts';
@@ -20,8 +21,7 @@ import { type ReadTokenizer, tokenizerOf } from './tokenizer-json.ts';
 
 /** In which type a tensor is written: its own, or that of the values that a quantised one stands for, so that nothing is rounded. */
 const DTYPES: Readonly<Partial<Record<StoredType, 'F16' | 'BF16'>>> = { f16: 'F16', bf16: 'BF16' };
-const dtypeOf = (type: StoredType): 'F32' | 'F16' | 'BF16' => DTYPES[type] ?? 'F32';
-const TORCH_NAMES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
+const dtypeOf = (type: StoredType): WeightsDtype => DTYPES[type] ?? 'F32';
 
 /** Tensors of settings, which config.json has. */
 const SETTINGS = ['rope_freqs.weight', 'rope_factors_long.weight', 'rope_factors_short.weight'];
@@ -55,7 +55,7 @@ export function describeGguf(file: GgufFile): GgufModel {
     throw file.metadata.wrong(
       `${quantity(problems.length, 'tensor')} are not those that its metadata describe: ${problems.slice(0, 5).join('; ')}${problems.length > 5 ? '; …' : ''}`,
     );
-  const [[dtype]] = Object.entries(elements).sort(([, a], [, b]) => b - a) as [['F32' | 'F16' | 'BF16', number]];
+  const [[dtype]] = Object.entries(elements).sort(([, a], [, b]) => b - a) as [[WeightsDtype, number]];
   const parameters = elements.F32 + elements.F16 + elements.BF16;
   return { json, config, architecture, tensors, parameters, configJson: { ...json, dtype: TORCH_NAMES[dtype] } };
 }

@@ -5,16 +5,12 @@ import { withFields } from '../../../src/formats/changed-fields.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { ADDITIONAL_TEMPLATES_DIR, COMPANION_FILES, CONFIG_FILE, TEMPLATE_EXTENSION, WEIGHTS_FILE } from '../../../src/formats/model-files.ts';
 import { parseModelConfig } from '../../../src/formats/parse-model-config.ts';
-import { storedDtype } from '../../../src/formats/stored-dtype.ts';
+import { storedDtype, TORCH_NAMES, type WeightsDtype } from '../../../src/formats/stored-dtype.ts';
 import type { TunedModel } from '../tuning/tuned-model.ts';
 import { readJson, writeFileWhole } from './files.ts';
 import { writeSafetensors } from './safetensors.ts';
 import { withAllTensors } from './tuned-tensors.ts';
 import { MODEL_DIRECTORY_HINT } from './weight-files.ts';
-
-/** Names of the weights' dtypes in config.json. */
-const TORCH_NAMES = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
-export type WeightsDtype = keyof typeof TORCH_NAMES;
 
 export interface SaveModelOptions {
   /** The base model's directory, whose config, tokenizer and chat template are copied. */
