@@ -88,7 +88,8 @@ export function estimateMemory(run: EstimatedRun): MemoryEstimate {
   const frozen = [...base].filter(([name]) => !trained.has(name));
   const added = [...trained].filter(([name]) => !base.has(name)).map(([, shape]) => shape);
   const trainedBytes = F32_BYTES * countOf(trained.values());
-  const heldBytes = frozen.reduce((sum, weight) => sum + bytesHeld(weight, run), 0);
+  const bytesHeld = bytesOfFrozen(run);
+  const heldBytes = frozen.reduce((sum, weight) => sum + bytesHeld(weight), 0);
   const addedBytes = F32_BYTES * countOf(added);
   const in8Bits = momentsIn8Bits(run.optim ?? 'adamw_torch', config);
   const optimizerBytes = [...trained].reduce((sum, [name, shape]) => sum + 2 * momentBytes(shapeSize(shape), in8Bits(name, shape)), 0);
@@ -137,19 +138,23 @@ function slabSizes({ names }: ModelConfig, trained: ReadonlyMap<string, Shape>):
   let outside = 0;
   for (const [name, shape] of trained) {
     const bytes = F32_BYTES * shapeSize(shape);
-    const [, inBlocks] = name.split(`${names.blocks}.`);
-    if (inBlocks === undefined) outside += bytes;
-    else blocks.set(inBlocks.split('.', 1)[0]!, (blocks.get(inBlocks.split('.', 1)[0]!) ?? 0) + bytes);
+    const block = name.split(`${names.blocks}.`)[1]?.split('.', 1)[0];
+    if (block === undefined) outside += bytes;
+    else blocks.set(block, (blocks.get(block) ?? 0) + bytes);
   }
   return { block: Math.max(0, ...blocks.values()), outside };
 }
 
 const countOf = (shapes: Iterable<Shape>): number => [...shapes].reduce((sum, shape) => sum + shapeSize(shape), 0);
 
-function bytesHeld([name, shape]: readonly [string, Shape], { config, precision, quantization }: EstimatedRun): number {
-  const quantizable = quantization && quantizableWeights(config).get(name);
-  if (quantizable) return quantizedBytes(quantization, quantizable);
-  return shapeSize(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[precision]);
+/** @returns the bytes of a frozen weight */
+function bytesOfFrozen({ config, precision, quantization }: EstimatedRun): (weight: readonly [string, Shape]) => number {
+  const quantizable = quantization && quantizableWeights(config);
+  return ([name, shape]) => {
+    const matrix = quantizable?.get(name);
+    if (matrix !== undefined) return quantizedBytes(quantization!, matrix);
+    return shapeSize(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[precision]);
+  };
 }
 
 /** What the minimum cut (compiled/rewriting/recompute.ts) keeps of a block for each token. */

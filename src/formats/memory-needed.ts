@@ -30,11 +30,12 @@ export function requireMemory(run: Held, freeBytes: number): void {
 }
 
 function hintFor(run: Held, freeBytes: number): string {
+  const lora = { ...run, tuning: resolveTuning({ type: 'lora' }) };
   const changes = [
     { change: '`precision` bf16', other: { ...run, precision: 'bf16' } },
-    { change: 'LoRA', other: { ...run, tuning: resolveTuning({ type: 'lora' }) } },
-    { change: 'LoRA and `precision` bf16', other: { ...run, tuning: resolveTuning({ type: 'lora' }), precision: 'bf16' } },
-    { change: 'LoRA and `quantization` nf4', other: { ...run, tuning: resolveTuning({ type: 'lora' }), precision: 'bf16', quantization: 'nf4' } },
+    { change: 'LoRA', other: lora },
+    { change: 'LoRA and `precision` bf16', other: { ...lora, precision: 'bf16' } },
+    { change: 'LoRA, `precision` bf16 and `quantization` nf4', other: { ...lora, precision: 'bf16', quantization: 'nf4' } },
   ] as const satisfies { change: string; other: Held }[];
   const fitting = changes.map(({ change, other }) => ({ change, bytes: sumOf(heldParts(other)) })).find(({ bytes }) => bytes <= freeBytes);
   const more = 'use a smaller model, or a worker with more memory';
