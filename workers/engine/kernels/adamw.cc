@@ -184,6 +184,22 @@ class AdamW : public AdamKernel {
   }
 };
 
+// The end of both: what they are fed after the gradient, and their attributes.
+#define ADAM_OP                          \
+  .Input("gradient_scale: float")        \
+      .Input("rate: float")              \
+      .Input("second_correction: float") \
+      .Input("decay: float")             \
+      .Output("squares: float")          \
+      .Attr("beta1: float")              \
+      .Attr("one_minus_beta1: float")    \
+      .Attr("beta2: float")              \
+      .Attr("one_minus_beta2: float")    \
+      .Attr("epsilon: float")            \
+      .Attr("bad_gradient: string")      \
+      .SetIsStateful()                   \
+      .SetShapeFn(unknown_shapes)
+
 REGISTER_OP("GraftAdamW8bit")
     .Input("parameter: resource")
     .Input("m: resource")
@@ -191,38 +207,8 @@ REGISTER_OP("GraftAdamW8bit")
     .Input("v: resource")
     .Input("v_absmax: resource")
     .Input("gradient: float")
-    .Input("sizes: int32")
-    .Input("gradient_scale: float")
-    .Input("rate: float")
-    .Input("second_correction: float")
-    .Input("decay: float")
-    .Output("squares: float")
-    .Attr("beta1: float")
-    .Attr("one_minus_beta1: float")
-    .Attr("beta2: float")
-    .Attr("one_minus_beta2: float")
-    .Attr("epsilon: float")
-    .Attr("bad_gradient: string")
-    .SetIsStateful()
-    .SetShapeFn(unknown_shapes);
-REGISTER_OP("GraftAdamW")
-    .Input("parameter: resource")
-    .Input("m: resource")
-    .Input("v: resource")
-    .Input("gradient: float")
-    .Input("gradient_scale: float")
-    .Input("rate: float")
-    .Input("second_correction: float")
-    .Input("decay: float")
-    .Output("squares: float")
-    .Attr("beta1: float")
-    .Attr("one_minus_beta1: float")
-    .Attr("beta2: float")
-    .Attr("one_minus_beta2: float")
-    .Attr("epsilon: float")
-    .Attr("bad_gradient: string")
-    .SetIsStateful()
-    .SetShapeFn(unknown_shapes);
+    .Input("sizes: int32") ADAM_OP;
+REGISTER_OP("GraftAdamW").Input("parameter: resource").Input("m: resource").Input("v: resource").Input("gradient: float") ADAM_OP;
 REGISTER_KERNEL_BUILDER(Name("GraftAdamW8bit").Device(tf::DEVICE_CPU), AdamW8bit);
 REGISTER_KERNEL_BUILDER(Name("GraftAdamW").Device(tf::DEVICE_CPU), AdamW);
 

@@ -20,9 +20,8 @@ namespace tf = tensorflow;
 // Columns of a result that are computed together.
 constexpr int64_t kTile = 64;
 
-bool require(tf::OpKernelContext *context, bool condition, const char *message) {
-  if (!condition) context->CtxFailure(absl::InvalidArgumentError(absl::StrCat(context->op_kernel().name(), ": ", message)));
-  return condition;
+absl::Status invalid(const tf::OpKernelContext *context, const char *message) {
+  return absl::InvalidArgumentError(absl::StrCat(context->op_kernel().name(), ": ", message));
 }
 
 // Of each choice, its row of X [rows, in] times its expert's W: W [experts, in, out], or [experts, out, in] if `transposed`. [choices, out]
@@ -33,22 +32,20 @@ class ExpertProducts : public Kernel {
   }
   void Compute(tf::OpKernelContext *context) override {
     const tf::Tensor &x = context->input(0), &w = context->input(1), &experts = context->input(2);
-    if (!require(context, x.dims() == 2 && w.dims() == 3 && experts.dims() == 1, "the inputs are a matrix, matrices and a vector")) return;
+    OP_REQUIRES(context, x.dims() == 2 && w.dims() == 3 && experts.dims() == 1, invalid(context, "the inputs are a matrix, matrices and a vector"));
     const int64_t rows = x.dim_size(0), choices = experts.dim_size(0);
-    if (!require(context, x.dim_size(1) == w.dim_size(transposed_ ? 2 : 1) && (rows == 0 ? choices == 0 : choices % rows == 0),
-                 "the shapes of the inputs do not match"))
-      return;
+    OP_REQUIRES(context, x.dim_size(1) == w.dim_size(transposed_ ? 2 : 1) && (rows == 0 ? choices == 0 : choices % rows == 0),
+                invalid(context, "the shapes of the inputs do not match"));
     tf::Tensor *out = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, {choices, w.dim_size(transposed_ ? 1 : 2)}, &out));
-    bool valid = true;
-    const auto blocks = group_by_expert(experts.flat<int32_t>().data(), choices, w.dim_size(0), kTokens, &valid);
-    if (!require(context, valid, "an expert does not exist")) return;
+    const auto blocks = group_by_expert(experts.flat<int32_t>().data(), choices, w.dim_size(0), kTokens);
+    OP_REQUIRES(context, blocks.has_value(), invalid(context, "an expert does not exist"));
     if (choices == 0) return;
     with_element_type(x, [&](auto element) {
       if (transposed_)
-        multiply_transposed<decltype(element)>(context, blocks, choices / rows, out);
+        multiply_transposed<decltype(element)>(context, *blocks, choices / rows, out);
       else
-        multiply<decltype(element)>(context, blocks, choices / rows, out);
+        multiply<decltype(element)>(context, *blocks, choices / rows, out);
     });
   }
 
@@ -123,17 +120,16 @@ class ExpertOuter : public Kernel {
   }
   void Compute(tf::OpKernelContext *context) override {
     const tf::Tensor &a = context->input(0), &b = context->input(1), &experts = context->input(2);
-    if (!require(context, a.dims() == 2 && b.dims() == 2 && experts.dims() == 1, "the inputs are two matrices and a vector")) return;
+    OP_REQUIRES(context, a.dims() == 2 && b.dims() == 2 && experts.dims() == 1, invalid(context, "the inputs are two matrices and a vector"));
     const int64_t choices = experts.dim_size(0);
     const auto fits = [&](const tf::Tensor &matrix) { return matrix.dim_size(0) == 0 ? choices == 0 : choices % matrix.dim_size(0) == 0; };
-    if (!require(context, fits(a) && fits(b), "the shapes of the inputs do not match")) return;
+    OP_REQUIRES(context, fits(a) && fits(b), invalid(context, "the shapes of the inputs do not match"));
     tf::Tensor *out = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, {count_, a.dim_size(1), b.dim_size(1)}, &out));
-    bool valid = true;
-    const auto blocks = group_by_expert(experts.flat<int32_t>().data(), choices, count_, std::max<int64_t>(choices, 1), &valid);
-    if (!require(context, valid, "an expert does not exist")) return;
-    if (blocks.size() < static_cast<size_t>(count_)) std::fill_n(out->flat<float>().data(), out->NumElements(), 0.0f);
-    with_element_type(a, [&](auto element) { sums<decltype(element)>(context, blocks, out); });
+    const auto blocks = group_by_expert(experts.flat<int32_t>().data(), choices, count_, std::max<int64_t>(choices, 1));
+    OP_REQUIRES(context, blocks.has_value(), invalid(context, "an expert does not exist"));
+    if (blocks->size() < static_cast<size_t>(count_)) std::fill_n(out->flat<float>().data(), out->NumElements(), 0.0f);
+    with_element_type(a, [&](auto element) { sums<decltype(element)>(context, *blocks, out); });
   }
 
  private:

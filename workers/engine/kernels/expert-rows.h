@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "words.h"
@@ -18,15 +19,13 @@ struct ExpertBlock {
 // Groups choices by their experts, in order of the experts and then of the choices.
 // @param largest number of choices in a block
 // @return nothing if an expert does not exist
-inline std::vector<ExpertBlock> group_by_expert(const int32_t *experts, int64_t choices, int64_t count, int64_t largest, bool *valid) {
+inline std::optional<std::vector<ExpertBlock>> group_by_expert(const int32_t *experts, int64_t choices, int64_t count, int64_t largest) {
   std::vector<std::vector<int64_t>> of_expert(count);
-  *valid = true;
-  for (int64_t i = 0; i < choices && *valid; i++) {
-    *valid = experts[i] >= 0 && experts[i] < count;
-    if (*valid) of_expert[experts[i]].push_back(i);
+  for (int64_t i = 0; i < choices; i++) {
+    if (experts[i] < 0 || experts[i] >= count) return std::nullopt;
+    of_expert[experts[i]].push_back(i);
   }
   std::vector<ExpertBlock> blocks;
-  if (!*valid) return blocks;
   for (int64_t expert = 0; expert < count; expert++) {
     const std::vector<int64_t> &all = of_expert[expert];
     for (size_t first = 0; first < all.size(); first += largest)

@@ -2,10 +2,8 @@
 #include <cstring>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "kernel.h"
 #include "parallel.h"
-#include "quantized-matrix.h"
+#include "quantized-kernel.h"
 #include "tensorflow/core/framework/op.h"
 #include "unknown-shapes.h"
 
@@ -37,16 +35,9 @@ class Quantize : public Kernel {
 };
 
 // The whole matrix in f32, or its transpose.
-class Dequantize : public Kernel {
+class Dequantize : public QuantizedKernel {
  public:
-  explicit Dequantize(tf::OpKernelConstruction *construction) : Kernel(construction) {
-    std::string format;
-    OP_REQUIRES_OK(construction, construction->GetAttr("format", &format));
-    OP_REQUIRES_OK(construction, construction->GetAttr("rows", &layout_.rows));
-    OP_REQUIRES_OK(construction, construction->GetAttr("columns", &layout_.columns));
-    OP_REQUIRES_OK(construction, construction->GetAttr("transposed", &transposed_));
-    OP_REQUIRES(construction, quantized_format(format, &layout_.format), absl::InvalidArgumentError(absl::StrCat(format, " is no format")));
-  }
+  using QuantizedKernel::QuantizedKernel;
   void Compute(tf::OpKernelContext *context) override {
     const tf::Tensor &w = context->input(0);
     OP_REQUIRES(context, static_cast<int64_t>(w.TotalBytes()) >= layout_.bytes(),
@@ -64,10 +55,6 @@ class Dequantize : public Kernel {
       }
     });
   }
-
- private:
-  QuantizedLayout layout_;
-  bool transposed_;
 };
 
 REGISTER_OP("GraftQuantize").Input("w: float").Output("out: int32").Attr("format: string").SetShapeFn(unknown_shapes);

@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "kernel.h"
 #include "parallel.h"
-#include "quantized-matrix.h"
+#include "quantized-kernel.h"
 #include "tensorflow/core/framework/op.h"
 #include "unknown-shapes.h"
 #include "words.h"
@@ -69,16 +67,9 @@ class Panel {
 };
 
 // X [tokens, inner] · Wᵀ, or X · W if not `transposed`. The sums are f32 and have one order, whatever is computed beside them.
-class QuantizedProduct : public Kernel {
+class QuantizedProduct : public QuantizedKernel {
  public:
-  explicit QuantizedProduct(tf::OpKernelConstruction *construction) : Kernel(construction) {
-    std::string format;
-    OP_REQUIRES_OK(construction, construction->GetAttr("format", &format));
-    OP_REQUIRES_OK(construction, construction->GetAttr("rows", &layout_.rows));
-    OP_REQUIRES_OK(construction, construction->GetAttr("columns", &layout_.columns));
-    OP_REQUIRES_OK(construction, construction->GetAttr("transposed", &transposed_));
-    OP_REQUIRES(construction, quantized_format(format, &layout_.format), absl::InvalidArgumentError(absl::StrCat(format, " is no format")));
-  }
+  using QuantizedKernel::QuantizedKernel;
   void Compute(tf::OpKernelContext *context) override {
     const tf::Tensor &x = context->input(0), &w = context->input(1);
     const int64_t inner = transposed_ ? layout_.columns : layout_.rows, columns = transposed_ ? layout_.rows : layout_.columns;
@@ -90,9 +81,6 @@ class QuantizedProduct : public Kernel {
   }
 
  private:
-  QuantizedLayout layout_;
-  bool transposed_;
-
   template <class Element>
   void multiply(tf::OpKernelContext *context, const tf::Tensor &x, const QuantizedMatrix &w, int64_t inner, int64_t columns, tf::Tensor *out) const {
     const int64_t tokens = x.dim_size(0), across = blocks_of(columns, kPanelColumns), down = blocks_of(tokens, kPanelTokens);
