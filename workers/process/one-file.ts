@@ -9,7 +9,7 @@ type Source = [path: string, sizeBytes: number, modifiedMs: number];
 
 /**
  * @param program the path of its TypeScript
- * @returns the path of the file; null if there is none, or a source has changed since
+ * @returns the path of the file, or null where set-up has written none or a source has changed after that
  */
 export function oneFile(program: string, root = packageRoot): string | null {
   const place = join(root, 'node_modules', '.graft', relative(root, program).replace(/\.ts$/, ''));
