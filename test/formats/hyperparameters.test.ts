@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { checkHyperparameters, checkLength } from '../../src/formats/check-hyperparameters.ts';
-import { type Hyperparameters, hyperparameterWarnings, resolveHyperparameters, warmupSteps } from '../../src/formats/hyperparameters.ts';
+import { hyperparameterWarnings } from '../../src/formats/hyperparameter-warnings.ts';
+import { type Hyperparameters, resolveHyperparameters, warmupSteps } from '../../src/formats/hyperparameters.ts';
 import { resolveTuning } from '../../src/formats/tuning/tuning.ts';
 
 const resolved = (requested: Hyperparameters) =>

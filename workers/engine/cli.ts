@@ -8,11 +8,11 @@ import { Value } from 'typebox/value';
 import { defined } from '../../src/formats/defined.ts';
 import { CONVERTED_FORMATS, DTYPES_OF } from '../../src/formats/export-format.ts';
 import { Hyperparameters } from '../../src/formats/hyperparameters.ts';
-import { quantity } from '../../src/formats/quantity.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import { ALL_LINEAR } from '../../src/formats/tuning/lora-fields.ts';
 import { resolveTuning, TUNING_TYPES, type Tuning, tuningSchema } from '../../src/formats/tuning/tuning.ts';
-import type { Prepared, StepReport, TrainOptions, TrainReport } from './contract.ts';
+import type { TrainOptions } from './contract.ts';
+import { printPrepared, printPreparing, printStep } from './print-progress.ts';
 
 const USAGE = `Usage:
   npm run train -- --model DIR --data FILE --out DIR [options]
@@ -122,50 +122,6 @@ async function trainCommand(args: string[]): Promise<void> {
 
 function interruption(): Refusal {
   return new Refusal('interrupted', 'interrupted', { hint: 'If you gave --checkpoints, continue with --resume and the last checkpoint.' });
-}
-
-/** Prints each percent once: large files report more often. */
-function printPreparing(): NonNullable<TrainReport['preparing']> {
-  let printed = '';
-  return ({ param, bytesRead, bytesTotal, lines }) => {
-    const share = `${param.replace('_', ' ')}: ${Math.floor((100 * bytesRead) / bytesTotal)} % read`;
-    if (share !== printed) console.log(`${share}, ${quantity(lines, 'example')}`);
-    printed = share;
-  };
-}
-
-function printPrepared({
-  warnings,
-  training,
-  validation,
-  hyperparameters,
-  totalSteps,
-  startStep,
-  trainableParameters,
-  totalParameters,
-}: Prepared): void {
-  for (const warning of [...warnings, ...training.warnings, ...(validation?.warnings ?? [])]) console.log(`warning: ${warning}`);
-  const { n_epochs: epochs, batch_size: batchSize, learning_rate: rate } = hyperparameters;
-  console.log(`${training.examples} examples, ${training.tokens} tokens, ${training.supervisedTokens} of them trained on`);
-  console.log(`${trainableParameters.toLocaleString('en')} of ${totalParameters.toLocaleString('en')} parameters trained`);
-  console.log(
-    `${totalSteps} steps: ${epochs} epochs in batches of ${batchSize}, learning rate ${rate}${startStep > 0 ? `, resuming after step ${startStep}` : ''}`,
-  );
-}
-
-function printStep({ step, totalSteps, metrics, notices = [] }: StepReport): void {
-  const { train_loss: loss, train_mean_token_accuracy: accuracy, grad_norm: norm, tokens, seconds, valid_loss, full_valid_loss } = metrics;
-  const valid = full_valid_loss ?? valid_loss;
-  const parts = [
-    `step ${step}/${totalSteps}`,
-    ...(loss === undefined ? [] : [`loss ${loss.toFixed(4)}`]),
-    ...(accuracy === undefined ? [] : [`accuracy ${accuracy.toFixed(3)}`]),
-    ...(norm === undefined ? [] : [`norm ${norm.toFixed(3)}`]),
-    `${Math.round(tokens! / seconds!)} tokens/s`,
-    ...(valid === undefined ? [] : [`validation loss ${valid.toFixed(4)}`]),
-  ];
-  console.log(parts.join('  '));
-  for (const { message } of notices) console.log(message);
 }
 
 async function generateCommand(args: string[]): Promise<void> {

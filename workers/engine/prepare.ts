@@ -1,11 +1,10 @@
 /** Everything a run needs before its first step: data tokenised, options resolved, model opened, an earlier run's state restored. */
-import { isDeepStrictEqual } from 'node:util';
 import { checkBestModel, isOnValidation, watchedMetric } from '../../src/formats/best-model.ts';
 import { checkHyperparameters, checkLength } from '../../src/formats/check-hyperparameters.ts';
-import { hyperparameterWarnings, type ResolvedHyperparameters, resolveHyperparameters, stepsOf } from '../../src/formats/hyperparameters.ts';
+import { hyperparameterWarnings } from '../../src/formats/hyperparameter-warnings.ts';
+import { type ResolvedHyperparameters, resolveHyperparameters, stepsOf } from '../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../src/formats/model-config.ts';
 import { objectiveFormat } from '../../src/formats/objectives/objectives.ts';
-import { Refusal } from '../../src/formats/refusal.ts';
 import { type ResolvedTuning, trainedShapes, virtualTokens } from '../../src/formats/tuning/tuning.ts';
 import { type Answers, openAnswers, prepareQuestions } from './answers/answers.ts';
 import { BadSteps } from './bad-steps.ts';
@@ -25,7 +24,7 @@ import { readModelConfig } from './model/weights.ts';
 import { objectiveOf } from './objectives/objectives.ts';
 import { prepareData, type RunData } from './prepare-data.ts';
 import { basePredictions, type Predictions } from './proof/base-predictions.ts';
-import { earlierBest, restore } from './resume.ts';
+import { checkSameRun, earlierBest, restore } from './resume.ts';
 import { startFromAdapter, tuningOf } from './start-from.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { versions } from './tensorflow/tensorflow.ts';
@@ -246,13 +245,4 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     disposeModel,
     dispose,
   };
-}
-
-/** Resuming with other data or options would reproduce neither run. */
-function checkSameRun(saved: TrainerState, now: Pick<TrainerState, 'seed' | 'tuning' | 'hyperparameters' | 'trainingSha256' | 'chatTemplate'>): void {
-  const differs = (Object.keys(now) as (keyof typeof now)[]).filter((key) => !isDeepStrictEqual(saved[key] ?? null, now[key]));
-  if (differs.length === 0) return;
-  throw new Refusal('checkpoint_mismatch', `the checkpoint was written with a different ${differs.join(', ')}`, {
-    hint: 'Resume with the options and the file of the first run, or start a new run.',
-  });
 }

@@ -1,4 +1,5 @@
 /** Restores an earlier run's state, and compares what the model then predicts with what it predicted when the state was written. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Precision } from '../../src/formats/hyperparameters.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { ResumedState } from './contract.ts';
@@ -18,6 +19,18 @@ const SAMPLE_TOKENS = 2_048;
  * to the bit; another one sums in another order.
  */
 const LOSS_TOLERANCE: Readonly<Record<Precision, number>> = { f32: 1e-3, bf16: 2e-2 };
+
+/** Resuming with other data or options would reproduce neither run. @throws Refusal `checkpoint_mismatch` */
+export function checkSameRun(
+  saved: TrainerState,
+  now: Pick<TrainerState, 'seed' | 'tuning' | 'hyperparameters' | 'trainingSha256' | 'chatTemplate'>,
+): void {
+  const differs = (Object.keys(now) as (keyof typeof now)[]).filter((key) => !isDeepStrictEqual(saved[key] ?? null, now[key]));
+  if (differs.length === 0) return;
+  throw new Refusal('checkpoint_mismatch', `the checkpoint was written with a different ${differs.join(', ')}`, {
+    hint: 'Resume with the options and the file of the first run, or start a new run.',
+  });
+}
 
 /** @returns the model's loss on a few training examples, in nats per supervised token, without dropout */
 export async function sampleLoss(model: TunedModel, training: ExampleStore): Promise<number> {
