@@ -89,9 +89,10 @@ void Team::help() {
       }
     while (!worked && Clock::now() < until);
     if (worked) continue;
-    asleep_.fetch_add(1);
+    // Counted again each time, and under the lock: whoever wakes the sleepers takes their count away before it locks.
     std::unique_lock<std::mutex> lock(sleep_);
-    wake_.wait(lock, [this] { return has_work(); });
+    asleep_.fetch_add(1);
+    if (!has_work()) wake_.wait(lock);
   }
 }
 
