@@ -1,4 +1,4 @@
-/** Which sequences are computed when. Those in progress are continued together; a new one's prompt is read in pieces between their steps. */
+/** Which sequences are computed when. Those in progress are continued together; prompts of new ones are read in pieces between their steps. */
 import { yieldToEventLoop } from '../evaluate.ts';
 import type { GeneratedText } from './contract.ts';
 import type { Sequence } from './sequence.ts';
@@ -26,6 +26,9 @@ interface Active extends Waiting {
   /** Number of its tokens that are in the cache. */
   seen: number;
 }
+
+/** Prompts' tokens that are read between two steps of the sequences in progress, at most, unless one piece has more: those wait meanwhile. */
+const READ_BETWEEN_STEPS = 512;
 
 export class Schedule {
   readonly #passes: TokenPasses;
@@ -70,12 +73,25 @@ export class Schedule {
         this.#active.push({ ...this.#waiting.shift()!, slot: this.#freeSlots.pop()!, seen: 0 });
       for (const one of this.#active.filter(({ sequence }) => sequence.result !== null)) this.#leave(one);
       for (const one of this.#active) if (this.#passes.isOutdated(one.seen, one.sequence.tokens.length)) one.seen = 0;
-      const [reading] = this.#active.filter((one) => !isReady(one));
-      if (reading !== undefined) await this.#attempt([reading], () => this.#read(reading));
-      const ready = this.#active.filter((one) => one !== reading && isReady(one));
+      await this.#readPrompts();
+      const ready = this.#active.filter(isReady);
       if (ready.length > 0) await this.#attempt(ready, () => this.#next(ready));
     }
     this.#isRunning = false;
+  }
+
+  /** A step takes hardly longer for several sequences than for one, so new ones join as soon as may be. */
+  async #readPrompts(): Promise<void> {
+    let left = READ_BETWEEN_STEPS;
+    for (const one of this.#active.filter((candidate) => !isReady(candidate))) {
+      while (left > 0 && this.#active.includes(one) && !isReady(one)) {
+        const before = one.seen;
+        await this.#attempt([one], () => this.#read(one));
+        left -= one.seen - before;
+        await yieldToEventLoop();
+        this.#dropAborted();
+      }
+    }
   }
 
   /** Ends sequences whose computation throws. */
