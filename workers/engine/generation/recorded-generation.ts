@@ -15,7 +15,7 @@ import { Decoder, type TokenGrid } from '../model/decoder.ts';
 import { expertProducts } from '../model/expert-products.ts';
 import type { Parameters } from '../model/parameters.ts';
 import { softCapped } from '../objectives/cross-entropy.ts';
-import { adapterRowsKernel, rowProductsKernel } from '../tensorflow/native.ts';
+import { adapterRowsKernel, instructionSet, rowProductsKernel } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, tf } from '../tensorflow/tensorflow.ts';
 
@@ -51,7 +51,7 @@ export interface RecordedGeneration {
 
 interface GenerationChoices {
   config: ModelConfig;
-  /** Of the products. Those of `next` round their inputs to bf16 only where the processor is faster then, and sum in f32 in any case. */
+  /** Of the products. They round their inputs to bf16 only where the processor is faster then, and sum in f32 in any case. */
   precision: Precision;
   /** @returns the precision in which a weight is held */
   heldIn(name: string): Precision;
@@ -59,6 +59,8 @@ interface GenerationChoices {
 
 export function recordGeneration({ config, precision, heldIn }: GenerationChoices): RecordedGeneration {
   if (config.inputFirst) throw new Error('the kernels for few rows take weights as [out, in]');
+  const rounds = precision === 'bf16';
+  const roundsForTiles = rounds && instructionSet() === 'amx';
   const recorder = new Recorder(precision);
   const { graph } = recorder;
   const frozen = slabsOf(weightShapes(config), config.names.blocks).map((slab): HeldSlab => {
@@ -68,12 +70,11 @@ export function recordGeneration({ config, precision, heldIn }: GenerationChoice
   const weights = tensorsIn(recorder, frozen);
   const { grid, adapters, last } = declareFeeds(recorder, config, fixedSizes(config, frozen));
   const decoder = new Decoder(config);
-  const rounds = precision === 'bf16';
   const record = (pass: 'read' | 'next'): Output => {
     let logits: Output | undefined;
     recorder.record(() =>
       tf.tidy(() => {
-        const parameters = rowParameters(weights, { config, adapters, few: pass === 'next', rounds });
+        const parameters = rowParameters(weights, { config, adapters, rounds, general: pass === 'read' && roundsForTiles });
         const states = pass === 'next' ? decoder.states(grid, parameters) : decoder.statesAt(grid, last, parameters);
         const [products] = rowProductsKernel(states, [decoder.head(parameters)], { rounds });
         logits = recorder.outputOf(softCapped(products!, config.logitSoftCap));
@@ -109,20 +110,20 @@ function declareFeeds(recorder: Recorder, config: ModelConfig, sizes: readonly n
 interface RowParametersOptions {
   config: ModelConfig;
   adapters: Tensor1D;
-  /** Whether there are too few rows for a general product. */
-  few: boolean;
+  /** Whether TensorFlow's products are used: on the processor's matrix unit, ours are faster only for a few rows. */
+  general: boolean;
   /** Whether their inputs may be rounded to bf16. */
   rounds: boolean;
 }
 
 /** The base model's layers, each followed by the update of every row's own adapter. */
-function rowParameters(weights: ReadonlyMap<string, Tensor>, { config, adapters, few, rounds }: RowParametersOptions): Parameters {
+function rowParameters(weights: ReadonlyMap<string, Tensor>, { config, adapters, general, rounds }: RowParametersOptions): Parameters {
   const numbers = new Map([...linearLayers(config).keys()].map((module, index) => [module, index]));
   const weight = (name: string): Tensor => weights.get(name)!;
   const linears = (modules: readonly string[], x: Tensor2D): Tensor2D[] =>
     within(modules[0]!, () => {
       const matrices = modules.map((module) => weight(`${module}.weight`) as Tensor2D);
-      const products = few ? rowProductsKernel(x, matrices, { rounds }) : matrices.map((W): Tensor2D => tf.matMul(x, W, false, true));
+      const products = general ? matrices.map((W): Tensor2D => tf.matMul(x, W, false, true)) : rowProductsKernel(x, matrices, { rounds });
       const number = numbers.get(modules[0]!);
       const updated = number === undefined ? products : adapterRowsKernel(x, adapters, products, number); // a router has no number
       return modules.map((module, index) => {

@@ -1,4 +1,5 @@
-// Linear layers of the newest token of a few texts. General products rearrange the matrix first, which takes longer than reading it.
+// Linear layers of the newest token of a few texts, or of a piece of one. General products rearrange the matrix first, which takes longer than
+// reading it.
 #include "per-instruction-set/row-products.h"
 
 #include <algorithm>
