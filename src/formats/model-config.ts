@@ -93,6 +93,8 @@ export interface Experts {
   inputFirst?: true;
   /** Gates and ups alternate. */
   interleaved?: true;
+  /** In training, the loss that spreads tokens evenly over the experts (Fedus et al. 2021) is added to the objective's, times this. */
+  balance?: number;
   /** (up + 1)·gate·σ(alpha·gate), with gate up to `limit` and up within ±`limit`, instead of act(gate)·up. */
   clamped?: { alpha: number; limit: number };
 }

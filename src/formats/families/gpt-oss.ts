@@ -4,7 +4,7 @@ import type { ExpertNames, ModelConfig } from '../model-config.ts';
 import { shown } from '../shown.ts';
 import { type Family, layerWindows, withAttentionBias } from './family.ts';
 import { LLAMA_NAMES, llamaLike } from './llama.ts';
-import { withExperts } from './mixtures.ts';
+import { balanceOf, withExperts } from './mixtures.ts';
 
 const EXPERTS: ExpertNames = { router: 'mlp.router', gateAndUp: 'mlp.experts.gate_up_proj', down: 'mlp.experts.down_proj' };
 
@@ -39,6 +39,7 @@ export const gptOss: Family = (fields) => {
     // A softmax over a token's experts alone.
     normalised: true,
     inBlocks: config.mixers.map(() => true),
+    ...balanceOf(fields),
     bias: true,
     inputFirst: true,
     interleaved: true,

@@ -24,6 +24,7 @@ const MLP: ModelConfig['names']['mlp'] = { gate: 'feed_forward.gate_proj', up: '
 
 export const llama4: Family = (fields) => {
   fields.ignore('router_jitter_noise', 0);
+  fields.ignore('output_router_logits', false);
   fields.value('for_llm_compressor'); // of no effect in the maths
   const config = llamaLike(fields, {
     epsilon: 1e-5,

@@ -30,10 +30,14 @@ const MIXTRAL_NAMES: ExpertNames = {
 };
 
 export function withExperts(fields: ConfigFields, config: ModelConfig, { names, ...experts }: Experts & { names: ExpertNames }): ModelConfig {
-  // transformers adds a loss that balances the experts then.
-  if (fields.flag('output_router_logits')) fields.unsupported('output_router_logits is true');
   if (experts.perToken > experts.count) fields.contradiction(`num_experts_per_tok (${experts.perToken}) is more than the ${experts.count} experts`);
   return { ...config, experts, names: { ...config.names, experts: names } };
+}
+
+/** What transformers does when it is asked to return the routers' logits. */
+export function balanceOf(fields: ConfigFields): Pick<Experts, 'balance'> {
+  if (!fields.flag('output_router_logits') || fields.value('router_aux_loss_coef') === 0) return {};
+  return { balance: fields.positive('router_aux_loss_coef', 0.001) };
 }
 
 /** Every block has experts. */
@@ -52,6 +56,7 @@ export const mixtral: Family = (fields) => {
     intermediateSize: config.intermediateSize,
     normalised: true,
     inBlocks: config.mixers.map(() => true),
+    ...balanceOf(fields),
     names: MIXTRAL_NAMES,
   });
 };
@@ -81,6 +86,7 @@ export function qwenExperts(fields: ConfigFields, fallback: Omit<Experts, 'inBlo
     perToken: fields.natural('num_experts_per_tok', fallback.perToken),
     intermediateSize: fields.natural('moe_intermediate_size', fallback.intermediateSize),
     normalised: fields.flag('norm_topk_prob', fallback.normalised),
+    ...balanceOf(fields),
   };
 }
 

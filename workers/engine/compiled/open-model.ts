@@ -2,6 +2,7 @@
 
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { requireMemory } from '../../../src/formats/memory-needed.ts';
+import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import type { Optim } from '../../../src/formats/optimizer.ts';
 import type { Quantization } from '../../../src/formats/quantization.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
@@ -89,8 +90,10 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     recorded,
   } = choices;
   checkOptimizer(choices);
+  const config = readModelConfig(modelDir);
+  checkBalance(config, objective);
   const run = {
-    config: readModelConfig(modelDir),
+    config,
     tuning,
     precision,
     optim,
@@ -125,6 +128,15 @@ export function openTogether(
   const shared = { objective, members, precision, quantization, gradientCheckpointing, ...(measures && { paced }) };
   const base = withWeights(modelDir, recorded, (weights) => new SharedBase({ ...weights, ...shared }));
   return members.map(({ tuning }, number) => new Member(base, number, tuning));
+}
+
+/** @throws Refusal `unsupported_objective` */
+function checkBalance({ experts }: ModelConfig, { name }: Objective): void {
+  if (experts?.balance === undefined || name === supervised.name) return;
+  throw new Refusal('unsupported_objective', `config.json has output_router_logits, whose loss is added to a supervised loss only, not to ${name}`, {
+    param: 'model',
+    hint: 'Set output_router_logits to false in config.json.',
+  });
 }
 
 /** @throws Refusal `unsupported_optimizer` */

@@ -11,7 +11,7 @@ import type { AttentionPass } from './attend.ts';
 import { attention, attentionMask, type KeysAndValues, type TokenPlaces } from './attention.ts';
 import { deltaNet } from './delta-net.ts';
 import { lookUp } from './embedding.ts';
-import { mixture } from './mixture.ts';
+import { mixture, type Routing } from './mixture.ts';
 import { mlp } from './mlp.ts';
 import { norm } from './norm.ts';
 import type { Parameters } from './parameters.ts';
@@ -47,9 +47,10 @@ export class Decoder {
 
   /**
    * Embedding and all blocks, without the final norm.
+   * @param routings takes what each router says of the tokens
    * @returns [rows · length, hidden]
    */
-  hiddenStates(grid: TokenGrid, parameters: Parameters): Tensor2D {
+  hiddenStates(grid: TokenGrid, parameters: Parameters, routings?: Routing[]): Tensor2D {
     const config = this.#config;
     const { norms, blocks } = config.names;
     const passOf = this.#passes(grid, parameters);
@@ -75,7 +76,7 @@ export class Decoder {
       const afterAttention = added(x, normed(mixed, block, norms.afterAttention));
       const mlpInput = config.parallelResidual ? x : afterAttention;
       const feedForward = config.experts?.inBlocks[i] === true ? mixture : mlp;
-      const mlpOutput = within(`${block}.mlp`, () => feedForward(normed(mlpInput, block, norms.beforeMlp), block, { config, parameters }));
+      const mlpOutput = within(`${block}.mlp`, () => feedForward(normed(mlpInput, block, norms.beforeMlp), block, { config, parameters, routings }));
       x = added(afterAttention, normed(mlpOutput, block, norms.afterMlp));
       if (inputs !== null)
         x = tf.add(
@@ -90,10 +91,11 @@ export class Decoder {
   /**
    * The head's input at some positions.
    * @param positions [n] int32 into [rows · length]
+   * @param routings  takes what each router says of all tokens
    * @returns [n, hidden], normed
    */
-  statesAt(grid: TokenGrid, positions: Tensor1D, parameters: Parameters): Tensor2D {
-    return this.#finalNorm(lookUp(this.hiddenStates(grid, parameters), positions, { trained: true }), parameters);
+  statesAt(grid: TokenGrid, positions: Tensor1D, parameters: Parameters, routings?: Routing[]): Tensor2D {
+    return this.#finalNorm(lookUp(this.hiddenStates(grid, parameters, routings), positions, { trained: true }), parameters);
   }
 
   /** The head's input at all positions. @returns [rows · length, hidden], normed */

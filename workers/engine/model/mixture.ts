@@ -7,16 +7,33 @@ import { clampedGate, gatedBy } from './activation.ts';
 import { lookUp } from './embedding.ts';
 import type { Parameters } from './parameters.ts';
 
+/** What a router has said of the tokens of a pass. */
+export interface Routing {
+  /** [tokens, experts] */
+  logits: Tensor2D;
+  /** [tokens, perToken] int32, the experts' numbers */
+  chosen: Tensor2D;
+}
+
+export interface MixtureContext {
+  config: ModelConfig;
+  parameters: Parameters;
+  /** Takes what the router says, where that is wanted. */
+  routings?: Routing[] | undefined;
+}
+
 /**
  * Σ wₑ·downₑ(f(gateₑ(x)) · upₑ(x)) over the experts e that the router gives a token, and what all tokens go through.
  * @param x     [tokens, hidden]
  * @param block the block's name
  * @returns     [tokens, hidden]
  */
-export function mixture(x: Tensor2D, block: string, { config, parameters }: { config: ModelConfig; parameters: Parameters }): Tensor2D {
+export function mixture(x: Tensor2D, block: string, { config, parameters, routings }: MixtureContext): Tensor2D {
   const [experts, names] = [config.experts!, config.names.experts!];
   const [tokens, hidden] = x.shape;
-  const { weights, chosen } = routed(parameters.linear(`${block}.${names.router}`, x), experts);
+  const logits = parameters.linear(`${block}.${names.router}`, x);
+  const { weights, chosen } = routed(logits, experts);
+  routings?.push({ logits, chosen });
   const choices = tf.reshape(chosen, [-1]) as Tensor1D; // [tokens · perToken]
   const linear = (name: string, x: Tensor2D): Tensor2D => {
     const y = parameters.experts(`${block}.${name}`, x, choices);

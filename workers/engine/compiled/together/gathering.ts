@@ -118,7 +118,8 @@ function sharedBy(choices: TrainingChoices): string | null {
   } = choices;
   if (noiseAlpha !== undefined || optimizerInBackward || memberOf(choices) === null || (objective !== undefined && objective.sumsOf === undefined))
     return null;
-  const isAlike = methodOf(tuning).adapter!.isPerRow(tuning, readModelConfig(modelDir));
+  const config = readModelConfig(modelDir);
+  const isAlike = methodOf(tuning).adapter!.isPerRow(tuning, config) && config.experts?.balance === undefined;
   return isAlike ? JSON.stringify([modelDir, precision, quantization, gradientCheckpointing, objective?.name ?? 'supervised']) : null;
 }
 
