@@ -9,7 +9,7 @@ import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { noiseScales } from '../tuning/embedding-noise.ts';
 import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
-import type { LearningModel, LogitsOptions, MomentValues, TensorValues, TextMemory, Update, WholeStep } from '../tuning/tuned-model.ts';
+import type { LearningModel, LogitsOptions, MomentValues, NamedValues, TensorValues, TextMemory, Update, WholeStep } from '../tuning/tuned-model.ts';
 import { BAD_GRADIENT, BAD_LOSS } from './backward-update.ts';
 import { fetchesOf, runsOf, wholeStepOf } from './fetches.ts';
 import { Learner, zeroedState } from './learner.ts';
@@ -148,7 +148,7 @@ export class CompiledModel implements LearningModel {
     return new Map(constant.flatMap(({ slab }) => slab.parts.map(({ name, shape }) => [name, { shape, data: values.get(name)! }])));
   }
 
-  assign(values: ReadonlyMap<string, Float32Array>): void {
+  assign(values: NamedValues): void {
     const fill = filledFrom((name) => values.get(name)!);
     const constant = this.#recorded.constant.filter(({ slab }) => slab.parts.every(({ name }) => values.has(name)));
     assignSlabs(this.#session, [...this.#learner.filledWith((name) => values.get(name)!), ...constant.map((held) => ({ ...held, fill }))]);

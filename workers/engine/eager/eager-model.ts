@@ -15,7 +15,7 @@ import { type Scalar, type Tensor, tf, type Variable } from '../tensorflow/tenso
 import { noiseScales, withEmbeddingNoise } from '../tuning/embedding-noise.ts';
 import { methodOf, readAdapterTuning, withAdapter } from '../tuning/methods.ts';
 import { type DropoutPosition, dropoutKey, type Trained, untuned, variable } from '../tuning/trained.ts';
-import type { LogitsOptions, TensorValues, TunedModel } from '../tuning/tuned-model.ts';
+import type { LogitsOptions, NamedValues, TensorValues, TunedModel } from '../tuning/tuned-model.ts';
 
 export interface EagerModel extends TunedModel {
   readonly trainable: ReadonlyMap<string, Variable>;
@@ -178,7 +178,7 @@ class DecoderWithTuning implements EagerModel {
     return valuesOf(this.#trained.constant ?? new Map());
   }
 
-  assign(values: ReadonlyMap<string, Float32Array>): void {
+  assign(values: NamedValues): void {
     const constant = [...(this.#trained.constant ?? [])].filter(([name]) => values.has(name));
     for (const [name, variable] of [...this.trainable, ...constant])
       tf.tidy(() => variable.assign(tf.tensor(values.get(name)!, variable.shape, 'float32')));

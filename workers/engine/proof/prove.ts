@@ -150,7 +150,20 @@ async function measureLoss(measured: Measured, { model, sample, live, evaluating
   measured.loss = { measured_on, examples: examples.length, live, delivered, difference, tolerance: LOSS_TOLERANCE };
 }
 
+/** Numbers that are rounded at once, so that little memory is needed for them. */
+const ROUNDED_AT_ONCE = 2 ** 20;
+
 /** Rounds the live weights as storing does, so that the losses are equal to the bit and rounding is not mistaken for damage. */
 function roundWeights(model: TunedModel, dtype: 'F16' | 'BF16'): void {
-  model.assign(new Map([...model.read()].map(([name, { data }]) => [name, decodeFloats(encodeFloats(data, dtype).slice(), dtype)])));
+  const values = model.readLazily?.() ?? model.read();
+  const rounded = (name: string): Float32Array => {
+    const { data } = values.get(name)!;
+    const result = new Float32Array(data.length);
+    for (let first = 0; first < data.length; first += ROUNDED_AT_ONCE) {
+      const stored = encodeFloats(data.subarray(first, first + ROUNDED_AT_ONCE), dtype);
+      result.set(decodeFloats(stored.slice(), dtype), first);
+    }
+    return result;
+  };
+  model.assign({ has: (name) => values.has(name), get: rounded });
 }

@@ -32,6 +32,9 @@ export interface TextMemory {
   forget(slots: readonly number[]): void;
 }
 
+/** A map, or what computes a value when it is asked for. */
+export type NamedValues = Pick<ReadonlyMap<string, Float32Array>, 'has' | 'get'>;
+
 export interface TunedModel {
   readonly config: ModelConfig;
   /** null for the base model alone. */
@@ -58,8 +61,8 @@ export interface TunedModel {
   readLazily?(): Map<string, TensorValues>;
   /** Values of what the method added without training it, by name. */
   constants(): Map<string, TensorValues>;
-  /** Sets the trained parameters. @param values of all of them, by name, row-major; may have those of constants too */
-  assign(values: ReadonlyMap<string, Float32Array>): void;
+  /** Sets the trained parameters. @param values of all of them, by name, row-major, asked for one after another; may have those of constants too */
+  assign(values: NamedValues): void;
   dispose(): void;
 }
 

@@ -4,7 +4,7 @@ import type { ResolvedLora } from '../../../../src/formats/tuning/lora-fields.ts
 import type { Batch } from '../../data/batch.ts';
 import { type LogitsAt, nextTokenLogits, nextTokens } from '../../model/text-logits.ts';
 import type { Objective, Sums } from '../../objectives/objective.ts';
-import type { LearningModel, LogitsOptions, MomentValues, TensorValues, Update } from '../../tuning/tuned-model.ts';
+import type { LearningModel, LogitsOptions, MomentValues, NamedValues, TensorValues, Update } from '../../tuning/tuned-model.ts';
 import type { Learner } from '../learner.ts';
 import type { SharedBase } from './shared-base.ts';
 
@@ -89,7 +89,7 @@ export class Member implements LearningModel {
     return new Map();
   }
 
-  assign(values: ReadonlyMap<string, Float32Array>): void {
+  assign(values: NamedValues): void {
     this.#base.assign(this.#number, values);
   }
 

@@ -8,6 +8,7 @@ import type { GridContent } from '../../model/token-grid.ts';
 import { addSums, NO_SUMS, type Sums } from '../../objectives/objective.ts';
 import { backend } from '../../tensorflow/backend.ts';
 import { tf } from '../../tensorflow/tensorflow.ts';
+import type { NamedValues } from '../../tuning/tuned-model.ts';
 import { stateFetches } from '../fetches.ts';
 import { Learner, zeroedState } from '../learner.ts';
 import { logitFeeds, passFeeds } from '../pass-feeds.ts';
@@ -68,7 +69,7 @@ export class SharedBase {
     }
   }
 
-  assign(member: number, values: ReadonlyMap<string, Float32Array>): void {
+  assign(member: number, values: NamedValues): void {
     assignSlabs(
       this.#session,
       this.learners[member]!.filledWith((name) => values.get(name)!),
