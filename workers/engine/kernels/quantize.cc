@@ -27,7 +27,8 @@ class Quantize : public Kernel {
     tf::Tensor *out = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, {layout.bytes() / static_cast<int64_t>(sizeof(int32_t))}, &out));
     std::memset(out->data(), 0, out->TotalBytes());
-    quantize(w.flat<float>().data(), layout, out->data());
+    quantize(w.flat<float>().data(), layout, out->data(),
+             [&](int64_t units, int64_t cycles, const std::function<void(int64_t, int64_t)> &work) { parallel(context, units, cycles, work); });
   }
 
  private:

@@ -99,20 +99,34 @@ struct Shares {
   const float inverse;
 };
 
-void quantize_nf4(const float *x, const QuantizedLayout &layout, char *memory) {
+// Writes the codes of a block. For each element all bounds are compared, which takes no branches. @return the block's scale
+float quantize_nf4_block(const float *x, int64_t count, uint8_t *codes) {
+  const float scale = largest(x, count);
+  const Shares shares_of(scale);
+  float shares[kNf4Block] = {};  // with zeros at the end, as bitsandbytes pads
+  for (int64_t i = 0; i < count; i++) shares[i] = shares_of.of(x[i]);
+  int32_t places[kNf4Block] = {};
+  for (int value = 0; value < 15; value++) {
+    const float bound = (kNf4Values[value] + kNf4Values[value + 1]) / 2;
+    for (int64_t i = 0; i < kNf4Block; i++) places[i] += bound < shares[i] ? 1 : 0;
+  }
+  for (int64_t i = 0; i < count; i += 2) codes[i / 2] = static_cast<uint8_t>(places[i] << 4 | places[i + 1]);
+  return scale;
+}
+
+void quantize_nf4(const float *x, const QuantizedLayout &layout, char *memory, const Share &share) {
   const int64_t count = layout.elements(), scale_count = layout.scale_count();
   uint8_t *codes = reinterpret_cast<uint8_t *>(memory), *scale_codes = codes + layout.scales();
   float *nested = reinterpret_cast<float *>(memory + layout.nested());
   std::vector<float> scales(scale_count);
+  share(scale_count, kNf4Block * 8, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; block++) {
+      const int64_t first = block * kNf4Block;
+      scales[block] = quantize_nf4_block(x + first, std::min(kNf4Block, count - first), codes + first / 2);
+    }
+  });
   double sum = 0;
-  for (int64_t block = 0; block < scale_count; block++) {
-    const int64_t first = block * kNf4Block, end = std::min(first + kNf4Block, count);
-    scales[block] = largest(x + first, end - first);
-    sum += scales[block];
-    const Shares shares(scales[block]);
-    for (int64_t i = first; i < end; i++) codes[i / 2] |= nearest(kNf4Values, shares.of(x[i])) << (i % 2 == 0 ? 4 : 0);
-  }
-  if (count % 2 == 1) codes[count / 2] |= nearest(kNf4Values, 0.0f);  // as bitsandbytes pads
+  for (const float scale : scales) sum += scale;
   const float mean = static_cast<float>(sum / scale_count);
   for (float &scale : scales) scale -= mean;
   for (int64_t i = 0; i < layout.nested_count(); i++) {
@@ -124,23 +138,25 @@ void quantize_nf4(const float *x, const QuantizedLayout &layout, char *memory) {
   nested[layout.nested_count()] = mean;
 }
 
-void quantize_int8(const float *x, const QuantizedLayout &layout, char *memory) {
+void quantize_int8(const float *x, const QuantizedLayout &layout, char *memory, const Share &share) {
   int8_t *codes = reinterpret_cast<int8_t *>(memory);
   float *scales = reinterpret_cast<float *>(memory + layout.scales());
-  for (int64_t row = 0; row < layout.rows; row++) {
-    const float *from = x + row * layout.columns;
-    scales[row] = largest(from, layout.columns);
-    if (scales[row] == 0) continue;  // the codes are zero already
-    const float factor = 127.0f / scales[row];
-    for (int64_t i = 0; i < layout.columns; i++) codes[row * layout.columns + i] = static_cast<int8_t>(std::nearbyint(from[i] * factor));
-  }
+  share(layout.rows, layout.columns * 4, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row++) {
+      const float *from = x + row * layout.columns;
+      scales[row] = largest(from, layout.columns);
+      if (scales[row] == 0) continue;  // the codes are zero already
+      const float factor = 127.0f / scales[row];
+      for (int64_t i = 0; i < layout.columns; i++) codes[row * layout.columns + i] = static_cast<int8_t>(std::nearbyint(from[i] * factor));
+    }
+  });
 }
 
 }  // namespace
 
-void quantize(const float *x, const QuantizedLayout &layout, void *memory) {
+void quantize(const float *x, const QuantizedLayout &layout, void *memory, const Share &share) {
   const auto of_format = layout.is_nf4() ? quantize_nf4 : quantize_int8;
-  of_format(x, layout, static_cast<char *>(memory));
+  of_format(x, layout, static_cast<char *>(memory), share);
 }
 
 void QuantizedMatrix::read(int64_t row, int64_t column, int64_t count, float *out) const {

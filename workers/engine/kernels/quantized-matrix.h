@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace graft {
@@ -63,7 +64,10 @@ class QuantizedMatrix {
   const char *memory_;
 };
 
+// Distributes work over threads, as `parallel` does.
+using Share = std::function<void(int64_t units, int64_t cycles, const std::function<void(int64_t begin, int64_t end)> &work)>;
+
 // Quantises a matrix, [rows, columns]. @param memory of `layout.bytes()`, zeroed
-void quantize(const float *x, const QuantizedLayout &layout, void *memory);
+void quantize(const float *x, const QuantizedLayout &layout, void *memory, const Share &share);
 
 }  // namespace graft
