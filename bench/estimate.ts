@@ -60,10 +60,10 @@ function nameOf({ model, tuning, precision, checkpointing = false, batch, length
 
 const work = mkdtempSync(join(tmpdir(), 'graft-estimate-'));
 
-function modelDir(model: Case['model']): string {
+async function modelDir(model: Case['model']): Promise<string> {
   if (model === GRAFT_TINY) return TINY_DIR;
   const dir = join(work, model);
-  if (!existsSync(dir)) writeSmolLm(dir, { shape: model, tokenizerDir: TINY_DIR, fullVocabulary: true });
+  if (!existsSync(dir)) await writeSmolLm(dir, { shape: model, tokenizerDir: TINY_DIR, fullVocabulary: true });
   return dir;
 }
 
@@ -74,7 +74,7 @@ async function measure({ model, tuning, precision, checkpointing = false, batch,
   const training = forkTraining({ env: trainingEnvironment() });
   try {
     const answers = training.dryRun({
-      modelDir: modelDir(model),
+      modelDir: await modelDir(model),
       trainingFile,
       outputDir: join(dir, 'output'),
       checkpointsDir: join(dir, 'checkpoints'),

@@ -75,7 +75,7 @@ async function measure(model: Model, work: string): Promise<Measured> {
   const modelsDir = join(work, 'models');
   const dataDir = join(work, 'data');
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  writeSmolLm(join(modelsDir, model), { tokenizerDir: TOKENIZER_DIR, shape: shapeOf(model) });
+  await writeSmolLm(join(modelsDir, model), { tokenizerDir: TOKENIZER_DIR, shape: shapeOf(model) });
   const weightsBytes = statSync(join(modelsDir, model, 'model.safetensors')).size;
   const conversations = (name: string, examples: number): string => {
     const path = join(work, name);

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { COMPANION_FILES } from '../src/formats/model-files.ts';
 import { weightShapes } from '../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
-import { writeSafetensors } from '../workers/engine/io/safetensors.ts';
+import { shapeSize } from '../src/formats/shape-size.ts';
+import { writeSafetensorsSlowly } from '../workers/engine/io/safetensors.ts';
 import { configJson, type Shape, SMOLLM2_135M } from './smollm-shapes.ts';
 
 /** @returns a source of integers below a bound, always the same ones. Numerical Recipes' generator: fast, and random enough for products */
@@ -25,22 +26,23 @@ interface SmolLmOptions {
   fullVocabulary?: boolean;
 }
 
-/** Writes random weights in bf16, as such models are published, with another model's tokenizer. */
-export function writeSmolLm(dir: string, { tokenizerDir, shape = SMOLLM2_135M, fullVocabulary = false }: SmolLmOptions): void {
+/** Writes random weights in bf16, as such models are published, with another model's tokenizer. One tensor is in memory at a time. */
+export async function writeSmolLm(dir: string, { tokenizerDir, shape = SMOLLM2_135M, fullVocabulary = false }: SmolLmOptions): Promise<void> {
   mkdirSync(dir, { recursive: true });
   const config = { ...configJson(shape), torch_dtype: 'bfloat16' };
   writeFileSync(join(dir, 'config.json'), JSON.stringify(config));
   for (const name of COMPANION_FILES) if (existsSync(join(tokenizerDir, name))) copyFileSync(join(tokenizerDir, name), join(dir, name));
   if (fullVocabulary) fillTokenizer(join(dir, 'tokenizer.json'), config.vocab_size);
   const next = numbers();
-  const tensors = [...weightShapes(parseModelConfig(config, shape))].map(([name, size]) => {
-    const data = new Float32Array(size.reduce((product, length) => product * length, 1));
-    if (size.length === 1)
-      data.fill(1); // norms
-    else for (let i = 0; i < data.length; i++) data[i] = (next(2001) / 1000 - 1) * 0.035;
-    return [name, { shape: size, data }] as const;
-  });
-  writeSafetensors(join(dir, 'model.safetensors'), new Map(tensors), { dtype: 'BF16' });
+  const shapes = weightShapes(parseModelConfig(config, shape));
+  const read = (name: string): Float32Array => {
+    const size = shapes.get(name)!;
+    const data = new Float32Array(shapeSize(size));
+    if (size.length === 1) return data.fill(1); // norms
+    for (let i = 0; i < data.length; i++) data[i] = (next(2001) / 1000 - 1) * 0.035;
+    return data;
+  };
+  await writeSafetensorsSlowly(join(dir, 'model.safetensors'), { shapes, read }, { dtype: 'BF16', progress: async () => {} });
 }
 
 /** Adds tokens to a byte-level BPE, each of two that it has, which merge after all others. */

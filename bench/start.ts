@@ -124,7 +124,7 @@ const cases = [
   .filter(({ name }) => name.includes(options.only));
 
 try {
-  if (cases.some(({ modelDir }) => modelDir === smolLm)) writeSmolLm(smolLm, { tokenizerDir: GRAFT_TINY });
+  if (cases.some(({ modelDir }) => modelDir === smolLm)) await writeSmolLm(smolLm, { tokenizerDir: GRAFT_TINY });
   writeConversations(trainingFile, { examples: 64, words: Number(options.words) });
   const results = [];
   for (const one of cases) results.push(await measure(one));
