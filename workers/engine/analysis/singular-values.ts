@@ -2,6 +2,7 @@
 import { Matrix, QrDecomposition, SingularValueDecomposition } from 'ml-matrix';
 import { ENERGY_RANKS, type EnergyShare, SHOWN_SINGULAR_VALUES } from '../../../src/formats/analysis.ts';
 import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+import { tidyValues } from '../tensorflow/tidy-values.ts';
 import { largestDirections } from '../tuning/decomposition.ts';
 import type { LowRankProduct } from '../tuning/method.ts';
 
@@ -37,7 +38,7 @@ export function ofProduct({ A, B, r, scaling, inputFirst }: LowRankProduct): Sin
 /** @param D row-major. @param name decides where the search begins */
 export function ofMatrix(D: Float32Array, [rows, columns]: readonly [number, number], name: string): SingularValues {
   const size = Math.min(SEARCHED, rows, columns);
-  return tf.tidy(() => {
+  return tidyValues(() => {
     const matrix: Tensor2D = tf.tensor2d(D, [rows, columns]);
     const { U, S, V } = largestDirections(matrix, size, { iterations: ROUNDS, seed: 0, name });
     const values = [...S.dataSync()];
@@ -54,7 +55,7 @@ export function ofMatrix(D: Float32Array, [rows, columns]: readonly [number, num
       energy: sumOfSquares(D),
       error: isWhole ? 0 : Math.max(...residual) / values[0]!,
     };
-  }) as unknown as SingularValues;
+  });
 }
 
 export function sumOfSquares(values: Iterable<number>): number {

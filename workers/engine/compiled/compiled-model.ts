@@ -7,6 +7,7 @@ import { allLogits, type LogitsAt, nextTokenLogits, nextTokens } from '../model/
 import { NO_SUMS, type Objective, type Sums } from '../objectives/objective.ts';
 import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
+import { tidyValues } from '../tensorflow/tidy-values.ts';
 import { noiseScales } from '../tuning/embedding-noise.ts';
 import { type DropoutPosition, dropoutKey } from '../tuning/trained.ts';
 import type { LearningModel, LogitsOptions, MomentValues, NamedValues, TensorValues, TextMemory, Update, WholeStep } from '../tuning/tuned-model.ts';
@@ -42,9 +43,7 @@ export class CompiledModel implements LearningModel {
   readonly #session: GraphSession;
   readonly #learner: Learner;
   readonly #logitsAt: LogitsAt = (content, positions) =>
-    tf.tidy(() =>
-      this.#session.run(logitFeeds(content, positions, this.config), [this.#recorded.logits])[0]!.dataSync<'float32'>(),
-    ) as unknown as Float32Array;
+    tidyValues(() => this.#session.run(logitFeeds(content, positions, this.config), [this.#recorded.logits])[0]!.dataSync<'float32'>());
 
   constructor({ readWeight, ...choices }: CompileOptions) {
     const recorded = recordModel(choices);
@@ -89,10 +88,10 @@ export class CompiledModel implements LearningModel {
   referenceOf(batch: Batch): Float32Array | null {
     const { reference } = this.#recorded;
     if (reference === null) return null;
-    return tf.tidy(() => {
+    return tidyValues(() => {
       const feeds = passFeeds(this.objective, batch, this.#recorded.context);
       return feeds === null ? new Float32Array() : this.#session.run(feeds.tensors, [reference.output])[0]!.dataSync<'float32'>();
-    }) as unknown as Float32Array;
+    });
   }
 
   evaluate(batch: Batch): Sums {

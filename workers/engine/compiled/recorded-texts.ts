@@ -8,6 +8,7 @@ import { rotaryFrequencies } from '../model/rotary-frequencies.ts';
 import { rotariesOf } from '../model/token-grid.ts';
 import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+import { tidyValues } from '../tensorflow/tidy-values.ts';
 import type { TextMemory } from '../tuning/tuned-model.ts';
 import { DType, type Output } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
@@ -70,7 +71,7 @@ export function openTextMemory(session: GraphSession, { next, release }: Recorde
   const ints = (values: readonly number[], shape = [values.length]): Tensor => tf.tensor(Int32Array.from(values), shape, 'int32');
   return {
     next: (pieces) =>
-      tf.tidy(() => {
+      tidyValues(() => {
         const tokens = pieces.flatMap(({ ids }) => ids);
         let end = 0;
         const lasts = pieces.map(({ ids }) => {
@@ -88,7 +89,7 @@ export function openTextMemory(session: GraphSession, { next, release }: Recorde
           ...Object.fromEntries(rotariesOf(config).map((rotary, index) => [FEEDS.frequencies(index), tf.tensor1d(rotaryFrequencies(rotary))])),
         };
         return session.run(feeds, [next])[0]!.dataSync<'int32'>();
-      }) as unknown as Int32Array,
+      }),
     forget(slots) {
       tf.tidy(() => void session.run({ [FEEDS.released]: ints(slots) }, [release]));
     },

@@ -12,6 +12,7 @@ import { softCapped } from '../objectives/cross-entropy.ts';
 import { type ComputedSums, type FedBatch, type Forward, fedTensors, NO_SUMS, type ObjectiveContext, type Sums } from '../objectives/objective.ts';
 import { supervised } from '../objectives/supervised.ts';
 import { type Scalar, type Tensor, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import { tidyValues } from '../tensorflow/tidy-values.ts';
 import { noiseScales, withEmbeddingNoise } from '../tuning/embedding-noise.ts';
 import { methodOf, readAdapterTuning, withAdapter } from '../tuning/methods.ts';
 import { type DropoutPosition, dropoutKey, type Trained, untuned, variable } from '../tuning/trained.ts';
@@ -98,13 +99,13 @@ class DecoderWithTuning implements EagerModel {
   readonly #trained: Joined;
   readonly #tensors: ReadonlySet<Tensor>;
   readonly #logits: LogitsAt = (content, positions) =>
-    tf.tidy(() => {
+    tidyValues(() => {
       const parameters = this.#trained.parameters();
       const grid = tokenGrid(content, this.config);
       const states = this.#decoder.statesAt(grid, tf.tensor1d(positions, 'int32'), parameters);
       const logits = tf.matMul(states, this.#decoder.head(parameters), false, true);
       return softCapped(logits, this.config.logitSoftCap).dataSync<'float32'>();
-    }) as unknown as Float32Array;
+    });
 
   constructor({ config, tuning, weights, trained }: Parts) {
     this.config = config;

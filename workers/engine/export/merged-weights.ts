@@ -12,6 +12,7 @@ import { openWeights, readModelConfig, type StoredWeights } from '../model/weigh
 import { adapterProblems } from '../proof/adapter-layout.ts';
 import { openUnless } from '../proof/adapter-shapes.ts';
 import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+import { tidyValues } from '../tensorflow/tidy-values.ts';
 import type { LowRankProduct, Merge } from '../tuning/method.ts';
 import { methodOf, readAdapterTuning } from '../tuning/methods.ts';
 
@@ -194,7 +195,7 @@ function merged(W: Float32Array, matrices: LoraMatrices, config: Pick<ModelConfi
   if (experts !== undefined) return mergedExperts(W, matrices, { count: experts.count, inputFirst: config.experts!.inputFirst ?? false });
   const [input, out] = [A.length / r, B.length / r];
   const inputFirst = isInputFirst(kind, config);
-  return tf.tidy(() => {
+  return tidyValues(() => {
     const [a, b] = [tf.tensor2d(A, [r, input]), tf.tensor2d(B, [out, r])];
     const update = inputFirst ? tf.matMul(a, b, true, true) : tf.matMul(b, a);
     const base = tf.tensor2d(W, inputFirst ? [input, out] : [out, input]);

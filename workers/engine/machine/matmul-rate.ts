@@ -7,6 +7,7 @@ import { setVariable } from '../compiled/session/held-slabs.ts';
 import { GraphSession } from '../compiled/session/session.ts';
 import { type SessionVariable, sessionVariable } from '../compiled/session/session-variable.ts';
 import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
+import { tidyValues } from '../tensorflow/tidy-values.ts';
 
 type Multiply = () => void;
 
@@ -29,7 +30,7 @@ function withProducts<T>(precisions: readonly Precision[], size: number, use: (m
         const session = new GraphSession(recorder.graph, [corner!, ...[a, b].flatMap(settersOf)]);
         sessions.push(session);
         for (const variable of [a, b]) {
-          const values = tf.tidy(() => tf.randomNormal([size, size]).dataSync<'float32'>()) as unknown as Float32Array;
+          const values = tidyValues(() => tf.randomNormal([size, size]).dataSync<'float32'>());
           setVariable(session, variable, values);
         }
         const multiply = () => tf.dispose(session.run({}, [corner!]));

@@ -8,6 +8,7 @@ import { openFittingAdapter } from '../proof/adapter-shapes.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Tensor, type Tensor2D, tf, type Variable } from '../tensorflow/tensorflow.ts';
+import { tidyValues } from '../tensorflow/tidy-values.ts';
 import { leavesBaseFrozen } from './frozen-base.ts';
 import { type Dropout, dropoutOf, keptScaled } from './low-rank.ts';
 import type { JoinOptions, Merge, Method } from './method.ts';
@@ -126,13 +127,13 @@ function openMerge(dir: string, { modelDir, config }: { modelDir: string; config
       const module = name.slice(0, -'.weight'.length);
       const layer = name.endsWith('.weight') ? layers.get(module) : undefined;
       if (layer === undefined) return values;
-      return tf.tidy(() => {
+      return tidyValues(() => {
         const [b, d] = [read(veraName(module, 'b')), read(veraName(module, 'd'))];
         const A = tf.mul(tf.slice(read(PROJECTIONS.A) as Tensor2D, [0, 0], [tuning.r, layer.in]), tf.reshape(d, [-1, 1])) as Tensor2D;
         const B = tf.mul(tf.slice(read(PROJECTIONS.B) as Tensor2D, [0, 0], [layer.out, tuning.r]), tf.reshape(b, [-1, 1])) as Tensor2D;
         const change = config.inputFirst ? tf.matMul(A, B, true, true) : tf.matMul(B, A);
         return tf.add(tf.tensor2d(values, change.shape as [number, number]), change).dataSync<'float32'>();
-      }) as unknown as Float32Array;
+      });
     },
     close: () => file.close(),
   };

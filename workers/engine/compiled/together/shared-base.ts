@@ -8,6 +8,7 @@ import type { GridContent } from '../../model/token-grid.ts';
 import { addSums, NO_SUMS, type Sums } from '../../objectives/objective.ts';
 import { backend } from '../../tensorflow/backend.ts';
 import { tf } from '../../tensorflow/tensorflow.ts';
+import { tidyValues } from '../../tensorflow/tidy-values.ts';
 import type { NamedValues } from '../../tuning/tuned-model.ts';
 import { stateFetches } from '../fetches.ts';
 import { Learner, zeroedState } from '../learner.ts';
@@ -96,11 +97,11 @@ export class SharedBase {
 
   /** @returns [positions, vocab], row-major. @param positions in [rows · length] */
   logitsAt(member: number, content: GridContent, positions: Int32Array): Float32Array {
-    return tf.tidy(() => {
+    return tidyValues(() => {
       const owners = tf.fill([content.rows * content.length], member, 'int32');
       const feeds = { ...logitFeeds(content, positions, this.config), [OWNERS]: owners };
       return this.#session.run(feeds, [this.recorded.logits])[0]!.dataSync<'float32'>();
-    }) as unknown as Float32Array;
+    });
   }
 
   /** Frees the base when the last member leaves. */
