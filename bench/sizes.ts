@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { connect, hasEnded, type JobEvent } from '../scripts/demo/api.ts';
+import { connect, hasEnded } from '../scripts/demo/api.ts';
 import { endOfLog, type Service, startService, stopService, untilReady } from '../scripts/demo/child.ts';
 import { median } from './measures.ts';
 import type { PublishedShape } from './published-shapes.ts';
@@ -70,6 +70,13 @@ interface Measured {
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const secondsSince = (ms: number): number => (performance.now() - ms) / 1000;
 
+async function call<T>(url: string, key: string, path: string, body?: object): Promise<T> {
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+  const response = await fetch(`${url}/v1${path}`, { headers, ...(body && { method: 'POST', body: JSON.stringify(body) }) });
+  if (!response.ok) throw new Error(`${path} failed with status ${response.status}: ${await response.text()}`);
+  return (await response.json()) as T;
+}
+
 async function measure(model: Model, work: string): Promise<Measured> {
   const { precision, quantization, gradientCheckpointing, format }: Size = SIZES[model];
   const modelsDir = join(work, 'models');
@@ -112,18 +119,17 @@ async function measure(model: Model, work: string): Promise<Measured> {
       method: { type: 'supervised', supervised: { hyperparameters } },
     });
     let [job, begunMs, firstMs] = [created, Number.NaN, Number.NaN];
-    let metrics: JobEvent[] = [];
     while (!hasEnded(job)) {
       await sleep(POLL_MS);
       job = await api.job(created.id);
       if (job.status === 'running' && Number.isNaN(begunMs)) begunMs = performance.now();
-      metrics = (await api.events(created.id, 100)).filter(({ type }) => type === 'metrics').reverse();
-      if (metrics.length > 0 && Number.isNaN(firstMs)) firstMs = performance.now();
+      if (Number.isNaN(firstMs) && (await api.events(created.id, 100)).some(({ type }) => type === 'metrics')) firstMs = performance.now();
     }
     if (job.status !== 'succeeded' || job.fine_tuned_model === null)
       throw new Error(`${model}: the job ended as ${job.status}: ${job.error?.message}`);
     const jobSeconds = secondsSince(begunMs);
-    const numbers = (name: string): number[] => metrics.map(({ data }) => (data as Record<string, number> | null)?.[name] ?? Number.NaN);
+    const { data } = await call<{ data: { metrics: Record<string, number> }[] }>(url, key, `/fine_tuning/jobs/${job.id}/metrics`);
+    const numbers = (name: string): number[] => data.map(({ metrics }) => metrics[name] ?? Number.NaN);
     const held = [precision, ...(quantization ? [quantization] : [])].join(', ');
     const { exportSeconds, answersPerSecond } = await use(job.fine_tuned_model, { url, key });
     return {
@@ -135,22 +141,16 @@ async function measure(model: Model, work: string): Promise<Measured> {
   }
 
   async function use(tuned: string, { url, key }: { url: string; key: string }): Promise<Pick<Measured, 'exportSeconds' | 'answersPerSecond'>> {
-    const call = async <T>(path: string, body?: object): Promise<T> => {
-      const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
-      const response = await fetch(`${url}/v1${path}`, { headers, ...(body && { method: 'POST', body: JSON.stringify(body) }) });
-      if (!response.ok) throw new Error(`${path} failed with status ${response.status}: ${await response.text()}`);
-      return (await response.json()) as T;
-    };
     const askedMs = performance.now();
-    let made = await call<{ id: string; status: string; error?: { message: string } | null }>('/exports', { model: tuned, format });
+    let made = await call<{ id: string; status: string; error?: { message: string } | null }>(url, key, '/exports', { model: tuned, format });
     while (!['succeeded', 'failed', 'cancelled'].includes(made.status)) {
       await sleep(POLL_MS);
-      made = await call(`/exports/${made.id}`);
+      made = await call(url, key, `/exports/${made.id}`);
     }
     if (made.status !== 'succeeded') throw new Error(`${model}: the export ended as ${made.status}: ${made.error?.message}`);
     const exportSeconds = secondsSince(askedMs);
     const answer = (tokens: number): Promise<unknown> =>
-      call('/completions', { model: tuned, prompt: 'the cat sat on', max_tokens: tokens, temperature: 0 });
+      call(url, key, '/completions', { model: tuned, prompt: 'the cat sat on', max_tokens: tokens, temperature: 0 });
     await answer(1); // opens the model
     const first = performance.now();
     await answer(1);
