@@ -60,7 +60,7 @@ interface GenerationChoices {
 export function recordGeneration({ config, precision, heldIn }: GenerationChoices): RecordedGeneration {
   if (config.inputFirst) throw new Error('the kernels for few rows take weights as [out, in]');
   const rounds = precision === 'bf16';
-  const roundsForTiles = rounds && instructionSet() === 'amx';
+  const usesMatrixUnit = rounds && instructionSet() === 'amx';
   const recorder = new Recorder(precision);
   const { graph } = recorder;
   const frozen = slabsOf(weightShapes(config), config.names.blocks).map((slab): HeldSlab => {
@@ -74,7 +74,7 @@ export function recordGeneration({ config, precision, heldIn }: GenerationChoice
     let logits: Output | undefined;
     recorder.record(() =>
       tf.tidy(() => {
-        const parameters = rowParameters(weights, { config, adapters, rounds, general: pass === 'read' && roundsForTiles });
+        const parameters = rowParameters(weights, { config, adapters, rounds, general: pass === 'read' && usesMatrixUnit });
         const states = pass === 'next' ? decoder.states(grid, parameters) : decoder.statesAt(grid, last, parameters);
         const [products] = rowProductsKernel(states, [decoder.head(parameters)], { rounds });
         logits = recorder.outputOf(softCapped(products!, config.logitSoftCap));

@@ -95,13 +95,18 @@ function elementsOf(x: Tensor2D, columns: Tensor2D): Tensor2D {
     saved: [columns],
     gradient(dy, [columns]) {
       const [rows, k] = dy.shape;
-      const numbers = tf.tensor(
-        Int32Array.from({ length: size }, (_, column) => column),
-        [1, 1, size],
-        'int32',
-      );
-      const isChosen = tf.cast(tf.equal(tf.reshape(columns!, [rows, k, 1]), numbers), 'float32'); // [rows, k, size]
-      return [tf.sum(tf.mul(isChosen, tf.reshape(dy, [rows, k, 1])), 1)];
+      return [tf.sum(tf.mul(oneHot(columns as Tensor2D, size), tf.reshape(dy, [rows, k, 1])), 1)];
     },
   }));
+}
+
+/** @param columns [rows, k] int32 @returns [rows, k, size], 1 at each column and 0 elsewhere */
+export function oneHot(columns: Tensor2D, size: number): Tensor3D {
+  const numbers = tf.tensor(
+    Int32Array.from({ length: size }, (_, column) => column),
+    [1, 1, size],
+    'int32',
+  );
+  const [rows, k] = columns.shape;
+  return tf.cast(tf.equal(tf.reshape(columns, [rows, k, 1]), numbers), 'float32');
 }

@@ -1,7 +1,7 @@
 /** The loss that spreads tokens evenly over the experts of a mixture, and which tokens of a batch count in it. */
-import type { Batch } from '../data/batch.ts';
+import { type Batch, tokensIn } from '../data/batch.ts';
 import { lookUp } from '../model/embedding.ts';
-import type { Routing } from '../model/mixture.ts';
+import { oneHot, type Routing } from '../model/mixture.ts';
 import { gatherRows } from '../tensorflow/native.ts';
 import { type Scalar, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
@@ -16,25 +16,15 @@ export function balanceLoss(routings: readonly Routing[], tokens: Tensor1D): Sca
   const [, perToken] = routings[0]!.chosen.shape;
   const probabilities = routings.map(({ logits }) => tf.softmax(lookUp(logits, tokens, { trained: true })) as Tensor2D);
   const summed: Tensor1D = tf.addN(probabilities.map((ofTokens) => tf.sum<Tensor1D>(ofTokens, 0)));
-  const counts = tf.tidy(() => tf.sum<Tensor1D>(gatherRows(tf.addN(routings.map(({ chosen }) => timesChosen(chosen, experts))), tokens), 0));
+  const counts = tf.tidy(() =>
+    tf.sum<Tensor1D>(gatherRows(tf.addN(routings.map(({ chosen }) => tf.sum<Tensor2D>(oneHot(chosen, experts), 1))), tokens), 0),
+  );
   const all = tf.div(tf.sum(counts), perToken); // tokens, once for each router
   return tf.mul(tf.sum(tf.mul(tf.div(counts, all), tf.div(summed, all))), experts) as Scalar;
-}
-
-/** @param chosen [tokens, perToken] int32 @returns [tokens, experts] */
-function timesChosen(chosen: Tensor2D, experts: number): Tensor2D {
-  const numbers = tf.tensor(
-    Int32Array.from({ length: experts }, (_, expert) => expert),
-    [1, 1, experts],
-    'int32',
-  );
-  const [tokens, perToken] = chosen.shape;
-  return tf.sum(tf.cast(tf.equal(tf.reshape(chosen, [tokens, perToken, 1]), numbers), 'float32'), 1);
 }
 
 /** @returns the places in [rows · length] that are not padding; all of them where it is not known which are */
 export function tokenPlaces({ rows, length, contents }: Pick<Batch, 'rows' | 'length' | 'contents'>): Int32Array {
   if (contents === undefined) return Int32Array.from({ length: rows * length }, (_, at) => at);
-  const counts = contents.map((sequences) => sequences.reduce((sum, { inputIds }) => sum + inputIds.length, 0));
-  return Int32Array.from(counts.flatMap((count, row) => Array.from({ length: count }, (_, column) => row * length + column)));
+  return Int32Array.from(contents.flatMap((sequences, row) => Array.from({ length: tokensIn(sequences) }, (_, column) => row * length + column)));
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { LOSS_TOLERANCE, type ProofFindings } from '../../../src/formats/adapter-proof.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
+import { shapeSize } from '../../../src/formats/shape-size.ts';
 import { openForInference } from '../compiled/open-model.ts';
 import type { StepReport } from '../contract.ts';
 import { type ExampleStore, firstExamples, inMemory } from '../data/example-store.ts';
@@ -65,7 +66,7 @@ async function proveInMemory(run: Run, { deliveredDir, last, evaluating, signal 
   const live = last.metrics['full_valid_loss'] ?? (await evaluate(model, sample.examples, evaluating)).loss;
   signal?.throwIfAborted();
   // No trained value stays in memory: with zeros the model is its base, with the files' values it is what was delivered.
-  model.assign(new Map([...model.trainable].map(([name, { shape }]) => [name, new Float32Array(shape.reduce((size, length) => size * length, 1))])));
+  model.assign(new Map([...model.trainable].map(([name, { shape }]) => [name, new Float32Array(shapeSize(shape))])));
   const drift = largestDifference(predict(model, run.base.prompts), run.base.logits);
   if (!(drift <= BASE_TOLERANCE)) measured.problems.push(`without its adapter the model's predictions differ from the base model's by ${drift}`);
   methodOf(run.tuning).adapter!.load(model, deliveredDir);

@@ -102,8 +102,8 @@ function opened(choices: readonly TrainingChoices[], measures: boolean): Learnin
 }
 
 /**
- * @returns what runs that share a base have in common; null for one that shares none: it trains other than A and B beside layers, has dropout or noise, takes its steps within its passes, or has
- *   an objective whose sums cannot be told apart
+ * @returns what runs that share a base have in common; null for one that shares none: it trains other than A and B beside layers, has dropout or noise, takes its
+ *   steps within its passes, or has a loss whose sums cannot be told apart, as that of an objective without `sumsOf` or the one that balances experts
  */
 function sharedBy(choices: TrainingChoices): string | null {
   const {

@@ -1,6 +1,6 @@
 /** One base model that several runs train their adapters on. The session of one graph holds the only copy of its weights. */
 import type { ModelConfig } from '../../../../src/formats/model-config.ts';
-import type { Batch, Example } from '../../data/batch.ts';
+import { type Batch, type Example, tokensIn } from '../../data/batch.ts';
 import { microBatches } from '../../data/batches.ts';
 import { inMemory } from '../../data/example-store.ts';
 import { packingOf } from '../../data/packing.ts';
@@ -163,7 +163,7 @@ function* packedTogether(waiting: readonly Pass[], model: Pick<SharedBase, 'conf
   for (const batch of batches) yield { batch, owners: ownersIn(batch, ownerOf) };
 }
 
-const tokensOf = ({ contents }: Batch): number => contents!.flat().reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+const tokensOf = ({ contents }: Batch): number => tokensIn(contents!.flat());
 
 function ownersIn({ rows, length, contents }: Batch, ownerOf: ReadonlyMap<Example, number>): Int32Array {
   const owners = new Int32Array(rows * length).fill(NOBODY);
