@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "per-instruction-set/adam-blocks.h"
 #include "per-instruction-set/delta-steps.h"
+#include "per-instruction-set/panel-products.h"
 #include "per-instruction-set/quantized-rows.h"
 #include "per-instruction-set/row-products.h"
 #include "per-instruction-set/tile-operations.h"
@@ -21,6 +22,7 @@ struct InstructionSet {
   const DeltaSteps &delta_steps;
   const AdamBlocks &adam_blocks;
   const QuantizedRows &quantized_rows;
+  const PanelProducts &panel_products;
 };
 
 const InstructionSet &instruction_set();

@@ -9,6 +9,8 @@
 #include <functional>
 #include <string>
 
+#include "blocks.h"
+
 namespace graft {
 
 enum class QuantizedFormat { kNf4, kInt8 };
@@ -21,8 +23,6 @@ extern const float kDynamicValues[256];
 // Elements that share a scale, and scales that share one.
 constexpr int64_t kNf4Block = 64, kNf4ScaleBlock = 256;
 constexpr float kInt8Step = 7.874015718698502e-3f;  // 1 / 127
-
-inline int64_t blocks_of(int64_t elements, int64_t block) { return (elements + block - 1) / block; }
 
 // Where the parts of a quantised matrix begin, in bytes. Each begins on a cache line.
 struct QuantizedLayout {

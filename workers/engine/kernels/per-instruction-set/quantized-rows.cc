@@ -44,45 +44,8 @@ void int8(const int8_t *codes, float scale, float *out, int64_t count) {
   for (int64_t i = 0; i < count; i++) out[i] = static_cast<float>(codes[i]) * scale * kInt8Step;
 }
 
-// Words in one register.
-#if defined(__AVX512F__)
-constexpr int kLanes = 16;
-#elif defined(__AVX__)
-constexpr int kLanes = 8;
-#else
-constexpr int kLanes = 4;
-#endif
-typedef uint32_t Words __attribute__((vector_size(kLanes * sizeof(uint32_t))));
-
-// Exchanges, in each pair of registers that are `distance` apart, the blocks of `distance` lanes that are on the wrong side of the diagonal.
-template <int distance>
-inline void exchange(Words (&rows)[kLanes]) {
-  Words upper, lower;
-  for (int lane = 0; lane < kLanes; lane++) {
-    upper[lane] = (lane & distance) == 0 ? lane : kLanes + lane - distance;
-    lower[lane] = (lane & distance) == 0 ? lane + distance : kLanes + lane;
-  }
-  for (int i = 0; i < kLanes; i++) {
-    if ((i & distance) != 0) continue;
-    const Words a = rows[i], b = rows[i + distance];
-    rows[i] = __builtin_shuffle(a, b, upper);
-    rows[i + distance] = __builtin_shuffle(a, b, lower);
-  }
-  if constexpr (distance > 1) exchange<distance / 2>(rows);
-}
-
-void transpose(const uint32_t *rows, int64_t words, uint32_t *out) {
-  for (int64_t word = 0; word < words; word += kLanes)
-    for (int64_t row = 0; row < kPanelColumns; row += kLanes) {
-      Words square[kLanes];
-      for (int i = 0; i < kLanes; i++) std::memcpy(&square[i], rows + (row + i) * words + word, sizeof square[i]);
-      exchange<kLanes / 2>(square);
-      for (int i = 0; i < kLanes; i++) std::memcpy(out + (word + i) * kPanelColumns + row, &square[i], sizeof square[i]);
-    }
-}
-
 }  // namespace
 
-extern const QuantizedRows quantized_rows = {nf4, int8, transpose};
+extern const QuantizedRows quantized_rows = {nf4, int8};
 
 }  // namespace graft::GRAFT_INSTRUCTIONS

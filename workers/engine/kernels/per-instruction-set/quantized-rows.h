@@ -9,12 +9,7 @@ struct QuantizedRows {
   // Writes the elements from `first` on, which share a scale. @param codes of the whole matrix, two a byte
   void (*nf4)(const uint8_t *codes, float scale, int64_t first, float *out, int64_t count);
   void (*int8)(const int8_t *codes, float scale, float *out, int64_t count);
-  // [kPanelColumns, words] becomes [words, kPanelColumns]. @param words a multiple of 16
-  void (*transpose)(const uint32_t *rows, int64_t words, uint32_t *out);
 };
-
-// Columns of a result that are computed together.
-constexpr int64_t kPanelColumns = 64;
 
 // Those of the instruction set that runs.
 const QuantizedRows &quantized_rows();

@@ -1,55 +1,14 @@
 // Compiled once for each instruction set, in a namespace with its name (GRAFT_INSTRUCTIONS).
 #include "per-instruction-set/word-products.h"
 
-#include <cstring>
-#if defined(__AVX512BF16__)
-#include <immintrin.h>
-#endif
-
 #include "bfloat16.h"
+#include "per-instruction-set/word-formats.h"
 
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
 
-// Floats in one register. Memory need not be aligned to it.
-#if defined(__AVX512F__)
-constexpr int kLanes = 16;
-#elif defined(__AVX__)
-constexpr int kLanes = 8;
-#else
-constexpr int kLanes = 4;
-#endif
-typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
-typedef uint32_t Words __attribute__((vector_size(kLanes * sizeof(uint32_t))));
 typedef uint16_t Halves __attribute__((vector_size(kLanes * sizeof(uint16_t))));
 static_assert(kColumnBlock % kLanes == 0);
-
-template <class Vector>
-inline Vector load(const void *memory) {
-  Vector vector;
-  std::memcpy(&vector, memory, sizeof vector);
-  return vector;
-}
-
-inline Floats as_floats(Words words) { return reinterpret_cast<Floats>(words); }
-
-struct F32 {
-  using Word = float;
-  static Floats multiply_add(Floats sum, Word left, Floats right) { return sum + left * right; }
-};
-
-struct Bf16 {
-  using Word = uint32_t;
-  static Floats multiply_add(Floats sum, Word left, Floats right) {
-#if defined(__AVX512BF16__)
-    return _mm512_dpbf16_ps(sum, (__m512bh)_mm512_set1_epi32(left), (__m512bh)right);
-#else
-    const Words words = reinterpret_cast<Words>(right);
-    sum += from_bits(left << 16) * as_floats(words << 16);
-    return sum + from_bits(left & 0xffff0000u) * as_floats(words & 0xffff0000u);
-#endif
-  }
-};
 
 inline Floats read(const float *x) { return load<Floats>(x); }
 inline Floats read(const uint16_t *x) { return as_floats(__builtin_convertvector(load<Halves>(x), Words) << 16); }
@@ -82,9 +41,10 @@ inline void block(const WordProduct &product, int64_t row, int64_t column) {
   for (int64_t j = 0; j < product.inner; j++) {
     Floats right_row[vectors];
     for (int v = 0; v < vectors; v++) right_row[v] = load<Floats>(right + j * product.right_row_stride + v * kLanes);
-    for (int i = 0; i < rows; i++)
-      for (int v = 0; v < vectors; v++)
-        sum[i][v] = Format::multiply_add(sum[i][v], left[i * product.left_row_stride + j * product.left_inner_stride], right_row[v]);
+    for (int i = 0; i < rows; i++) {
+      const auto word = broadcast(left + i * product.left_row_stride + j * product.left_inner_stride);
+      for (int v = 0; v < vectors; v++) sum[i][v] = Format::multiply_add(sum[i][v], word, right_row[v]);
+    }
   }
   for (int i = 0; i < rows; i++)
     for (int v = 0; v < vectors; v++) write(sum[i][v], static_cast<Element *>(product.out) + offset + i * product.out_row_stride + v * kLanes);

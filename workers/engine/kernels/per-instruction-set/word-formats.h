@@ -1,0 +1,79 @@
+// What a 32-bit word of an operand is (word-products.h), and how words are multiplied. Included once for each instruction set, in its namespace.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+namespace graft::GRAFT_INSTRUCTIONS {
+namespace {
+
+// Floats in one register. Memory need not be aligned to it.
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
+typedef uint32_t Words __attribute__((vector_size(kLanes * sizeof(uint32_t))));
+
+template <class Vector>
+inline Vector load(const void *memory) {
+  Vector vector;
+  std::memcpy(&vector, memory, sizeof vector);
+  return vector;
+}
+
+inline Floats as_floats(Words words) { return reinterpret_cast<Floats>(words); }
+
+// A word in all lanes.
+#if defined(__AVX512F__)
+// The barrier keeps it in a register. Otherwise every multiplication reads it from memory again.
+inline Floats broadcast(const float *word) {
+  __m512 lanes = _mm512_set1_ps(*word);
+  asm("" : "+v"(lanes));
+  return (Floats)lanes;
+}
+inline Words broadcast(const uint32_t *word) {
+  __m512i lanes = _mm512_set1_epi32(*word);
+  asm("" : "+v"(lanes));
+  return (Words)lanes;
+}
+#else
+inline Floats broadcast(const float *word) {
+  Floats lanes;
+  for (int i = 0; i < kLanes; i++) lanes[i] = *word;
+  return lanes;
+}
+inline Words broadcast(const uint32_t *word) {
+  Words lanes;
+  for (int i = 0; i < kLanes; i++) lanes[i] = *word;
+  return lanes;
+}
+#endif
+
+struct F32 {
+  using Word = float;
+  static Floats multiply_add(Floats sum, Floats left, Floats right) { return sum + left * right; }
+};
+
+// Of each two products, the one of the lower halves is added first, unless the processor has an instruction for both.
+struct Bf16 {
+  using Word = uint32_t;
+  static Floats multiply_add(Floats sum, Words left, Floats right) {
+#if defined(__AVX512BF16__)
+    return _mm512_dpbf16_ps(sum, (__m512bh)left, (__m512bh)right);
+#else
+    const Words words = reinterpret_cast<Words>(right);
+    sum += as_floats(left << 16) * as_floats(words << 16);
+    return sum + as_floats(left & 0xffff0000u) * as_floats(words & 0xffff0000u);
+#endif
+  }
+};
+
+}  // namespace
+}  // namespace graft::GRAFT_INSTRUCTIONS
