@@ -27,7 +27,7 @@ const { model: modelDir, training: trainingFile, validation: validationFile } = 
 const quantization = quantizationOf(options.quantization);
 const outputDir = mkdtempSync(join(tmpdir(), 'graft-qlora-round-'));
 try {
-  const base = openForInference({ modelDir, precision: 'bf16', heldIn: 'bf16', quantization });
+  const base = openForInference({ modelDir, precision: 'bf16', quantization });
   const before = await metricsOn(base, { modelDir, file: validationFile }).finally(() => base.dispose());
   const endedMs: number[] = [];
   const { last } = await train({

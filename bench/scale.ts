@@ -76,7 +76,14 @@ function measure({ shape, length, rank, rows, vocabulary }: Point): Known {
   const config = parseModelConfig(configJson(shape, { vocabSize: vocabulary }), shape);
   const tuning = resolveTuning({ type: 'lora', r: rank, lora_alpha: 2 * rank });
   const pass = { tokens: rows * length, supervisedTokens: rows * (length - 1) };
-  const { total_bytes: bytes } = estimateMemory({ config, tuning, precision: precision as 'f32' | 'bf16', gradientCheckpointing: false, pass });
+  const { total_bytes: bytes } = estimateMemory({
+    config,
+    tuning,
+    precision: precision as 'f32' | 'bf16',
+    storedInBf16: true,
+    gradientCheckpointing: false,
+    pass,
+  });
   if (bytes > MOST_OF_FREE * freeMemory()) {
     const { total, trained } = countParameters(config, tuning);
     return { parameters: total - trained, stepSeconds: Number.NaN, utilisation: Number.NaN, peakMemoryMb: bytes / 2 ** 20, estimated: true };

@@ -1,10 +1,12 @@
 /** The model with which Graft and its peers are measured: SmolLM2-135M's shape with random weights, unless another shape or a model is named. */
+import { defined } from '../src/formats/defined.ts';
 import type { Precision } from '../src/formats/hyperparameters.ts';
 import { weightShapes } from '../src/formats/module-shapes.ts';
 import { parseModelConfig } from '../src/formats/parse-model-config.ts';
 import { QUANTIZATIONS, type Quantization } from '../src/formats/quantization.ts';
 import type { ResolvedLora } from '../src/formats/tuning/lora-fields.ts';
 import { CompiledModel, type CompileOptions } from '../workers/engine/compiled/compiled-model.ts';
+import { heldIn } from '../workers/engine/compiled/open-model.ts';
 import { Member } from '../workers/engine/compiled/together/member.ts';
 import { SharedBase } from '../workers/engine/compiled/together/shared-base.ts';
 import { convertInto } from '../workers/engine/io/float-formats.ts';
@@ -12,7 +14,12 @@ import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts
 import { supervised } from '../workers/engine/objectives/supervised.ts';
 import { configJson, type Shape, type ShapeChanges, SMOLLM2_135M } from './smollm-shapes.ts';
 
-function randomModel(shape: Shape, changes: ShapeChanges) {
+interface Weights extends Pick<CompileOptions, 'config' | 'readWeight'> {
+  isBfloat16(name: string): boolean;
+}
+
+/** @param options.stored the type that a checkpoint would have them in */
+function randomModel(shape: Shape, { changes, stored }: Pick<RandomWeights, 'changes' | 'stored'>): Weights {
   const config = parseModelConfig(configJson(shape, changes), shape);
   const shapes = weightShapes(config);
   const small = smallNumbers();
@@ -25,7 +32,7 @@ function randomModel(shape: Shape, changes: ShapeChanges) {
       convertInto(new Uint8Array(values.buffer as ArrayBuffer, 0, values.byteLength), 'F32', part);
     }
   };
-  return { config, readWeight };
+  return { config, readWeight, isBfloat16: () => stored === 'bf16' };
 }
 
 /** Repeated, because a billion of them would take longer than what is measured. A prime number, so that rows of a matrix differ. */
@@ -52,21 +59,27 @@ export function quantizationOf(text: string): Quantization | null {
   return found;
 }
 
-type BenchOptions = Pick<CompileOptions, 'tuning' | 'precision' | 'quantization' | 'learning'> & {
-  /** Shape of the model with random weights. */
-  shape?: Shape;
-  changes?: ShapeChanges;
-  /** Called when the graph is recorded, before the weights are read. */
-  recorded?: () => void;
-};
+interface RandomWeights {
+  shape: Shape;
+  changes: ShapeChanges;
+  /** The type that the checkpoint has them in. */
+  stored: Precision;
+}
+
+/** As published models have them. */
+const RANDOM_WEIGHTS: RandomWeights = { shape: SMOLLM2_135M, changes: {}, stored: 'bf16' };
+
+type BenchOptions = Pick<CompileOptions, 'tuning' | 'precision' | 'quantization' | 'learning'> &
+  Partial<RandomWeights> & {
+    /** Called when the graph is recorded, before the weights are read. */
+    recorded?: () => void;
+  };
 
 /** @param modelDir a Hugging Face directory; undefined for random weights */
-export function openBenchModel(
-  modelDir: string | undefined,
-  { shape = SMOLLM2_135M, changes = {}, recorded, ...options }: BenchOptions,
-): CompiledModel {
-  const common = { ...options, objective: supervised, heldIn: options.precision, seed: 0 };
-  return withWeights(modelDir, { shape, changes }, (weights) => {
+export function openBenchModel(modelDir: string | undefined, { shape, changes, stored, recorded, ...options }: BenchOptions): CompiledModel {
+  const common = { ...options, objective: supervised, seed: 0 };
+  const random: RandomWeights = { ...RANDOM_WEIGHTS, ...defined({ shape, changes, stored }) };
+  return withWeights(modelDir, { ...random, precision: options.precision }, (weights) => {
     let reading = false;
     const readWeight: CompileOptions['readWeight'] = (name, piece) => {
       if (!reading) recorded?.();
@@ -84,22 +97,27 @@ interface JobsOptions {
 }
 
 /** Adapters of several jobs on one base. */
-export function openBenchJobs(modelDir: string | undefined, count: number, { shape = SMOLLM2_135M, tuning, precision }: JobsOptions): Member[] {
+export function openBenchJobs(
+  modelDir: string | undefined,
+  count: number,
+  { shape = RANDOM_WEIGHTS.shape, tuning, precision }: JobsOptions,
+): Member[] {
   const members = Array.from({ length: count }, (_, seed) => ({ tuning, seed, weightDecay: 0.01 }));
   const common = { objective: supervised, members, precision, gradientCheckpointing: false };
-  const base = withWeights(modelDir, { shape, changes: {} }, (weights) => new SharedBase({ ...common, ...weights }));
+  const base = withWeights(modelDir, { ...RANDOM_WEIGHTS, shape, precision }, (weights) => new SharedBase({ ...common, ...weights }));
   return members.map((_, number) => new Member(base, number, tuning));
 }
 
 function withWeights<T>(
   modelDir: string | undefined,
-  { shape, changes }: { shape: Shape; changes: ShapeChanges },
-  create: (weights: Pick<CompileOptions, 'config' | 'readWeight'>) => T,
+  { shape, precision, ...random }: RandomWeights & { precision: Precision },
+  create: (weights: Pick<CompileOptions, 'config' | 'readWeight' | 'heldIn'>) => T,
 ): T {
-  if (modelDir === undefined) return create(randomModel(shape, changes));
+  const held = (weights: Weights): T => create({ ...weights, heldIn: heldIn(weights, precision) });
+  if (modelDir === undefined) return held(randomModel(shape, random));
   const stored = openWeights(modelDir, readModelConfig(modelDir));
   try {
-    return create({ config: stored.config, readWeight: (name, { held, first }) => stored.readInto(name, held, first) });
+    return held({ ...stored, readWeight: (name, { held, first }) => stored.readInto(name, held, first) });
   } finally {
     stored.close();
   }

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:step -- --method lora|full --rows 4 --length 256 --steps 6 [--rank 16] [--quantization nf4|int8] [--shape NAME [--layers N] [--vocabulary N] | --model DIR]`:
+ * `npm run bench:step -- --method lora|full --rows 4 --length 256 --steps 6 [--rank 16] [--quantization nf4|int8] [--shape NAME [--layers N] [--vocabulary N] [--stored f32] | --model DIR]`:
  * measures the cost of a training step and prints one JSON line. Without --model the weights are random, in SmolLM2-135M's shape unless --shape names
  * another (smollm-shapes.ts, published-shapes.ts), with as many blocks and tokens as that has unless --layers and --vocabulary say otherwise.
  * Every position is learned, as in the peer's program.
@@ -27,6 +27,7 @@ const { values: options } = parseArgs({
     shape: { type: 'string', default: SMOLLM2_135M },
     layers: { type: 'string' },
     vocabulary: { type: 'string' },
+    stored: { type: 'string', default: 'bf16' },
     model: { type: 'string' },
     profile: { type: 'boolean', default: false },
     'gradient-checkpointing': { type: 'boolean', default: false },
@@ -61,6 +62,7 @@ const tuning = resolveTuning(options.method === 'full' ? { type: 'full' } : { ty
 const training = openBenchModel(options.model, {
   shape: shapeOf(options.shape),
   changes: { layers: numberOf(options.layers), vocabSize: numberOf(options.vocabulary) },
+  stored: precisionOf(options.stored),
   tuning,
   precision,
   recorded: () => {

@@ -49,6 +49,7 @@ export async function estimate({ project }: Principal, body: EstimateRequest, se
     config,
     tuning,
     precision,
+    storedInBf16: storedDtype(json) === 'BF16',
     quantization,
     optim,
     gradientsPass: hyperparameters.optimizer_in_bwd === true && isOnePass,

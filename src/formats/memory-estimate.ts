@@ -39,6 +39,8 @@ export interface EstimatedRun {
   optim?: Optim | undefined;
   /** Whether parameters are updated as their gradients arise, which then are never together in memory; default: they are. */
   gradientsPass?: boolean;
+  /** Whether the base is stored in bf16: f32 then holds its frozen matrices so too, because they are the same numbers. */
+  storedInBf16: boolean;
   /** How frozen weights of linear layers are held instead; default: they are not quantised. */
   quantization?: Quantization | undefined;
   gradientCheckpointing: boolean;
@@ -148,12 +150,13 @@ function slabSizes({ names }: ModelConfig, trained: ReadonlyMap<string, Shape>):
 const countOf = (shapes: Iterable<Shape>): number => [...shapes].reduce((sum, shape) => sum + shapeSize(shape), 0);
 
 /** @returns the bytes of a frozen weight */
-function bytesOfFrozen({ config, precision, quantization }: EstimatedRun): (weight: readonly [string, Shape]) => number {
+function bytesOfFrozen({ config, precision, storedInBf16, quantization }: EstimatedRun): (weight: readonly [string, Shape]) => number {
   const quantizable = quantization && quantizableWeights(config);
   return ([name, shape]) => {
     const matrix = quantizable?.get(name);
     if (matrix !== undefined) return quantizedBytes(quantization!, matrix);
-    return shapeSize(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[precision]);
+    const heldIn = storedInBf16 && shape.length === 2 ? 'bf16' : precision; // experts' matrices are together in one of three dimensions
+    return shapeSize(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[heldIn]);
   };
 }
 

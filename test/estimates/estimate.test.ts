@@ -30,13 +30,14 @@ describe('an estimate', () => {
     // Six blocks of seven matrices: A is [8, in], B is [out, 8].
     const ranks = 8 * (2 * (192 + 192) + 2 * (192 + 64) + 3 * (192 + 512));
     expect(rest).toMatchObject({ object: 'fine_tuning.estimate', model: 'described', data: null, trained_parameters: 6 * ranks });
-    const base = 2048 * 192 + 6 * (2 * 192 * 192 + 2 * 192 * 64 + 3 * 192 * 512 + 2 * 192) + 192;
+    const vectors = (6 * 2 + 1) * 192;
+    const base = 2048 * 192 + 6 * (2 * 192 * 192 + 2 * 192 * 64 + 3 * 192 * 512) + vectors;
     expect(rest.total_parameters).toBe(base + rest.trained_parameters);
     expect(rest.delivered_bytes).toBeGreaterThan(4 * rest.trained_parameters);
     const { total_bytes: total, ...parts } = memory;
     expect(total).toBe(Object.values<number>(parts).reduce((sum, part) => sum + part, 0));
     expect(memory).toMatchObject({
-      weights_bytes: 4 * base,
+      weights_bytes: 2 * base + 2 * vectors, // matrices are stored in bf16 and held so
       adapter_bytes: 4 * rest.trained_parameters,
       optimizer_bytes: 8 * rest.trained_parameters,
     });
@@ -79,7 +80,7 @@ describe('an estimate', () => {
       await of({ gradient_checkpointing: true }),
       await of({ max_length: 64, batch_size: 1 }),
     ];
-    expect(bf16.weights_bytes).toBeLessThan(0.51 * plain.weights_bytes);
+    expect(bf16.weights_bytes).toBe(plain.weights_bytes); // the base is stored in bf16
     expect(bf16.activations_bytes).toBeLessThan(0.6 * plain.activations_bytes);
     expect(checkpointed.activations_bytes).toBeLessThan(0.2 * plain.activations_bytes);
     expect(short.activations_bytes).toBeLessThan(0.2 * plain.activations_bytes);

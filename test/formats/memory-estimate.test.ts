@@ -17,6 +17,7 @@ const estimated = (family: string, { type, precision, tokens = 1024 }: { type: '
     config: configOf(family),
     tuning: resolveTuning(type === 'lora' ? { type, r: 4 } : { type }),
     precision,
+    storedInBf16: false,
     gradientCheckpointing: false,
     pass: { tokens, supervisedTokens: tokens },
   });
@@ -69,6 +70,7 @@ describe('an estimate of memory', () => {
       config,
       tuning: resolveTuning({ type: 'full' }),
       precision: 'f32',
+      storedInBf16: true,
       gradientCheckpointing: false,
       pass: { tokens: 64, supervisedTokens: 64 },
     } as const;

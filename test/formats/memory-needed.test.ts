@@ -9,6 +9,7 @@ const run = (shape: Shape, type: 'lora' | 'full') => ({
   config: parseModelConfig(configJson(shape), shape),
   tuning: resolveTuning({ type }),
   precision: 'f32' as const,
+  storedInBf16: false,
   gradientCheckpointing: false,
 });
 
@@ -26,6 +27,12 @@ describe('a job whose weights and state need more memory than is free', () => {
   it('that fits with frozen weights in bf16 names that', () => {
     const refused = refusal(() => requireMemory(run('llama-3.2-1b', 'lora'), 4e9));
     expect(refused.hint).toMatch(/^With `precision` bf16 it needs 2\.\d GB/);
+  });
+
+  it('is refused for less if it is stored in bf16, and not told to take bf16', () => {
+    const refused = refusal(() => requireMemory({ ...run('llama-3.2-1b', 'lora'), storedInBf16: true }, 2e9));
+    expect(refused.message).toMatch(/ 2\.\d GB of memory between its steps alone, and 2\.0 GB are free: the weights 2\.5 GB/);
+    expect(refused.hint).toMatch(/^With LoRA, `precision` bf16 and `quantization` nf4 it needs 1\.\d GB/);
   });
 
   it('that no choice makes fit is told to take another model or worker', () => {

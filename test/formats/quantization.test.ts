@@ -66,6 +66,7 @@ describe('the estimate of memory', () => {
   it('of an 8B in NF4 › has weights of less than 8 GB, the embedding and the head in bf16 among them', () => {
     const run = {
       config: LLAMA_8B,
+      storedInBf16: true,
       tuning: resolveTuning({ type: 'lora' }),
       gradientCheckpointing: true,
       pass: { tokens: 512, supervisedTokens: 512 },

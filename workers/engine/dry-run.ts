@@ -12,6 +12,7 @@ import { byLength, inMemory } from './data/example-store.ts';
 import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
 import { findLearningRate, remembered } from './find-learning-rate.ts';
 import { DELIVERABLE } from './io/checkpoint.ts';
+import { storedDtypeOf } from './io/model-directory.ts';
 import { processMemory } from './machine/process-memory.ts';
 import { learningRate } from './optim/schedule.ts';
 import type { Run } from './prepare.ts';
@@ -22,7 +23,7 @@ import { backend } from './tensorflow/backend.ts';
 import { scheduleOf } from './train.ts';
 import { methodOf } from './tuning/methods.ts';
 
-type DryRunOptions = Pick<TrainOptions, 'seed' | 'signal' | 'report'> & {
+type DryRunOptions = Pick<TrainOptions, 'modelDir' | 'seed' | 'signal' | 'report'> & {
   /** The checkpoint is written here, and removed. */
   checkpointsDir: string;
 };
@@ -34,7 +35,7 @@ const STEPS = 2;
  * Trains a prepared run for two steps. The caller disposes of the run, whose model is then another one.
  * @throws Refusal `training_diverged`, and what the run itself would throw; the signal's reason when it is aborted
  */
-export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }: DryRunOptions): Promise<DryRun> {
+export async function dryRun(run: Run, { modelDir, seed, signal, report, checkpointsDir }: DryRunOptions): Promise<DryRun> {
   const { model, training, hyperparameters, tuning, facts, totalSteps } = run;
   await report?.prepared?.(facts);
   signal?.throwIfAborted();
@@ -81,7 +82,7 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
   const deliveredBytes = weightFiles.reduce((sum, path) => sum + statSync(path).size, 0);
   rmSync(dir, { recursive: true, force: true });
 
-  const memory = memoryOf(run, [...passes.learned, ...passes.prior]);
+  const memory = memoryOf(run, { modelDir, passes: [...passes.learned, ...passes.prior] });
   restore?.();
   const learningRates = finds ? await findLearningRate(run, { seed, signal, report }) : null;
   const totalTokens = Math.round((facts.training.tokens * totalSteps) / run.stepsPerEpoch);
@@ -115,13 +116,14 @@ export async function dryRun(run: Run, { seed, signal, report, checkpointsDir }:
   };
 }
 
-function memoryOf({ model, hyperparameters, tuning }: Run, passes: readonly Batch[]): DryRun['memory'] {
+function memoryOf({ model, hyperparameters, tuning }: Run, { modelDir, passes }: { modelDir: string; passes: readonly Batch[] }): DryRun['memory'] {
   const { peak } = processMemory();
   if (backend.isUsingGpuDevice) return { peak_bytes: peak, device_peak_bytes: null, estimate: null, estimate_error: null };
   const estimate = estimateMemory({
     config: model.config,
     tuning,
     precision: hyperparameters.precision,
+    storedInBf16: storedDtypeOf(modelDir) === 'BF16',
     optim: hyperparameters.optim,
     gradientsPass: hyperparameters.optimizer_in_bwd === true && passes.length === 1,
     quantization: hyperparameters.quantization,

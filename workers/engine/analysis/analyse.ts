@@ -78,7 +78,7 @@ async function forgettingOf(options: AnalysisOptions, tuned: Tuned): Promise<For
 
 async function lossOf(files: Tuned, examples: readonly Example[], { precision, quantization, working, signal }: AnalysisOptions): Promise<number> {
   signal?.throwIfAborted();
-  const model = openForInference({ ...files, precision, heldIn: precision, quantization });
+  const model = openForInference({ ...files, precision, quantization });
   try {
     return (await evaluate(model, inMemory(examples), working)).loss;
   } finally {

@@ -3,18 +3,21 @@
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { requireMemory } from '../../../src/formats/memory-needed.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import type { Optim } from '../../../src/formats/optimizer.ts';
 import type { Quantization } from '../../../src/formats/quantization.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
+import { storedDtypeOf } from '../io/model-directory.ts';
 import { freeMemory } from '../machine/free-memory.ts';
-import { openWeights, readModelConfig } from '../model/weights.ts';
+import { openWeights, readModelConfig, type StoredWeights } from '../model/weights.ts';
 import type { Objective } from '../objectives/objective.ts';
 import { supervised } from '../objectives/supervised.ts';
 import { backend } from '../tensorflow/backend.ts';
 import { readAdapterTuning, withAdapter } from '../tuning/methods.ts';
 import type { LearningModel } from '../tuning/tuned-model.ts';
 import { CompiledModel, type CompileOptions } from './compiled-model.ts';
+import type { HeldIn } from './recorded-slabs.ts';
 import { Member } from './together/member.ts';
 import type { Pace } from './together/pace.ts';
 import type { MemberChoices } from './together/recorded-members.ts';
@@ -35,7 +38,7 @@ export interface TrainingChoices {
   optim?: Optim | undefined;
   /** Whether a step of one pass is taken within its backward pass; default false. */
   optimizerInBackward?: boolean | undefined;
-  /** Precision of products and of frozen matrices; default f32. */
+  /** Precision of products, and of frozen matrices unless the checkpoint has them in bf16 anyway; default f32. */
   precision?: Precision;
   /** How frozen matrices of linear layers are held instead; default null: they are not quantised. */
   quantization?: Quantization | null | undefined;
@@ -56,10 +59,8 @@ interface InferenceChoices {
   adapterDir?: string;
   /** Default: supervised. */
   objective?: Objective;
-  /** Precision of products; default f32. */
+  /** As it is in training. */
   precision?: Precision;
-  /** Precision in which matrices are held; default f32. */
-  heldIn?: Precision;
   /** How frozen matrices of linear layers are held instead; default null: they are not quantised. */
   quantization?: Quantization | null | undefined;
   /** Of a model that a run delivered: what the run trained is held in f32 in any case, as it was then. */
@@ -96,6 +97,7 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     config,
     tuning,
     precision,
+    storedInBf16: storedDtypeOf(modelDir) === 'BF16',
     optim,
     quantization: quantization ?? undefined,
     gradientsPass: optimizerInBackward,
@@ -103,8 +105,7 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
   };
   if (!backend.isUsingGpuDevice) requireMemory(run, freeMemory());
   const learning = { weightDecay, optim, optimizerInBackward, gradientCheckpointing, noiseAlpha };
-  const held = { heldIn: precision, quantization };
-  return open(modelDir, { tuning, objective, seed, initialTokens, continuesAdapter, precision, ...held, answers, learning }, recorded);
+  return open(modelDir, { tuning, objective, seed, initialTokens, continuesAdapter, precision, quantization, answers, learning }, recorded);
 }
 
 /**
@@ -126,7 +127,7 @@ export function openTogether(
     for (const run of choices) run.paced?.(pace);
   };
   const shared = { objective, members, precision, quantization, gradientCheckpointing, ...(measures && { paced }) };
-  const base = withWeights(modelDir, recorded, (weights) => new SharedBase({ ...weights, ...shared }));
+  const base = withWeights(modelDir, { precision, recorded }, (weights) => new SharedBase({ ...weights, ...shared }));
   return members.map(({ tuning }, number) => new Member(base, number, tuning));
 }
 
@@ -153,21 +154,23 @@ function checkOptimizer({ optim }: Pick<TrainingChoices, 'optim'>): void {
  * @throws Refusal `unsupported_adapter`, and those of `openForTraining`
  */
 export function openForInference(choices: InferenceChoices): CompiledModel {
-  const { modelDir, adapterDir, objective = supervised, precision = 'f32', heldIn = 'f32', quantization = null, trainedWith } = choices;
-  const shared = { objective, seed: 0, precision, heldIn, quantization, learning: null } as const;
+  const { modelDir, adapterDir, objective = supervised, precision = 'f32', quantization = null, trainedWith } = choices;
+  const shared = { objective, seed: 0, precision, quantization, learning: null } as const;
   if (adapterDir === undefined) return open(modelDir, { ...shared, tuning: trainedWith ?? null });
   const tuning = readAdapterTuning(adapterDir);
   return withAdapter(open(modelDir, { ...shared, tuning }), tuning, adapterDir);
 }
 
-const open = (modelDir: string, rest: Omit<CompileOptions, 'config' | 'readWeight'>, recorded?: () => void): CompiledModel =>
-  withWeights(modelDir, recorded, (weights) => new CompiledModel({ ...weights, ...rest }));
+type OfWeights = 'config' | 'readWeight' | 'heldIn';
 
-/** @param recorded called before the first weight is read */
+const open = (modelDir: string, rest: Omit<CompileOptions, OfWeights>, recorded?: () => void): CompiledModel =>
+  withWeights(modelDir, { precision: rest.precision, recorded }, (weights) => new CompiledModel({ ...weights, ...rest }));
+
+/** @param options.recorded called before the first weight is read */
 function withWeights<T>(
   modelDir: string,
-  recorded: (() => void) | undefined,
-  create: (weights: Pick<CompileOptions, 'config' | 'readWeight'>) => T,
+  { precision, recorded }: { precision: Precision; recorded: (() => void) | undefined },
+  create: (weights: Pick<CompileOptions, OfWeights>) => T,
 ): T {
   const weights = openWeights(modelDir, readModelConfig(modelDir));
   let reading = false;
@@ -177,8 +180,16 @@ function withWeights<T>(
     weights.readInto(name, held, first);
   };
   try {
-    return create({ config: weights.config, readWeight });
+    return create({ config: weights.config, readWeight, heldIn: heldIn(weights, precision) });
   } finally {
     weights.close();
   }
+}
+
+/** Matrices that the checkpoint has in bf16 are the same numbers in f32: products of f32 widen them (recording/held-products.ts). */
+export function heldIn({ config, isBfloat16 }: Pick<StoredWeights, 'config' | 'isBfloat16'>, precision: Precision): HeldIn {
+  if (precision === 'bf16') return () => 'bf16';
+  if (backend.isUsingGpuDevice) return () => 'f32';
+  const shapes = weightShapes(config);
+  return (name) => (shapes.get(name)!.length <= 2 && isBfloat16(name) ? 'bf16' : 'f32');
 }

@@ -1,4 +1,4 @@
-/** Frozen weights that a session holds quantised. Code that is recorded sees matrices; products read the quantised ones (recording/quantized-products.ts). */
+/** Frozen weights that a session holds quantised. Code that is recorded sees matrices; products read the quantised ones (recording/held-products.ts). */
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import { type Quantization, quantizableWeights, quantizedBytes } from '../../../src/formats/quantization.ts';

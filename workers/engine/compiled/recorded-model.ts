@@ -21,6 +21,7 @@ import { type RecordedPass, recordLogits, recordPass, recordReference } from './
 import {
   addTo,
   fixedSizes,
+  type HeldIn,
   holdFrozen,
   holdSlabs,
   holdTrained,
@@ -49,8 +50,7 @@ export interface ModelChoices {
   continuesAdapter?: boolean;
   /** Precision of products. */
   precision: Precision;
-  /** Precision in which frozen matrices are held. */
-  heldIn: Precision;
+  heldIn: HeldIn;
   /** How frozen matrices of linear layers are held instead; default null: they are not quantised. */
   quantization?: Quantization | null;
   /** Whether it is to continue texts; default false. */

@@ -12,8 +12,8 @@ import { momentVariables } from './moments.ts';
 import { type Attribute, DType, type Graph, type GraphNode, type Output } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
 import type { HeldSlab } from './session/held-slabs.ts';
-import { type SessionVariable, sessionVariable } from './session/session-variable.ts';
-import { holdsVectors, join, type Slab, type SlabPart, slabsOf, split } from './slab.ts';
+import { type SessionVariable, sessionVariable, type VariableType } from './session/session-variable.ts';
+import { join, type Slab, type SlabPart, slabsOf, split } from './slab.ts';
 
 const FLOAT: Attribute = { kind: 'type', value: DType.float32 };
 
@@ -24,24 +24,33 @@ interface HoldOptions {
   prefix: string;
   /** `ModelConfig.names.blocks` */
   blocks: string;
-  typeOf?(slab: Slab): typeof DType.float32 | typeof DType.bfloat16;
+  /** Default: f32. */
+  dtype?: VariableType;
 }
 
 /** Adds variables for tensors. */
-export function holdSlabs(graph: Graph, shapes: Shapes, { prefix, blocks, typeOf = () => DType.float32 }: HoldOptions): HeldSlab[] {
+export function holdSlabs(graph: Graph, shapes: Shapes, { prefix, blocks, dtype = DType.float32 }: HoldOptions): HeldSlab[] {
   return slabsOf(shapes, blocks).map((slab) => ({
     slab,
-    variable: sessionVariable(graph, `${prefix}/${slab.name}`, slab.shape, { dtype: typeOf(slab) }),
+    variable: sessionVariable(graph, `${prefix}/${slab.name}`, slab.shape, { dtype }),
   }));
 }
 
-/** @param options.heldIn precision of the matrices; vectors are held in f32 */
-export const holdFrozen = (graph: Graph, shapes: Shapes, { blocks, heldIn }: { blocks: string; heldIn: Precision }): HeldSlab[] =>
-  holdSlabs(graph, shapes, {
-    prefix: 'frozen',
-    blocks,
-    typeOf: (slab) => (heldIn === 'bf16' && !holdsVectors(slab) ? DType.bfloat16 : DType.float32),
-  });
+/** The precision in which a frozen weight is held. */
+export type HeldIn = (name: string) => Precision;
+
+/** Adds variables for frozen weights. Vectors are held in f32 whatever the precision. */
+export function holdFrozen(graph: Graph, shapes: Shapes, { blocks, heldIn }: { blocks: string; heldIn: HeldIn }): HeldSlab[] {
+  const isInBf16 = ([name, shape]: Shapes[number]): boolean => shape.length > 1 && heldIn(name) === 'bf16';
+  return [
+    ...holdSlabs(graph, shapes.filter(isInBf16), { prefix: 'frozen-bf16', blocks, dtype: DType.bfloat16 }),
+    ...holdSlabs(
+      graph,
+      shapes.filter((weight) => !isInBf16(weight)),
+      { prefix: 'frozen', blocks },
+    ),
+  ];
+}
 
 /** What the learning rate of a trained tensor is multiplied by. */
 export const rateFactorOf = (tuning: ResolvedTuning, name: string, shape: readonly number[]): number =>

@@ -27,9 +27,6 @@ export interface Slab {
   shape: readonly [number, number];
 }
 
-/** Vectors are held in f32 whatever the precision. */
-export const holdsVectors = ({ parts }: Slab): boolean => parts.every(({ shape }) => shape.length === 1);
-
 /**
  * One slab for the matrices of each decoder block, one for the matrices outside blocks, and one for all vectors that are updated alike.
  * @param shapes of the tensors, by name; those of a block contain `{blocks}.{i}.`

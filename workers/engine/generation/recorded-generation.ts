@@ -3,13 +3,11 @@ import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { linearLayers, weightShapes } from '../../../src/formats/module-shapes.ts';
 import { primesDividingNone } from '../compiled/pass-feeds.ts';
-import { fixedSizes, tensorsIn } from '../compiled/recorded-slabs.ts';
+import { fixedSizes, type HeldIn, holdFrozen, tensorsIn } from '../compiled/recorded-slabs.ts';
 import { DType, type Graph, type Output } from '../compiled/recording/graph.ts';
 import { Recorder } from '../compiled/recording/recorder.ts';
 import { fuseRows } from '../compiled/rewriting/fuse.ts';
 import type { HeldSlab } from '../compiled/session/held-slabs.ts';
-import { sessionVariable } from '../compiled/session/session-variable.ts';
-import { holdsVectors, slabsOf } from '../compiled/slab.ts';
 import { tokenRows } from '../compiled/token-rows.ts';
 import { Decoder, type TokenGrid } from '../model/decoder.ts';
 import { expertProducts } from '../model/expert-products.ts';
@@ -53,8 +51,7 @@ interface GenerationChoices {
   config: ModelConfig;
   /** Of the products. They round their inputs to bf16 only where the processor is faster then, and sum in f32 in any case. */
   precision: Precision;
-  /** @returns the precision in which a weight is held */
-  heldIn(name: string): Precision;
+  heldIn: HeldIn;
 }
 
 export function recordGeneration({ config, precision, heldIn }: GenerationChoices): RecordedGeneration {
@@ -63,10 +60,7 @@ export function recordGeneration({ config, precision, heldIn }: GenerationChoice
   const usesMatrixUnit = rounds && instructionSet() === 'amx';
   const recorder = new Recorder(precision);
   const { graph } = recorder;
-  const frozen = slabsOf(weightShapes(config), config.names.blocks).map((slab): HeldSlab => {
-    const dtype = !holdsVectors(slab) && slab.parts.every(({ name }) => heldIn(name) === 'bf16') ? DType.bfloat16 : DType.float32;
-    return { slab, variable: sessionVariable(graph, `frozen/${slab.name}`, slab.shape, { dtype }) };
-  });
+  const frozen = holdFrozen(graph, [...weightShapes(config)], { blocks: config.names.blocks, heldIn });
   const weights = tensorsIn(recorder, frozen);
   const { grid, adapters, last } = declareFeeds(recorder, config, fixedSizes(config, frozen));
   const decoder = new Decoder(config);

@@ -87,7 +87,7 @@ async function proveOnDisk(run: Run, { modelDir, deliveredDir, last, evaluating,
   const { precision, quantization } = run.hyperparameters;
   const { objective } = run.model;
   const files = isModel ? { modelDir: deliveredDir, trainedWith: run.tuning } : { modelDir, adapterDir: deliveredDir };
-  const delivered = openForInference({ ...files, objective, precision, heldIn: precision, quantization });
+  const delivered = openForInference({ ...files, objective, precision, quantization });
   try {
     measureEffect(measured, run.base, delivered);
     signal?.throwIfAborted();

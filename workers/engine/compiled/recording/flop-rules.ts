@@ -23,7 +23,7 @@ export const rowProducts: FlopRule = ({ inputs: [x, ...matrices] }, { actual }) 
   matrices.reduce((sum, { shape }) => sum + 2 * actual(x!.shape[0]!) * shape[0]! * shape[1]!, 0);
 
 /** [tokens, inner] with a quantised matrix. */
-export const quantizedProduct: FlopRule = ({ inputs: [x] }, { elements }) => 2 * elements * x!.shape[1]!;
+export const heldProduct: FlopRule = ({ inputs: [x] }, { elements }) => 2 * elements * x!.shape[1]!;
 
 /** A sum over the tokens. */
 export const outerProduct: FlopRule = ({ inputs: [, b], outputs: [result] }, { actual }) => 2 * shapeSize(result!.shape) * actual(b!.shape[0]!);

@@ -12,9 +12,9 @@ import { type Binding, backend, type OpAttribute, type TensorMetadata } from '..
 import { ownKernels } from '../../tensorflow/native.ts';
 import { type Tensor, tf } from '../../tensorflow/tensorflow.ts';
 import { type Attribute, type Call, constantIntegers, DType, Graph, type Output } from './graph.ts';
+import { asHeldProduct, productType } from './held-products.ts';
 import { cast, exact, typed } from './mixed-precision.ts';
 import { lookUp } from './operations.ts';
-import { asQuantizedProduct, productType } from './quantized-products.ts';
 import { asThinProduct, type ThinProduct } from './thin-products.ts';
 
 /** Ids of real tensors count up from 0 and never get this far. */
@@ -123,7 +123,7 @@ export class Recorder {
   }
 
   #call(call: Call, results: number): Output[] {
-    const special = asQuantizedProduct(call, this.#products) ?? this.#thin(call);
+    const special = asHeldProduct(call, this.#products) ?? this.#thin(call);
     if (special !== null) return this.graph.add(special.op, special.attributes, special.inputs, [special.result]).outputs;
     const { results: rule, shapedBy } = lookUp(call.op);
     if (rule === undefined)

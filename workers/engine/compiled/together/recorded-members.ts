@@ -15,6 +15,7 @@ import { type RecordedPass, recordLogits, recordPass } from '../recorded-pass.ts
 import {
   addTo,
   fixedSizes,
+  type HeldIn,
   holdFrozen,
   holdTrained,
   lossWithGradients,
@@ -42,8 +43,9 @@ export interface SharedChoices {
   /** With `sumsOf`. */
   objective: Objective;
   members: readonly MemberChoices[];
-  /** Precision of products and of frozen matrices. */
+  /** Precision of products. */
   precision: Precision;
+  heldIn: HeldIn;
   /** How frozen matrices of linear layers are held instead; default null: they are not quantised. */
   quantization?: Quantization | null;
   gradientCheckpointing: boolean;
@@ -69,13 +71,21 @@ export interface RecordedMembers {
   training: Pick<RecordedPass, 'sums' | 'tokens'>;
 }
 
-export function recordMembers({ config, objective, members, precision, quantization = null, gradientCheckpointing }: SharedChoices): RecordedMembers {
+export function recordMembers({
+  config,
+  objective,
+  members,
+  precision,
+  heldIn,
+  quantization = null,
+  gradientCheckpointing,
+}: SharedChoices): RecordedMembers {
   const recorder = new Recorder(precision);
   const { graph } = recorder;
   const { blocks } = config.names;
   const shapes: Shapes = [...weightShapes(config)];
   const { quantized: quantizedShapes, others } = dividedByQuantization(shapes, { config, quantization });
-  const frozen = holdFrozen(graph, others, { blocks, heldIn: precision });
+  const frozen = holdFrozen(graph, others, { blocks, heldIn });
   const quantized = holdQuantized(
     graph,
     quantizedShapes.map(([name]) => name),

@@ -24,8 +24,8 @@ export const RECORDED_ROWS = 101;
 export const ROWS = 7;
 
 interface Example {
-  /** @param x [rows, 6], no two elements alike. @param w [6, 5] */
-  body(x: Tensor2D, w: Tensor2D): unknown;
+  /** @param x [rows, 6], no two elements alike. @param w [6, 5]. @param held [4, 6], in bf16 */
+  body(x: Tensor2D, w: Tensor2D, held: Tensor2D): unknown;
   /** Counted by hand, for ROWS rows. */
   flops?: number;
 }
@@ -131,6 +131,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   GraftRowProducts: example((x, w) => rowProductsKernel(x, [tf.transpose(w), tf.ones([4, 6])], { rounds: false }), 2 * ROWS * 6 * (5 + 4)),
   GraftDequantize: example((x) => tf.add(x, tf.sum(quantized(3, 6)))),
   GraftQuantizedProduct: example((x) => tf.matMul(x, quantized(3, 6), false, true), 2 * ROWS * 3 * 6),
+  GraftWidenedProduct: example((x, _w, held) => tf.matMul(x, held, false, true), 2 * ROWS * 4 * 6),
   GraftCachedAttention: example((x) => {
     const q = tf.reshape(x, [x.shape[0], 2, 3]);
     return cachedAttentionKernel([q, q, q, ofRows(x, 0), ofRows(x, 0)], { ...ATTENTION, layer: 0 });

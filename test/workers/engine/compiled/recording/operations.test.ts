@@ -32,9 +32,11 @@ function recorded(op: string, precision: Precision = 'f32', prepare: (x: Tensor2
   recorder.size('rows', RECORDED_ROWS);
   const x = recorder.feed('x', 'float32', [RECORDED_ROWS, 6]) as Tensor2D;
   const w = recorder.feed('w', 'float32', [6, 5]) as Tensor2D;
+  const bytes = new Uint8Array(Uint16Array.from({ length: 4 * 6 }, () => 0x3f80).buffer);
+  const held = recorder.tensor(recorder.graph.constant({ dtype: DType.bfloat16, shape: [4, 6], bytes })) as Tensor2D;
   recorder.record(() =>
     tf.tidy(() => {
-      EXAMPLES[op]!.body(prepare(x), w);
+      EXAMPLES[op]!.body(prepare(x), w, held);
     }),
   );
   recorder.dispose();
