@@ -10,6 +10,7 @@ import { heldIn } from '../workers/engine/compiled/open-model.ts';
 import { Member } from '../workers/engine/compiled/together/member.ts';
 import { SharedBase } from '../workers/engine/compiled/together/shared-base.ts';
 import { convertInto } from '../workers/engine/io/float-formats.ts';
+import { productsIn } from '../workers/engine/machine/precision.ts';
 import { openWeights, readModelConfig } from '../workers/engine/model/weights.ts';
 import { supervised } from '../workers/engine/objectives/supervised.ts';
 import { configJson, type Shape, type ShapeChanges, SMOLLM2_135M } from './smollm-shapes.ts';
@@ -77,9 +78,11 @@ type BenchOptions = Pick<CompileOptions, 'tuning' | 'precision' | 'quantization'
 
 /** @param modelDir a Hugging Face directory; undefined for random weights */
 export function openBenchModel(modelDir: string | undefined, { shape, changes, stored, recorded, ...options }: BenchOptions): CompiledModel {
-  const common = { ...options, objective: supervised, seed: 0 };
+  const { precision } = options;
+  const products = productsIn(precision);
+  const common = { ...options, precision: products, objective: supervised, seed: 0 };
   const random: RandomWeights = { ...RANDOM_WEIGHTS, ...defined({ shape, changes, stored }) };
-  return withWeights(modelDir, { ...random, precision: options.precision }, (weights) => {
+  return withWeights(modelDir, { ...random, precision, products }, (weights) => {
     let reading = false;
     const readWeight: CompileOptions['readWeight'] = (name, piece) => {
       if (!reading) recorded?.();
@@ -103,17 +106,18 @@ export function openBenchJobs(
   { shape = RANDOM_WEIGHTS.shape, tuning, precision }: JobsOptions,
 ): Member[] {
   const members = Array.from({ length: count }, (_, seed) => ({ tuning, seed, weightDecay: 0.01 }));
-  const common = { objective: supervised, members, precision, gradientCheckpointing: false };
-  const base = withWeights(modelDir, { ...RANDOM_WEIGHTS, shape, precision }, (weights) => new SharedBase({ ...common, ...weights }));
+  const products = productsIn(precision);
+  const common = { objective: supervised, members, precision: products, gradientCheckpointing: false };
+  const base = withWeights(modelDir, { ...RANDOM_WEIGHTS, shape, precision, products }, (weights) => new SharedBase({ ...common, ...weights }));
   return members.map((_, number) => new Member(base, number, tuning));
 }
 
 function withWeights<T>(
   modelDir: string | undefined,
-  { shape, precision, ...random }: RandomWeights & { precision: Precision },
+  { shape, precision, products, ...random }: RandomWeights & { precision: Precision; products: Precision },
   create: (weights: Pick<CompileOptions, 'config' | 'readWeight' | 'heldIn'>) => T,
 ): T {
-  const held = (weights: Weights): T => create({ ...weights, heldIn: heldIn(weights, precision) });
+  const held = (weights: Weights): T => create({ ...weights, heldIn: heldIn(weights, { precision, products }) });
   if (modelDir === undefined) return held(randomModel(shape, random));
   const stored = openWeights(modelDir, readModelConfig(modelDir));
   try {

@@ -10,6 +10,7 @@ import { linearLayers } from '../src/formats/module-shapes.ts';
 import { resolveTuning } from '../src/formats/tuning/tuning.ts';
 import { layOut } from '../workers/engine/data/batches.ts';
 import { matmulRate } from '../workers/engine/machine/matmul-rate.ts';
+import { productsIn } from '../workers/engine/machine/precision.ts';
 import { median, peakMemoryMb } from './measures.ts';
 import { printProfile } from './print-profile.ts';
 import { openBenchModel, precisionOf, quantizationOf } from './smollm.ts';
@@ -55,7 +56,7 @@ function usefulFlops(): number {
 }
 
 const PEAK = { size: 2048, runs: 7 };
-const before = matmulRate(precision, PEAK);
+const before = matmulRate(productsIn(precision), PEAK);
 const openedMs = performance.now();
 let recordedMs = openedMs;
 const tuning = resolveTuning(options.method === 'full' ? { type: 'full' } : { type: 'lora', r: rank, lora_alpha: 2 * rank });
@@ -94,7 +95,7 @@ const seconds = Array.from({ length: steps }, (_, index) => {
   return (performance.now() - startedMs) / 1000;
 });
 if (options.profile) printProfile(training.profile(batch, { seed: 0, step: 1, microBatch: 0 }));
-const matmulPeakGflops = median([before, matmulRate(precision, PEAK)]);
+const matmulPeakGflops = median([before, matmulRate(productsIn(precision), PEAK)]);
 const stepSeconds = median(seconds.slice(1));
 const usefulGflops = usefulFlops() / stepSeconds / 1e9;
 training.dispose();

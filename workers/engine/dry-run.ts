@@ -13,6 +13,7 @@ import { evaluate, validationBatch, yieldToEventLoop } from './evaluate.ts';
 import { findLearningRate, remembered } from './find-learning-rate.ts';
 import { DELIVERABLE } from './io/checkpoint.ts';
 import { storedDtypeOf } from './io/model-directory.ts';
+import { productsIn } from './machine/precision.ts';
 import { processMemory } from './machine/process-memory.ts';
 import { learningRate } from './optim/schedule.ts';
 import type { Run } from './prepare.ts';
@@ -122,8 +123,8 @@ function memoryOf({ model, hyperparameters, tuning }: Run, { modelDir, passes }:
   const estimate = estimateMemory({
     config: model.config,
     tuning,
-    precision: hyperparameters.precision,
-    storedInBf16: storedDtypeOf(modelDir) === 'BF16',
+    precision: productsIn(hyperparameters.precision),
+    storedInBf16: hyperparameters.precision === 'bf16' || storedDtypeOf(modelDir) === 'BF16',
     optim: hyperparameters.optim,
     gradientsPass: hyperparameters.optimizer_in_bwd === true && passes.length === 1,
     quantization: hyperparameters.quantization,

@@ -18,7 +18,7 @@ import { jobTemplateSha256 } from './data/template/job-template.ts';
 import { saveChatTemplate } from './io/chat-template-file.ts';
 import { holdsReferences, readTrainerState, type TrainerState } from './io/checkpoint.ts';
 import { readGgufSource } from './io/gguf-source.ts';
-import { fastestPrecision } from './machine/precision.ts';
+import { fastestPrecision, precisionWarnings } from './machine/precision.ts';
 import { modelWarnings } from './model/warnings.ts';
 import { readModelConfig } from './model/weights.ts';
 import { objectiveOf } from './objectives/objectives.ts';
@@ -198,6 +198,7 @@ async function prepareModel(options: TrainOptions, { data, hyperparameters, tuni
     warnings: [
       ...data.warnings,
       ...modelWarnings(config, model.config),
+      ...precisionWarnings(hyperparameters.precision),
       ...hyperparameterWarnings(options.hyperparameters, hyperparameters),
       ...(objective.warnings?.(training.examples) ?? []),
     ],

@@ -8,6 +8,7 @@ import { openForInference } from '../../../workers/engine/compiled/open-model.ts
 import type { CheckpointReport, StepReport, TrainOptions } from '../../../workers/engine/contract.ts';
 import { evaluate } from '../../../workers/engine/evaluate.ts';
 import { readSafetensors, writeSafetensors } from '../../../workers/engine/io/safetensors.ts';
+import { productsIn } from '../../../workers/engine/machine/precision.ts';
 import { prepareData } from '../../../workers/engine/prepare-data.ts';
 import { tf } from '../../../workers/engine/tensorflow/tensorflow.ts';
 import { train } from '../../../workers/engine/train.ts';
@@ -204,7 +205,10 @@ describe('train › in bf16', () => {
       return steps;
     };
     const [exact, rounded] = [await losses('f32'), await losses('bf16')];
-    expect(rounded).not.toEqual(exact);
+    // Where products are computed in f32 nevertheless, only a frozen model is in bf16.
+    const rounds = productsIn('bf16') === 'bf16' || tuning.type === 'lora';
+    if (rounds) expect(rounded).not.toEqual(exact);
+    else expect(rounded).toEqual(exact);
     expect(exact.at(-1)!).toBeLessThan(0.7 * exact[0]!);
     for (const [step, loss] of exact.entries()) expect(Math.abs(rounded[step]! - loss), `step ${step + 1}`).toBeLessThan(0.03 * exact[0]!);
   });

@@ -10,6 +10,7 @@ import { Refusal } from '../../../src/formats/refusal.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import { storedDtypeOf } from '../io/model-directory.ts';
 import { freeMemory } from '../machine/free-memory.ts';
+import { productsIn } from '../machine/precision.ts';
 import { openWeights, readModelConfig, type StoredWeights } from '../model/weights.ts';
 import type { Objective } from '../objectives/objective.ts';
 import { supervised } from '../objectives/supervised.ts';
@@ -40,6 +41,8 @@ export interface TrainingChoices {
   optimizerInBackward?: boolean | undefined;
   /** Precision of products, and of frozen matrices unless the checkpoint has them in bf16 anyway; default f32. */
   precision?: Precision;
+  /** Default: what this machine computes them in where that precision is asked for. */
+  products?: Precision;
   /** How frozen matrices of linear layers are held instead; default null: they are not quantised. */
   quantization?: Quantization | null | undefined;
   /** Less memory, more arithmetic; default false. */
@@ -84,6 +87,7 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
     optim = 'adamw_torch',
     optimizerInBackward = false,
     precision = 'f32',
+    products = productsIn(precision),
     quantization = null,
     gradientCheckpointing = false,
     noiseAlpha,
@@ -105,7 +109,8 @@ export function openForTraining(choices: TrainingChoices): CompiledModel {
   };
   if (!backend.isUsingGpuDevice) requireMemory(run, freeMemory());
   const learning = { weightDecay, optim, optimizerInBackward, gradientCheckpointing, noiseAlpha };
-  return open(modelDir, { tuning, objective, seed, initialTokens, continuesAdapter, precision, quantization, answers, learning }, recorded);
+  const rest = { tuning, objective, seed, initialTokens, continuesAdapter, precision: products, quantization, answers, learning };
+  return open(modelDir, rest, { precision, recorded });
 }
 
 /**
@@ -126,8 +131,9 @@ export function openTogether(
   const paced = (pace: Pace) => {
     for (const run of choices) run.paced?.(pace);
   };
-  const shared = { objective, members, precision, quantization, gradientCheckpointing, ...(measures && { paced }) };
-  const base = withWeights(modelDir, { precision, recorded }, (weights) => new SharedBase({ ...weights, ...shared }));
+  const products = productsIn(precision);
+  const shared = { objective, members, precision: products, quantization, gradientCheckpointing, ...(measures && { paced }) };
+  const base = withWeights(modelDir, { precision, products, recorded }, (weights) => new SharedBase({ ...weights, ...shared }));
   return members.map(({ tuning }, number) => new Member(base, number, tuning));
 }
 
@@ -155,21 +161,27 @@ function checkOptimizer({ optim }: Pick<TrainingChoices, 'optim'>): void {
  */
 export function openForInference(choices: InferenceChoices): CompiledModel {
   const { modelDir, adapterDir, objective = supervised, precision = 'f32', quantization = null, trainedWith } = choices;
-  const shared = { objective, seed: 0, precision, quantization, learning: null } as const;
-  if (adapterDir === undefined) return open(modelDir, { ...shared, tuning: trainedWith ?? null });
+  const shared = { objective, seed: 0, precision: productsIn(precision), quantization, learning: null } as const;
+  if (adapterDir === undefined) return open(modelDir, { ...shared, tuning: trainedWith ?? null }, { precision });
   const tuning = readAdapterTuning(adapterDir);
-  return withAdapter(open(modelDir, { ...shared, tuning }), tuning, adapterDir);
+  return withAdapter(open(modelDir, { ...shared, tuning }, { precision }), tuning, adapterDir);
 }
 
 type OfWeights = 'config' | 'readWeight' | 'heldIn';
 
-const open = (modelDir: string, rest: Omit<CompileOptions, OfWeights>, recorded?: () => void): CompiledModel =>
-  withWeights(modelDir, { precision: rest.precision, recorded }, (weights) => new CompiledModel({ ...weights, ...rest }));
+interface OpenOptions {
+  /** The one that was asked for. */
+  precision: Precision;
+  /** Called before the first weight is read. */
+  recorded?: (() => void) | undefined;
+}
 
-/** @param options.recorded called before the first weight is read */
+const open = (modelDir: string, rest: Omit<CompileOptions, OfWeights>, options: OpenOptions): CompiledModel =>
+  withWeights(modelDir, { ...options, products: rest.precision }, (weights) => new CompiledModel({ ...weights, ...rest }));
+
 function withWeights<T>(
   modelDir: string,
-  { precision, recorded }: { precision: Precision; recorded: (() => void) | undefined },
+  { precision, products, recorded }: OpenOptions & { products: Precision },
   create: (weights: Pick<CompileOptions, OfWeights>) => T,
 ): T {
   const weights = openWeights(modelDir, readModelConfig(modelDir));
@@ -180,16 +192,23 @@ function withWeights<T>(
     weights.readInto(name, held, first);
   };
   try {
-    return create({ config: weights.config, readWeight, heldIn: heldIn(weights, precision) });
+    return create({ config: weights.config, readWeight, heldIn: heldIn(weights, { precision, products }) });
   } finally {
     weights.close();
   }
 }
 
-/** Matrices that the checkpoint has in bf16 are the same numbers in f32: products of f32 widen them (recording/held-products.ts). */
-export function heldIn({ config, isBfloat16 }: Pick<StoredWeights, 'config' | 'isBfloat16'>, precision: Precision): HeldIn {
-  if (precision === 'bf16') return () => 'bf16';
+/**
+ * How frozen weights are held. Matrices that the checkpoint has in bf16 are the same numbers in f32. Products of f32 widen them
+ * (recording/held-products.ts), but for those of experts.
+ * @param options.precision the one that was asked for
+ */
+export function heldIn(
+  { config, isBfloat16 }: Pick<StoredWeights, 'config' | 'isBfloat16'>,
+  { precision, products }: { precision: Precision; products: Precision },
+): HeldIn {
+  if (products === 'bf16') return () => 'bf16';
   if (backend.isUsingGpuDevice) return () => 'f32';
   const shapes = weightShapes(config);
-  return (name) => (shapes.get(name)!.length <= 2 && isBfloat16(name) ? 'bf16' : 'f32');
+  return (name) => (shapes.get(name)!.length <= 2 && (precision === 'bf16' || isBfloat16(name)) ? 'bf16' : 'f32');
 }

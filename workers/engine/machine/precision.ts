@@ -1,4 +1,4 @@
-/** The precision in which this machine trains fastest: measured once, then read from a file. */
+/** The precision in which this machine trains fastest: measured once, then read from a file. And what it computes products in where bf16 is asked for. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname } from 'node:path';
@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { writeFileWhole } from '../io/files.ts';
 import { backend } from '../tensorflow/backend.ts';
+import { instructionSet } from '../tensorflow/native.ts';
 import { versions } from '../tensorflow/tensorflow.ts';
 import { matmulRates } from './matmul-rate.ts';
 
@@ -52,20 +53,37 @@ let measuredHere: Rates | undefined;
 const measured = (): Rates => (measuredHere ??= matmulRates(PRODUCTS));
 
 /**
- * @param file keeps this machine's rates for later processes; without a file, each process measures
+ * @param file     keeps this machine's rates for later processes; without a file, each process measures
+ * @param products what those of bf16 are computed in; nothing is measured if that is f32
  * @returns bf16 if its products are clearly faster
  */
-export function fastestPrecision(file?: string): Precision {
-  const machine = thisMachine();
-  return lacksBf16(machine) ? 'f32' : fasterOf(file === undefined ? measured() : ratesOf(machine, { file, measure: measured }));
+export function fastestPrecision(file?: string, products = productsIn('bf16')): Precision {
+  if (products === 'f32') return 'f32';
+  return fasterOf(file === undefined ? measured() : ratesOf(thisMachine(), { file, measure: measured }));
 }
 
 /** @returns the precision to train in */
 export const fasterOf = ({ f32, bf16 }: Rates): Precision => (bf16 > MIN_SPEEDUP * f32 ? 'bf16' : 'f32');
 
-/** An x86 processor without AVX-512 has no instructions for bf16, and TensorFlow complains when it is tried. */
-const lacksBf16 = ({ gpu, instructions }: Machine): boolean =>
-  process.arch === 'x64' && !gpu && instructions !== null && !instructions.some((name) => name.startsWith('avx512'));
+/**
+ * What products are computed in where a precision is asked for: f32 instead of bf16 on x86 processors that multiply f32 faster. Without a matrix unit
+ * (AMX) that is all but AMD's with AVX-512 BF16: Intel's take four times as long for the instruction as for one of f32, which multiplies half as many
+ * numbers, and without the instruction oneDNN emulates it or ends the process.
+ */
+export function productsIn(precision: Precision): Precision {
+  if (precision === 'f32' || process.arch !== 'x64' || backend.isUsingGpuDevice) return precision;
+  return multipliesBf16(instructionSet(), cpus()[0]?.model ?? '') ? 'bf16' : 'f32';
+}
+
+export const precisionWarnings = (precision: Precision): string[] =>
+  productsIn(precision) === precision
+    ? []
+    : [
+        `precision is ${precision}, which this processor does not multiply faster than f32: the frozen model is held in ${precision}, and products are f32`,
+      ];
+
+/** @param set that the engine's kernels run with */
+export const multipliesBf16 = (set: string, cpu: string): boolean => set === 'amx' || (set === 'avx512_bf16' && cpu.includes('AMD'));
 
 interface RatesFile {
   machine: Machine;

@@ -2,7 +2,17 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { fasterOf, fastestPrecision, type Machine, ratesOf, thisMachine } from '../../../../workers/engine/machine/precision.ts';
+import {
+  fasterOf,
+  fastestPrecision,
+  type Machine,
+  multipliesBf16,
+  precisionWarnings,
+  ratesOf,
+  thisMachine,
+} from '../../../../workers/engine/machine/precision.ts';
+import { backend } from '../../../../workers/engine/tensorflow/backend.ts';
+import { instructionSet } from '../../../../workers/engine/tensorflow/native.ts';
 
 const machine: Machine = { cpu: 'EPYC', cores: 2, instructions: ['avx2', 'avx512_bf16'], gpu: false, tensorflow: '2.21.0' };
 const rates = { f32: 200, bf16: 380 };
@@ -70,6 +80,25 @@ describe('a machine’s rates', () => {
   });
 });
 
+describe('a processor', () => {
+  it.each([
+    ['amx', 'Intel(R) Xeon(R) Platinum 8481C', true],
+    ['avx512_bf16', 'AMD EPYC 9B14', true],
+    ['avx512_bf16', 'Intel(R) Xeon(R) Processor', false],
+    ['avx512', 'Intel(R) Xeon(R) Gold 6330', false],
+    ['avx2', 'AMD EPYC 7B13', false],
+    ['baseline', 'Intel(R) Core(TM) i7', false],
+  ])('with %s (%s) › multiplies bf16 as bf16: %s', (set, cpu, multiplies) => {
+    expect(multipliesBf16(set, cpu)).toBe(multiplies);
+  });
+
+  it.runIf(process.arch === 'x64' && !backend.isUsingGpuDevice)('that does not › says so where bf16 is asked for', () => {
+    const warned = multipliesBf16(instructionSet(), thisMachine().cpu) ? [] : [expect.stringMatching(/^precision is bf16, .* products are f32$/)];
+    expect(precisionWarnings('bf16')).toEqual(warned);
+    expect(precisionWarnings('f32')).toEqual([]);
+  });
+});
+
 describe('the fastest precision', () => {
   it.each([
     [{ f32: 200, bf16: 380 }, 'bf16'],
@@ -84,11 +113,11 @@ describe('the fastest precision', () => {
 
   it.runIf(measures)('without saved rates › follows from those that are measured and saved', async () => {
     const file = join(dir, 'measured.json');
-    const precision = fastestPrecision(file);
+    const precision = fastestPrecision(file, 'bf16');
     const { machine, gflops } = JSON.parse(await readFile(file, 'utf8'));
     expect(machine).toEqual(thisMachine());
     expect(precision).toBe(fasterOf(gflops));
-    expect(fastestPrecision()).toBe(precision);
+    expect(fastestPrecision(undefined, 'bf16')).toBe(precision);
   });
 
   it.runIf(measures).each([
@@ -97,6 +126,12 @@ describe('the fastest precision', () => {
   ])('with the saved rates %j › follows from them', async (gflops) => {
     const file = join(dir, 'this.json');
     await writeFile(file, JSON.stringify({ machine: thisMachine(), gflops }));
-    expect(fastestPrecision(file)).toBe(fasterOf(gflops));
+    expect(fastestPrecision(file, 'bf16')).toBe(fasterOf(gflops));
+  });
+
+  it('where products of bf16 are computed in f32 › is f32, and nothing is measured', async () => {
+    const file = join(dir, 'unmeasured.json');
+    expect(fastestPrecision(file, 'f32')).toBe('f32');
+    expect(await readdir(dir)).not.toContain('unmeasured.json');
   });
 });

@@ -22,7 +22,14 @@ describe.each(readdirSync(referencePath('families')))('products in bf16 › in a
     const eager = openEagerForInference({ modelDir, adapterDir });
     const batch = referenceBatch(name, 'families');
     const wanted = eager.gradients(batch, POSITION);
-    const compiled = openForTraining({ modelDir, tuning: readAdapterConfig(adapterDir), seed: 0, weightDecay: 0, precision: 'bf16' });
+    const compiled = openForTraining({
+      modelDir,
+      tuning: readAdapterConfig(adapterDir),
+      seed: 0,
+      weightDecay: 0,
+      precision: 'bf16',
+      products: 'bf16',
+    });
     compiled.assign(new Map([...eager.read()].map(([parameter, { data }]) => [parameter, data])));
     const { loss } = compiled.accumulate(batch, POSITION);
     expect(loss).not.toBe(wanted.sums.loss);
