@@ -104,11 +104,15 @@ function compare({ name, peer, ours, theirs }: Pair) {
   };
 }
 
-const HEAD = ['', 'against', 'tokens/s', 'faster', 'peak memory', 'memory', 'of the matmul peak', 'rounds'];
-const pairOf = (row: string): string => row.split('|').slice(1, 3).join('|');
+const HEAD = ['', 'against', 'tokens/s', 'faster', 'peak memory', 'memory', 'of the matmul peak', 'rounds', 'on'];
+/** What is compared, and on which machine. */
+const pairOf = (row: string): string => {
+  const cells = row.split('|');
+  return [...cells.slice(1, 3), cells.at(-2)].join('|');
+};
 const isRow = (line: string): boolean => line.startsWith('| ') && line.includes('×');
 
-/** Replaces the rows of the measured pairs in the page's table; all other rows stay. */
+/** Replaces the rows of the measured pairs on this machine in the page's table; all other rows stay. */
 function writeRows(measured: string): void {
   const rows = (page: string) =>
     page
@@ -117,8 +121,7 @@ function writeRows(measured: string): void {
       .map((row) => [pairOf(row), row] as const);
   const merged = new Map([...rows(readResult('peers')), ...rows(measured)]);
   const head = measured.split('\n').slice(0, 2);
-  const where = `Measured last on ${thisMachine()}; medians of the rounds. Chats count supervised tokens.`;
-  writeResult('peers', [...head, ...merged.values(), '', where].join('\n'));
+  writeResult('peers', [...head, ...merged.values(), '', 'Medians of the rounds. Chats count supervised tokens.'].join('\n'));
 }
 
 try {
@@ -131,7 +134,7 @@ try {
     const rates = `${ours.toFixed(0)} to ${theirs.toFixed(0)}`;
     const sizes = `${(mb / 1000).toFixed(1)} to ${(theirMb / 1000).toFixed(1)} GB`;
     const peak = utilisation === null ? '' : utilisation.toFixed(2);
-    return [name, peer, rates, `**${faster.toFixed(2)}×**`, sizes, `**${memory.toFixed(2)}×**`, peak, options.rounds];
+    return [name, peer, rates, `**${faster.toFixed(2)}×**`, sizes, `**${memory.toFixed(2)}×**`, peak, options.rounds, thisMachine()];
   });
   const measured = table(HEAD, rows);
   console.log(measured);
