@@ -2,6 +2,7 @@
 import type { Quantization, QuantizedShape } from '../../../src/formats/quantization.ts';
 import { backend, type OpAttribute } from './backend.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from './tensorflow.ts';
+import { tidyValues } from './tidy-values.ts';
 
 const { TF_ATTR_BOOL, TF_ATTR_INT, TF_ATTR_STRING } = backend.binding;
 const formatOf = (quantization: Quantization): OpAttribute => ({ name: 'format', type: TF_ATTR_STRING, value: quantization });
@@ -35,5 +36,5 @@ export function dequantizeKernel(packed: Tensor, { quantization, out, in: into, 
 
 /** @returns the words of `quantizeKernel`. @param values [out, in], row-major */
 export function quantized(values: Float32Array, { quantization, out, in: into }: Omit<Dequantized, 'inputFirst'>): Int32Array {
-  return tf.tidy(() => quantizeKernel(tf.tensor2d(values, [out, into]), quantization).dataSync<'int32'>()) as unknown as Int32Array;
+  return tidyValues(() => quantizeKernel(tf.tensor2d(values, [out, into]), quantization).dataSync<'int32'>()) as unknown as Int32Array;
 }
