@@ -61,7 +61,7 @@ type Reading = 'verifying the result' | 'analysing the result';
  */
 export function activity(patience: Patience, isStopped: () => boolean) {
   let doing: 'preparing' | 'training' | 'writing files' | Reading = 'preparing';
-  let longestStepMs = 0;
+  let [steps, longestStepMs] = [0, 0];
   const limits = {
     preparing: () => patience.preparingMs,
     training: () => Math.max(patience.stepMs, patience.stepFactor * longestStepMs),
@@ -79,8 +79,11 @@ export function activity(patience: Patience, isStopped: () => boolean) {
       if (doing === 'verifying the result' || doing === 'analysing the result') return;
       if (message.answer === 'working' && message.at === 'writing') doing = 'writing files';
       else if (message.answer === 'step') {
-        // The first step of a process also compiles; the second is the first that is timed.
-        if (doing === 'training') longestStepMs = Math.max(longestStepMs, waitedMs, 1000 * (message.report.metrics['seconds'] ?? 0));
+        const stepMs = 1000 * (message.report.metrics['seconds'] ?? 0);
+        // The first step of a process also compiles, so it counts only until the second is known; what came before it, such as opening the model, never.
+        if (steps === 0) longestStepMs = stepMs;
+        else longestStepMs = Math.max(steps === 1 ? 0 : longestStepMs, doing === 'training' ? waitedMs : 0, stepMs);
+        steps++;
         doing = 'training';
       } else if (doing === 'writing files') doing = 'training';
     },

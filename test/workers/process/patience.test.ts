@@ -26,10 +26,14 @@ describe('the patience with a training process', () => {
     expect(await patienceAfter()).toBe(PATIENCE.preparingMs / 1000);
   });
 
-  it('between steps is a multiple of the longest, the first not counted, and at least the floor', async () => {
-    expect(await patienceAfter([step(30), 30_000])).toBe(PATIENCE.stepMs / 1000);
+  it('between steps is a multiple of the longest, and at least the floor', async () => {
+    expect(await patienceAfter([step(1), 30_000])).toBe(PATIENCE.stepMs / 1000);
     expect(await patienceAfter([step(30), 30_000], [step(10), 10_000], [step(1), 1_000])).toBe(10 * PATIENCE.stepFactor);
     expect(await patienceAfter([step(30), 30_000], [step(0.01), 10])).toBe(PATIENCE.stepMs / 1000);
+  });
+
+  it('after the first step, which also compiles, is a multiple of it, without the time before it', async () => {
+    expect(await patienceAfter([step(70), 500_000])).toBe(70 * PATIENCE.stepFactor);
   });
 
   it('while it writes is long, and that for steps again afterwards', async () => {
