@@ -155,8 +155,7 @@ function bytesOfFrozen({ config, precision, storedInBf16, quantization }: Estima
   return ([name, shape]) => {
     const matrix = quantizable?.get(name);
     if (matrix !== undefined) return quantizedBytes(quantization!, matrix);
-    const heldIn = storedInBf16 && shape.length === 2 ? 'bf16' : precision; // experts' matrices are together in one of three dimensions
-    return shapeSize(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[heldIn]);
+    return shapeSize(shape) * (shape.length === 1 ? F32_BYTES : HELD_BYTES[storedInBf16 ? 'bf16' : precision]);
   };
 }
 

@@ -3,7 +3,6 @@
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
 import { requireMemory } from '../../../src/formats/memory-needed.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
-import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import type { Optim } from '../../../src/formats/optimizer.ts';
 import type { Quantization } from '../../../src/formats/quantization.ts';
 import { Refusal } from '../../../src/formats/refusal.ts';
@@ -199,16 +198,15 @@ function withWeights<T>(
 }
 
 /**
- * How frozen weights are held. Matrices that the checkpoint has in bf16 are the same numbers in f32. Products of f32 widen them
- * (recording/held-products.ts), but for those of experts.
+ * How frozen weights are held. Matrices that the checkpoint has in bf16 are the same numbers in f32, and products of f32 widen them
+ * (recording/held-products.ts).
  * @param options.precision the one that was asked for
  */
 export function heldIn(
-  { config, isBfloat16 }: Pick<StoredWeights, 'config' | 'isBfloat16'>,
+  { isBfloat16 }: Pick<StoredWeights, 'isBfloat16'>,
   { precision, products }: { precision: Precision; products: Precision },
 ): HeldIn {
   if (products === 'bf16') return () => 'bf16';
   if (backend.isUsingGpuDevice) return () => 'f32';
-  const shapes = weightShapes(config);
-  return (name) => (shapes.get(name)!.length <= 2 && (precision === 'bf16' || isBfloat16(name)) ? 'bf16' : 'f32');
+  return (name) => (precision === 'bf16' || isBfloat16(name) ? 'bf16' : 'f32');
 }

@@ -24,7 +24,8 @@ absl::Status invalid(const tf::OpKernelContext *context, const char *message) {
   return absl::InvalidArgumentError(absl::StrCat(context->op_kernel().name(), ": ", message));
 }
 
-// Of each choice, its row of X [rows, in] times its expert's W: W [experts, in, out], or [experts, out, in] if `transposed`. [choices, out]
+// Of each choice, its row of X [rows, in] times its expert's W: W [experts, in, out], or [experts, out, in] if `transposed`. [choices, out]. W may be
+// held in bf16 where X is f32: it is widened a tile at a time.
 class ExpertProducts : public Kernel {
  public:
   explicit ExpertProducts(tf::OpKernelConstruction *construction) : Kernel(construction) {
@@ -34,6 +35,7 @@ class ExpertProducts : public Kernel {
     const tf::Tensor &x = context->input(0), &w = context->input(1), &experts = context->input(2);
     OP_REQUIRES(context, x.dims() == 2 && w.dims() == 3 && experts.dims() == 1, invalid(context, "the inputs are a matrix, matrices and a vector"));
     const int64_t rows = x.dim_size(0), choices = experts.dim_size(0);
+    OP_REQUIRES(context, x.dtype() == tf::DT_FLOAT || w.dtype() == tf::DT_BFLOAT16, invalid(context, "experts in f32 take rows in f32"));
     OP_REQUIRES(context, x.dim_size(1) == w.dim_size(transposed_ ? 2 : 1) && (rows == 0 ? choices == 0 : choices % rows == 0),
                 invalid(context, "the shapes of the inputs do not match"));
     tf::Tensor *out = nullptr;
@@ -41,12 +43,10 @@ class ExpertProducts : public Kernel {
     const auto blocks = group_by_expert(experts.flat<int32_t>().data(), choices, w.dim_size(0), kTokens);
     OP_REQUIRES(context, blocks.has_value(), invalid(context, "an expert does not exist"));
     if (choices == 0) return;
-    with_element_type(x, [&](auto element) {
-      if (transposed_)
-        multiply_transposed<decltype(element)>(context, *blocks, choices / rows, out);
-      else
-        multiply<decltype(element)>(context, *blocks, choices / rows, out);
-    });
+    if (x.dtype() == tf::DT_BFLOAT16)
+      multiply<uint16_t, uint16_t>(context, *blocks, choices / rows, out);
+    else
+      with_element_type(w, [&](auto held) { multiply<float, decltype(held)>(context, *blocks, choices / rows, out); });
   }
 
  private:
@@ -69,8 +69,16 @@ class ExpertProducts : public Kernel {
     return panels;
   }
 
+  template <class Element, class Held>
+  void multiply(tf::OpKernelContext *context, const std::vector<ExpertBlock> &blocks, int64_t per_row, tf::Tensor *out) const {
+    if (transposed_)
+      multiply_transposed<Element, Held>(context, blocks, per_row, out);
+    else
+      multiply_plain<Element, Held>(context, blocks, per_row, out);
+  }
+
   // W·xᵀ: each row of W is read as it lies in memory.
-  template <class Element>
+  template <class Element, class Held>
   static void multiply_transposed(tf::OpKernelContext *context, const std::vector<ExpertBlock> &blocks, int64_t per_row, tf::Tensor *out) {
     const tf::Tensor &x = context->input(0), &w = context->input(1);
     const int64_t inner = w.dim_size(2), columns = w.dim_size(1);
@@ -80,7 +88,7 @@ class ExpertProducts : public Kernel {
       const ExpertBlock &block = blocks[number];
       const int64_t count = block.choices.size(), stride = padded(count);
       std::vector<Word<Element>> memory;
-      const auto left = pack_whole_rows(elements<Element>(w) + (block.expert * columns + column) * inner, width, inner, &memory);
+      const auto left = pack_whole_rows<Element>(elements<Held>(w) + (block.expert * columns + column) * inner, width, inner, &memory);
       std::vector<float> products(width * stride);
       Words<Element>::multiply(
           {left.data, left.stride, 1, panels[number].data(), stride, nullptr, products.data(), stride, width, word_count<Element>(inner), stride});
@@ -92,8 +100,8 @@ class ExpertProducts : public Kernel {
     });
   }
 
-  template <class Element>
-  static void multiply(tf::OpKernelContext *context, const std::vector<ExpertBlock> &blocks, int64_t per_row, tf::Tensor *out) {
+  template <class Element, class Held>
+  static void multiply_plain(tf::OpKernelContext *context, const std::vector<ExpertBlock> &blocks, int64_t per_row, tf::Tensor *out) {
     const tf::Tensor &x = context->input(0), &w = context->input(1);
     const int64_t inner = w.dim_size(1), columns = w.dim_size(2), words = word_count<Element>(inner);
     const auto panels = packed<Element>(
@@ -102,7 +110,7 @@ class ExpertProducts : public Kernel {
       const ExpertBlock &block = blocks[number];
       const int64_t count = block.choices.size(), stride = padded(width);
       std::vector<Word<Element>> memory;
-      const auto right = interleave_rows<Element>(elements<Element>(w) + block.expert * inner * columns + column, columns, inner, width, &memory);
+      const auto right = interleave_rows<Element>(elements<Held>(w) + block.expert * inner * columns + column, columns, inner, width, &memory);
       std::vector<float> products(count * stride);
       Words<Element>::multiply({panels[number].data(), words, 1, right.data, right.stride, nullptr, products.data(), stride, count, words, width});
       for (int64_t i = 0; i < count; i++) store(products.data() + i * stride, out, block.choices[i] * columns + column, width);
@@ -163,10 +171,11 @@ class ExpertOuter : public Kernel {
 
 REGISTER_OP("GraftExpertProducts")
     .Input("x: T")
-    .Input("w: T")
+    .Input("w: Tw")
     .Input("experts: int32")
     .Output("out: T")
     .Attr("T: {float, bfloat16}")
+    .Attr("Tw: {float, bfloat16}")
     .Attr("transposed: bool")
     .SetShapeFn(unknown_shapes);
 REGISTER_OP("GraftExpertOuter")

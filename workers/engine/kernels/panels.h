@@ -66,7 +66,7 @@ class ProductByPanels {
         inner_(x.dim_size(1)),
         words_(word_count<Element>(inner_)),
         columns_(columns),
-        x_(pack_whole_rows(elements<Element>(x), tokens_, inner_, &whole_)) {}
+        x_(pack_whole_rows<Element>(elements<Element>(x), tokens_, inner_, &whole_)) {}
 
   void compute() {
     if (tokens_ == 0 || columns_ == 0) return;

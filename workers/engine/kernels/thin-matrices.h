@@ -76,7 +76,7 @@ void reduce(const tensorflow::Tensor &x, const NarrowMatrices<Element> &narrow, 
   const std::vector<int64_t> &group = own.groups()[block.group];
   const int64_t columns = x.dim_size(1), rank = out->dim_size(1), width = padded(group.size());
   std::vector<Word<Element>> memory;
-  const auto left = pack_whole_rows(elements<Element>(x) + block.first * columns, block.count, columns, &memory);
+  const auto left = pack_whole_rows<Element>(elements<Element>(x) + block.first * columns, block.count, columns, &memory);
   // Whole registers wide: narrower products take far longer.
   std::vector<float> products(block.count * width);
   Words<Element>::multiply({left.data, left.stride, 1, narrow.data(block.group), narrow.stride(block.group), nullptr, products.data(), width,

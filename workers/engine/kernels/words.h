@@ -24,6 +24,7 @@ struct Words<float> {
   static void multiply(const WordProduct &product) { word_products().f32_to_f32(product); }
   static void multiply_to_elements(const WordProduct &product) { word_products().f32_to_f32(product); }
   static void interleave(const float *first, const float *, Word *out, int64_t columns) { std::memcpy(out, first, columns * sizeof(float)); }
+  static void interleave(const uint16_t *first, const uint16_t *, Word *out, int64_t columns) { tile_operations().from_bf16(first, out, columns); }
 };
 
 template <>
@@ -99,14 +100,21 @@ PackedMatrix<Element> pack_rows(const float *x, int64_t rows, int64_t columns, s
   }
 }
 
-// Packs a matrix whose columns are the inner axis, without a copy where they fill whole words.
-template <class Element>
-PackedMatrix<Element> pack_whole_rows(const Element *x, int64_t rows, int64_t columns, std::vector<Word<Element>> *memory) {
+// Packs a matrix whose columns are the inner axis, without a copy where they fill whole words of its own type.
+template <class Element, class Given = Element>
+PackedMatrix<Element> pack_whole_rows(const Given *x, int64_t rows, int64_t columns, std::vector<Word<Element>> *memory) {
   const int64_t stride = word_count<Element>(columns);
-  if (stride * Words<Element>::kPerWord == columns) return {reinterpret_cast<const Word<Element> *>(x), stride};
-  memory->assign(rows * stride, 0);
-  for (int64_t i = 0; i < rows; i++) std::memcpy(memory->data() + i * stride, x + i * columns, columns * sizeof(Element));
-  return {memory->data(), stride};
+  if constexpr (!std::is_same_v<Element, Given>) {
+    static_assert(std::is_same_v<Element, float>);
+    memory->resize(rows * columns);
+    tile_operations().from_bf16(x, memory->data(), rows * columns);
+    return {memory->data(), stride};
+  } else {
+    if (stride * Words<Element>::kPerWord == columns) return {reinterpret_cast<const Word<Element> *>(x), stride};
+    memory->assign(rows * stride, 0);
+    for (int64_t i = 0; i < rows; i++) std::memcpy(memory->data() + i * stride, x + i * columns, columns * sizeof(Element));
+    return {memory->data(), stride};
+  }
 }
 
 }  // namespace graft

@@ -206,7 +206,7 @@ export function expansionGradientKernel(dy: Tensor2D, H: Tensor2D, B: Tensor2D, 
 export const expertProductsKernel = (x: Tensor2D, W: Tensor3D, experts: Tensor1D, { transposed }: { transposed: boolean }): Tensor2D =>
   backend.executeSingleOutput(
     'GraftExpertProducts',
-    [float('T'), { name: 'transposed', type: TF_ATTR_BOOL, value: transposed }],
+    [float('T'), float('Tw'), { name: 'transposed', type: TF_ATTR_BOOL, value: transposed }],
     [x, W, experts],
   ) as Tensor2D;
 

@@ -43,7 +43,8 @@ const MODELS = [
   ['llama with a tied head', 'cases', 'llama-gqa-tied'],
   ['gpt2, whose matrices are [in, out]', 'families', 'gpt2'],
   ['qwen3.5 with delta nets', 'families', 'qwen3.5'],
-  ['qwen3-moe, whose experts stay in f32', 'families', 'qwen3-moe'],
+  ['qwen3-moe, whose experts’ matrices are [out, in]', 'families', 'qwen3-moe'],
+  ['gpt-oss, whose experts’ matrices are [in, out]', 'families', 'gpt-oss'],
 ] as const;
 /** With values in B, so that A has a gradient. */
 const TUNINGS: Tuning[] = [{ type: 'lora', r: 4, init_lora_weights: false }, { type: 'full' }];

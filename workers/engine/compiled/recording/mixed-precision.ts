@@ -8,12 +8,18 @@ import { inRange, lookUp } from './operations.ts';
 
 /** @returns attributes and inputs in the types that the operation computes in */
 export function typed(graph: Graph, { op, attributes, inputs }: Call, precision: Precision): Pick<Call, 'attributes' | 'inputs'> {
-  const { takesAnyFloat, products, moves, movedType = 'T' } = lookUp(op);
+  const { takesAnyFloat, products, widens, moves, movedType = 'T' } = lookUp(op);
   if (takesAnyFloat) return { attributes: { ...attributes, Tin: { kind: 'types', value: inputs.map(({ dtype }) => dtype) } }, inputs };
   if (precision === 'bf16' && products !== undefined) {
     const converted = inputs.map((input, index) => (products.includes(index) ? cast(graph, input, DType.bfloat16) : exact(graph, input)));
-    return { attributes: { ...attributes, T: typeOf(DType.bfloat16) }, inputs: converted };
+    const types = { T: typeOf(DType.bfloat16), ...(widens !== undefined && { Tw: typeOf(DType.bfloat16) }) };
+    return { attributes: { ...attributes, ...types }, inputs: converted };
   }
+  if (widens !== undefined)
+    return {
+      attributes: { ...attributes, Tw: typeOf(inputs[widens]!.dtype) },
+      inputs: inputs.map((input, index) => (index === widens ? input : exact(graph, input))),
+    };
   if (moves !== undefined && inRange(inputs, moves).every(({ dtype }) => dtype === DType.bfloat16))
     return { attributes: { ...attributes, [movedType]: typeOf(DType.bfloat16) }, inputs };
   return { attributes, inputs: inputs.map((input) => exact(graph, input)) };

@@ -18,6 +18,8 @@ export interface Operation {
   takesAnyFloat?: boolean;
   /** Which inputs are in bf16 where products are. The attribute T names their type. */
   products?: readonly number[];
+  /** Which of them may be in bf16 where products are f32. The attribute Tw names its type. */
+  widens?: number;
   /** It computes nothing: it moves elements of these inputs and keeps their type. */
   moves?: InputRange;
   /** The attribute that names the type of the moved elements, if it is not T. */
@@ -146,7 +148,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   GraftDeltaRuleGradient: { results: shapes.deltaRuleGradient },
   GraftCachedDeltaRule: { results: shapes.likeThird },
   GraftCachedConvolution: { results: shapes.same },
-  GraftExpertProducts: { results: shapes.expertProducts, products: [0, 1], flops: flops.expertProducts },
+  GraftExpertProducts: { results: shapes.expertProducts, products: [0, 1], widens: 1, flops: flops.expertProducts },
   GraftExpertOuter: { results: shapes.expertOuter, products: [0, 1], flops: flops.expertOuter },
   GraftExpansionGradient: { results: shapes.expansionGradient, products: [0], flops: flops.expansionGradient },
   GraftRankUpdate: { thin: 'update', flops: flops.rankProduct },
