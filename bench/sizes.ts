@@ -151,7 +151,12 @@ async function measure(model: Model, work: string): Promise<Measured> {
     const exportSeconds = secondsSince(askedMs);
     const answer = (tokens: number): Promise<unknown> =>
       call(url, key, '/completions', { model: tuned, prompt: 'the cat sat on', max_tokens: tokens, temperature: 0 });
-    await answer(1); // opens the model
+    try {
+      await answer(1); // opens the model
+    } catch (error) {
+      if (!(error instanceof Error && error.message.includes('model_too_large'))) throw error;
+      return { exportSeconds, answersPerSecond: Number.NaN };
+    }
     const first = performance.now();
     await answer(1);
     const firstSeconds = secondsSince(first);
@@ -184,7 +189,7 @@ const rows = results.map((result) => [
   gigabytes(result.peakBytes),
   seconds(result.jobSeconds),
   `${SIZES[result.model].format}, ${seconds(result.exportSeconds)}`,
-  result.answersPerSecond.toFixed(1),
+  Number.isNaN(result.answersPerSecond) ? 'too large' : result.answersPerSecond.toFixed(1),
 ]);
 const written = isWriting ? updatedTable('sizes', { head: HEAD, rows, order: Object.keys(SIZES) }) : table(HEAD, rows);
 publishResult('sizes', `${written}\n\nMeasured on ${thisMachine()}.`);

@@ -1,14 +1,17 @@
 /** The models that an inference process holds: opened when they are asked for; those used least recently leave when another one needs their memory. */
 import { stat } from 'node:fs/promises';
 import { Refusal } from '../../src/formats/refusal.ts';
+import type { WeightsDtype } from '../../src/formats/stored-dtype.ts';
 import type { GenerationModel, GenerationModelOptions } from '../engine/generation/contract.ts';
+import { storedDtypeOf } from '../engine/io/model-directory.ts';
 import { weightFiles } from '../engine/io/weight-files.ts';
+import { backend } from '../engine/tensorflow/backend.ts';
 import type { InferenceLimits, LocalGeneration } from './messages.ts';
 
 /** Adapters that one base model keeps: each is small, and a lookup among more of them would not be. */
 const MAX_ADAPTERS = 64;
-/** Weights that are stored in 16 bits are held in 32. */
-const GROWTH = 2;
+/** Bytes that are held for each that is stored: a GPU holds f32, a CPU also bf16. */
+const growth = (): Record<WeightsDtype, number> => ({ F32: 1, F16: 2, BF16: backend.isUsingGpuDevice ? 2 : 1 });
 
 interface Adapter {
   opening: Promise<void>;
@@ -66,7 +69,7 @@ export function openModels({ memoryBytes, open, onChange }: Options) {
 
   /** The caller is one of its users from now on. */
   async function hold({ key, dir }: LocalGeneration['model']): Promise<Held> {
-    const estimatedBytes = held.has(key) ? 0 : GROWTH * (await sizeOfWeights(dir));
+    const estimatedBytes = held.has(key) ? 0 : growth()[storedDtypeOf(dir)] * (await sizeOfWeights(dir));
     const existing = held.get(key); // another request may have opened it in the meantime
     if (existing !== undefined) {
       existing.users++;

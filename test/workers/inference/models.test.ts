@@ -12,10 +12,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-/** A directory with weights of `SIZE` bytes, held in twice as many. */
+/** A directory with weights of `SIZE` bytes in f16, held in twice as many. */
 async function model(key: string) {
   const dir = await mkdtemp(join(root, 'model-'));
   await writeFile(join(dir, 'model.safetensors'), Buffer.alloc(SIZE));
+  await writeFile(join(dir, 'config.json'), JSON.stringify({ dtype: 'float16' }));
   return { key, dir, adapter: null, templateKwargs: null };
 }
 
@@ -61,6 +62,14 @@ describe('models in memory', () => {
 
   it('that are larger than all that there is are refused', async () => {
     await expect(holding(SIZE).models.borrow(await model('large'))).rejects.toMatchObject({ code: 'model_too_large' });
+  });
+
+  it('take what is stored where that is bf16, on a CPU', async () => {
+    const { key, dir, ...rest } = await model('small');
+    await writeFile(join(dir, 'config.json'), JSON.stringify({ dtype: 'bfloat16' }));
+    const { events, models } = holding(SIZE);
+    await models.borrow({ key, dir, ...rest });
+    expect(events).toEqual([`opens ${dir}`]);
   });
 
   it('keep 64 adapters; those used least recently leave', async () => {
