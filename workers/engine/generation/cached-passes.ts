@@ -6,6 +6,7 @@ import { linearLayers } from '../../../src/formats/module-shapes.ts';
 import { loraFormat, peftName } from '../../../src/formats/tuning/lora.ts';
 import { loraLayers } from '../../../src/formats/tuning/lora-layers.ts';
 import { settersOf } from '../compiled/fetches.ts';
+import { heldIn } from '../compiled/open-model.ts';
 import { assignSlabs } from '../compiled/session/held-slabs.ts';
 import { GraphSession } from '../compiled/session/session.ts';
 import { heldClass } from '../compiled/session/session-variable.ts';
@@ -51,9 +52,7 @@ export class CachedPasses implements TokenPasses {
     const weights = openWeights(modelDir, readModelConfig(modelDir));
     try {
       this.config = { ...weights.config, inputFirst: false };
-      // Weights that are stored in bf16 are the same numbers in half the memory.
-      const heldIn = (name: string): Precision => (precision === 'bf16' || weights.isBfloat16(name) ? 'bf16' : 'f32');
-      this.#recorded = recordGeneration({ config: this.config, precision, heldIn });
+      this.#recorded = recordGeneration({ config: this.config, precision, heldIn: heldIn(weights, { precision, products: precision }) });
       const { graph, frozen, read, next, release, assignAdapter, removeAdapter } = this.#recorded;
       const setters = frozen.flatMap(({ variable }) => settersOf(variable));
       this.#session = openingForOneThread(() => new GraphSession(graph, [read, next, release, assignAdapter, removeAdapter, ...setters]));

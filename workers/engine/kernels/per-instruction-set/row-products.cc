@@ -6,38 +6,13 @@
 #include <type_traits>
 #include <vector>
 
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
+#include "per-instruction-set/word-formats.h"
 #if defined(__AMX_BF16__)
 #include "per-instruction-set/amx-row-products.h"
 #endif
 
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
-
-// Floats in one register. Memory need not be aligned to it.
-#if defined(__AVX512F__)
-constexpr int kLanes = 16;
-#elif defined(__AVX__)
-constexpr int kLanes = 8;
-#else
-constexpr int kLanes = 4;
-#endif
-typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
-typedef uint32_t Words __attribute__((vector_size(kLanes * sizeof(uint32_t))));
-typedef uint16_t Halves __attribute__((vector_size(kLanes * sizeof(uint16_t))));
-
-inline Floats read(const float *x) {
-  Floats floats;
-  std::memcpy(&floats, x, sizeof floats);
-  return floats;
-}
-inline Floats read(const uint16_t *x) {
-  Halves halves;
-  std::memcpy(&halves, x, sizeof halves);
-  return reinterpret_cast<Floats>(__builtin_convertvector(halves, Words) << 16);
-}
 
 // The first `count` elements, followed by zeros.
 template <class Element>

@@ -1,4 +1,5 @@
-// What a 32-bit word of an operand is (word-products.h), and how words are multiplied. Included once for each instruction set, in its namespace.
+// Registers, what a 32-bit word of an operand is (word-products.h), and how words are multiplied. Included once for each instruction set, in its
+// namespace.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@ constexpr int kLanes = 4;
 #endif
 typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
 typedef uint32_t Words __attribute__((vector_size(kLanes * sizeof(uint32_t))));
+typedef uint16_t Halves __attribute__((vector_size(kLanes * sizeof(uint16_t))));
 
 template <class Vector>
 inline Vector load(const void *memory) {
@@ -29,6 +31,9 @@ inline Vector load(const void *memory) {
 }
 
 inline Floats as_floats(Words words) { return reinterpret_cast<Floats>(words); }
+
+inline Floats read(const float *x) { return load<Floats>(x); }
+inline Floats read(const uint16_t *x) { return as_floats(__builtin_convertvector(load<Halves>(x), Words) << 16); }
 
 // A word in all lanes.
 #if defined(__AVX512F__)

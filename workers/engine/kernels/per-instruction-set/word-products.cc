@@ -7,11 +7,7 @@
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
 
-typedef uint16_t Halves __attribute__((vector_size(kLanes * sizeof(uint16_t))));
 static_assert(kColumnBlock % kLanes == 0);
-
-inline Floats read(const float *x) { return load<Floats>(x); }
-inline Floats read(const uint16_t *x) { return as_floats(__builtin_convertvector(load<Halves>(x), Words) << 16); }
 
 inline void write(Floats floats, float *out) { std::memcpy(out, &floats, sizeof floats); }
 inline void write(Floats floats, uint16_t *out) {
