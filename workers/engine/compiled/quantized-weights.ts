@@ -2,14 +2,13 @@
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { weightShapes } from '../../../src/formats/module-shapes.ts';
 import { type Quantization, quantizableWeights, quantizedBytes } from '../../../src/formats/quantization.ts';
-import { Refusal } from '../../../src/formats/refusal.ts';
 import { backend } from '../tensorflow/backend.ts';
 import { dequantizeKernel, quantized } from '../tensorflow/quantization.ts';
 import { type Tensor, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import type { Shapes } from './recorded-slabs.ts';
 import { DType, type Graph } from './recording/graph.ts';
 import type { Recorder } from './recording/recorder.ts';
-import type { HeldSlab } from './session/held-slabs.ts';
+import { type HeldSlab, setVariable } from './session/held-slabs.ts';
 import type { GraphSession } from './session/session.ts';
 import { sessionVariable } from './session/session-variable.ts';
 import { COLUMNS, type Fill, reader, slabsOf } from './slab.ts';
@@ -31,17 +30,9 @@ export function dividedByQuantization(frozen: Shapes, { config, quantization }: 
 const ROW_WORDS = 16;
 const WORD_BYTES = 4;
 
-/**
- * Adds variables for weights, a slab for each block. @param names of `quantizableWeights`
- * @throws Refusal `unsupported_quantization` on a GPU
- */
+/** Adds variables for weights, a slab for each block. @param names of `quantizableWeights` */
 export function holdQuantized(graph: Graph, names: Iterable<string>, { config, quantization }: Choices): HeldSlab[] {
   if (quantization === null) return [];
-  if (backend.isUsingGpuDevice)
-    throw new Refusal('unsupported_quantization', `quantization "${quantization}" is computed on a CPU, and this process uses a GPU`, {
-      param: 'hyperparameters.quantization',
-      hint: 'Leave it out, or run the worker without a GPU (CUDA_VISIBLE_DEVICES="").',
-    });
   const quantizable = quantizableWeights(config);
   const shapes = [...names].map((name) => {
     const words = quantizedBytes(quantization, quantizable.get(name)!) / WORD_BYTES;
@@ -88,18 +79,23 @@ interface Assignment extends Partial<Choices> {
   readWeight: Fill;
 }
 
-/** Reads, quantises and sets weights one after the other, so that one matrix is in memory beside what the session holds. */
+/**
+ * Reads, quantises and sets weights one after the other, so that one matrix is in memory beside what the session holds. On a GPU a block is set at once,
+ * and its codes are in main memory until then.
+ */
 export function assignQuantized(session: GraphSession, held: readonly HeldSlab[], { config, quantization, readWeight }: Assignment): void {
   const quantizable = quantizableWeights(config);
   const read = reader(weightShapes(config), readWeight);
   for (const { slab, variable } of held) {
+    const whole = backend.isUsingGpuDevice ? new Int32Array(slab.shape[0] * COLUMNS) : null;
     for (const { name, firstRow, rows } of slab.parts) {
       const { out, in: into } = quantizable.get(name)!;
       const values = read(name);
-      const words = new Int32Array(rows * COLUMNS);
+      const words = whole?.subarray(firstRow * COLUMNS, (firstRow + rows) * COLUMNS) ?? new Int32Array(rows * COLUMNS);
       words.set(quantized(config.inputFirst ? transposed(values, out) : values, { quantization: quantization!, out, in: into }));
-      session.write(variable, { firstRow, values: words });
+      if (whole === null) session.write(variable, { firstRow, values: words });
     }
+    if (whole !== null) setVariable(session, variable, whole);
   }
 }
 

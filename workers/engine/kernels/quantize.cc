@@ -62,8 +62,9 @@ REGISTER_OP("GraftQuantize").Input("w: float").Output("out: int32").Attr("format
 REGISTER_KERNEL_BUILDER(Name("GraftQuantize").Device(tf::DEVICE_CPU), Quantize);
 
 REGISTER_OP("GraftDequantize")
-    .Input("w: int32")
+    .Input("w: Tw")
     .Output("out: float")
+    .Attr("Tw: {int32, float} = DT_INT32")  // a GPU holds the words as float (gpu/dequantized-products.cc)
     .Attr("format: string")
     .Attr("rows: int")
     .Attr("columns: int")

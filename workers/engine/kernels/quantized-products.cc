@@ -86,9 +86,10 @@ class QuantizedProduct : public QuantizedKernel {
 
 REGISTER_OP("GraftQuantizedProduct")
     .Input("x: T")
-    .Input("w: int32")
+    .Input("w: Tw")
     .Output("out: T")
     .Attr("T: {float, bfloat16}")
+    .Attr("Tw: {int32, float} = DT_INT32")  // a GPU holds the words as float (gpu/dequantized-products.cc)
     .Attr("format: string")
     .Attr("rows: int")
     .Attr("columns: int")

@@ -17,6 +17,8 @@ process.env['TF_FORCE_GPU_ALLOW_GROWTH'] ??= 'true';
 process.env['TF_SESSION_CONFIG'] ??= '52055203980101';
 // oneDNN's products: by default TensorFlow uses them only with AVX-512, but they are faster without it too (three times for attention).
 process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '1';
+// On a GPU, products of f32 are exact to f32's last bits, as PyTorch's are by default: TensorFlow would round their factors to TF32's 11 bits.
+process.env['NVIDIA_TF32_OVERRIDE'] ??= '0';
 
 export const tf = createRequire(import.meta.url)('@tensorflow/tfjs-node-gpu') as typeof import('@tensorflow/tfjs-node-gpu');
 export type { Scalar, Tensor, Tensor1D, Tensor2D, Tensor3D, Tensor4D, Variable } from '@tensorflow/tfjs-node-gpu';

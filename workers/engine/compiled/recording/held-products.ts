@@ -41,6 +41,7 @@ function ofQuantized(x: Output, w: Output, { transposed, choices: { resultType, 
     op: 'GraftQuantizedProduct',
     attributes: {
       T: { kind: 'type', value: resultType },
+      Tw: { kind: 'type', value: packed.dtype },
       format: format!,
       rows: rows!,
       columns: columns!,

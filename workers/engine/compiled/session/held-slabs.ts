@@ -3,7 +3,7 @@ import type { HeldFloats } from '../../io/float-formats.ts';
 import { backend } from '../../tensorflow/backend.ts';
 import { tf } from '../../tensorflow/tensorflow.ts';
 import { contentOf, type Fill, partsOf, type Slab } from '../slab.ts';
-import { type GraphSession, uploaded } from './session.ts';
+import type { GraphSession } from './session.ts';
 import { asGiven, heldClass, type SessionVariable } from './session-variable.ts';
 
 /** Tensors that one variable of the session holds together. */
@@ -35,17 +35,12 @@ function assignInPieces(session: GraphSession, slabs: readonly FilledSlab[]): vo
   for (const { slab, variable, fill } of slabs) for (const rows of contentOf(slab, fill, heldClass(variable))) session.write(variable, rows);
 }
 
+/** One slab at a time, so that no two are in main memory. */
 function assignWhole(session: GraphSession, slabs: readonly FilledSlab[]): void {
-  const feeds = slabs.flatMap(({ slab, variable, fill }) =>
-    [...contentOf(slab, fill, heldClass(variable), Number.POSITIVE_INFINITY)].map(({ values }) => [
-      `${variable.name}/given`,
-      uploaded(asGiven(variable, values)),
-    ]),
-  );
-  session.run(
-    Object.fromEntries(feeds),
-    slabs.map(({ variable }) => variable.assigned!),
-  );
+  for (const { slab, variable, fill } of slabs) {
+    const content = contentOf(slab, fill, heldClass(variable), Number.POSITIVE_INFINITY);
+    for (const { values } of content) setVariable(session, variable, values);
+  }
 }
 
 /** @returns the values of the slabs' parts, by name */

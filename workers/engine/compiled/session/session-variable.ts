@@ -24,7 +24,10 @@ export interface SessionVariable {
 export type VariableType = typeof DType.float32 | typeof DType.bfloat16 | typeof DType.int32;
 
 interface VariableOptions {
-  /** Of its elements; default f32. An int32 variable holds other things than numbers, such as four codes of 8 bits an element. */
+  /**
+   * Of its elements; default f32. An int32 variable holds other things than numbers, such as four codes of 8 bits an element. A GPU's session holds it as
+   * f32, because TensorFlow keeps int32 in main memory.
+   */
   dtype?: VariableType;
 }
 
@@ -33,8 +36,10 @@ export function sessionVariable(
   graph: Graph,
   name: string,
   shape: readonly number[],
-  { dtype = DType.float32 }: VariableOptions = {},
+  { dtype: asked = DType.float32 }: VariableOptions = {},
 ): SessionVariable {
+  const holdsWords = asked === DType.int32;
+  const dtype = holdsWords && backend.isUsingGpuDevice ? DType.float32 : asked;
   const type: Attribute = { kind: 'type', value: dtype };
   const attributes: Record<string, Attribute> = {
     dtype: type,
@@ -62,7 +67,10 @@ export function sessionVariable(
   const zero = graph.constant({ dtype: zeroType, shape: [], bytes: new Uint8Array(4) });
   const fill: Record<string, Attribute> = { T: { kind: 'type', value: zeroType }, index_type: { kind: 'type', value: DType.int32 } };
   const zeros = graph.add('Fill', fill, [graph.integers(shape), zero], [{ dtype: zeroType, shape }]).outputs[0]!;
-  const given = () => (dtype === DType.bfloat16 ? givenInPairs(graph, name, shape) : graph.placeholder(`${name}/given`, zeroType, shape));
+  const given = () => {
+    if (dtype === DType.bfloat16) return givenInPairs(graph, name, shape);
+    return holdsWords ? givenAsWords(graph, name, { dtype, shape }) : graph.placeholder(`${name}/given`, dtype, shape);
+  };
   return {
     name,
     shape,
@@ -82,6 +90,13 @@ function givenInPairs(graph: Graph, name: string, shape: readonly number[]): Out
   const [split] = graph.add('Bitcast', types, [pairs], [{ dtype: DType.bfloat16, shape: [...halved(shape), 2] }]).outputs;
   const reshape: Record<string, Attribute> = { T: { kind: 'type', value: DType.bfloat16 }, Tshape: { kind: 'type', value: DType.int32 } };
   return graph.add('Reshape', reshape, [split!, graph.integers(shape)], [{ dtype: DType.bfloat16, shape }]).outputs[0]!;
+}
+
+/** Feeds int32, whose bytes the variable holds. */
+function givenAsWords(graph: Graph, name: string, held: { dtype: number; shape: readonly number[] }): Output {
+  const words = graph.placeholder(`${name}/given`, DType.int32, held.shape);
+  const types: Record<string, Attribute> = { T: { kind: 'type', value: DType.int32 }, type: { kind: 'type', value: held.dtype } };
+  return graph.add('Bitcast', types, [words], [held]).outputs[0]!;
 }
 
 /** @returns the class of the arrays that hold its values in JavaScript */

@@ -11,12 +11,6 @@ import { savedModel } from './saved-model.ts';
 import type { SessionVariable } from './session-variable.ts';
 import { recordWrite, type Write, writeFeeds } from './write-variable.ts';
 
-/** Copies a tensor's values to TensorFlow now rather than at its first use, so that JavaScript's copy can be freed. @returns the tensor */
-export function uploaded<T extends Tensor>(tensor: T): T {
-  backend.getInputTensorIds([tensor]);
-  return tensor;
-}
-
 export class GraphSession {
   readonly #id: number;
   readonly #write: Write | null;
@@ -65,14 +59,11 @@ export class GraphSession {
 
   /** Sets variables to zeros. */
   zero(variables: readonly SessionVariable[]): void {
-    if (this.#write === null)
-      tf.dispose(
-        this.run(
-          {},
-          variables.map(({ zeroed }) => zeroed),
-        ),
-      );
-    else for (const variable of variables) this.write(variable, { firstRow: 0, values: new Float32Array(0) });
+    const zeroed = variables.map(({ zeroed }) => zeroed);
+    if (this.#write === null) {
+      // TensorFlow refuses a run that asks for nothing.
+      if (zeroed.length > 0) tf.dispose(this.run({}, zeroed));
+    } else for (const variable of variables) this.write(variable, { firstRow: 0, values: new Float32Array(0) });
   }
 
   dispose(): void {

@@ -1,0 +1,232 @@
+#include "gpu/cuda.h"
+
+#include <dlfcn.h>
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tensorflow/c/c_api.h"
+#include "xla/stream_executor/stream.h"
+
+namespace graft::gpu {
+namespace {
+
+// https://docs.nvidia.com/cuda/cuda-driver-api, https://docs.nvidia.com/cuda/nvrtc, https://docs.nvidia.com/cuda/cublas: their C interfaces are stable, so
+// what is used is declared here instead of taken from headers that a machine may lack. A result other than 0 is an error.
+struct Driver {
+  int (*cuStreamGetCtx)(Stream, void **context);
+  int (*cuCtxPushCurrent_v2)(void *context);
+  int (*cuCtxPopCurrent_v2)(void **context);
+  int (*cuCtxGetDevice)(int *device);
+  int (*cuDeviceGetAttribute)(int *value, int attribute, int device);
+  int (*cuModuleLoadData)(void **module, const void *image);
+  int (*cuModuleGetFunction)(void **function, void *module, const char *name);
+  int (*cuLaunchKernel)(void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z,
+                        unsigned shared_bytes, Stream stream, void **arguments, void **extra);
+  int (*cuGetErrorString)(int error, const char **text);
+};
+constexpr int kComputeCapabilityMajor = 75, kComputeCapabilityMinor = 76;  // CUdevice_attribute
+
+struct Compiler {
+  int (*nvrtcCreateProgram)(void **program, const char *source, const char *name, int headers, const char *const *contents, const char *const *names);
+  int (*nvrtcCompileProgram)(void *program, int count, const char *const *options);
+  int (*nvrtcGetCUBINSize)(void *program, size_t *bytes);
+  int (*nvrtcGetCUBIN)(void *program, char *image);
+  int (*nvrtcGetProgramLogSize)(void *program, size_t *bytes);
+  int (*nvrtcGetProgramLog)(void *program, char *log);
+  int (*nvrtcDestroyProgram)(void **program);
+  const char *(*nvrtcGetErrorString)(int error);
+};
+
+struct Blas {
+  int (*cublasCreate_v2)(void **handle);
+  int (*cublasSetStream_v2)(void *handle, Stream stream);
+  int (*cublasGemmEx)(void *handle, int transposes_a, int transposes_b, int m, int n, int k, const void *alpha, const void *a, int type_a, int lda,
+                      const void *b, int type_b, int ldb, const void *beta, void *c, int type_c, int ldc, int compute_type, int algorithm);
+};
+constexpr int kAsItIs = 0, kTransposed = 1;                // cublasOperation_t
+constexpr int kFloat = 0, kBfloat16 = 14;                  // cudaDataType_t
+constexpr int kSumsOfFloats = 68, kDefaultAlgorithm = -1;  // cublasComputeType_t, cublasGemmAlgo_t
+
+// Opens a library by its name, or where TensorFlow's package for CUDA has it: beside TensorFlow.
+void *open_library(const std::string &name, const std::string &package) {
+  void *library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  Dl_info tensorflow;
+  if (library != nullptr || package.empty() || dladdr(reinterpret_cast<void *>(TF_Version), &tensorflow) == 0) return library;
+  const std::string path = tensorflow.dli_fname;
+  return dlopen(absl::StrCat(path.substr(0, path.rfind('/') + 1), "../nvidia/", package, "/lib/", name).c_str(), RTLD_NOW | RTLD_LOCAL);
+}
+
+// Looks functions up in a library.
+class Library {
+ public:
+  Library(const char *name, const char *package) : name_(name), library_(open_library(name, package)) {
+    if (library_ == nullptr) status_ = absl::FailedPreconditionError(absl::StrCat(name, " cannot be opened"));
+  }
+  template <class Function>
+  void find(const char *symbol, Function *function) {
+    if (!status_.ok()) return;
+    *function = reinterpret_cast<Function>(dlsym(library_, symbol));
+    if (*function == nullptr) status_ = absl::FailedPreconditionError(absl::StrCat(name_, " has no ", symbol));
+  }
+  const absl::Status &status() const { return status_; }
+
+ private:
+  const std::string name_;
+  void *const library_;
+  absl::Status status_;
+};
+
+struct Cuda {
+  Driver driver;
+  Compiler compiler;
+  Blas blas;
+  absl::Status status;
+
+  Cuda() {
+    Library libcuda("libcuda.so.1", "");
+#define FIND(name) libcuda.find(#name, &driver.name)
+    FIND(cuStreamGetCtx);
+    FIND(cuCtxPushCurrent_v2);
+    FIND(cuCtxPopCurrent_v2);
+    FIND(cuCtxGetDevice);
+    FIND(cuDeviceGetAttribute);
+    FIND(cuModuleLoadData);
+    FIND(cuModuleGetFunction);
+    FIND(cuLaunchKernel);
+    FIND(cuGetErrorString);
+#undef FIND
+    Library nvrtc("libnvrtc.so.12", "cuda_nvrtc");
+#define FIND(name) nvrtc.find(#name, &compiler.name)
+    FIND(nvrtcCreateProgram);
+    FIND(nvrtcCompileProgram);
+    FIND(nvrtcGetCUBINSize);
+    FIND(nvrtcGetCUBIN);
+    FIND(nvrtcGetProgramLogSize);
+    FIND(nvrtcGetProgramLog);
+    FIND(nvrtcDestroyProgram);
+    FIND(nvrtcGetErrorString);
+#undef FIND
+    Library cublas("libcublas.so.12", "cublas");
+#define FIND(name) cublas.find(#name, &blas.name)
+    FIND(cublasCreate_v2);
+    FIND(cublasSetStream_v2);
+    FIND(cublasGemmEx);
+#undef FIND
+    status.Update(libcuda.status());
+    status.Update(nvrtc.status());
+    status.Update(cublas.status());
+  }
+};
+
+const Cuda &cuda() {
+  static const Cuda opened;
+  return opened;
+}
+
+absl::Status checked(int result, const char *call) {
+  if (result == 0) return absl::OkStatus();
+  const char *text = nullptr;
+  cuda().driver.cuGetErrorString(result, &text);
+  return absl::InternalError(absl::StrCat(call, ": ", text == nullptr ? "CUDA error " : text, text == nullptr ? absl::StrCat(result) : ""));
+}
+
+absl::Status compiled(int result, void *program) {
+  if (result == 0) return absl::OkStatus();
+  const Compiler &compiler = cuda().compiler;
+  size_t bytes = 0;
+  std::string log;
+  if (compiler.nvrtcGetProgramLogSize(program, &bytes) == 0 && bytes > 0) {
+    log.resize(bytes);
+    compiler.nvrtcGetProgramLog(program, log.data());
+  }
+  return absl::InternalError(absl::StrCat("NVRTC: ", compiler.nvrtcGetErrorString(result), " ", log.c_str()));
+}
+
+}  // namespace
+
+StreamScope::StreamScope(tensorflow::OpKernelContext *context) : status_(cuda().status) {
+  if (!status_.ok()) return;
+  const Driver &driver = cuda().driver;
+  void *of_stream = nullptr;
+  stream_ = context->op_device_context()->stream()->platform_specific_handle().stream;
+  status_ = checked(driver.cuStreamGetCtx(stream_, &of_stream), "cuStreamGetCtx");
+  if (status_.ok()) status_ = checked(driver.cuCtxPushCurrent_v2(of_stream), "cuCtxPushCurrent");
+  if (status_.ok()) driver.cuCtxGetDevice(&device_);
+}
+
+StreamScope::~StreamScope() {
+  void *popped = nullptr;
+  if (status_.ok()) cuda().driver.cuCtxPopCurrent_v2(&popped);
+}
+
+absl::Status Program::launch(const StreamScope &scope, const std::string &function, int64_t items, std::initializer_list<const void *> arguments) {
+  constexpr int64_t threads = 256;
+  void *found = nullptr;
+  if (items == 0) return absl::OkStatus();
+  if (const absl::Status status = find(scope.device(), function, &found); !status.ok()) return status;
+  std::vector<void *> addresses;
+  for (const void *argument : arguments) addresses.push_back(const_cast<void *>(argument));
+  const auto blocks = static_cast<unsigned>((items + threads - 1) / threads);
+  return checked(cuda().driver.cuLaunchKernel(found, blocks, 1, 1, threads, 1, 1, 0, scope.stream(), addresses.data(), nullptr), "cuLaunchKernel");
+}
+
+absl::Status Program::find(int device, const std::string &function, void **found) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  void *&module = modules_[device], *&known = functions_[{device, function}];
+  if (module == nullptr) {
+    if (const absl::Status status = compile(device, &module); !status.ok()) return status;
+  }
+  if (known == nullptr) {
+    const absl::Status status = checked(cuda().driver.cuModuleGetFunction(&known, module, function.c_str()), "cuModuleGetFunction");
+    if (!status.ok()) return status;
+  }
+  *found = known;
+  return absl::OkStatus();
+}
+
+absl::Status Program::compile(int device, void **module) {
+  const auto &[driver, compiler, blas, opened] = cuda();
+  int major = 0, minor = 0;
+  driver.cuDeviceGetAttribute(&major, kComputeCapabilityMajor, device);
+  driver.cuDeviceGetAttribute(&minor, kComputeCapabilityMinor, device);
+  const std::string architecture = absl::StrCat("--gpu-architecture=sm_", major, minor);
+  const char *options[] = {architecture.c_str(), "--std=c++17"};
+  void *program = nullptr;
+  absl::Status status = compiled(compiler.nvrtcCreateProgram(&program, source_.c_str(), "graft.cu", 0, nullptr, nullptr), program);
+  if (!status.ok()) return status;
+  status = compiled(compiler.nvrtcCompileProgram(program, 2, options), program);
+  size_t bytes = 0;
+  if (status.ok()) status = compiled(compiler.nvrtcGetCUBINSize(program, &bytes), program);
+  std::string image(bytes, '\0');
+  if (status.ok()) status = compiled(compiler.nvrtcGetCUBIN(program, image.data()), program);
+  compiler.nvrtcDestroyProgram(&program);
+  return status.ok() ? checked(driver.cuModuleLoadData(module, image.data()), "cuModuleLoadData") : status;
+}
+
+absl::Status multiply(const StreamScope &scope, tensorflow::DataType type, const Matrix &x, const Matrix &w, bool transposed, const Matrix &out) {
+  static std::mutex mutex;
+  static std::map<int, void *> handles;  // by the GPU's number
+  if (out.rows == 0 || out.columns == 0) return absl::OkStatus();
+  const std::lock_guard<std::mutex> lock(mutex);
+  const Blas &blas = cuda().blas;
+  void *&handle = handles[scope.device()];
+  const auto done = [](int result, const char *call) {
+    return result == 0 ? absl::OkStatus() : absl::InternalError(absl::StrCat(call, ": cuBLAS error ", result));
+  };
+  if (handle == nullptr) {
+    if (const absl::Status status = done(blas.cublasCreate_v2(&handle), "cublasCreate"); !status.ok()) return status;
+  }
+  if (const absl::Status status = done(blas.cublasSetStream_v2(handle, scope.stream()), "cublasSetStream"); !status.ok()) return status;
+  // cuBLAS reads matrices column by column, so it sees each transposed: outᵀ = w'·xᵀ.
+  const int element = type == tensorflow::DT_BFLOAT16 ? kBfloat16 : kFloat;
+  const float one = 1, zero = 0;
+  return done(
+      blas.cublasGemmEx(handle, transposed ? kTransposed : kAsItIs, kAsItIs, static_cast<int>(out.columns), static_cast<int>(out.rows),
+                        static_cast<int>(x.columns), &one, w.elements, element, static_cast<int>(w.row_length), x.elements, element,
+                        static_cast<int>(x.row_length), &zero, const_cast<void *>(out.elements), element, static_cast<int>(out.row_length),
+                        kSumsOfFloats, kDefaultAlgorithm),
+      "cublasGemmEx");
+}
+
+}  // namespace graft::gpu
