@@ -5,7 +5,6 @@ import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
 import type { Batch } from '../data/batch.ts';
 import { allLogits, type LogitsAt, nextTokenLogits, nextTokens } from '../model/text-logits.ts';
 import { NO_SUMS, type Objective, type Sums } from '../objectives/objective.ts';
-import { backend } from '../tensorflow/backend.ts';
 import { type Tensor, tf } from '../tensorflow/tensorflow.ts';
 import { tidyValues } from '../tensorflow/tidy-values.ts';
 import { noiseScales } from '../tuning/embedding-noise.ts';
@@ -56,7 +55,7 @@ export class CompiledModel implements LearningModel {
     this.totalParameters = recorded.totalParameters;
     this.#recorded = recorded;
     const steps = recorded.learning?.whole != null;
-    if (!backend.isUsingGpuDevice) fuseRows(recorder.graph, runsOf(recorded));
+    fuseRows(recorder.graph, runsOf(recorded));
     this.#session = new GraphSession(recorder.graph, fetchesOf(recorded));
     this.#learner = new Learner(this.#session, { trained, trainable: recorded.trainable, optimizer: recorded.learning }, !steps);
     this.takeWhole = steps ? (...step) => this.#takeWhole(...step) : null;

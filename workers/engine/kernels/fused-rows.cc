@@ -4,11 +4,9 @@
 #include <cstring>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "float-access.h"
-#include "kernel.h"
 #include "parallel.h"
-#include "row-program.h"
+#include "row-views.h"
 #include "tensorflow/core/framework/op.h"
 #include "unknown-shapes.h"
 
@@ -20,77 +18,19 @@ namespace tf = tensorflow;
 // Elements in a tile: about ten tiles fit the first-level cache together. A longer row is a tile of its own.
 constexpr int64_t kTileElements = 1024;
 
-// Where an input's rows are. Rows are counted over the results' leading axes, some of which the input may lack.
-struct InputView {
-  const char *data;
-  tf::DataType dtype;
-  bool dense;                  // the rows follow each other in memory, and each is used once
-  std::vector<int64_t> sizes;  // of the results' leading axes
-  std::vector<int64_t> steps;  // from one index of an axis to the next, in rows of the input; 0 where it is broadcast
-
-  int64_t row(int64_t r) const {
-    if (dense) return r;
-    int64_t result = 0;
-    for (size_t axis = sizes.size(); axis-- > 0; r /= sizes[axis]) result += (r % sizes[axis]) * steps[axis];
-    return result;
-  }
-};
-
-class FusedRows : public Kernel {
+class FusedRows : public RowKernel {
  public:
-  explicit FusedRows(tf::OpKernelConstruction *construction) : Kernel(construction) {
-    std::string text;
-    OP_REQUIRES_OK(construction, construction->GetAttr("program", &text));
-    const std::string wrong = program_.parse(text);
-    OP_REQUIRES(construction, wrong.empty(), absl::InvalidArgumentError(absl::StrCat("invalid row program, ", wrong, ": ", text)));
-    OP_REQUIRES(construction, program_.inputs == num_inputs() && static_cast<int>(program_.outputs.size()) == num_outputs(),
-                absl::InvalidArgumentError(absl::StrCat("the row program is for another number of inputs or outputs: ", text)));
-  }
+  using RowKernel::RowKernel;
 
   void Compute(tf::OpKernelContext *context) override {
-    // The results have the shape to which the inputs are broadcast.
-    int rank = 0;
-    for (int i = 0; i < program_.inputs; i++) rank = std::max(rank, context->input(i).dims());
-    std::vector<int64_t> shape(rank, 1);
-    for (int i = 0; i < program_.inputs; i++) {
-      const tf::TensorShape &input_shape = context->input(i).shape();
-      for (int axis = 0; axis < input_shape.dims(); axis++) {
-        int64_t &size = shape[rank - input_shape.dims() + axis];
-        if (size == 1) size = input_shape.dim_size(axis);
-      }
-    }
-    const int64_t columns = shape.back();
-    int64_t rows = 1;
-    for (int axis = 0; axis + 1 < rank; axis++) rows *= shape[axis];
-
-    std::vector<InputView> views;
-    for (int i = 0; i < program_.inputs; i++) {
-      const tf::Tensor &tensor = context->input(i);
-      InputView view{static_cast<const char *>(tensor.data()), tensor.dtype(), true, {shape.begin(), shape.end() - 1}, {}};
-      view.steps.assign(rank - 1, 0);
-      int64_t step = 1;
-      for (int axis = rank - 2; axis >= 0; axis--) {
-        const int input_axis = axis - (rank - tensor.dims());
-        const int64_t size = input_axis >= 0 ? tensor.dim_size(input_axis) : 1;
-        OP_REQUIRES(
-            context, size == 1 || size == shape[axis],
-            absl::InvalidArgumentError(absl::StrCat(name(), ": input ", i, " cannot be broadcast with the others: ", tensor.shape().DebugString())));
-        if (size != 1) view.steps[axis] = step;
-        view.dense = view.dense && size == shape[axis];
-        step *= size;
-      }
-      const int64_t width = tensor.dims() == 0 ? 1 : tensor.dim_size(tensor.dims() - 1);
-      OP_REQUIRES(context, width == (program_.full[i] ? columns : 1),
-                  absl::InvalidArgumentError(absl::StrCat(name(), ": input ", i, " has rows of a wrong length: ", tensor.shape().DebugString())));
-      views.push_back(std::move(view));
-    }
-
+    RowViews found;
+    OP_REQUIRES_OK(context, found.of(context, program_, name()));
+    const std::vector<InputView> &views = found.inputs;
+    const int64_t rows = found.rows(), columns = found.columns();
     std::vector<tf::Tensor *> outputs(program_.outputs.size());
     for (size_t i = 0; i < outputs.size(); i++) {
-      tf::TensorShape output_shape;
-      for (int axis = 0; axis + 1 < rank; axis++) output_shape.AddDim(shape[axis]);
-      if (program_.outputs[i].form != Form::kDrop) output_shape.AddDim(program_.outputs[i].form == Form::kFull ? columns : 1);
-      OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(reusable(views), i, output_shape, &outputs[i]));
+      const tf::TensorShape shape = found.output_shape(program_.outputs[i].form);
+      OP_REQUIRES_OK(context, context->forward_input_or_allocate_output(reusable(views), i, shape, &outputs[i]));
     }
     if (rows == 0) return;  // rows without columns are still computed: their sum is 0
 
@@ -220,8 +160,6 @@ class FusedRows : public Kernel {
       }
     }
   };
-
-  RowProgram program_;
 };
 
 REGISTER_OP("GraftFusedRows")

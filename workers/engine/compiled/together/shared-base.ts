@@ -6,7 +6,6 @@ import { inMemory } from '../../data/example-store.ts';
 import { packingOf } from '../../data/packing.ts';
 import type { GridContent } from '../../model/token-grid.ts';
 import { addSums, NO_SUMS, type Sums } from '../../objectives/objective.ts';
-import { backend } from '../../tensorflow/backend.ts';
 import { tf } from '../../tensorflow/tensorflow.ts';
 import { tidyValues } from '../../tensorflow/tidy-values.ts';
 import type { NamedValues } from '../../tuning/tuned-model.ts';
@@ -53,7 +52,7 @@ export class SharedBase {
     this.recorded = recorded;
     this.#users = new Set(members.keys());
     this.#pace = paced === undefined ? null : new PaceFinder(paced);
-    if (!backend.isUsingGpuDevice) fuseRows(graph, runsOf(recorded));
+    fuseRows(graph, runsOf(recorded));
     this.#session = new GraphSession(graph, fetchesOf(recorded));
     this.learners = members.map((parts) => new Learner(this.#session, parts));
     try {

@@ -2,17 +2,21 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tensorflow/c/c_api.h"
+#include "tensorflow/core/platform/env.h"
+#include "tensorflow/core/platform/threadpool.h"
 #include "xla/stream_executor/stream.h"
 
 namespace graft::gpu {
 namespace {
 
-// https://docs.nvidia.com/cuda/cuda-driver-api, https://docs.nvidia.com/cuda/nvrtc, https://docs.nvidia.com/cuda/cublas: their C interfaces are stable, so
-// what is used is declared here instead of taken from headers that a machine may lack. A result other than 0 is an error.
+// https://docs.nvidia.com/cuda/cuda-driver-api, https://docs.nvidia.com/cuda/nvrtc, https://docs.nvidia.com/cuda/cublas: their C interfaces are
+// stable, so what is used is declared here instead of taken from headers that a machine may lack. A result other than 0 is an error.
 struct Driver {
   int (*cuStreamGetCtx)(Stream, void **context);
   int (*cuCtxPushCurrent_v2)(void *context);
@@ -143,6 +147,14 @@ absl::Status compiled(int result, void *program) {
   return absl::InternalError(absl::StrCat("NVRTC: ", compiler.nvrtcGetErrorString(result), " ", log.c_str()));
 }
 
+// @return the option for NVRTC
+std::string architecture_of(int device) {
+  int major = 0, minor = 0;
+  cuda().driver.cuDeviceGetAttribute(&major, kComputeCapabilityMajor, device);
+  cuda().driver.cuDeviceGetAttribute(&minor, kComputeCapabilityMinor, device);
+  return absl::StrCat("--gpu-architecture=sm_", major, minor);
+}
+
 }  // namespace
 
 StreamScope::StreamScope(tensorflow::OpKernelContext *context) : status_(cuda().status) {
@@ -160,22 +172,36 @@ StreamScope::~StreamScope() {
   if (status_.ok()) cuda().driver.cuCtxPopCurrent_v2(&popped);
 }
 
-absl::Status Program::launch(const StreamScope &scope, const std::string &function, int64_t items, std::initializer_list<const void *> arguments) {
-  constexpr int64_t threads = 256;
+Program::Program(std::string source) : source_(std::move(source)) {
+  if (cuda().status.ok()) compiled_for(architecture_of(0));
+}
+
+std::shared_ptr<Program> Program::shared(const std::string &source) {
+  static std::mutex mutex;
+  static auto &programs = *new std::map<std::string, std::shared_ptr<Program>>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::shared_ptr<Program> &program = programs[source];
+  if (program == nullptr) program = std::make_shared<Program>(source);
+  return program;
+}
+
+absl::Status Program::launch(const StreamScope &scope, const std::string &function, int64_t blocks, int64_t threads,
+                             std::initializer_list<const void *> arguments) {
   void *found = nullptr;
-  if (items == 0) return absl::OkStatus();
+  if (blocks == 0) return absl::OkStatus();
   if (const absl::Status status = find(scope.device(), function, &found); !status.ok()) return status;
   std::vector<void *> addresses;
   for (const void *argument : arguments) addresses.push_back(const_cast<void *>(argument));
-  const auto blocks = static_cast<unsigned>((items + threads - 1) / threads);
-  return checked(cuda().driver.cuLaunchKernel(found, blocks, 1, 1, threads, 1, 1, 0, scope.stream(), addresses.data(), nullptr), "cuLaunchKernel");
+  return checked(cuda().driver.cuLaunchKernel(found, static_cast<unsigned>(blocks), 1, 1, static_cast<unsigned>(threads), 1, 1, 0, scope.stream(),
+                                              addresses.data(), nullptr),
+                 "cuLaunchKernel");
 }
 
 absl::Status Program::find(int device, const std::string &function, void **found) {
   const std::lock_guard<std::mutex> lock(mutex_);
   void *&module = modules_[device], *&known = functions_[{device, function}];
   if (module == nullptr) {
-    if (const absl::Status status = compile(device, &module); !status.ok()) return status;
+    if (const absl::Status status = load(device, &module); !status.ok()) return status;
   }
   if (known == nullptr) {
     const absl::Status status = checked(cuda().driver.cuModuleGetFunction(&known, module, function.c_str()), "cuModuleGetFunction");
@@ -185,23 +211,37 @@ absl::Status Program::find(int device, const std::string &function, void **found
   return absl::OkStatus();
 }
 
-absl::Status Program::compile(int device, void **module) {
-  const auto &[driver, compiler, blas, opened] = cuda();
-  int major = 0, minor = 0;
-  driver.cuDeviceGetAttribute(&major, kComputeCapabilityMajor, device);
-  driver.cuDeviceGetAttribute(&minor, kComputeCapabilityMinor, device);
-  const std::string architecture = absl::StrCat("--gpu-architecture=sm_", major, minor);
+absl::Status Program::load(int device, void **module) {
+  const Image &image = compiled_for(architecture_of(device)).get();
+  return image.status.ok() ? checked(cuda().driver.cuModuleLoadData(module, image.bytes.data()), "cuModuleLoadData") : image.status;
+}
+
+std::shared_future<Program::Image> Program::compiled_for(const std::string &architecture) {
+  // Never destroyed: at the process's end its threads may still compile.
+  static auto &threads =
+      *new tensorflow::thread::ThreadPool(tensorflow::Env::Default(), "graft_nvrtc", std::max(1u, std::thread::hardware_concurrency()));
+  std::shared_future<Image> &image = images_[architecture];
+  if (image.valid()) return image;
+  const auto promise = std::make_shared<std::promise<Image>>();
+  image = promise->get_future();
+  threads.Schedule([promise, source = source_, architecture] { promise->set_value(compile(source, architecture)); });
+  return image;
+}
+
+Program::Image Program::compile(const std::string &source, const std::string &architecture) {
+  const Compiler &compiler = cuda().compiler;
   const char *options[] = {architecture.c_str(), "--std=c++17"};
   void *program = nullptr;
-  absl::Status status = compiled(compiler.nvrtcCreateProgram(&program, source_.c_str(), "graft.cu", 0, nullptr, nullptr), program);
-  if (!status.ok()) return status;
-  status = compiled(compiler.nvrtcCompileProgram(program, 2, options), program);
+  Image image;
+  image.status = compiled(compiler.nvrtcCreateProgram(&program, source.c_str(), "graft.cu", 0, nullptr, nullptr), program);
+  if (!image.status.ok()) return image;
+  image.status.Update(compiled(compiler.nvrtcCompileProgram(program, 2, options), program));
   size_t bytes = 0;
-  if (status.ok()) status = compiled(compiler.nvrtcGetCUBINSize(program, &bytes), program);
-  std::string image(bytes, '\0');
-  if (status.ok()) status = compiled(compiler.nvrtcGetCUBIN(program, image.data()), program);
+  if (image.status.ok()) image.status.Update(compiled(compiler.nvrtcGetCUBINSize(program, &bytes), program));
+  image.bytes.resize(bytes);
+  if (image.status.ok()) image.status.Update(compiled(compiler.nvrtcGetCUBIN(program, image.bytes.data()), program));
   compiler.nvrtcDestroyProgram(&program);
-  return status.ok() ? checked(driver.cuModuleLoadData(module, image.data()), "cuModuleLoadData") : status;
+  return image;
 }
 
 absl::Status multiply(const StreamScope &scope, tensorflow::DataType type, const Matrix &x, const Matrix &w, bool transposed, const Matrix &out) {
@@ -221,12 +261,11 @@ absl::Status multiply(const StreamScope &scope, tensorflow::DataType type, const
   // cuBLAS reads matrices column by column, so it sees each transposed: outᵀ = w'·xᵀ.
   const int element = type == tensorflow::DT_BFLOAT16 ? kBfloat16 : kFloat;
   const float one = 1, zero = 0;
-  return done(
-      blas.cublasGemmEx(handle, transposed ? kTransposed : kAsItIs, kAsItIs, static_cast<int>(out.columns), static_cast<int>(out.rows),
-                        static_cast<int>(x.columns), &one, w.elements, element, static_cast<int>(w.row_length), x.elements, element,
-                        static_cast<int>(x.row_length), &zero, const_cast<void *>(out.elements), element, static_cast<int>(out.row_length),
-                        kSumsOfFloats, kDefaultAlgorithm),
-      "cublasGemmEx");
+  return done(blas.cublasGemmEx(handle, transposed ? kTransposed : kAsItIs, kAsItIs, static_cast<int>(out.columns), static_cast<int>(out.rows),
+                                static_cast<int>(x.columns), &one, w.elements, element, static_cast<int>(w.row_length), x.elements, element,
+                                static_cast<int>(x.row_length), &zero, const_cast<void *>(out.elements), element, static_cast<int>(out.row_length),
+                                kSumsOfFloats, kDefaultAlgorithm),
+              "cublasGemmEx");
 }
 
 }  // namespace graft::gpu

@@ -58,8 +58,8 @@ std::string table(const char *name, const float (&values)[count]) {
 
 Program &program() {
   static Program made(absl::StrCat(table("nf4_values", kNf4Values), table("dynamic_values", kDynamicValues), "constexpr int nf4_block = ", kNf4Block,
-                                   ", nf4_scale_block = ", kNf4ScaleBlock, ";\nconstexpr float int8_step = ", absl::StrFormat("%a", kInt8Step), "f;\n",
-                                   kFunctions));
+                                   ", nf4_scale_block = ", kNf4ScaleBlock, ";\nconstexpr float int8_step = ", absl::StrFormat("%a", kInt8Step),
+                                   "f;\n", kFunctions));
   return made;
 }
 
@@ -70,9 +70,11 @@ absl::Status dequantize(const StreamScope &scope, const QuantizedLayout &layout,
   const int is_nf4 = layout.is_nf4() ? 1 : 0;
   const int64_t scales = layout.scales(), nested = layout.nested(), nested_count = layout.nested_count(), columns = layout.columns;
   const auto rows_here = static_cast<uint32_t>(part.rows), columns_here = static_cast<uint32_t>(part.columns);
-  return program().launch(scope, type == tensorflow::DT_BFLOAT16 ? "dequantize_bfloat16" : "dequantize_float", part.rows * part.columns,
-                          {&memory, &is_nf4, &scales, &nested, &nested_count, &columns, &part.first_row, &part.first_column, &rows_here, &columns_here,
-                           &out, &row_stride, &column_stride});
+  constexpr int64_t threads = 256;
+  return program().launch(scope, type == tensorflow::DT_BFLOAT16 ? "dequantize_bfloat16" : "dequantize_float",
+                          (part.rows * part.columns + threads - 1) / threads, threads,
+                          {&memory, &is_nf4, &scales, &nested, &nested_count, &columns, &part.first_row, &part.first_column, &rows_here,
+                           &columns_here, &out, &row_stride, &column_stride});
 }
 
 }  // namespace graft::gpu

@@ -1,5 +1,5 @@
-// The kernels of quantize.cc and quantized-products.cc that read a quantised matrix, for a GPU. There it is held as f32, in which it has the same bytes:
-// TensorFlow keeps int32 in main memory.
+// The kernels of quantize.cc and quantized-products.cc that read a quantised matrix, for a GPU. There it is held as f32, in which it has the same
+// bytes: TensorFlow keeps int32 in main memory.
 #include <algorithm>
 
 #include "gpu/dequantize.h"
