@@ -3,7 +3,7 @@ import type { headsOf } from '../../../src/formats/mixers.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { attentionGradientKernel, attentionKernel, cachedAttentionKernel } from '../tensorflow/attention-kernels.ts';
 import { differentiable, isTrained } from '../tensorflow/differentiable.ts';
-import { ownKernels } from '../tensorflow/native.ts';
+import { isRecorded } from '../tensorflow/native.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 import { type RotaryTables, rotate, rotateGradient, rotateQueries, rotateQueriesGradient, tensorsOf, withTensors } from './rope.ts';
 
@@ -45,7 +45,7 @@ export interface Projections {
  * their gradients sum over the group automatically.
  */
 export function attend(projections: Projections, sizes: Heads, pass: AttentionPass): Tensor2D {
-  if (ownKernels()) return fusedAttend(projections, sizes, pass);
+  if (isRecorded()) return fusedAttend(projections, sizes, pass);
   const { q, k, v } = projections;
   const { rows, length, rotary, mask } = pass;
   const { heads, kvHeads, headSize, scale, softCap, sinks } = sizes;

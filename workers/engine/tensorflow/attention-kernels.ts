@@ -24,7 +24,8 @@ const attentionAttributes = ({ scale, softCap, windowTokens }: AttentionOptions)
 const sinkCount = (sinks: readonly Tensor[]): OpAttribute => ({ name: 'N', type: TF_ATTR_INT, value: sinks.length });
 
 /**
- * Causal attention that never stores the scores (kernels/attention.cc); only if `ownKernels()`.
+ * Causal attention that stores no scores, or on a GPU those of a block of queries (kernels/attention.cc, kernels/gpu/blocked-attention.cc); only while
+ * recording.
  * @param q        [rows, length, heads, headSize]
  * @param k, v     [rows, length, kvHeads, headSize]
  * @param segments [rows, length] int32, the text that each token belongs to; its tokens are adjacent

@@ -27,6 +27,8 @@ struct Driver {
   int (*cuModuleGetFunction)(void **function, void *module, const char *name);
   int (*cuLaunchKernel)(void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z,
                         unsigned shared_bytes, Stream stream, void **arguments, void **extra);
+  int (*cuMemcpyHtoDAsync_v2)(void *to, const void *from, size_t bytes, Stream stream);
+  int (*cuMemsetD8Async)(void *memory, unsigned char value, size_t bytes, Stream stream);
   int (*cuGetErrorString)(int error, const char **text);
 };
 constexpr int kComputeCapabilityMajor = 75, kComputeCapabilityMinor = 76;  // CUdevice_attribute
@@ -45,8 +47,9 @@ struct Compiler {
 struct Blas {
   int (*cublasCreate_v2)(void **handle);
   int (*cublasSetStream_v2)(void *handle, Stream stream);
-  int (*cublasGemmEx)(void *handle, int transposes_a, int transposes_b, int m, int n, int k, const void *alpha, const void *a, int type_a, int lda,
-                      const void *b, int type_b, int ldb, const void *beta, void *c, int type_c, int ldc, int compute_type, int algorithm);
+  int (*cublasGemmStridedBatchedEx)(void *handle, int transposes_a, int transposes_b, int m, int n, int k, const void *alpha, const void *a,
+                                    int type_a, int lda, long long step_a, const void *b, int type_b, int ldb, long long step_b, const void *beta,
+                                    void *c, int type_c, int ldc, long long step_c, int count, int compute_type, int algorithm);
 };
 constexpr int kAsItIs = 0, kTransposed = 1;                // cublasOperation_t
 constexpr int kFloat = 0, kBfloat16 = 14;                  // cudaDataType_t
@@ -98,6 +101,8 @@ struct Cuda {
     FIND(cuModuleLoadData);
     FIND(cuModuleGetFunction);
     FIND(cuLaunchKernel);
+    FIND(cuMemcpyHtoDAsync_v2);
+    FIND(cuMemsetD8Async);
     FIND(cuGetErrorString);
 #undef FIND
     Library nvrtc("libnvrtc.so.12", "cuda_nvrtc");
@@ -115,7 +120,7 @@ struct Cuda {
 #define FIND(name) cublas.find(#name, &blas.name)
     FIND(cublasCreate_v2);
     FIND(cublasSetStream_v2);
-    FIND(cublasGemmEx);
+    FIND(cublasGemmStridedBatchedEx);
 #undef FIND
     status.Update(libcuda.status());
     status.Update(nvrtc.status());
@@ -161,7 +166,7 @@ StreamScope::StreamScope(tensorflow::OpKernelContext *context) : status_(cuda().
   if (!status_.ok()) return;
   const Driver &driver = cuda().driver;
   void *of_stream = nullptr;
-  stream_ = context->op_device_context()->stream()->platform_specific_handle().stream;
+  if (context->op_device_context() != nullptr) stream_ = context->op_device_context()->stream()->platform_specific_handle().stream;
   status_ = checked(driver.cuStreamGetCtx(stream_, &of_stream), "cuStreamGetCtx");
   if (status_.ok()) status_ = checked(driver.cuCtxPushCurrent_v2(of_stream), "cuCtxPushCurrent");
   if (status_.ok()) driver.cuCtxGetDevice(&device_);
@@ -244,10 +249,18 @@ Program::Image Program::compile(const std::string &source, const std::string &ar
   return image;
 }
 
-absl::Status multiply(const StreamScope &scope, tensorflow::DataType type, const Matrix &x, const Matrix &w, bool transposed, const Matrix &out) {
+absl::Status copy_to_gpu(const StreamScope &scope, const void *from, void *to, size_t bytes) {
+  return checked(cuda().driver.cuMemcpyHtoDAsync_v2(to, from, bytes, scope.stream()), "cuMemcpyHtoDAsync");  // pageable memory is copied at once
+}
+
+absl::Status fill_zeros(const StreamScope &scope, tensorflow::Tensor *tensor) {
+  return checked(cuda().driver.cuMemsetD8Async(tensor->data(), 0, tensor->TotalBytes(), scope.stream()), "cuMemsetD8Async");
+}
+
+absl::Status multiply(const StreamScope &scope, const Product &product) {
   static std::mutex mutex;
   static std::map<int, void *> handles;  // by the GPU's number
-  if (out.rows == 0 || out.columns == 0) return absl::OkStatus();
+  if (product.rows == 0 || product.columns == 0) return absl::OkStatus();
   const std::lock_guard<std::mutex> lock(mutex);
   const Blas &blas = cuda().blas;
   void *&handle = handles[scope.device()];
@@ -258,14 +271,16 @@ absl::Status multiply(const StreamScope &scope, tensorflow::DataType type, const
     if (const absl::Status status = done(blas.cublasCreate_v2(&handle), "cublasCreate"); !status.ok()) return status;
   }
   if (const absl::Status status = done(blas.cublasSetStream_v2(handle, scope.stream()), "cublasSetStream"); !status.ok()) return status;
-  // cuBLAS reads matrices column by column, so it sees each transposed: outᵀ = w'·xᵀ.
-  const int element = type == tensorflow::DT_BFLOAT16 ? kBfloat16 : kFloat;
-  const float one = 1, zero = 0;
-  return done(blas.cublasGemmEx(handle, transposed ? kTransposed : kAsItIs, kAsItIs, static_cast<int>(out.columns), static_cast<int>(out.rows),
-                                static_cast<int>(x.columns), &one, w.elements, element, static_cast<int>(w.row_length), x.elements, element,
-                                static_cast<int>(x.row_length), &zero, const_cast<void *>(out.elements), element, static_cast<int>(out.row_length),
-                                kSumsOfFloats, kDefaultAlgorithm),
-              "cublasGemmEx");
+  // cuBLAS reads matrices column by column, so it sees each transposed: outᵀ = wᵀ·xᵀ.
+  const auto type_of = [](tensorflow::DataType type) { return type == tensorflow::DT_BFLOAT16 ? kBfloat16 : kFloat; };
+  const auto transposition = [](bool transposes) { return transposes ? kTransposed : kAsItIs; };
+  return done(blas.cublasGemmStridedBatchedEx(handle, transposition(product.transposes_w), transposition(product.transposes_x),
+                                              static_cast<int>(product.columns), static_cast<int>(product.rows), static_cast<int>(product.inner),
+                                              &product.factor, product.w, type_of(product.type), static_cast<int>(product.w_row), product.w_step,
+                                              product.x, type_of(product.type), static_cast<int>(product.x_row), product.x_step, &product.kept,
+                                              product.out, type_of(product.out_type), static_cast<int>(product.out_row), product.out_step,
+                                              static_cast<int>(product.count), kSumsOfFloats, kDefaultAlgorithm),
+              "cublasGemmStridedBatchedEx");
 }
 
 }  // namespace graft::gpu

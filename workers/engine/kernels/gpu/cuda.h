@@ -65,14 +65,27 @@ class Program {
   static Image compile(const std::string &source, const std::string &architecture);
 };
 
-// A matrix in row-major order. Its rows may be part of longer ones.
-struct Matrix {
-  const void *elements;
-  int64_t rows, columns;
-  int64_t row_length;  // elements from the beginning of a row to that of the next
+// Adds to the stream: bytes of main memory are copied. They may be freed afterwards.
+absl::Status copy_to_gpu(const StreamScope &scope, const void *from, void *to, size_t bytes);
+
+// Adds to the stream: all bytes of the tensor become 0.
+absl::Status fill_zeros(const StreamScope &scope, tensorflow::Tensor *tensor);
+
+// out [rows, columns] = factor · x [rows, inner] · w [inner, columns] + kept · out, all row-major; or several such products.
+struct Product {
+  tensorflow::DataType type;  // of x and w, f32 or bf16. Sums are f32
+  const void *x, *w;
+  void *out;
+  int64_t rows, inner, columns;
+  tensorflow::DataType out_type = type;
+  bool transposes_x = false, transposes_w = false;  // whether x is [inner, rows], and w [columns, inner]
+  // From the beginning of a row in memory to that of the next, in elements.
+  int64_t x_row = transposes_x ? rows : inner, w_row = transposes_w ? inner : columns, out_row = columns;
+  float factor = 1, kept = 0;
+  int64_t count = 1, x_step = 0, w_step = 0, out_step = 0;  // products, and elements from one to the next
 };
 
-// Adds to the stream: out = x·w, or x·wᵀ. All are f32 or all are bf16; sums are f32.
-absl::Status multiply(const StreamScope &scope, tensorflow::DataType type, const Matrix &x, const Matrix &w, bool transposed, const Matrix &out);
+// Adds the products to the stream.
+absl::Status multiply(const StreamScope &scope, const Product &product);
 
 }  // namespace graft::gpu

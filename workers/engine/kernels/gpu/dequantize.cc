@@ -2,12 +2,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "gpu/functions.h"
 
 namespace graft::gpu {
 namespace {
 
 // One element for each thread. What is rounded on its own here is rounded on its own on a CPU too, so that both have the same bits.
-constexpr char kFunctions[] = R"cuda(
+constexpr char kSource[] = R"cuda(
 __device__ float value_of(const unsigned char *memory, bool is_nf4, long long scales, long long nested, long long nested_count, long long columns,
                           long long row, long long column) {
   const long long element = row * columns + column;
@@ -21,13 +22,6 @@ __device__ float value_of(const unsigned char *memory, bool is_nf4, long long sc
   const float difference = __fmul_rn(dynamic_values[memory[scales + block]], nested_scales[block / nf4_scale_block]);
   const float scale = __fadd_rn(difference, nested_scales[nested_count]);
   return __fmul_rn(nf4_values[element % 2 == 0 ? byte >> 4 : byte & 15], scale);
-}
-
-__device__ void store(float *out, float value) { *out = value; }
-// The nearest bf16; of two that are as near, the even one.
-__device__ void store(unsigned short *out, float value) {
-  const unsigned bits = __float_as_uint(value);
-  *out = (unsigned short)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 template <class Element>
@@ -57,9 +51,9 @@ std::string table(const char *name, const float (&values)[count]) {
 }
 
 Program &program() {
-  static Program made(absl::StrCat(table("nf4_values", kNf4Values), table("dynamic_values", kDynamicValues), "constexpr int nf4_block = ", kNf4Block,
-                                   ", nf4_scale_block = ", kNf4ScaleBlock, ";\nconstexpr float int8_step = ", absl::StrFormat("%a", kInt8Step),
-                                   "f;\n", kFunctions));
+  static Program made(absl::StrCat(kFunctions, table("nf4_values", kNf4Values), table("dynamic_values", kDynamicValues),
+                                   "constexpr int nf4_block = ", kNf4Block, ", nf4_scale_block = ", kNf4ScaleBlock,
+                                   ";\nconstexpr float int8_step = ", absl::StrFormat("%a", kInt8Step), "f;\n", kSource));
   return made;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gpu/dequantize.h"
+#include "gpu/registration.h"
 #include "quantized-kernel.h"
 
 namespace graft::gpu {
@@ -29,14 +30,15 @@ class QuantizedProduct : public QuantizedKernel {
     const int64_t in_panel = std::min(columns, std::max<int64_t>(1, kPanelElements / inner)), bytes = tf::DataTypeSize(x.dtype());
     tf::Tensor panel;
     OP_REQUIRES_OK(context, context->allocate_temp(x.dtype(), {in_panel, inner}, &panel));
-    const Matrix left{x.data(), x.dim_size(0), inner, inner};
     for (int64_t first = 0; first < columns; first += in_panel) {
       const int64_t count = std::min(in_panel, columns - first);
       const Rectangle part = transposed_ ? Rectangle{first, count, 0, inner} : Rectangle{0, inner, first, count};
       OP_REQUIRES_OK(context, dequantize(scope, layout_, w.data(), part, x.dtype(), panel.data(), part.columns, 1));
-      const Matrix right{panel.data(), part.rows, part.columns, part.columns};
-      const Matrix result{static_cast<char *>(out->data()) + first * bytes, x.dim_size(0), count, columns};
-      OP_REQUIRES_OK(context, multiply(scope, x.dtype(), left, right, transposed_, result));
+      Product product{x.dtype(), x.data(), panel.data(), static_cast<char *>(out->data()) + first * bytes, x.dim_size(0), inner, count};
+      product.transposes_w = transposed_;
+      product.w_row = part.columns;
+      product.out_row = columns;
+      OP_REQUIRES_OK(context, multiply(scope, product));
     }
   }
 };
@@ -64,8 +66,8 @@ class Dequantize : public QuantizedKernel {
   }
 };
 
-REGISTER_KERNEL_BUILDER(Name("GraftQuantizedProduct").Device(tf::DEVICE_GPU).TypeConstraint<float>("Tw"), QuantizedProduct);
-REGISTER_KERNEL_BUILDER(Name("GraftDequantize").Device(tf::DEVICE_GPU).TypeConstraint<float>("Tw"), Dequantize);
+REGISTER_FOR_GPU(Name("GraftQuantizedProduct").TypeConstraint<float>("Tw"), QuantizedProduct);
+REGISTER_FOR_GPU(Name("GraftDequantize").TypeConstraint<float>("Tw"), Dequantize);
 
 }  // namespace
 }  // namespace graft::gpu

@@ -2,7 +2,8 @@
 #include <cstring>
 #include <memory>
 
-#include "gpu/cuda.h"
+#include "gpu/functions.h"
+#include "gpu/registration.h"
 #include "gpu/row-source.h"
 #include "row-views.h"
 
@@ -38,7 +39,7 @@ class FusedRows : public RowKernel {
     for (const tf::DataType dtype : output_types()) outputs.push_back(element_type(dtype));
     const size_t bytes = sizeof(RowArguments) + inputs.size() * sizeof(RowInput) + outputs.size() * sizeof(void *);
     OP_REQUIRES(construction, bytes <= kMostArgumentBytes, absl::InvalidArgumentError(absl::StrCat(name(), " has too many inputs for a GPU")));
-    compiled_ = Program::shared(kRowFunctions + row_source(program_, inputs, outputs));
+    compiled_ = Program::shared(kFunctions + row_source(program_, inputs, outputs));
   }
 
   void Compute(tf::OpKernelContext *context) override {
@@ -75,7 +76,7 @@ class FusedRows : public RowKernel {
   std::shared_ptr<Program> compiled_;
 };
 
-REGISTER_KERNEL_BUILDER(Name("GraftFusedRows").Device(tf::DEVICE_GPU), FusedRows);
+REGISTER_FOR_GPU(Name("GraftFusedRows"), FusedRows);
 
 }  // namespace
 }  // namespace graft::gpu

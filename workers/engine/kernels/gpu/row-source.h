@@ -29,11 +29,9 @@ struct RowInput {
   uint32_t dense, steps[kRowAxes];
 };
 
+// The kernel, which comes after kFunctions (functions.h).
 // @param inputs  types of the inputs
 // @param outputs types of the results
 std::string row_source(const RowProgram &program, const std::vector<ElementType> &inputs, const std::vector<ElementType> &outputs);
-
-// The functions that the source uses, which come before it.
-extern const char *const kRowFunctions;
 
 }  // namespace graft::gpu
