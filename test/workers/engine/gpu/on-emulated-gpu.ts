@@ -1,6 +1,7 @@
 /** Runs models with the kernels for GPUs on the emulated CUDA (emulated-cuda.cc), which must be in LD_LIBRARY_PATH, and prints what comes out. */
 import { largest, largestDifference, readReference, referenceBatch, referencePath, referenceTensors } from '../../../../reference/fixtures.ts';
 import { referenceDifferences } from '../../../../reference/measures.ts';
+import { resolveTuning } from '../../../../src/formats/tuning/tuning.ts';
 import { openForInference, openForTraining } from '../../../../workers/engine/compiled/open-model.ts';
 import { type Attribute, Graph } from '../../../../workers/engine/compiled/recording/graph.ts';
 import { loadLoraAdapter, readAdapterConfig } from '../../../../workers/engine/io/adapter.ts';
@@ -15,6 +16,8 @@ const KERNELS: Record<string, number> = {
   GraftAttentionGradient: 0,
   GraftExpertProducts: 0,
   GraftExpertOuter: 0,
+  GraftDeltaRule: 0,
+  GraftDeltaRuleGradient: 0,
 };
 const { add } = Graph.prototype;
 Graph.prototype.add = function (this: Graph, ...[op, attributes, ...rest]: Parameters<typeof add>) {
@@ -29,6 +32,7 @@ const families = Object.fromEntries(
       ['cases', 'llama-gqa-tied'],
       ['families', 'gemma2'], // caps and windows
       ['families', 'gpt-oss'], // sinks and experts
+      ['families', 'qwen3.5'], // delta nets
     ] as const
   ).map(([kind, name]) => [name, referenceDifferences([kind, name])]),
 );
@@ -48,10 +52,24 @@ const quantized = (['nf4', 'int8'] as const).map((quantization) => {
   return { loss: Math.abs(loss! / weight / wanted - 1), gradients: Math.max(...worst) };
 });
 
+/** All weights are trained, so experts have gradients too. */
+const whole = openForTraining({
+  modelDir: referencePath('families', 'qwen3-moe', 'model'),
+  tuning: resolveTuning({ type: 'full' }),
+  seed: 0,
+  weightDecay: 0,
+});
+const { weight } = whole.accumulate(referenceBatch('qwen3-moe', 'families'), { seed: 1, step: 1, microBatch: 0 });
+const sums = whole.gradients();
+const full = [...referenceTensors('families', 'qwen3-moe', 'full-gradients.safetensors')].map(
+  ([name, values]) => largestDifference(sums.get(name)!.map((sum) => sum / weight), values) / largest(values),
+);
+whole.dispose();
+
 const [f32, bf16] = (['f32', 'bf16'] as const).map((precision) => {
   const model = openForInference({ modelDir, precision });
   const { loss, weight } = model.evaluate(referenceBatch('llama-gqa-tied'));
   model.dispose();
   return loss! / weight;
 });
-console.log(JSON.stringify({ families, quantized, bf16: Math.abs(bf16! / f32! - 1), kernels: KERNELS }));
+console.log(JSON.stringify({ families, quantized, full: Math.max(...full), bf16: Math.abs(bf16! / f32! - 1), kernels: KERNELS }));
