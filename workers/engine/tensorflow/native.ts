@@ -6,7 +6,7 @@ const { TF_ATTR_TYPE, TF_ATTR_INT, TF_ATTR_BOOL, TF_FLOAT, TF_INT32 } = backend.
 const float = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: TF_FLOAT });
 const int = (name: string): OpAttribute => ({ name, type: TF_ATTR_TYPE, value: TF_INT32 });
 
-/** Whether the code is being recorded into a graph for a CPU, for which the engine has its own kernels (kernels/). */
+/** Whether the code is being recorded into a graph for a CPU, for which the engine has kernels that a GPU does not have (kernels/). */
 export const ownKernels = (): boolean => backend.binding.recording !== undefined && !backend.isUsingGpuDevice;
 
 /** Whether the code is being recorded into a graph. */
@@ -97,7 +97,7 @@ export function statelessUniform(shape: number[], seed: Tensor1D): Tensor {
 }
 
 /**
- * The delta rule of `deltaRule` (kernels/delta-rule.cc), only while recording. It runs on the CPU.
+ * The delta rule of `deltaRule` (kernels/delta-rule.cc, kernels/gpu/delta-states.cc), only while recording.
  * @param inputs q, k, v, g, β and positions, as `deltaRule` takes them
  * @returns o, and v − Sᵀk for each token, both like v
  */
@@ -197,7 +197,7 @@ export function expansionGradientKernel(dy: Tensor2D, H: Tensor2D, B: Tensor2D, 
 }
 
 /**
- * Of each choice, its row of x times its expert's W (kernels/expert-products.cc), only while recording. It runs on the CPU.
+ * Of each choice, its row of x times its expert's W (kernels/expert-products.cc, kernels/gpu/grouped-products.cc), only while recording.
  * @param x       [rows, in]
  * @param W       [experts, in, out], or [experts, out, in] if `transposed`
  * @param experts [choices] int32; row r has the choices r·k to r·k + k − 1
@@ -211,7 +211,7 @@ export const expertProductsKernel = (x: Tensor2D, W: Tensor3D, experts: Tensor1D
   ) as Tensor2D;
 
 /**
- * Of each expert, the sum of aᵀ·b over its choices, only while recording. It runs on the CPU.
+ * Of each expert, the sum of aᵀ·b over its choices, only while recording.
  * @param a, b    [rows, p] and [rows, q], each with a row for each choice or for k of them
  * @param experts [choices] int32
  * @returns       [count, p, q]

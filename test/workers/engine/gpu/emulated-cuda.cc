@@ -4,9 +4,8 @@
 // waits for the others.
 #include <dlfcn.h>
 #include <ucontext.h>
-#include <unistd.h>
 
-#include <cmath>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -20,15 +19,18 @@
 namespace {
 
 // What the compiled source sees of CUDA. Its shared memory is static, since one
-// block runs at a time.
+// block runs at a time. It includes no headers, which take longer to compile
+// than the source does.
 const char *const kPrelude = R"cuda(
-#include <cmath>
-#include <cstring>
 #define __device__
 #define __global__
 #define __shared__ static
-struct Index { unsigned x; };
-extern "C" { Index threadIdx, blockIdx, blockDim; void (*wait_for_block)(); float *lanes; }
+extern "C" {
+float sqrtf(float), expf(float), tanhf(float), logf(float);
+struct Index { unsigned x; } threadIdx, blockIdx, blockDim;
+void (*wait_for_block)();
+float *lanes;
+}
 static void __syncthreads() { wait_for_block(); }
 static float __shfl_xor_sync(unsigned, float x, int distance) {
   lanes[threadIdx.x] = x;
@@ -37,14 +39,20 @@ static float __shfl_xor_sync(unsigned, float x, int distance) {
   wait_for_block();
   return other;
 }
-template <class To, class From> static To bits_of(From x) { To y; std::memcpy(&y, &x, sizeof y); return y; }
+template <class To, class From> static To bits_of(From x) { To y; __builtin_memcpy(&y, &x, sizeof y); return y; }
 static float __int_as_float(int x) { return bits_of<float>(x); }
 static float __uint_as_float(unsigned x) { return bits_of<float>(x); }
 static unsigned __float_as_uint(float x) { return bits_of<unsigned>(x); }
 static float __fmul_rn(float a, float b) { return a * b; }
 static float __fadd_rn(float a, float b) { return a + b; }
-template <class... Parameters, unsigned... I> static void call(void (*function)(Parameters...), void **arguments, std::integer_sequence<unsigned, I...>) {
-  function(*static_cast<Parameters *>(arguments[I])...);
+template <int count, int... numbers> struct Numbers : Numbers<count - 1, count - 1, numbers...> {};
+template <int... numbers> struct Numbers<0, numbers...> {};
+template <class... Parameters, int... numbers>
+static void call_with(void (*function)(Parameters...), void **arguments, Numbers<0, numbers...>) {
+  function(*static_cast<Parameters *>(arguments[numbers])...);
+}
+template <class... Parameters> static void call(void (*function)(Parameters...), void **arguments) {
+  call_with(function, arguments, Numbers<sizeof...(Parameters)>());
 }
 )cuda";
 
@@ -92,8 +100,7 @@ void run_block(const Function &function, unsigned size, void **arguments) {
   for (bool running = true; running;) {
     running = false;
     for (unsigned i = 0; i < size; i++) {
-      if (threads[i].done)
-        continue;
+      if (threads[i].done) continue;
       running = true;
       current = &threads[i];
       function.thread->x = i;
@@ -103,10 +110,8 @@ void run_block(const Function &function, unsigned size, void **arguments) {
 }
 
 float read(const void *elements, int type, int64_t at) {
-  if (type == 0)
-    return static_cast<const float *>(elements)[at];
-  const uint32_t bits =
-      static_cast<uint32_t>(static_cast<const uint16_t *>(elements)[at]) << 16;
+  if (type == 0) return static_cast<const float *>(elements)[at];
+  const uint32_t bits = static_cast<uint32_t>(static_cast<const uint16_t *>(elements)[at]) << 16;
   float x;
   std::memcpy(&x, &bits, sizeof x);
   return x;
@@ -119,11 +124,10 @@ void write(void *elements, int type, int64_t at, float x) {
   }
   uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);
-  static_cast<uint16_t *>(elements)[at] =
-      static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+  static_cast<uint16_t *>(elements)[at] = static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-} // namespace
+}  // namespace
 
 extern "C" {
 
@@ -155,12 +159,9 @@ int cuModuleLoadData(void **module, const void *image) {
   return *module == nullptr ? 1 : 0;
 }
 int cuModuleGetFunction(void **function, void *module, const char *name) {
-  const auto find = [&](const std::string &symbol) {
-    return dlsym(module, symbol.c_str());
-  };
+  const auto find = [&](const std::string &symbol) { return dlsym(module, symbol.c_str()); };
   auto *found = new Function;
-  found->call =
-      reinterpret_cast<void (*)(void **)>(find(std::string("call_") + name));
+  found->call = reinterpret_cast<void (*)(void **)>(find(std::string("call_") + name));
   found->thread = static_cast<Function::Index *>(find("threadIdx"));
   found->block = static_cast<Function::Index *>(find("blockIdx"));
   found->size = static_cast<Function::Index *>(find("blockDim"));
@@ -169,9 +170,7 @@ int cuModuleGetFunction(void **function, void *module, const char *name) {
   *function = found;
   return found->call == nullptr ? 1 : 0;
 }
-int cuLaunchKernel(void *given, unsigned blocks, unsigned, unsigned,
-                   unsigned size, unsigned, unsigned, unsigned, void *,
-                   void **arguments, void **) {
+int cuLaunchKernel(void *given, unsigned blocks, unsigned, unsigned, unsigned size, unsigned, unsigned, unsigned, void *, void **arguments, void **) {
   static std::mutex mutex;
   const std::lock_guard<std::mutex> lock(mutex);
   const auto &function = *static_cast<Function *>(given);
@@ -186,8 +185,7 @@ int cuLaunchKernel(void *given, unsigned blocks, unsigned, unsigned,
   return 0;
 }
 
-int nvrtcCreateProgram(void **program, const char *source, const char *, int,
-                       const char *const *, const char *const *) {
+int nvrtcCreateProgram(void **program, const char *source, const char *, int, const char *const *, const char *const *) {
   *program = new Program{source, "", ""};
   return 0;
 }
@@ -195,34 +193,19 @@ int nvrtcCompileProgram(void *given, int, const char *const *) {
   auto &program = *static_cast<Program *>(given);
   const std::regex kernel("extern \"C\" __global__ void (\\w+)");
   std::string calls;
-  for (std::sregex_iterator
-           found(program.source.begin(), program.source.end(), kernel),
-       end;
-       found != end; ++found) {
+  for (std::sregex_iterator found(program.source.begin(), program.source.end(), kernel), end; found != end; ++found) {
     const std::string name = (*found)[1];
-    calls += "extern \"C\" void call_" + name +
-             "(void **arguments) { call_all(&" + name + ", arguments); }\n";
+    calls += "extern \"C\" void call_" + name + "(void **arguments) { call(&" + name + ", arguments); }\n";
   }
-  const std::string all =
-      "template <class... Parameters> static void call_all(void "
-      "(*function)(Parameters...), void **arguments) {\n"
-      "  call(function, arguments, std::make_integer_sequence<unsigned, "
-      "sizeof...(Parameters)>());\n}\n";
-  char path[] = "/tmp/graft-emulated-XXXXXX";
-  if (mkdtemp(path) == nullptr)
-    return 1;
-  program.image = std::string(path) + "/kernel.so";
-  const std::string file = std::string(path) + "/kernel.cc",
-                    log = std::string(path) + "/log";
-  std::ofstream(file) << "#include <utility>\n"
-                      << kPrelude << program.source << all << calls;
+  static std::atomic<int> programs{0};
+  const std::string path = std::string(std::getenv("EMULATED_CUDA_DIR")) + "/" + std::to_string(programs++);
+  const std::string file = path + ".cc", log = path + ".log";
+  program.image = path + ".so";
+  std::ofstream(file) << kPrelude << program.source << calls;
   const char *compiler = std::getenv("CXX");
-  const std::string command =
-      std::string(compiler == nullptr ? "c++" : compiler) +
-      " -std=c++17 -O1 -ffp-contract=off -w -shared -fPIC " + file + " -o " +
-      program.image + " 2> " + log;
-  if (std::system(command.c_str()) == 0)
-    return 0;
+  const std::string command = std::string(compiler == nullptr ? "c++" : compiler) + " -std=c++17 -O1 -ffp-contract=off -w -shared -fPIC " + file +
+                              " -o " + program.image + " 2> " + log;
+  if (std::system(command.c_str()) == 0) return 0;
   std::ifstream messages(log);
   program.log.assign(std::istreambuf_iterator<char>(messages), {});
   return 1;
@@ -254,31 +237,21 @@ int cublasCreate_v2(void **handle) {
   return 0;
 }
 int cublasSetStream_v2(void *, void *) { return 0; }
-int cublasGemmStridedBatchedEx(void *, int transposes_a, int transposes_b,
-                               int m, int n, int k, const void *alpha,
-                               const void *a, int type_a, int lda,
-                               long long step_a, const void *b, int type_b,
-                               int ldb, long long step_b, const void *beta,
-                               void *c, int type_c, int ldc, long long step_c,
-                               int count, int, int) {
-  const float factor = *static_cast<const float *>(alpha),
-              kept = *static_cast<const float *>(beta);
+int cublasGemmStridedBatchedEx(void *, int transposes_a, int transposes_b, int m, int n, int k, const void *alpha, const void *a, int type_a, int lda,
+                               long long step_a, const void *b, int type_b, int ldb, long long step_b, const void *beta, void *c, int type_c, int ldc,
+                               long long step_c, int count, int, int) {
+  const float factor = *static_cast<const float *>(alpha), kept = *static_cast<const float *>(beta);
   for (int64_t batch = 0; batch < count; batch++)
     for (int64_t i = 0; i < m; i++)
       for (int64_t j = 0; j < n; j++) {
         float sum = 0;
         for (int64_t l = 0; l < k; l++)
-          sum += read(a, type_a,
-                      batch * step_a +
-                          (transposes_a == 0 ? i + l * lda : l + i * lda)) *
-                 read(b, type_b,
-                      batch * step_b +
-                          (transposes_b == 0 ? l + j * ldb : j + l * ldb));
+          sum += read(a, type_a, batch * step_a + (transposes_a == 0 ? i + l * lda : l + i * lda)) *
+                 read(b, type_b, batch * step_b + (transposes_b == 0 ? l + j * ldb : j + l * ldb));
         const int64_t at = batch * step_c + i + j * ldc;
-        write(c, type_c, at,
-              factor * sum + (kept == 0 ? 0 : kept * read(c, type_c, at)));
+        write(c, type_c, at, factor * sum + (kept == 0 ? 0 : kept * read(c, type_c, at)));
       }
   return 0;
 }
 
-} // extern "C"
+}  // extern "C"

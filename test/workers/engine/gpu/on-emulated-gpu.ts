@@ -1,75 +1,67 @@
 /** Runs models with the kernels for GPUs on the emulated CUDA (emulated-cuda.cc), which must be in LD_LIBRARY_PATH, and prints what comes out. */
-import { largest, largestDifference, readReference, referenceBatch, referencePath, referenceTensors } from '../../../../reference/fixtures.ts';
-import { referenceDifferences } from '../../../../reference/measures.ts';
+import { readReference, referenceBatch, referencePath } from '../../../../reference/fixtures.ts';
+import { gradientsDifference, lossDifference, withModel } from '../../../../reference/measures.ts';
+import type { Quantization } from '../../../../src/formats/quantization.ts';
 import { resolveTuning } from '../../../../src/formats/tuning/tuning.ts';
 import { openForInference, openForTraining } from '../../../../workers/engine/compiled/open-model.ts';
 import { type Attribute, Graph } from '../../../../workers/engine/compiled/recording/graph.ts';
-import { loadLoraAdapter, readAdapterConfig } from '../../../../workers/engine/io/adapter.ts';
+import { readAdapterConfig } from '../../../../workers/engine/io/adapter.ts';
 import { backend } from '../../../../workers/engine/tensorflow/backend.ts';
+import { withAdapter } from '../../../../workers/engine/tuning/methods.ts';
 
+const KERNELS = [
+  ...['GraftFusedRows', 'GraftQuantizedProduct', 'GraftAttention', 'GraftAttentionGradient', 'GraftExpertProducts', 'GraftExpertOuter'],
+  ...['GraftDeltaRule', 'GraftDeltaRuleGradient'],
+];
+const used = new Set<string>();
 backend.isUsingGpuDevice = true;
-process.env['TF_GRAFT_MOST_SCORES'] = '1500'; // several blocks of queries
-const KERNELS: Record<string, number> = {
-  GraftFusedRows: 0,
-  GraftQuantizedProduct: 0,
-  GraftAttention: 0,
-  GraftAttentionGradient: 0,
-  GraftExpertProducts: 0,
-  GraftExpertOuter: 0,
-  GraftDeltaRule: 0,
-  GraftDeltaRuleGradient: 0,
-};
 const { add } = Graph.prototype;
 Graph.prototype.add = function (this: Graph, ...[op, attributes, ...rest]: Parameters<typeof add>) {
-  if (KERNELS[op] === undefined) return add.call(this, op, attributes, ...rest);
-  KERNELS[op]++;
+  if (!KERNELS.includes(op)) return add.call(this, op, attributes, ...rest);
+  used.add(op);
   return add.call(this, op, { ...attributes, _kernel: { kind: 'string', value: 'gpu' } satisfies Attribute }, ...rest);
 };
 
-const families = Object.fromEntries(
-  (
-    [
-      ['cases', 'llama-gqa-tied'],
-      ['families', 'gemma2'], // caps and windows
-      ['families', 'gpt-oss'], // sinks and experts
-      ['families', 'qwen3.5'], // delta nets
-    ] as const
-  ).map(([kind, name]) => [name, referenceDifferences([kind, name])]),
-);
+type Where = [kind: string, name: string];
 
-const adapterDir = referencePath('cases', 'llama-gqa-tied', 'adapters', 'all-linear', 'adapter');
-const modelDir = referencePath('cases', 'llama-gqa-tied', 'model');
-const quantized = (['nf4', 'int8'] as const).map((quantization) => {
-  const model = openForTraining({ modelDir, tuning: readAdapterConfig(adapterDir), seed: 0, weightDecay: 0, quantization });
-  loadLoraAdapter(model, adapterDir);
-  const { loss, weight } = model.accumulate(referenceBatch('llama-gqa-tied'), { seed: 1, step: 1, microBatch: 0 });
-  const wanted = readReference<{ loss: number }>('quantization', `llama-${quantization}`, 'expected.json').loss;
-  const gradients = model.gradients();
-  const worst = [...referenceTensors('quantization', `llama-${quantization}`, 'gradients.safetensors')].map(
-    ([name, values]) => largestDifference(gradients.get(name)!.map((sum) => sum / weight), values) / largest(values),
+/** @param of the values that PEFT computed. @returns the differences from them with its adapter */
+function adapted(
+  where: Where,
+  { quantization = null, of = [...where, 'adapters', 'all-linear'] }: { quantization?: Quantization | null; of?: string[] } = {},
+) {
+  const modelDir = referencePath(...where, 'model');
+  const adapterDir = referencePath(...where, 'adapters', 'all-linear', 'adapter');
+  const tuning = readAdapterConfig(adapterDir);
+  const batch = referenceBatch(where[1], where[0]);
+  return withModel(
+    () => withAdapter(openForTraining({ modelDir, tuning, seed: 0, weightDecay: 0, quantization }), tuning, adapterDir),
+    (model) => ({ loss: lossDifference(model, batch, of), gradients: gradientsDifference(model, batch, [...of, 'gradients.safetensors']) }),
   );
-  model.dispose();
-  return { loss: Math.abs(loss! / weight / wanted - 1), gradients: Math.max(...worst) };
-});
+}
 
-/** All weights are trained, so experts have gradients too. */
-const whole = openForTraining({
-  modelDir: referencePath('families', 'qwen3-moe', 'model'),
-  tuning: resolveTuning({ type: 'full' }),
-  seed: 0,
-  weightDecay: 0,
-});
-const { weight } = whole.accumulate(referenceBatch('qwen3-moe', 'families'), { seed: 1, step: 1, microBatch: 0 });
-const sums = whole.gradients();
-const full = [...referenceTensors('families', 'qwen3-moe', 'full-gradients.safetensors')].map(
-  ([name, values]) => largestDifference(sums.get(name)!.map((sum) => sum / weight), values) / largest(values),
+function whole([kind, name]: Where) {
+  const choices = { modelDir: referencePath(kind, name, 'model'), tuning: resolveTuning({ type: 'full' }), seed: 0, weightDecay: 0 };
+  return withModel(
+    () => openForTraining(choices),
+    (model) => ({ gradients: gradientsDifference(model, referenceBatch(name, kind), [kind, name, 'full-gradients.safetensors']) }),
+  );
+}
+
+const llama: Where = ['cases', 'llama-gqa-tied'];
+const bf16 = withModel(
+  () => openForInference({ modelDir: referencePath(...llama, 'model'), precision: 'bf16' }),
+  (model) => {
+    const { loss, weight } = model.evaluate(referenceBatch('llama-gqa-tied'));
+    return Math.abs(loss / weight / readReference<{ loss: number }>(...llama, 'expected.json').loss - 1);
+  },
 );
-whole.dispose();
-
-const [f32, bf16] = (['f32', 'bf16'] as const).map((precision) => {
-  const model = openForInference({ modelDir, precision });
-  const { loss, weight } = model.evaluate(referenceBatch('llama-gqa-tied'));
-  model.dispose();
-  return loss! / weight;
-});
-console.log(JSON.stringify({ families, quantized, full: Math.max(...full), bf16: Math.abs(bf16! / f32! - 1), kernels: KERNELS }));
+const differences = {
+  llama: adapted(llama),
+  'gemma2, with caps and windows': adapted(['families', 'gemma2']),
+  'gpt-oss, with sinks and experts': adapted(['families', 'gpt-oss']),
+  'qwen3.5, with delta nets': adapted(['families', 'qwen3.5']),
+  'llama in NF4': adapted(llama, { quantization: 'nf4', of: ['quantization', 'llama-nf4'] }),
+  'gpt2 in int8': adapted(['families', 'gpt2'], { quantization: 'int8', of: ['quantization', 'gpt2-int8'] }),
+  'qwen3-moe, all weights': whole(['families', 'qwen3-moe']),
+};
+console.log(JSON.stringify({ differences, bf16, unused: KERNELS.filter((kernel) => !used.has(kernel)) }));

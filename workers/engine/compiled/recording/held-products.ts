@@ -1,6 +1,6 @@
 /**
  * Products with a frozen matrix that is not held as they need it get kernels of their own, which never have the whole matrix in memory: one that is held
- * quantised (kernels/quantized-products.cc), and one in bf16 in products of f32 (kernels/widened-products.cc).
+ * quantised (kernels/quantized-products.cc, kernels/gpu/dequantized-products.cc), and one in bf16 in products of f32 (kernels/widened-products.cc).
  */
 import type { Precision } from '../../../../src/formats/hyperparameters.ts';
 import { ownKernels } from '../../tensorflow/native.ts';
