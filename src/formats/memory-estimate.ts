@@ -72,8 +72,6 @@ const LOGITS_TENSORS = 3;
 const BLOCK_TENSORS = 8;
 /** While a slab is updated by TensorFlow: its clipped gradients, and how much its parameters decay. Our own kernel for moments in 8 bits needs nothing. */
 const UPDATED_COPIES: Readonly<Record<Optim, number>> = { adamw_torch: 2, adamw_8bit: 0 };
-/** Gradients of a trained head: of its parts, and their sum; products in bf16 give half of it. */
-const HEAD_GRADIENTS: Readonly<Record<Precision, number>> = { f32: 2, bf16: 1 };
 /** Parameters and moments are read into JavaScript slab by slab to be written: what is in memory of the largest. */
 const CHECKPOINT_COPIES = 3;
 /** Where gradients pass, those of a block are in memory as products give them, and joined; those outside the blocks wait for the end. */
@@ -219,7 +217,7 @@ function workspaceBytes(
   const part = tokensOfHeadPart(pass.supervisedTokens, { vocabSize: config.vocabSize, parts: headParts(trainsHead) });
   const logits = Math.min(part, pass.supervisedTokens) * config.vocabSize;
   const block = HELD_BYTES[precision] * pass.tokens * config.intermediateSize;
-  const head = trainsHead ? HEAD_GRADIENTS[precision] * config.vocabSize * config.hiddenSize : 0;
+  const head = trainsHead ? config.vocabSize * config.hiddenSize : 0; // its gradient, to which all parts are added
   const ofPass = F32_BYTES * (LOGITS_TENSORS * logits + head) + BLOCK_TENSORS * block;
   const largest = Math.max(slabs.block, slabs.outside);
   const updated = UPDATED_COPIES[optim] * largest;

@@ -11,7 +11,7 @@ export const paddedLength = (length: number): number => Math.ceil(length / LENGT
 const MAX_LOGITS = 16 * 1024 * 1024;
 /** Number of parts; those that are not needed are empty and cost nothing. */
 const PARTS = 16;
-/** Number of parts if the head is trained: every part, even an empty one, then has a gradient as large as the head itself. */
+/** Number of parts if the head is trained: each that is not empty reads and writes a gradient as large as the head itself. */
 const PARTS_OF_TRAINED_HEAD = 2;
 
 /** @returns into how many parts the tokens with a loss go for the head */

@@ -1,7 +1,7 @@
 /** Cross-entropy over the vocabulary, computed only for the supervised tokens, each with a weight. */
 import { tokensOfHeadPart } from '../../../src/formats/pass-size.ts';
 import { differentiable, isTrained } from '../tensorflow/differentiable.ts';
-import { after, elementsAt, gatherRows, splitRows } from '../tensorflow/native.ts';
+import { addedOuter, after, elementsAt, gatherRows, splitRows, subtractRows } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
@@ -77,9 +77,9 @@ function losses(predictions: Predictions, { withGradient, softCap = null, perTok
   let correct: Scalar | undefined;
   let tokens: TokenSums | undefined;
   const loss = differentiable<Scalar>(trained ? [states, head] : [states], () => {
-    const gradients = (part: Part): PartialGradients => {
+    const gradients = (part: Part, before?: StateGradients): PartialGradients => {
       const { P, slope, ...sums } = summed(part, head, softCap);
-      return { ...sums, ...partialGradients(part, { P, slope }, head, trained) };
+      return { ...sums, ...partialGradients(part, { P, slope }, { head, trained, before }) };
     };
     const parts = inOrder(split(predictions), gradients, ({ dStates, dHead }) => dHead[0] ?? dStates);
     correct = tf.keep(tf.addN(parts.map((part) => part.correct)));
@@ -101,16 +101,16 @@ const joinedTokens = (parts: readonly { tokens: TokenSums }[]): TokenSums => ({
   correct: tf.concat(parts.map(({ tokens }) => tokens.correct)),
 });
 
-/** Computes each part after the previous one has finished, so that their logits are never in memory together. */
+/** Computes each part after the previous one has finished, whose result it is given, so that their logits are never in memory together. */
 export function inOrder<Of extends Pick<Part, 'states'>, T extends Record<string, unknown>>(
   parts: readonly Of[],
-  compute: (part: Of) => T,
+  compute: (part: Of, before: T | undefined) => T,
   last: (result: T) => Tensor,
 ): T[] {
   const results: T[] = [];
   for (const { states, ...rest } of parts) {
     const before = results.at(-1);
-    results.push(tf.tidy(() => compute({ ...rest, states: after(states, before && last(before)) } as unknown as Of) as never) as T);
+    results.push(tf.tidy(() => compute({ ...rest, states: after(states, before && last(before)) } as unknown as Of, before) as never) as T);
   }
   return results;
 }
@@ -118,33 +118,43 @@ export function inOrder<Of extends Pick<Part, 'states'>, T extends Record<string
 export type StateGradients = {
   /** Gradient of the weighted loss with respect to the states. */
   dStates: Tensor2D;
-  /** For a trained head: its gradient without the −1 at the targets, and [part, hidden] to subtract from the rows of the targets. */
+  /**
+   * For a trained head: its gradient from this part and those before, without the −1 at the targets, and [part, hidden] to subtract from the rows of
+   * this part's targets.
+   */
   dHead: Tensor2D[];
 };
 
 type PartialGradients = Required<CrossEntropy> & StateGradients;
 
-export function partialGradients(part: Part, { P, slope }: Pick<PartTokens, 'P' | 'slope'>, head: Tensor2D, trained: boolean): StateGradients {
-  const dLogits = slope === null ? P : tf.mul(P, slope.everywhere); // the −1 at the targets is added below
+interface OfHead {
+  head: Tensor2D;
+  trained: boolean;
+  /** Of the part before. */
+  before?: StateGradients | undefined;
+}
+
+export function partialGradients(part: Part, { P, slope }: Pick<PartTokens, 'P' | 'slope'>, { head, trained, before }: OfHead): StateGradients {
+  const dLogits: Tensor2D = slope === null ? P : tf.mul(P, slope.everywhere); // the −1 at the targets is added below
   const atTargets = (x: Tensor2D): Tensor2D => (slope === null ? x : tf.mul(x, slope.atTargets));
   const weights: Tensor2D = tf.reshape(part.weights, [-1, 1]);
   const dStates: Tensor2D = tf.mul(tf.sub(tf.matMul(dLogits, head), atTargets(gatherRows(head, part.targets))), weights);
   if (!trained) return { dStates, dHead: [] };
   const weighted: Tensor2D = tf.mul(part.states, weights);
-  return { dStates, dHead: [tf.matMul(dLogits, weighted, true, false), atTargets(weighted)] };
+  return { dStates, dHead: [addedOuter(dLogits, weighted, before?.dHead[0]), atTargets(weighted)] };
 }
 
 /** @returns the gradients of the states and, if it is trained, of the head, from those of all parts */
 export function joinedGradients(
   parts: readonly StateGradients[],
-  { states, head, targets }: Pick<Predictions, 'states' | 'head' | 'targets'>,
+  { states, targets }: Pick<Predictions, 'states' | 'targets'>,
   trained: boolean,
 ): Tensor2D[] {
   const rowsOf = (ofParts: Tensor2D[]): Tensor2D => tf.reshape(tf.concat(ofParts), states.shape);
   const dStates = rowsOf(parts.map(({ dStates }) => dStates));
   if (!trained) return [dStates];
-  const atTargets = tf.unsortedSegmentSum(rowsOf(parts.map(({ dHead }) => dHead[1]!)), targets, head.shape[0]);
-  return [dStates, tf.sub(tf.addN(parts.map(({ dHead }) => dHead[0]!)), atTargets)];
+  const atTargets = rowsOf(parts.map(({ dHead }) => dHead[1]!));
+  return [dStates, subtractRows(parts.at(-1)!.dHead[0]!, targets, atTargets)];
 }
 
 export type Part = Pick<Predictions, 'states' | 'targets' | 'weights'>;

@@ -1,6 +1,6 @@
 /** The divergence of the model from a teacher that lists some tokens, and the cross-entropy of the tokens themselves, a part of the logits at a time. */
 import { differentiable, isTrained } from '../tensorflow/differentiable.ts';
-import { columnsAt, elementsAt, splitRows, subtractAt } from '../tensorflow/native.ts';
+import { addedOuter, columnsAt, elementsAt, splitRows, subtractAt } from '../tensorflow/native.ts';
 import { within } from '../tensorflow/scope.ts';
 import { type Scalar, type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, tf } from '../tensorflow/tensorflow.ts';
 import { inOrder, type Predictions, softCapped } from './cross-entropy.ts';
@@ -72,10 +72,11 @@ function compute(given: Taught, options: LossOptions): DistillationSums {
   const trained = isTrained(head);
   let kept: Omit<DistillationSums, 'loss'> | undefined;
   const loss = differentiable<Scalar>(trained ? [states, head] : [states], () => {
-    const withGradients = (part: Part): DistillationSums & { dStates: Tensor2D; dHead: Tensor2D[] } => {
+    type WithGradients = DistillationSums & { dStates: Tensor2D; dHead: Tensor2D[] };
+    const withGradients = (part: Part, before?: WithGradients): WithGradients => {
       const { sums, gradient } = sumsOf(part, head, options);
       const dLogits = gradient();
-      return { ...sums, dStates: tf.matMul(dLogits, head), dHead: trained ? [tf.matMul(dLogits, part.states, true, false)] : [] };
+      return { ...sums, dStates: tf.matMul(dLogits, head), dHead: trained ? [addedOuter(dLogits, part.states, before?.dHead[0])] : [] };
     };
     const parts = inOrder(split(given), withGradients, ({ dStates, dHead }) => dHead[0] ?? dStates);
     kept = others(parts);
@@ -83,7 +84,7 @@ function compute(given: Taught, options: LossOptions): DistillationSums {
     const dStates: Tensor2D = tf.reshape(tf.concat(parts.map((part) => part.dStates)), states.shape);
     return {
       value: total(parts, 'loss'),
-      saved: trained ? [dStates, tf.addN(parts.map(({ dHead }) => dHead[0]!))] : [dStates],
+      saved: [dStates, ...parts.at(-1)!.dHead],
       gradient: (dy, saved) => saved.map((gradient) => tf.mul(gradient, dy)),
     };
   });

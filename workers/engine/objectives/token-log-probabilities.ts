@@ -82,7 +82,7 @@ function compute(predictions: Predictions, { withGradient, softCap }: Options): 
       split(predictions),
       (part) => {
         const tokens = tokensOf(part, head, softCap);
-        return { ...measured(tokens), dStates: trained ? [] : [partialGradients(part, tokens, head, false).dStates] };
+        return { ...measured(tokens), dStates: trained ? [] : [partialGradients(part, tokens, { head, trained: false }).dStates] };
       },
       ({ losses, dStates }) => dStates[0] ?? losses,
     );
@@ -104,7 +104,8 @@ type SavedOfHead = [Tensor2D, Tensor2D, Tensor1D, Tensor1D];
 
 function headGradients(dy: Tensor1D, [states, head, targets, partSizes]: SavedOfHead, softCap: number | null): Tensor[] {
   const predictions = { states, head, targets, weights: tf.neg(dy) as Tensor1D, partSizes };
-  const gradients = (part: Part): StateGradients => partialGradients(part, tokensOf(part, head, softCap), head, true);
+  const gradients = (part: Part, before?: StateGradients): StateGradients =>
+    partialGradients(part, tokensOf(part, head, softCap), { head, trained: true, before });
   const parts = inOrder(split(predictions), gradients, ({ dHead }) => dHead[0]!);
   return joinedGradients(parts, predictions, true);
 }

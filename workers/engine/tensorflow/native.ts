@@ -89,6 +89,33 @@ export const subtractAt = (x: Tensor2D, places: Tensor3D, values: Tensor2D): Ten
   backend.executeSingleOutput('TensorScatterSub', SCATTER, [x, places, values]) as Tensor2D;
 
 /**
+ * x less some rows, in the memory of x if nothing else reads it.
+ * @param x      [n, columns]
+ * @param rows   [k] int32
+ * @param values [k, columns]; those of one row are all subtracted
+ */
+export const subtractRows = (x: Tensor2D, rows: Tensor1D, values: Tensor2D): Tensor2D =>
+  tf.tidy(() => backend.executeSingleOutput('TensorScatterSub', SCATTER, [x, tf.reshape(rows, [-1, 1]), values]) as Tensor2D);
+
+/**
+ * sum + aᵀ·b (kernels/outer-sums.cc), in the memory of the sum if nothing else reads it. Without tokens nothing is computed.
+ * @param a, b [tokens, p] and [tokens, q]
+ * @param sum  [p, q]; default: zeros
+ */
+export function addedOuter(a: Tensor2D, b: Tensor2D, sum?: Tensor2D): Tensor2D {
+  if (!isRecorded()) {
+    const outer: Tensor2D = tf.matMul(a, b, true, false);
+    return sum === undefined ? outer : tf.add(sum, outer);
+  }
+  const sums = sum === undefined ? [] : [sum];
+  return backend.executeSingleOutput(
+    'GraftAddOuter',
+    [float('T'), { name: 'N', type: TF_ATTR_INT, value: sums.length }],
+    [a, b, ...sums],
+  ) as Tensor2D;
+}
+
+/**
  * Numbers in [0, 1) that depend only on the seed and the shape.
  * @param seed [2] int32
  */

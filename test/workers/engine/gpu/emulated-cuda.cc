@@ -146,6 +146,10 @@ int cuMemcpyHtoDAsync_v2(void *to, const void *from, size_t bytes, void *) {
   std::memcpy(to, from, bytes);
   return 0;
 }
+int cuMemcpyDtoDAsync_v2(void *to, const void *from, size_t bytes, void *) {
+  std::memcpy(to, from, bytes);
+  return 0;
+}
 int cuMemsetD8Async(void *memory, unsigned char value, size_t bytes, void *) {
   std::memset(memory, value, bytes);
   return 0;

@@ -11,7 +11,7 @@ import { withAdapter } from '../../../../workers/engine/tuning/methods.ts';
 
 const KERNELS = [
   ...['GraftFusedRows', 'GraftQuantizedProduct', 'GraftAttention', 'GraftAttentionGradient', 'GraftExpertProducts', 'GraftExpertOuter'],
-  ...['GraftDeltaRule', 'GraftDeltaRuleGradient'],
+  ...['GraftDeltaRule', 'GraftDeltaRuleGradient', 'GraftAddOuter'],
 ];
 const used = new Set<string>();
 backend.isUsingGpuDevice = true;

@@ -98,6 +98,9 @@ export const expertProducts: ShapeRule = ([x, w, experts], { transposed }) => [
 
 export const expertOuter: ShapeRule = ([a, b], { count }) => [{ dtype: DType.float32, shape: [count!.value as number, a!.shape[1]!, b!.shape[1]!] }];
 
+/** [p, q] of [tokens, p] and [tokens, q]. */
+export const addedOuter: ShapeRule = ([a, b]) => [{ dtype: DType.float32, shape: [a!.shape[1]!, b!.shape[1]!] }];
+
 /** The largest of each row, and where they are. */
 export const largest: ShapeRule = ([x, count]) =>
   [x!.dtype, DType.int32].map((dtype) => ({ dtype, shape: [...x!.shape.slice(0, -1), integers(count)[0]!] }));

@@ -28,6 +28,7 @@ struct Driver {
   int (*cuLaunchKernel)(void *function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z,
                         unsigned shared_bytes, Stream stream, void **arguments, void **extra);
   int (*cuMemcpyHtoDAsync_v2)(void *to, const void *from, size_t bytes, Stream stream);
+  int (*cuMemcpyDtoDAsync_v2)(void *to, const void *from, size_t bytes, Stream stream);
   int (*cuMemsetD8Async)(void *memory, unsigned char value, size_t bytes, Stream stream);
   int (*cuGetErrorString)(int error, const char **text);
 };
@@ -102,6 +103,7 @@ struct Cuda {
     FIND(cuModuleGetFunction);
     FIND(cuLaunchKernel);
     FIND(cuMemcpyHtoDAsync_v2);
+    FIND(cuMemcpyDtoDAsync_v2);
     FIND(cuMemsetD8Async);
     FIND(cuGetErrorString);
 #undef FIND
@@ -251,6 +253,10 @@ Program::Image Program::compile(const std::string &source, const std::string &ar
 
 absl::Status copy_to_gpu(const StreamScope &scope, const void *from, void *to, size_t bytes) {
   return checked(cuda().driver.cuMemcpyHtoDAsync_v2(to, from, bytes, scope.stream()), "cuMemcpyHtoDAsync");  // pageable memory is copied at once
+}
+
+absl::Status copy_on_gpu(const StreamScope &scope, const void *from, void *to, size_t bytes) {
+  return checked(cuda().driver.cuMemcpyDtoDAsync_v2(to, from, bytes, scope.stream()), "cuMemcpyDtoDAsync");
 }
 
 absl::Status fill_zeros(const StreamScope &scope, tensorflow::Tensor *tensor) {

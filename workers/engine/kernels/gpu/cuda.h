@@ -68,6 +68,9 @@ class Program {
 // Adds to the stream: bytes of main memory are copied. They may be freed afterwards.
 absl::Status copy_to_gpu(const StreamScope &scope, const void *from, void *to, size_t bytes);
 
+// Adds to the stream: bytes of the GPU's memory are copied.
+absl::Status copy_on_gpu(const StreamScope &scope, const void *from, void *to, size_t bytes);
+
 // Adds to the stream: all bytes of the tensor become 0.
 absl::Status fill_zeros(const StreamScope &scope, tensorflow::Tensor *tensor);
 

@@ -2,6 +2,7 @@
 import { attentionGradientKernel, attentionKernel, cachedAttentionKernel } from '../../../../../workers/engine/tensorflow/attention-kernels.ts';
 import {
   adapterRowsKernel,
+  addedOuter,
   cachedConvolutionKernel,
   cachedDeltaRuleKernel,
   checkpoint,
@@ -121,6 +122,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   ),
   GraftExpertProducts: example((x) => expertProductsKernel(x, tf.ones([2, 4, 6]), ofRows(x, 1), { transposed: true }), 2 * ROWS * 6 * 4),
   GraftExpertOuter: example((x) => expertOuterKernel(x, tf.square(x), ofRows(x, 1), { count: 2 }), 2 * ROWS * 6 * 6),
+  GraftAddOuter: example((x) => addedOuter(x, tf.square(x), tf.ones([6, 6])), 2 * (6 * 6) * ROWS),
   GraftExpansionGradient: example(
     (x, w) => expansionGradientKernel(x, tf.slice(x, [0, 0], [x.shape[0], 5]), w),
     2 * (ROWS * 5) * 6 + 2 * (6 * 5) * ROWS,

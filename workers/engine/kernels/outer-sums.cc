@@ -1,0 +1,118 @@
+// Adds a product to a sum that may be as large as the matrix of all embeddings, in its memory.
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "kernel.h"
+#include "panels.h"
+#include "tensorflow/core/framework/op.h"
+#include "unknown-shapes.h"
+
+namespace graft {
+namespace {
+
+namespace tf = tensorflow;
+
+// Rows of the result that are computed together: those of A stay in the second-level cache.
+constexpr int64_t kRows = 256;
+
+// sum + Aᵀ·B in f32: A [tokens, p], B [tokens, q], sum [p, q]; without a sum, Aᵀ·B. Without tokens nothing is computed.
+class AddOuter : public Kernel {
+ public:
+  using Kernel::Kernel;
+  void Compute(tf::OpKernelContext *context) override {
+    const tf::Tensor &a = context->input(0), &b = context->input(1);
+    const bool match = a.dims() == 2 && b.dims() == 2 && a.dim_size(0) == b.dim_size(0);
+    OP_REQUIRES(context, match, absl::InvalidArgumentError(absl::StrCat(name(), ": the inputs are not two matrices with as many rows")));
+    const tf::TensorShape shape({a.dim_size(1), b.dim_size(1)});
+    const bool adds = context->num_inputs() == 3;
+    OP_REQUIRES(context, !adds || context->input(2).shape() == shape,
+                absl::InvalidArgumentError(absl::StrCat(name(), ": the sum has another shape")));
+    tf::Tensor *out = nullptr;
+    if (adds)
+      OP_REQUIRES_OK(context, context->forward_input_or_allocate_output({2}, 0, shape, &out));
+    else
+      OP_REQUIRES_OK(context, context->allocate_output(0, shape, &out));
+    const bool in_place = adds && context->input(2).data() == out->data();
+    if (a.dim_size(0) > 0) {
+      with_element_type(a, [&](auto element) { add<decltype(element)>(context, adds ? &context->input(2) : nullptr, out); });
+    } else if (!in_place) {
+      const int64_t bytes = out->TotalBytes();
+      if (adds)
+        std::memcpy(out->data(), context->input(2).data(), bytes);
+      else
+        std::memset(out->data(), 0, bytes);
+    }
+  }
+
+ private:
+  template <class Element>
+  static void add(tf::OpKernelContext *context, const tf::Tensor *sum, tf::Tensor *out) {
+    const tf::Tensor &a = context->input(0), &b = context->input(1);
+    const int64_t tokens = a.dim_size(0), p = a.dim_size(1), q = b.dim_size(1), inner = word_count<Element>(tokens);
+    std::vector<Word<Element>> memory;
+    AlignedWords of_panels;
+    const auto right = interleave_rows<Element>(elements<Element>(b), q, tokens, q, &memory);
+    const int64_t across = blocks_of(q, kPanelColumns), panel_words = inner * kPanelColumns;
+    auto *panels = of_panels.of<Word<Element>>(across * panel_words);
+    parallel(context, across, panel_words / 4, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; i++)
+        for (int64_t j = 0; j < inner; j++) {
+          const Word<Element> *from = right.data + j * right.stride + i * kPanelColumns;
+          std::copy(from, from + std::min(kPanelColumns, q - i * kPanelColumns), panels + i * panel_words + j * kPanelColumns);
+        }
+    });
+    parallel(context, blocks_of(p, kRows), kRows * q * inner / 16, [&](int64_t begin, int64_t end) {
+      static thread_local AlignedWords of_sums, of_rows;
+      std::vector<Word<Element>> of_tile;
+      float *sums = of_sums.of(kRows * kPanelColumns);
+      auto *packed = of_rows.of<Word<Element>>(kRows * inner);
+      for (int64_t row = begin * kRows; row < std::min(end * kRows, p); row += kRows) {
+        const int64_t rows = std::min(kRows, p - row);
+        pack(interleave_rows<Element>(elements<Element>(a) + row, p, tokens, rows, &of_tile), inner, rows, packed);
+        for (int64_t i = 0; i < across; i++) {
+          const int64_t width = std::min(kPanelColumns, q - i * kPanelColumns);
+          for (int64_t k = 0; k < inner; k += kPanelWords) {
+            const int64_t depth = std::min(kPanelWords, inner - k);
+            const auto *panel = panels + i * panel_words + k * kPanelColumns;
+            multiply_panel<Element>({packed + k * kPanelRows, inner * kPanelRows, panel, sums, k > 0, rows, depth, width});
+          }
+          for (int64_t j = 0; j < rows; j++) {
+            const int64_t at = (row + j) * q + i * kPanelColumns;
+            float *into = out->flat<float>().data() + at;
+            const float *found = sums + j * kPanelColumns;
+            if (sum == nullptr)
+              std::copy(found, found + width, into);
+            else
+              tile_operations().vector_vector[kAdd](sum->flat<float>().data() + at, found, into, width);
+          }
+        }
+      }
+    });
+  }
+
+  // Of a matrix [words, rows], as multiply_panel takes its left operand.
+  template <class Element>
+  static void pack(const PackedMatrix<Element> &x, int64_t words, int64_t rows, Word<Element> *out) {
+    for (int64_t block = 0; block < rows; block += kPanelRows)
+      for (int64_t i = 0; i < words; i++, out += kPanelRows) {
+        const Word<Element> *from = x.data + i * x.stride + block;
+        const int64_t count = std::min(kPanelRows, rows - block);
+        std::copy(from, from + count, out);
+        std::fill(out + count, out + kPanelRows, Word<Element>{});
+      }
+  }
+};
+
+REGISTER_OP("GraftAddOuter")
+    .Input("a: T")
+    .Input("b: T")
+    .Input("sum: N * float")
+    .Output("out: float")
+    .Attr("T: {float, bfloat16}")
+    .Attr("N: int >= 0")
+    .SetShapeFn(unknown_shapes);
+REGISTER_KERNEL_BUILDER(Name("GraftAddOuter").Device(tf::DEVICE_CPU), AddOuter);
+
+}  // namespace
+}  // namespace graft
