@@ -111,8 +111,7 @@ export function writeSafetensors(
     writeBytes(file, header);
     for (const name of names) {
       const one = copied.get(name);
-      if (one === undefined) writeBytes(file, encodeFloats(tensors.get(name)!.data, dtype));
-      else for (const part of partsOf(one)) writeBytes(file, part);
+      for (const part of one === undefined ? encodedParts(tensors.get(name)!.data, dtype) : partsOf(one)) writeBytes(file, part);
     }
   });
 }

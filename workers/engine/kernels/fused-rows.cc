@@ -44,11 +44,11 @@ class FusedRows : public RowKernel {
   }
 
  private:
-  // Inputs whose memory a result may take if nothing else reads them: a bf16 tile is converted into a buffer before the result is written.
+  // Inputs whose memory a result may take if nothing else reads them: their tiles are copied into a buffer before the result is written.
   std::vector<int> reusable(const std::vector<InputView> &views) const {
     std::vector<int> found;
     for (int i = 0; i < program_.inputs; i++)
-      if (views[i].dense && program_.full[i] && views[i].dtype == tf::DT_BFLOAT16) found.push_back(i);
+      if (views[i].dense && program_.full[i]) found.push_back(i);
     return found;
   }
 
@@ -92,14 +92,18 @@ class FusedRows : public RowKernel {
       const InputView &view = views[i];
       const int64_t width = program.full[i] ? columns : 1;
       if (view.dense) {
-        // f32 tiles are read where they are, since no result takes their memory.
-        if (view.dtype == tf::DT_FLOAT)
+        // f32 tiles are read where they are, unless a result takes their memory.
+        if (view.dtype == tf::DT_FLOAT && !is_taken(view.data))
           data[i] = const_cast<float *>(reinterpret_cast<const float *>(view.data)) + first * width;
         else
           load(view.data, view.dtype, first * width, data[i], rows * width);
         return;
       }
       for (int64_t r = 0; r < rows; r++) load(view.data, view.dtype, view.row(first + r) * width, data[i] + r * width, width);
+    }
+
+    bool is_taken(const void *memory) const {
+      return std::any_of(outputs.begin(), outputs.end(), [&](const tf::Tensor *output) { return output->data() == memory; });
     }
 
     void execute(const Instruction &instruction, int result, int64_t rows) {
