@@ -2,8 +2,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "kernel.h"
+#include "outer-sum.h"
 #include "panels.h"
 #include "tensorflow/core/framework/op.h"
 #include "unknown-shapes.h"
@@ -16,33 +15,20 @@ namespace tf = tensorflow;
 // Rows of the result that are computed together: those of A stay in the second-level cache.
 constexpr int64_t kRows = 256;
 
-// sum + Aᵀ·B in f32: A [tokens, p], B [tokens, q], sum [p, q]; without a sum, Aᵀ·B. Without tokens nothing is computed.
-class AddOuter : public Kernel {
+// Without tokens nothing is computed.
+class AddOuter : public OuterSumKernel {
  public:
-  using Kernel::Kernel;
+  using OuterSumKernel::OuterSumKernel;
   void Compute(tf::OpKernelContext *context) override {
-    const tf::Tensor &a = context->input(0), &b = context->input(1);
-    const bool match = a.dims() == 2 && b.dims() == 2 && a.dim_size(0) == b.dim_size(0);
-    OP_REQUIRES(context, match, absl::InvalidArgumentError(absl::StrCat(name(), ": the inputs are not two matrices with as many rows")));
-    const tf::TensorShape shape({a.dim_size(1), b.dim_size(1)});
-    const bool adds = context->num_inputs() == 3;
-    OP_REQUIRES(context, !adds || context->input(2).shape() == shape,
-                absl::InvalidArgumentError(absl::StrCat(name(), ": the sum has another shape")));
+    const tf::Tensor &a = context->input(0), *sum = nullptr;
     tf::Tensor *out = nullptr;
-    if (adds)
-      OP_REQUIRES_OK(context, context->forward_input_or_allocate_output({2}, 0, shape, &out));
-    else
-      OP_REQUIRES_OK(context, context->allocate_output(0, shape, &out));
-    const bool in_place = adds && context->input(2).data() == out->data();
-    if (a.dim_size(0) > 0) {
-      with_element_type(a, [&](auto element) { add<decltype(element)>(context, adds ? &context->input(2) : nullptr, out); });
-    } else if (!in_place) {
-      const int64_t bytes = out->TotalBytes();
-      if (adds)
-        std::memcpy(out->data(), context->input(2).data(), bytes);
-      else
-        std::memset(out->data(), 0, bytes);
-    }
+    OP_REQUIRES_OK(context, open(context, &sum, &out));
+    if (a.dim_size(0) > 0)
+      with_element_type(a, [&](auto element) { add<decltype(element)>(context, sum, out); });
+    else if (sum == nullptr)
+      std::memset(out->data(), 0, out->TotalBytes());
+    else if (sum->data() != out->data())
+      std::memcpy(out->data(), sum->data(), out->TotalBytes());
   }
 
  private:

@@ -40,13 +40,9 @@ class Dequantize : public QuantizedKernel {
  public:
   using QuantizedKernel::QuantizedKernel;
   void Compute(tf::OpKernelContext *context) override {
-    const tf::Tensor &w = context->input(0);
-    OP_REQUIRES(context, static_cast<int64_t>(w.TotalBytes()) >= layout_.bytes(),
-                absl::InvalidArgumentError(absl::StrCat(name(), ": the matrix has fewer bytes than its shape needs")));
     tf::Tensor *out = nullptr;
-    OP_REQUIRES_OK(context,
-                   context->allocate_output(0, {transposed_ ? layout_.columns : layout_.rows, transposed_ ? layout_.rows : layout_.columns}, &out));
-    const QuantizedMatrix matrix(layout_, w.data());
+    OP_REQUIRES_OK(context, open_whole(context, &out));
+    const QuantizedMatrix matrix(layout_, context->input(0).data());
     float *to = out->flat<float>().data();
     parallel(context, layout_.rows, layout_.columns, [&](int64_t begin, int64_t end) {
       std::vector<float> values(transposed_ ? layout_.columns : 0);

@@ -23,6 +23,26 @@ class QuantizedKernel : public Kernel {
  protected:
   QuantizedLayout layout_;
   bool transposed_;
+
+  // What a product x·Wᵀ, or x·W, sums over, and its columns.
+  int64_t inner() const { return transposed_ ? layout_.columns : layout_.rows; }
+  int64_t columns() const { return transposed_ ? layout_.rows : layout_.columns; }
+
+  // Allocates the result of a product of the inputs x and w.
+  absl::Status open_product(tensorflow::OpKernelContext *context, tensorflow::Tensor **out) const {
+    const tensorflow::Tensor &x = context->input(0);
+    if (x.dims() != 2 || x.dim_size(1) != inner() || !has_bytes(context->input(1)))
+      return absl::InvalidArgumentError(absl::StrCat(name(), ": the shapes of the matrices do not match"));
+    return context->allocate_output(0, {x.dim_size(0), columns()}, out);
+  }
+  // Allocates the whole matrix, or its transpose.
+  absl::Status open_whole(tensorflow::OpKernelContext *context, tensorflow::Tensor **out) const {
+    if (!has_bytes(context->input(0))) return absl::InvalidArgumentError(absl::StrCat(name(), ": the matrix has fewer bytes than its shape needs"));
+    return context->allocate_output(0, {inner(), columns()}, out);
+  }
+
+ private:
+  bool has_bytes(const tensorflow::Tensor &w) const { return static_cast<int64_t>(w.TotalBytes()) >= layout_.bytes(); }
 };
 
 }  // namespace graft

@@ -70,16 +70,13 @@ class QuantizedProduct : public QuantizedKernel {
  public:
   using QuantizedKernel::QuantizedKernel;
   void Compute(tf::OpKernelContext *context) override {
-    const tf::Tensor &x = context->input(0), &w = context->input(1);
-    const int64_t inner = transposed_ ? layout_.columns : layout_.rows, columns = transposed_ ? layout_.rows : layout_.columns;
-    OP_REQUIRES(context, x.dims() == 2 && x.dim_size(1) == inner && static_cast<int64_t>(w.TotalBytes()) >= layout_.bytes(),
-                absl::InvalidArgumentError(absl::StrCat(name(), ": the shapes of the matrices do not match")));
+    const tf::Tensor &x = context->input(0);
     tf::Tensor *out = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, {x.dim_size(0), columns}, &out));
-    const QuantizedMatrix matrix(layout_, w.data());
+    OP_REQUIRES_OK(context, open_product(context, &out));
+    const QuantizedMatrix matrix(layout_, context->input(1).data());
     with_element_type(x, [&](auto element) {
       using Element = decltype(element);
-      multiply_by_panels<Element>(context, x, columns, out, [&] { return QuantizedPanel<Element>(matrix, transposed_); });
+      multiply_by_panels<Element>(context, x, columns(), out, [&] { return QuantizedPanel<Element>(matrix, transposed_); });
     });
   }
 };

@@ -20,11 +20,9 @@ class QuantizedProduct : public QuantizedKernel {
   using QuantizedKernel::QuantizedKernel;
   void Compute(tf::OpKernelContext *context) override {
     const tf::Tensor &x = context->input(0), &w = context->input(1);
-    const int64_t inner = transposed_ ? layout_.columns : layout_.rows, columns = transposed_ ? layout_.rows : layout_.columns;
-    OP_REQUIRES(context, x.dims() == 2 && x.dim_size(1) == inner && static_cast<int64_t>(w.TotalBytes()) >= layout_.bytes(),
-                absl::InvalidArgumentError(absl::StrCat(name(), ": the shapes of the matrices do not match")));
     tf::Tensor *out = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, {x.dim_size(0), columns}, &out));
+    OP_REQUIRES_OK(context, open_product(context, &out));
+    const int64_t inner = this->inner(), columns = this->columns();
     const StreamScope scope(context);
     OP_REQUIRES_OK(context, scope.status());
     const int64_t in_panel = std::min(columns, std::max<int64_t>(1, kPanelElements / inner)), bytes = tf::DataTypeSize(x.dtype());
@@ -49,11 +47,9 @@ class Dequantize : public QuantizedKernel {
   using QuantizedKernel::QuantizedKernel;
   void Compute(tf::OpKernelContext *context) override {
     const tf::Tensor &w = context->input(0);
-    OP_REQUIRES(context, static_cast<int64_t>(w.TotalBytes()) >= layout_.bytes(),
-                absl::InvalidArgumentError(absl::StrCat(name(), ": the matrix has fewer bytes than its shape needs")));
-    const auto [rows, columns] = std::pair(layout_.rows, layout_.columns);
+    const int64_t rows = layout_.rows, columns = layout_.columns;
     tf::Tensor *out = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, {transposed_ ? columns : rows, transposed_ ? rows : columns}, &out));
+    OP_REQUIRES_OK(context, open_whole(context, &out));
     const StreamScope scope(context);
     OP_REQUIRES_OK(context, scope.status());
     const int64_t row_stride = transposed_ ? 1 : columns, column_stride = transposed_ ? rows : 1;
