@@ -17,9 +17,7 @@ class AttentionForward : public Attention {
   using Attention::Attention;
   void Compute(tf::OpKernelContext *context) override {
     Sizes sizes;
-    if (!read_sizes(context, &sizes)) return;
-    OP_REQUIRES(context, context->num_inputs() <= 5 && (context->num_inputs() == 4 || context->input(4).NumElements() == sizes.heads),
-                absl::InvalidArgumentError(absl::StrCat(name(), ": there is not one sink for each of ", sizes.heads, " heads")));
+    if (!read_sizes(context, &sizes) || !check_sinks(context, sizes)) return;
     tf::Tensor *o = nullptr, *l = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, context->input(0).shape(), &o));
     OP_REQUIRES_OK(context, context->allocate_output(1, {sizes.rows, sizes.heads, sizes.length}, &l));

@@ -49,6 +49,15 @@ class Attention : public Kernel {
     return true;
   }
 
+  // Of the forward pass, whose fifth input, if there is one, is the sinks.
+  // Fails the kernel, and returns false, if there is not one for each head.
+  bool check_sinks(tensorflow::OpKernelContext *context, const Sizes &sizes) {
+    const int inputs = context->num_inputs();
+    if (inputs == 4 || (inputs == 5 && context->input(4).NumElements() == sizes.heads)) return true;
+    context->CtxFailure(absl::InvalidArgumentError(absl::StrCat(name(), ": there is not one sink for each of ", sizes.heads, " heads")));
+    return false;
+  }
+
   // The first token that each token of a row attends to. The last one is the token itself.
   std::vector<int64_t> first_visible(const tensorflow::Tensor &segments, const Sizes &sizes, int64_t row) const {
     const int32_t *segment = segments.flat<int32_t>().data() + row * sizes.length;

@@ -1,7 +1,5 @@
-// The functions of CUDA's driver, NVRTC and cuBLAS that kernels/gpu/cuda.cc
-// opens, on a CPU: what tests the kernels for GPUs where there is none. NVRTC
-// compiles with the C++ compiler; a block's threads take turns, each until it
-// waits for the others.
+// CUDA's driver, NVRTC and cuBLAS on a CPU, as far as kernels/gpu/cuda.cc calls them: with it, tests run the kernels for GPUs on any machine. The C++
+// compiler stands in for NVRTC's. The threads of a block take turns, each until it waits for the others.
 #include <dlfcn.h>
 #include <ucontext.h>
 
@@ -18,9 +16,8 @@
 
 namespace {
 
-// What the compiled source sees of CUDA. Its shared memory is static, since one
-// block runs at a time. It includes no headers, which take longer to compile
-// than the source does.
+// What the compiled source sees of CUDA. Its shared memory is static, since one block runs at a time. It includes no headers, which take longer to
+// compile than the source does.
 const char *const kPrelude = R"cuda(
 #define __device__
 #define __global__

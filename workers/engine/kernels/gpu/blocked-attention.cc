@@ -17,7 +17,6 @@ int64_t most_scores() {
   static const char *const given = std::getenv("TF_GRAFT_MOST_SCORES");
   return given == nullptr ? 64 << 20 : std::atoll(given);
 }
-constexpr int64_t kThreads = 256, kMostThreads = 512, kWarp = 32;
 
 // A query's row is blockIdx.x; scores are [rows · kv heads, groups, tokens, keys] for queries from first_query and keys from first_key.
 constexpr char kSource[] = R"cuda(
@@ -48,7 +47,7 @@ __device__ void from_heads(const From *x, To *out, long long count, const Shape 
 
 // The first token that each token attends to. A block has a row; each of its threads goes over neighbouring tokens.
 extern "C" __global__ void first_visible(const int *segments, int *first, int length, int window) {
-  __shared__ int begins[256];
+  __shared__ int begins[row_threads];
   const int *row = segments + (long long)blockIdx.x * length;
   const int each = (length + blockDim.x - 1) / blockDim.x, from = threadIdx.x * each, to = from + each < length ? from + each : length;
   int begin = 0;
@@ -139,7 +138,7 @@ struct Shape {
 };
 
 std::shared_ptr<Program> program() {
-  static const std::shared_ptr<Program> made = Program::shared(absl::StrCat(kFunctions, kSource));
+  static const std::shared_ptr<Program> made = Program::shared(absl::StrCat(kFunctions, "constexpr int row_threads = ", kThreads, ";\n", kSource));
   return made;
 }
 
@@ -147,7 +146,7 @@ std::shared_ptr<Program> program() {
 class Pass {
  public:
   Pass(tf::OpKernelContext *context, const StreamScope &scope, const Sizes &sizes, tf::DataType type)
-      : context_(context), scope_(scope), sizes_(sizes), type_(type), suffix_(type == tf::DT_BFLOAT16 ? "_bfloat16" : "_float") {}
+      : context_(context), scope_(scope), sizes_(sizes), type_(type) {}
 
   int64_t groups() const { return sizes_.heads / sizes_.kv_heads; }
   int64_t kv_count() const { return sizes_.rows * sizes_.kv_heads; }
@@ -173,15 +172,14 @@ class Pass {
 
   absl::Status to_heads(const tf::Tensor &x, const Shape &shape, int64_t elements, tf::Tensor *out) {
     const void *from = x.data(), *to = out->data();
-    return launch_each("to_heads" + suffix_, elements, {&from, &to, &elements, &shape});
+    return program()->launch_each(scope_, for_type("to_heads", type_), elements, {&from, &to, &elements, &shape});
   }
   absl::Status from_heads(const tf::Tensor &x, const Shape &shape, int64_t elements, tf::Tensor *out) {
     const void *from = x.data(), *to = out->data();
-    return launch_each("from_heads" + suffix_, elements, {&from, &to, &elements, &shape});
+    return program()->launch_each(scope_, for_type("from_heads", type_), elements, {&from, &to, &elements, &shape});
   }
   absl::Status launch_rows(const std::string &function, const Shape &shape, std::initializer_list<const void *> arguments) {
-    const int64_t threads = std::min(kMostThreads, (shape.keys + kWarp - 1) / kWarp * kWarp);
-    return program()->launch(scope_, function + suffix_, kv_count() * groups() * shape.tokens, threads, arguments);
+    return program()->launch(scope_, for_type(function, type_), kv_count() * groups() * shape.tokens, threads_for_row(shape.keys), arguments);
   }
 
   // The scores' form of products: of each key head's queries with its keys. `inner` is the size of a head.
@@ -213,7 +211,6 @@ class Pass {
   const StreamScope &scope_;
   const Sizes &sizes_;
   const tf::DataType type_;
-  const std::string suffix_;
 
   const void *at(const tf::Tensor &keys, const Shape &shape) const {
     return static_cast<const char *>(keys.data()) + shape.first_key * sizes_.size * tf::DataTypeSize(type_);
@@ -224,9 +221,6 @@ class Pass {
     product.w_step = w_step;
     product.out_step = out_step;
     return multiply(scope_, product);
-  }
-  absl::Status launch_each(const std::string &function, int64_t elements, std::initializer_list<const void *> arguments) {
-    return program()->launch(scope_, function, (elements + kThreads - 1) / kThreads, kThreads, arguments);
   }
 };
 
@@ -248,9 +242,7 @@ class Forward : public BlockedAttention {
   using BlockedAttention::BlockedAttention;
   void Compute(tf::OpKernelContext *context) override {
     Sizes sizes;
-    if (!read_sizes(context, &sizes)) return;
-    OP_REQUIRES(context, context->num_inputs() <= 5 && (context->num_inputs() == 4 || context->input(4).NumElements() == sizes.heads),
-                absl::InvalidArgumentError(absl::StrCat(name(), ": there is not one sink for each of ", sizes.heads, " heads")));
+    if (!read_sizes(context, &sizes) || !check_sinks(context, sizes)) return;
     const tf::Tensor &q = context->input(0);
     tf::Tensor *o = nullptr, *l = nullptr, first, k, v, q_block, scores, p, o_block;
     OP_REQUIRES_OK(context, context->allocate_output(0, q.shape(), &o));

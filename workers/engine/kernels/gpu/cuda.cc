@@ -139,7 +139,7 @@ absl::Status checked(int result, const char *call) {
   if (result == 0) return absl::OkStatus();
   const char *text = nullptr;
   cuda().driver.cuGetErrorString(result, &text);
-  return absl::InternalError(absl::StrCat(call, ": ", text == nullptr ? "CUDA error " : text, text == nullptr ? absl::StrCat(result) : ""));
+  return absl::InternalError(absl::StrCat(call, ": CUDA error ", result, " ", text == nullptr ? "" : text));
 }
 
 absl::Status compiled(int result, void *program) {

@@ -2,6 +2,7 @@
 // binding loads without them and set-up needs no CUDA compiler.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <future>
 #include <initializer_list>
@@ -37,6 +38,19 @@ class StreamScope {
   int device_ = 0;
 };
 
+// Threads of a block, where nothing else is said.
+constexpr int64_t kThreads = 256;
+// Threads of a block that combines what is in a row: whole warps, of which each thread takes one element or several.
+inline int64_t threads_for_row(int64_t columns) {
+  constexpr int64_t warp = 32, most = 512;
+  return std::clamp((columns + warp - 1) / warp * warp, warp, most);
+}
+
+// The name of a function that there is for both types of elements.
+inline std::string for_type(const std::string &function, tensorflow::DataType type) {
+  return function + (type == tensorflow::DT_BFLOAT16 ? "_bfloat16" : "_float");
+}
+
 // Functions in CUDA C++. They are compiled for each kind of GPU, in another thread, and loaded at their first use on each GPU.
 class Program {
  public:
@@ -47,6 +61,10 @@ class Program {
   // Adds a call of a function to the stream. @param arguments addresses of what the function takes
   absl::Status launch(const StreamScope &scope, const std::string &function, int64_t blocks, int64_t threads,
                       std::initializer_list<const void *> arguments);
+  // The same with a thread for each item, and more where they fill no block.
+  absl::Status launch_each(const StreamScope &scope, const std::string &function, int64_t items, std::initializer_list<const void *> arguments) {
+    return launch(scope, function, (items + kThreads - 1) / kThreads, kThreads, arguments);
+  }
 
  private:
   struct Image {

@@ -11,9 +11,8 @@ namespace {
 
 namespace tf = tensorflow;
 
-// Tokens whose states the gradient holds at once; of all others it holds the state before each group. The source has the same number.
+// Tokens whose states the gradient holds at once; of all others it holds the state before each group.
 constexpr int64_t kGroup = 64;
-constexpr int64_t kWarp = 32, kMostThreads = 256, kThreads = 256;
 
 constexpr char kSource[] = R"cuda(
 struct Sizes { int length, key_heads, value_heads, key_size, value_size; };
@@ -82,7 +81,6 @@ __device__ float over_warp(float x) {
 // @param memory zeroed, for each block: states before each group, states in a group, the state's gradient, and three rows
 extern "C" __global__ void gradient(const float *q, const float *k, const float *g, const float *b, const int *positions, const float *errors,
                                     const float *d_o, float *memory, float *d_q, float *d_k, float *d_v, float *d_g, float *d_b, const Sizes s) {
-  constexpr int group_tokens = 64;
   const Head head(s);
   const long long size = (long long)s.key_size * s.value_size;
   const int groups = (s.length + group_tokens - 1) / group_tokens, warp = threadIdx.x / 32, warps = blockDim.x / 32, lane = threadIdx.x % 32;
@@ -167,15 +165,13 @@ struct SourceSizes {
 };
 
 std::shared_ptr<Program> program() {
-  static const std::shared_ptr<Program> made = Program::shared(absl::StrCat(kFunctions, kSource));
+  static const std::shared_ptr<Program> made = Program::shared(absl::StrCat(kFunctions, "constexpr int group_tokens = ", kGroup, ";\n", kSource));
   return made;
 }
 
 SourceSizes in_source(const DeltaSizes &sizes) {
   return {int32_t(sizes.length), int32_t(sizes.key_heads), int32_t(sizes.value_heads), int32_t(sizes.key_size), int32_t(sizes.value_size)};
 }
-
-int64_t threads_of(const DeltaSizes &sizes) { return std::min(kMostThreads, (sizes.value_size + kWarp - 1) / kWarp * kWarp); }
 
 absl::Status allocate_zeros(tf::OpKernelContext *context, const StreamScope &scope, int64_t floats, tf::Tensor *tensor) {
   const auto status = context->allocate_temp(tf::DT_FLOAT, {floats}, tensor);
@@ -201,7 +197,7 @@ class DeltaRule : public DeltaKernel {
     const void *memory = states.data(), *to = o->data(), *of_errors = errors->data();
     const SourceSizes given = in_source(sizes);
     OP_REQUIRES_OK(context,
-                   program()->launch(scope, "forward", blocks, threads_of(sizes),
+                   program()->launch(scope, "forward", blocks, threads_for_row(sizes.value_size),
                                      {&inputs[0], &inputs[1], &inputs[2], &inputs[3], &inputs[4], &inputs[5], &memory, &to, &of_errors, &given}));
   }
 };
@@ -226,12 +222,12 @@ class DeltaRuleGradient : public DeltaKernel {
                *positions = context->input(5).data(), *errors = context->input(6).data(), *d_o = context->input(7).data(), *states = memory.data(),
                *d_q = of_heads[0].data(), *d_k = of_heads[1].data(), *d_v = out[2]->data(), *d_g = out[3]->data(), *d_b = out[4]->data();
     const SourceSizes given = in_source(sizes);
-    OP_REQUIRES_OK(context, program()->launch(scope, "gradient", blocks, threads_of(sizes),
+    OP_REQUIRES_OK(context, program()->launch(scope, "gradient", blocks, threads_for_row(sizes.value_size),
                                               {&q, &k, &g, &b, &positions, &errors, &d_o, &states, &d_q, &d_k, &d_v, &d_g, &d_b, &given}));
     for (int i = 0; i < 2; i++) {
       const int64_t count = out[i]->NumElements();
       const void *from = of_heads[i].data(), *to = out[i]->data();
-      OP_REQUIRES_OK(context, program()->launch(scope, "sum_shared", (count + kThreads - 1) / kThreads, kThreads, {&from, &to, &count, &given}));
+      OP_REQUIRES_OK(context, program()->launch_each(scope, "sum_shared", count, {&from, &to, &count, &given}));
     }
   }
 };

@@ -64,11 +64,9 @@ absl::Status dequantize(const StreamScope &scope, const QuantizedLayout &layout,
   const int is_nf4 = layout.is_nf4() ? 1 : 0;
   const int64_t scales = layout.scales(), nested = layout.nested(), nested_count = layout.nested_count(), columns = layout.columns;
   const auto rows_here = static_cast<uint32_t>(part.rows), columns_here = static_cast<uint32_t>(part.columns);
-  constexpr int64_t threads = 256;
-  return program().launch(scope, type == tensorflow::DT_BFLOAT16 ? "dequantize_bfloat16" : "dequantize_float",
-                          (part.rows * part.columns + threads - 1) / threads, threads,
-                          {&memory, &is_nf4, &scales, &nested, &nested_count, &columns, &part.first_row, &part.first_column, &rows_here,
-                           &columns_here, &out, &row_stride, &column_stride});
+  return program().launch_each(scope, for_type("dequantize", type), part.rows * part.columns,
+                               {&memory, &is_nf4, &scales, &nested, &nested_count, &columns, &part.first_row, &part.first_column, &rows_here,
+                                &columns_here, &out, &row_stride, &column_stride});
 }
 
 }  // namespace graft::gpu

@@ -1,7 +1,5 @@
 // GraftExpertProducts and GraftExpertOuter (expert-products.cc) for a GPU: rows are gathered by their experts, of which cuBLAS multiplies one after
 // the other. Which expert each row chose is read in main memory.
-#include <numeric>
-
 #include "expert-rows.h"
 #include "gpu/functions.h"
 #include "gpu/registration.h"
@@ -11,8 +9,6 @@ namespace graft::gpu {
 namespace {
 
 namespace tf = tensorflow;
-
-constexpr int64_t kThreads = 256;
 
 constexpr char kSource[] = R"cuda(
 // to[i] = from[order[i] / per_row], or to[order[i]] = from[i].
@@ -85,8 +81,7 @@ class Groups {
   tf::Tensor order_;
 
   absl::Status launch(const std::string &function, tf::DataType type, int64_t count, std::initializer_list<const void *> arguments) const {
-    const std::string name = function + (type == tf::DT_BFLOAT16 ? "_bfloat16" : "_float");
-    return program()->launch(scope_, name, (count + kThreads - 1) / kThreads, kThreads, arguments);
+    return program()->launch_each(scope_, for_type(function, type), count, arguments);
   }
 };
 
@@ -121,7 +116,6 @@ class ExpertProducts : public Kernel {
                       columns};
       product.transposes_w = transposed_;
       product.w_row = transposed_ ? inner : columns;
-      product.out_type = x.dtype();
       OP_REQUIRES_OK(context, multiply(scope, product));
       first += count;
     }

@@ -14,8 +14,6 @@ namespace tf = tensorflow;
 
 // The most bytes that a kernel's arguments take (CUDA C++ Programming Guide, Function Parameters).
 constexpr size_t kMostArgumentBytes = 4096;
-// Threads of a block. A row's reductions are combined by all of them.
-constexpr int64_t kMostThreads = 512, kWarp = 32;
 
 ElementType element_type(tf::DataType dtype) {
   switch (dtype) {
@@ -68,8 +66,7 @@ class FusedRows : public RowKernel {
     for (const tf::Tensor *output : outputs) add(output->data());
     const StreamScope scope(context);
     OP_REQUIRES_OK(context, scope.status());
-    const int64_t threads = std::clamp((columns + kWarp - 1) / kWarp * kWarp, kWarp, kMostThreads);
-    OP_REQUIRES_OK(context, compiled_->launch(scope, "rows", rows, threads, {bytes.data()}));
+    OP_REQUIRES_OK(context, compiled_->launch(scope, "rows", rows, threads_for_row(columns), {bytes.data()}));
   }
 
  private:
