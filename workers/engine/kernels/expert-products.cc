@@ -4,9 +4,8 @@
 #include <functional>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "expert-kernels.h"
 #include "expert-rows.h"
-#include "kernel.h"
 #include "parallel.h"
 #include "tensorflow/core/framework/op.h"
 #include "thin-matrices.h"
@@ -20,26 +19,16 @@ namespace tf = tensorflow;
 // Columns of a result that are computed together.
 constexpr int64_t kTile = 64;
 
-absl::Status invalid(const tf::OpKernelContext *context, const char *message) {
-  return absl::InvalidArgumentError(absl::StrCat(context->op_kernel().name(), ": ", message));
-}
-
-// Of each choice, its row of X [rows, in] times its expert's W: W [experts, in, out], or [experts, out, in] if `transposed`. [choices, out]. W may be
-// held in bf16 where X is f32: it is widened a tile at a time.
-class ExpertProducts : public Kernel {
+// W may be held in bf16 where X is f32: it is widened a tile at a time.
+class ExpertProducts : public ExpertProductsKernel {
  public:
-  explicit ExpertProducts(tf::OpKernelConstruction *construction) : Kernel(construction) {
-    OP_REQUIRES_OK(construction, construction->GetAttr("transposed", &transposed_));
-  }
+  using ExpertProductsKernel::ExpertProductsKernel;
   void Compute(tf::OpKernelContext *context) override {
     const tf::Tensor &x = context->input(0), &w = context->input(1), &experts = context->input(2);
-    OP_REQUIRES(context, x.dims() == 2 && w.dims() == 3 && experts.dims() == 1, invalid(context, "the inputs are a matrix, matrices and a vector"));
-    const int64_t rows = x.dim_size(0), choices = experts.dim_size(0);
     OP_REQUIRES(context, x.dtype() == tf::DT_FLOAT || w.dtype() == tf::DT_BFLOAT16, invalid(context, "experts in f32 take rows in f32"));
-    OP_REQUIRES(context, x.dim_size(1) == w.dim_size(transposed_ ? 2 : 1) && (rows == 0 ? choices == 0 : choices % rows == 0),
-                invalid(context, "the shapes of the inputs do not match"));
     tf::Tensor *out = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, {choices, w.dim_size(transposed_ ? 1 : 2)}, &out));
+    OP_REQUIRES_OK(context, open(context, &out));
+    const int64_t rows = x.dim_size(0), choices = experts.dim_size(0);
     const auto blocks = group_by_expert(experts.flat<int32_t>().data(), choices, w.dim_size(0), kTokens);
     OP_REQUIRES(context, blocks.has_value(), invalid(context, "an expert does not exist"));
     if (choices == 0) return;
@@ -116,24 +105,16 @@ class ExpertProducts : public Kernel {
       for (int64_t i = 0; i < count; i++) store(products.data() + i * stride, out, block.choices[i] * columns + column, width);
     });
   }
-
-  bool transposed_;
 };
 
-// Of each expert, Aᵀ·B over its choices in f32: A [rows, p] and B [rows, q] have a row for each choice, or for several. [experts, p, q]
-class ExpertOuter : public Kernel {
+class ExpertOuter : public ExpertOuterKernel {
  public:
-  explicit ExpertOuter(tf::OpKernelConstruction *construction) : Kernel(construction) {
-    OP_REQUIRES_OK(construction, construction->GetAttr("count", &count_));
-  }
+  using ExpertOuterKernel::ExpertOuterKernel;
   void Compute(tf::OpKernelContext *context) override {
-    const tf::Tensor &a = context->input(0), &b = context->input(1), &experts = context->input(2);
-    OP_REQUIRES(context, a.dims() == 2 && b.dims() == 2 && experts.dims() == 1, invalid(context, "the inputs are two matrices and a vector"));
+    const tf::Tensor &a = context->input(0), &experts = context->input(2);
     const int64_t choices = experts.dim_size(0);
-    const auto fits = [&](const tf::Tensor &matrix) { return matrix.dim_size(0) == 0 ? choices == 0 : choices % matrix.dim_size(0) == 0; };
-    OP_REQUIRES(context, fits(a) && fits(b), invalid(context, "the shapes of the inputs do not match"));
     tf::Tensor *out = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, {count_, a.dim_size(1), b.dim_size(1)}, &out));
+    OP_REQUIRES_OK(context, open(context, &out));
     const auto blocks = group_by_expert(experts.flat<int32_t>().data(), choices, count_, std::max<int64_t>(choices, 1));
     OP_REQUIRES(context, blocks.has_value(), invalid(context, "an expert does not exist"));
     if (blocks->size() < static_cast<size_t>(count_)) std::fill_n(out->flat<float>().data(), out->NumElements(), 0.0f);
@@ -165,8 +146,6 @@ class ExpertOuter : public Kernel {
       }
     });
   }
-
-  int64_t count_;
 };
 
 REGISTER_OP("GraftExpertProducts")

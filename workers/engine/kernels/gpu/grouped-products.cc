@@ -1,9 +1,9 @@
 // GraftExpertProducts and GraftExpertOuter (expert-products.cc) for a GPU: rows are gathered by their experts, of which cuBLAS multiplies one after
 // the other. Which expert each row chose is read in main memory.
+#include "expert-kernels.h"
 #include "expert-rows.h"
 #include "gpu/functions.h"
 #include "gpu/registration.h"
-#include "kernel.h"
 
 namespace graft::gpu {
 namespace {
@@ -50,7 +50,7 @@ class Groups {
   absl::Status of(const tf::Tensor &experts, int64_t count) {
     const int64_t choices = experts.dim_size(0);
     auto blocks = group_by_expert(experts.flat<int32_t>().data(), choices, count, std::max<int64_t>(choices, 1));
-    if (!blocks.has_value()) return absl::InvalidArgumentError(absl::StrCat(context_->op_kernel().name(), ": an expert does not exist"));
+    if (!blocks.has_value()) return invalid(context_, "an expert does not exist");
     blocks_ = std::move(*blocks);
     std::vector<int32_t> order;
     for (const ExpertBlock &block : blocks_) order.insert(order.end(), block.choices.begin(), block.choices.end());
@@ -88,20 +88,15 @@ class Groups {
 // An element of a tensor of matrices.
 char *at(const tf::Tensor &x, int64_t element) { return static_cast<char *>(x.data()) + element * tf::DataTypeSize(x.dtype()); }
 
-class ExpertProducts : public Kernel {
+class ExpertProducts : public ExpertProductsKernel {
  public:
-  explicit ExpertProducts(tf::OpKernelConstruction *construction) : Kernel(construction) {
-    OP_REQUIRES_OK(construction, construction->GetAttr("transposed", &transposed_));
-  }
+  using ExpertProductsKernel::ExpertProductsKernel;
   void Compute(tf::OpKernelContext *context) override {
     const tf::Tensor &x = context->input(0), &w = context->input(1), &experts = context->input(2);
-    OP_REQUIRES(context, x.dims() == 2 && w.dims() == 3 && experts.dims() == 1 && x.dtype() == w.dtype(),
-                absl::InvalidArgumentError(absl::StrCat(name(), ": the inputs are a matrix and matrices of one type, and a vector")));
-    const int64_t choices = experts.dim_size(0), inner = w.dim_size(transposed_ ? 2 : 1), columns = w.dim_size(transposed_ ? 1 : 2);
-    OP_REQUIRES(context, x.dim_size(1) == inner && (x.dim_size(0) == 0 ? choices == 0 : choices % x.dim_size(0) == 0),
-                absl::InvalidArgumentError(absl::StrCat(name(), ": the shapes of the inputs do not match")));
+    OP_REQUIRES(context, x.dtype() == w.dtype(), invalid(context, "rows and experts are of one type on a GPU"));
     tf::Tensor *out = nullptr, rows, products;
-    OP_REQUIRES_OK(context, context->allocate_output(0, {choices, columns}, &out));
+    OP_REQUIRES_OK(context, open(context, &out));
+    const int64_t choices = experts.dim_size(0), inner = x.dim_size(1), columns = out->dim_size(1);
     if (choices == 0) return;
     const StreamScope scope(context);
     OP_REQUIRES_OK(context, scope.status());
@@ -121,25 +116,16 @@ class ExpertProducts : public Kernel {
     }
     OP_REQUIRES_OK(context, groups.scatter(products, out));
   }
-
- private:
-  bool transposed_;
 };
 
-class ExpertOuter : public Kernel {
+class ExpertOuter : public ExpertOuterKernel {
  public:
-  explicit ExpertOuter(tf::OpKernelConstruction *construction) : Kernel(construction) {
-    OP_REQUIRES_OK(construction, construction->GetAttr("count", &count_));
-  }
+  using ExpertOuterKernel::ExpertOuterKernel;
   void Compute(tf::OpKernelContext *context) override {
     const tf::Tensor &a = context->input(0), &b = context->input(1), &experts = context->input(2);
-    OP_REQUIRES(context, a.dims() == 2 && b.dims() == 2 && experts.dims() == 1,
-                absl::InvalidArgumentError(absl::StrCat(name(), ": the inputs are two matrices and a vector")));
     const int64_t choices = experts.dim_size(0), p = a.dim_size(1), q = b.dim_size(1);
-    const auto fits = [&](const tf::Tensor &matrix) { return matrix.dim_size(0) == 0 ? choices == 0 : choices % matrix.dim_size(0) == 0; };
-    OP_REQUIRES(context, fits(a) && fits(b), absl::InvalidArgumentError(absl::StrCat(name(), ": the shapes of the inputs do not match")));
     tf::Tensor *out = nullptr, left, right;
-    OP_REQUIRES_OK(context, context->allocate_output(0, {count_, p, q}, &out));
+    OP_REQUIRES_OK(context, open(context, &out));
     const StreamScope scope(context);
     OP_REQUIRES_OK(context, scope.status());
     Groups groups(context, scope);
@@ -156,9 +142,6 @@ class ExpertOuter : public Kernel {
       first += count;
     }
   }
-
- private:
-  int64_t count_;
 };
 
 REGISTER_FOR_GPU(Name("GraftExpertProducts").HostMemory("experts"), ExpertProducts);
