@@ -25,11 +25,8 @@ export const rowProducts: FlopRule = ({ inputs: [x, ...matrices] }, { actual }) 
 /** [tokens, inner] with a quantised matrix. */
 export const heldProduct: FlopRule = ({ inputs: [x] }, { elements }) => 2 * elements * x!.shape[1]!;
 
-/** A sum over the tokens. */
+/** A sum over the tokens, which the first two inputs have in their rows. */
 export const outerProduct: FlopRule = ({ inputs: [, b], outputs: [result] }, { actual }) => 2 * shapeSize(result!.shape) * actual(b!.shape[0]!);
-
-/** The same of the first two inputs. */
-export const addedOuter: FlopRule = ({ inputs: [a], outputs: [result] }, { actual }) => 2 * shapeSize(result!.shape) * actual(a!.shape[0]!);
 
 /** Each row of the result is one of the first input times one matrix. */
 export const expertProducts: FlopRule = ({ inputs: [x] }, { elements }) => 2 * elements * x!.shape[1]!;

@@ -150,7 +150,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   GraftCachedConvolution: { results: shapes.same },
   GraftExpertProducts: { results: shapes.expertProducts, products: [0, 1], widens: 1, flops: flops.expertProducts },
   GraftExpertOuter: { results: shapes.expertOuter, products: [0, 1], flops: flops.expertOuter },
-  GraftAddOuter: { results: shapes.addedOuter, products: [0, 1], flops: flops.addedOuter },
+  GraftAddOuter: { results: shapes.addedOuter, products: [0, 1], flops: flops.outerProduct },
   GraftExpansionGradient: { results: shapes.expansionGradient, products: [0], flops: flops.expansionGradient },
   GraftRankUpdate: { thin: 'update', flops: flops.rankProduct },
   GraftRankReduce: { thin: 'reduce', flops: flops.rankProduct },
