@@ -1,4 +1,4 @@
-// The gradient of attention.h, from the inputs of the forward pass, the logarithms L that it returned, and the gradient of its result O.
+// The gradient of attention.h, from the inputs of the forward pass, what it returned, the result O and the logarithms L, and the gradient of O.
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -18,14 +18,16 @@ class AttentionGradient : public Attention {
     Sizes sizes;
     if (!read_sizes(context, &sizes)) return;
     const tf::TensorShape &q_shape = context->input(0).shape(), &k_shape = context->input(1).shape();
-    OP_REQUIRES(context, context->input(4).NumElements() == sizes.rows * sizes.heads * sizes.length && context->input(5).shape() == q_shape,
-                absl::InvalidArgumentError(absl::StrCat(name(), ": the shapes of l and d_o do not match that of q")));
+    OP_REQUIRES(context,
+                context->input(4).NumElements() == sizes.rows * sizes.heads * sizes.length && context->input(5).shape() == q_shape &&
+                    context->input(6).shape() == q_shape,
+                absl::InvalidArgumentError(absl::StrCat(name(), ": the shapes of l, d_o and o do not match that of q")));
     tf::Tensor *d_q = nullptr, *d_k = nullptr, *d_v = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, q_shape, &d_q));
     OP_REQUIRES_OK(context, context->allocate_output(1, k_shape, &d_k));
     OP_REQUIRES_OK(context, context->allocate_output(2, k_shape, &d_v));
-    // The dK and dV of each unit. The parts of one key head are then added in a fixed order.
-    const int64_t head_elements = sizes.padded_length * sizes.stride, parts = parts_per_kv_head(sizes);
+    // The dK and dV of each unit. Those of one key head are then added in a fixed order.
+    const int64_t head_elements = sizes.padded_length * sizes.stride, parts = split_of(sizes).units_per_kv_head();
     const std::unique_ptr<float[]> partial(new float[sizes.rows * sizes.kv_heads * parts * 2 * head_elements]);
     const auto write_kv_head = [&](int64_t row, int64_t kv_head) {
       const TileOperations &operations = tile_operations();
@@ -54,56 +56,72 @@ class AttentionGradient : public Attention {
     const HeadMatrix<Element> v(context->input(2), sizes, unit.kv(sizes));
     const auto keys = k.transposed(), values = v.transposed();
     const int64_t inner = k.words_per_token();
-    const size_t block_elements = kQueries * sizes.padded_length;
-    std::vector<float> p(block_elements), d_s(block_elements), dq_block(kQueries * sizes.stride);
+    std::vector<float> p(kQueries * kScoreStride), d_s(kQueries * kScoreStride), dq_block(kQueries * sizes.stride);
     std::vector<Word<Element>> memory;
-    for (int64_t head = unit.first; head < unit.first + unit.heads; head++) {
+    for (int64_t head = unit.first_head; head < unit.first_head + unit.heads; head++) {
       const Head query_head{unit.row, head, sizes.heads};
       HeadMatrix<Element> q(context->input(0), sizes, query_head), d_o(context->input(5), sizes, query_head);
       const float *logs = context->input(4).flat<float>().data() + (unit.row * sizes.heads + head) * sizes.length;
-      for (int64_t query = 0; query < sizes.length; query += kQueries) {
+      for (int64_t query = unit.begin; query < unit.end; query += kQueries) {
         const int64_t count = std::min(kQueries, sizes.length - query);
-        const Columns columns = needed_columns(first, query, count);
-        multiply<Element>(q.rows(query), inner, keys.get() + columns.first, sizes.padded_length, p.data(), count, inner, columns.count);
-        multiply<Element>(d_o.rows(query), inner, values.get() + columns.first, sizes.padded_length, d_s.data(), count, inner, columns.count);
-        if (soft_cap_ != 0) apply_cap(p.data(), count * columns.count);
-        for (int64_t i = 0; i < count; i++) {
-          const auto [p_row, visible] = mask_scores(p.data() + i * columns.count, columns, first[query + i], query + i);
-          const auto [ds_row, same] = mask_scores(d_s.data() + i * columns.count, columns, first[query + i], query + i);
-          score_gradients(p_row, ds_row, logs[query + i], visible);
-        }
-        add_transposed_product<Element>(p.data(), columns, count, d_o.interleaved(query), d_values, sizes, &memory);
-        add_transposed_product<Element>(d_s.data(), columns, count, q.interleaved(query), d_keys, sizes, &memory);
-        const auto packed = pack_rows<Element>(d_s.data(), count, columns.count, &memory);
-        multiply<Element>(packed.data, packed.stride, k.interleaved(columns.first), sizes.stride, dq_block.data(), count,
-                          word_count<Element>(columns.count), sizes.stride);
+        float sums[kQueries];
+        for (int64_t i = 0; i < count; i++)
+          sums[i] = inner_product(context->input(5), context->input(6), query_head.offset(sizes, query + i), sizes.size);
+        bool is_first = true;
+        for_each_strip(first, query, count, [&](Strip strip) {
+          multiply_with_strip<Element>(q.rows(query), count, keys.get(), inner, strip, p.data());
+          multiply_with_strip<Element>(d_o.rows(query), count, values.get(), inner, strip, d_s.data());
+          if (soft_cap_ != 0) apply_cap(p.data(), count * kScoreStride);
+          for (int64_t i = 0; i < count; i++) {
+            const auto [p_row, visible] = mask_scores(p.data() + i * kScoreStride, strip, first[query + i], query + i);
+            const auto [ds_row, same] = mask_scores(d_s.data() + i * kScoreStride, strip, first[query + i], query + i);
+            score_gradients(p_row, ds_row, logs[query + i], sums[i], visible);
+          }
+          add_transposed_product<Element>(p.data(), strip, count, d_o.interleaved(query), d_values, sizes, &memory);
+          add_transposed_product<Element>(d_s.data(), strip, count, q.interleaved(query), d_keys, sizes, &memory);
+          add_product_of_scores<Element>(d_s.data(), count, strip, &k, sizes, is_first, dq_block.data(), &memory);
+          is_first = false;
+        });
         tile_operations().vector_scalar[kMul](dq_block.data(), scale_, dq_block.data(), count * sizes.stride);
         write_head(dq_block.data(), sizes, query_head, query, count, d_q);
       }
     }
   }
 
-  // Replaces the scores of one query, or under a cap their tanh, with P, and dP with dS without the scale.
-  void score_gradients(float *p, float *d_p, float log, int64_t n) const {
-    const TileOperations &operations = tile_operations();
-    std::vector<float> slope(soft_cap_ == 0 ? 0 : n);
-    if (soft_cap_ != 0) {
-      operations.unary[kSquare](p, slope.data(), n);
-      operations.scalar_vector[kSub](1.0f, slope.data(), slope.data(), n);
+  // Σ dO·O of one query, which begins at `offset`.
+  static float inner_product(const tf::Tensor &d_o, const tf::Tensor &o, int64_t offset, int64_t size) {
+    constexpr int64_t part = 256;
+    float a[part], b[part], sum = 0;
+    for (int64_t first = 0; first < size; first += part) {
+      const int64_t n = std::min(part, size - first);
+      load(d_o, offset + first, a, n);
+      load(o, offset + first, b, n);
+      tile_operations().vector_vector[kMul](a, b, a, n);
+      sum += tile_operations().reduction[kSum](a, n);
     }
-    operations.exponentials(p, exponent_factor(), log, p, n);
-    operations.softmax_gradient(p, d_p, n);
-    if (soft_cap_ != 0) operations.vector_vector[kMul](d_p, slope.data(), d_p, n);
+    return sum;
   }
 
-  // out [length, size] += leftᵀ · right, with left [count, columns] and right [count, size]. The columns are tokens of out.
+  // Replaces scores of one query, or under a cap their tanh, with P, and dP with dS without the scale.
+  // @param sum Σ dO·O
+  void score_gradients(float *p, float *d_p, float log, float sum, int64_t n) const {
+    const TileOperations &operations = tile_operations();
+    if (soft_cap_ == 0) return operations.softmax_gradient(p, exponent_factor(), log, sum, d_p, n);
+    float slope[kStripTokens];
+    operations.unary[kSquare](p, slope, n);
+    operations.scalar_vector[kSub](1.0f, slope, slope, n);
+    operations.softmax_gradient(p, exponent_factor(), log, sum, d_p, n);
+    operations.vector_vector[kMul](d_p, slope, d_p, n);
+  }
+
+  // out [length, size] += leftᵀ · right, with left [count] rows of scores and right [count, size]. The strip's keys are tokens of out.
   template <class Element>
-  static void add_transposed_product(const float *left, Columns columns, int64_t count, const Word<Element> *right, float *out, const Sizes &sizes,
+  static void add_transposed_product(const float *left, Strip strip, int64_t count, const Word<Element> *right, float *out, const Sizes &sizes,
                                      std::vector<Word<Element>> *memory) {
-    const auto packed = interleave_rows<Element>(left, columns.count, count, columns.count, memory);
-    float *into = out + columns.first * sizes.stride;
+    const auto packed = interleave_rows<Element>(left, kScoreStride, count, strip.count, memory);
+    float *into = out + strip.first * sizes.stride;
     Words<Element>::multiply(
-        {packed.data, 1, packed.stride, right, sizes.stride, into, into, sizes.stride, columns.count, word_count<Element>(count), sizes.stride});
+        {packed.data, 1, packed.stride, right, sizes.stride, into, into, sizes.stride, strip.count, word_count<Element>(count), sizes.stride});
   }
 };
 
@@ -114,6 +132,7 @@ REGISTER_OP("GraftAttentionGradient")
     .Input("segments: int32")
     .Input("l: float")
     .Input("d_o: T")
+    .Input("o: T")
     .Output("d_q: T")
     .Output("d_k: T")
     .Output("d_v: T")

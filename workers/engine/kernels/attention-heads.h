@@ -13,8 +13,11 @@ namespace graft {
 struct Sizes {
   int64_t rows, length, heads, kv_heads, size;
   int64_t stride;         // of a token in a buffer: `size`, padded
-  int64_t padded_length;  // tokens in a buffer
+  int64_t padded_length;  // tokens in a buffer: whole tiles
 };
+
+// Tokens of a tile, whose keys or values fit the first-level cache where heads have up to 128 elements.
+constexpr int64_t kTileTokens = 64;
 
 // One head of one row, in a tensor [rows, length, heads, size].
 struct Head {
@@ -41,14 +44,17 @@ class HeadMatrix {
   // [length, words_per_token], starting with a token.
   const Word<Element> *rows(int64_t token) const { return reinterpret_cast<const Word<Element> *>(elements_.get()) + token * words_per_token(); }
 
-  // [words_per_token, padded_length]
+  // [words_per_token, kTileTokens] for each tile of tokens, one after the other: rows of a whole length, a power of two of them, would all be in the
+  // same few sets of a cache.
   std::unique_ptr<Word<Element>[]> transposed() const {
-    constexpr int64_t tile = 16;
+    constexpr int64_t square = 16;
     std::unique_ptr<Word<Element>[]> out(new Word<Element>[words_per_token() * sizes_.padded_length]);
     const Word<Element> *words = rows(0);
-    for (int64_t first = 0; first < sizes_.padded_length; first += tile)
-      for (int64_t j = 0; j < words_per_token(); j++)
-        for (int64_t i = first; i < first + tile; i++) out[j * sizes_.padded_length + i] = words[i * words_per_token() + j];
+    for (int64_t tile = 0; tile < sizes_.padded_length; tile += kTileTokens)
+      for (int64_t first = tile; first < tile + kTileTokens; first += square)
+        for (int64_t j = 0; j < words_per_token(); j++)
+          for (int64_t i = first; i < first + square; i++)
+            out[tile * words_per_token() + j * kTileTokens + i - tile] = words[i * words_per_token() + j];
     return out;
   }
 

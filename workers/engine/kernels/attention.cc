@@ -26,44 +26,64 @@ class AttentionForward : public Attention {
   }
 
  private:
+  // Of each query in a block: the largest score so far, and the sum of all e^(score − largest).
+  struct Softmax {
+    float largest[kQueries], sums[kQueries];
+  };
+
   template <class Element>
   void attend(tf::OpKernelContext *context, const Sizes &sizes, const Unit &unit, tf::Tensor *o, tf::Tensor *l) const {
-    const TileOperations &operations = tile_operations();
     const std::vector<int64_t> first = first_visible(context->input(3), sizes, unit.row);
     const HeadMatrix<Element> k(context->input(1), sizes, unit.kv(sizes));
     HeadMatrix<Element> v(context->input(2), sizes, unit.kv(sizes));
     const auto keys = k.transposed();
     const int64_t inner = k.words_per_token();
-    std::vector<float> s(kQueries * sizes.padded_length), o_block(kQueries * sizes.stride);
+    std::vector<float> s(kQueries * kScoreStride), o_block(kQueries * sizes.stride);
     std::vector<Word<Element>> memory;
-    for (int64_t head = unit.first; head < unit.first + unit.heads; head++) {
+    for (int64_t head = unit.first_head; head < unit.first_head + unit.heads; head++) {
       const float sink = context->num_inputs() == 4 ? -std::numeric_limits<float>::infinity() : context->input(4).flat<float>()(head);
       const Head query_head{unit.row, head, sizes.heads};
       const HeadMatrix<Element> q(context->input(0), sizes, query_head);
       float *logs = l->flat<float>().data() + (unit.row * sizes.heads + head) * sizes.length;
-      for (int64_t query = 0; query < sizes.length; query += kQueries) {
+      for (int64_t query = unit.begin; query < unit.end; query += kQueries) {
         const int64_t count = std::min(kQueries, sizes.length - query);
-        const Columns columns = needed_columns(first, query, count);
-        multiply<Element>(q.rows(query), inner, keys.get() + columns.first, sizes.padded_length, s.data(), count, inner, columns.count);
-        if (soft_cap_ != 0) apply_cap(s.data(), count * columns.count);
-        float sums[kQueries];
-        for (int64_t i = 0; i < count; i++) {
-          const auto [scores, visible] = mask_scores(s.data() + i * columns.count, columns, first[query + i], query + i);
-          const float largest = std::max(operations.reduction[kMax](scores, visible) * exponent_factor(), sink);
-          operations.exponentials(scores, exponent_factor(), largest, scores, visible);
-          sums[i] = operations.reduction[kSum](scores, visible) + std::exp(sink - largest);
-          logs[query + i] = largest + std::log(sums[i]);
-        }
-        const auto p = pack_rows<Element>(s.data(), count, columns.count, &memory);
-        multiply<Element>(p.data, p.stride, v.interleaved(columns.first), sizes.stride, o_block.data(), count, word_count<Element>(columns.count),
-                          sizes.stride);
+        Softmax softmax;
+        std::fill_n(softmax.largest, count, sink);
+        std::fill_n(softmax.sums, count, context->num_inputs() == 4 ? 0.0f : 1.0f);
+        bool is_first = true;
+        for_each_strip(first, query, count, [&](Strip strip) {
+          multiply_with_strip<Element>(q.rows(query), count, keys.get(), inner, strip, s.data());
+          if (soft_cap_ != 0) apply_cap(s.data(), count * kScoreStride);
+          for (int64_t i = 0; i < count; i++) {
+            const Visible visible = mask_scores(s.data() + i * kScoreStride, strip, first[query + i], query + i);
+            add_scores(visible, &softmax.largest[i], &softmax.sums[i], o_block.data() + i * sizes.stride, is_first ? 0 : sizes.stride);
+          }
+          add_product_of_scores<Element>(s.data(), count, strip, &v, sizes, is_first, o_block.data(), &memory);
+          is_first = false;
+        });
         for (int64_t i = 0; i < count; i++) {
           float *o_row = o_block.data() + i * sizes.stride;
-          operations.vector_scalar[kMul](o_row, 1.0f / sums[i], o_row, sizes.stride);
+          tile_operations().vector_scalar[kMul](o_row, 1.0f / softmax.sums[i], o_row, sizes.stride);
+          logs[query + i] = softmax.largest[i] + std::log(softmax.sums[i]);
         }
         write_head(o_block.data(), sizes, query_head, query, count, o);
       }
     }
+  }
+
+  // Replaces more scores of one query with e^(score − largest). Where one of them is the new largest, what was summed before is scaled to it: the
+  // sum, and the `n` elements of O.
+  void add_scores(Visible visible, float *largest, float *sum, float *o, int64_t n) const {
+    if (visible.count == 0) return;
+    const TileOperations &operations = tile_operations();
+    const float larger = operations.reduction[kMax](visible.scores, visible.count) * exponent_factor();
+    if (larger > *largest) {
+      const float factor = std::exp(*largest - larger);
+      *sum *= factor;
+      operations.vector_scalar[kMul](o, factor, o, n);
+      *largest = larger;
+    }
+    *sum += operations.exponentials(visible.scores, exponent_factor(), *largest, visible.scores, visible.count);
   }
 };
 

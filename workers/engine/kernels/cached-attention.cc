@@ -138,8 +138,7 @@ class CachedAttention : public Kernel {
       float *row = scores + i * columns, *visible = row + first;
       const float sink = sink_of(context, head + (block.count == 1 ? i : 0));
       const float largest = std::max(operations.reduction[kMax](visible, count) * factor, sink);
-      operations.exponentials(visible, factor, largest, visible, count);
-      const float sum = operations.reduction[kSum](visible, count) + std::exp(sink - largest);
+      const float sum = operations.exponentials(visible, factor, largest, visible, count) + std::exp(sink - largest);
       operations.vector_scalar[kMul](visible, 1.0f / sum, visible, count);
       std::fill(row, visible, 0.0f);
       std::fill(visible + count, row + columns, 0.0f);

@@ -132,10 +132,10 @@ function fusedAttend({ q, k, v }: Projections, sizes: Heads, { rows, length, rot
     const [O, logs] = attentionKernel([Q, K, V, segments, ...listed(sinks)], options);
     return {
       value: flat(O, heads),
-      saved: [Q, K, V, segments, logs, ...trained.flatMap((sinks) => [O, sinks]), ...(rotary === null ? [] : tensorsOf(rotary))],
-      gradient(dy, [Q, K, V, segments, logs, ...rest]) {
-        const [O, ofSinks] = rest.splice(0, 2 * trained.length);
-        const [dQ, dK, dV] = attentionGradientKernel([Q!, K!, V!, segments!], [logs!, perToken(dy, heads)], options);
+      saved: [Q, K, V, segments, O, logs, ...trained, ...(rotary === null ? [] : tensorsOf(rotary))],
+      gradient(dy, [Q, K, V, segments, O, logs, ...rest]) {
+        const [ofSinks] = rest.splice(0, trained.length);
+        const [dQ, dK, dV] = attentionGradientKernel([Q!, K!, V!, segments!], [O!, logs!, perToken(dy, heads)], options);
         const [dq, dk] = rotatedBack([dQ as Tensor4D, dK as Tensor4D], rotary && withTensors(rotary, rest));
         const gradients = [flat(dq, heads), flat(dk, kvHeads), flat(dV, kvHeads)];
         return [...gradients, ...trained.map(() => sinksGradient(ofSinks as Tensor1D, logs!, tf.sum(tf.mul(perToken(dy, heads), O!), 3)))];

@@ -40,13 +40,13 @@ export function attentionKernel(
   return backend.executeMultipleOutputs('GraftAttention', attributes, [q, k, v, segments, ...sinks], 2) as [Tensor, Tensor];
 }
 
-/** @returns the gradients of q, k and v, from the inputs of `attentionKernel`, the logs that it returned and the gradient of its result */
+/** @returns the gradients of q, k and v, from the inputs of `attentionKernel`, the result O and the logs that it returned, and the gradient of O */
 export function attentionGradientKernel(
   [q, k, v, segments]: [Tensor, Tensor, Tensor, Tensor],
-  [logs, dO]: [Tensor, Tensor],
+  [O, logs, dO]: [Tensor, Tensor, Tensor],
   options: AttentionOptions,
 ): [Tensor, Tensor, Tensor] {
-  const inputs = [q, k, v, segments, logs, dO];
+  const inputs = [q, k, v, segments, logs, dO, O];
   return backend.executeMultipleOutputs('GraftAttentionGradient', [T, ...attentionAttributes(options)], inputs, 3) as [Tensor, Tensor, Tensor];
 }
 

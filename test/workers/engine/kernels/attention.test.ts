@@ -11,16 +11,26 @@ interface Given extends AttentionOptions {
   sinks: [] | [number[]];
 }
 
-/** Attention also rounds its probabilities: on the same inputs, torch 2.11's `scaled_dot_product_attention` in bf16 is 0.02 to 0.04 off its f32. */
+/**
+ * Attention also rounds its probabilities, and gradients are taken from the rounded result: on the same inputs, torch 2.11's
+ * `scaled_dot_product_attention` in bf16 is 0.02 to 0.04 off its f32.
+ */
 const ATTENTION_TOLERANCES: typeof TOLERANCES = [
   ['f32', 1e-5],
-  ['bf16', 2e-2],
+  ['bf16', 4e-2],
 ];
 
-describe.each([2, 5].flatMap((rows) => ATTENTION_TOLERANCES.map(([precision, tolerance]) => ({ rows, precision, tolerance }))))(
-  'the attention kernel, given $rows rows in $precision,',
-  ({ rows, precision, tolerance }) => {
-    const [length, heads, kvHeads, headSize] = [150, 4, 2, 24];
+/** The last one is longer than a strip of keys, and its queries are split into two ranges. */
+const ROWS = [
+  [2, 150],
+  [5, 150],
+  [1, 1100],
+] as const;
+
+describe.each(ROWS.flatMap(([rows, length]) => ATTENTION_TOLERANCES.map(([precision, tolerance]) => ({ rows, length, precision, tolerance }))))(
+  'the attention kernel, given $rows rows of $length tokens in $precision,',
+  ({ rows, length, precision, tolerance }) => {
+    const [heads, kvHeads, headSize] = [4, 2, 24];
     const kvHeadOf = Array.from({ length: heads }, (_, head) => Math.floor((head * kvHeads) / heads));
     const shapes = { q: [rows, length, heads, headSize], k: [rows, length, kvHeads, headSize], v: [rows, length, kvHeads, headSize] };
 
@@ -37,7 +47,7 @@ describe.each([2, 5].flatMap((rows) => ATTENTION_TOLERANCES.map(([precision, tol
 
     const texts: [string, (index: number) => number][] = [
       ['one text per row', () => 0],
-      ['several texts per row, one of them longer than a block of queries', (index) => (index < 17 ? 0 : index < 100 ? 1 : 2)],
+      ['several texts per row, one of them longer than a block of queries', (index) => (index < 17 ? 0 : index < 100 ? 1 : index < 700 ? 2 : 3)],
     ];
     const options: [string, Given][] = [
       ['with neither window nor cap', { scale: 0.3, softCap: null, windowTokens: null, sinks: [] }],
@@ -56,7 +66,7 @@ describe.each([2, 5].flatMap((rows) => ATTENTION_TOLERANCES.map(([precision, tol
           ({ q, k, v, segments, dO }) => {
             const inputs: [Tensor, Tensor, Tensor, Tensor] = [q!, k!, v!, segments!];
             const [O, logs] = attentionKernel([...inputs, ...given.sinks.map((sinks) => tf.tensor1d(sinks))], given);
-            return [O, ...attentionGradientKernel(inputs, [logs, dO!], given)];
+            return [O, ...attentionGradientKernel(inputs, [O, logs, dO!], given)];
           },
           precision,
         );

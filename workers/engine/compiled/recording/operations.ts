@@ -143,7 +143,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
 
   // The engine's own kernels
   GraftAttention: { results: shapes.attention, products: [0, 1, 2], flops: flops.attention(2) },
-  GraftAttentionGradient: { results: shapes.attentionGradient, products: [0, 1, 2, 5], flops: flops.attention(5) },
+  GraftAttentionGradient: { results: shapes.attentionGradient, products: [0, 1, 2, 5, 6], flops: flops.attention(5) },
   GraftDeltaRule: { results: shapes.deltaRule },
   GraftDeltaRuleGradient: { results: shapes.deltaRuleGradient },
   GraftCachedDeltaRule: { results: shapes.likeThird },

@@ -1,10 +1,11 @@
 // Compiled once for each instruction set, in a namespace with its name (GRAFT_INSTRUCTIONS). These are plain loops; the compiler vectorises them.
 #include "per-instruction-set/tile-operations.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
-#if defined(__AVX512BF16__)
+#if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
@@ -37,6 +38,33 @@ inline float exponential(float x) {
   const float result = x < -86.0f ? 0.0f : x > 88.73f ? std::numeric_limits<float>::infinity() : y;
   return x != x ? x : result;
 }
+
+#if defined(__AVX512F__)
+// The same of a register, with the same bits. Scaling by 2^n is one instruction, which also overflows as it should.
+inline __m512 exponential(__m512 x) {
+  const __m512 bounded = x > 89.0f ? __m512{} + 89.0f : x;  // NaN stays NaN
+  const __m512 shift = __m512{} + 12582912.0f;
+  const __m512 n = (bounded * 1.44269504088896341f + shift) - shift;
+  const __m512 r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
+  __m512 p = 1.9875691500e-4f * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, __m512{} - 86.0f, _CMP_NLT_UQ), p, n);
+}
+
+inline __mmask16 first_lanes(int64_t count) { return static_cast<__mmask16>(count < 16 ? (1u << count) - 1 : 0xffffu); }
+
+// Calls `work` with each register's worth of an array: its first index, and a mask of the lanes that are in the array.
+template <class Work>
+inline void each_register(int64_t n, const Work &work) {
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) work(i, static_cast<__mmask16>(0xffff));
+  if (i < n) work(i, first_lanes(n - i));
+}
+#endif
 
 // Cephes' tanhf: a polynomial near 0, where 1 − 2 / (e^2x + 1) loses digits.
 inline float hyperbolic_tangent(float x) {
@@ -83,6 +111,14 @@ inline float apply(float a, float b) {
 
 template <int operation>
 void unary(const float *x, float *out, int64_t n) {
+#if defined(__AVX512F__)
+  if constexpr (operation == kExp || operation == kSigmoid) {
+    return each_register(n, [&](int64_t i, __mmask16 within) {
+      const __m512 given = _mm512_maskz_loadu_ps(within, x + i);
+      _mm512_mask_storeu_ps(out + i, within, operation == kExp ? exponential(given) : 1.0f / (1.0f + exponential(-given)));
+    });
+  }
+#endif
   INDEPENDENT_ITERATIONS
   for (int64_t i = 0; i < n; i++) out[i] = apply<operation>(x[i]);
 }
@@ -105,22 +141,29 @@ void scalar_vector(float a, const float *b, float *out, int64_t n) {
   for (int64_t i = 0; i < n; i++) out[i] = apply<operation>(a, b[i]);
 }
 
-// Combines lanes in a fixed order, so that a sum has the same bits for any number of threads.
+// Lanes of a sum. They are combined in a fixed order, so that it has the same bits for any number of threads.
+constexpr int kSumLanes = 64;
+
+template <int combine>
+float combine_lanes(float *partial) {
+  for (int width = kSumLanes / 2; width > 0; width /= 2)
+    for (int j = 0; j < width; j++) partial[j] = apply<combine>(partial[j + width], partial[j]);
+  return partial[0];
+}
+
 template <int operation>
 float reduction(const float *x, int64_t n) {
-  constexpr int lanes = 64;
   constexpr int combine = operation == kMax ? kMaximum : operation == kMin ? kMinimum : kAdd;
-  float partial[lanes];
+  float partial[kSumLanes];
   constexpr float infinity = std::numeric_limits<float>::infinity();
   constexpr float first = combine == kAdd ? 0.0f : combine == kMaximum ? -infinity : infinity;
-  for (int j = 0; j < lanes; j++) partial[j] = first;
+  for (int j = 0; j < kSumLanes; j++) partial[j] = first;
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes)
-    for (int j = 0; j < lanes; j++) partial[j] = apply<combine>(x[i + j], partial[j]);
+  for (; i + kSumLanes <= n; i += kSumLanes)
+    for (int j = 0; j < kSumLanes; j++) partial[j] = apply<combine>(x[i + j], partial[j]);
   for (int j = 0; i < n; i++, j++) partial[j] = apply<combine>(x[i], partial[j]);
-  for (int width = lanes / 2; width > 0; width /= 2)
-    for (int j = 0; j < width; j++) partial[j] = apply<combine>(partial[j + width], partial[j]);
-  return operation == kMean ? partial[0] / static_cast<float>(n) : partial[0];
+  const float result = combine_lanes<combine>(partial);
+  return operation == kMean ? result / static_cast<float>(n) : result;
 }
 
 void select(const float *condition, const float *a, const float *b, float *out, int64_t n) {
@@ -143,17 +186,47 @@ void to_bf16(const float *x, uint16_t *out, int64_t n) {
   for (; i < n; i++) out[i] = to_bfloat16(x[i]);
 }
 
-void exponentials(const float *x, float factor, float shift, float *out, int64_t n) {
-  INDEPENDENT_ITERATIONS
-  for (int64_t i = 0; i < n; i++) out[i] = exponential(x[i] * factor - shift);
+float exponentials(const float *x, float factor, float shift, float *out, int64_t n) {
+  float partial[kSumLanes] = {};
+#if defined(__AVX512F__)
+  __m512 sums[kSumLanes / 16] = {};
+  const auto add = [&](int64_t i, __mmask16 within, __m512 *sum) {
+    const __m512 y = exponential(_mm512_maskz_loadu_ps(within, x + i) * factor - shift);
+    _mm512_mask_storeu_ps(out + i, within, y);
+    *sum = _mm512_mask_add_ps(*sum, within, *sum, y);
+  };
+  int64_t i = 0;
+  for (; i + kSumLanes <= n; i += kSumLanes)
+    for (int j = 0; j < kSumLanes / 16; j++) add(i + j * 16, 0xffff, &sums[j]);
+  for (int j = 0; i < n; i += 16, j++) add(i, first_lanes(n - i), &sums[j]);
+  std::memcpy(partial, sums, sizeof partial);
+#else
+  for (int64_t first = 0; first < n; first += kSumLanes) {
+    const int64_t count = std::min<int64_t>(n - first, kSumLanes);
+    INDEPENDENT_ITERATIONS
+    for (int64_t j = 0; j < count; j++) {
+      out[first + j] = exponential(x[first + j] * factor - shift);
+      partial[j] += out[first + j];
+    }
+  }
+#endif
+  return combine_lanes<kAdd>(partial);
 }
 
-void softmax_gradient(const float *p, float *d_p, int64_t n) {
+void softmax_gradient(float *p, float factor, float log, float sum, float *d_p, int64_t n) {
+#if defined(__AVX512F__)
+  each_register(n, [&](int64_t i, __mmask16 within) {
+    const __m512 y = exponential(_mm512_maskz_loadu_ps(within, p + i) * factor - log);
+    _mm512_mask_storeu_ps(p + i, within, y);
+    _mm512_mask_storeu_ps(d_p + i, within, y * (_mm512_maskz_loadu_ps(within, d_p + i) - sum));
+  });
+#else
   INDEPENDENT_ITERATIONS
-  for (int64_t i = 0; i < n; i++) d_p[i] = p[i] * d_p[i];
-  const float sum = reduction<kSum>(d_p, n);
-  INDEPENDENT_ITERATIONS
-  for (int64_t i = 0; i < n; i++) d_p[i] -= sum * p[i];
+  for (int64_t i = 0; i < n; i++) {
+    p[i] = exponential(p[i] * factor - log);
+    d_p[i] = p[i] * (d_p[i] - sum);
+  }
+#endif
 }
 
 #define EACH_BINARY(f) \

@@ -19,10 +19,10 @@ struct TileOperations {
   void (*select)(const float *condition, const float *a, const float *b, float *out, int64_t n);
   void (*from_bf16)(const uint16_t *x, float *out, int64_t n);
   void (*to_bf16)(const float *x, uint16_t *out, int64_t n);
-  // e^(factor·x − shift)
-  void (*exponentials)(const float *x, float factor, float shift, float *out, int64_t n);
-  // Replaces dP with dS = P·(dP − Σ P·dP), for P = softmax(S).
-  void (*softmax_gradient)(const float *p, float *d_p, int64_t n);
+  // e^(factor·x − shift). @return their sum
+  float (*exponentials)(const float *x, float factor, float shift, float *out, int64_t n);
+  // Replaces scores with P = e^(factor·p − log), and dP with dS = P·(dP − sum), where sum is Σ dP·P.
+  void (*softmax_gradient)(float *p, float factor, float log, float sum, float *d_p, int64_t n);
 };
 
 // Those of the instruction set that runs.

@@ -116,7 +116,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     (x) => {
       const inputs = attentionInputs(x);
       const [O, logs] = attentionKernel(inputs, ATTENTION);
-      return attentionGradientKernel(inputs, [logs, tf.square(O)], ATTENTION);
+      return attentionGradientKernel(inputs, [O, logs, tf.square(O)], ATTENTION);
     },
     5 * 2 * (2 * ROWS * (ROWS / 2)) * 3,
   ),
