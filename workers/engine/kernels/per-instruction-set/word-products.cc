@@ -70,7 +70,7 @@ void last_columns(const WordProduct &product, int64_t column) {
 #if defined(__AVX512F__)
 constexpr int kWidest = 4, kRowsFor[] = {0, 16, 8, 8, 4};
 #else
-constexpr int kWidest = 2, kRowsFor[] = {0, 8, 4};
+constexpr int kWidest = 2, kRowsFor[] = {0, 12, 6};
 #endif
 
 // Row by row, which is the order of memory. The last rows are computed in ever smaller blocks.
