@@ -1,6 +1,7 @@
 /**
- * `npm run bench:peers -- [--rounds 3] [--precision f32,bf16] [--shapes 135m,qwen2.5-0.5b,…] [--only TEXT] [--write]`: compares Graft with PyTorch's
- * libraries, alternately on the same machine, in SmolLM2-135M's shape unless --shapes names published ones. Makes the peers' Python environment first.
+ * `npm run bench:peers -- [--rounds 3] [--precision f32,bf16] [--shapes 135m,qwen2.5-0.5b,…] [--only TEXT] [--avx2] [--write]`: compares Graft with
+ * PyTorch's libraries, alternately on the same machine, in SmolLM2-135M's shape unless --shapes names published ones. --avx2 keeps both to that instruction
+ * set. Makes the peers' Python environment first.
  * Prints medians and ratios as a table and one JSON line; --write puts the rows into docs/results.md.
  */
 import { execFileSync } from 'node:child_process';
@@ -20,9 +21,14 @@ const { values: options } = parseArgs({
     precision: { type: 'string', default: 'f32,bf16' },
     shapes: { type: 'string', default: SMOLLM2_135M },
     only: { type: 'string', default: '' },
+    avx2: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
   },
 });
+
+/** What keeps each library to AVX2: oneDNN, in both programs, Graft's own kernels, and PyTorch's MKL and own kernels. */
+const KEPT_TO_AVX2 = { ONEDNN_MAX_CPU_ISA: 'AVX2', TF_GRAFT_INSTRUCTIONS: 'avx2', MKL_ENABLE_INSTRUCTIONS: 'AVX2', ATEN_CPU_CAPABILITY: 'avx2' };
+if (options.avx2) Object.assign(process.env, KEPT_TO_AVX2);
 
 interface Result {
   tokensPerSecond: number;
@@ -134,7 +140,17 @@ try {
     const rates = `${ours.toFixed(0)} to ${theirs.toFixed(0)}`;
     const sizes = `${(mb / 1000).toFixed(1)} to ${(theirMb / 1000).toFixed(1)} GB`;
     const peak = utilisation === null ? '' : utilisation.toFixed(2);
-    return [name, peer, rates, `**${faster.toFixed(2)}×**`, sizes, `**${memory.toFixed(2)}×**`, peak, options.rounds, thisMachine()];
+    return [
+      name,
+      peer,
+      rates,
+      `**${faster.toFixed(2)}×**`,
+      sizes,
+      `**${memory.toFixed(2)}×**`,
+      peak,
+      options.rounds,
+      `${thisMachine()}${options.avx2 ? ', kept to AVX2' : ''}`,
+    ];
   });
   const measured = table(HEAD, rows);
   console.log(measured);
