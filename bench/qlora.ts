@@ -1,7 +1,8 @@
 /**
- * `npm run bench:qlora -- [--epochs 2] [--write]`: tunes SmolLM2-135M-Instruct, a real model, with frozen weights in bf16, in int8 and in NF4, on two tasks: a pirate's
- * answers, and the prose of this project's own pages. The runs differ in nothing else. Each is in a process of its own. Prints the validation loss before and
- * after, peak memory and time of a step as a table and one JSON line; --write puts the table into docs/results.md. Downloads the model once (93 MB).
+ * `npm run bench:qlora -- [--models smollm2,gemma3-270m] [--epochs 2] [--write]`: tunes real models with frozen weights in bf16, in int8 and in NF4, on two
+ * tasks: a pirate's answers, for a model that chats, and the prose of this project's own pages. The runs of a task differ in nothing else. Each is in a process of
+ * its own. Prints the validation loss before and after, peak memory and time of a step as a table and one JSON line; --write puts the table into
+ * docs/results.md. Downloads the models once (331 MB).
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +16,13 @@ import { measured } from './measures.ts';
 import type { QloraRun } from './qlora-round.ts';
 import { publishResult, table, thisMachine } from './results-page.ts';
 
-const { values: options } = parseArgs({ options: { epochs: { type: 'string', default: '2' }, write: { type: 'boolean', default: false } } });
+const { values: options } = parseArgs({
+  options: {
+    models: { type: 'string', default: 'smollm2,gemma3-270m' },
+    epochs: { type: 'string', default: '2' },
+    write: { type: 'boolean', default: false },
+  },
+});
 const { epochs } = options;
 if (!(Number(epochs) >= 1)) throw new Error(`--epochs is "${epochs}"; it takes 1 or more`);
 
@@ -50,6 +57,8 @@ const textLines = (paragraphs: readonly string[]): string => paragraphs.map((tex
 
 interface Task {
   name: string;
+  /** Whether its examples are conversations. */
+  chats: boolean;
   training: string;
   validation: string;
 }
@@ -61,11 +70,13 @@ function tasks(): Task[] {
   return [
     {
       name: 'a pirate’s answers',
+      chats: true,
       training: file('pirate.jsonl', toJsonLines(pirate.training)),
       validation: file('pirate-validation.jsonl', toJsonLines(pirate.validation)),
     },
     {
       name: 'prose',
+      chats: false,
       training: file('prose.jsonl', textLines(paragraphs.filter((text, index) => !isHeldOut(text, index)))),
       validation: file('prose-validation.jsonl', textLines(paragraphs.filter(isHeldOut))),
     },
@@ -73,18 +84,26 @@ function tasks(): Task[] {
 }
 
 try {
-  const modelDir = join(work, 'model');
-  await importGguf(await packagedGguf(demoModel('smollm2').gguf!), modelDir);
-  const runs = tasks().flatMap(({ name, training, validation }) => {
+  const models = options.models.split(',').map(demoModel);
+  const given = tasks();
+  const cases = [];
+  for (const model of models) {
+    if (model.gguf === null) throw new Error(`--models has "${model.id}", which is too small to say anything; it takes smollm2 and gemma3-270m`);
+    const modelDir = join(work, model.id);
+    await importGguf(await packagedGguf(model.gguf), modelDir);
+    cases.push(...given.filter(({ chats }) => model.chats || !chats).map((task) => ({ ...task, model: model.id, modelDir })));
+  }
+  const runs = cases.flatMap(({ name, training, validation, model, modelDir }) => {
     let inBf16: QloraRun | undefined;
     return HELD.map((quantization) => {
       const run = measured<QloraRun>('qlora-round.ts', { model: modelDir, training, validation, quantization, epochs });
       inBf16 ??= run;
-      console.error(`${name}, ${quantization}: ${run.before.toFixed(4)} to ${run.after.toFixed(4)}`);
-      return { task: name, held: quantization === 'none' ? 'bf16' : quantization, ...run, ofBf16: run.after / inBf16.after };
+      console.error(`${model}, ${name}, ${quantization}: ${run.before.toFixed(4)} to ${run.after.toFixed(4)}`);
+      return { model, task: name, held: quantization === 'none' ? 'bf16' : quantization, ...run, ofBf16: run.after / inBf16.after };
     });
   });
-  const rows = runs.map(({ task, held, steps, before, after, ofBf16, peakMemoryMb, stepSeconds }) => [
+  const rows = runs.map(({ model, task, held, steps, before, after, ofBf16, peakMemoryMb, stepSeconds }) => [
+    model,
     task,
     held,
     String(steps),
@@ -94,7 +113,7 @@ try {
     `${(peakMemoryMb / 1000).toFixed(2)} GB`,
     `${stepSeconds.toFixed(2)} s`,
   ]);
-  const head = ['task', 'frozen weights in', 'steps', 'validation loss before', 'after', 'against bf16', 'peak memory', 'a step'];
+  const head = ['model', 'task', 'frozen weights in', 'steps', 'validation loss before', 'after', 'against bf16', 'peak memory', 'a step'];
   publishResult('qlora', `${table(head, rows)}\n\nLoRA of rank 16 on every linear layer, batches of 8, bf16; ${thisMachine()}.`);
   console.log(JSON.stringify({ bench: 'qlora', machine: thisMachine(), runs }));
 } finally {

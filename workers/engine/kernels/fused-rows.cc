@@ -106,6 +106,19 @@ class FusedRows : public RowKernel {
       return std::any_of(outputs.begin(), outputs.end(), [&](const tf::Tensor *output) { return output->data() == memory; });
     }
 
+    // @return 0 if there is none, because of NaN
+    int64_t first_of_largest(const float *x, int64_t n) const {
+      constexpr int64_t part = 256;
+      const float largest = operations.reduction[kMax](x, n);
+      for (int64_t first = 0; first < n; first += part) {
+        const int64_t count = std::min(part, n - first);
+        if (operations.reduction[kMax](x + first, count) != largest) continue;
+        const float *found = std::find(x + first, x + first + count, largest);
+        if (found != x + first + count) return found - x;
+      }
+      return 0;
+    }
+
     void execute(const Instruction &instruction, int result, int64_t rows) {
       float *out = data[result];
       const bool out_full = program.full[result];
@@ -149,12 +162,7 @@ class FusedRows : public RowKernel {
           break;
         }
         case Kind::kArgMax:
-          for (int64_t r = 0; r < rows; r++) {
-            const float *x = data[operand[0].value] + r * columns;
-            const float largest = operations.reduction[kMax](x, columns);
-            const float *found = std::find(x, x + columns, largest);
-            out[r] = found == x + columns ? 0.0f : static_cast<float>(found - x);
-          }
+          for (int64_t r = 0; r < rows; r++) out[r] = static_cast<float>(first_of_largest(data[operand[0].value] + r * columns, columns));
           break;
         case Kind::kPick:
           for (int64_t r = 0; r < rows; r++) {

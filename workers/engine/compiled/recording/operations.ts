@@ -114,7 +114,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   Max: { results: shapes.reduced, rows: rows.reduction('max') },
   Min: { results: shapes.reduced, rows: rows.reduction('min') },
   TopKV2: { results: shapes.largest },
-  ArgMax: { results: shapes.argMax, rows: rows.reduction('argmax') },
+  ArgMax: { results: shapes.argMax, rows: rows.argMax },
   Softmax: { ...likeInput, rows: rows.softmax },
   Roll: { ...likeInput, rows: rows.roll },
   TensorScatterSub: { results: shapes.same },

@@ -8,7 +8,7 @@ export interface RowRule {
   operands?: number;
   /** @param operands a value for each input that is rows. @returns the value of the result */
   write(node: GraphNode, operands: readonly string[], program: ProgramWriter): string;
-  /** Worth a program even without others to fuse it with: TensorFlow's own kernel goes over the memory several times. */
+  /** Worth a program even without others to fuse it with: TensorFlow's own kernel goes over the memory several times, or element by element. */
   worthItAlone?: boolean;
 }
 
@@ -60,6 +60,8 @@ export const reduction = (instruction: string): RowRule => ({
   operands: 1,
   write: (_, operands, { emit }) => emit(instruction, ...operands),
 });
+
+export const argMax: RowRule = { ...reduction('argmax'), worthItAlone: true };
 
 export const softmax: RowRule = {
   space: ({ inputs: [x] }) => x!.shape,
