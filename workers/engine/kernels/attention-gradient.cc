@@ -1,6 +1,4 @@
 // The gradient of attention.h, from the inputs of the forward pass, what it returned, the result O and the logarithms L, and the gradient of O.
-#include <memory>
-
 #include "absl/strings/str_cat.h"
 #include "attention.h"
 #include "tensorflow/core/framework/op.h"
@@ -28,7 +26,7 @@ class AttentionGradient : public Attention {
     OP_REQUIRES_OK(context, context->allocate_output(2, k_shape, &d_v));
     // The dK and dV of each unit. Those of one key head are then added in a fixed order.
     const int64_t head_elements = sizes.padded_length * sizes.stride, parts = split_of(sizes).units_per_kv_head();
-    const std::unique_ptr<float[]> partial(new float[sizes.rows * sizes.kv_heads * parts * 2 * head_elements]);
+    const auto partial = floats(sizes.rows * sizes.kv_heads * parts * 2 * head_elements);
     const auto write_kv_head = [&](int64_t row, int64_t kv_head) {
       const TileOperations &operations = tile_operations();
       float *d_keys = partial.get() + (row * sizes.kv_heads + kv_head) * parts * 2 * head_elements, *d_values = d_keys + head_elements;
@@ -56,7 +54,7 @@ class AttentionGradient : public Attention {
     const HeadMatrix<Element> v(context->input(2), sizes, unit.kv(sizes));
     const auto keys = k.transposed(), values = v.transposed();
     const int64_t inner = k.words_per_token();
-    std::vector<float> p(kQueries * kScoreStride), d_s(kQueries * kScoreStride), dq_block(kQueries * sizes.stride);
+    const auto p = floats(kQueries * kScoreStride), d_s = floats(kQueries * kScoreStride), dq_block = floats(kQueries * sizes.stride);
     std::vector<Word<Element>> memory;
     for (int64_t head = unit.first_head; head < unit.first_head + unit.heads; head++) {
       const Head query_head{unit.row, head, sizes.heads};
@@ -69,21 +67,21 @@ class AttentionGradient : public Attention {
           sums[i] = inner_product(context->input(5), context->input(6), query_head.offset(sizes, query + i), sizes.size);
         bool is_first = true;
         for_each_strip(first, query, count, [&](Strip strip) {
-          multiply_with_strip<Element>(q.rows(query), count, keys.get(), inner, strip, p.data());
-          multiply_with_strip<Element>(d_o.rows(query), count, values.get(), inner, strip, d_s.data());
-          if (soft_cap_ != 0) apply_cap(p.data(), count * kScoreStride);
+          multiply_with_strip<Element>(q.rows(query), count, keys.get(), inner, strip, p.get());
+          multiply_with_strip<Element>(d_o.rows(query), count, values.get(), inner, strip, d_s.get());
+          if (soft_cap_ != 0) apply_cap(p.get(), count, strip);
           for (int64_t i = 0; i < count; i++) {
-            const auto [p_row, visible] = mask_scores(p.data() + i * kScoreStride, strip, first[query + i], query + i);
-            const auto [ds_row, same] = mask_scores(d_s.data() + i * kScoreStride, strip, first[query + i], query + i);
+            const auto [p_row, visible] = mask_scores(p.get() + i * kScoreStride, strip, first[query + i], query + i);
+            const auto [ds_row, same] = mask_scores(d_s.get() + i * kScoreStride, strip, first[query + i], query + i);
             score_gradients(p_row, ds_row, logs[query + i], sums[i], visible);
           }
-          add_transposed_product<Element>(p.data(), strip, count, d_o.interleaved(query), d_values, sizes, &memory);
-          add_transposed_product<Element>(d_s.data(), strip, count, q.interleaved(query), d_keys, sizes, &memory);
-          add_product_of_scores<Element>(d_s.data(), count, strip, &k, sizes, is_first, dq_block.data(), &memory);
+          add_transposed_product<Element>(p.get(), strip, count, d_o.interleaved(query), d_values, sizes, &memory);
+          add_transposed_product<Element>(d_s.get(), strip, count, q.interleaved(query), d_keys, sizes, &memory);
+          add_product_of_scores<Element>(d_s.get(), count, strip, &k, sizes, is_first, dq_block.get(), &memory);
           is_first = false;
         });
-        tile_operations().vector_scalar[kMul](dq_block.data(), scale_, dq_block.data(), count * sizes.stride);
-        write_head(dq_block.data(), sizes, query_head, query, count, d_q);
+        tile_operations().vector_scalar[kMul](dq_block.get(), scale_, dq_block.get(), count * sizes.stride);
+        write_head(dq_block.get(), sizes, query_head, query, count, d_q);
       }
     }
   }

@@ -38,7 +38,7 @@ class AttentionForward : public Attention {
     HeadMatrix<Element> v(context->input(2), sizes, unit.kv(sizes));
     const auto keys = k.transposed();
     const int64_t inner = k.words_per_token();
-    std::vector<float> s(kQueries * kScoreStride), o_block(kQueries * sizes.stride);
+    const auto s = floats(kQueries * kScoreStride), o_block = floats(kQueries * sizes.stride);
     std::vector<Word<Element>> memory;
     for (int64_t head = unit.first_head; head < unit.first_head + unit.heads; head++) {
       const float sink = context->num_inputs() == 4 ? -std::numeric_limits<float>::infinity() : context->input(4).flat<float>()(head);
@@ -52,21 +52,21 @@ class AttentionForward : public Attention {
         std::fill_n(softmax.sums, count, context->num_inputs() == 4 ? 0.0f : 1.0f);
         bool is_first = true;
         for_each_strip(first, query, count, [&](Strip strip) {
-          multiply_with_strip<Element>(q.rows(query), count, keys.get(), inner, strip, s.data());
-          if (soft_cap_ != 0) apply_cap(s.data(), count * kScoreStride);
+          multiply_with_strip<Element>(q.rows(query), count, keys.get(), inner, strip, s.get());
+          if (soft_cap_ != 0) apply_cap(s.get(), count, strip);
           for (int64_t i = 0; i < count; i++) {
-            const Visible visible = mask_scores(s.data() + i * kScoreStride, strip, first[query + i], query + i);
-            add_scores(visible, &softmax.largest[i], &softmax.sums[i], o_block.data() + i * sizes.stride, is_first ? 0 : sizes.stride);
+            const Visible visible = mask_scores(s.get() + i * kScoreStride, strip, first[query + i], query + i);
+            add_scores(visible, &softmax.largest[i], &softmax.sums[i], o_block.get() + i * sizes.stride, is_first ? 0 : sizes.stride);
           }
-          add_product_of_scores<Element>(s.data(), count, strip, &v, sizes, is_first, o_block.data(), &memory);
+          add_product_of_scores<Element>(s.get(), count, strip, &v, sizes, is_first, o_block.get(), &memory);
           is_first = false;
         });
         for (int64_t i = 0; i < count; i++) {
-          float *o_row = o_block.data() + i * sizes.stride;
+          float *o_row = o_block.get() + i * sizes.stride;
           tile_operations().vector_scalar[kMul](o_row, 1.0f / softmax.sums[i], o_row, sizes.stride);
           logs[query + i] = softmax.largest[i] + std::log(softmax.sums[i]);
         }
-        write_head(o_block.data(), sizes, query_head, query, count, o);
+        write_head(o_block.get(), sizes, query_head, query, count, o);
       }
     }
   }

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -139,11 +140,16 @@ class Attention : public Kernel {
 
   // The softmax exponent of q·k is exponent_factor()·q·k, or exponent_factor()·tanh(scale·q·k / cap) under a cap.
   float exponent_factor() const { return soft_cap_ == 0 ? scale_ : soft_cap_; }
-  // Replaces q·k with tanh(scale·q·k / cap).
-  void apply_cap(float *scores, int64_t n) const {
-    tile_operations().vector_scalar[kMul](scores, scale_ / soft_cap_, scores, n);
-    tile_operations().unary[kTanh](scores, scores, n);
+  // Replaces q·k with tanh(scale·q·k / cap), in the rows of some queries.
+  void apply_cap(float *scores, int64_t queries, Strip strip) const {
+    for (int64_t i = 0; i < queries; i++, scores += kScoreStride) {
+      tile_operations().vector_scalar[kMul](scores, scale_ / soft_cap_, scores, strip.count);
+      tile_operations().unary[kTanh](scores, scores, strip.count);
+    }
   }
+
+  // Not set to zero: that would take longer than short texts do.
+  static std::unique_ptr<float[]> floats(int64_t count) { return std::unique_ptr<float[]>(new float[count]); }
 
   // Products of queries with a strip of keys, or of what is like either, into rows that are kScoreStride apart.
   // @param left [count, inner]; @param right `transposed()`
