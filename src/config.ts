@@ -38,6 +38,8 @@ export interface Config {
   /** Directories whose sub-directories are base models, in order of precedence. */
   modelsDirs: readonly string[];
   hub: HubConfig;
+  /** How much the directories that are made of GGUF files together may take of this machine's disk, bytes; null: no limit of ours. */
+  ggufDiskBytes: number | null;
   /** null: the embedded Postgres. */
   databaseUrl: string | null;
   /** null: the embedded Redis-compatible server. */
@@ -136,7 +138,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       problems.push(`${name} has ${text.length} characters; it needs ${MIN_KEY_LENGTH} or more: \`openssl rand -hex 24\` makes one`);
     return text;
   };
-  const hubDiskGb = integer('HUB_DISK_GB', 0, [0, 1_000_000]);
+  const diskBytes = (name: string): number | null => 1e9 * integer(name, 0, [0, 1_000_000]) || null;
   const host = env['HOST'] || '127.0.0.1';
   const port = integer('PORT', 3000, [0, 65535]);
   const config: Config = {
@@ -150,8 +152,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       allowed: allowedRepositories('ALLOW_MODEL_DOWNLOAD', env, problems),
       pushAllowed: allowedRepositories('ALLOW_HUB_PUSH', env, problems),
       privateHosts: listed(env['ALLOW_PRIVATE_HOSTS']),
-      diskBytes: hubDiskGb === 0 ? null : hubDiskGb * 1e9,
+      diskBytes: diskBytes('HUB_DISK_GB'),
     }),
+    ggufDiskBytes: diskBytes('GGUF_DISK_GB'),
     databaseUrl,
     redisUrl,
     storageUrl,

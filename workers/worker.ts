@@ -7,12 +7,14 @@ import { newWorkerId } from '../src/jobs/lost.ts';
 import { openReconciler, RECONCILE_EVERY_MS } from '../src/jobs/reconcile.ts';
 import { ANNOUNCE_EVERY_MS } from '../src/models/store.ts';
 import type { Services } from '../src/services.ts';
+import { isGgufFile } from './base-models/gguf-files.ts';
 import { cachedSnapshot } from './base-models/hub-cache.ts';
 import { type BaseModelDirectory, findBaseModels } from './base-models/on-disk.ts';
 import { openReadyDirectories } from './base-models/ready-directory.ts';
 import { sweepDownloads } from './base-models/sweep-downloads.ts';
+import { sweepGguf } from './base-models/sweep-gguf.ts';
 import { deviceName, memoryForTraining } from './devices.ts';
-import { openFileHashes } from './engine/io/base-model-files.ts';
+import { type FileHash, openFileHashes, openHashes } from './engine/io/base-model-files.ts';
 import { runExports } from './export/run-exports.ts';
 import { answerRequests } from './inference/answer-requests.ts';
 import { baseModelOf } from './job/base-model.ts';
@@ -59,12 +61,15 @@ export async function startWorker(services: Services, { devices, inferencePrefix
   await lookForDead();
   const looking = setInterval(lookForDead, RECONCILE_EVERY_MS);
 
-  const sweep = () => sweepHub(services, log).catch((error) => log.warn({ err: error }, 'downloaded models could not be swept'));
+  const sha256Of = openHashes();
+  const sweep = () =>
+    sweepBaseModels(services, { baseModels, sha256Of, log }).catch((error) => log.warn({ err: error }, 'base models on the disk could not be swept'));
   void sweep();
-  const sweeping = setInterval(sweep, SWEEP_DOWNLOADS_EVERY_MS);
+  const sweeping = setInterval(sweep, SWEEP_BASE_MODELS_EVERY_MS);
 
   const readyDir = openReadyDirectories({
     dataDir: config.dataDir,
+    sha256Of,
     environment: training.trainingEnvironment,
     prefix: inferencePrefix,
     log,
@@ -92,7 +97,7 @@ export async function startWorker(services: Services, { devices, inferencePrefix
     log,
   });
 
-  const baseModelFiles = openFileHashes();
+  const baseModelFiles = openFileHashes(sha256Of);
   const beside = openBeside({ services, workerId: id, freeSlots: places.free, log });
   const supervise = (jobId: string) =>
     superviseJob(jobId, {
@@ -144,14 +149,24 @@ export async function startWorker(services: Services, { devices, inferencePrefix
 /** What models that answer may have of the memory for training, unless the operator says. On a GPU there is no limit of ours: a job that needs it ends the process. */
 const half = (bytes: number | null): number | null => bytes && bytes / 2;
 
-const SWEEP_DOWNLOADS_EVERY_MS = 3_600_000;
+const SWEEP_BASE_MODELS_EVERY_MS = 3_600_000;
 
-async function sweepHub({ config, demand }: Services, log: Logger): Promise<void> {
-  const inUse = (await demand.unfinished()).flatMap((job) => {
+interface Sweep {
+  baseModels: ReturnType<typeof baseModelsOf>;
+  sha256Of: FileHash;
+  log: Logger;
+}
+
+async function sweepBaseModels({ config, demand }: Services, { baseModels, sha256Of, log }: Sweep): Promise<void> {
+  const { dataDir, hub, ggufDiskBytes } = config;
+  const jobs = await demand.unfinished();
+  const snapshots = jobs.flatMap((job) => {
     const { baseModelName: name, baseModelRevision: commit } = baseModelOf(job);
     return commit === undefined ? [] : [{ name, commit }];
   });
-  await sweepDownloads({ dataDir: config.dataDir, limitBytes: config.hub.diskBytes, inUse, log });
+  await sweepDownloads({ dataDir, limitBytes: hub.diskBytes, inUse: snapshots, log });
+  const inUse = jobs.map(baseModels.dirOf).filter((dir) => dir !== null && isGgufFile(dir)) as string[];
+  await sweepGguf({ dataDir, limitBytes: ggufDiskBytes, files: baseModels.ggufFiles(), inUse, sha256Of, log });
 }
 
 /** The base models on disk. Every announcement scans again, so a model that is added later can be used without a restart. */
@@ -179,5 +194,6 @@ function baseModelsOf(config: Services['config'], log: Logger) {
       return found.find(({ id, revision }) => id === name && revision === null)?.dir ?? null;
     },
     ids: () => found.map(({ id }) => id),
+    ggufFiles: () => found.map(({ dir }) => dir).filter(isGgufFile),
   };
 }

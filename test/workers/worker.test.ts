@@ -1,5 +1,8 @@
+import { existsSync } from 'node:fs';
+import { mkdir, utimes } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ggufDirectory } from '../../workers/base-models/gguf-files.ts';
 import type { ForkedTraining, ForkOptions } from '../../workers/process/forked.ts';
 import { type RunningWorker, startWorker } from '../../workers/worker.ts';
 import { type RunningService, runService } from '../running-service.ts';
@@ -7,6 +10,7 @@ import { type RunningService, runService } from '../running-service.ts';
 let service: RunningService;
 let worker: RunningWorker;
 let training_file: string;
+let abandoned: string;
 
 /** A job in training, as its process sees it. */
 interface Training {
@@ -34,6 +38,9 @@ function fakeProcess({ env }: ForkOptions): ForkedTraining {
 beforeAll(async () => {
   service = await runService();
   training_file = await service.upload();
+  abandoned = ggufDirectory(service.services.config.dataDir, 'a'.repeat(64));
+  await mkdir(abandoned, { recursive: true });
+  await utimes(abandoned, new Date(0), new Date(0));
   worker = await startWorker(service.services, { devices: ['0', '1'], trainingEnvironment: {}, fork: fakeProcess });
 });
 afterAll(async () => {
@@ -44,6 +51,12 @@ afterAll(async () => {
 
 const makeJob = async (): Promise<string> => (await service.post('/v1/fine_tuning/jobs', { model: 'graft-tiny', training_file })).json().id;
 const errorOf = async (id: string) => (await service.services.jobs.findAny(id))!.error?.code;
+
+describe('a worker', () => {
+  it('removes the directory of a GGUF file that is no longer here', async () => {
+    await vi.waitFor(() => expect(existsSync(abandoned)).toBe(false), 20_000);
+  });
+});
 
 describe('a worker with two slots', () => {
   it('trains two jobs at once, each on its own device, and a third when one of them has failed', async () => {

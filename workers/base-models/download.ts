@@ -7,12 +7,12 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ReadableStream } from 'node:stream/web';
 import { setTimeout as delay } from 'node:timers/promises';
-import { withFileLock } from '../../src/file-lock.ts';
 import { hashFile } from '../../src/formats/hashing.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { Hub, HubModel } from '../../src/hub/hub.ts';
 import type { HubFile } from '../../src/hub/hub-files.ts';
 import { isUnreachable } from '../../src/hub/hub-refusal.ts';
+import { type HeldDirectory, holdDirectory } from './held-directory.ts';
 import { snapshotDir } from './snapshots.ts';
 
 /** Consecutive tries without a new byte. */
@@ -34,14 +34,12 @@ export interface DownloadOptions {
 }
 
 /**
- * @returns the model's directory, at once if it is already on this machine
+ * @returns the model's directory, at once if it is already on this machine; it stays until it is left
  * @throws Refusal from the hub, `download_failed`, `corrupt_download`, `disk_full`; the signal's reason
  */
-export async function downloadModel(wanted: Pick<HubModel, 'name' | 'commit'>, options: DownloadOptions): Promise<string> {
+export async function downloadModel(wanted: Pick<HubModel, 'name' | 'commit'>, options: DownloadOptions): Promise<HeldDirectory> {
   const dir = snapshotDir(options.dataDir, wanted);
-  if (await exists(dir)) return dir;
-  return withFileLock(`${dir}.lock`, options.signal, async () => {
-    if (await exists(dir)) return dir; // another job has downloaded it in the meantime
+  const make = async () => {
     const model = await describeWithRetries(wanted, options);
     const partial = `${dir}.partial`;
     await mkdir(partial, { recursive: true });
@@ -53,8 +51,8 @@ export async function downloadModel(wanted: Pick<HubModel, 'name' | 'commit'>, o
     for (const { name } of model.files) await mkdir(dirname(join(partial, name)), { recursive: true });
     for (const file of model.files) await fetchFile(model, file, join(partial, file.name), { ...options, report });
     await rename(partial, dir);
-    return dir;
-  });
+  };
+  return holdDirectory(dir, { signal: options.signal, make });
 }
 
 /** Retries because the hub has already answered for this job: a short outage must not fail it now. */

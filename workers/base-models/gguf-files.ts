@@ -1,5 +1,6 @@
 /** GGUF files among the base models on disk. */
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describeGguf } from '../engine/gguf/import-gguf.ts';
 import { openGguf } from '../engine/gguf/read-file.ts';
 
@@ -12,6 +13,11 @@ export const isGgufFile = (path: string): boolean => path.endsWith(EXTENSION);
 /** Whether a file of this name is a model. */
 export const isGgufModel = (name: string): boolean => isGgufFile(name) && !name.startsWith('.') && !PROJECTOR.test(name);
 export const withoutExtension = (name: string): string => name.slice(0, -EXTENSION.length);
+
+/** Where Hugging Face directories are made of them. */
+export const ggufDirectories = (dataDir: string): string => join(dataDir, 'gguf');
+/** The one of the file with this hash. */
+export const ggufDirectory = (dataDir: string, sha256: string): string => join(ggufDirectories(dataDir), sha256);
 
 export interface GgufFacts {
   family: string;

@@ -2,18 +2,16 @@
  * The Hugging Face directories of base models. One is made of a GGUF file when it is first used: `DATA_DIR/gguf/{sha256}`, in a process of its own, because
  * the file may come from anyone and reading it takes all of a processor.
  */
-import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import { withFileLock } from '../../src/file-lock.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
-import { openHashes } from '../engine/io/base-model-files.ts';
+import type { FileHash } from '../engine/io/base-model-files.ts';
 import { forkChild } from '../process/child.ts';
 import { died } from '../process/died.ts';
 import type { TrainingError } from '../process/messages.ts';
-import { isGgufFile } from './gguf-files.ts';
+import { ggufDirectory, isGgufFile } from './gguf-files.ts';
+import { type HeldDirectory, holdDirectory, unswept } from './held-directory.ts';
 
 const PROGRAM = fileURLToPath(new URL('import-program.ts', import.meta.url));
 
@@ -34,33 +32,31 @@ interface Use {
 
 /**
  * @param dir of a model that was found on disk
- * @returns a directory that the engine opens, at once if nothing is to be made
+ * @returns a directory that the engine opens, at once if nothing is to be made; it stays until it is left
  * @throws Refusal for a file that cannot be read; TrainingProcessDied; the signal's reason
  */
-export type ReadyDirectory = (dir: string, use: Use) => Promise<string>;
+export type ReadyDirectory = (dir: string, use: Use) => Promise<HeldDirectory>;
 
 interface Options {
   dataDir: string;
+  sha256Of: FileHash;
   environment: Record<string, string>;
   /** Put before the command of the process: confinement.ts. */
   prefix?: readonly string[];
   log: Logger;
 }
 
-export function openReadyDirectories({ dataDir, environment, prefix = [], log }: Options): ReadyDirectory {
-  const sha256Of = openHashes();
+export function openReadyDirectories({ dataDir, sha256Of, environment, prefix = [], log }: Options): ReadyDirectory {
   return async (path, { signal, onStart = async () => {} }) => {
-    if (!isGgufFile(path)) return path;
+    if (!isGgufFile(path)) return unswept(path);
     const sha256 = await sha256Of(path, await stat(path));
-    const dir = join(dataDir, 'gguf', sha256);
-    if (existsSync(dir)) return dir;
-    return withFileLock(`${dir}.lock`, signal, async () => {
-      if (existsSync(dir)) return dir; // another job has made it in the meantime
+    const dir = ggufDirectory(dataDir, sha256);
+    const make = async () => {
       log.info({ path, dir }, 'making a Hugging Face directory of a GGUF file');
       await onStart();
       await imported({ path, dir, sha256 }, { environment, prefix, signal, log });
-      return dir;
-    });
+    };
+    return holdDirectory(dir, { signal, make });
   };
 }
 

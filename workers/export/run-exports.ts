@@ -14,8 +14,8 @@ import { keys } from '../../src/object-store/keys.ts';
 import type { Services } from '../../src/services.ts';
 import type { VllmConfig } from '../../src/vllm/config.ts';
 import { downloadModel } from '../base-models/download.ts';
+import { type HeldDirectory, unswept } from '../base-models/held-directory.ts';
 import type { ReadyDirectory } from '../base-models/ready-directory.ts';
-import { markUsed } from '../base-models/sweep-downloads.ts';
 import type { ExportResult } from '../engine/export/export.ts';
 import { CARD_FILE } from '../engine/io/adapter-card.ts';
 import { isAvailable } from '../job/base-model.ts';
@@ -191,9 +191,10 @@ async function converted(one: Export, output: string, { services, dir, progress,
     const local = modelDir(source);
     return local === null ? downloaded(source, { config, hub }, signal) : readyDir(local, { signal });
   };
+  const held = source.base === null ? await baseDir() : unswept(base);
   return exportInProcess(
     {
-      modelDir: source.base === null ? await baseDir() : base,
+      modelDir: held.dir,
       adapterDir: source.adapter === null ? null : adapter,
       format: one.format as ConvertedFormat,
       dtype: one.dtype,
@@ -207,13 +208,11 @@ async function converted(one: Export, output: string, { services, dir, progress,
       onProgress: (bytes, total) => Object.assign(progress, { doneBytes: bytes, totalBytes: total }),
       signal,
     },
-  );
+  ).finally(held.leave);
 }
 
-async function downloaded(source: Export['source'], { config, hub }: Pick<Services, 'config' | 'hub'>, signal: AbortSignal): Promise<string> {
-  const dir = await downloadModel({ name: announcedName(source), commit: source.modelRevision! }, { hub, dataDir: config.dataDir, signal });
-  await markUsed(dir);
-  return dir;
+function downloaded(source: Export['source'], { config, hub }: Pick<Services, 'config' | 'hub'>, signal: AbortSignal): Promise<HeldDirectory> {
+  return downloadModel({ name: announcedName(source), commit: source.modelRevision! }, { hub, dataDir: config.dataDir, signal });
 }
 
 async function cardOf(

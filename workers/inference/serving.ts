@@ -8,8 +8,8 @@ import { parseHubName } from '../../src/hub/hub-name.ts';
 import type { StoredModel } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import { downloadModel } from '../base-models/download.ts';
+import type { HeldDirectory } from '../base-models/held-directory.ts';
 import type { ReadyDirectory } from '../base-models/ready-directory.ts';
-import { markUsed } from '../base-models/sweep-downloads.ts';
 import type { Device } from '../devices.ts';
 import { forkInference, type InferenceProcess } from './forked.ts';
 import type { LocalGeneration } from './messages.ts';
@@ -76,14 +76,12 @@ export function openServing({ services, workDir, modelDir, readyDir, idleDevice,
   };
 
   /** The directory of the weights that a model stands on. @throws Refusal */
-  async function baseDir({ base: { id, revision }, name }: ServedModel, signal: AbortSignal): Promise<string> {
+  async function baseDir({ base: { id, revision }, name }: ServedModel, signal: AbortSignal): Promise<HeldDirectory> {
     const local = modelDir({ model: id, modelRevision: revision });
     if (local !== null) return readyDir(local, { signal });
     if (revision === null || parseHubName(id) === null || !hub.allows(id))
       throw new Refusal('no_worker', `The worker no longer has the base model of "${name}"`, { param: 'model', hint: 'Send the request again.' });
-    const dir = await downloadModel({ name: id, commit: revision }, { hub, dataDir: config.dataDir, signal });
-    await markUsed(dir);
-    return dir;
+    return downloadModel({ name: id, commit: revision }, { hub, dataDir: config.dataDir, signal });
   }
 
   async function answer(generation: Generation, reply: Reply, signal: AbortSignal): Promise<void> {
@@ -93,13 +91,13 @@ export function openServing({ services, workDir, modelDir, readyDir, idleDevice,
         param: 'max_tokens',
         hint: 'Whoever runs the worker sets CHAT_MAX_TOKENS.',
       });
-    const inUse: { leave(): void }[] = [];
-    const fetched = async (one: StoredModel | null) => {
-      if (one === null) return null;
-      const files = await stored.use(one);
-      inUse.push(files);
-      return files;
+    const inUse: { leave(): void | Promise<void> }[] = [];
+    const using = async <T extends (typeof inUse)[number]>(opening: Promise<T>): Promise<T> => {
+      const opened = await opening;
+      inUse.push(opened);
+      return opened;
     };
+    const fetched = async (one: StoredModel | null) => one && using(stored.use(one));
     try {
       const base = await fetched(model.tunedBase);
       const adapter = await fetched(model.adapter);
@@ -108,14 +106,14 @@ export function openServing({ services, workDir, modelDir, readyDir, idleDevice,
         maxTokens: rest.maxTokens ?? maxTokens,
         model: {
           key: baseKey(model),
-          dir: base?.dir ?? (await baseDir(model, signal)),
+          dir: (base ?? (await using(baseDir(model, signal)))).dir,
           adapter: adapter && { key: adapter.key, dir: adapter.dir },
           templateKwargs: model.templateKwargs,
         },
       };
       await startProcess().generate(local, reply, signal);
     } finally {
-      for (const { leave } of inUse) leave();
+      for (const { leave } of inUse) await leave();
     }
   }
 

@@ -6,9 +6,9 @@ import { announcedName, parseHubName } from '../../src/hub/hub-name.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import type { Services } from '../../src/services.ts';
 import { downloadModel } from '../base-models/download.ts';
+import type { HeldDirectory } from '../base-models/held-directory.ts';
 import type { ReadyDirectory } from '../base-models/ready-directory.ts';
 import { snapshotDir } from '../base-models/snapshots.ts';
-import { markUsed } from '../base-models/sweep-downloads.ts';
 import { addEvent } from './progress.ts';
 
 type Needs = Pick<Services, 'config' | 'hub' | 'jobRecord'>;
@@ -37,12 +37,15 @@ export function isAvailable(
  * The directory of a job's model from the hub, which is downloaded if necessary.
  * @throws Refusal, JobLost, or the signal's reason
  */
-export async function hubModelDir(job: Job, { services, signal, log }: { services: Needs; signal: AbortSignal; log: Logger }): Promise<string> {
+export async function hubModelDir(
+  job: Job,
+  { services, signal, log }: { services: Needs; signal: AbortSignal; log: Logger },
+): Promise<HeldDirectory> {
   const { config, hub } = services;
   const { baseModelName: name, baseModelRevision: commit } = baseModelOf(job);
   const say = (message: string) => addEvent(services, job, { level: 'info', message });
   let startedMs: number | null = null;
-  const dir = await downloadModel(
+  const held = await downloadModel(
     { name, commit: commit! },
     {
       hub,
@@ -59,10 +62,9 @@ export async function hubModelDir(job: Job, { services, signal, log }: { service
       },
     },
   );
-  await markUsed(dir);
   if (startedMs !== null)
     await say(`Downloaded and verified ${atCommit({ name, commit: commit! })} in ${Math.round((Date.now() - startedMs) / 1000)} s`);
-  return dir;
+  return held;
 }
 
 /**
@@ -73,7 +75,7 @@ export async function localModelDir(
   job: Job,
   found: string,
   { services, readyDir, signal }: { services: Needs; readyDir: ReadyDirectory; signal: AbortSignal },
-): Promise<string> {
+): Promise<HeldDirectory> {
   const onStart = () => addEvent(services, job, { level: 'info', message: `Reading ${basename(found)}, once for all jobs on this worker` });
   return readyDir(found, { signal, onStart });
 }

@@ -2,6 +2,7 @@
 import type { ProofFindings } from '../../src/formats/adapter-proof.ts';
 import { Refusal } from '../../src/formats/refusal.ts';
 import type { Job } from '../../src/jobs/job.ts';
+import { unswept } from '../base-models/held-directory.ts';
 import type { Seat } from '../placement/shared-place.ts';
 import { TrainingProcessDied } from '../process/died.ts';
 import type { ForkedTraining } from '../process/forked.ts';
@@ -73,10 +74,15 @@ async function attempt(job: Job, localDir: string | null, placed: Placed & Pick<
     const datasetSizes = await fetchDatasets(job, folder, services); // first, so that a mistake in a file is reported before a model is downloaded
     const signal = AbortSignal.any([watch.lost, stopping]);
     const baseDir = () => (localDir === null ? hubModelDir(job, { services, signal, log }) : localModelDir(job, localDir, { ...placed, signal }));
-    const modelPath = (await fetchTunedBase(job, folder, services)) ?? (await baseDir());
-    await services.setbacks.endWait(job);
-    const lineage = openLineage(job, placed.baseModelFiles(modelPath));
-    await trainUntilOver({ ...placed, job, modelPath, folder, lineage, resumes: certifyResumes(services, job), datasetSizes });
+    const tunedBase = await fetchTunedBase(job, folder, services);
+    const { dir: modelPath, leave } = tunedBase === null ? await baseDir() : unswept(tunedBase);
+    try {
+      await services.setbacks.endWait(job);
+      const lineage = openLineage(job, placed.baseModelFiles(modelPath));
+      await trainUntilOver({ ...placed, job, modelPath, folder, lineage, resumes: certifyResumes(services, job), datasetSizes });
+    } finally {
+      await leave();
+    }
   } finally {
     await folder.remove();
   }

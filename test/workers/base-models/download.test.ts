@@ -33,7 +33,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
-const download = (signal = new AbortController().signal, more = {}) => downloadModel(model, { hub, dataDir, signal, ...more });
+const download = async (signal = new AbortController().signal, more = {}) => {
+  const { dir, leave } = await downloadModel(model, { hub, dataDir, signal, ...more });
+  await leave();
+  return dir;
+};
 const partial = () => join(`${snapshotDir(dataDir, model)}.partial`, WEIGHTS);
 const servedOf = (name: string) => server.served.filter(({ file }) => file === name);
 
@@ -43,7 +47,7 @@ describe('downloadModel', () => {
     expect(dir).toBe(snapshotDir(dataDir, model));
     for (const name of await readdir(dir)) expect(await readFile(join(dir, name)), name).toEqual(files.get(name));
     expect(await readdir(dir)).toEqual(expect.arrayContaining(['config.json', 'tokenizer.json', WEIGHTS]));
-    expect((await readdir(dirname(dir))).sort()).toEqual([model.commit, `${model.commit}.lock`]);
+    expect((await readdir(dirname(dir))).sort()).toEqual(['', '.held', '.lock', '.used'].map((kind) => `${model.commit}${kind}`));
     expect(await newestSnapshots(dataDir)).toMatchObject([{ ...model, dir }]);
   });
 
@@ -51,7 +55,8 @@ describe('downloadModel', () => {
     const name = 'additional_chat_templates/tool_use.jinja';
     const templated = { ...model, name: 'org/templates' };
     server.repositories.set(templated.name, repository(new Map([...files, [name, Buffer.from('tools')]])));
-    const dir = await downloadModel(templated, { hub, dataDir, signal: new AbortController().signal });
+    const { dir, leave } = await downloadModel(templated, { hub, dataDir, signal: new AbortController().signal });
+    await leave();
     expect(await readFile(join(dir, name), 'utf8')).toBe('tools');
   });
 

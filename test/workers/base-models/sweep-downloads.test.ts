@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type HeldDirectory, holdDirectory } from '../../../workers/base-models/held-directory.ts';
 import { allSnapshots, snapshotDir } from '../../../workers/base-models/snapshots.ts';
-import { markUsed, sweepDownloads } from '../../../workers/base-models/sweep-downloads.ts';
+import { sweepDownloads } from '../../../workers/base-models/sweep-downloads.ts';
 
 const log = pino({ level: 'silent' });
 const HOUR_MS = 3_600_000;
@@ -25,6 +26,8 @@ async function make(dir: string, agoHours: number): Promise<string> {
   return dir;
 }
 const snapshot = (digit: number, agoHours: number) => make(snapshotDir(dataDir, { name: 'org/model', commit: commit(digit) }), agoHours);
+const hold = (dir: string): Promise<HeldDirectory> =>
+  holdDirectory(dir, { signal: new AbortController().signal, make: () => Promise.reject(new Error('it is there')) });
 const left = async () => (await allSnapshots(dataDir)).map((one) => one.commit[0]).join('');
 
 describe('the sweep of downloaded models', () => {
@@ -32,7 +35,7 @@ describe('the sweep of downloaded models', () => {
     await snapshot(1, 50);
     await snapshot(2, 40);
     await snapshot(3, 30);
-    await markUsed(await snapshot(4, 60));
+    await (await hold(await snapshot(4, 60))).leave();
     const inUse = [{ name: 'org/model', commit: commit(1) }];
     await sweepDownloads({ dataDir, limitBytes: null, inUse, log });
     expect(await left()).toBe('1234');
@@ -41,6 +44,16 @@ describe('the sweep of downloaded models', () => {
     await sweepDownloads({ dataDir, limitBytes: 0, inUse, log });
     expect(await left()).toBe('1');
     expect(await readdir(join(dataDir, 'hub', 'org', 'model'))).toEqual([commit(1)]);
+  });
+
+  it('past the limit › keeps a snapshot that somebody reads, and removes it once it is left', async () => {
+    const { leave } = await hold(await snapshot(1, 50));
+    const sweep = () => sweepDownloads({ dataDir, limitBytes: 0, inUse: [], log });
+    await sweep();
+    expect(await left()).toBe('1');
+    await leave();
+    await sweep();
+    expect(await left()).toBe('');
   });
 
   it('removes a download that nobody continued for a week, and none that was continued yesterday', async () => {

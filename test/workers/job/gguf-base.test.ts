@@ -1,12 +1,16 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ggufDirectory } from '../../../workers/base-models/gguf-files.ts';
+import { sweepGguf } from '../../../workers/base-models/sweep-gguf.ts';
 import { readTemplateSources } from '../../../workers/engine/data/template/template-files.ts';
 import { Tokenizer } from '../../../workers/engine/data/tokenizer.ts';
 import { exportModelGguf } from '../../../workers/engine/gguf/export-gguf.ts';
+import { openHashes } from '../../../workers/engine/io/base-model-files.ts';
 import { sha256 } from '../../sha256.ts';
 import { superviseJobs } from './supervised-jobs.ts';
 
@@ -50,7 +54,34 @@ describe('a job whose base model is a GGUF file', () => {
     const messages = (await jobs.get(again, '/events')).json().data.map(({ message }: { message: string }) => message);
     expect(messages).not.toContain('Reading tiny.F32.gguf, once for all jobs on this worker');
     const made = await readdir(join(jobs.service.services.config.dataDir, 'gguf'));
-    expect(made.filter((name) => !name.endsWith('.lock'))).toEqual([sha256(readFileSync(file))]);
+    expect(made.filter((name) => !/\.(lock|held|used)$/.test(name))).toEqual([sha256(readFileSync(file))]);
+  });
+
+  it('while the directory is swept › keeps it to its end; the next job makes it again', async () => {
+    const { dataDir } = jobs.service.services.config;
+    const dir = ggufDirectory(dataDir, sha256(readFileSync(file)));
+    const sweep = () => sweepGguf({ dataDir, limitBytes: 0, files: [file], inUse: [], sha256Of: openHashes(), log: pino({ level: 'silent' }) });
+    const during: boolean[] = [];
+    const takeProcess = jobs.takeProcessWith((training) => ({
+      async *train(options) {
+        await sweep();
+        during.push(existsSync(dir));
+        yield* training.train(options);
+      },
+      async verify(deliveredDir) {
+        await sweep();
+        during.push(existsSync(dir));
+        return training.verify(deliveredDir);
+      },
+    }));
+    const [swept, next] = [await jobs.makeJob({ seed: 7 }), await jobs.makeJob({ seed: 7 })];
+    await jobs.supervise(swept, { modelDir: () => file, takeProcess });
+    expect((await jobs.get(swept)).json()).toMatchObject({ status: 'succeeded', error: null });
+    expect(during).toEqual([true, true]);
+    await sweep();
+    expect(existsSync(dir)).toBe(false);
+    await jobs.supervise(next, { modelDir: () => file });
+    expect(await jobs.weights(next)).toEqual(await jobs.weights(swept));
   });
 
   it('that is not whole › fails with what is wrong, and leaves nothing behind', async () => {

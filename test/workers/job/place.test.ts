@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { unswept } from '../../../workers/base-models/held-directory.ts';
 import type { Supervision } from '../../../workers/job/supervision.ts';
 import { superviseJob } from '../../../workers/job/take-job.ts';
 import { type RunningService, runService } from '../../running-service.ts';
@@ -27,7 +28,7 @@ const supervise = (jobId: string, takePlace: Supervision['takePlace']) =>
     workerId: 'worker-a',
     workDir,
     modelDir: () => 'a directory',
-    readyDir: async (dir: string) => dir,
+    readyDir: async (dir: string) => unswept(dir),
     baseModelFiles: async () => [],
     takePlace,
     stopping: new AbortController().signal,

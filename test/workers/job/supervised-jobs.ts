@@ -10,7 +10,7 @@ import { trainingEnvironment } from '../../../src/config.ts';
 import { keys } from '../../../src/object-store/keys.ts';
 import type { ObjectStore } from '../../../src/object-store/object-store.ts';
 import { openReadyDirectories } from '../../../workers/base-models/ready-directory.ts';
-import { openFileHashes } from '../../../workers/engine/io/base-model-files.ts';
+import { openFileHashes, openHashes } from '../../../workers/engine/io/base-model-files.ts';
 import type { Supervision } from '../../../workers/job/supervision.ts';
 import { superviseJob } from '../../../workers/job/take-job.ts';
 import type { Place } from '../../../workers/placement/places.ts';
@@ -61,7 +61,7 @@ export async function superviseJobs(settings: Record<string, string> = {}) {
       workerId: 'worker-a',
       workDir,
       modelDir: () => tiny,
-      readyDir: openReadyDirectories({ dataDir: service.services.config.dataDir, environment: trainingEnvironment(), log }),
+      readyDir: openReadyDirectories({ dataDir: service.services.config.dataDir, sha256Of: openHashes(), environment: trainingEnvironment(), log }),
       baseModelFiles: openFileHashes(),
       takePlace: async () => ({ devices: [null], takeProcess, trained, leave: () => {} }),
       stopping: new AbortController().signal,

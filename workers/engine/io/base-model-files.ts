@@ -14,11 +14,14 @@ interface Known {
   sha256: Promise<string>;
 }
 
+/** @returns the SHA-256 of a file with this size and modification time */
+export type FileHash = (path: string, stats: { size: number; mtimeMs: number }) => Promise<string>;
+
 /**
  * Keeps the hash of each file while its size and modification time stay the same: gigabytes are not read again for every job.
  * @returns a function that hashes a file
  */
-export function openHashes(): (path: string, stats: { size: number; mtimeMs: number }) => Promise<string> {
+export function openHashes(): FileHash {
   const known = new Map<string, Known>();
   return (path, { size: sizeBytes, mtimeMs }) => {
     const before = known.get(path);
@@ -31,9 +34,7 @@ export function openHashes(): (path: string, stats: { size: number; mtimeMs: num
 }
 
 /** @returns a function that hashes a model directory's files, sorted by name. A directory that was made of a GGUF file is that file */
-export function openFileHashes(): (modelDir: string) => Promise<HashedFile[]> {
-  const sha256Of = openHashes();
-
+export function openFileHashes(sha256Of: FileHash = openHashes()): (modelDir: string) => Promise<HashedFile[]> {
   return async (modelDir) => {
     const source = readGgufSource(modelDir);
     if (source !== null) return [source];
