@@ -15,8 +15,8 @@ export interface FoundProcess {
 
 const PROGRAMS: readonly (readonly [RegExp, Role])[] = [
   [/src\/server\.ts/, 'api'],
-  [/workers\/main\.ts/, 'worker'],
-  [/workers\/process\/program\.ts/, 'training'],
+  [/workers\/main\.m?[tj]s/, 'worker'],
+  [/workers\/process\/program\.m?[tj]s/, 'training'],
   [/valkey-server/, 'valkey'],
   [/postgres/, 'postgres'],
 ];

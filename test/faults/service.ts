@@ -34,8 +34,8 @@ export interface Service {
   /** Resolves when the API process has ended. */
   ended(): Promise<void>;
   processes(...roles: Role[]): FoundProcess[];
-  /** The training process that has this job, if one has taken it. */
-  trainingPid(jobId: string): number | null;
+  /** The training process that took this job last; null if none has, or it has ended. @throws Error for one that is not found as what it is */
+  trainingProcess(jobId: string): FoundProcess | null;
 }
 
 interface ServiceOptions {
@@ -108,9 +108,11 @@ export async function openService({ home, workers, env = {} }: ServiceOptions): 
     async ended() {
       while (isUp()) await delay(50);
     },
-    trainingPid(jobId) {
+    trainingProcess(jobId) {
       const line = log.findLast((found) => found['jobId'] === jobId && typeof found['trainingPid'] === 'number');
-      return (line?.['trainingPid'] as number | undefined) ?? null;
+      const found = processes().find(({ pid }) => pid === line?.['trainingPid']);
+      if (found !== undefined && found.role !== 'training') throw new Error(`process ${found.pid} trains a job, but is taken for "${found.role}"`);
+      return found ?? null;
     },
   };
 }

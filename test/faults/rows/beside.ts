@@ -18,9 +18,10 @@ async function sideBySide({ service, truth, random, jobIds }: Try): Promise<{ tr
       const { status, lastStep } = await truth.job(id);
       if (status === 'running' && lastStep > 0) training.push(id);
     }
-    const shared = training.map(service.trainingPid).find((pid, index, pids) => pids.indexOf(pid) < index);
+    const pidOf = (id: string) => service.trainingProcess(id)?.pid;
+    const shared = training.map(pidOf).find((pid, index, pids) => pids.indexOf(pid) < index);
     if (shared === undefined) continue;
-    const jobs = training.filter((id) => service.trainingPid(id) === shared);
+    const jobs = training.filter((id) => pidOf(id) === shared);
     await delay(500 * random.next());
     return { training: service.processes('training').find(({ pid }) => pid === shared) ?? null, jobs };
   }

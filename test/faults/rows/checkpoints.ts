@@ -47,8 +47,8 @@ export const checkpointFaults: readonly Fault[] = damages.map(([name, damage]) =
   plain(`${name}, then a kill`, async (one) => {
     const wait = 1 + one.random.below(3);
     for (let seen = 0; seen < wait; seen++) await one.untilCheckpoint();
-    const training = one.service.processes('training').find(({ pid }) => pid === one.service.trainingPid(one.jobId));
-    if (training === undefined) return;
+    const training = one.service.trainingProcess(one.jobId);
+    if (training === null) return;
     signal(training.pid, 'SIGSTOP'); // no newer checkpoint while this one is damaged
     const files = await newestCheckpoint(one);
     if (files.length > 0) damage(files, one.random);

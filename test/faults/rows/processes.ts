@@ -6,8 +6,7 @@ import { signal } from '../processes.ts';
 /** Longer than the heartbeat's timeout and the reconciler's round: another worker has the job then. */
 const TAKEOVER_MS = 90_000;
 
-/** The training process that has the job; null when none has it yet, or it has ended. */
-const trainingProcess = ({ service, jobId }: Try) => service.processes('training').find(({ pid }) => pid === service.trainingPid(jobId)) ?? null;
+const trainingProcess = ({ service, jobId }: Try) => service.trainingProcess(jobId);
 
 function signalAll({ service }: Try, role: Parameters<Try['service']['processes']>[0], name: NodeJS.Signals): void {
   for (const { pid } of service.processes(role!)) signal(pid, name);

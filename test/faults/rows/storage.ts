@@ -111,8 +111,9 @@ export const storageFaults: readonly Fault[] = [
 
   plain('training process out of memory', async (one) => {
     await one.untilProgress();
-    const pid = one.service.trainingPid(one.jobId);
-    if (pid === null || !existsSync(`/proc/${pid}`)) return;
+    const training = one.service.trainingProcess(one.jobId);
+    if (training === null) return;
+    const { pid } = training;
     if (!existsSync(MEMORY_GROUP)) mkdirSync(MEMORY_GROUP);
     writeFileSync(join(MEMORY_GROUP, 'memory.limit_in_bytes'), String(MEMORY_LEFT_BYTES));
     try {

@@ -76,10 +76,7 @@ const deleted: Fault = {
   }),
 };
 
-function isTraining(jobId: string, service: Try['service']): boolean {
-  const pid = service.trainingPid(jobId);
-  return pid !== null && service.processes('training').some((process) => process.pid === pid);
-}
+const isTraining = (jobId: string, service: Try['service']): boolean => service.trainingProcess(jobId) !== null;
 
 const ROWS_OF_A_JOB = `SELECT ${['job_events', 'step_metrics', 'checkpoints', 'job_reports']
   .map((table) => `(SELECT count(*)::int FROM ${table} WHERE job_id = $1) AS ${table}`)
