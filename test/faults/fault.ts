@@ -17,6 +17,8 @@ export interface Fault {
   jobs?: number;
   /** Whether jobs may train beside each other; if it does not say, each trains alone. */
   beside?: boolean;
+  /** Whether the service is started anew for each try; if it does not say, one runs through all of them. */
+  fresh?: boolean;
   /** Workers that the service runs; 1 if it does not say. */
   workers?: number;
   /** A try or two of it run in `npm test`. */
@@ -51,8 +53,8 @@ export interface Try {
   untilProgress(): Promise<void>;
   /** Waits until a checkpoint has been recorded that was not before. */
   untilCheckpoint(): Promise<void>;
-  /** From now on, the service can continue. Without a call, when `disturb` returns. */
-  canContinue(): void;
+  /** From now on, the service can continue with this job; if it does not say, with the first. Without a call, when `disturb` returns. */
+  canContinue(jobId?: string): void;
 }
 
 /** A fault that needs nothing but the service. */

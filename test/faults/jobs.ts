@@ -10,7 +10,11 @@ const BATCH_SIZE = 4;
 /** Epochs of six steps each: a few seconds of training on two cores, and long enough for a dozen interruptions. */
 const EPOCHS: Record<Length, number> = { short: 10, long: 50 };
 
+/** Of a job that trains beside others: one short example a step gains by passes that hold those of all, which a worker measures before it goes on with them. */
+const BESIDE = { n_epochs: 3, batch_size: 1 };
+
 export const stepsOf = (length: Length): number => (EPOCHS[length] * EXAMPLES) / BATCH_SIZE;
+export const BESIDE_STEPS = (BESIDE.n_epochs * EXAMPLES) / BESIDE.batch_size;
 
 export const trainingData = (): string =>
   Array.from({ length: EXAMPLES }, (_, index) => {
@@ -21,17 +25,20 @@ export const trainingData = (): string =>
     return `${JSON.stringify({ messages })}\n`;
   }).join('');
 
-/** Of a job that may train beside others: it has no seed and no dropout, so that there is no undisturbed run to compare its bytes with. */
-export const besideBody = (trainingFile: string, length: Length): object => ({
-  ...jobBody(trainingFile, length),
-  seed: null,
-  tuning: { type: 'lora', r: 4 },
-});
-
 export const jobBody = (trainingFile: string, length: Length): object => ({
   model: BASE_MODEL,
   training_file: trainingFile,
   seed: 11,
   tuning: { type: 'lora', r: 4, lora_dropout: 0.1 },
-  hyperparameters: { n_epochs: EPOCHS[length], batch_size: BATCH_SIZE, learning_rate: 0.001, save_steps: SAVE_STEPS, precision: 'f32' },
+  hyperparameters: { ...HYPERPARAMETERS, n_epochs: EPOCHS[length], batch_size: BATCH_SIZE },
 });
+
+/** Of a job that may train beside others: it has no seed and no dropout, so that there is no undisturbed run to compare its bytes with. */
+export const besideBody = (trainingFile: string): object => ({
+  model: BASE_MODEL,
+  training_file: trainingFile,
+  tuning: { type: 'lora', r: 4 },
+  hyperparameters: { ...HYPERPARAMETERS, ...BESIDE },
+});
+
+const HYPERPARAMETERS = { learning_rate: 0.001, save_steps: SAVE_STEPS, precision: 'f32' };

@@ -34,7 +34,7 @@ export interface RowResult {
 const undisturbedRuns = new Map<Length, Undisturbed>();
 
 export async function runRow(fault: Fault, { tries, seed, logsDir, print }: RowOptions): Promise<RowResult> {
-  const { name, length = 'short', jobs = 1, beside = false, workers = 1 } = fault;
+  const { name, length = 'short', jobs = 1, beside = false, fresh = false, workers = 1 } = fault;
   const home = makeHome();
   const result: RowResult = { name, tries: 0, lost: 0, wrongBytes: 0, irregular: 0, continuedAfterSeconds: [], problems: [] };
   let disturbance: Disturbance | null = null;
@@ -59,6 +59,10 @@ export async function runRow(fault: Fault, { tries, seed, logsDir, print }: RowO
       for (let index = 0; index < tries; index++) {
         const random = seededRandom(seed + index);
         const key = `${name}-${index}`;
+        if (fresh && index > 0) {
+          await service.stop();
+          await service.start();
+        }
         await api.model(BASE_MODEL);
         const outcome = await runTry(opened, { service, api, truth, random, trainingFile, length, jobs, beside, undisturbed, key }).catch(
           (error: Error): Outcome => ({ jobIds: [], lost: true, wrongBytes: false, irregular: [error.message], continuedAfterSeconds: null }),

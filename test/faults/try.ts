@@ -4,7 +4,7 @@ import type { Random } from '../random.ts';
 import type { Api } from './api.ts';
 import type { Disturbance, Try } from './fault.ts';
 import { checkSucceeded, type Findings } from './invariants.ts';
-import { besideBody, jobBody, type Length, stepsOf } from './jobs.ts';
+import { BESIDE_STEPS, besideBody, jobBody, type Length, stepsOf } from './jobs.ts';
 import type { Service } from './service.ts';
 import type { JobState, Truth } from './truth.ts';
 
@@ -42,8 +42,9 @@ interface TryOptions {
 
 export async function runTry(disturbance: Disturbance, options: TryOptions): Promise<Outcome> {
   const { service, api, truth, random, undisturbed, length } = options;
-  const body = options.beside ? besideBody : jobBody;
-  const weights = options.beside ? null : undisturbed.weights;
+  const { body, ...wanted } = options.beside
+    ? { body: besideBody, steps: BESIDE_STEPS, weights: null }
+    : { body: jobBody, steps: stepsOf(length), weights: undisturbed.weights };
   const jobIds: string[] = [];
   for (let index = 0; index < options.jobs; index++)
     jobIds.push((await api.create(body(options.trainingFile, length), `${options.key}-${index}`)).id);
@@ -59,8 +60,8 @@ export async function runTry(disturbance: Disturbance, options: TryOptions): Pro
     untilRandomMoment: () => delay(random.next() * undisturbed.seconds * 1000),
     untilProgress: () => untilMore('lastStep', jobId, truth),
     untilCheckpoint: () => untilMore('checkpoints', jobId, truth),
-    canContinue() {
-      continued ??= secondsToContinue(jobId, truth);
+    canContinue(id = jobId) {
+      continued ??= secondsToContinue(id, truth);
     },
   };
   await disturbance.disturb(one);
@@ -68,7 +69,7 @@ export async function runTry(disturbance: Disturbance, options: TryOptions): Pro
   const findings: Findings[] = [];
   for (const id of jobIds) {
     await untilEnded(id, truth);
-    const check = disturbance.check ?? ((job: string) => checkSucceeded(job, { weights, steps: stepsOf(length) }, options));
+    const check = disturbance.check ?? ((job: string) => checkSucceeded(job, wanted, options));
     findings.push(await check(id, one));
   }
   const orphans = await orphansOf(service);

@@ -4,50 +4,22 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Refused } from '../api.ts';
 import { ask } from '../ask.ts';
+import { watchCancels } from '../cancels.ts';
 import { type Fault, plain, type Try } from '../fault.ts';
 import type { Findings } from '../invariants.ts';
 import { signal } from '../processes.ts';
 
-/** Steps that are recorded this long after a cancel was answered were written after it. */
-const AFTERWARDS_MS = 3_000;
-/** Whoever waits for the training to stop would take longer; a loaded machine takes seconds as well. */
-const ANSWER_LIMIT_MS = 5_000;
-
-interface Recorded {
-  steps: number;
-  checkpoints: number;
-  events: number;
-}
-
-async function recorded({ truth, jobId }: Try): Promise<Recorded> {
-  const { recordedSteps, checkpoints, events } = await truth.job(jobId);
-  return { steps: recordedSteps, checkpoints, events };
-}
-
 const cancelled: Fault = {
   name: 'cancelled',
   open() {
-    const answered = new Map<string, { recorded: Recorded; afterMs: number }>();
+    const cancels = watchCancels();
     return {
       async disturb(one) {
         await one.untilRandomMoment();
-        const startedMs = performance.now();
-        if (!(await ask(one.api, one.jobId, 'cancel'))) return;
-        answered.set(one.jobId, { afterMs: performance.now() - startedMs, recorded: await recorded(one) });
+        await cancels.cancel(one.jobId, one);
       },
-      async check(id, one): Promise<Findings> {
-        const { status } = await one.truth.job(id);
-        const answer = answered.get(id);
-        if (answer === undefined) return { lost: status !== 'succeeded', wrongBytes: false, irregular: [] };
-        await delay(AFTERWARDS_MS);
-        const later = await recorded(one);
-        const irregular = (Object.keys(later) as (keyof Recorded)[])
-          .filter((what) => later[what] !== answer.recorded[what])
-          .map((what) => `after the cancel was answered, ${later[what] - answer.recorded[what]} ${what} were written`);
-        if (answer.afterMs > ANSWER_LIMIT_MS) irregular.push(`the cancel was answered after ${(answer.afterMs / 1000).toFixed(1)} s`);
-        for (const step of await one.api.checkpointSteps(id)) await one.api.checkpointAdapter(id, step);
-        return { lost: status !== 'cancelled', wrongBytes: false, irregular };
-      },
+      check: async (id, one) =>
+        (await cancels.check(id, one)) ?? { lost: (await one.truth.job(id)).status !== 'succeeded', wrongBytes: false, irregular: [] },
     };
   },
 };
