@@ -59,6 +59,7 @@ async function setUp(/** @type {import('./setup/stamp.mjs').Parts} */ parts) {
       await step('embedded Postgres', () => linkPostgres(root));
       await step('embedded Valkey', () => installValkey(root));
     }
+    await step('programs, each as one file', () => bundlePrograms(root));
     if (variant && downloading) {
       const size = variant === 'cuda' ? 'with the CUDA libraries, a 3 GB download' : 'for the CPU, a 270 MB download';
       let library = '';
@@ -67,7 +68,6 @@ async function setUp(/** @type {import('./setup/stamp.mjs').Parts} */ parts) {
         library = folder;
         return filled ? 'unpacked' : 'already in the cache';
       });
-      await step('programs that train, answer and export, each as one file', () => bundlePrograms(root));
       await step('TensorFlow.js binding', async () =>
         (await tensorflowBinding({ root, variant, library })).built ? 'compiled' : 'already compiled',
       );
@@ -114,7 +114,7 @@ async function lockClone() {
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
 const { quick, parts } = readArguments(process.argv.slice(2));
 const hasCurrent = () => quick && isCurrent({ root, parts });
-const hasPrograms = () => !parts.tensorflow || areBundled(root);
+const hasPrograms = () => areBundled(root);
 if (!(hasCurrent() && hasPrograms())) {
   const lock = await lockClone();
   if (!hasCurrent()) await setUp(parts);

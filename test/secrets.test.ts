@@ -24,7 +24,7 @@ afterAll(() => {
 
 /** Runs a program of the service. @returns all that it has printed, also later */
 function start(program: string, env: Record<string, string>) {
-  const child = spawn(process.execPath, ['--import', 'tsx', program], {
+  const child = spawn(process.execPath, ['scripts/run.mjs', program], {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], DATA_DIR: join(home, 'data'), PORT: '0', WORKERS: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

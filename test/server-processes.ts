@@ -29,7 +29,7 @@ export async function openServerProcesses(): Promise<ServerProcesses> {
     dataDir,
     start(settings = {}) {
       const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], DATA_DIR: dataDir, PORT: '0', WORKERS: '0', ...settings };
-      const child = spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+      const child = spawn(process.execPath, ['scripts/run.mjs', 'src/server.ts'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
       children.push(child);
       let text = '';
       for (const stream of [child.stdout, child.stderr])

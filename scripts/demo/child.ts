@@ -28,7 +28,7 @@ export async function startService({ root, dataDir, logFile, settings }: Start):
   const port = await freePort();
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !LEFT_OUT.includes(name)));
   const log = openSync(logFile, 'w', 0o600);
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], {
+  const child = spawn(process.execPath, ['scripts/run.mjs', 'src/server.ts'], {
     cwd: root,
     env: { ...env, DATA_DIR: dataDir, PORT: String(port), ...settings },
     stdio: ['ignore', log, log],

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { environmentWith } from '../config.ts';
+import { oneFile } from '../one-file.ts';
 import type { Services } from '../services.ts';
 import { WORKERS_STOP_MS } from '../stop-in-time.ts';
 import { endIfSilent, SILENT_MS } from './end-if-silent.ts';
@@ -41,7 +42,8 @@ export function startWorkers({ config, urls, log }: Pick<Services, 'config' | 'u
     let restartAfterMs = FIRST_RESTART_AFTER_MS;
     while (!stopping.signal.aborted) {
       // The IPC channel tells the worker when this process is gone: it emits `disconnect` even after a kill -9.
-      const child = spawn(process.execPath, ['--import', tsx, workerProgram], {
+      const file = oneFile(workerProgram);
+      const child = spawn(process.execPath, file === null ? ['--import', tsx, workerProgram] : ['--enable-source-maps', file], {
         env,
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });

@@ -1,7 +1,10 @@
 /** Has datasets read in a thread of their own, which starts with the first file and ends when there has been none for a while. */
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { oneFile } from '../one-file.ts';
 import type { Read, Reading } from './reader-thread.ts';
 
+const THREAD = fileURLToPath(new URL('reader-thread.ts', import.meta.url));
 /** How long the thread waits for another file: starting it takes half a second, keeping it some 60 MB. */
 const IDLE_MS = 60_000;
 /** What the thread may allocate. A line of 8 MiB becomes 300 MB of values at worst. */
@@ -31,7 +34,7 @@ export function openReader(storageUrl: string): Reader {
   };
 
   function start(): Worker {
-    const started = new Worker(new URL('./reader-thread.mjs', import.meta.url), {
+    const started = new Worker(oneFile(THREAD) ?? new URL('./reader-thread.mjs', import.meta.url), {
       workerData: { storageUrl },
       resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB },
     });

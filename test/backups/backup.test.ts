@@ -22,7 +22,7 @@ let unread: string;
 
 /** Runs `npm run backup` or `npm run restore` as a user does. */
 async function program(command: 'save' | 'restore', dir: string, env: Record<string, string>): Promise<{ code: number; output: string }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/backup.ts', command, dir], {
+  const child = spawn(process.execPath, ['scripts/run.mjs', 'scripts/backup.ts', command, dir], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -66,7 +66,7 @@ export async function openService({ home, workers, env = {} }: ServiceOptions): 
     killAll,
     isUp,
     async start() {
-      const child = spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], {
+      const child = spawn(process.execPath, ['scripts/run.mjs', 'src/server.ts'], {
         cwd: ROOT,
         env: {
           PATH: process.env['PATH'],

@@ -52,7 +52,7 @@ export async function makeHome(): Promise<{ dataDir: string; modelsDir: string; 
 }
 
 function start(program: string, { dataDir, modelsDir }: { dataDir: string; modelsDir: string }, env: Record<string, string>): Program {
-  const child = spawn(process.execPath, ['--import', 'tsx', program], {
+  const child = spawn(process.execPath, ['scripts/run.mjs', program], {
     cwd: root,
     env: { ...process.env, DATA_DIR: dataDir, MODELS_DIR: modelsDir, ROOT_API_KEY: JOURNEY_KEY, LOG_LEVEL: 'info', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -14,7 +14,7 @@ afterAll(() => service.close());
 
 /** Runs `npm run accounts` as the operator does, beside the running service. @returns its lines, each as its cells */
 async function accounts(...args: string[]): Promise<{ code: number | null; lines: string[][]; errors: string }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/accounts.ts', ...args], {
+  const child = spawn(process.execPath, ['scripts/run.mjs', 'scripts/accounts.ts', ...args], {
     env: { ...process.env, DATA_DIR: service.services.config.dataDir },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

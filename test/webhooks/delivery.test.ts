@@ -290,5 +290,5 @@ function startProcess(): ChildProcess {
   const { urls, config } = service.services;
   const servers = { DATABASE_URL: urls.database, REDIS_URL: urls.redis, STORAGE_URL: urls.storage, DATA_DIR: config.dataDir };
   const settings = { ROOT_API_KEY: 'a-key-of-enough-length', ALLOW_PRIVATE_HOSTS: '127.0.0.1', PORT: '0', WORKERS: '0', LOG_LEVEL: 'warn' };
-  return spawn(process.execPath, ['--import', 'tsx', 'src/server.ts'], { env: { ...process.env, ...servers, ...settings }, stdio: 'ignore' });
+  return spawn(process.execPath, ['scripts/run.mjs', 'src/server.ts'], { env: { ...process.env, ...servers, ...settings }, stdio: 'ignore' });
 }

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { oneFile } from './one-file.ts';
+import { oneFile } from '../../src/one-file.ts';
 import { killedWithParent } from './parent-death.ts';
 
 /** How many of its last output lines are kept to explain a crash. What ended it is told first: a stack (25 lines) of each thread may come after that. */

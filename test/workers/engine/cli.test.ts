@@ -27,7 +27,7 @@ afterAll(() => rm(dir, { recursive: true, force: true }));
 function run(...args: string[]): Promise<{ exitCode: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     const environment = { ...process.env, HOME: dir }; // measurements of the machine are cached there
-    execFile(process.execPath, ['--import', 'tsx', 'workers/engine/cli.ts', ...args], { cwd: root, env: environment }, (error, stdout, stderr) =>
+    execFile(process.execPath, ['scripts/run.mjs', 'workers/engine/cli.ts', ...args], { cwd: root, env: environment }, (error, stdout, stderr) =>
       resolve({ exitCode: typeof error?.code === 'number' ? error.code : 0, stdout, stderr: withoutTensorFlow(stderr) }),
     );
   });

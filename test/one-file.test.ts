@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { areBundled, bundlePrograms } from '../../../scripts/setup/programs.mjs';
-import { oneFile } from '../../../workers/process/one-file.ts';
+import { areBundled, bundlePrograms, PROGRAMS } from '../scripts/setup/programs.mjs';
+import { oneFile } from '../src/one-file.ts';
 
 let root: string;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'graft-one-file-'));
-  for (const folder of ['inference', 'export']) write(`workers/${folder}/program.ts`, 'export {};\n');
+  for (const program of PROGRAMS) write(program, 'export {};\n');
   write('workers/process/program.ts', "import { place } from '../place.ts';\nconsole.log(place as string);\n");
   write('workers/place.ts', 'export const place: string = import.meta.url;\n');
 });
