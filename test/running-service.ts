@@ -8,6 +8,7 @@ import { readConfig } from '../src/config.ts';
 import type { ErrorBody } from '../src/http/statuses.ts';
 import { ANNOUNCE_EVERY_MS, type AnnouncedModel, type WorkerIdentity } from '../src/models/store.ts';
 import { openServices, type Services } from '../src/services.ts';
+import { copyTemplate } from './database-template.ts';
 
 export const API_KEY = 'graft-test-key';
 
@@ -29,6 +30,7 @@ export interface RunningService {
 /** Starts the whole service on its own embedded servers, with a worker that announces `graft-tiny` and does nothing. @param settings further variables of the environment */
 export async function runService(settings: Record<string, string> = {}): Promise<RunningService> {
   const dataDir = await mkdtemp(join(tmpdir(), 'graft-test-'));
+  if (settings['DATABASE_URL'] === undefined) await copyTemplate(dataDir);
   const services = await openServices(readConfig({ DATA_DIR: dataDir, WORKERS: '0', LOG_LEVEL: 'silent', ...settings }));
   const tiny = { id: 'graft-tiny', family: 'llama', parameters: 4_000_000, sizeBytes: 8_000_000, revision: null };
   const worker = fakeWorker(services, { id: 'worker-test', hostname: 'here', device: 'CPU' }, [tiny]);
