@@ -1,7 +1,8 @@
 /** Names and shapes of a model's weights, from its configuration alone. */
 import { expertBiases, expertShapes } from './expert-shapes.ts';
 import { headsOf, mixedSize } from './mixers.ts';
-import type { DeltaNet, DeltaNetNames, ModelConfig, SoftmaxAttention } from './model-config.ts';
+import type { DeltaNet, ModelConfig, SoftmaxAttention } from './model-config.ts';
+import type { DeltaNetNames } from './module-names.ts';
 
 interface LinearLayer {
   out: number;

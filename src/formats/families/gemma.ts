@@ -1,6 +1,7 @@
 /** Gemma 1, 2 and the text model of 3: scaled embeddings, norms stored minus one, GeGLU. */
 import type { ConfigFields } from '../config-fields.ts';
-import type { Activation, ModelConfig, ModuleNames } from '../model-config.ts';
+import type { Activation, ModelConfig } from '../model-config.ts';
+import type { ModuleNames } from '../module-names.ts';
 import { readRotary } from '../rotary.ts';
 import { ACTIVATIONS, type Family, layerWindows, withAttentionBias } from './family.ts';
 import { type Differences, LLAMA_NAMES, llamaLike } from './llama.ts';

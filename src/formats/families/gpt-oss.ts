@@ -1,6 +1,7 @@
 /** gpt-oss: experts with biases behind a clamped SwiGLU, a sink for each head, a window in every other layer. */
 import type { ConfigFields } from '../config-fields.ts';
-import type { ExpertNames, ModelConfig } from '../model-config.ts';
+import type { ModelConfig } from '../model-config.ts';
+import type { ExpertNames } from '../module-names.ts';
 import { shown } from '../shown.ts';
 import { type Family, layerWindows, withAttentionBias } from './family.ts';
 import { LLAMA_NAMES, llamaLike } from './llama.ts';

@@ -1,6 +1,7 @@
 /** LFM2: most layers are short convolutions, some have softmax attention. */
 import type { ConfigFields } from '../config-fields.ts';
-import type { Mixer, ModelConfig, ModuleNames } from '../model-config.ts';
+import type { Mixer, ModelConfig } from '../model-config.ts';
+import type { ModuleNames } from '../module-names.ts';
 import { type Family, layerTypes } from './family.ts';
 import { LLAMA_NAMES, llamaLike } from './llama.ts';
 

@@ -1,6 +1,7 @@
 /** Llama, and the families that differ from it only a little. */
 import type { ConfigFields } from '../config-fields.ts';
-import type { Activation, Mixer, ModelConfig, ModuleNames } from '../model-config.ts';
+import type { Activation, Mixer, ModelConfig } from '../model-config.ts';
+import type { ModuleNames } from '../module-names.ts';
 import { type Rotary, type RotaryDefaults, readRotary } from '../rotary.ts';
 import {
   ACTIVATIONS,

@@ -3,7 +3,8 @@
  * to PEFT, which cannot adapt it, because it gives two results: `all-linear` leaves it out here.
  */
 import type { ConfigFields } from '../config-fields.ts';
-import type { ExpertNames, ModelConfig } from '../model-config.ts';
+import type { ModelConfig } from '../model-config.ts';
+import type { ExpertNames } from '../module-names.ts';
 import { shown } from '../shown.ts';
 import { blockNumbers, type Family, rotatedLayers, withAttentionBias } from './family.ts';
 import { LLAMA_NAMES, llamaLike } from './llama.ts';

@@ -1,6 +1,7 @@
 /** Mixtures of experts whose blocks are otherwise those of a dense family. */
 import type { ConfigFields } from '../config-fields.ts';
-import type { ExpertNames, Experts, ModelConfig } from '../model-config.ts';
+import type { Experts, ModelConfig } from '../model-config.ts';
+import type { ExpertNames } from '../module-names.ts';
 import { blockNumbers, everyLayer, type Family, withAttentionBias } from './family.ts';
 import { llamaLike } from './llama.ts';
 

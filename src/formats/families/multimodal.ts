@@ -4,7 +4,8 @@
  */
 import type { ConfigFields } from '../config-fields.ts';
 import { MATHS_FIELDS } from '../maths-fields.ts';
-import type { ModelConfig, ModuleNames } from '../model-config.ts';
+import type { ModelConfig } from '../model-config.ts';
+import type { ModuleNames } from '../module-names.ts';
 import { isRecord } from '../record.ts';
 import { commonParts, type Family } from './family.ts';
 import { gemma3 } from './gemma.ts';

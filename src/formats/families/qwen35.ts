@@ -1,6 +1,7 @@
 /** Qwen3.5 and Qwen3-Next: most layers are gated delta nets, and every fourth one has gated softmax attention. */
 import type { ConfigFields } from '../config-fields.ts';
-import type { DeltaNet, DeltaNetNames, ExpertNames, Mixer, ModelConfig } from '../model-config.ts';
+import type { DeltaNet, Mixer, ModelConfig } from '../model-config.ts';
+import type { DeltaNetNames, ExpertNames } from '../module-names.ts';
 import { readRotary } from '../rotary.ts';
 import { shown } from '../shown.ts';
 import { type Family, layerTypes, withAttentionBias } from './family.ts';
