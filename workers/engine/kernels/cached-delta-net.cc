@@ -1,5 +1,5 @@
-// The convolution and the delta rule (delta-rule.h) for new tokens of texts whose states are in the session, where they are updated. Tokens of one
-// text are neighbours, in their order. What a token gets depends on its own text alone, to the bit.
+// The convolution, and the delta rule or a state space (delta-rule.h), for new tokens of texts whose states are in the session, where they are
+// updated. Tokens of one text are neighbours, in their order. What a token gets depends on its own text alone, to the bit.
 #include <vector>
 
 #include "delta-rule.h"
@@ -31,17 +31,18 @@ std::vector<Run> runs_of(RecurrentStates *states, int64_t layer, const tf::Tenso
   return runs;
 }
 
-class CachedDeltaRule : public DeltaKernel {
+template <bool corrects>
+class CachedDeltaRule : public DeltaKernel<corrects> {
  public:
-  explicit CachedDeltaRule(tf::OpKernelConstruction *construction) : DeltaKernel(construction) {
+  explicit CachedDeltaRule(tf::OpKernelConstruction *construction) : DeltaKernel<corrects>(construction) {
     OP_REQUIRES_OK(construction, construction->GetAttr("layer", &layer_));
   }
   void Compute(tf::OpKernelContext *context) override {
     DeltaSizes sizes;
-    if (!read_sizes(context, &sizes)) return;
+    if (!this->read_sizes(context, &sizes)) return;
     const int64_t tokens = sizes.rows * sizes.length;
     OP_REQUIRES(context, context->input(5).NumElements() == tokens && context->input(6).NumElements() == tokens,
-                absl::InvalidArgumentError(absl::StrCat(name(), ": there is not a place for each token")));
+                absl::InvalidArgumentError(absl::StrCat(this->name(), ": there is not a place for each token")));
     tf::Tensor *o = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, context->input(2).shape(), &o));
     RecurrentStates *states = nullptr;
@@ -131,6 +132,18 @@ REGISTER_OP("GraftCachedDeltaRule")
     .Attr("layer: int")
     .SetIsStateful()
     .SetShapeFn(unknown_shapes);
+REGISTER_OP("GraftCachedStateSpace")
+    .Input("q: float")
+    .Input("k: float")
+    .Input("v: float")
+    .Input("g: float")
+    .Input("b: float")
+    .Input("slots: int32")
+    .Input("positions: int32")
+    .Output("o: float")
+    .Attr("layer: int")
+    .SetIsStateful()
+    .SetShapeFn(unknown_shapes);
 REGISTER_OP("GraftCachedConvolution")
     .Input("x: float")
     .Input("w: float")
@@ -140,7 +153,8 @@ REGISTER_OP("GraftCachedConvolution")
     .Attr("layer: int")
     .SetIsStateful()
     .SetShapeFn(unknown_shapes);
-REGISTER_KERNEL_BUILDER(Name("GraftCachedDeltaRule").Device(tf::DEVICE_CPU), CachedDeltaRule);
+REGISTER_KERNEL_BUILDER(Name("GraftCachedDeltaRule").Device(tf::DEVICE_CPU), CachedDeltaRule<true>);
+REGISTER_KERNEL_BUILDER(Name("GraftCachedStateSpace").Device(tf::DEVICE_CPU), CachedDeltaRule<false>);
 REGISTER_KERNEL_BUILDER(Name("GraftCachedConvolution").Device(tf::DEVICE_CPU), CachedConvolution);
 
 }  // namespace

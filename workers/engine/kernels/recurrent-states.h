@@ -1,4 +1,5 @@
-// What delta nets keep of the texts that are being continued, whatever their length. A session has one such store.
+// What delta nets, Mamba layers and short convolutions keep of the texts that are being continued, whatever their length. A session has one such
+// store.
 #pragma once
 
 #include <map>

@@ -134,6 +134,10 @@ export const deltaRuleKernel = (inputs: [Tensor, Tensor, Tensor, Tensor, Tensor,
 /** @param inputs those of `deltaRuleKernel`, the v − Sᵀk that it returned and the gradient of o. @returns the gradients of q, k, v, g and β */
 export const deltaRuleGradientKernel = (inputs: Tensor[]): Tensor[] => backend.executeMultipleOutputs('GraftDeltaRuleGradient', [], inputs, 5);
 
+/** The same without the correction: only o, and its gradient without the errors. */
+export const stateSpaceKernel = (inputs: Tensor[]): Tensor => backend.executeSingleOutput('GraftStateSpace', [], inputs);
+export const stateSpaceGradientKernel = (inputs: Tensor[]): Tensor[] => backend.executeMultipleOutputs('GraftStateSpaceGradient', [], inputs, 5);
+
 /** The attribute of kernels with a cache for each layer. */
 export const ofLayer = (layer: number): OpAttribute[] => [{ name: 'layer', type: TF_ATTR_INT, value: layer }];
 
@@ -144,6 +148,10 @@ export const ofLayer = (layer: number): OpAttribute[] => [{ name: 'layer', type:
  */
 export const cachedDeltaRuleKernel = (inputs: Tensor[], { layer }: { layer: number }): Tensor =>
   backend.executeSingleOutput('GraftCachedDeltaRule', ofLayer(layer), inputs);
+
+/** The same without the correction. */
+export const cachedStateSpaceKernel = (inputs: Tensor[], { layer }: { layer: number }): Tensor =>
+  backend.executeSingleOutput('GraftCachedStateSpace', ofLayer(layer), inputs);
 
 /**
  * The sums of a causal convolution for tokens whose texts' last inputs are in the session's cache, where they are replaced.

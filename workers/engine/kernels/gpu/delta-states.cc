@@ -1,5 +1,5 @@
-// GraftDeltaRule and GraftDeltaRuleGradient (delta-rule.h) for a GPU: a block for each value head of a row, which goes over the tokens one after the
-// other. A thread computes columns of the state, which no other reads in the forward pass.
+// The delta rule, the state space and their gradients (delta-rule.h) for a GPU: a block for each value head of a row, which goes over the tokens one
+// after the other. A thread computes columns of the state, which no other reads in the forward pass.
 #include <algorithm>
 
 #include "delta-rule.h"
@@ -15,7 +15,7 @@ namespace tf = tensorflow;
 constexpr int64_t kGroup = 64;
 
 constexpr char kSource[] = R"cuda(
-struct Sizes { int length, key_heads, value_heads, key_size, value_size; };
+struct Sizes { int length, key_heads, value_heads, key_size, value_size, corrects; };
 // Where a block's tokens are.
 struct Head {
   long long first;  // token of the row
@@ -33,6 +33,7 @@ struct Head {
 __device__ float decay_of(const float *g, const int *positions, long long token, long long at) { return positions[token] == 0 ? 0.0f : expf(g[at]); }
 
 // @param states zeroed, [blocks, key_size, value_size]
+// @param errors null without a correction
 extern "C" __global__ void forward(const float *q, const float *k, const float *v, const float *g, const float *b, const int *positions, float *states,
                                    float *o, float *errors, const Sizes s) {
   const Head head(s);
@@ -48,13 +49,13 @@ extern "C" __global__ void forward(const float *q, const float *k, const float *
         element *= decay;
         predicted += element * keys[i];
       }
-      const float error = v[at] - predicted, update = error * b[head.one(s, token)];
+      const float error = s.corrects ? v[at] - predicted : v[at], update = error * b[head.one(s, token)];
       for (int i = 0; i < s.key_size; i++) {
         float &element = state[i * s.value_size + column];
         element += update * keys[i];
         result += element * queries[i];
       }
-      errors[at] = error;
+      if (s.corrects) errors[at] = error;
       o[at] = result;
     }
 }
@@ -108,7 +109,7 @@ extern "C" __global__ void gradient(const float *q, const float *k, const float 
           d_u += d_element * keys[j];
         }
         u[column] = error * beta;
-        d_values[column] = d_u * beta;
+        d_values[column] = s.corrects ? d_u * beta : 0.0f;
         d_v[head.value(s, token) + column] = d_u * beta;
         of_beta += d_u * error;
       }
@@ -161,7 +162,7 @@ extern "C" __global__ void sum_shared(const float *from, float *to, long long co
 
 // As in the source.
 struct SourceSizes {
-  int32_t length, key_heads, value_heads, key_size, value_size;
+  int32_t length, key_heads, value_heads, key_size, value_size, corrects;
 };
 
 std::shared_ptr<Program> program() {
@@ -170,7 +171,8 @@ std::shared_ptr<Program> program() {
 }
 
 SourceSizes in_source(const DeltaSizes &sizes) {
-  return {int32_t(sizes.length), int32_t(sizes.key_heads), int32_t(sizes.value_heads), int32_t(sizes.key_size), int32_t(sizes.value_size)};
+  return {int32_t(sizes.length),   int32_t(sizes.key_heads),  int32_t(sizes.value_heads),
+          int32_t(sizes.key_size), int32_t(sizes.value_size), int32_t(sizes.corrects)};
 }
 
 absl::Status allocate_zeros(tf::OpKernelContext *context, const StreamScope &scope, int64_t floats, tf::Tensor *tensor) {
@@ -178,15 +180,16 @@ absl::Status allocate_zeros(tf::OpKernelContext *context, const StreamScope &sco
   return status.ok() ? fill_zeros(scope, tensor) : status;
 }
 
-class DeltaRule : public DeltaKernel {
+template <bool corrects>
+class DeltaRule : public DeltaKernel<corrects> {
  public:
-  using DeltaKernel::DeltaKernel;
+  using DeltaKernel<corrects>::DeltaKernel;
   void Compute(tf::OpKernelContext *context) override {
     DeltaSizes sizes;
-    if (!read_sizes(context, &sizes)) return;
+    if (!this->read_sizes(context, &sizes)) return;
     tf::Tensor *o = nullptr, *errors = nullptr, states;
     OP_REQUIRES_OK(context, context->allocate_output(0, context->input(2).shape(), &o));
-    OP_REQUIRES_OK(context, context->allocate_output(1, context->input(2).shape(), &errors));
+    if (corrects) OP_REQUIRES_OK(context, context->allocate_output(1, context->input(2).shape(), &errors));
     const int64_t blocks = sizes.rows * sizes.value_heads;
     if (o->NumElements() == 0) return;
     const StreamScope scope(context);
@@ -194,7 +197,7 @@ class DeltaRule : public DeltaKernel {
     OP_REQUIRES_OK(context, allocate_zeros(context, scope, blocks * sizes.key_size * sizes.value_size, &states));
     const void *inputs[6];
     for (int i = 0; i < 6; i++) inputs[i] = context->input(i).data();
-    const void *memory = states.data(), *to = o->data(), *of_errors = errors->data();
+    const void *memory = states.data(), *to = o->data(), *of_errors = corrects ? errors->data() : nullptr;
     const SourceSizes given = in_source(sizes);
     OP_REQUIRES_OK(context,
                    program()->launch(scope, "forward", blocks, threads_for_row(sizes.value_size),
@@ -202,12 +205,13 @@ class DeltaRule : public DeltaKernel {
   }
 };
 
-class DeltaRuleGradient : public DeltaKernel {
+template <bool corrects>
+class DeltaRuleGradient : public DeltaKernel<corrects> {
  public:
-  using DeltaKernel::DeltaKernel;
+  using DeltaKernel<corrects>::DeltaKernel;
   void Compute(tf::OpKernelContext *context) override {
     DeltaSizes sizes;
-    if (!read_sizes(context, &sizes)) return;
+    if (!this->read_sizes(context, &sizes)) return;
     tf::Tensor *out[5], memory, of_heads[2];
     for (int i = 0; i < 5; i++) OP_REQUIRES_OK(context, context->allocate_output(i, context->input(i).shape(), &out[i]));
     if (out[2]->NumElements() == 0) return;
@@ -219,8 +223,9 @@ class DeltaRuleGradient : public DeltaKernel {
     for (tf::Tensor &tensor : of_heads)
       OP_REQUIRES_OK(context, context->allocate_temp(tf::DT_FLOAT, {tokens * sizes.value_heads * sizes.key_size}, &tensor));
     const void *q = context->input(0).data(), *k = context->input(1).data(), *g = context->input(3).data(), *b = context->input(4).data(),
-               *positions = context->input(5).data(), *errors = context->input(6).data(), *d_o = context->input(7).data(), *states = memory.data(),
-               *d_q = of_heads[0].data(), *d_k = of_heads[1].data(), *d_v = out[2]->data(), *d_g = out[3]->data(), *d_b = out[4]->data();
+               *positions = context->input(5).data(), *errors = context->input(corrects ? 6 : 2).data(),
+               *d_o = context->input(corrects ? 7 : 6).data(), *states = memory.data(), *d_q = of_heads[0].data(), *d_k = of_heads[1].data(),
+               *d_v = out[2]->data(), *d_g = out[3]->data(), *d_b = out[4]->data();
     const SourceSizes given = in_source(sizes);
     OP_REQUIRES_OK(context, program()->launch(scope, "gradient", blocks, threads_for_row(sizes.value_size),
                                               {&q, &k, &g, &b, &positions, &errors, &d_o, &states, &d_q, &d_k, &d_v, &d_g, &d_b, &given}));
@@ -232,8 +237,10 @@ class DeltaRuleGradient : public DeltaKernel {
   }
 };
 
-REGISTER_FOR_GPU(Name("GraftDeltaRule"), DeltaRule);
-REGISTER_FOR_GPU(Name("GraftDeltaRuleGradient"), DeltaRuleGradient);
+REGISTER_FOR_GPU(Name("GraftDeltaRule"), DeltaRule<true>);
+REGISTER_FOR_GPU(Name("GraftDeltaRuleGradient"), DeltaRuleGradient<true>);
+REGISTER_FOR_GPU(Name("GraftStateSpace"), DeltaRule<false>);
+REGISTER_FOR_GPU(Name("GraftStateSpaceGradient"), DeltaRuleGradient<false>);
 
 }  // namespace
 }  // namespace graft::gpu

@@ -13,6 +13,7 @@ struct DeltaToken {
   int64_t key_size;
   const float *q, *k;  // [key_size]
   float decay, beta;
+  bool corrects;  // otherwise error = v
 };
 
 // Gradients of a token's inputs, to which a block of columns adds its part.

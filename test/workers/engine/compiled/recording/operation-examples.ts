@@ -5,6 +5,7 @@ import {
   addedOuter,
   cachedConvolutionKernel,
   cachedDeltaRuleKernel,
+  cachedStateSpaceKernel,
   checkpoint,
   deltaRuleGradientKernel,
   deltaRuleKernel,
@@ -15,6 +16,8 @@ import {
   rollLastAxis,
   rowProductsKernel,
   statelessUniform,
+  stateSpaceGradientKernel,
+  stateSpaceKernel,
   subtractAt,
 } from '../../../../../workers/engine/tensorflow/native.ts';
 import { dequantizeKernel } from '../../../../../workers/engine/tensorflow/quantization.ts';
@@ -143,9 +146,15 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     const inputs = deltaInputs(x);
     return deltaRuleGradientKernel([...inputs, ...deltaRuleKernel(inputs)]);
   }),
+  GraftStateSpace: example((x) => stateSpaceKernel(deltaInputs(x))),
+  GraftStateSpaceGradient: example((x) => stateSpaceGradientKernel([...deltaInputs(x), deltaInputs(x)[2]])),
   GraftCachedDeltaRule: example((x) => {
     const [q, k, v, g, beta] = deltaInputs(x).map((input) => tf.reshape(input, [x.shape[0], 1, ...input.shape.slice(2)]));
     return cachedDeltaRuleKernel([q!, k!, v!, g!, beta!, ofRows(x, 0), ofRows(x, 0)], { layer: 0 });
+  }),
+  GraftCachedStateSpace: example((x) => {
+    const [q, k, v, g, beta] = deltaInputs(x).map((input) => tf.reshape(input, [x.shape[0], 1, ...input.shape.slice(2)]));
+    return cachedStateSpaceKernel([q!, k!, v!, g!, beta!, ofRows(x, 0), ofRows(x, 0)], { layer: 0 });
   }),
   GraftCachedConvolution: example((x) => cachedConvolutionKernel([x, tf.ones([6, 3]), ofRows(x, 0), ofRows(x, 0)], { layer: 0 })),
   GraftAdapterRows: example((x, w) => adapterRowsKernel(x, ofRows(x, -1), [x, tf.matMul(x, w)], 0)),
