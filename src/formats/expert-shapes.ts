@@ -50,10 +50,15 @@ export function storedForms(config: Described): Map<string, readonly StoredPart[
   if (experts === undefined || names.experts?.stored === undefined) return forms;
   const { count, intermediateSize: size } = experts;
   const { router, gateAndUp, down, stored } = names.experts;
-  const numbers = Array.from({ length: count }, (_, expert) => expert);
   for (const block of sparseBlocks(config)) {
     const part = (name: string, shape: readonly number[]) => ({ name: `${block}.${name}.weight`, shape });
     forms.set(`${block}.${router}.weight`, [part(stored.router, [count, hiddenSize])]);
+    if ('gateAndUp' in stored) {
+      forms.set(`${block}.${gateAndUp}`, [part(stored.gateAndUp, [count, 2 * size, hiddenSize])]);
+      forms.set(`${block}.${down}`, [part(stored.down, [count, hiddenSize, size])]);
+      continue;
+    }
+    const numbers = Array.from({ length: count }, (_, expert) => expert);
     const gatesAndUps = numbers.flatMap((e) => [stored.gate(e), stored.up(e)].map((name) => part(name, [size, hiddenSize])));
     forms.set(`${block}.${gateAndUp}`, gatesAndUps);
     const downs = numbers.map((e) => part(stored.down(e), [hiddenSize, size]));

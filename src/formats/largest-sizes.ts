@@ -17,11 +17,12 @@ export const LARGEST: Readonly<Record<string, number>> = {
   ...{ intermediate_size: 16 * WIDTH, intermediate_size_mlp: 16 * WIDTH, interleave_moe_layer_step: LAYERS, n_inner: 16 * WIDTH },
   ...{ num_attention_heads: HEADS, num_key_value_heads: HEADS, n_head: HEADS },
   ...{ linear_num_key_heads: HEADS, linear_num_value_heads: HEADS, linear_key_head_dim: WIDTH, linear_value_head_dim: WIDTH },
+  ...{ mamba_n_heads: HEADS, mamba_n_groups: HEADS, mamba_d_head: WIDTH, mamba_d_state: WIDTH, mamba_expand: 64 },
   // A convolution of so many tokens would be as long as a sentence.
-  ...{ linear_conv_kernel_dim: 64, conv_L_cache: 64 },
+  ...{ linear_conv_kernel_dim: 64, conv_L_cache: 64, mamba_d_conv: 64 },
   ...{ block_ff_dim: 16 * WIDTH, block_multiple_of: WIDTH },
   ...{ num_experts: EXPERTS, num_local_experts: EXPERTS, num_experts_per_tok: EXPERTS, decoder_sparse_step: LAYERS },
-  ...{ moe_intermediate_size: 16 * WIDTH, shared_expert_intermediate_size: 16 * WIDTH },
+  ...{ moe_intermediate_size: 16 * WIDTH, shared_expert_intermediate_size: 16 * WIDTH, shared_intermediate_size: 16 * WIDTH },
   vocab_size: 2 ** 22,
   ...{ max_position_embeddings: TOKENS, n_positions: TOKENS, original_max_position_embeddings: TOKENS },
 };

@@ -5,7 +5,7 @@
 import { type Static, Type } from 'typebox';
 import { count } from './count.ts';
 import type { Precision } from './hyperparameters.ts';
-import { headsOf, mixedSize } from './mixers.ts';
+import { convolvedSize, headsOf, innerSize, mixedSize } from './mixers.ts';
 import type { Mixer, ModelConfig } from './model-config.ts';
 import { isBuffer, usedHeadWeight, weightShapes } from './module-shapes.ts';
 import { blocksOf, momentsIn8Bits, type Optim } from './optimizer.ts';
@@ -202,6 +202,8 @@ function mixerBytes(mixer: Mixer, config: ModelConfig, product: number): number 
     return product * (2 * (heads + kvHeads) * headSize + gates) + F32_BYTES * heads;
   }
   if (mixer.kind === 'short_convolution') return product * 3 * hiddenSize;
+  // All projections; and in f32 what the states give.
+  if (mixer.kind === 'mamba') return product * (innerSize(mixer) + convolvedSize(mixer) + mixer.heads) + F32_BYTES * innerSize(mixer);
   const values = mixer.valueHeads * mixer.valueSize;
   // All projections; and in f32 the results of the delta rule and the errors that it learned from.
   return product * (mixedSize(mixer) + values + 2 * mixer.valueHeads) + F32_BYTES * 2 * values;

@@ -48,8 +48,26 @@ export interface ShortConvolution {
   bias: boolean;
 }
 
+/** A Mamba-2 layer (Dao & Gu 2024) behind a causal convolution: each head has a state that decays by the time steps which the tokens take. */
+export interface Mamba {
+  kind: 'mamba';
+  /** heads / groups heads share what is written into their states at, and read from (B and C). */
+  groups: number;
+  heads: number;
+  /** Of B and C. */
+  stateSize: number;
+  headSize: number;
+  /** How many tokens the convolution sees, the current one included. */
+  convolutionTokens: number;
+  convolutionBias: boolean;
+  /** Whether its matrices have a bias. */
+  bias: boolean;
+  /** Of the time steps; null: none. */
+  stepLimits: { least: number; most: number } | null;
+}
+
 /** How a layer mixes its tokens. */
-export type Mixer = SoftmaxAttention | DeltaNet | ShortConvolution;
+export type Mixer = SoftmaxAttention | DeltaNet | ShortConvolution | Mamba;
 
 export interface AttentionConfig {
   /** Whether the projections to queries, keys and values have a bias. */

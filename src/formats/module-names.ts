@@ -7,9 +7,12 @@ export interface ExpertNames {
   gateAndUp: string;
   down: string;
   /** The MLP of all tokens, and to the gate of its result if there is one. */
-  shared?: { gate: string; up: string; down: string; outputGate?: string };
-  /** How files name the matrices of one expert, if not all of them are in one. */
-  stored?: { router: string; gate(expert: number): string; up(expert: number): string; down(expert: number): string };
+  shared?: MlpNames & { outputGate?: string };
+  /** How files name the modules, if not so: of all experts in one, or of one expert each. */
+  stored?: { router: string } & (
+    | { gateAndUp: string; down: string }
+    | { gate(expert: number): string; up(expert: number): string; down(expert: number): string }
+  );
   /** The last parts of the names that the matrices had as modules in transformers 4. PEFT still takes them for those of now. */
   former?: { router: string; gate: string; up: string; down: string };
 }
@@ -29,6 +32,24 @@ export interface DeltaNetNames {
   norm: string;
   output: string;
 }
+
+/** Module and parameter names of a Mamba layer. */
+export interface MambaNames {
+  module: string;
+  /** To the gates of its output, then what the convolution goes over (x, B and C), then the time steps. */
+  input: string;
+  convolution: string;
+  /** Parameters. */
+  stepBias: string;
+  decayLog: string;
+  /** What of x is added to what the state gives. */
+  skip: string;
+  norm: string;
+  output: string;
+}
+
+/** down(act(gate)·up), with gate and up separate or in one matrix; or down(act(up)). */
+export type MlpNames = { down: string } & ({ gate: string; up: string } | { gateAndUp: string } | { up: string });
 
 /** Module names in the checkpoint; those inside a block follow `{blocks}.{i}.`. */
 export interface ModuleNames {
@@ -54,8 +75,9 @@ export interface ModuleNames {
   deltaNet: DeltaNetNames | null;
   /** To B, C and x in one matrix, the convolution, and from them. Null where no layer has one. */
   shortConvolution: { module: string; input: string; convolution: string; output: string } | null;
-  /** down(act(gate)·up), with gate and up separate or in one matrix; or down(act(up)). */
-  mlp: { down: string } & ({ gate: string; up: string } | { gateAndUp: string } | { up: string });
+  /** In families that have such layers. */
+  mamba?: MambaNames;
+  mlp: MlpNames;
   experts?: ExpertNames;
   /** Outside the blocks: the second table, the projection of the embedding and its norm. Inside: to the gates, back to the hidden size, and the norm after it. */
   perLayerInputs?: { embedding: string; projection: string; projectionNorm: string; gate: string; output: string; norm: string };

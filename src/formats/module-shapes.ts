@@ -1,14 +1,9 @@
 /** Names and shapes of a model's weights, from its configuration alone. */
 import { expertBiases, expertShapes } from './expert-shapes.ts';
-import { headsOf, mixedSize } from './mixers.ts';
-import type { DeltaNet, ModelConfig, SoftmaxAttention } from './model-config.ts';
-import type { DeltaNetNames } from './module-names.ts';
-
-interface LinearLayer {
-  out: number;
-  in: number;
-  bias: boolean;
-}
+import { headsOf } from './mixers.ts';
+import type { ModelConfig, SoftmaxAttention } from './model-config.ts';
+import type { MlpNames } from './module-names.ts';
+import { isRecurrent, type LinearLayer, recurrentLayers, recurrentWeights } from './recurrent-shapes.ts';
 
 /** The linear layers of the blocks by name: what `all-linear` means to PEFT, which leaves the head out, and experts with their routers. */
 export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
@@ -22,12 +17,8 @@ export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
     const add = (name: string, layer: LinearLayer) => layers.set(`${names.blocks}.${i}.${name}`, layer);
     const { inputBias, outputBias } = attention;
     const intermediate = config.intermediateSize * (i >= (mlp.doubledFrom ?? Number.POSITIVE_INFINITY) ? 2 : 1);
-    if (mixer.kind === 'delta_net') {
-      for (const [name, sizes] of Object.entries(deltaNetLayers(mixer, names.deltaNet!, hidden))) add(name, { ...sizes, bias: false });
-    } else if (mixer.kind === 'short_convolution') {
-      const { input, output } = names.shortConvolution!;
-      add(input, { out: 3 * hidden, in: hidden, bias: mixer.bias });
-      add(output, { out: hidden, in: hidden, bias: mixer.bias });
+    if (isRecurrent(mixer)) {
+      for (const [name, layer] of Object.entries(recurrentLayers(mixer, config))) add(name, layer);
     } else {
       const { heads, kvHeads, headSize } = headsOf(config, mixer);
       const [queries, keys] = [heads * headSize, kvHeads * headSize];
@@ -43,16 +34,10 @@ export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
     if (config.experts?.inBlocks[i] === true) {
       const [shared, sharedNames] = [config.experts.shared, names.experts?.shared];
       if (shared !== undefined && sharedNames !== undefined) {
-        for (const name of [sharedNames.gate, sharedNames.up]) add(name, { out: shared.intermediateSize, in: hidden, bias: false });
-        add(sharedNames.down, { out: hidden, in: shared.intermediateSize, bias: false });
+        for (const [name, layer] of mlpLayers(sharedNames, { hidden, intermediate: shared.intermediateSize, bias: false })) add(name, layer);
         if (sharedNames.outputGate !== undefined) add(sharedNames.outputGate, { out: 1, in: hidden, bias: false });
       }
-    } else {
-      if ('gateAndUp' in names.mlp) add(names.mlp.gateAndUp, { out: 2 * intermediate, in: hidden, bias: mlp.bias });
-      if ('gate' in names.mlp) add(names.mlp.gate, { out: intermediate, in: hidden, bias: mlp.bias });
-      if ('up' in names.mlp) add(names.mlp.up, { out: intermediate, in: hidden, bias: mlp.bias });
-      add(names.mlp.down, { out: hidden, in: intermediate, bias: mlp.bias });
-    }
+    } else for (const [name, layer] of mlpLayers(names.mlp, { hidden, intermediate, bias: mlp.bias })) add(name, layer);
     if (config.perLayerInputs !== undefined) {
       const { size } = config.perLayerInputs;
       add(names.perLayerInputs!.gate, { out: size, in: hidden, bias: false });
@@ -65,19 +50,16 @@ export function linearLayers(config: ModelConfig): Map<string, LinearLayer> {
 /** Whether a layer has a matrix for its values. */
 export const hasValues = ({ sharesWith, valuesAreKeys }: SoftmaxAttention): boolean => sharesWith === undefined && valuesAreKeys === undefined;
 
-function deltaNetLayers(mixer: DeltaNet, names: DeltaNetNames, hidden: number): Record<string, Omit<LinearLayer, 'bias'>> {
-  const values = mixer.valueHeads * mixer.valueSize;
-  return {
-    ...deltaNetInputs(mixer, names, hidden),
-    [names.output]: { out: hidden, in: values },
-  };
-}
-
-function deltaNetInputs(mixer: DeltaNet, { inputs }: DeltaNetNames, hidden: number): Record<string, Omit<LinearLayer, 'bias'>> {
-  const [mixed, values, heads] = [mixedSize(mixer), mixer.valueHeads * mixer.valueSize, mixer.valueHeads];
-  const layer = (out: number) => ({ out, in: hidden });
-  if ('mixedAndGate' in inputs) return { [inputs.mixedAndGate]: layer(mixed + values), [inputs.betaAndDecay]: layer(2 * heads) };
-  return { [inputs.mixed]: layer(mixed), [inputs.gate]: layer(values), [inputs.beta]: layer(heads), [inputs.decay]: layer(heads) };
+function mlpLayers(
+  names: MlpNames,
+  { hidden, intermediate, bias }: { hidden: number; intermediate: number; bias: boolean },
+): [name: string, layer: LinearLayer][] {
+  const into = (out: number): LinearLayer => ({ out, in: hidden, bias });
+  const layers: [string, LinearLayer][] = [];
+  if ('gateAndUp' in names) layers.push([names.gateAndUp, into(2 * intermediate)]);
+  if ('gate' in names) layers.push([names.gate, into(intermediate)]);
+  if ('up' in names) layers.push([names.up, into(intermediate)]);
+  return [...layers, [names.down, { out: hidden, in: intermediate, bias }]];
 }
 
 /** Whether a weight is a buffer to PyTorch: no method trains it, and it is no parameter. */
@@ -113,17 +95,8 @@ export function weightShapes(config: ModelConfig): Map<string, number[]> {
     for (const name of Object.values(names.norms)) if (name !== null) addNorm(`${block}.${name}`, hiddenSize);
     if (config.perLayerInputs !== undefined) addNorm(`${block}.${names.perLayerInputs!.norm}`, hiddenSize);
     if (names.blockScale !== undefined) shapes.set(`${block}.${names.blockScale}`, [1]);
-    if (mixer.kind === 'delta_net') {
-      const { convolution, decayBias, decayLog, norm } = names.deltaNet!;
-      shapes.set(`${block}.${convolution}.weight`, [mixedSize(mixer), 1, mixer.convolutionTokens]);
-      shapes.set(`${block}.${decayBias}`, [mixer.valueHeads]).set(`${block}.${decayLog}`, [mixer.valueHeads]);
-      shapes.set(`${block}.${norm}.weight`, [mixer.valueSize]);
-      continue;
-    }
-    if (mixer.kind === 'short_convolution') {
-      const { convolution } = names.shortConvolution!;
-      shapes.set(`${block}.${convolution}.weight`, [hiddenSize, 1, mixer.convolutionTokens]);
-      if (mixer.bias) shapes.set(`${block}.${convolution}.bias`, [hiddenSize]);
+    if (isRecurrent(mixer)) {
+      for (const [name, shape] of Object.entries(recurrentWeights(mixer, config))) shapes.set(`${block}.${name}`, shape);
       continue;
     }
     const { heads, kvHeads, headSize } = headsOf(config, mixer);

@@ -5,7 +5,7 @@ import { gemma4 } from './families/gemma4.ts';
 import { glm4 } from './families/glm.ts';
 import { gpt2, gptNeox } from './families/gpt.ts';
 import { gptOss } from './families/gpt-oss.ts';
-import { granite, granite4 } from './families/granite.ts';
+import { granite, granite4, graniteMoe, graniteMoeShared } from './families/granite.ts';
 import { lfm2 } from './families/lfm2.ts';
 import { llama, ministral, ministral3, mistral, phi3, qwen2, qwen3, smollm3 } from './families/llama.ts';
 import { llama4 } from './families/llama4.ts';
@@ -25,7 +25,15 @@ const FAMILIES: ReadonlyMap<unknown, Family> = new Map<unknown, Family>(
     ...{ llama, smollm3, mistral, ministral, ministral3, granite, granitemoehybrid: granite4, qwen2, qwen3, qwen3_5_text: qwen35 },
     ...{ gemma, gemma2, gemma3_text: gemma3, gemma4_text: gemma4, phi3, olmo2, olmo3, glm4, lfm2, gpt2, gpt_neox: gptNeox },
     ...{ gemma3: gemma3Whole, gemma4: gemma4Whole, mistral3, qwen3_vl: qwen3VlWhole, qwen3_5: qwen35Whole },
-    ...{ mixtral, qwen3_moe: qwen3Moe, qwen3_next: qwen3Next, gpt_oss: gptOss, llama4_text: llama4 },
+    ...{
+      mixtral,
+      granitemoe: graniteMoe,
+      granitemoeshared: graniteMoeShared,
+      qwen3_moe: qwen3Moe,
+      qwen3_next: qwen3Next,
+      gpt_oss: gptOss,
+      llama4_text: llama4,
+    },
   }),
 );
 

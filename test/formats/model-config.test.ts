@@ -266,13 +266,71 @@ describe('parseModelConfig › of newer families', () => {
     expect(refusal(() => parseModelConfig({ ...gemma4, ...change }, WHERE)).message).toMatch(message);
   });
 
+  const granite4 = { ...llama, model_type: 'granitemoehybrid', num_local_experts: 0, mamba_n_heads: 4 };
+
+  it('of Granite 4 without kinds of layers › has Mamba layers alone, with the sizes of transformers', () => {
+    const [first, second] = parseModelConfig(granite4, WHERE).mixers;
+    expect(first).toEqual({
+      ...{ kind: 'mamba', groups: 1, heads: 4, stateSize: 256, headSize: 32, convolutionTokens: 4, convolutionBias: true, bias: false },
+      stepLimits: null,
+    });
+    expect(second).toEqual(first);
+  });
+
+  it('of Granite 4 as its hybrid models are published › has both kinds of layers, experts, and no rotary positions', () => {
+    const published = {
+      ...{ attention_bias: false, attention_dropout: 0.0, attention_multiplier: 0.0078125, embedding_multiplier: 12, hidden_act: 'silu' },
+      ...{ hidden_size: 1536, init_method: 'mup', intermediate_size: 512, logits_scaling: 6, mamba_chunk_size: 256, mamba_conv_bias: true },
+      ...{ mamba_d_conv: 4, mamba_d_head: 64, mamba_d_state: 128, mamba_expand: 2, mamba_n_groups: 1, mamba_n_heads: 48, mamba_proj_bias: false },
+      ...{ max_position_embeddings: 131_072, normalization_function: 'rmsnorm', num_attention_heads: 12, num_experts_per_tok: 6 },
+      ...{ num_hidden_layers: 10, num_key_value_heads: 4, num_local_experts: 64, output_router_logits: false, position_embedding_type: 'nope' },
+      ...{ residual_multiplier: 0.22, rope_scaling: null, rope_theta: 10_000, router_aux_loss_coef: 0.0, shared_intermediate_size: 1024 },
+      layer_types: Array.from({ length: 10 }, (_, layer) => (layer === 5 ? 'attention' : 'mamba')),
+    };
+    const config = parseModelConfig({ ...granite4, ...published }, WHERE);
+    expect(config.mixers.map(({ kind }) => kind)).toEqual(published.layer_types);
+    expect(config.mixers[0]).toMatchObject({ groups: 1, heads: 48, headSize: 64, stateSize: 128, stepLimits: null });
+    expect(softmaxLayers(config)[0]!.rotary).toBeNull();
+    expect(config.experts).toMatchObject({ count: 64, perToken: 6, intermediateSize: 512, shared: { intermediateSize: 1024 } });
+    expect(config.ignored).toEqual([]);
+  });
+
+  it('of Granite 4 as transformers 5 writes it › has its names of layers, and infinity as no limit', () => {
+    const names = { layer_types: ['linear_attention', 'full_attention'], rope_parameters: { rope_theta: 10_000, rope_type: 'default' } };
+    const [before, now] = [
+      { layer_types: ['mamba', 'attention'] },
+      { ...names, time_step_limit: [0, { __float__: 'Infinity' }], mamba_d_head: 'auto' },
+    ].map((change) => parseModelConfig({ ...granite4, ...change }, WHERE));
+    expect(now).toEqual(before);
+  });
+
   it.each([
-    ['Mamba layers', { layer_types: ['mamba', 'attention'] }, /layer_types has "mamba"/],
-    ['no kinds of layers, which then are Mamba layers', {}, /layer_types is absent, and so all of them Mamba layers/],
-    ['experts', { layer_types: ['attention', 'attention'], num_local_experts: 4 }, /num_local_experts is 4/],
+    ['a kind of layer that it does not have', { layer_types: ['mamba', 'sliding_attention'] }, /layer_types has "sliding_attention"/],
+    ['kinds under another name', { layers_block_type: ['mamba', 'attention'] }, /layers_block_type is \["mamba","attention"\]/],
+    [
+      'heads that do not fill its layers',
+      { mamba_d_head: 16 },
+      /mamba_n_heads \(4\) of mamba_d_head \(16\) are not mamba_expand · hidden_size \(128\)/,
+    ],
+    ['heads that groups cannot share', { mamba_n_groups: 3 }, /mamba_n_heads \(4\) is not a multiple of mamba_n_groups \(3\)/],
+    ['a convolution without end', { mamba_d_conv: 1e6 }, /mamba_d_conv is 1000000/],
+    ['limits that leave nothing', { time_step_limit: [2, 1] }, /time_step_limit is \[2,1\], not the least and the most/],
+    ['one limit', { time_step_limit: [0] }, /time_step_limit is \[0\]/],
+    ['other positions', { layer_types: ['mamba', 'attention'], position_embedding_type: 'alibi' }, /position_embedding_type is "alibi"/],
+    [
+      'more experts for a token than there are',
+      { num_local_experts: 4, num_experts_per_tok: 5 },
+      /num_experts_per_tok \(5\) is more than the 4 experts/,
+    ],
   ])('of Granite 4 with %s › is refused by name', (_, change, message) => {
-    const granite4 = { ...llama, model_type: 'granitemoehybrid', num_local_experts: 0 };
     expect(refusal(() => parseModelConfig({ ...granite4, ...change }, WHERE)).message).toMatch(message);
+  });
+
+  it.each(['granitemoe', 'granitemoeshared'])('of %s › has experts in every block, and an MLP of all tokens only if it has a size', (model_type) => {
+    const alone = parseModelConfig({ ...llama, model_type }, WHERE).experts;
+    expect(alone).toEqual({ count: 8, perToken: 2, intermediateSize: 96, normalised: true, inBlocks: [true, true] });
+    const shared = parseModelConfig({ ...llama, model_type: 'granitemoeshared', shared_intermediate_size: 24 }, WHERE).experts;
+    expect(shared).toEqual({ ...alone, shared: { intermediateSize: 24 } });
   });
 
   it.each(['prompt', 'prefix'] as const)('of Gemma 4 with %s tuning › is refused, because a token is more than its embedding', (type) => {

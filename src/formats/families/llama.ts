@@ -51,7 +51,7 @@ export interface Differences {
   tiedHead?: boolean;
   activation?: { field: string; table: Readonly<Record<string, Activation>>; fallback: string };
   /** By default, every layer has full attention and the same rotary positions. */
-  mixers?(given: { layers: number; headSize: number; maxPositionTokens: number; rotary(): Rotary }): Mixer[];
+  mixers?(given: { layers: number; hiddenSize: number; headSize: number; maxPositionTokens: number; rotary(): Rotary }): Mixer[];
 }
 
 export function llamaLike(fields: ConfigFields, family: Differences = {}): ModelConfig {
@@ -65,7 +65,7 @@ export function llamaLike(fields: ConfigFields, family: Differences = {}): Model
   const vocabSize = fields.natural('vocab_size');
   if (heads % kvHeads !== 0) fields.contradiction(`num_attention_heads (${heads}) is not a multiple of num_key_value_heads (${kvHeads})`);
   const rotary = () => readRotary(fields, { headSize, maxPositionTokens, theta: family.theta ?? 10_000, ...family.rotary });
-  const given = { layers, headSize, maxPositionTokens, rotary };
+  const given = { layers, hiddenSize, headSize, maxPositionTokens, rotary };
   return {
     modelType: fields.value('model_type') as string,
     hiddenSize,

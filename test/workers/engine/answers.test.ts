@@ -50,6 +50,7 @@ describe('texts that a model in training continues', () => {
   it.each([
     ['a LoRA adapter', 'families/gemma2', { type: 'lora', r: 4 } as const],
     ['delta nets, whose states are kept', 'families/qwen3.5', { type: 'lora', r: 4 } as const],
+    ['Mamba layers and experts', 'families/granite4-experts', { type: 'lora', r: 4 } as const],
     ['all of its weights', 'families/olmo3', { type: 'full' } as const],
     ['DoRA', 'cases/llama-gqa-tied', { type: 'lora', r: 4, use_dora: true } as const],
     ['virtual tokens, which are read again', 'cases/llama-gqa-tied', { type: 'prompt', num_virtual_tokens: 3 } as const],

@@ -75,6 +75,7 @@ describe('texts that are remembered while they are continued', () => {
     ['LoRA and two rotary embeddings', family('gemma3'), lora],
     ['LoRA and layers with a recurrent state', family('qwen3.5'), lora],
     ['LoRA and short convolutions', family('lfm2'), lora],
+    ['LoRA and Mamba layers', family('granite4-hybrid'), lora],
   ])('by a model with %s › are those that are computed whole, also after its weights have moved', async (_what, modelDir, tuning) => {
     const model = open(modelDir, tuning);
     expect(model.textMemory).not.toBeNull();

@@ -1,6 +1,6 @@
 /** The slabs of a model that is being recorded: their variables in the session, and their tensors for the code that is recorded. */
 import type { Precision } from '../../../src/formats/hyperparameters.ts';
-import { isDeltaNet, isSoftmax } from '../../../src/formats/mixers.ts';
+import { isDeltaNet, isMamba, isSoftmax } from '../../../src/formats/mixers.ts';
 import type { ModelConfig } from '../../../src/formats/model-config.ts';
 import { shapeSize } from '../../../src/formats/shape-size.ts';
 import type { ResolvedTuning } from '../../../src/formats/tuning/tuning.ts';
@@ -122,8 +122,9 @@ export function fixedSizes({ heads, kvHeads, headSize, mixers, experts }: ModelC
     .filter(isSoftmax)
     .flatMap(({ sizes }) => (sizes === undefined ? [] : [sizes.kvHeads, sizes.headSize, heads / sizes.kvHeads]));
   const ofDeltaNets = mixers.filter(isDeltaNet).flatMap(({ keyHeads, valueHeads, keySize, valueSize }) => [keyHeads, valueHeads, keySize, valueSize]);
+  const ofMambas = mixers.filter(isMamba).flatMap(({ groups, heads, stateSize, headSize }) => [groups, heads, stateSize, headSize]);
   const ofExperts = experts === undefined ? [] : [experts.count, experts.perToken];
-  return [...slabSizes, ...ofExperts, heads, kvHeads, heads / kvHeads, headSize, ...new Set(ofDeltaNets), ...new Set(ofLayers)];
+  return [...slabSizes, ...ofExperts, heads, kvHeads, heads / kvHeads, headSize, ...new Set(ofDeltaNets), ...new Set(ofMambas), ...new Set(ofLayers)];
 }
 
 /** @returns the node that adds a pass's gradients to the sum of a slab */

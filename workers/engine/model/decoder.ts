@@ -1,7 +1,8 @@
 /** The decoder-only transformer of all families, as a function of its configuration and weights. */
 import { softmaxLayers } from '../../../src/formats/mixers.ts';
-import type { Mixer, ModelConfig, SoftmaxAttention } from '../../../src/formats/model-config.ts';
+import type { ModelConfig, SoftmaxAttention } from '../../../src/formats/model-config.ts';
 import { usedHeadWeight } from '../../../src/formats/module-shapes.ts';
+import { isRecurrent, recurrentModule } from '../../../src/formats/recurrent-shapes.ts';
 import type { Rotary } from '../../../src/formats/rotary.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { checkpoint } from '../tensorflow/native.ts';
@@ -11,6 +12,7 @@ import type { AttentionPass } from './attend.ts';
 import { attention, attentionMask, type KeysAndValues, type TokenPlaces } from './attention.ts';
 import { deltaNet } from './delta-net.ts';
 import { lookUp } from './embedding.ts';
+import { mamba } from './mamba.ts';
 import { mixture, type Routing } from './mixture.ts';
 import { mlp } from './mlp.ts';
 import { norm } from './norm.ts';
@@ -32,11 +34,6 @@ export interface TokenGrid extends TokenPlaces {
 
 /** Marks hidden states between blocks, from which the backward pass recomputes. */
 const kept = (x: Tensor2D): Tensor2D => differentiable<Tensor2D>([x], () => ({ value: checkpoint(x), saved: [], gradient: (dy) => [tf.clone(dy)] }));
-
-const mixerModule = ({ kind }: Mixer, { names }: ModelConfig): string => {
-  if (kind === 'attention') return names.attention.module;
-  return kind === 'delta_net' ? names.deltaNet!.module : names.shortConvolution!.module;
-};
 
 export class Decoder {
   readonly #config: ModelConfig;
@@ -67,10 +64,12 @@ export class Decoder {
       const block = `${blocks}.${i}`;
       x = kept(x);
       const input = () => normed(x, block, norms.beforeAttention);
-      const mixed = within(`${block}.${mixerModule(mixer, config)}`, () => {
+      const module = isRecurrent(mixer) ? recurrentModule(mixer, config.names) : config.names.attention.module;
+      const mixed = within(`${block}.${module}`, () => {
         if (mixer.kind === 'attention') return attention(input(), block, { config, mixer, shared, parameters, pass: passOf(mixer), layer: i });
         const place = { config, parameters, grid, layer: i };
         if (mixer.kind === 'delta_net') return deltaNet(input(), block, { ...place, mixer });
+        if (mixer.kind === 'mamba') return mamba(input(), block, { ...place, mixer });
         return shortConvolution(input(), block, { ...place, mixer });
       });
       const afterAttention = added(x, normed(mixed, block, norms.afterAttention));

@@ -1,10 +1,11 @@
-/** Mixtures of experts (Shazeer et al. 2017), as transformers' Mixtral, Qwen 3 MoE, gpt-oss and Llama 4 compute them. */
+/** Mixtures of experts (Shazeer et al. 2017), as transformers' Mixtral, Granite, Qwen 3 MoE, gpt-oss and Llama 4 compute them. */
 import type { Experts, ModelConfig } from '../../../src/formats/model-config.ts';
 import { differentiable } from '../tensorflow/differentiable.ts';
 import { columnsAt } from '../tensorflow/native.ts';
 import { type Tensor1D, type Tensor2D, type Tensor3D, tf } from '../tensorflow/tensorflow.ts';
 import { clampedGate, gatedBy } from './activation.ts';
 import { lookUp } from './embedding.ts';
+import { feedForward } from './mlp.ts';
 import type { Parameters } from './parameters.ts';
 
 /** What a router has said of the tokens of a pass. */
@@ -59,10 +60,12 @@ function weighted(x: Tensor2D, weights: Tensor2D): Tensor2D {
 
 /** down(f(gate(x)) · up(x)), times σ(outputGate(x)) if there is such a gate */
 function sharedExpert(x: Tensor2D, block: string, { config, parameters }: { config: ModelConfig; parameters: Parameters }): Tensor2D {
-  const { gate, up, down, outputGate } = config.names.experts!.shared!;
+  const [shared, { activation }] = [config.names.experts!.shared!, config.mlp];
+  if (!('gate' in shared)) return feedForward(x, block, { names: shared, activation, parameters });
+  const { gate, up, down, outputGate } = shared;
   const modules = [gate, up, ...(outputGate === undefined ? [] : [outputGate])].map((name) => `${block}.${name}`);
   const [gates, ups, scale] = parameters.linears(modules, x) as [Tensor2D, Tensor2D, Tensor2D?];
-  const result = parameters.linear(`${block}.${down}`, gatedBy(ups, gates, config.mlp.activation));
+  const result = parameters.linear(`${block}.${down}`, gatedBy(ups, gates, activation));
   return scale === undefined ? result : tf.mul(result, tf.sigmoid(scale));
 }
 

@@ -1,4 +1,5 @@
-import type { ModelConfig } from '../../../src/formats/model-config.ts';
+import type { Activation, ModelConfig } from '../../../src/formats/model-config.ts';
+import type { MlpNames } from '../../../src/formats/module-names.ts';
 import { type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import { activated, gatedBy } from './activation.ts';
 import type { Parameters } from './parameters.ts';
@@ -10,15 +11,22 @@ import type { Parameters } from './parameters.ts';
  * @returns     [tokens, hidden]
  */
 export function mlp(x: Tensor2D, block: string, { config, parameters }: { config: ModelConfig; parameters: Parameters }): Tensor2D {
-  const { names, mlp } = config;
-  const f = mlp.activation;
+  return feedForward(x, block, { names: config.names.mlp, activation: config.mlp.activation, parameters });
+}
+
+/** The same, of any modules in the block. */
+export function feedForward(
+  x: Tensor2D,
+  block: string,
+  { names, activation: f, parameters }: { names: MlpNames; activation: Activation; parameters: Parameters },
+): Tensor2D {
   const linear = (name: string, input: Tensor2D): Tensor2D => parameters.linear(`${block}.${name}`, input);
-  const { down } = names.mlp;
-  if ('gate' in names.mlp) {
-    const [gate, up] = parameters.linears([`${block}.${names.mlp.gate}`, `${block}.${names.mlp.up}`], x) as [Tensor2D, Tensor2D];
+  const { down } = names;
+  if ('gate' in names) {
+    const [gate, up] = parameters.linears([`${block}.${names.gate}`, `${block}.${names.up}`], x) as [Tensor2D, Tensor2D];
     return linear(down, gatedBy(up, gate, f)); // [tokens, intermediate] each
   }
-  if ('up' in names.mlp) return linear(down, activated(linear(names.mlp.up, x), f));
-  const [gate, up] = tf.split(linear(names.mlp.gateAndUp, x), 2, 1) as [Tensor2D, Tensor2D];
+  if ('up' in names) return linear(down, activated(linear(names.up, x), f));
+  const [gate, up] = tf.split(linear(names.gateAndUp, x), 2, 1) as [Tensor2D, Tensor2D];
   return linear(down, gatedBy(up, gate, f));
 }

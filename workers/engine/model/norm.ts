@@ -1,5 +1,5 @@
 import type { NormConfig } from '../../../src/formats/model-config.ts';
-import { differentiable } from '../tensorflow/differentiable.ts';
+import { differentiable, isTrained } from '../tensorflow/differentiable.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -75,6 +75,20 @@ export const unitLength = (x: Tensor2D, epsilon: number): Tensor2D => scaledBy(x
 
 /** RMSNorm without weights: x · r, r = 1 / √(mean(x²) + ε). @param x [rows, size] */
 export const unitVariance = (x: Tensor2D, epsilon: number): Tensor2D => scaledBy(x, epsilon, (values) => tf.mean(values, 1, true));
+
+/**
+ * x · w. With d = dy: dx = d·w, dw = Σ d·x over the tokens.
+ * @param x [tokens, size]
+ * @param w [size]
+ */
+export function scaledByWeights(x: Tensor2D, w: Tensor1D): Tensor2D {
+  const trained = isTrained(w);
+  return differentiable<Tensor2D>(trained ? [x, w] : [x], () => ({
+    value: tf.mul(x, w),
+    saved: [x, w],
+    gradient: (dy, [x, w]) => (trained ? [tf.mul(dy, w!), tf.sum(tf.mul(dy, x!), 0)] : [tf.mul(dy, w!)]),
+  }));
+}
 
 /**
  * y = x · r, r = 1 / √(total(x²) + ε) with the sum or the mean over each row: dx = r·(dy − y·total(dy·y)).

@@ -35,6 +35,8 @@ describe('the graphs that are recorded for a GPU', () => {
     ['families', 'gemma3'],
     ['families', 'qwen3.5'],
     ['families', 'gpt-oss'],
+    ['families', 'granite4-hybrid'],
+    ['families', 'granite4-experts'],
     ['families', 'gpt2'],
   ])('compute what transformers and PEFT do (%s/%s)', (kind, name) => {
     const differences = referenceDifferences([kind, name]);

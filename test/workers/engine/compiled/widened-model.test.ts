@@ -43,6 +43,7 @@ const MODELS = [
   ['llama with a tied head', 'cases', 'llama-gqa-tied'],
   ['gpt2, whose matrices are [in, out]', 'families', 'gpt2'],
   ['qwen3.5 with delta nets', 'families', 'qwen3.5'],
+  ['granite4 with Mamba layers and experts', 'families', 'granite4-experts'],
   ['qwen3-moe, whose experts’ matrices are [out, in]', 'families', 'qwen3-moe'],
   ['gpt-oss, whose experts’ matrices are [in, out]', 'families', 'gpt-oss'],
 ] as const;

@@ -11,7 +11,7 @@ import { withAdapter } from '../../../../workers/engine/tuning/methods.ts';
 
 const KERNELS = [
   ...['GraftFusedRows', 'GraftQuantizedProduct', 'GraftAttention', 'GraftAttentionGradient', 'GraftExpertProducts', 'GraftExpertOuter'],
-  ...['GraftDeltaRule', 'GraftDeltaRuleGradient', 'GraftAddOuter'],
+  ...['GraftDeltaRule', 'GraftDeltaRuleGradient', 'GraftStateSpace', 'GraftStateSpaceGradient', 'GraftAddOuter'],
 ];
 const used = new Set<string>();
 backend.isUsingGpuDevice = true;
@@ -60,6 +60,8 @@ const differences = {
   'gemma2, with caps and windows': adapted(['families', 'gemma2']),
   'gpt-oss, with sinks and experts': adapted(['families', 'gpt-oss']),
   'qwen3.5, with delta nets': adapted(['families', 'qwen3.5']),
+  'granite4, with Mamba layers': adapted(['families', 'granite4-hybrid']),
+  'granite4 with experts, all weights': whole(['families', 'granite4-experts']),
   'llama in NF4': adapted(llama, { quantization: 'nf4', of: ['quantization', 'llama-nf4'] }),
   'gpt2 in int8': adapted(['families', 'gpt2'], { quantization: 'int8', of: ['quantization', 'gpt2-int8'] }),
   'qwen3-moe, all weights': whole(['families', 'qwen3-moe']),

@@ -81,7 +81,9 @@ describe.each(MODELS)('experts of %s', (name) => {
     });
     expect(() => openWeights(dir, readModelConfig(dir))).toThrow(`tensor ${wrong} is [2,3] where the configuration says`);
   });
+});
 
+describe.each([...MODELS, 'granite4-experts'])('experts of %s', (name) => {
   it('that are delivered whole › have the names and values of the base', () => {
     const dir = join(scratch, `${name}-delivered`);
     withModel(
@@ -109,6 +111,14 @@ it('an adapter of experts and router merged into matrices of [in, out], packed o
     expect(largestDifference(logits(dir, 'gpt-oss'), logits(modelDir, 'gpt-oss', adapterDir))).toBeLessThan(1e-5);
     expect([...readSafetensors(join(dir, WEIGHTS)).keys()].sort()).toEqual([...weightShapes(readModelConfig(modelDir)).keys()].sort());
   }
+});
+
+it('an adapter of experts, router and layers beside them, merged into matrices that files have under other names › gives the logits that both have', async () => {
+  const [adapterDir, modelDir] = [referencePath('lora', 'experts-beside-mlp', 'adapter'), modelOf('granite4-experts')];
+  const dir = join(scratch, 'granite4-merged');
+  await exportHuggingFace({ modelDir, adapterDir }, dir, { dtype: 'F32', ...silent });
+  expect(largestDifference(logits(dir, 'granite4-experts'), logits(modelDir, 'granite4-experts', adapterDir))).toBeLessThan(1e-5);
+  expect([...readSafetensors(join(dir, WEIGHTS)).keys()].sort()).toEqual([...readSafetensors(join(modelDir, WEIGHTS)).keys()].sort());
 });
 
 it('an adapter of experts alone › trains them and nothing else', () => {

@@ -47,7 +47,7 @@ function measure(model: EagerModel, batch: Batch) {
   return { sums, values };
 }
 
-describe.each(['llama-yarn-rope', 'mistral', 'gemma2', 'gpt2', 'gpt-neox', 'phi3-partial', 'qwen3.5'])(
+describe.each(['llama-yarn-rope', 'mistral', 'gemma2', 'gpt2', 'gpt-neox', 'phi3-partial', 'qwen3.5', 'granite4-hybrid'])(
   'a row of several examples › for %s',
   (name) => {
     it("gives the sum of its examples' losses and gradients", () => {
