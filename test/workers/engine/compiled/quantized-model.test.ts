@@ -18,6 +18,7 @@ import { tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 const MODELS = [
   ['llama', 'cases', 'llama-gqa-tied'],
   ['gpt2', 'families', 'gpt2'],
+  ['granite4-hybrid', 'families', 'granite4-hybrid'],
 ] as const;
 const POSITION = { seed: 1, step: 1, microBatch: 0 };
 /** Of sums in another order. */
