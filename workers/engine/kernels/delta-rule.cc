@@ -14,17 +14,16 @@ namespace tf = tensorflow;
 // Tokens whose states the gradient holds at once; of all others it holds the state before each group.
 constexpr int64_t kGroup = 64;
 
-template <bool corrects>
-class DeltaRule : public DeltaKernel<corrects> {
+class DeltaRule : public DeltaKernel<true> {
  public:
-  using DeltaKernel<corrects>::DeltaKernel;
+  using DeltaKernel::DeltaKernel;
   void Compute(tf::OpKernelContext *context) override {
     DeltaSizes sizes;
-    if (!this->read_sizes(context, &sizes)) return;
+    if (!read_sizes(context, &sizes)) return;
     const tf::TensorShape &v_shape = context->input(2).shape();
     tf::Tensor *o = nullptr, *errors = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, v_shape, &o));
-    if (corrects) OP_REQUIRES_OK(context, context->allocate_output(1, v_shape, &errors));
+    OP_REQUIRES_OK(context, context->allocate_output(1, v_shape, &errors));
     const int32_t *positions = context->input(5).flat<int32_t>().data();
     const int64_t units = sizes.rows * sizes.value_heads * sizes.blocks();
     parallel(context, units, sizes.length * sizes.state_floats() / 2, [&](int64_t begin, int64_t end) {
@@ -40,20 +39,19 @@ class DeltaRule : public DeltaKernel<corrects> {
           read_block(head.v + at, columns, v);
           delta_steps().forward(head.token(token, positions[token] == 0), v, state.data(), error, result);
           std::copy_n(result, columns, o->flat<float>().data() + at);
-          if (corrects) std::copy_n(error, columns, errors->flat<float>().data() + at);
+          std::copy_n(error, columns, errors->flat<float>().data() + at);
         }
       }
     });
   }
 };
 
-template <bool corrects>
-class DeltaRuleGradient : public DeltaKernel<corrects> {
+class DeltaRuleGradient : public DeltaKernel<true> {
  public:
-  using DeltaKernel<corrects>::DeltaKernel;
+  using DeltaKernel::DeltaKernel;
   void Compute(tf::OpKernelContext *context) override {
     DeltaSizes sizes;
-    if (!this->read_sizes(context, &sizes)) return;
+    if (!read_sizes(context, &sizes)) return;
     Gradients gradients;
     for (int i = 0; i < 5; i++) {
       tf::Tensor *output = nullptr;
@@ -74,8 +72,7 @@ class DeltaRuleGradient : public DeltaKernel<corrects> {
   }
 
  private:
-  // Without a correction, the errors are the values.
-  static constexpr int kQ = 0, kK = 1, kV = 2, kG = 3, kB = 4, kPositions = 5, kErrors = corrects ? 6 : kV, kDO = corrects ? 7 : 6;
+  enum Input { kQ, kK, kV, kG, kB, kPositions, kErrors, kDO };
   struct Gradients {
     float *data[5];
   };
@@ -149,33 +146,8 @@ REGISTER_OP("GraftDeltaRuleGradient")
     .Output("d_g: float")
     .Output("d_b: float")
     .SetShapeFn(unknown_shapes);
-REGISTER_OP("GraftStateSpace")
-    .Input("q: float")
-    .Input("k: float")
-    .Input("v: float")
-    .Input("g: float")
-    .Input("b: float")
-    .Input("positions: int32")
-    .Output("o: float")
-    .SetShapeFn(unknown_shapes);
-REGISTER_OP("GraftStateSpaceGradient")
-    .Input("q: float")
-    .Input("k: float")
-    .Input("v: float")
-    .Input("g: float")
-    .Input("b: float")
-    .Input("positions: int32")
-    .Input("d_o: float")
-    .Output("d_q: float")
-    .Output("d_k: float")
-    .Output("d_v: float")
-    .Output("d_g: float")
-    .Output("d_b: float")
-    .SetShapeFn(unknown_shapes);
-REGISTER_KERNEL_BUILDER(Name("GraftDeltaRule").Device(tf::DEVICE_CPU), DeltaRule<true>);
-REGISTER_KERNEL_BUILDER(Name("GraftDeltaRuleGradient").Device(tf::DEVICE_CPU), DeltaRuleGradient<true>);
-REGISTER_KERNEL_BUILDER(Name("GraftStateSpace").Device(tf::DEVICE_CPU), DeltaRule<false>);
-REGISTER_KERNEL_BUILDER(Name("GraftStateSpaceGradient").Device(tf::DEVICE_CPU), DeltaRuleGradient<false>);
+REGISTER_KERNEL_BUILDER(Name("GraftDeltaRule").Device(tf::DEVICE_CPU), DeltaRule);
+REGISTER_KERNEL_BUILDER(Name("GraftDeltaRuleGradient").Device(tf::DEVICE_CPU), DeltaRuleGradient);
 
 }  // namespace
 }  // namespace graft

@@ -49,16 +49,16 @@ Choice choose() {
   static const InstructionSet best_first[] = {
 #if defined(__x86_64__)
       {"amx", has_bf16 && has_amx(), amx::operations, amx::products, amx::row_products, amx::delta_steps, amx::adam_blocks, amx::quantized_rows,
-       amx::panel_products},
+       amx::panel_products, amx::state_chunks},
       {"avx512_bf16", has_bf16, avx512_bf16::operations, avx512_bf16::products, avx512_bf16::row_products, avx512_bf16::delta_steps,
-       avx512_bf16::adam_blocks, avx512_bf16::quantized_rows, avx512_bf16::panel_products},
+       avx512_bf16::adam_blocks, avx512_bf16::quantized_rows, avx512_bf16::panel_products, avx512_bf16::state_chunks},
       {"avx512", avx512, avx512::operations, avx512::products, avx512::row_products, avx512::delta_steps, avx512::adam_blocks, avx512::quantized_rows,
-       avx512::panel_products},
+       avx512::panel_products, avx512::state_chunks},
       {"avx2", avx2, avx2::operations, avx2::products, avx2::row_products, avx2::delta_steps, avx2::adam_blocks, avx2::quantized_rows,
-       avx2::panel_products},
+       avx2::panel_products, avx2::state_chunks},
 #endif
       {"baseline", true, baseline::operations, baseline::products, baseline::row_products, baseline::delta_steps, baseline::adam_blocks,
-       baseline::quantized_rows, baseline::panel_products},
+       baseline::quantized_rows, baseline::panel_products, baseline::state_chunks},
   };
   const char *variable = std::getenv("TF_GRAFT_INSTRUCTIONS");
   const std::string wanted = variable == nullptr ? "" : variable;
@@ -105,5 +105,6 @@ const DeltaSteps &delta_steps() { return instruction_set().delta_steps; }
 const AdamBlocks &adam_blocks() { return instruction_set().adam_blocks; }
 const QuantizedRows &quantized_rows() { return instruction_set().quantized_rows; }
 const PanelProducts &panel_products() { return instruction_set().panel_products; }
+const StateChunks &state_chunks() { return instruction_set().state_chunks; }
 
 }  // namespace graft

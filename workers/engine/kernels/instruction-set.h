@@ -8,6 +8,7 @@
 #include "per-instruction-set/panel-products.h"
 #include "per-instruction-set/quantized-rows.h"
 #include "per-instruction-set/row-products.h"
+#include "per-instruction-set/state-chunks.h"
 #include "per-instruction-set/tile-operations.h"
 #include "per-instruction-set/word-products.h"
 
@@ -23,6 +24,7 @@ struct InstructionSet {
   const AdamBlocks &adam_blocks;
   const QuantizedRows &quantized_rows;
   const PanelProducts &panel_products;
+  const StateChunks &state_chunks;
 };
 
 const InstructionSet &instruction_set();

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 /**
- * One pass of a model with grouped queries and rotary positions in each precision: its loss and its gradient's norm. Then the norm of the logits after a
+ * One pass of a model with grouped queries and rotary positions, and of one with Mamba layers, in each precision: their losses and their gradient's norm. Then the norm of the logits after a
  * text that is continued, with weights in f32 and in bf16, and the set that computed it all.
  */
 const PROGRAM = `
@@ -13,13 +13,16 @@ const { referenceBatch, referencePath } = await import('./reference/fixtures.ts'
 const { CachedPasses } = await import('./workers/engine/generation/cached-passes.ts');
 const tuning = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0, use_rslora: false, target_modules: 'all-linear' };
 const found = ['f32', 'bf16'].map((precision) => {
-  const model = openForTraining({ modelDir: referencePath('families', 'qwen3', 'model'), tuning, seed: 1, weightDecay: 0, precision });
-  const { loss } = model.accumulate(referenceBatch('qwen3', 'families'), { seed: 1, step: 1, microBatch: 0 });
-  const squares = [...model.gradients().values()].flatMap((values) => [...values]).reduce((sum, value) => sum + value * value, 0);
-  model.dispose();
-  return [precision, { loss, gradient: Math.sqrt(squares) }];
+  const passes = ['qwen3', 'granite4-hybrid'].map((name) => {
+    const model = openForTraining({ modelDir: referencePath('families', name, 'model'), tuning, seed: 1, weightDecay: 0, precision });
+    const { loss } = model.accumulate(referenceBatch(name, 'families'), { seed: 1, step: 1, microBatch: 0 });
+    const gradient = Math.hypot(...[...model.gradients().values()].flatMap((values) => [...values]));
+    model.dispose();
+    return { loss, gradient };
+  });
+  return [precision, { loss: passes[0].loss + passes[1].loss, gradient: Math.hypot(...passes.map(({ gradient }) => gradient)) }];
 });
-const continued = [referencePath('families', 'qwen3', 'model'), 'models/graft-tiny'].map((modelDir) => {
+const continued = [...['qwen3', 'granite4-hybrid'].map((name) => referencePath('families', name, 'model')), 'models/graft-tiny'].map((modelDir) => {
   const passes = new CachedPasses({ modelDir, precision: 'f32' });
   const text = { slot: 0, tokens: [3, 1, 4, 1, 5, 9, 2, 6, 5], seen: 0, adapter: null };
   passes.read(text, 8);

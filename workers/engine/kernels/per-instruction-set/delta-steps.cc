@@ -84,7 +84,6 @@ void advance(const DeltaToken &token, const float *error, const float *from, flo
 
 // With u = beta·error, S′ = decay·S the state before the update, and D the gradient of S after it:
 // D ← D + q·d_oᵀ, d_q = (S′ + k·uᵀ)·d_o, d_u = Dᵀk, d_v = beta·d_u, d_beta = error·d_u, d_k = D·u − S′·d_v, D′ = D − k·d_vᵀ, d_log_decay = Σ D′·S′.
-// Without a correction, what has d_v is left out of the last three.
 void gradient(const DeltaToken &token, const float *error, const float *d_o, const float *before, const float *after, float *d_state, float *d_v,
               const DeltaTokenGradients &gradients) {
   const Row result = load_row(d_o), errors = load_row(error);
@@ -109,7 +108,6 @@ void gradient(const DeltaToken &token, const float *error, const float *d_o, con
     of_beta += d_u.part[j] * errors.part[j];
   }
   store_row(d_v, values);
-  if (!token.corrects) values = {};
   *gradients.beta += sum(of_beta);
   Vector of_decay = {};
   for (int64_t i = 0; i < token.key_size; i++) {
