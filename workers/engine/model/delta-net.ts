@@ -5,9 +5,9 @@ import { activated, gatedBy } from './activation.ts';
 import { causalConvolution, convolutionWeight } from './causal-convolution.ts';
 import type { TokenGrid } from './decoder.ts';
 import { cachedDeltaRule, deltaRule } from './delta-rule.ts';
-import { logDecay } from './log-decay.ts';
 import { norm, unitLength } from './norm.ts';
 import type { Parameters } from './parameters.ts';
+import { decayOverSteps, timeSteps } from './time-steps.ts';
 
 interface Mixed {
   config: ModelConfig;
@@ -41,11 +41,12 @@ export function deltaNet(x: Tensor2D, block: string, { config, parameters, mixer
   const ofHeads = (part: Tensor2D, heads: number, size: number): Tensor4D => tf.reshape(part, [rows, length, heads, size]);
   const unit = (part: Tensor2D): Tensor2D => unitLength(tf.reshape(part, [tokens * keyHeads, keySize]) as Tensor2D, LENGTH_EPSILON);
   const perHead = (part: Tensor2D): Tensor3D => tf.reshape(part, [rows, length, valueHeads]);
+  const steps = timeSteps(a, { bias: parameter(names.decayBias) as Tensor1D, limits: null });
   const inputs = {
     q: tf.mul(ofHeads(unit(q), keyHeads, keySize), 1 / Math.sqrt(keySize)) as Tensor4D,
     k: ofHeads(unit(k), keyHeads, keySize),
     v: ofHeads(v, valueHeads, valueSize),
-    g: perHead(logDecay(a, { bias: parameter(names.decayBias) as Tensor1D, log: parameter(names.decayLog) as Tensor1D })),
+    g: perHead(decayOverSteps(steps, parameter(names.decayLog) as Tensor1D)),
     beta: perHead(tf.sigmoid(b)),
   };
   const o = grid.slots === undefined ? deltaRule(inputs, grid.positions) : cachedDeltaRule(inputs, { ...grid, slots: grid.slots, layer });

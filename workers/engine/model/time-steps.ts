@@ -3,7 +3,7 @@ import { differentiable, isTrained } from '../tensorflow/differentiable.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, tf } from '../tensorflow/tensorflow.ts';
 
 /**
- * How long a step of its state each head makes at a token (Mamba 2): dt = softplus(a + bias), within limits.
+ * How long a step of its state each head makes at a token (Mamba 2; delta nets have the same): dt = softplus(a + bias), within limits.
  * With d = d(dt), and 0 where a limit holds: da = d·σ(a + bias), dbias = Σ da over the tokens.
  * @param a    [tokens, heads]
  * @param bias [heads]
@@ -15,7 +15,7 @@ export function timeSteps(a: Tensor2D, { bias, limits }: { bias: Tensor1D; limit
     const x: Tensor2D = tf.add(a, bias);
     const free: Tensor2D = tf.softplus(x);
     return {
-      value: limits === null ? tf.clone(free) : (within(free, limits) as Tensor2D),
+      value: limits === null ? free : (within(free, limits) as Tensor2D),
       saved: [x, free],
       gradient(dy, [x, free]) {
         const passed = limits === null ? dy : tf.mul(dy, tf.cast(tf.equal(free!, within(free!, limits)), 'float32'));
