@@ -104,6 +104,19 @@ describe('Tokenizer.open › of a directory with a tokenizer.json for older and 
   });
 });
 
+describe('Tokenizer.open › of a Granite, whose directories name a class that transformers does not take', () => {
+  const idsOf = async (model_type: string) => {
+    const files = { 'config.json': { model_type }, 'tokenizer_config.json': { tokenizer_class: 'GPT2Tokenizer' } };
+    const dir = directory({ ...files, 'tokenizer.json': readReference('tokenizers', 'gemma', 'tokenizer.json') });
+    return (await (await Tokenizer.open(dir)).encode("In 1234567 words, it is NOT'ed", { addSpecialTokens: false })).ids;
+  };
+
+  it.each(['granitemoe', 'granitemoeshared', 'granitemoehybrid'])('%s › takes all of tokenizer.json, as of granite', async (modelType) => {
+    expect(await idsOf(modelType)).toEqual(await idsOf('granite'));
+    expect(await idsOf(modelType)).not.toEqual(await idsOf('llama'));
+  });
+});
+
 describe('Tokenizer.open › of a tokenizer.json with which the core would end the process', () => {
   const file = () => readReference<Serialized & Record<string, unknown>>('tokenizers', 'llama3', 'tokenizer.json');
   const opened = (json: object) => Tokenizer.open(directory({ 'tokenizer.json': json }));

@@ -25,7 +25,8 @@ const OF_MODEL: Readonly<Record<string, TokenizerClass>> = {
   ...{ gemma: 'GemmaTokenizer', gemma2: 'GemmaTokenizer', gemma3: 'GemmaTokenizer', gemma3_text: 'GemmaTokenizer' },
   ...{ qwen3_5: 'Qwen3_5Tokenizer', qwen3_5_text: 'Qwen3_5Tokenizer', qwen3_vl: 'Qwen2Tokenizer' },
   ...{ mistral: AS_SERIALIZED, mistral3: AS_SERIALIZED, ministral: AS_SERIALIZED, ministral3: AS_SERIALIZED, phi3: AS_SERIALIZED },
-  ...{ olmo2: AS_SERIALIZED, olmo3: AS_SERIALIZED, granite: AS_SERIALIZED, glm4: AS_SERIALIZED },
+  ...{ olmo2: AS_SERIALIZED, olmo3: AS_SERIALIZED, glm4: AS_SERIALIZED },
+  ...{ granite: AS_SERIALIZED, granitemoe: AS_SERIALIZED, granitemoeshared: AS_SERIALIZED, granitemoehybrid: AS_SERIALIZED },
 };
 
 /** `MODELS_WITH_INCORRECT_HUB_TOKENIZER_CLASS`: what their directories say is not believed. */
