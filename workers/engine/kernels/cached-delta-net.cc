@@ -32,17 +32,17 @@ std::vector<Run> runs_of(RecurrentStates *states, int64_t layer, const tf::Tenso
 }
 
 template <bool corrects>
-class CachedDeltaRule : public DeltaKernel<corrects> {
+class CachedDeltaRule : public DeltaKernel {
  public:
-  explicit CachedDeltaRule(tf::OpKernelConstruction *construction) : DeltaKernel<corrects>(construction) {
+  explicit CachedDeltaRule(tf::OpKernelConstruction *construction) : DeltaKernel(construction) {
     OP_REQUIRES_OK(construction, construction->GetAttr("layer", &layer_));
   }
   void Compute(tf::OpKernelContext *context) override {
     DeltaSizes sizes;
-    if (!this->read_sizes(context, &sizes)) return;
+    if (!read_sizes(context, &sizes)) return;
     const int64_t tokens = sizes.rows * sizes.length;
     OP_REQUIRES(context, context->input(5).NumElements() == tokens && context->input(6).NumElements() == tokens,
-                absl::InvalidArgumentError(absl::StrCat(this->name(), ": there is not a place for each token")));
+                absl::InvalidArgumentError(absl::StrCat(name(), ": there is not a place for each token")));
     tf::Tensor *o = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, context->input(2).shape(), &o));
     RecurrentStates *states = nullptr;
@@ -53,7 +53,8 @@ class CachedDeltaRule : public DeltaKernel<corrects> {
     for (const Run &run : runs) run.state->heads.resize(units * sizes.state_floats());
     const int64_t per_unit = 1 + tokens * sizes.state_floats() / 2 / std::max<int64_t>(1, runs.size());
     parallel(context, runs.size() * units, per_unit, [&](int64_t begin, int64_t end) {
-      float v[kStateColumns], error[kStateColumns], result[kStateColumns];
+      float v[kStateColumns], result[kStateColumns];
+      [[maybe_unused]] float error[kStateColumns];
       for (int64_t i = begin; i < end; i++) {
         const Run &run = runs[i / units];
         const int64_t unit = i % units, block = unit % sizes.blocks();
@@ -63,7 +64,11 @@ class CachedDeltaRule : public DeltaKernel<corrects> {
         for (int64_t token = run.token; token < run.token + run.count; token++) {
           const int64_t at = head.value_offset(token, block);
           read_block(head.v + at, columns, v);
-          delta_steps().forward(head.token(token, run.is_first && token == run.token), v, state, error, result);
+          const DeltaToken one = head.token(token, run.is_first && token == run.token);
+          if constexpr (corrects)
+            delta_steps().forward(one, v, state, error, result);
+          else
+            delta_steps().write(one, v, state, result);
           std::copy_n(result, columns, o->flat<float>().data() + at);
         }
       }

@@ -14,7 +14,7 @@ namespace tf = tensorflow;
 // Tokens whose states the gradient holds at once; of all others it holds the state before each group.
 constexpr int64_t kGroup = 64;
 
-class DeltaRule : public DeltaKernel<true> {
+class DeltaRule : public DeltaKernel {
  public:
   using DeltaKernel::DeltaKernel;
   void Compute(tf::OpKernelContext *context) override {
@@ -46,7 +46,7 @@ class DeltaRule : public DeltaKernel<true> {
   }
 };
 
-class DeltaRuleGradient : public DeltaKernel<true> {
+class DeltaRuleGradient : public DeltaKernel {
  public:
   using DeltaKernel::DeltaKernel;
   void Compute(tf::OpKernelContext *context) override {

@@ -19,7 +19,6 @@ namespace graft {
 
 struct DeltaSizes {
   int64_t rows, length, key_heads, value_heads, key_size, value_size;
-  bool corrects;
 
   int64_t blocks() const { return (value_size + kStateColumns - 1) / kStateColumns; }
   int64_t state_floats() const { return key_size * kStateColumns; }
@@ -52,13 +51,12 @@ struct DeltaHead {
   // @param is_first whether the token begins a text
   DeltaToken token(int64_t token, bool is_first) const {
     const int64_t at = head_offset(token);
-    return {sizes.key_size, q + key_offset(token), k + key_offset(token), is_first ? 0.0f : std::exp(g[at]), b[at], sizes.corrects};
+    return {sizes.key_size, q + key_offset(token), k + key_offset(token), is_first ? 0.0f : std::exp(g[at]), b[at]};
   }
   // The values that a block has: fewer than kStateColumns in the last one.
   int64_t columns(int64_t block) const { return std::min(kStateColumns, sizes.value_size - block * kStateColumns); }
 };
 
-template <bool corrects>
 class DeltaKernel : public Kernel {
  public:
   using Kernel::Kernel;
@@ -74,7 +72,7 @@ class DeltaKernel : public Kernel {
       context->CtxFailure(absl::InvalidArgumentError(absl::StrCat(name(), ": the shapes of q, k, v, g and b do not match")));
       return false;
     }
-    *sizes = {k.dim_size(0), k.dim_size(1), k.dim_size(2), v.dim_size(2), k.dim_size(3), v.dim_size(3), corrects};
+    *sizes = {k.dim_size(0), k.dim_size(1), k.dim_size(2), v.dim_size(2), k.dim_size(3), v.dim_size(3)};
     return true;
   }
 };

@@ -75,7 +75,7 @@ class HeadReader {
     const int64_t first = token(chunk), count = sizes_.tokens_of(chunk), columns = sizes_.columns;
     read_values(head_.v, chunk, u_.data());
     for (int64_t i = 0; i < T; i++) {
-      const DeltaToken one = i < count ? head_.token(first + i, positions_[first + i] == 0) : DeltaToken{0, nullptr, nullptr, 1.0f, 0.0f, false};
+      const DeltaToken one = i < count ? head_.token(first + i, positions_[first + i] == 0) : DeltaToken{0, nullptr, nullptr, 1.0f, 0.0f};
       decays_[i] = one.decay;
       for (int64_t column = 0; column < columns; column++) u_[i * columns + column] *= one.beta;
     }
@@ -101,7 +101,7 @@ class HeadReader {
   std::vector<float> u_;
 };
 
-class StateSpaceKernel : public DeltaKernel<false> {
+class StateSpaceKernel : public DeltaKernel {
  public:
   using DeltaKernel::DeltaKernel;
 

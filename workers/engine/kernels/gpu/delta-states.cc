@@ -170,9 +170,9 @@ std::shared_ptr<Program> program() {
   return made;
 }
 
-SourceSizes in_source(const DeltaSizes &sizes) {
+SourceSizes in_source(const DeltaSizes &sizes, bool corrects) {
   return {int32_t(sizes.length),   int32_t(sizes.key_heads),  int32_t(sizes.value_heads),
-          int32_t(sizes.key_size), int32_t(sizes.value_size), int32_t(sizes.corrects)};
+          int32_t(sizes.key_size), int32_t(sizes.value_size), int32_t(corrects)};
 }
 
 absl::Status allocate_zeros(tf::OpKernelContext *context, const StreamScope &scope, int64_t floats, tf::Tensor *tensor) {
@@ -181,12 +181,12 @@ absl::Status allocate_zeros(tf::OpKernelContext *context, const StreamScope &sco
 }
 
 template <bool corrects>
-class DeltaRule : public DeltaKernel<corrects> {
+class DeltaRule : public DeltaKernel {
  public:
-  using DeltaKernel<corrects>::DeltaKernel;
+  using DeltaKernel::DeltaKernel;
   void Compute(tf::OpKernelContext *context) override {
     DeltaSizes sizes;
-    if (!this->read_sizes(context, &sizes)) return;
+    if (!read_sizes(context, &sizes)) return;
     tf::Tensor *o = nullptr, *errors = nullptr, states;
     OP_REQUIRES_OK(context, context->allocate_output(0, context->input(2).shape(), &o));
     if (corrects) OP_REQUIRES_OK(context, context->allocate_output(1, context->input(2).shape(), &errors));
@@ -198,7 +198,7 @@ class DeltaRule : public DeltaKernel<corrects> {
     const void *inputs[6];
     for (int i = 0; i < 6; i++) inputs[i] = context->input(i).data();
     const void *memory = states.data(), *to = o->data(), *of_errors = corrects ? errors->data() : nullptr;
-    const SourceSizes given = in_source(sizes);
+    const SourceSizes given = in_source(sizes, corrects);
     OP_REQUIRES_OK(context,
                    program()->launch(scope, "forward", blocks, threads_for_row(sizes.value_size),
                                      {&inputs[0], &inputs[1], &inputs[2], &inputs[3], &inputs[4], &inputs[5], &memory, &to, &of_errors, &given}));
@@ -206,12 +206,12 @@ class DeltaRule : public DeltaKernel<corrects> {
 };
 
 template <bool corrects>
-class DeltaRuleGradient : public DeltaKernel<corrects> {
+class DeltaRuleGradient : public DeltaKernel {
  public:
-  using DeltaKernel<corrects>::DeltaKernel;
+  using DeltaKernel::DeltaKernel;
   void Compute(tf::OpKernelContext *context) override {
     DeltaSizes sizes;
-    if (!this->read_sizes(context, &sizes)) return;
+    if (!read_sizes(context, &sizes)) return;
     tf::Tensor *out[5], memory, of_heads[2];
     for (int i = 0; i < 5; i++) OP_REQUIRES_OK(context, context->allocate_output(i, context->input(i).shape(), &out[i]));
     if (out[2]->NumElements() == 0) return;
@@ -226,7 +226,7 @@ class DeltaRuleGradient : public DeltaKernel<corrects> {
                *positions = context->input(5).data(), *errors = context->input(corrects ? 6 : 2).data(),
                *d_o = context->input(corrects ? 7 : 6).data(), *states = memory.data(), *d_q = of_heads[0].data(), *d_k = of_heads[1].data(),
                *d_v = out[2]->data(), *d_g = out[3]->data(), *d_b = out[4]->data();
-    const SourceSizes given = in_source(sizes);
+    const SourceSizes given = in_source(sizes, corrects);
     OP_REQUIRES_OK(context, program()->launch(scope, "gradient", blocks, threads_for_row(sizes.value_size),
                                               {&q, &k, &g, &b, &positions, &errors, &d_o, &states, &d_q, &d_k, &d_v, &d_g, &d_b, &given}));
     for (int i = 0; i < 2; i++) {

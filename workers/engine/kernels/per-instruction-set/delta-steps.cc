@@ -57,7 +57,7 @@ void forward(const DeltaToken &token, const float *v, float *state, float *error
   }
   Row difference = load_row(v);
   for (int64_t j = 0; j < kVectors; j++) {
-    if (token.corrects) difference.part[j] -= predicted.part[j];
+    difference.part[j] -= predicted.part[j];
     updated.part[j] = difference.part[j] * token.beta;
   }
   store_row(error, difference);
@@ -65,6 +65,20 @@ void forward(const DeltaToken &token, const float *v, float *state, float *error
     Row row = load_row(state + i * kStateColumns);
     for (int64_t j = 0; j < kVectors; j++) {
       row.part[j] += updated.part[j] * token.k[i];
+      result.part[j] += row.part[j] * token.q[i];
+    }
+    store_row(state + i * kStateColumns, row);
+  }
+  store_row(o, result);
+}
+
+void write(const DeltaToken &token, const float *v, float *state, float *o) {
+  Row update = load_row(v), result = {};
+  for (int64_t j = 0; j < kVectors; j++) update.part[j] *= token.beta;
+  for (int64_t i = 0; i < token.key_size; i++) {
+    Row row = load_row(state + i * kStateColumns);
+    for (int64_t j = 0; j < kVectors; j++) {
+      row.part[j] = row.part[j] * token.decay + update.part[j] * token.k[i];
       result.part[j] += row.part[j] * token.q[i];
     }
     store_row(state + i * kStateColumns, row);
@@ -129,6 +143,6 @@ void gradient(const DeltaToken &token, const float *error, const float *d_o, con
 
 }  // namespace
 
-const DeltaSteps delta_steps = {forward, advance, gradient};
+const DeltaSteps delta_steps = {forward, write, advance, gradient};
 
 }  // namespace graft::GRAFT_INSTRUCTIONS

@@ -13,7 +13,6 @@ struct DeltaToken {
   int64_t key_size;
   const float *q, *k;  // [key_size]
   float decay, beta;
-  bool corrects;  // otherwise error = v
 };
 
 // Gradients of a token's inputs, to which a block of columns adds its part.
@@ -25,6 +24,8 @@ struct DeltaTokenGradients {
 struct DeltaSteps {
   // S ← decay·S, error = v − Sᵀk, S ← S + k·(beta·error)ᵀ, o = Sᵀq. v, error and o are [kStateColumns].
   void (*forward)(const DeltaToken &, const float *v, float *state, float *error, float *o);
+  // The same without the correction, error = v.
+  void (*write)(const DeltaToken &, const float *v, float *state, float *o);
   // The same state from the errors that are known. `to` may be `from`.
   void (*advance)(const DeltaToken &, const float *error, const float *from, float *to);
   // Given S before and after the token, and d_state, the gradient of S after it: adds to the token's gradients, writes d_v [kStateColumns], and makes
