@@ -15,8 +15,9 @@ namespace {
 namespace tf = tensorflow;
 
 constexpr int64_t T = kChunkTokens;
-// Heads of a group whose gradients of B and C are summed by one thread. More would leave threads without work, fewer would take more memory.
-constexpr int64_t kHeadsTogether = 4;
+// Heads of a group whose gradients of B and C are summed by one thread, at least, and into how many such sums at most: each takes memory, and fewer
+// would leave threads without work.
+constexpr int64_t kFewestTogether = 4, kMostSums = 16;
 
 enum Input { kQ, kK, kV, kG, kB, kPositions, kDO };
 
@@ -32,6 +33,8 @@ struct ChunkSizes {
         state_rows(padded(sizes.key_size, kStateRows)),
         columns(padded(sizes.value_size, kChunkColumns)) {}
 
+  int64_t heads_together() const { return std::max(kFewestTogether, (of.shared() + kMostSums - 1) / kMostSums); }
+  int64_t slices() const { return (of.shared() + heads_together() - 1) / heads_together(); }
   int64_t tokens_of(int64_t chunk) const { return std::min(T, of.length - chunk * T); }
   int64_t state_floats() const { return state_rows * columns; }
   int64_t group_floats() const { return (3 * state_rows + T) * T; }
@@ -178,23 +181,23 @@ class StateSpaceGradient : public StateSpaceKernel {
       for (int i = 0; i < 5; i++) std::fill_n(gradients[i], context->input(i).NumElements(), 0.0f);
       return;
     }
-    const int64_t slices = (of.shared() + kHeadsTogether - 1) / kHeadsTogether, units = of.rows * of.key_heads * slices;
+    const int64_t slices = sizes.slices(), together = sizes.heads_together(), units = of.rows * of.key_heads * slices;
     tf::Tensor memory, sums;
     OP_REQUIRES_OK(context, share(context, sizes, &memory));
     OP_REQUIRES_OK(context, context->allocate_temp(tf::DT_FLOAT, tf::TensorShape({units * sizes.chunks * sizes.gradient_floats()}), &sums));
     float *shared = memory.flat<float>().data(), *of_units = sums.flat<float>().data();
-    parallel(context, units, 4 * kHeadsTogether * sizes.chunks * cycles(sizes), [&](int64_t begin, int64_t end) {
+    parallel(context, units, 4 * together * sizes.chunks * cycles(sizes), [&](int64_t begin, int64_t end) {
       for (int64_t unit = begin; unit < end; unit++) {
         std::fill_n(of_units + unit * sizes.chunks * sizes.gradient_floats(), sizes.chunks * sizes.gradient_floats(), 0.0f);
-        const int64_t first = unit % slices * kHeadsTogether, row_and_group = unit / slices;
-        for (int64_t i = first; i < std::min(first + kHeadsTogether, of.shared()); i++)
+        const int64_t first = unit % slices * together, row_and_group = unit / slices;
+        for (int64_t i = first; i < std::min(first + together, of.shared()); i++)
           add(context, sizes, {row_and_group, row_and_group % of.key_heads * of.shared() + i, unit}, shared, of_units, gradients);
       }
     });
     parallel(context, of.rows * of.key_heads * sizes.chunks, T * T * sizes.state_rows / 4, [&](int64_t begin, int64_t end) {
       AlignedWords of_scratch;
       float *scratch = of_scratch.of(T * std::max(T, sizes.state_rows));
-      for (int64_t i = begin; i < end; i++) write_shared(sizes, i / sizes.chunks, i % sizes.chunks, slices, shared, of_units, gradients, scratch);
+      for (int64_t i = begin; i < end; i++) write_shared(sizes, i / sizes.chunks, i % sizes.chunks, shared, of_units, gradients, scratch);
     });
   }
 
@@ -242,9 +245,10 @@ class StateSpaceGradient : public StateSpaceKernel {
 
   // Sums what the heads of a group have added for a chunk, in their order, into the gradients of q and k.
   // @param scratch kChunkTokens · the larger of kChunkTokens and state_rows
-  static void write_shared(const ChunkSizes &sizes, int64_t row_and_group, int64_t chunk, int64_t slices, float *shared, float *of_units,
-                           float *const *gradients, float *scratch) {
+  static void write_shared(const ChunkSizes &sizes, int64_t row_and_group, int64_t chunk, float *shared, float *of_units, float *const *gradients,
+                           float *scratch) {
     const DeltaSizes &of = sizes.of;
+    const int64_t slices = sizes.slices();
     float *sum = chunk_gradient(of_units, sizes, row_and_group * slices, chunk).c_transpose;
     for (int64_t slice = 1; slice < slices; slice++) {
       const float *part = chunk_gradient(of_units, sizes, row_and_group * slices + slice, chunk).c_transpose;

@@ -47,7 +47,7 @@ const positionsOf = (length: number, starts: readonly number[]): Tensor2D =>
 /** More tokens than are computed together, and sizes that fill no block. */
 const SIZES: [what: string, sizes: Sizes][] = [
   ['heads that share B and C in groups', { length: 150, groups: 2, heads: 6, stateSize: 12, headSize: 40 }],
-  ['many heads that all share B and C', { length: 70, groups: 1, heads: 20, stateSize: 24, headSize: 8 }],
+  ['many heads that all share B and C', { length: 70, groups: 1, heads: 70, stateSize: 24, headSize: 8 }],
   ['heads with their own', { length: 40, groups: 3, heads: 3, stateSize: 33, headSize: 64 }],
 ];
 
