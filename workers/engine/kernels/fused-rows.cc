@@ -106,7 +106,7 @@ class FusedRows : public RowKernel {
       return std::any_of(outputs.begin(), outputs.end(), [&](const tf::Tensor *output) { return output->data() == memory; });
     }
 
-    // @return 0 if there is none, because of NaN
+    // @return 0 where a NaN hides the largest
     int64_t first_of_largest(const float *x, int64_t n) const {
       constexpr int64_t part = 256;
       const float largest = operations.reduction[kMax](x, n);

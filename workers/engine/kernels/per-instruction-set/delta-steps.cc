@@ -1,32 +1,17 @@
 // Compiled once for each instruction set, in a namespace with its name (GRAFT_INSTRUCTIONS).
 #include "per-instruction-set/delta-steps.h"
 
-#include <cstring>
+#include "per-instruction-set/word-formats.h"
 
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int64_t kLanes = 16;
-#elif defined(__AVX__)
-constexpr int64_t kLanes = 8;
-#else
-constexpr int64_t kLanes = 4;
-#endif
 constexpr int64_t kVectors = kStateColumns / kLanes;
-typedef float Vector __attribute__((vector_size(kLanes * sizeof(float))));
-
-inline Vector load(const float *from) {
-  Vector x;
-  std::memcpy(&x, from, sizeof x);
-  return x;
-}
-inline void store(float *to, const Vector &x) { std::memcpy(to, &x, sizeof x); }
 
 // Always in the same order.
-inline float sum(const Vector &x) {
+inline float sum(const Floats &x) {
   float lanes[kLanes];
-  store(lanes, x);
+  write(x, lanes);
   for (int64_t width = kLanes / 2; width > 0; width /= 2)
     for (int64_t i = 0; i < width; i++) lanes[i] += lanes[i + width];
   return lanes[0];
@@ -34,15 +19,15 @@ inline float sum(const Vector &x) {
 
 // A row of a state, or something that belongs to each of its columns.
 struct Row {
-  Vector part[kVectors];
+  Floats part[kVectors];
 };
 inline Row load_row(const float *from) {
   Row row;
-  for (int64_t i = 0; i < kVectors; i++) row.part[i] = load(from + i * kLanes);
+  for (int64_t i = 0; i < kVectors; i++) row.part[i] = read(from + i * kLanes);
   return row;
 }
 inline void store_row(float *to, const Row &row) {
-  for (int64_t i = 0; i < kVectors; i++) store(to + i * kLanes, row.part[i]);
+  for (int64_t i = 0; i < kVectors; i++) write(row.part[i], to + i * kLanes);
 }
 
 void forward(const DeltaToken &token, const float *v, float *state, float *error, float *o) {
@@ -106,7 +91,7 @@ void gradient(const DeltaToken &token, const float *error, const float *d_o, con
   for (int64_t i = 0; i < token.key_size; i++) {
     const Row row = load_row(after + i * kStateColumns);
     Row d_row = load_row(d_state + i * kStateColumns);
-    Vector product = {};
+    Floats product = {};
     for (int64_t j = 0; j < kVectors; j++) {
       d_row.part[j] += result.part[j] * token.q[i];
       d_u.part[j] += d_row.part[j] * token.k[i];
@@ -116,20 +101,20 @@ void gradient(const DeltaToken &token, const float *error, const float *d_o, con
     gradients.q[i] += sum(product);
   }
   Row values;
-  Vector of_beta = {};
+  Floats of_beta = {};
   for (int64_t j = 0; j < kVectors; j++) {
     values.part[j] = d_u.part[j] * token.beta;
     of_beta += d_u.part[j] * errors.part[j];
   }
   store_row(d_v, values);
   *gradients.beta += sum(of_beta);
-  Vector of_decay = {};
+  Floats of_decay = {};
   for (int64_t i = 0; i < token.key_size; i++) {
     const Row row = load_row(before + i * kStateColumns);
     Row d_row = load_row(d_state + i * kStateColumns);
-    Vector product = {};
+    Floats product = {};
     for (int64_t j = 0; j < kVectors; j++) {
-      const Vector decayed = row.part[j] * token.decay;
+      const Floats decayed = row.part[j] * token.decay;
       product += d_row.part[j] * u.part[j] - decayed * values.part[j];
       d_row.part[j] -= values.part[j] * token.k[i];
       of_decay += d_row.part[j] * decayed;

@@ -2,29 +2,20 @@
 #include "per-instruction-set/state-chunks.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "per-instruction-set/word-formats.h"
 
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
 
 // Rows of a product whose sums are in registers at once, in two vectors each.
 #if defined(__AVX512F__)
-constexpr int64_t kLanes = 16, kRows = 8;
-#elif defined(__AVX__)
-constexpr int64_t kLanes = 8, kRows = 4;
+constexpr int64_t kRows = 8;
 #else
-constexpr int64_t kLanes = 4, kRows = 4;
+constexpr int64_t kRows = 4;
 #endif
 constexpr int64_t kAcross = 2 * kLanes, T = kChunkTokens;
 static_assert(kStateRows % kRows == 0 && kChunkColumns % kAcross == 0 && T % kChunkColumns == 0);
-typedef float Vector __attribute__((vector_size(kLanes * sizeof(float))));
-
-inline Vector load(const float *from) {
-  Vector x;
-  std::memcpy(&x, from, sizeof x);
-  return x;
-}
-inline void store(float *to, const Vector &x) { std::memcpy(to, &x, sizeof x); }
 
 struct Matrix {
   const float *data;
@@ -40,13 +31,13 @@ void multiply(const Matrix &a, const float *b, float *out, int64_t rows, int64_t
   for (int64_t row = 0; row < rows; row += kRows) {
     const int64_t begin = shape == kUpper ? row : 0, end = shape == kLower ? std::min(inner, row + kRows) : inner;
     for (int64_t column = 0; column < columns; column += kAcross) {
-      Vector sums[kRows][2];
+      Floats sums[kRows][2];
       float *to = out + row * columns + column;
       for (int64_t i = 0; i < kRows; i++)
-        for (int64_t j = 0; j < 2; j++) sums[i][j] = adds ? load(to + i * columns + j * kLanes) : Vector{};
+        for (int64_t j = 0; j < 2; j++) sums[i][j] = adds ? read(to + i * columns + j * kLanes) : Floats{};
       const float *left = a.data + row * a.row, *right = b + column;
       for (int64_t k = begin; k < end; k++) {
-        const Vector first = load(right + k * columns), second = load(right + k * columns + kLanes);
+        const Floats first = read(right + k * columns), second = read(right + k * columns + kLanes);
         for (int64_t i = 0; i < kRows; i++) {
           const float x = left[i * a.row + k * a.inner];
           sums[i][0] += first * x;
@@ -54,7 +45,7 @@ void multiply(const Matrix &a, const float *b, float *out, int64_t rows, int64_t
         }
       }
       for (int64_t i = 0; i < kRows; i++)
-        for (int64_t j = 0; j < 2; j++) store(to + i * columns + j * kLanes, sums[i][j]);
+        for (int64_t j = 0; j < 2; j++) write(sums[i][j], to + i * columns + j * kLanes);
     }
   }
 }

@@ -30,6 +30,8 @@ inline Vector load(const void *memory) {
   return vector;
 }
 
+inline void write(Floats floats, float *out) { std::memcpy(out, &floats, sizeof floats); }
+
 inline Floats as_floats(Words words) { return reinterpret_cast<Floats>(words); }
 
 inline Floats read(const float *x) { return load<Floats>(x); }

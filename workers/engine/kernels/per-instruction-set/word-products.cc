@@ -9,7 +9,6 @@ namespace {
 
 static_assert(kColumnBlock % kLanes == 0);
 
-inline void write(Floats floats, float *out) { std::memcpy(out, &floats, sizeof floats); }
 inline void write(Floats floats, uint16_t *out) {
 #if defined(__AVX512BF16__)
   const __m256bh halves = _mm512_cvtneps_pbh((__m512)floats);
