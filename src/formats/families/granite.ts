@@ -6,7 +6,7 @@ import { isRecord } from '../record.ts';
 import { shown } from '../shown.ts';
 import { type Family, layerTypes, withAttentionBias } from './family.ts';
 import { LLAMA_NAMES, llama, llamaLike } from './llama.ts';
-import { balanceOf, withExperts } from './mixtures.ts';
+import { expertsEverywhere, withExperts } from './mixtures.ts';
 
 const SHARED_MLP: MlpNames = { gateAndUp: 'shared_mlp.input_linear', down: 'shared_mlp.output_linear' };
 
@@ -65,18 +65,12 @@ const withFactors = (fields: ConfigFields, config: ModelConfig): ModelConfig => 
   attention: { ...config.attention, scale: fields.positive('attention_multiplier', 1) },
 });
 
-/** @param sharedSize of the MLP of all tokens; 0 if there is none */
+/** @param sharedSize the width of the MLP that all tokens go through; 0 without one */
 function withGraniteExperts(fields: ConfigFields, config: ModelConfig, sharedSize: number): ModelConfig {
   const hasShared = sharedSize > 0;
   return withExperts(fields, config, {
-    count: fields.natural('num_local_experts', 8),
-    perToken: fields.natural('num_experts_per_tok', 2),
-    intermediateSize: config.intermediateSize,
-    // A softmax over a token's experts alone.
-    normalised: true,
-    inBlocks: config.mixers.map(() => true),
+    ...expertsEverywhere(fields, config),
     ...(hasShared && { shared: { intermediateSize: sharedSize } }),
-    ...balanceOf(fields),
     names: { ...EXPERT_NAMES, ...(hasShared && { shared: SHARED_MLP }) },
   });
 }

@@ -41,7 +41,16 @@ export function balanceOf(fields: ConfigFields): Pick<Experts, 'balance'> {
   return { balance: fields.positive('router_aux_loss_coef', 0.001) };
 }
 
-/** Every block has experts. */
+/** Experts in every block, as wide as the configuration's MLP, with a softmax over a token's experts alone. */
+export const expertsEverywhere = (fields: ConfigFields, config: ModelConfig): Experts => ({
+  count: fields.natural('num_local_experts', 8),
+  perToken: fields.natural('num_experts_per_tok', 2),
+  intermediateSize: config.intermediateSize,
+  normalised: true,
+  inBlocks: config.mixers.map(() => true),
+  ...balanceOf(fields),
+});
+
 export const mixtral: Family = (fields) => {
   fields.ignore('router_jitter_noise', 0);
   const config = llamaLike(fields, {
@@ -51,15 +60,7 @@ export const mixtral: Family = (fields) => {
     theta: 1_000_000,
     mixers: ({ layers, rotary }) => everyLayer(layers, rotary(), fields.positiveOrOff('sliding_window', null)),
   });
-  return withExperts(fields, config, {
-    count: fields.natural('num_local_experts', 8),
-    perToken: fields.natural('num_experts_per_tok', 2),
-    intermediateSize: config.intermediateSize,
-    normalised: true,
-    inBlocks: config.mixers.map(() => true),
-    ...balanceOf(fields),
-    names: MIXTRAL_NAMES,
-  });
+  return withExperts(fields, config, { ...expertsEverywhere(fields, config), names: MIXTRAL_NAMES });
 };
 
 /** Qwen 3 with experts in every block that `decoder_sparse_step` and `mlp_only_layers` leave to them. */
