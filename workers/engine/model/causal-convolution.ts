@@ -1,5 +1,6 @@
 import { differentiable, gradientsFlowInto, isTrained } from '../tensorflow/differentiable.ts';
-import { cachedConvolutionKernel, rollAxis } from '../tensorflow/native.ts';
+import { rollAxis } from '../tensorflow/native.ts';
+import { cachedConvolutionKernel } from '../tensorflow/recurrent-kernels.ts';
 import { type Tensor, type Tensor2D, type Tensor3D, tf } from '../tensorflow/tensorflow.ts';
 import type { TokenGrid } from './decoder.ts';
 import type { Parameters } from './parameters.ts';

@@ -1,5 +1,6 @@
 import { differentiable } from '../tensorflow/differentiable.ts';
-import { cachedDeltaRuleKernel, deltaRuleGradientKernel, deltaRuleKernel, isRecorded } from '../tensorflow/native.ts';
+import { isRecorded } from '../tensorflow/native.ts';
+import { cachedDeltaRuleKernel, deltaRuleGradientKernel, deltaRuleKernel } from '../tensorflow/recurrent-kernels.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 
 /** valueHeads / keyHeads value heads share a query and a key. */

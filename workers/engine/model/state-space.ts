@@ -1,5 +1,6 @@
 import { differentiable } from '../tensorflow/differentiable.ts';
-import { cachedStateSpaceKernel, isRecorded, stateSpaceGradientKernel, stateSpaceKernel } from '../tensorflow/native.ts';
+import { isRecorded } from '../tensorflow/native.ts';
+import { cachedStateSpaceKernel, stateSpaceGradientKernel, stateSpaceKernel } from '../tensorflow/recurrent-kernels.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, type Tensor4D, tf } from '../tensorflow/tensorflow.ts';
 
 /** With the names of the paper. heads / groups heads share B and C. */

@@ -6,7 +6,7 @@ import {
   cachedDeltaRuleKernel,
   deltaRuleGradientKernel,
   deltaRuleKernel,
-} from '../../../../workers/engine/tensorflow/native.ts';
+} from '../../../../workers/engine/tensorflow/recurrent-kernels.ts';
 import { type Tensor, type Tensor2D, tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 import { disposeSession, expectClose, recorded, waves } from './recorded-kernels.ts';
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { type StateSpaceInputs, stateSpace } from '../../../../workers/engine/model/state-space.ts';
-import { cachedStateSpaceKernel, stateSpaceGradientKernel, stateSpaceKernel } from '../../../../workers/engine/tensorflow/native.ts';
+import { cachedStateSpaceKernel, stateSpaceGradientKernel, stateSpaceKernel } from '../../../../workers/engine/tensorflow/recurrent-kernels.ts';
 import { type Tensor, type Tensor2D, tf } from '../../../../workers/engine/tensorflow/tensorflow.ts';
 import { disposeSession, expectClose, recorded, waves } from './recorded-kernels.ts';
 

@@ -3,12 +3,7 @@ import { attentionGradientKernel, attentionKernel, cachedAttentionKernel } from 
 import {
   adapterRowsKernel,
   addedOuter,
-  cachedConvolutionKernel,
-  cachedDeltaRuleKernel,
-  cachedStateSpaceKernel,
   checkpoint,
-  deltaRuleGradientKernel,
-  deltaRuleKernel,
   elementsAt,
   expansionGradientKernel,
   expertOuterKernel,
@@ -16,11 +11,18 @@ import {
   rollLastAxis,
   rowProductsKernel,
   statelessUniform,
-  stateSpaceGradientKernel,
-  stateSpaceKernel,
   subtractAt,
 } from '../../../../../workers/engine/tensorflow/native.ts';
 import { dequantizeKernel } from '../../../../../workers/engine/tensorflow/quantization.ts';
+import {
+  cachedConvolutionKernel,
+  cachedDeltaRuleKernel,
+  cachedStateSpaceKernel,
+  deltaRuleGradientKernel,
+  deltaRuleKernel,
+  stateSpaceGradientKernel,
+  stateSpaceKernel,
+} from '../../../../../workers/engine/tensorflow/recurrent-kernels.ts';
 import { type Tensor, type Tensor1D, type Tensor2D, type Tensor3D, tf } from '../../../../../workers/engine/tensorflow/tensorflow.ts';
 
 /** The placeholder for the number of rows, and the number that is fed. */
