@@ -4,19 +4,18 @@
 // rows, in pairs: element 2i of every row beside its element 2i + 1. Their product is 16 columns of the result for these rows.
 #pragma once
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 
+#include "amx-tiles.h"
 #include "bfloat16.h"
 #include "row-products.h"
 
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
 
-constexpr int64_t kTileRows = 16, kTileInner = 32;
+constexpr int64_t kTileInner = 2 * kTileWords;
 
 inline int64_t tiles_along(int64_t inner) { return (inner + kTileInner - 1) / kTileInner; }
 
@@ -33,19 +32,12 @@ void amx_round(const float *x, uint16_t *rounded, int64_t rows, int64_t inner) {
   }
 }
 
-// The shapes of the eight tiles: 0 to 3 are sums, 4 to 7 parts of the matrix, except that 7 is of x.
-void shape_tiles(int64_t columns, int64_t rows) {
-  struct alignas(64) {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t bytes_in_row[16] = {};
-    uint8_t rows[16] = {};
-  } shapes;
-  for (int tile = 0; tile < 8; tile++) {
+// Tiles 0 to 3 are sums, 4 to 7 parts of the matrix, except that 7 is of x.
+Tiles shaped(int64_t columns, int64_t rows) {
+  return Tiles([&](int tile) {
     const bool of_matrix = tile >= 4 && tile < 7;
-    shapes.bytes_in_row[tile] = static_cast<uint16_t>(of_matrix ? kTileInner * sizeof(uint16_t) : rows * sizeof(float));
-    shapes.rows[tile] = static_cast<uint8_t>(tile == 7 ? kTileInner / 2 : columns);
-  }
-  _tile_loadconfig(&shapes);
+    return std::pair<int64_t, int64_t>(tile == 7 ? kTileInner / 2 : columns, of_matrix ? kTileBytes : rows * 4);
+  });
 }
 
 struct AmxPart {
@@ -79,45 +71,45 @@ void four_tiles(const AmxPart &part, int64_t column) {
   const auto [w, x, out, stride, rows, inner] = part;
   const uint16_t *from = w + column * inner;
   const int64_t bytes = inner * sizeof(uint16_t), x_bytes = rows * 2 * sizeof(uint16_t), tile = kTileRows * inner;
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
+  zero_tile<0>();
+  zero_tile<1>();
+  zero_tile<2>();
+  zero_tile<3>();
   int64_t k = 0;
   for (; k + kTileInner <= inner; k += kTileInner) {
     for (int i = 0; i < 4; i++) prefetch_tile(from + i * tile + k, inner);
-    _tile_loadd(7, x + k * rows, x_bytes);
-    _tile_loadd(4, from + k, bytes);
-    _tile_dpbf16ps(0, 4, 7);
-    _tile_loadd(5, from + tile + k, bytes);
-    _tile_dpbf16ps(1, 5, 7);
-    _tile_loadd(6, from + 2 * tile + k, bytes);
-    _tile_dpbf16ps(2, 6, 7);
-    _tile_loadd(4, from + 3 * tile + k, bytes);
-    _tile_dpbf16ps(3, 4, 7);
+    load_tile<7>(x + k * rows, x_bytes);
+    load_tile<4>(from + k, bytes);
+    multiply_tiles<0, 4, 7>();
+    load_tile<5>(from + tile + k, bytes);
+    multiply_tiles<1, 5, 7>();
+    load_tile<6>(from + 2 * tile + k, bytes);
+    multiply_tiles<2, 6, 7>();
+    load_tile<4>(from + 3 * tile + k, bytes);
+    multiply_tiles<3, 4, 7>();
   }
   if (k < inner) {
     uint16_t padded[kTileRows][kTileInner];
     constexpr int64_t padded_bytes = sizeof padded[0];
-    _tile_loadd(7, x + k * rows, x_bytes);
-    _tile_loadd(4, last_of(from, inner, kTileRows, padded), padded_bytes);
-    _tile_dpbf16ps(0, 4, 7);
-    _tile_loadd(4, last_of(from + tile, inner, kTileRows, padded), padded_bytes);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(4, last_of(from + 2 * tile, inner, kTileRows, padded), padded_bytes);
-    _tile_dpbf16ps(2, 4, 7);
-    _tile_loadd(4, last_of(from + 3 * tile, inner, kTileRows, padded), padded_bytes);
-    _tile_dpbf16ps(3, 4, 7);
+    load_tile<7>(x + k * rows, x_bytes);
+    load_tile<4>(last_of(from, inner, kTileRows, padded), padded_bytes);
+    multiply_tiles<0, 4, 7>();
+    load_tile<4>(last_of(from + tile, inner, kTileRows, padded), padded_bytes);
+    multiply_tiles<1, 4, 7>();
+    load_tile<4>(last_of(from + 2 * tile, inner, kTileRows, padded), padded_bytes);
+    multiply_tiles<2, 4, 7>();
+    load_tile<4>(last_of(from + 3 * tile, inner, kTileRows, padded), padded_bytes);
+    multiply_tiles<3, 4, 7>();
   }
   float sums[kTileRows][kTileRows];
   constexpr int64_t sums_bytes = sizeof sums[0];
-  _tile_stored(0, sums, sums_bytes);
+  store_tile<0>(sums, sums_bytes);
   put(sums, part, column, kTileRows);
-  _tile_stored(1, sums, sums_bytes);
+  store_tile<1>(sums, sums_bytes);
   put(sums, part, column + kTileRows, kTileRows);
-  _tile_stored(2, sums, sums_bytes);
+  store_tile<2>(sums, sums_bytes);
   put(sums, part, column + 2 * kTileRows, kTileRows);
-  _tile_stored(3, sums, sums_bytes);
+  store_tile<3>(sums, sums_bytes);
   put(sums, part, column + 3 * kTileRows, kTileRows);
 }
 
@@ -126,21 +118,21 @@ void one_tile(const AmxPart &part, int64_t column, int64_t columns) {
   const auto [w, x, out, stride, rows, inner] = part;
   const uint16_t *from = w + column * inner;
   const int64_t x_bytes = rows * 2 * sizeof(uint16_t);
-  _tile_zero(0);
+  zero_tile<0>();
   int64_t k = 0;
   for (; k + kTileInner <= inner; k += kTileInner) {
-    _tile_loadd(7, x + k * rows, x_bytes);
-    _tile_loadd(4, from + k, inner * sizeof(uint16_t));
-    _tile_dpbf16ps(0, 4, 7);
+    load_tile<7>(x + k * rows, x_bytes);
+    load_tile<4>(from + k, inner * sizeof(uint16_t));
+    multiply_tiles<0, 4, 7>();
   }
   if (k < inner) {
     uint16_t padded[kTileRows][kTileInner];
-    _tile_loadd(7, x + k * rows, x_bytes);
-    _tile_loadd(4, last_of(from, inner, columns, padded), sizeof padded[0]);
-    _tile_dpbf16ps(0, 4, 7);
+    load_tile<7>(x + k * rows, x_bytes);
+    load_tile<4>(last_of(from, inner, columns, padded), sizeof padded[0]);
+    multiply_tiles<0, 4, 7>();
   }
   float sums[kTileRows][kTileRows];
-  _tile_stored(0, sums, sizeof sums[0]);
+  store_tile<0>(sums, sizeof sums[0]);
   put(sums, part, column, columns);
 }
 
@@ -155,15 +147,15 @@ void amx_multiply(const RowProduct &product) {
                           rows,
                           product.inner};
     int64_t column = 0;
-    shape_tiles(kTileRows, rows);
-    for (; column + 4 * kTileRows <= product.columns; column += 4 * kTileRows) four_tiles(part, column);
-    for (; column + kTileRows <= product.columns; column += kTileRows) one_tile(part, column, kTileRows);
-    if (column < product.columns) {
-      shape_tiles(product.columns - column, rows);
-      one_tile(part, column, product.columns - column);
+    {
+      const Tiles tiles = shaped(kTileRows, rows);
+      for (; column + 4 * kTileRows <= product.columns; column += 4 * kTileRows) four_tiles(part, column);
+      for (; column + kTileRows <= product.columns; column += kTileRows) one_tile(part, column, kTileRows);
     }
+    if (column == product.columns) continue;
+    const Tiles tiles = shaped(product.columns - column, rows);
+    one_tile(part, column, product.columns - column);
   }
-  _tile_release();
 }
 
 }  // namespace

@@ -37,6 +37,18 @@ inline Floats as_floats(Words words) { return reinterpret_cast<Floats>(words); }
 inline Floats read(const float *x) { return load<Floats>(x); }
 inline Floats read(const uint16_t *x) { return as_floats(__builtin_convertvector(load<Halves>(x), Words) << 16); }
 
+inline void write(Floats floats, uint16_t *out) {
+#if defined(__AVX512BF16__)
+  const __m256bh halves = _mm512_cvtneps_pbh((__m512)floats);
+#else
+  const Words bits = reinterpret_cast<Words>(floats);
+  const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  const Words is_nan = static_cast<Words>(floats != floats);
+  const Halves halves = __builtin_convertvector((rounded & ~is_nan) | (is_nan & 0x7fc0u), Halves);
+#endif
+  std::memcpy(out, &halves, sizeof halves);
+}
+
 // A word in all lanes.
 #if defined(__AVX512F__)
 // The barrier keeps it in a register. Otherwise every multiplication reads it from memory again.

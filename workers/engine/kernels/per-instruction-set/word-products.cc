@@ -3,23 +3,14 @@
 
 #include "bfloat16.h"
 #include "per-instruction-set/word-formats.h"
+#if defined(__AMX_BF16__)
+#include "per-instruction-set/amx-word-products.h"
+#endif
 
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
 
 static_assert(kColumnBlock % kLanes == 0);
-
-inline void write(Floats floats, uint16_t *out) {
-#if defined(__AVX512BF16__)
-  const __m256bh halves = _mm512_cvtneps_pbh((__m512)floats);
-#else
-  const Words bits = reinterpret_cast<Words>(floats);
-  const Words rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  const Words is_nan = static_cast<Words>(floats != floats);
-  const Halves halves = __builtin_convertvector((rounded & ~is_nan) | (is_nan & 0x7fc0u), Halves);
-#endif
-  std::memcpy(out, &halves, sizeof halves);
-}
 
 // One block of the result. Its sums stay in registers over the whole inner axis.
 template <class Format, class Element, int rows, int vectors>
@@ -107,6 +98,10 @@ void interleave_bf16(const uint16_t *first, const uint16_t *second, uint32_t *ou
 
 }  // namespace
 
+#if defined(__AMX_BF16__)
+extern const WordProducts products = {multiply<F32, float>, amx_multiply<float>, amx_multiply<uint16_t>, interleave_f32, interleave_bf16};
+#else
 extern const WordProducts products = {multiply<F32, float>, multiply<Bf16, float>, multiply<Bf16, uint16_t>, interleave_f32, interleave_bf16};
+#endif
 
 }  // namespace graft::GRAFT_INSTRUCTIONS
