@@ -39,54 +39,45 @@ class AddOuter : public OuterSumKernel {
     std::vector<Word<Element>> memory;
     AlignedWords of_panels;
     const auto right = interleave_rows<Element>(elements<Element>(b), q, tokens, q, &memory);
-    const int64_t across = blocks_of(q, kPanelColumns), panel_words = inner * kPanelColumns;
-    auto *panels = of_panels.of<Word<Element>>(across * panel_words);
-    parallel(context, across, panel_words / 4, [&](int64_t begin, int64_t end) {
+    const PanelFormat &format = panel_format<Element>();
+    const int64_t width = format.columns;
+    const int64_t across = blocks_of(q, width), words_of_panel = inner * width;
+    auto *panels = of_panels.of<Word<Element>>(across * words_of_panel);
+    parallel(context, across, words_of_panel / 4, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; i++)
         for (int64_t j = 0; j < inner; j++) {
-          const Word<Element> *from = right.data + j * right.stride + i * kPanelColumns;
-          std::copy(from, from + std::min(kPanelColumns, q - i * kPanelColumns), panels + i * panel_words + j * kPanelColumns);
+          const Word<Element> *from = right.data + j * right.stride + i * width;
+          std::copy(from, from + std::min(width, q - i * width), panels + i * words_of_panel + j * width);
         }
     });
     parallel(context, blocks_of(p, kRows), kRows * q * inner / 16, [&](int64_t begin, int64_t end) {
       static thread_local AlignedWords of_sums, of_rows;
       std::vector<Word<Element>> of_tile;
-      float *sums = of_sums.of(kRows * kPanelColumns);
-      auto *packed = of_rows.of<Word<Element>>(kRows * inner);
+      float *sums = of_sums.of(kRows * width);
+      auto *packed = of_rows.of<uint32_t>(kRows * inner);
       for (int64_t row = begin * kRows; row < std::min(end * kRows, p); row += kRows) {
         const int64_t rows = std::min(kRows, p - row);
-        pack(interleave_rows<Element>(elements<Element>(a) + row, p, tokens, rows, &of_tile), inner, rows, packed);
+        const auto left = interleave_rows<Element>(elements<Element>(a) + row, p, tokens, rows, &of_tile);
+        format.pack_columns(reinterpret_cast<const uint32_t *>(left.data), left.stride, inner, rows, packed);
         for (int64_t i = 0; i < across; i++) {
-          const int64_t width = std::min(kPanelColumns, q - i * kPanelColumns);
-          for (int64_t k = 0; k < inner; k += kPanelWords) {
-            const int64_t depth = std::min(kPanelWords, inner - k);
-            const auto *panel = panels + i * panel_words + k * kPanelColumns;
-            multiply_panel<Element>({packed + k * kPanelRows, inner * kPanelRows, panel, sums, k > 0, rows, depth, width});
+          const int64_t columns = std::min(width, q - i * width);
+          for (int64_t k = 0; k < inner; k += panel_words(inner)) {
+            const int64_t depth = std::min(panel_words(inner), inner - k);
+            const auto *panel = panels + i * words_of_panel + k * width;
+            format.multiply({packed + k * format.rows, inner * format.rows, panel, sums, k > 0, rows, depth, columns});
           }
           for (int64_t j = 0; j < rows; j++) {
-            const int64_t at = (row + j) * q + i * kPanelColumns;
+            const int64_t at = (row + j) * q + i * width;
             float *into = out->flat<float>().data() + at;
-            const float *found = sums + j * kPanelColumns;
+            const float *found = sums + j * width;
             if (sum == nullptr)
-              std::copy(found, found + width, into);
+              std::copy(found, found + columns, into);
             else
-              tile_operations().vector_vector[kAdd](sum->flat<float>().data() + at, found, into, width);
+              tile_operations().vector_vector[kAdd](sum->flat<float>().data() + at, found, into, columns);
           }
         }
       }
     });
-  }
-
-  // Of a matrix [words, rows], as multiply_panel takes its left operand.
-  template <class Element>
-  static void pack(const PackedMatrix<Element> &x, int64_t words, int64_t rows, Word<Element> *out) {
-    for (int64_t block = 0; block < rows; block += kPanelRows)
-      for (int64_t i = 0; i < words; i++, out += kPanelRows) {
-        const Word<Element> *from = x.data + i * x.stride + block;
-        const int64_t count = std::min(kPanelRows, rows - block);
-        std::copy(from, from + count, out);
-        std::fill(out + count, out + kPanelRows, Word<Element>{});
-      }
   }
 };
 

@@ -17,23 +17,28 @@ template <class Element>
 class QuantizedPanel {
  public:
   // @param transposed whether the panel's inner axis is the matrix's columns, for x·Wᵀ; otherwise it is its rows, for x·W
-  QuantizedPanel(const QuantizedMatrix &matrix, bool transposed) : matrix_(matrix), transposed_(transposed) {}
+  QuantizedPanel(const QuantizedMatrix &matrix, bool transposed)
+      : matrix_(matrix), transposed_(transposed), width_(panel_format<Element>().columns) {}
 
   const Word<Element> *fill(int64_t first_inner, int64_t inner, int64_t first_column, int64_t columns) {
     return transposed_ ? from_columns(first_inner, inner, first_column, columns) : from_rows(first_inner, inner, first_column, columns);
   }
 
+  bool along_inner() const { return true; }  // what is read is too little to matter
+  Ahead ahead(int64_t, int64_t, int64_t, int64_t) const { return {}; }
+
  private:
   const QuantizedMatrix &matrix_;
   const bool transposed_;
+  const int64_t width_;
   AlignedWords elements_, rows_, panel_;
 
   const Word<Element> *from_columns(int64_t first_inner, int64_t inner, int64_t first_column, int64_t columns) {
     const int64_t words = blocks_of(word_count<Element>(inner), kColumnBlock) * kColumnBlock, whole = words * Words<Element>::kPerWord;
-    auto *rows = rows_.of<Word<Element>>(words * kPanelColumns), *panel = panel_.of<Word<Element>>(words * kPanelColumns);
+    auto *rows = rows_.of<Word<Element>>(words * width_), *panel = panel_.of<Word<Element>>(words * width_);
     for (int64_t i = 0; i < columns; i++) read_row(first_column + i, first_inner, inner, whole, rows + i * words);
-    std::fill(rows + columns * words, rows + kPanelColumns * words, 0);
-    panel_products().transpose(rows, words * sizeof(uint32_t), words, reinterpret_cast<uint32_t *>(panel));
+    std::fill(rows + columns * words, rows + width_ * words, 0);
+    panel_products().transpose(rows, words * sizeof(uint32_t), words, width_, reinterpret_cast<uint32_t *>(panel));
     return panel;
   }
 
@@ -48,17 +53,17 @@ class QuantizedPanel {
   }
 
   const Word<Element> *from_rows(int64_t first_inner, int64_t inner, int64_t first_column, int64_t columns) {
-    float *elements = elements_.of((inner + 1) * kPanelColumns);
-    for (int64_t i = 0; i < inner; i++) matrix_.read(first_inner + i, first_column, columns, elements + i * kPanelColumns);
+    float *elements = elements_.of((inner + 1) * width_);
+    for (int64_t i = 0; i < inner; i++) matrix_.read(first_inner + i, first_column, columns, elements + i * width_);
     if constexpr (std::is_same_v<Element, float>) {
       return elements;
     } else {
       const int64_t words = word_count<Element>(inner);
-      if (inner < words * Words<Element>::kPerWord) std::fill(elements + inner * kPanelColumns, elements + (inner + 1) * kPanelColumns, 0.0f);
-      auto *panel = panel_.of<Word<Element>>(words * kPanelColumns);
+      if (inner < words * Words<Element>::kPerWord) std::fill(elements + inner * width_, elements + (inner + 1) * width_, 0.0f);
+      auto *panel = panel_.of<Word<Element>>(words * width_);
       for (int64_t i = 0; i < words; i++) {
-        const float *first = elements + 2 * i * kPanelColumns;
-        Words<Element>::interleave(first, first + kPanelColumns, panel + i * kPanelColumns, kPanelColumns);
+        const float *first = elements + 2 * i * width_;
+        Words<Element>::interleave(first, first + width_, panel + i * width_, width_);
       }
       return panel;
     }
@@ -76,7 +81,7 @@ class QuantizedProduct : public QuantizedKernel {
     const QuantizedMatrix matrix(layout_, context->input(1).data());
     with_element_type(x, [&](auto element) {
       using Element = decltype(element);
-      multiply_by_panels<Element>(context, x, columns(), out, [&] { return QuantizedPanel<Element>(matrix, transposed_); });
+      multiply_by_panels<Element>(context, panel_format<Element>(), x, columns(), out, [&] { return QuantizedPanel<Element>(matrix, transposed_); });
     });
   }
 };

@@ -12,8 +12,10 @@ export const ownKernels = (): boolean => backend.binding.recording !== undefined
 /** Whether the code is being recorded into a graph. */
 export const isRecorded = (): boolean => backend.binding.recording !== undefined;
 
+let foundInstructionSet: string | undefined;
 /** @returns the instruction set that the engine's own kernels run with: `baseline`, `avx2`, `avx512`, `avx512_bf16` or `amx` */
-export const instructionSet = (): string => tf.tidy(() => backend.executeSingleOutput('GraftInstructionSet', [], []).dataSync<'string'>()[0]!);
+export const instructionSet = (): string =>
+  (foundInstructionSet ??= tf.tidy(() => backend.executeSingleOutput('GraftInstructionSet', [], []).dataSync<'string'>()[0]!));
 
 const GATHER = [float('Tparams'), int('Tindices'), int('Taxis')];
 const ROLL = [float('T'), int('Tshift'), int('Taxis')];

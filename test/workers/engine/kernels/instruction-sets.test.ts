@@ -9,6 +9,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 const PROGRAM = `
 const { openForTraining } = await import('./workers/engine/compiled/open-model.ts');
 const { instructionSet } = await import('./workers/engine/tensorflow/native.ts');
+const { productsIn } = await import('./workers/engine/machine/precision.ts');
 const { referenceBatch, referencePath } = await import('./reference/fixtures.ts');
 const { CachedPasses } = await import('./workers/engine/generation/cached-passes.ts');
 const tuning = { type: 'lora', r: 4, lora_alpha: 8, lora_dropout: 0, use_rslora: false, target_modules: 'all-linear' };
@@ -30,11 +31,12 @@ const continued = [...['qwen3', 'granite4-hybrid'].map((name) => referencePath('
   passes.dispose();
   return Math.hypot(...logits);
 });
-console.log(JSON.stringify({ continued, instructionSet: instructionSet(), ...Object.fromEntries(found) }));`;
+console.log(JSON.stringify({ continued, instructionSet: instructionSet(), productsOfBf16: productsIn('bf16'), ...Object.fromEntries(found) }));`;
 
 interface Pass extends Record<'f32' | 'bf16', { loss: number; gradient: number }> {
   continued: number[];
   instructionSet: string;
+  productsOfBf16: string;
 }
 
 /** @param instructions TF_GRAFT_INSTRUCTIONS; undefined leaves it unset */
@@ -81,8 +83,10 @@ describe('the kernels', () => {
     expect(pass.instructionSet).toBe(set);
     for (const [index, norm] of pass.continued.entries()) expect(Math.abs(norm / baseline.continued[index]! - 1)).toBeLessThan(1e-5);
     for (const precision of ['f32', 'bf16'] as const) {
-      expect(Math.abs(pass[precision].loss / baseline[precision].loss - 1)).toBeLessThan(1e-6);
-      expect(Math.abs(pass[precision].gradient / baseline[precision].gradient - 1)).toBeLessThan(1e-5);
+      // The baseline computes products of bf16 in f32, and a set that has a unit for them rounds their results to 8 bits.
+      const rounds = precision === 'bf16' && pass.productsOfBf16 !== baseline.productsOfBf16;
+      expect(Math.abs(pass[precision].loss / baseline[precision].loss - 1)).toBeLessThan(rounds ? 1e-3 : 1e-6);
+      expect(Math.abs(pass[precision].gradient / baseline[precision].gradient - 1)).toBeLessThan(rounds ? 1e-2 : 1e-5);
     }
   });
 

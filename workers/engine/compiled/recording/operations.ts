@@ -162,7 +162,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   GraftRowProducts: { results: shapes.rowProducts, takesAnyFloat: true, flops: flops.rowProducts },
   GraftDequantize: { results: shapes.dequantized, dequantizes: true, cheap: true },
   GraftQuantizedProduct: { flops: flops.heldProduct },
-  GraftWidenedProduct: { flops: flops.heldProduct },
+  GraftHeldProduct: { flops: flops.heldProduct },
   GraftCachedAttention: { results: shapes.same },
   GraftCacheRelease: {},
   GraftAdapterRows: { results: shapes.adapterRows },

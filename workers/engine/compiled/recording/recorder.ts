@@ -9,7 +9,7 @@
 
 import type { Precision } from '../../../../src/formats/hyperparameters.ts';
 import { type Binding, backend, type OpAttribute, type TensorMetadata } from '../../tensorflow/backend.ts';
-import { ownKernels } from '../../tensorflow/native.ts';
+import { instructionSet, ownKernels } from '../../tensorflow/native.ts';
 import { type Tensor, tf } from '../../tensorflow/tensorflow.ts';
 import { type Attribute, type Call, constantIntegers, DType, Graph, type Output } from './graph.ts';
 import { asHeldProduct, productType } from './held-products.ts';
@@ -30,10 +30,12 @@ export class Recorder {
   readonly #kept: Tensor[] = [];
   readonly #precision: Precision;
   #nextId = FIRST_RECORDED_ID;
+  readonly #hasMatrixUnit: boolean;
 
   /** @param precision of products */
   constructor(precision: Precision = 'f32') {
     this.#precision = precision;
+    this.#hasMatrixUnit = instructionSet() === 'amx';
   }
 
   /**
@@ -135,7 +137,11 @@ export class Recorder {
   }
 
   get #products() {
-    return { resultType: productType(this.#precision), cast: (output: Output, dtype: number) => cast(this.graph, output, dtype) };
+    return {
+      resultType: productType(this.#precision),
+      hasMatrixUnit: this.#hasMatrixUnit,
+      cast: (output: Output, dtype: number) => cast(this.graph, output, dtype),
+    };
   }
 
   #thin(call: Call): ThinProduct | null {

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 
-#include "per-instruction-set/word-formats.h"
+#include "per-instruction-set/squares.h"
+#if defined(__AMX_BF16__)
+#include "per-instruction-set/amx-panel-products.h"
+#endif
 
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
@@ -14,7 +17,8 @@ constexpr int kWidest = 4;
 #else
 constexpr int kWidest = 3;
 #endif
-constexpr int kRows = kPanelRows;
+constexpr int kRows = 4;
+constexpr int64_t kPanelColumns = 64;
 
 // One block of the sums, which stays in registers over the whole inner axis.
 template <class Format, int vectors>
@@ -85,7 +89,11 @@ void pack_block(const uint32_t *const (&rows)[kRows], int64_t words, uint32_t *o
     for (int i = 0; i < kRows; i++) *out++ = rows[i][word];
 }
 
-void pack(const uint32_t *x, int64_t stride, int64_t rows, int64_t words, uint32_t *out) {
+// In each block one word of every row, then the next word of every row.
+template <class Element>
+void pack(const void *elements, int64_t stride, int64_t rows, int64_t words, uint32_t *out) {
+  const auto *x = static_cast<const uint32_t *>(elements);
+  stride = stride * static_cast<int64_t>(sizeof(Element)) / static_cast<int64_t>(sizeof(uint32_t));
   int64_t row = 0;
   for (; row + kRows <= rows; row += kRows, out += kRows * words) {
     const uint32_t *from = x + row * stride;
@@ -96,49 +104,47 @@ void pack(const uint32_t *x, int64_t stride, int64_t rows, int64_t words, uint32
     for (int i = 0; i < kRows; i++) *out++ = row + i < rows ? x[(row + i) * stride + word] : 0;
 }
 
-// Exchanges, in each pair of registers that are `distance` apart, the blocks of `distance` lanes that are on the wrong side of the diagonal.
-template <int distance>
-inline void exchange(Words (&rows)[kLanes]) {
-  Words upper, lower;
-  for (int lane = 0; lane < kLanes; lane++) {
-    upper[lane] = (lane & distance) == 0 ? lane : kLanes + lane - distance;
-    lower[lane] = (lane & distance) == 0 ? lane + distance : kLanes + lane;
-  }
-  for (int i = 0; i < kLanes; i++) {
-    if ((i & distance) != 0) continue;
-    const Words a = rows[i], b = rows[i + distance];
-    rows[i] = __builtin_shuffle(a, b, upper);
-    rows[i + distance] = __builtin_shuffle(a, b, lower);
-  }
-  if constexpr (distance > 1) exchange<distance / 2>(rows);
+void pack_columns(const uint32_t *x, int64_t stride, int64_t words, int64_t rows, uint32_t *out) {
+  for (int64_t block = 0; block < rows; block += kRows)
+    for (int64_t i = 0; i < words; i++, out += kRows) {
+      const uint32_t *from = x + i * stride + block;
+      const int64_t count = std::min<int64_t>(kRows, rows - block);
+      std::copy(from, from + count, out);
+      std::fill(out + count, out + kRows, 0);
+    }
 }
 
 inline void write(Words words, uint32_t *out) { std::memcpy(out, &words, sizeof words); }
 
 template <bool widens>
-void transpose_words(const void *rows, int64_t stride, int64_t words, uint32_t *out) {
+void transpose_words(const void *rows, int64_t stride, int64_t words, int64_t columns, uint32_t *out) {
   constexpr int rows_of_word = widens ? 2 : 1;
   for (int64_t word = 0; word < words; word += kLanes)
-    for (int64_t row = 0; row < kPanelColumns; row += kLanes) {
+    for (int64_t row = 0; row < columns; row += kLanes) {
       Words square[kLanes];
       const char *from = static_cast<const char *>(rows) + row * stride + word * static_cast<int64_t>(sizeof(uint32_t));
       for (int i = 0; i < kLanes; i++) {
         square[i] = load<Words>(from + i * stride);
-        __builtin_prefetch(from + i * stride + words * static_cast<int64_t>(sizeof(uint32_t)), 0, 2);
+        if constexpr (widens) __builtin_prefetch(from + i * stride + words * static_cast<int64_t>(sizeof(uint32_t)), 0, 2);
       }
-      exchange<kLanes / 2>(square);
+      transpose(square);
       for (int i = 0; i < kLanes; i++) {
-        uint32_t *to = out + (word + i) * rows_of_word * kPanelColumns + row;
+        uint32_t *to = out + (word + i) * rows_of_word * columns + row;
         write(widens ? square[i] << 16 : square[i], to);
-        if constexpr (widens) write(square[i] & 0xffff0000u, to + kPanelColumns);
+        if constexpr (widens) write(square[i] & 0xffff0000u, to + columns);
       }
     }
 }
 
-void widen_rows(const uint16_t *elements, int64_t stride, int64_t rows, int64_t columns, float *out) {
+// Brings a row of a later panel into the second-level cache.
+inline void prefetch_row(const uint16_t *elements, int64_t columns) {
   constexpr int64_t line_elements = 32;
-  for (int64_t row = 0; row < rows; row++, elements += stride, out += kPanelColumns) {
-    for (int64_t i = 0; i < kPanelColumns; i += line_elements) __builtin_prefetch(elements + rows * stride + i, 0, 2);
+  for (int64_t i = 0; i < columns; i += line_elements) __builtin_prefetch(elements + i, 0, 2);
+}
+
+void widen_rows(const uint16_t *elements, int64_t stride, int64_t rows, int64_t columns, int64_t out_stride, float *out) {
+  for (int64_t row = 0; row < rows; row++, elements += stride, out += out_stride) {
+    prefetch_row(elements + rows * stride, columns);
     for (int64_t i = 0; i < columns; i++) {
       const uint32_t bits = static_cast<uint32_t>(elements[i]) << 16;
       std::memcpy(out + i, &bits, sizeof bits);
@@ -146,8 +152,31 @@ void widen_rows(const uint16_t *elements, int64_t stride, int64_t rows, int64_t 
   }
 }
 
+void interleave_rows(const uint16_t *elements, int64_t stride, int64_t rows, int64_t columns, int64_t out_stride, uint32_t *out) {
+  static constexpr uint16_t zeros[kWidestPanel] = {};
+  for (int64_t row = 0; row < rows; row += 2, elements += 2 * stride, out += out_stride) {
+    const uint16_t *second = row + 1 < rows ? elements + stride : zeros;
+    int64_t i = 0;
+    for (; i + kLanes <= columns; i += kLanes)
+      write(__builtin_convertvector(load<Halves>(elements + i), Words) | __builtin_convertvector(load<Halves>(second + i), Words) << 16, out + i);
+    for (; i < columns; i++) out[i] = elements[i] | static_cast<uint32_t>(second[i]) << 16;
+  }
+}
+
+constexpr PanelFormat kF32 = {kPanelColumns, kRows, 1, multiply<F32>, pack<float>, pack_columns};
+
 }  // namespace
 
-extern const PanelProducts panel_products = {multiply<F32>, multiply<Bf16>, pack, transpose_words<false>, transpose_words<true>, widen_rows};
+#if defined(__AMX_BF16__)
+extern const PanelProducts panel_products = {kF32, kAmxBf16, kAmxParts, transpose_words<false>, transpose_words<true>, widen_rows, interleave_rows};
+#else
+extern const PanelProducts panel_products = {kF32,
+                                             {kPanelColumns, kRows, 1, multiply<Bf16>, pack<uint16_t>, pack_columns},
+                                             {},
+                                             transpose_words<false>,
+                                             transpose_words<true>,
+                                             widen_rows,
+                                             interleave_rows};
+#endif
 
 }  // namespace graft::GRAFT_INSTRUCTIONS

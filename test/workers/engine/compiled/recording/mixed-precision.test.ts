@@ -40,7 +40,7 @@ describe.each(readdirSync(referencePath('families')))('products in bf16 › in a
       [...wanted.gradients.values()].flatMap((gradient) => [...gradient.dataSync()]),
     ];
     // A token between two experts may go to the other one.
-    expect(cosine(Float32Array.from(all), Float32Array.from(expected))).toBeGreaterThan(eager.config.experts === undefined ? 0.995 : 0.99);
+    expect(cosine(Float32Array.from(all), Float32Array.from(expected))).toBeGreaterThan(eager.config.experts === undefined ? 0.995 : 0.98);
     expect(Math.hypot(...all) / Math.hypot(...expected)).toBeCloseTo(1, 1);
     tf.dispose([...wanted.gradients.values()]);
     compiled.dispose();

@@ -138,7 +138,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   GraftRowProducts: example((x, w) => rowProductsKernel(x, [tf.transpose(w), tf.ones([4, 6])], { rounds: false }), 2 * ROWS * 6 * (5 + 4)),
   GraftDequantize: example((x) => tf.add(x, tf.sum(quantized(3, 6)))),
   GraftQuantizedProduct: example((x) => tf.matMul(x, quantized(3, 6), false, true), 2 * ROWS * 3 * 6),
-  GraftWidenedProduct: example((x, _w, held) => tf.matMul(x, held, false, true), 2 * ROWS * 4 * 6),
+  GraftHeldProduct: example((x, _w, held) => tf.matMul(x, held, false, true), 2 * ROWS * 4 * 6),
   GraftCachedAttention: example((x) => {
     const q = tf.reshape(x, [x.shape[0], 2, 3]);
     return cachedAttentionKernel([q, q, q, ofRows(x, 0), ofRows(x, 0)], { ...ATTENTION, layer: 0 });

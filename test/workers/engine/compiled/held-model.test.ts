@@ -81,7 +81,7 @@ describe('a model that is stored in bf16, trained in f32', () => {
     const made = openForTraining({ modelDir: dirs.bf16, tuning, seed: 0, weightDecay: 0 });
     const operations = made.profile(batch, POSITION);
     made.dispose();
-    expect(operations.filter(({ op }) => op === 'GraftWidenedProduct').length).toBeGreaterThan(2 * made.config.layers);
+    expect(operations.filter(({ op }) => op === 'GraftHeldProduct').length).toBeGreaterThan(2 * made.config.layers);
     expect(operations.map(({ op }) => op)).not.toContain('BatchMatMulV2');
     expect(tf.memory().numTensors).toBe(before);
   });
