@@ -27,7 +27,7 @@ constexpr int64_t kCachedWords = 256 << 10;
 // Panels side by side for which they stay there, unless threads would have no work.
 constexpr int64_t kPanelsAcross = 8;
 // Units of work for each thread, of which one may be slower than the others.
-constexpr int64_t kUnitsPerThread = 4;
+constexpr int64_t kUnitsPerThread = 2;
 
 // Memory whose registers cross no cache lines.
 struct alignas(64) CacheLine {
