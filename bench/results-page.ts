@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
+import { vectorInstructions } from '../workers/engine/machine/vector-instructions.ts';
 
 const PAGE = join(import.meta.dirname, '../docs/results.md');
 
@@ -60,7 +61,9 @@ export function publishResult(name: string, content: string): void {
   if (isWriting) writeResult(name, content);
 }
 
+/** The cores and the processor. Virtual machines give Intel's with a matrix unit, which decides how fast they multiply, the name of those without. */
 export function thisMachine(): string {
   const cores = availableParallelism();
-  return `${cores} ${cores === 1 ? 'core' : 'cores'} of ${cpus()[0]?.model.trim() ?? 'an unknown processor'}`;
+  const matrixUnit = vectorInstructions()?.includes('amx_bf16') === true ? ', with AMX' : '';
+  return `${cores} ${cores === 1 ? 'core' : 'cores'} of ${cpus()[0]?.model.trim() ?? 'an unknown processor'}${matrixUnit}`;
 }

@@ -9,6 +9,7 @@ import { backend } from '../tensorflow/backend.ts';
 import { instructionSet } from '../tensorflow/native.ts';
 import { versions } from '../tensorflow/tensorflow.ts';
 import { matmulRates } from './matmul-rate.ts';
+import { vectorInstructions } from './vector-instructions.ts';
 
 /** bf16 costs accuracy, and casts cost time, so its products must be clearly faster. On processors with bf16 instructions they are twice as fast. */
 const MIN_SPEEDUP = 1.4;
@@ -35,18 +36,6 @@ export function thisMachine(): Machine {
     gpu: backend.isUsingGpuDevice,
     tensorflow: versions().tensorflow,
   };
-}
-
-function vectorInstructions(): string[] | null {
-  try {
-    const flags = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
-    return flags
-      .split(' ')
-      .filter((flag) => /avx|amx|asimd|sve|bf16/.test(flag))
-      .sort();
-  } catch {
-    return null;
-  }
 }
 
 let measuredHere: Rates | undefined;
