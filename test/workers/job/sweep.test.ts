@@ -12,7 +12,8 @@ let base: object;
 beforeAll(async () => {
   jobs = await superviseJobs();
   const [training_file, validation_file] = [await jobs.service.upload(sameAnswer(8)), await jobs.service.upload(sameAnswer(4, 100))];
-  const hyperparameters = { n_epochs: 3, batch_size: 4 };
+  // In bf16, which is the choice of some machines, steps of 1e-6 are lost in rounding, and then there is nothing to prove.
+  const hyperparameters = { n_epochs: 3, batch_size: 4, precision: 'f32' };
   base = { model: 'graft-tiny', training_file, validation_file, hyperparameters, seed: 5, tuning: { type: 'lora', r: 4 } };
 });
 afterAll(() => jobs?.close());
@@ -55,7 +56,7 @@ describe('successive halving', () => {
       ['cancelled', 3],
     ]);
     expect(sweep).toMatchObject({ status: 'succeeded', winner: { index: 1 }, rungs: [{ step: 3, kept: [1] }] });
-    const alone = await jobs.makeJob({ ...base, hyperparameters: { n_epochs: 3, batch_size: 4, learning_rate: 0.03 } });
+    const alone = await jobs.makeJob({ ...base, hyperparameters: { n_epochs: 3, batch_size: 4, precision: 'f32', learning_rate: 0.03 } });
     await jobs.supervise(alone);
     expect(await jobs.weights(sweep.winner!.job_id)).toEqual(await jobs.weights(alone));
   });
