@@ -39,7 +39,7 @@ export const graniteMoeShared: Family = (fields) => {
   return withGraniteExperts(fields, plain(fields), hasShared ? fields.natural('shared_intermediate_size') : 0);
 };
 
-/** Granite 4: most layers are Mamba layers in its hybrid models; experts beside the MLP of all tokens where it has any. */
+/** Granite 4: in its hybrid models most layers are Mamba layers, and in those with experts these stand beside the MLP of all tokens. */
 export const granite4: Family = (fields) => {
   const config = llamaLike(fields, {
     mixers({ layers, hiddenSize, rotary }) {

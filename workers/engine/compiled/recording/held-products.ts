@@ -1,7 +1,7 @@
 /**
  * Products with a frozen matrix that is not held as they need it get kernels of their own, which never have the whole matrix in memory: one that is held
  * quantised (kernels/quantized-products.cc, kernels/gpu/dequantized-products.cc), and one in bf16 in products of f32 (kernels/held-products.cc). So do
- * products of bf16 on a processor's matrix unit, which TensorFlow's own use at a third of its speed.
+ * products of bf16 on a processor's matrix unit, which TensorFlow's own use at a fifth of its speed.
  */
 import type { Precision } from '../../../../src/formats/hyperparameters.ts';
 import { ownKernels } from '../../tensorflow/native.ts';

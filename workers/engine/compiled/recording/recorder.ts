@@ -30,12 +30,11 @@ export class Recorder {
   readonly #kept: Tensor[] = [];
   readonly #precision: Precision;
   #nextId = FIRST_RECORDED_ID;
-  readonly #hasMatrixUnit: boolean;
+  readonly #hasMatrixUnit = instructionSet() === 'amx';
 
   /** @param precision of products */
   constructor(precision: Precision = 'f32') {
     this.#precision = precision;
-    this.#hasMatrixUnit = instructionSet() === 'amx';
   }
 
   /**
