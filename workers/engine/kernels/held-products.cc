@@ -71,7 +71,7 @@ class HeldPanel {
     if constexpr (kWidens)
       panel_products().widen_rows(from, matrix_.columns, inner, columns, width_, panel);
     else
-      panel_products().interleave_rows(from, matrix_.columns, inner, columns, width_, panel);
+      interleave_rows_into<Element>(from, matrix_.columns, inner, columns, panel, width_);
   }
 };
 

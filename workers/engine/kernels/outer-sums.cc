@@ -41,7 +41,7 @@ class AddOuter : public OuterSumKernel {
     const auto right = interleave_rows<Element>(elements<Element>(b), q, tokens, q, &memory);
     const PanelFormat &format = panel_format<Element>();
     const int64_t width = format.columns;
-    const int64_t across = blocks_of(q, width), words_of_panel = inner * width;
+    const int64_t across = blocks_of(q, width), words_of_panel = inner * width, words = panel_words(inner);
     auto *panels = of_panels.of<Word<Element>>(across * words_of_panel);
     parallel(context, across, words_of_panel / 4, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; i++)
@@ -61,8 +61,8 @@ class AddOuter : public OuterSumKernel {
         format.pack_columns(reinterpret_cast<const uint32_t *>(left.data), left.stride, inner, rows, packed);
         for (int64_t i = 0; i < across; i++) {
           const int64_t columns = std::min(width, q - i * width);
-          for (int64_t k = 0; k < inner; k += panel_words(inner)) {
-            const int64_t depth = std::min(panel_words(inner), inner - k);
+          for (int64_t k = 0; k < inner; k += words) {
+            const int64_t depth = std::min(words, inner - k);
             const auto *panel = panels + i * words_of_panel + k * width;
             format.multiply({packed + k * format.rows, inner * format.rows, panel, sums, k > 0, rows, depth, columns});
           }

@@ -15,11 +15,6 @@ namespace graft {
 // Words of the inner axis that a panel holds: 32 KiB.
 constexpr int64_t kPanelWords = 128;
 
-// Words of each panel but the last along an inner axis, so that none is much shorter than the others: whole registers of them.
-inline int64_t panel_words(int64_t words) {
-  const int64_t panels = std::max<int64_t>(blocks_of(words, kPanelWords), 1);
-  return std::max<int64_t>(blocks_of(blocks_of(words, panels), kColumnBlock), 1) * kColumnBlock;
-}
 // Tokens for which a panel is made once, and the fewest for which it is made once more, so that every thread has work.
 constexpr int64_t kPanelTokens = 512, kFewestPanelTokens = 64;
 // Words of the left operand that stay in the second-level cache while several panels are multiplied with them: 1 MiB.
@@ -28,6 +23,12 @@ constexpr int64_t kCachedWords = 256 << 10;
 constexpr int64_t kPanelsAcross = 8;
 // Units of work for each thread, of which one may be slower than the others.
 constexpr int64_t kUnitsPerThread = 2;
+
+// Words of each panel but the last along an inner axis, so that none is much shorter than the others: whole registers of them.
+inline int64_t panel_words(int64_t words) {
+  const int64_t panels = std::max<int64_t>(blocks_of(words, kPanelWords), 1);
+  return std::max<int64_t>(blocks_of(blocks_of(words, panels), kColumnBlock), 1) * kColumnBlock;
+}
 
 // Memory whose registers cross no cache lines.
 struct alignas(64) CacheLine {
@@ -60,10 +61,9 @@ template <class Element, class MakePanel>
 class ProductByPanels {
  public:
   // @param x          of Element's type, or f32 in a format that takes it. @param out [tokens, columns]
-  // @param make_panel makes a thread's panel, whose ahead(…) says what fill(…) will read, whose along_inner() whether
-  //                   that lies in memory along the inner axis rather than across it, and whose fill(first_inner, inner, first_column, columns)
-  // gives words [inner, columns of the format], of at
-  //                   most kPanelWords
+  // @param make_panel makes a thread's panel. Its fill(first_inner, inner, first_column, columns) gives words [inner, columns of the format], of at
+  //                   most kPanelWords; ahead(…) says which memory that reads, and along_inner() whether it lies there along the inner axis rather
+  //                   than across it
   ProductByPanels(tensorflow::OpKernelContext *context, const PanelFormat &format, const tensorflow::Tensor &x, int64_t columns,
                   tensorflow::Tensor *out, const MakePanel &make_panel)
       : context_(context),
@@ -102,17 +102,16 @@ class ProductByPanels {
   int64_t row_words() const { return words_ * format_.parts; }
 
   void pack(int64_t first, int64_t count, uint32_t *out) const {
-    // What x must have for whole words.
-    const int64_t whole = words_ * Words<Element>::kPerWord;
-    if (x_.dtype() == tensorflow::DT_FLOAT) return pack_whole(elements<float>(x_) + first * inner_, count, whole, out);
-    pack_whole(elements<uint16_t>(x_) + first * inner_, count, whole, out);
-  }
-  template <class Given>
-  void pack_whole(const Given *x, int64_t count, int64_t whole, uint32_t *out) const {
-    if (whole == inner_) return format_.pack(x, inner_, count, words_, out);
-    std::vector<Given> rows(count * whole);
-    for (int64_t i = 0; i < count; i++) std::copy(x + i * inner_, x + (i + 1) * inner_, rows.data() + i * whole);
-    format_.pack(rows.data(), whole, count, words_, out);
+    with_element_type(x_, [&](auto element) {
+      using Given = decltype(element);
+      const Given *x = elements<Given>(x_) + first * inner_;
+      const int64_t whole = words_ * Words<Element>::kPerWord;
+      if (whole == inner_) return format_.pack(x, inner_, count, words_, out);
+      // Elements that fill the last word.
+      std::vector<Given> rows(count * whole);
+      for (int64_t i = 0; i < count; i++) std::copy(x + i * inner_, x + (i + 1) * inner_, rows.data() + i * whole);
+      format_.pack(rows.data(), whole, count, words_, out);
+    });
   }
 
   void multiply(int64_t first_token, int64_t tokens) {

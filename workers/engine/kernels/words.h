@@ -70,19 +70,25 @@ struct PackedMatrix {
   int64_t stride;  // in words
 };
 
+// Packs a matrix whose rows are the inner axis into rows of words that are `out_stride` apart. An odd last row is paired with zeros.
+template <class Element, class Given>
+void interleave_rows_into(const Given *x, int64_t stride, int64_t rows, int64_t columns, Word<Element> *out, int64_t out_stride) {
+  std::vector<Given> zeros(rows % Words<Element>::kPerWord == 0 ? 0 : columns);
+  for (int64_t first = 0; first < rows; first += Words<Element>::kPerWord, out += out_stride) {
+    const int64_t second = first + Words<Element>::kPerWord - 1;
+    Words<Element>::interleave(x + first * stride, second < rows ? x + second * stride : zeros.data(), out, columns);
+  }
+}
+
 // Packs a matrix whose rows are the inner axis: [rows, columns] becomes [word_count(rows), columns]. An odd last row is paired with zeros.
 // @param memory holds the result where it is not the matrix itself
 template <class Element, class Given>
 PackedMatrix<Element> interleave_rows(const Given *x, int64_t stride, int64_t rows, int64_t columns, std::vector<Word<Element>> *memory) {
   if constexpr (std::is_same_v<Given, Word<Element>>)
     if (columns % kColumnBlock == 0) return {x, stride};
-  const int64_t out_stride = padded(columns), count = word_count<Element>(rows);
-  if (static_cast<int64_t>(memory->size()) < count * out_stride) memory->resize(count * out_stride);
-  std::vector<Given> zeros(rows % Words<Element>::kPerWord == 0 ? 0 : columns);
-  for (int64_t i = 0; i < count; i++) {
-    const int64_t first = i * Words<Element>::kPerWord, second = first + Words<Element>::kPerWord - 1;
-    Words<Element>::interleave(x + first * stride, second < rows ? x + second * stride : zeros.data(), memory->data() + i * out_stride, columns);
-  }
+  const int64_t out_stride = padded(columns), needed = word_count<Element>(rows) * out_stride;
+  if (static_cast<int64_t>(memory->size()) < needed) memory->resize(needed);
+  interleave_rows_into<Element>(x, stride, rows, columns, memory->data(), out_stride);
   return {memory->data(), out_stride};
 }
 

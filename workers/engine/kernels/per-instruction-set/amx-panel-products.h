@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "amx-tiles.h"
+#include "blocks.h"
 #include "panel-products.h"
 #include "squares.h"
 
@@ -114,7 +115,7 @@ void multiply_inner(const TiledProduct &product, const uint32_t *left, int64_t l
 
 template <int parts>
 void multiply_tiled(const PanelProduct &product) {
-  const int64_t last = product.inner % kTileWords, whole = product.inner - last, blocks = (product.rows + kTileRows - 1) / kTileRows;
+  const int64_t last = product.inner % kTileWords, whole = product.inner - last, blocks = blocks_of(product.rows, kTileRows);
   const auto *left = static_cast<const uint32_t *>(product.left), *panel = static_cast<const uint32_t *>(product.panel);
   if (blocks == 0) return;
   Prefetch prefetch(product.ahead);
@@ -145,16 +146,8 @@ void pack_tiles(const void *elements, int64_t stride, int64_t rows, int64_t inne
 void pack_columns_of_tiles(const uint32_t *x, int64_t stride, int64_t inner, int64_t rows, uint32_t *out) {
   for (int64_t first = 0; first < rows; first += kTileRows, out += kTileRows * inner)
     for_tiles_of(inner, 1, out, [&](int64_t word, auto words, uint32_t *tile) {
-      Words square[kLanes] = {};
-      const int64_t count = std::min(kTileRows, rows - first);
-      for (int64_t i = 0; i < words; i++) {
-        const uint32_t *from = x + (word + i) * stride + first;
-        if (count == kTileRows)
-          square[i] = load<Words>(from);
-        else
-          std::memcpy(&square[i], from, count * sizeof(uint32_t));
-      }
-      transpose(square);
+      Words square[kLanes];
+      read_transposed(x + word * stride + first, stride, words, rows - first, square);
       for (int i = 0; i < kTileRows; i++) std::memcpy(tile + i * words, &square[i], words * sizeof(uint32_t));
     });
 }

@@ -4,8 +4,6 @@
 // word is two bf16 elements that are neighbours on the inner axis. Elements that are not normal numbers count as 0.
 #pragma once
 
-#include <immintrin.h>
-
 #include <cstdint>
 #include <utility>
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "amx-tiles.h"
+#include "blocks.h"
 #include "squares.h"
 #include "word-products.h"
 
@@ -108,20 +109,13 @@ void multiply_rows(AmxProduct product, const Element *addend, Element *out, int6
 // The left operand of a product in which one row's words lie apart, and those of neighbouring rows side by side: transposed, in squares.
 const uint32_t *transposed_left(const WordProduct &product, int64_t stride, std::vector<uint32_t> *memory) {
   const auto *left = static_cast<const uint32_t *>(product.left);
-  const size_t needed = (product.rows + kLanes) / kLanes * kLanes * stride;
+  const size_t needed = blocks_of(product.rows, kLanes) * kLanes * stride;
   if (memory->size() < needed) memory->resize(needed);
   for (int64_t row = 0; row < product.rows; row += kLanes)
     for (int64_t word = 0; word < product.inner; word += kLanes) {
-      Words square[kLanes] = {};
-      const int64_t rows = std::min<int64_t>(kLanes, product.rows - row), words = std::min<int64_t>(kLanes, product.inner - word);
-      for (int64_t i = 0; i < words; i++) {
-        const uint32_t *from = left + (word + i) * product.left_inner_stride + row;
-        if (rows == kLanes)
-          square[i] = load<Words>(from);
-        else
-          std::memcpy(&square[i], from, rows * sizeof(uint32_t));
-      }
-      transpose(square);
+      Words square[kLanes];
+      const int64_t stride_of_words = product.left_inner_stride;
+      read_transposed(left + word * stride_of_words + row, stride_of_words, product.inner - word, product.rows - row, square);
       for (int i = 0; i < kLanes; i++) std::memcpy(memory->data() + (row + i) * stride + word, &square[i], sizeof square[i]);
     }
   return memory->data();
@@ -139,7 +133,7 @@ void amx_multiply(const WordProduct &product) {
                       product.inner - last,
                       last};
   if (product.left_inner_stride != 1) {
-    words.left_stride = (product.inner + kLanes - 1) / kLanes * kLanes;
+    words.left_stride = blocks_of(product.inner, kLanes) * kLanes;
     words.left = transposed_left(product, words.left_stride, &memory);
   }
   const auto *addend = static_cast<const Element *>(product.addend);

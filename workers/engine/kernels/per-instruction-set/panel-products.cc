@@ -152,31 +152,15 @@ void widen_rows(const uint16_t *elements, int64_t stride, int64_t rows, int64_t 
   }
 }
 
-void interleave_rows(const uint16_t *elements, int64_t stride, int64_t rows, int64_t columns, int64_t out_stride, uint32_t *out) {
-  static constexpr uint16_t zeros[kWidestPanel] = {};
-  for (int64_t row = 0; row < rows; row += 2, elements += 2 * stride, out += out_stride) {
-    const uint16_t *second = row + 1 < rows ? elements + stride : zeros;
-    int64_t i = 0;
-    for (; i + kLanes <= columns; i += kLanes)
-      write(__builtin_convertvector(load<Halves>(elements + i), Words) | __builtin_convertvector(load<Halves>(second + i), Words) << 16, out + i);
-    for (; i < columns; i++) out[i] = elements[i] | static_cast<uint32_t>(second[i]) << 16;
-  }
-}
-
 constexpr PanelFormat kF32 = {kPanelColumns, kRows, 1, multiply<F32>, pack<float>, pack_columns};
 
 }  // namespace
 
 #if defined(__AMX_BF16__)
-extern const PanelProducts panel_products = {kF32, kAmxBf16, kAmxParts, transpose_words<false>, transpose_words<true>, widen_rows, interleave_rows};
+extern const PanelProducts panel_products = {kF32, kAmxBf16, kAmxParts, transpose_words<false>, transpose_words<true>, widen_rows};
 #else
-extern const PanelProducts panel_products = {kF32,
-                                             {kPanelColumns, kRows, 1, multiply<Bf16>, pack<uint16_t>, pack_columns},
-                                             {},
-                                             transpose_words<false>,
-                                             transpose_words<true>,
-                                             widen_rows,
-                                             interleave_rows};
+extern const PanelProducts panel_products = {
+    kF32, {kPanelColumns, kRows, 1, multiply<Bf16>, pack<uint16_t>, pack_columns}, {}, transpose_words<false>, transpose_words<true>, widen_rows};
 #endif
 
 }  // namespace graft::GRAFT_INSTRUCTIONS

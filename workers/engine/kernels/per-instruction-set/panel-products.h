@@ -6,9 +6,6 @@
 
 namespace graft {
 
-// The most columns of a panel.
-constexpr int64_t kWidestPanel = 64;
-
 // Memory from which the next panel will be made: `rows` of `bytes` that are `stride` bytes apart. None where `rows` is 0.
 struct Ahead {
   const char *memory = nullptr;
@@ -60,8 +57,6 @@ struct PanelProducts {
   void (*transpose_widened)(const void *rows, int64_t stride, int64_t words, int64_t columns, uint32_t *out);
   // Rows of bf16 elements become rows of f32. @param stride elements from one row to the next, and @param out_stride of those written
   void (*widen_rows)(const uint16_t *elements, int64_t stride, int64_t rows, int64_t columns, int64_t out_stride, float *out);
-  // The same, but two rows become one of words. An odd last row is paired with zeros.
-  void (*interleave_rows)(const uint16_t *elements, int64_t stride, int64_t rows, int64_t columns, int64_t out_stride, uint32_t *out);
 };
 
 // Those of the instruction set that runs.

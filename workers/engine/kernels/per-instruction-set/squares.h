@@ -25,5 +25,18 @@ inline void exchange(Words (&rows)[kLanes]) {
 
 inline void transpose(Words (&rows)[kLanes]) { exchange<kLanes / 2>(rows); }
 
+// Reads [rows, words] of a matrix whose rows are `stride` words apart, at most a square of it, and transposes it. What is missing is 0.
+inline void read_transposed(const uint32_t *from, int64_t stride, int64_t rows, int64_t words, Words (&square)[kLanes]) {
+  for (int64_t i = 0; i < kLanes; i++, from += stride) {
+    square[i] = Words{};
+    if (i >= rows) continue;
+    if (words >= kLanes)
+      square[i] = load<Words>(from);
+    else
+      std::memcpy(&square[i], from, words * sizeof(uint32_t));
+  }
+  transpose(square);
+}
+
 }  // namespace
 }  // namespace graft::GRAFT_INSTRUCTIONS
