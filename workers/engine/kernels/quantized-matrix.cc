@@ -160,17 +160,23 @@ void quantize(const float *x, const QuantizedLayout &layout, void *memory, const
 }
 
 void QuantizedMatrix::read(int64_t row, int64_t column, int64_t count, float *out) const {
-  const int64_t first = row * layout_.columns + column;
-  if (layout_.is_nf4()) return read_nf4(first, count, out);
-  quantized_rows().int8(reinterpret_cast<const int8_t *>(memory_) + first, floats(memory_, layout_.scales())[row], out, count);
+  const QuantizedRows &rows = quantized_rows();
+  read(row, column, count, out, rows.nf4, rows.int8);
 }
 
-void QuantizedMatrix::read_nf4(int64_t first, int64_t count, float *out) const {
+void QuantizedMatrix::read(int64_t row, int64_t column, int64_t count, uint16_t *out) const {
+  const QuantizedRows &rows = quantized_rows();
+  read(row, column, count, out, rows.nf4_to_bf16, rows.int8_to_bf16);
+}
+
+template <class Element>
+void QuantizedMatrix::read(int64_t row, int64_t column, int64_t count, Element *out, ReadNf4<Element> nf4, ReadInt8<Element> int8) const {
+  int64_t first = row * layout_.columns + column;
   const int64_t end = first + count;
-  const uint8_t *codes = reinterpret_cast<const uint8_t *>(memory_);
+  if (!layout_.is_nf4()) return int8(reinterpret_cast<const int8_t *>(memory_) + first, floats(memory_, layout_.scales())[row], out, count);
   while (first < end) {
     const int64_t block = first / kNf4Block, in_block = std::min((block + 1) * kNf4Block, end) - first;
-    quantized_rows().nf4(codes, nf4_scale(block), first, out, in_block);
+    nf4(reinterpret_cast<const uint8_t *>(memory_), nf4_scale(block), first, out, in_block);
     first += in_block;
     out += in_block;
   }

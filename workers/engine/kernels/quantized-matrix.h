@@ -53,11 +53,21 @@ class QuantizedMatrix {
  public:
   QuantizedMatrix(const QuantizedLayout &layout, const void *memory) : layout_(layout), memory_(static_cast<const char *>(memory)) {}
   const QuantizedLayout &layout() const { return layout_; }
-  // Writes `count` elements of a row, starting at a column.
+  // The codes of a row's elements from a column on. Those of the next row are `code_bytes(columns)` further.
+  const char *codes(int64_t row, int64_t column) const { return memory_ + code_bytes(row * layout_.columns + column); }
+  int64_t code_bytes(int64_t elements) const { return layout_.is_nf4() ? elements / 2 : elements; }
+  // Writes `count` elements of a row, starting at a column, in f32 or rounded to bf16.
   void read(int64_t row, int64_t column, int64_t count, float *out) const;
+  void read(int64_t row, int64_t column, int64_t count, uint16_t *out) const;
 
  private:
-  void read_nf4(int64_t first, int64_t count, float *out) const;
+  template <class Element>
+  using ReadNf4 = void (*)(const uint8_t *codes, float scale, int64_t first, Element *out, int64_t count);
+  template <class Element>
+  using ReadInt8 = void (*)(const int8_t *codes, float scale, Element *out, int64_t count);
+
+  template <class Element>
+  void read(int64_t row, int64_t column, int64_t count, Element *out, ReadNf4<Element> nf4, ReadInt8<Element> int8) const;
   float nf4_scale(int64_t block) const;
 
   const QuantizedLayout layout_;

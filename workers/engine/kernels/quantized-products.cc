@@ -1,6 +1,5 @@
 // Products with a frozen matrix that is held quantised.
 #include <algorithm>
-#include <vector>
 
 #include "panels.h"
 #include "quantized-kernel.h"
@@ -24,47 +23,41 @@ class QuantizedPanel {
     return transposed_ ? from_columns(first_inner, inner, first_column, columns) : from_rows(first_inner, inner, first_column, columns);
   }
 
-  bool along_inner() const { return true; }  // what is read is too little to matter
-  Ahead ahead(int64_t, int64_t, int64_t, int64_t) const { return {}; }
+  bool along_inner() const { return true; }  // so few bytes are read that their order matters little
+  Ahead ahead(int64_t first_inner, int64_t inner, int64_t first_column, int64_t columns) const {
+    const int64_t stride = matrix_.code_bytes(matrix_.layout().columns);
+    if (transposed_) return {matrix_.codes(first_column, first_inner), stride, columns, matrix_.code_bytes(inner)};
+    return {matrix_.codes(first_inner, first_column), stride, inner, matrix_.code_bytes(columns)};
+  }
 
  private:
   const QuantizedMatrix &matrix_;
   const bool transposed_;
   const int64_t width_;
-  AlignedWords elements_, rows_, panel_;
+  AlignedWords rows_, panel_;
 
   const Word<Element> *from_columns(int64_t first_inner, int64_t inner, int64_t first_column, int64_t columns) {
     const int64_t words = blocks_of(word_count<Element>(inner), kColumnBlock) * kColumnBlock, whole = words * Words<Element>::kPerWord;
-    auto *rows = rows_.of<Word<Element>>(words * width_), *panel = panel_.of<Word<Element>>(words * width_);
-    for (int64_t i = 0; i < columns; i++) read_row(first_column + i, first_inner, inner, whole, rows + i * words);
-    std::fill(rows + columns * words, rows + width_ * words, 0);
+    auto *panel = panel_.of<Word<Element>>(words * width_);
+    auto *rows = reinterpret_cast<Element *>(rows_.of(words * width_));
+    for (int64_t i = 0; i < columns; i++) {
+      matrix_.read(first_column + i, first_inner, inner, rows + i * whole);
+      std::fill(rows + i * whole + inner, rows + (i + 1) * whole, Element{});
+    }
+    std::fill(rows + columns * whole, rows + width_ * whole, Element{});
     panel_products().transpose(rows, words * sizeof(uint32_t), words, width_, reinterpret_cast<uint32_t *>(panel));
     return panel;
   }
 
-  // @param whole how many elements are written; those after `inner` are zeros
-  void read_row(int64_t row, int64_t first_inner, int64_t inner, int64_t whole, Word<Element> *words) {
-    constexpr bool is_float = std::is_same_v<Element, float>;
-    float *elements = elements_.of(is_float ? 0 : whole);
-    if constexpr (is_float) elements = words;
-    matrix_.read(row, first_inner, inner, elements);
-    std::fill(elements + inner, elements + whole, 0.0f);
-    if constexpr (!is_float) tile_operations().to_bf16(elements, reinterpret_cast<uint16_t *>(words), whole);
-  }
-
   const Word<Element> *from_rows(int64_t first_inner, int64_t inner, int64_t first_column, int64_t columns) {
-    float *elements = elements_.of((inner + 1) * width_);
-    for (int64_t i = 0; i < inner; i++) matrix_.read(first_inner + i, first_column, columns, elements + i * width_);
+    const int64_t words = word_count<Element>(inner);
+    auto *rows = reinterpret_cast<Element *>(rows_.of(words * width_));
+    for (int64_t i = 0; i < inner; i++) matrix_.read(first_inner + i, first_column, columns, rows + i * width_);
     if constexpr (std::is_same_v<Element, float>) {
-      return elements;
+      return rows;
     } else {
-      const int64_t words = word_count<Element>(inner);
-      if (inner < words * Words<Element>::kPerWord) std::fill(elements + inner * width_, elements + (inner + 1) * width_, 0.0f);
       auto *panel = panel_.of<Word<Element>>(words * width_);
-      for (int64_t i = 0; i < words; i++) {
-        const float *first = elements + 2 * i * width_;
-        Words<Element>::interleave(first, first + width_, panel + i * width_, width_);
-      }
+      interleave_rows_into<Element>(rows, width_, inner, columns, panel, width_);
       return panel;
     }
   }

@@ -66,14 +66,6 @@ void multiply(const PanelProduct &product) {
   if (vectors - done == 1) multiply_columns<Format, 1>(product, done * kLanes);
 }
 
-// The lower halves of two registers, or their upper halves, lane by lane in turn.
-template <bool upper>
-inline Words interleaved(Words a, Words b) {
-  Words lanes;
-  for (int i = 0; i < kLanes; i++) lanes[i] = (upper ? kLanes / 2 : 0) + i / 2 + (i % 2) * kLanes;
-  return __builtin_shuffle(a, b, lanes);
-}
-
 void pack_block(const uint32_t *const (&rows)[kRows], int64_t words, uint32_t *out) {
   static_assert(kRows == 4);
   int64_t word = 0;

@@ -1,51 +1,102 @@
 // Compiled once for each instruction set, in a namespace with its name (GRAFT_INSTRUCTIONS).
 #include "per-instruction-set/quantized-rows.h"
 
+#include <algorithm>
 #include <cstring>
 
+#include "bfloat16.h"
+#include "per-instruction-set/word-formats.h"
 #include "quantized-matrix.h"
 
 namespace graft::GRAFT_INSTRUCTIONS {
 namespace {
 
-inline float nf4_value(const uint8_t *codes, int64_t i) { return kNf4Values[i % 2 == 0 ? codes[i / 2] >> 4 : codes[i / 2] & 15]; }
+typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
+typedef int8_t SignedBytes __attribute__((vector_size(kLanes)));
+typedef int16_t SignedHalves __attribute__((vector_size(kLanes * sizeof(int16_t))));
+typedef int32_t SignedWords __attribute__((vector_size(kLanes * sizeof(int32_t))));
 
+// In two steps: GCC 12 makes one step of each lane.
+inline Words widened(Bytes bytes) { return __builtin_convertvector(__builtin_convertvector(bytes, Halves), Words); }
+inline SignedWords widened(SignedBytes bytes) { return __builtin_convertvector(__builtin_convertvector(bytes, SignedHalves), SignedWords); }
+
+inline void write(float value, float *out) { *out = value; }
+inline void write(float value, uint16_t *out) { *out = to_bfloat16(value); }
+
+// NF4's values, scaled.
+template <class Element>
+struct Nf4Values {
+  explicit Nf4Values(float scale) {
+    for (int i = 0; i < 16; i += kLanes) write(load<Floats>(kNf4Values + i) * scale, values + i);
+  }
+  Element of(const uint8_t *codes, int64_t i) const { return values[i % 2 == 0 ? codes[i / 2] >> 4 : codes[i / 2] & 15]; }
+  Element values[16];
+};
+
+#if defined(__AVX2__)
+// Elements whose codes are read at once.
+constexpr int64_t kPairs = 2 * kLanes;
+
+// The values at the places that the lowest four bits of the indices say.
+inline Floats at(const Nf4Values<float> &values, Words indices) {
 #if defined(__AVX512F__)
-typedef float Floats16 __attribute__((vector_size(64)));
-typedef uint32_t Words16 __attribute__((vector_size(64)));
-typedef uint8_t Bytes16 __attribute__((vector_size(16)));
+  return __builtin_shuffle(load<Floats>(values.values), indices);
+#else
+  return __builtin_shuffle(load<Floats>(values.values), load<Floats>(values.values + kLanes), indices);
+#endif
+}
 
-// 32 elements, whose codes begin with a byte. A shuffle reads the lowest four bits of its indices.
-inline void nf4_pairs(const uint8_t *codes, Floats16 values, float scale, float *out) {
-  constexpr Words16 first_half = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23};
-  constexpr Words16 second_half = {8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-  Bytes16 packed;
-  std::memcpy(&packed, codes, sizeof packed);
-  const Words16 bytes = __builtin_convertvector(packed, Words16);
-  const Floats16 even = __builtin_shuffle(values, bytes >> 4) * scale, odd = __builtin_shuffle(values, bytes) * scale;
-  const Floats16 halves[] = {__builtin_shuffle(even, odd, first_half), __builtin_shuffle(even, odd, second_half)};
-  std::memcpy(out, halves, sizeof halves);
+// Elements whose codes begin with a byte.
+inline void read_pairs(const uint8_t *codes, const Nf4Values<float> &values, float *out) {
+  const Words bytes = widened(load<Bytes>(codes)), even = reinterpret_cast<Words>(at(values, bytes >> 4)),
+              odd = reinterpret_cast<Words>(at(values, bytes));
+  write(as_floats(interleaved<false>(even, odd)), out);
+  write(as_floats(interleaved<true>(even, odd)), out + kLanes);
+}
+inline void read_pairs(const uint8_t *codes, const Nf4Values<uint16_t> &values, uint16_t *out) {
+#if defined(__AVX512F__)
+  const Halves bytes = __builtin_convertvector(load<Bytes>(codes), Halves);
+  const auto at = [&](Halves indices) {
+    return __builtin_convertvector((Halves)_mm256_permutexvar_epi16((__m256i)indices, load<__m256i>(values.values)), Words);
+  };
+  const Words pairs = at(bytes >> 4) | at(bytes) << 16;
+  std::memcpy(out, &pairs, sizeof pairs);
+#else
+  for (int64_t i = 0; i < kPairs; i++) out[i] = values.of(codes, i);
+#endif
 }
 #endif
 
-void nf4(const uint8_t *codes, float scale, int64_t first, float *out, int64_t count) {
+template <class Element>
+void nf4(const uint8_t *codes, float scale, int64_t first, Element *out, int64_t count) {
+  const Nf4Values<Element> values(scale);
   int64_t i = 0;
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
   if (first % 2 == 0) {
-    Floats16 values;
-    std::memcpy(&values, kNf4Values, sizeof values);
-    for (; i + 32 <= count; i += 32) nf4_pairs(codes + (first + i) / 2, values, scale, out + i);
+    const uint8_t *from = codes + first / 2;
+    for (; i + kPairs <= count; i += kPairs) read_pairs(from + i / 2, values, out + i);
+    if (i == count) return;
+    // What is read beyond the codes is the matrix's too: its scales follow.
+    Element last[kPairs];
+    read_pairs(from + i / 2, values, last);
+    std::copy(last, last + (count - i), out + i);
+    return;
   }
 #endif
-  for (; i < count; i++) out[i] = nf4_value(codes, first + i) * scale;
+  for (; i < count; i++) out[i] = values.of(codes, first + i);
 }
 
-void int8(const int8_t *codes, float scale, float *out, int64_t count) {
-  for (int64_t i = 0; i < count; i++) out[i] = static_cast<float>(codes[i]) * scale * kInt8Step;
+template <class Element>
+void int8(const int8_t *codes, float scale, Element *out, int64_t count) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    write(__builtin_convertvector(widened(load<SignedBytes>(codes + i)), Floats) * scale * kInt8Step, out + i);
+  }
+  for (; i < count; i++) write(static_cast<float>(codes[i]) * scale * kInt8Step, out + i);
 }
 
 }  // namespace
 
-extern const QuantizedRows quantized_rows = {nf4, int8};
+extern const QuantizedRows quantized_rows = {nf4<float>, nf4<uint16_t>, int8<float>, int8<uint16_t>};
 
 }  // namespace graft::GRAFT_INSTRUCTIONS

@@ -6,9 +6,11 @@
 namespace graft {
 
 struct QuantizedRows {
-  // Writes the elements from `first` on, which share a scale. @param codes of the whole matrix, two a byte
+  // Writes the elements from `first` on, which share a scale. @param codes of the whole matrix, two a byte, and followed by its scales
   void (*nf4)(const uint8_t *codes, float scale, int64_t first, float *out, int64_t count);
+  void (*nf4_to_bf16)(const uint8_t *codes, float scale, int64_t first, uint16_t *out, int64_t count);
   void (*int8)(const int8_t *codes, float scale, float *out, int64_t count);
+  void (*int8_to_bf16)(const int8_t *codes, float scale, uint16_t *out, int64_t count);
 };
 
 // Those of the instruction set that runs.

@@ -49,6 +49,14 @@ inline void write(Floats floats, uint16_t *out) {
   std::memcpy(out, &halves, sizeof halves);
 }
 
+// The lower halves of two registers, or their upper halves, lane by lane in turn.
+template <bool upper>
+inline Words interleaved(Words a, Words b) {
+  Words lanes;
+  for (int i = 0; i < kLanes; i++) lanes[i] = (upper ? kLanes / 2 : 0) + i / 2 + (i % 2) * kLanes;
+  return __builtin_shuffle(a, b, lanes);
+}
+
 // A word in all lanes.
 #if defined(__AVX512F__)
 // The barrier keeps it in a register. Otherwise every multiplication reads it from memory again.
