@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { publishResult, table } from '../bench/results-page.ts';
+import { realModel } from '../scripts/demo/models.ts';
 import { modelDirs } from './exports/cases.ts';
 import { plainLines } from './exports/vocabularies.ts';
 import { referencePath } from './fixtures.ts';
@@ -20,7 +21,7 @@ import { pythonPackage } from './python/wheel.ts';
 const { values: options } = parseArgs({
   options: { models: { type: 'string', default: 'smollm2,gemma3-270m' }, write: { type: 'boolean', default: false } },
 });
-const REAL = options.models.split(',');
+const REAL = options.models.split(',').map((id) => realModel(id).id);
 const GGUF = 'gguf==0.19.0';
 /** Largest |Δ| of a logit, as a part of the largest one: f32, computed in another order. */
 const TOLERANCE = 1e-5;

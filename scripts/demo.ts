@@ -33,7 +33,7 @@ const JOB = {
   model: base.id,
   suffix: 'pirate',
   seed: 7,
-  tuning: { type: 'lora', ...base.tuning },
+  tuning: { type: 'lora', r: 8, lora_alpha: 16 },
   method: { type: 'supervised', supervised: { hyperparameters: { batch_size: 8, lr_scheduler_type: 'cosine', ...base.hyperparameters } } },
 } as const;
 

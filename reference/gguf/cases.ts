@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packagedGguf } from '../../scripts/demo/fetch-gguf.ts';
-import { demoModel } from '../../scripts/demo/models.ts';
+import { realModel } from '../../scripts/demo/models.ts';
 import { openForInference } from '../../workers/engine/compiled/open-model.ts';
 import { Tokenizer } from '../../workers/engine/data/tokenizer.ts';
 import { exportModelGguf } from '../../workers/engine/gguf/export-gguf.ts';
@@ -51,7 +51,7 @@ export async function exportedCase(name: string, modelDir: string, { type, scrat
   return readCase(`${name}-${type}`, file, { original: type === 'f32' ? modelDir : null, scratch });
 }
 
-/** @param id of the demo's models */
+/** @param id of the demo's real models */
 export async function realCase(id: string, scratch: string): Promise<GgufCase> {
-  return readCase(id, await packagedGguf(demoModel(id).gguf!), { original: null, scratch });
+  return readCase(id, await packagedGguf(realModel(id).gguf), { original: null, scratch });
 }

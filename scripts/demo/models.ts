@@ -18,12 +18,15 @@ export interface DemoModel {
   gguf: PackagedGguf | null;
   /** Whether it has a chat template. Otherwise it is asked in plain text. */
   chats: boolean;
-  tuning: { r: number; lora_alpha: number };
   hyperparameters: { n_epochs: number; learning_rate: number };
 }
 
+export interface RealModel extends DemoModel {
+  gguf: PackagedGguf;
+}
+
 const MODELS: readonly DemoModel[] = [
-  { id: 'graft-tiny', gguf: null, chats: true, tuning: { r: 8, lora_alpha: 16 }, hyperparameters: { n_epochs: 3, learning_rate: 5e-3 } },
+  { id: 'graft-tiny', gguf: null, chats: true, hyperparameters: { n_epochs: 3, learning_rate: 5e-3 } },
   {
     id: 'smollm2',
     gguf: {
@@ -33,7 +36,6 @@ const MODELS: readonly DemoModel[] = [
       sizeBytes: 93e6,
     },
     chats: true,
-    tuning: { r: 8, lora_alpha: 16 },
     hyperparameters: { n_epochs: 1, learning_rate: 1e-3 },
   },
   {
@@ -45,7 +47,6 @@ const MODELS: readonly DemoModel[] = [
       sizeBytes: 238e6,
     },
     chats: false,
-    tuning: { r: 8, lora_alpha: 16 },
     hyperparameters: { n_epochs: 1, learning_rate: 1e-3 },
   },
   {
@@ -57,17 +58,23 @@ const MODELS: readonly DemoModel[] = [
       sizeBytes: 1009e6,
     },
     chats: true,
-    tuning: { r: 8, lora_alpha: 16 },
     hyperparameters: { n_epochs: 1, learning_rate: 5e-4 },
   },
 ];
-
-/** The models that are GGUF files. */
-export const REAL_MODELS: readonly string[] = MODELS.filter(({ gguf }) => gguf !== null).map(({ id }) => id);
 
 /** @throws Error that lists the models */
 export function demoModel(id: string): DemoModel {
   const found = MODELS.find((model) => model.id === id);
   if (found !== undefined) return found;
   throw new Error(`--model is "${id}"; the demo has ${MODELS.map((model) => model.id).join(', ')}`);
+}
+
+/** The models that are GGUF files. */
+export const REAL_MODELS: readonly RealModel[] = MODELS.filter((model): model is RealModel => model.gguf !== null);
+
+/** @param id of an element of `--models`. @throws Error that lists the real models */
+export function realModel(id: string): RealModel {
+  const found = REAL_MODELS.find((model) => model.id === id);
+  if (found !== undefined) return found;
+  throw new Error(`--models has "${id}"; it takes ${REAL_MODELS.map((model) => model.id).join(', ')}`);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { demoModel, REAL_MODELS } from '../../../scripts/demo/models.ts';
+import { demoModel, REAL_MODELS, realModel } from '../../../scripts/demo/models.ts';
 import { asPlainText, pirateDataset, toJsonLines, toPlainLines } from '../../../scripts/demo/pirate-dataset.ts';
 
 describe('demoModel', () => {
@@ -7,9 +7,13 @@ describe('demoModel', () => {
     expect(() => demoModel('llama')).toThrow(/--model is "llama"; the demo has graft-tiny, smollm2, gemma3-270m, qwen2.5-coder-1.5b/);
   });
 
+  it('of a name that has no real model › lists the real ones', () => {
+    expect(() => realModel('graft-tiny')).toThrow(/--models has "graft-tiny"; it takes smollm2, gemma3-270m, qwen2.5-coder-1.5b/);
+  });
+
   it('of a real model › pins its packages and the hash of the file', () => {
-    for (const id of REAL_MODELS) {
-      const { packages, sha256 } = demoModel(id).gguf!;
+    for (const { gguf } of REAL_MODELS) {
+      const { packages, sha256 } = gguf;
       for (const requirement of packages) expect(requirement).toMatch(/^[\w-]+==\d+\.\d+\.\d+$/);
       expect(sha256).toMatch(/^[0-9a-f]{64}$/);
     }
