@@ -53,8 +53,9 @@ class QuantizedMatrix {
  public:
   QuantizedMatrix(const QuantizedLayout &layout, const void *memory) : layout_(layout), memory_(static_cast<const char *>(memory)) {}
   const QuantizedLayout &layout() const { return layout_; }
-  // The codes of a row's elements from a column on. Those of the next row are `code_bytes(columns)` further.
+  // The byte that has an element's code, where two may share one.
   const char *codes(int64_t row, int64_t column) const { return memory_ + code_bytes(row * layout_.columns + column); }
+  // Whole bytes that the codes of so many elements fill.
   int64_t code_bytes(int64_t elements) const { return layout_.is_nf4() ? elements / 2 : elements; }
   // Writes `count` elements of a row, starting at a column, in f32 or rounded to bf16.
   void read(int64_t row, int64_t column, int64_t count, float *out) const;

@@ -45,6 +45,11 @@ inline Floats at(const Nf4Values<float> &values, Words indices) {
   return __builtin_shuffle(load<Floats>(values.values), load<Floats>(values.values + kLanes), indices);
 #endif
 }
+#if defined(__AVX512F__)
+inline Words at(const Nf4Values<uint16_t> &values, Halves indices) {
+  return __builtin_convertvector((Halves)_mm256_permutexvar_epi16((__m256i)indices, load<__m256i>(values.values)), Words);
+}
+#endif
 
 // Elements whose codes begin with a byte.
 inline void read_pairs(const uint8_t *codes, const Nf4Values<float> &values, float *out) {
@@ -56,10 +61,7 @@ inline void read_pairs(const uint8_t *codes, const Nf4Values<float> &values, flo
 inline void read_pairs(const uint8_t *codes, const Nf4Values<uint16_t> &values, uint16_t *out) {
 #if defined(__AVX512F__)
   const Halves bytes = __builtin_convertvector(load<Bytes>(codes), Halves);
-  const auto at = [&](Halves indices) {
-    return __builtin_convertvector((Halves)_mm256_permutexvar_epi16((__m256i)indices, load<__m256i>(values.values)), Words);
-  };
-  const Words pairs = at(bytes >> 4) | at(bytes) << 16;
+  const Words pairs = at(values, bytes >> 4) | at(values, bytes) << 16;
   std::memcpy(out, &pairs, sizeof pairs);
 #else
   for (int64_t i = 0; i < kPairs; i++) out[i] = values.of(codes, i);
@@ -89,9 +91,7 @@ void nf4(const uint8_t *codes, float scale, int64_t first, Element *out, int64_t
 template <class Element>
 void int8(const int8_t *codes, float scale, Element *out, int64_t count) {
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    write(__builtin_convertvector(widened(load<SignedBytes>(codes + i)), Floats) * scale * kInt8Step, out + i);
-  }
+  for (; i + kLanes <= count; i += kLanes) write(__builtin_convertvector(widened(load<SignedBytes>(codes + i)), Floats) * scale * kInt8Step, out + i);
   for (; i < count; i++) write(static_cast<float>(codes[i]) * scale * kInt8Step, out + i);
 }
 
